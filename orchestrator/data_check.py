@@ -1,0 +1,77 @@
+"""Check the data sets of a plan before anything runs, and say which line of which file named them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from orchestrator.config_builder import origin_of
+from orchestrator.identity import recall, source_digest, source_key
+from orchestrator.settings import Setting
+from trainer.config import DataConfig
+from trainer.data import Source, open_source
+from trainer.errors import DataError
+
+__all__ = ["DataKey", "DataUse", "check_data", "check_label_images", "data_key"]
+
+DataUse: TypeAlias = tuple[DataConfig, Mapping[str, Setting], str]
+"""A data config, the settings behind it, and the origin of the row that uses it."""
+
+DataKey: TypeAlias = tuple[Any, ...]
+
+SPLITS = ("train_split", "val_split", "test_split")
+
+
+def data_key(config: DataConfig) -> DataKey:
+    """The part of a data config that decides which files are read."""
+    return (config.name, config.root, *(getattr(config, split) for split in SPLITS), config.synthetic)
+
+
+def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> dict[DataKey, str]:
+    """Open each distinct data set once, check its layout and splits, and return its digest by `data_key`.
+
+    Mistakes go to `problems`; a data set with one has no digest.
+    """
+    digests: dict[DataKey, str] = {}
+    for config, settings, origin in distinct(uses):
+        suspect = "root"
+        try:
+            source = open_source(config)
+            source.check_layout()
+            for suspect in SPLITS:
+                source.size(getattr(config, suspect))
+            digests[data_key(config)] = source_digest(source, config, cache_dir)
+        except DataError as error:
+            problems.append(explain(f"data.{suspect}", error, settings, origin))
+    return digests
+
+
+def check_label_images(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> None:
+    """Decode all labels of each distinct data set that did not pass before. Mistakes go to `problems`."""
+    for config, settings, origin in distinct(uses):
+        try:
+            source = open_source(config)
+            recall(cache_dir, "labels.json", source_key(source, config), partial(check_labels, source))
+        except DataError as error:
+            problems.append(explain("data.root", error, settings, origin))
+
+
+def check_labels(source: Source) -> str:
+    """What to remember of a data set whose labels are all legal; raises DataError at the first that is not."""
+    source.check_labels()
+    return "legal"
+
+
+def distinct(uses: Iterable[DataUse]) -> list[DataUse]:
+    """The first use of each data set."""
+    first: dict[DataKey, DataUse] = {}
+    for use in uses:
+        first.setdefault(data_key(use[0]), use)
+    return list(first.values())
+
+
+def explain(key: str, error: DataError, settings: Mapping[str, Setting], origin: str) -> str:
+    """The data set's complaint with file, line and key."""
+    return f"{origin_of(key, settings, origin)}: {key}: {error}"

@@ -1,0 +1,55 @@
+"""The sentence under a table that says how its numbers were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from trainer.config import TrainConfig
+
+__all__ = ["describe_protocol", "describe_seeds"]
+
+DATA_TITLES = {"synthetic": "synthetic scenes", "camvid": "CamVid"}
+WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
+VARIED = "varied"
+"""Stands where the rows differ."""
+
+
+def describe_protocol(configs: Sequence[TrainConfig], seeds: Sequence[int]) -> str:
+    """Data set, split, model, crop, batch, steps, seeds and evaluation; what the rows vary is called so."""
+
+    def same(value: Callable[[TrainConfig], str], what: str) -> str:
+        found = {value(config) for config in configs}
+        return found.pop() if len(found) == 1 else f"{VARIED} {what}"
+
+    backbone = same(lambda config: config.model.backbone, "backbone")
+    weights = same(weights_title, "weights")
+    head = same(lambda config: f"{config.model.head} head", "head")
+    parts = (
+        same(lambda config: f"{data_title(config)} {config.data.test_split} split", "data"),
+        f"{backbone} ({weights}) + {head}",
+        same(lambda config: f"crop {'x'.join(map(str, config.data.crop))}", "crop"),
+        same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
+        same(lambda config: f"{config.schedule.steps} steps", "number of steps"),
+        describe_seeds(seeds),
+        "whole-image single-scale evaluation",
+    )
+    return ", ".join(parts)
+
+
+def data_title(config: TrainConfig) -> str:
+    """A data set's name as papers write it."""
+    return DATA_TITLES.get(config.data.name, config.data.name)
+
+
+def weights_title(config: TrainConfig) -> str:
+    """Where the backbone starts from."""
+    return WEIGHT_TITLES.get(config.model.weights, "own weights")
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """`seed 0`, `seeds 0-2` or `seeds 11, 13`."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"

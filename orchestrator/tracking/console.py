@@ -1,0 +1,114 @@
+"""ConsoleTracker: the sweep in the terminal; a live table, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.execution.base import Task
+from orchestrator.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.tracking.progress import RunningTrial, SweepProgress
+
+__all__ = ["ConsoleTracker"]
+
+
+class ConsoleTracker:
+    """Shows done, running, failed, ETA, and the latest mIoU of each running trial."""
+
+    def __init__(self, console: Console, todo: Mapping[str, int]) -> None:
+        """`todo` maps the ids of the trials to run to their number of steps."""
+        self.console = console
+        self.todo = todo
+        self.progress: SweepProgress
+        self.live: Live | None = None
+
+    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """Say what is ahead and start the live table."""
+        self.progress = SweepProgress(sweep, outcomes, self.todo)
+        reused = self.progress.done
+        title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo)} to run"
+        self.console.print(Text(title, style="bold"))
+        if self.console.is_terminal and self.todo:
+            self.live = Live(get_renderable=self.view, console=self.console, refresh_per_second=2, transient=True)
+            self.live.start()
+
+    def started(self, task: Task) -> None:
+        """A trial takes a slot."""
+        self.progress.started(task)
+
+    def reported(self, task: Task, point: Point) -> None:
+        """A trial is further on; plain output gets a line per evaluation."""
+        self.progress.reported(task, point)
+        if self.live is None and "val/miou" in point.metrics:
+            trial = self.progress.running[task.trial_id]
+            self.say(f"  {trial.label}: step {trial.step}/{trial.steps}, val mIoU {point.metrics['val/miou']:.4f}")
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        """One line that stays, for every trial that ended."""
+        trial = self.progress.ended(task, record)
+        progress = self.progress
+        place = f"[{progress.done + progress.failed}/{progress.total}]"
+        seconds = record.ended_at - record.started_at
+        if record.state is State.DONE:
+            miou = record.metrics.get("final/miou")
+            figure = "" if miou is None else f", mIoU {miou:.4f}"
+            self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}; {self.outlook()}")
+        else:
+            reason = f"{record.error.kind}: {record.error.message}" if record.error else "no reason given"
+            self.say(f"{place} {trial.label}: {record.state} after {seconds:.0f} s ({reason})", style="red")
+
+    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
+        """Take the live table down."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def say(self, line: str, style: str = "") -> None:
+        """One line; never wrapped or read as markup, so that a row label stays what it is."""
+        self.console.print(Text(line, style=style), soft_wrap=True)
+
+    def outlook(self) -> str:
+        """`2 running, 0 failed, about 3 min left`."""
+        eta = self.progress.eta_seconds
+        left = "estimating" if eta is None else f"about {clock_time(eta)} left"
+        return f"{len(self.progress.running)} running, {self.progress.failed} failed, {left}"
+
+    def view(self) -> Group:
+        """The live table."""
+        progress = self.progress
+        head = Text.assemble(
+            (f"{progress.done}", "bold green"),
+            f" of {progress.total} done · {self.outlook()} · {clock_time(progress.elapsed_seconds)} elapsed",
+        )
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("running", "", "step", "loss", "val mIoU"):
+            table.add_column(title, justify="left" if title == "running" else "right")
+        for trial in progress.running.values():
+            table.add_row(*running_row(trial))
+        return Group(head, table)
+
+
+def running_row(trial: RunningTrial) -> tuple[Text | ProgressBar, ...]:
+    """Cells of one running trial."""
+    loss, miou = trial.metrics.get("train/loss"), trial.metrics.get("val/miou")
+    return (
+        Text(trial.label),
+        ProgressBar(total=trial.steps, completed=trial.step, width=24),
+        Text(f"{trial.step}/{trial.steps}"),
+        Text("" if loss is None else f"{loss:.3f}"),
+        Text("" if miou is None else f"{miou:.4f}", style="bold"),
+    )
+
+
+def clock_time(seconds: float) -> str:
+    """`45 s`, `3 min`, `2 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,240 @@
+"""Read a YAML 1.2 file into plain values, remembering for each of them the file and line it came from.
+
+YAML 1.2 because `1e-4` must be a number, `off` a word and a repeated key an error; PyYAML gets all three wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from orchestrator.errors import SpecError
+
+__all__ = ["Document", "Origins", "parse_value", "parse_yaml", "read_yaml"]
+
+Place = tuple[str | int, ...]
+"""Keys and list positions from the top of a document down to a value."""
+
+Locate = Callable[[int], str]
+"""From a line, counted from 1, to the origin in messages."""
+
+TAG = "tag:yaml.org,2002:"
+
+
+class Origins(Mapping[Place, str]):
+    """For each value of a document where it stands: `("seeds",)` -> `ablation_memory.yaml:6`.
+
+    Places are tuples, as keys may hold dots themselves (`contrast.memory.kind`, `w/o contrast`).
+    """
+
+    def __init__(self, origins: Mapping[Place, str]) -> None:
+        self._origins = origins
+
+    def __getitem__(self, place: Place) -> str:
+        return self._origins[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._origins)
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    def nearest(self, *place: str | int) -> str:
+        """Origin of `place`, or of the closest block around it that the document has."""
+        while place not in self._origins:
+            place = place[:-1]
+        return self[place]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """The content of a YAML file whose top is a mapping."""
+
+    values: dict[str, Any]
+    origins: Origins
+    text: str
+
+
+def read_yaml(path: Path) -> Document:
+    """Content of the file at `path`; its origins spell the path as given.
+
+    Raises SpecError for a missing or undecodable file, wrong syntax, a repeated key, or a top that is no mapping.
+    """
+    if not path.is_file():
+        raise SpecError(f"{path}: {missing_file(path)}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    return parse_yaml(text, str(path))
+
+
+def missing_file(path: Path) -> str:
+    """What is wrong with a path that is no file, with the close matches in its folder."""
+    if path.is_dir():
+        return "a folder; name a .yaml file in it"
+    if not path.parent.is_dir():
+        return f"no such file; there is no folder {str(path.parent)!r} either"
+    names = sorted(item.name for item in path.parent.glob("*.yaml"))
+    close = difflib.get_close_matches(path.name, names, n=3) or difflib.get_close_matches(f"{path.name}.yaml", names)
+    if close:
+        return f"no such file; did you mean {' or '.join(map(repr, close))}?"
+    return f"no such file; there are: {', '.join(names)}" if names else "no such file; its folder holds no .yaml file"
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """`text` as a document whose origins are `source:LINE`. Raises SpecError as `read_yaml` does."""
+
+    def locate(line: int) -> str:
+        return f"{source}:{line}"
+
+    node = compose(text, locate)
+    if not isinstance(node, MappingNode):
+        raise SpecError(f"{locate(1)}: not a block of `key: value` lines; see search_spaces/README.md")
+    builder = Builder(locate)
+    values = builder.mapping(node, ())
+    if builder.problems:
+        raise SpecError(*builder.problems)
+    return Document(values=values, origins=Origins(builder.origins), text=text)
+
+
+def parse_value(text: str, origin: str) -> Any:
+    """A single value, for example of `--set key=value`. Raises SpecError for wrong syntax or a repeated key."""
+
+    def locate(_line: int) -> str:
+        return origin
+
+    node = compose(text, locate)
+    if node is None:
+        return None
+    builder = Builder(locate)
+    value = builder.value(node, ())
+    if builder.problems:
+        raise SpecError(*builder.problems)
+    return value
+
+
+def compose(text: str, locate: Locate) -> Node | None:
+    """The node tree of `text`; None when it is empty."""
+    try:
+        node: Node | None = YAML(pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        origin = locate(mark.line + 1 if mark else 1)
+        raise SpecError(f"{origin}: {syntax_problem(str(error.problem or error.context))}") from error
+    except ReaderError as error:
+        origin = locate(text.count("\n", 0, error.position) + 1)
+        raise SpecError(f"{origin}: a control character that YAML forbids; remove it") from error
+    except YAMLError as error:
+        raise SpecError(f"{locate(1)}: not valid YAML: {' '.join(str(error).split())}; correct the syntax") from error
+    return node
+
+
+def syntax_problem(problem: str) -> str:
+    """A parser's complaint in words for people."""
+    if "'\\t'" in problem:
+        return "a tab where YAML wants spaces; indent with spaces"
+    if "another document" in problem:
+        return "a second document (`---`); keep one per file"
+    return f"not valid YAML: {problem}; check indentation, colons, brackets and quotes here"
+
+
+class Builder:
+    """Turns nodes into plain values, noting origins and mistakes on the way."""
+
+    def __init__(self, locate: Locate) -> None:
+        self.locate = locate
+        self.origins: dict[Place, str] = {}
+        self.problems: list[str] = []
+        self._open: set[int] = set()
+
+    def value(self, node: Node, place: Place) -> Any:
+        """The value of any node."""
+        if isinstance(node, ScalarNode):
+            self.origins.setdefault(place, self.locate(line_of(node)))
+            return self.scalar(node, place)
+        if id(node) in self._open:
+            self.complain(node, place, "an alias to the block it stands in; write the value out")
+            return None
+        if node.tag not in (f"{TAG}map", f"{TAG}seq"):
+            self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
+        self._open.add(id(node))
+        try:
+            if isinstance(node, SequenceNode):
+                self.origins.setdefault(place, self.locate(line_of(node)))
+                return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
+            return self.mapping(node, place)
+        finally:
+            self._open.discard(id(node))
+
+    def mapping(self, node: Node, place: Place) -> dict[str, Any]:
+        """A dict with text keys; the line of each value is the line of its key."""
+        self.origins.setdefault(place, self.locate(line_of(node)))
+        values: dict[str, Any] = {}
+        first_lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self.complain(key_node, place, "a key must be plain text; put it in quotes")
+                continue
+            key = str(key_node.value)
+            here = (*place, key)
+            if key in first_lines:
+                text = f"given twice (first in line {first_lines[key]}); remove one of the two"
+                self.complain(key_node, here, text)
+                continue
+            if key_node.tag == f"{TAG}merge":
+                self.complain(key_node, here, "merge keys are not supported; write the keys out")
+                continue
+            first_lines[key] = line_of(key_node)
+            self.origins[here] = self.locate(first_lines[key])
+            values[key] = self.value(value_node, here)
+        return values
+
+    def scalar(self, node: ScalarNode, place: Place) -> Any:
+        """A word, number, truth value or null by the YAML 1.2 core schema; dates stay text."""
+        text, tag = str(node.value), str(node.tag)
+        if tag == f"{TAG}null":
+            return None
+        if tag == f"{TAG}bool" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if tag == f"{TAG}int":
+            return integer(text)
+        if tag == f"{TAG}float":
+            return number(text)
+        if tag not in (f"{TAG}str", f"{TAG}bool", f"{TAG}timestamp", f"{TAG}merge", f"{TAG}value"):
+            self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
+        return text
+
+    def complain(self, node: Node, place: Place, text: str) -> None:
+        """Note a mistake at the line of `node`."""
+        key = ".".join(map(str, place))
+        self.problems.append(f"{self.locate(line_of(node))}: {key + ': ' if key else ''}{text}")
+
+
+def line_of(node: Node) -> int:
+    """Line of a node, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def shown_tag(node: Node) -> str:
+    """The tag of a node as a user writes it, `!!set`."""
+    return str(node.tag).replace(TAG, "!!")
+
+
+def integer(text: str) -> int:
+    """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
+    digits = text.replace("_", "")
+    return int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
+
+
+def number(text: str) -> float:
+    """`0.1`, `1e-4`, `.5`, `.inf`, `.nan`."""
+    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))

@@ -1,0 +1,62 @@
+"""`python -m reports SPEC.yaml`: the tables of a sweep from its records.
+
+Exit codes: 0 every planned run has its result; 1 some failed or are missing (listed); 2 wrong usage or specification.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from orchestrator.errors import SweepError
+from orchestrator.spec import sweep_name
+from reports.load import load_sweep, recorded_name
+from reports.render import STYLES, render_markdown
+from reports.write import make_table, write_table
+
+__all__ = ["main"]
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print `message` and exit with code 2."""
+        self.exit(2, f"{self.prog}: {message} (--help shows the usage)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the reports, print the table; returns the exit code."""
+    arguments = parse(argv)
+    try:
+        name = sweep_name(arguments.spec, arguments.recipe)
+        if arguments.recipe is None:
+            name = recorded_name(arguments.run_dir, name)
+        table = make_table(*load_sweep(arguments.run_dir, name))
+        paths = write_table(table, arguments.out / name, arguments.style or tuple(STYLES))
+    except (SweepError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(render_markdown(table) + "\n")
+    sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
+    return 0 if table.complete else 1
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line as typed attributes: spec, recipe, style, out, run_dir."""
+    parser = Parser(prog="python -m reports", description="Tables of a sweep, from its records.")
+    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
+    parser.add_argument("--recipe", metavar="NAME|PATH", help="the recipe given to the sweep, if any was")
+    parser.add_argument(
+        "--style", action="append", choices=tuple(STYLES), help="format to write, repeatable; default: all"
+    )
+    parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="folder of the records (%(default)s)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

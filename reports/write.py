@@ -1,0 +1,64 @@
+"""Writes the report files of a sweep, each whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestrator.errors import StoreError
+from orchestrator.records import AttemptRecord, SweepRecord
+from reports.published import read_published
+from reports.render import STYLES
+from reports.tables import Table, build_table
+
+__all__ = ["make_table", "write_reports", "write_table"]
+
+
+def write_reports(
+    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], out: Path, styles: Iterable[str] = tuple(STYLES)
+) -> dict[str, Path]:
+    """Write `table.{md,tex,html,csv}` into the folder `out`; returns the paths by style.
+
+    `table.html` is one self-contained page. Raises StoreError when `table.published` names no source or the folder
+    cannot be written, ValueError for an unknown style.
+    """
+    return write_table(make_table(sweep, outcomes), out, styles)
+
+
+def make_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Table:
+    """The table of a sweep with the published rows it asks for. Raises StoreError as `write_reports`."""
+    published = read_published(sweep.table.published) if sweep.table.published else None
+    return build_table(sweep, outcomes, published)
+
+
+def write_table(table: Table, out: Path, styles: Iterable[str] = tuple(STYLES)) -> dict[str, Path]:
+    """Render `table` in each of `styles` and write it; see `write_reports`."""
+    styles = tuple(styles)
+    unknown = [style for style in styles if style not in STYLES]
+    if unknown:
+        raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(STYLES)}")
+    paths: dict[str, Path] = {}
+    for style in styles:
+        suffix, render = STYLES[style]
+        paths[style] = out / f"table.{suffix}"
+        try:
+            replace_text(paths[style], render(table))
+        except OSError as error:
+            raise StoreError(f"{paths[style]}: cannot be written ({error.strerror or error})") from error
+    return paths
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Give `path` the content `text` by a rename, so that a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,79 @@
+"""A folder to sweep in, a search space whose trials take a second, and the command line as a process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+TINY_RECIPE = """
+data:
+  name: synthetic
+  crop: [32, 64]
+  synthetic: {train_images: 8, val_images: 2, test_images: 4, height: 32, width: 64}
+model: {backbone: timm/test_resnet, head: hrnet, head_channels: 16, output_stride: 32}
+contrast:
+  warmup_fraction: 0.25
+  embedding_dim: 16
+  keys_per_class: 10
+  anchors: {per_class: 8}
+  mining: {positives: 16, negatives: 32}
+  memory: {pixels_per_class: 40, regions_per_class: 8, pixels_per_image: 2}
+schedule: {steps: 8, batch_size: 4, eval_every_steps: 4}
+"""
+
+TINY_SPACE = """
+name: tiny
+question: Does a memory help?
+recipe: ./tiny_recipe.yaml
+method: ablation
+metric: {name: final/miou, goal: maximize}
+seeds: 2
+baseline: w/o contrast
+rows:
+  w/o contrast:          {contrast.source: none}
+  pixel + region memory: {contrast.memory.kind: pixel_region}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of the test: search space, recipe, and later runs/, reports/ and mlflow.db."""
+    (tmp_path / "tiny_recipe.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    (tmp_path / "tiny.yaml").write_text(TINY_SPACE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(folder: Path) -> Command:
+    """`command("orchestrator.sweep", "tiny.yaml", ...)`: python -m in the folder, as a user would."""
+
+    def run(module: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout)
+
+    return run
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user: one thread a process, no tracking server."""
+    values = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
+    return values | {"OMP_NUM_THREADS": "1"}
+
+
+def attempts(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """All attempt records in the folder's store, by trial id."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("runs/trials/*/attempt_*.json")):
+        found.setdefault(path.parent.name, []).append(json.loads(path.read_text(encoding="utf-8")))
+    return found

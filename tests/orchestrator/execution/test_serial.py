@@ -1,0 +1,12 @@
+"""The in-process executor."""
+
+import pytest
+
+from orchestrator.execution.serial import Serial
+from tests.conformance.executor import ExecutorContract, Run
+
+
+class TestSerial(ExecutorContract):
+    @pytest.fixture
+    def run(self) -> Run:
+        return lambda tasks, listener, work: Serial(work).run(tasks, listener)

@@ -1,0 +1,362 @@
+"""From search spaces to trials: sharing, order, data checks, and every shipped file and example."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.errors import SpecError
+from orchestrator.identity import data_digest, trial_id
+from orchestrator.plan import check_labels, dry_run_json, plan_sweep
+from orchestrator.records import SweepRecord
+from orchestrator.spec import read_spec
+
+PROJECT = Path(__file__).resolve().parents[2]
+SPACES = PROJECT / "search_spaces"
+CAMVID = PROJECT / ".." / "shared" / "data" / "camvid_small"
+SHIPPED = sorted(SPACES.glob("*.yaml"))
+RECIPES = sorted((SPACES / "recipes").glob("*.yaml"))
+README = (SPACES / "README.md").read_text(encoding="utf-8")
+
+MEMORY = """\
+method: ablation
+recipe: small
+seeds: 2
+baseline: w/o contrast
+rows:
+  pixel: {contrast.memory.kind: pixel}
+  w/o contrast: {contrast.source: none}
+  cold, w/o contrast: {contrast.source: none, contrast.temperature: 0.02}
+  both:
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with one recipe in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "small.yaml").write_text("data: {crop: [64, 64]}\nschedule.steps: 10\n")
+    return tmp_path
+
+
+def plan(text, **options):
+    Path("s.yaml").write_text(text)
+    return plan_sweep(read_spec(Path("s.yaml"), **options), run_dir=Path("runs"))
+
+
+def messages(text, **options):
+    with pytest.raises(SpecError) as caught:
+        plan(text, **options)
+    return list(caught.value.messages)
+
+
+def test_rows_that_compute_the_same_share_a_trial(folder):
+    found = plan(MEMORY)
+    ids = {(cell.row, cell.seed): cell.trial_id for cell in found.record.cells}
+
+    assert len(ids) == 8
+    assert len(found.trials) == 6
+    assert ids["w/o contrast", 0] == ids["cold, w/o contrast", 0] != ids["w/o contrast", 1]
+    assert set(ids.values()) == {trial.trial_id for trial in found.trials}
+
+
+def test_the_baseline_runs_first_and_seed_by_seed(folder):
+    found = plan(MEMORY)
+    order = [
+        (trial.config.contrast.source, trial.config.contrast.memory.kind, trial.config.seed) for trial in found.trials
+    ]
+
+    assert order == [
+        ("none", "none", 0),
+        ("inter_image", "pixel", 0),
+        ("inter_image", "pixel_region", 0),
+        ("none", "none", 1),
+        ("inter_image", "pixel", 1),
+        ("inter_image", "pixel_region", 1),
+    ]
+
+
+def test_a_trial_is_named_after_its_config(folder):
+    for trial in plan(MEMORY).trials:
+        assert trial.trial_id == trial_id(trial.config, data_digest(trial.config.data))
+        assert trial.config == trial.config.normalised()
+
+
+def test_the_promise_is_whole(folder):
+    record = plan(MEMORY).record
+
+    assert [row.label for row in record.rows] == ["pixel", "w/o contrast", "cold, w/o contrast", "both"]
+    assert record.rows[2].factors == {"contrast.source": "none", "contrast.temperature": 0.02}
+    assert (record.name, record.recipe, record.baseline, record.seeds) == ("s", "small", "w/o contrast", (0, 1))
+    assert record.spec == MEMORY
+    assert SweepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert record.protocol == (
+        "synthetic scenes test split, resnet18 (random init) + deeplabv3 head, crop 64x64, batch 8, 10 steps, "
+        "seeds 0-1, whole-image single-scale evaluation"
+    )
+
+
+def test_the_protocol_says_what_varies(folder):
+    text = "method: grid\nrecipe: small\nseeds: [3, 9]\nparameters:\n  model.backbone: {values: [resnet18, resnet50]}\n"
+
+    protocol = plan(f"{text}  schedule.steps: {{values: [10, 20]}}\n").record.protocol
+
+    assert "varied backbone (random init) + deeplabv3 head" in protocol
+    assert "varied number of steps, seeds 3, 9," in protocol
+    assert ", seed 9," in plan(text, seeds=10).record.protocol.replace("seeds 0-9", "seed 9")
+
+
+def test_another_sweep_with_the_same_baseline_uses_its_trial(folder):
+    one = plan(MEMORY)
+    two = plan(
+        "method: grid\nrecipe: small\nbaseline: {contrast.source: none}\n"
+        "parameters: {contrast.temperature: {values: [0.2]}}\n"
+    )
+
+    assert two.trials[0] == one.trials[0]
+
+
+def test_dry_run_has_an_entry_per_row_and_seed(folder):
+    found = plan(MEMORY)
+    done = found.trials[0].trial_id
+    entries = json.loads(json.dumps(dry_run_json(found, {done: "done"})))["trials"]
+
+    assert [(entry["row"], entry["seed"]) for entry in entries[:3]] == [("pixel", 0), ("pixel", 1), ("w/o contrast", 0)]
+    assert len(entries) == 8
+    assert {entry["row"] for entry in entries if entry["status"] == "done"} == {"w/o contrast", "cold, w/o contrast"}
+    assert {entry["status"] for entry in entries} == {"done", "planned"}
+    assert entries[0]["factors"] == {"contrast.memory.kind": "pixel"}
+    assert entries[0]["config"]["contrast"]["memory"]["kind"] == "pixel"
+    assert entries[0]["config"]["data"]["crop"] == [64, 64]
+    assert entries[1]["config"]["seed"] == 1
+    assert set(entries[0]) == {"trial_id", "row", "factors", "seed", "status", "config"}
+
+
+def make_camvid(root):
+    """A data set of two 32x32 pairs per split."""
+    for split in ("train", "val", "test"):
+        for name, shape in (("images", (32, 32, 3)), ("labels", (32, 32))):
+            (root / split / name).mkdir(parents=True)
+            for index in range(2):
+                Image.fromarray(np.full(shape, index, dtype=np.uint8)).save(root / split / name / f"{index}.png")
+    return root
+
+
+CAMVID_ROWS = """\
+method: ablation
+recipe: small
+fixed:
+  data.name: camvid
+  data.root: data
+rows: {a: {}, b: {optim.lr: 0.1}}
+"""
+
+
+def test_a_relative_root_becomes_absolute_and_does_not_name_the_trial(folder):
+    make_camvid(folder / "data")
+    shutil.copytree(folder / "data", folder / "moved")
+
+    here, there = plan(CAMVID_ROWS), plan(CAMVID_ROWS, settings=["data.root=./moved"])
+
+    assert here.trials[0].config.data.root == str(folder / "data")
+    assert there.trials[0].config.data.root == str(folder / "moved")
+    assert [trial.trial_id for trial in here.trials] == [trial.trial_id for trial in there.trials]
+
+
+def test_missing_data_is_told_at_the_line_that_named_it(folder):
+    remedy = "no such folder; set `data.root` to where 'camvid' lies"
+
+    assert messages(CAMVID_ROWS) == [f"s.yaml:5: data.root: {folder / 'data'}: {remedy}"]
+    assert messages(CAMVID_ROWS, settings=["data.root=../x"]) == [
+        f"--set data.root=../x: data.root: {folder.parent / 'x'}: {remedy}"
+    ]
+
+
+def test_an_image_without_label_is_told_before_anything_runs(folder):
+    root = make_camvid(folder / "data")
+    (root / "val" / "labels" / "1.png").unlink()
+
+    (message,) = messages(CAMVID_ROWS)
+
+    assert message.startswith(f"s.yaml:5: data.root: {root / 'val' / 'images' / '1.png'}: no label; ")
+
+
+def test_an_unknown_split_is_told_at_its_own_line(folder):
+    make_camvid(folder / "data")
+    text = CAMVID_ROWS.replace("fixed:\n", "fixed:\n  data.test_split: tset\n")
+
+    (message,) = messages(text)
+
+    assert message.startswith("s.yaml:4: data.test_split: ")
+    assert "tset" in message
+
+
+def test_labels_are_decoded_once(folder, monkeypatch):
+    root = make_camvid(folder / "data")
+    label = root / "train" / "labels" / "0.png"
+    Image.fromarray(np.full((32, 32), 11, dtype=np.uint8)).save(label)
+    found, spec = plan(CAMVID_ROWS), read_spec(Path("s.yaml"))
+
+    with pytest.raises(SpecError) as caught:
+        check_labels(spec, found, run_dir=Path("runs"))
+    assert str(caught.value).startswith(f"s.yaml:5: data.root: {label}: label id 11; ")
+
+    Image.fromarray(np.full((32, 32), 255, dtype=np.uint8)).save(label)
+    check_labels(spec, found, run_dir=Path("runs"))
+    monkeypatch.setattr("trainer.data.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
+    check_labels(spec, found, run_dir=Path("runs"))
+
+
+def test_weights_are_a_word_or_a_file(folder):
+    text = "method: ablation\nrecipe: small\nrows:\n  a: {model.weights: mine.pth}\n  b: {model.weights: none}\n"
+    choices = "choose none, imagenet or the path of a .safetensors or .pth file"
+
+    assert messages(text) == [f"s.yaml:4: model.weights: no such file '{folder / 'mine.pth'}'; {choices}"]
+    (folder / "mine.pth").write_bytes(b"weights")
+    assert [trial.config.model.weights for trial in plan(text).trials] == [str(folder / "mine.pth"), "none"]
+
+
+def test_a_mistake_of_the_recipe_is_told_once_and_at_its_line(folder):
+    (folder / "recipes" / "small.yaml").write_text("# mine\nschedule:\n  steps: 0\noptim:\n  lr: -1\n")
+
+    assert messages(MEMORY) == [
+        "recipes/small.yaml:5: optim.lr: must be positive; got -1.0",
+        "recipes/small.yaml:3: schedule.steps: must be at least 1; got 0",
+    ]
+
+
+def test_ten_thousand_trials_are_planned_in_seconds(folder):
+    parameters = "".join(
+        f"  {key}: {{values: [{', '.join(str(value) for value in range(1, 11))}]}}\n"
+        for key in ("contrast.temperature", "contrast.memory.pixels_per_class", "optim.lr")
+    )
+    started = time.perf_counter()
+
+    found = plan(f"method: grid\nrecipe: small\nseeds: 10\nparameters:\n{parameters}")
+
+    assert len(found.trials) == 10_000
+    assert time.perf_counter() - started < 10  # measured: 0.5 s
+
+
+def test_planning_imports_nothing_heavy(folder):
+    Path("s.yaml").write_text(MEMORY)
+    code = """
+import sys
+from pathlib import Path
+from orchestrator.plan import plan_sweep
+from orchestrator.spec import read_spec
+assert plan_sweep(read_spec(Path("s.yaml")), run_dir=Path("runs")).trials
+heavy = {"torch", "torchvision", "timm", "ray", "mlflow", "pandas", "scipy"}
+sys.exit(", ".join(sorted(heavy & sys.modules.keys())))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_there_are_shipped_files():
+    assert len(SHIPPED) >= 6
+    assert {path.stem for path in RECIPES} >= {"synthetic", "camvid_lite0"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_search_space_is_planned(path, tmp_path):
+    found = plan_sweep(read_spec(path), run_dir=tmp_path)
+
+    assert found.record.name == path.stem
+    assert found.record.question.endswith("?")
+    assert len(found.record.cells) == len(found.record.rows) * len(found.record.seeds)
+    assert len(found.trials) == len(found.record.cells), "two rows of a shipped search space compute the same"
+    assert len(found.record.seeds) == 3
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_search_space_runs_on_camvid(path, tmp_path):
+    if not CAMVID.is_dir():
+        pytest.skip("camvid_small is not on this machine")
+
+    found = plan_sweep(read_spec(path, recipe="camvid_lite0", settings=[f"data.root={CAMVID}"]), run_dir=tmp_path)
+
+    assert found.record.name == f"{path.stem}@camvid_lite0"
+    assert found.record.protocol.startswith("CamVid test split, ")
+    assert found.record.rows
+
+
+def test_a_recipe_without_its_data_is_one_clear_message(tmp_path):
+    with pytest.raises(SpecError) as caught:
+        plan_sweep(read_spec(SPACES / "ablation_memory.yaml", recipe="camvid_lite0"), run_dir=tmp_path)
+
+    recipe = SPACES / "recipes" / "camvid_lite0.yaml"
+    line = (
+        recipe.read_text(encoding="utf-8")
+        .splitlines()
+        .index(
+            next(text for text in recipe.read_text(encoding="utf-8").splitlines() if text.startswith("  name: camvid"))
+        )
+    )
+    assert str(caught.value) == (
+        f"{recipe}:{line + 1}: data.root: the data set 'camvid' needs its folder; "
+        "add `data.root: PATH` or `--set data.root=PATH`"
+    )
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_hold_no_path_and_explain_their_keys(path):
+    text = path.read_text(encoding="utf-8")
+
+    assert "root:" not in text
+    explained = [line for line in text.splitlines() if "#" in line]
+    assert len(explained) > 20
+
+
+def examples(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", examples("yaml"))
+def test_every_search_space_of_the_readme_is_planned(text, tmp_path):
+    spec = tmp_path / "example.yaml"
+    spec.write_text(text)
+    shutil.copytree(SPACES / "recipes", tmp_path / "recipes")
+
+    assert plan_sweep(read_spec(spec), run_dir=tmp_path / "runs").trials
+
+
+def test_the_readme_has_examples_of_each_kind():
+    assert len(examples("yaml")) >= 4
+    assert len(examples("yaml recipe")) == 1
+
+
+@pytest.mark.parametrize("text", examples("yaml recipe"))
+def test_every_recipe_of_the_readme_is_planned(text, folder):
+    (folder / "recipes" / "small.yaml").write_text(text)
+
+    assert plan(MEMORY).trials[0].config.schedule.steps == 20
+
+
+def test_the_messages_of_the_readme_are_the_real_ones(folder):
+    (block,) = [text for text in examples("") if "unknown key" in text]
+    mistakes = "  a: {contrast.memory.pixels_per_clas: 1}\n  b: {contrast.temperature: warm}\n"
+    padding = "\n" * 10
+    Path("ablation_memory.yaml").write_text(f"method: ablation{padding}\nrecipe: small\nrows:\n{mistakes}")
+
+    with pytest.raises(SpecError) as caught:
+        read_spec(Path("ablation_memory.yaml"))
+
+    assert str(caught.value) == block.strip()
+
+
+def test_the_readme_lists_every_shipped_file():
+    names = [path.relative_to(SPACES).as_posix() for path in (*SHIPPED, *RECIPES)]
+
+    assert [name for name in names if f"`{name}`" not in README] == []
+    assert all(one != two for one, two in pairwise(names))

@@ -1,0 +1,141 @@
+"""Example sweeps: a promise and its outcomes, from a few words per row."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from orchestrator.records import (
+    AttemptRecord,
+    Cell,
+    ErrorRecord,
+    Row,
+    State,
+    SweepRecord,
+    TableRecord,
+    sweep_path,
+    trial_folder,
+)
+
+MIOU = "final/miou"
+
+
+def make_sweep(rows: Mapping[str, Mapping[str, Any]], *, shared: Mapping[str, str] | None = None, **changes: Any):
+    """A sweep over `rows` (label -> factors). `shared` maps a row to the row whose trials it uses."""
+    seeds = tuple(changes.pop("seeds", (0, 1, 2)))
+    columns = tuple(changes.pop("columns", (MIOU,)))
+    values = {
+        "name": "ablation_memory",
+        "question": "Which memory lifts mIoU?",
+        "method": "ablation",
+        "recipe": "synthetic",
+        "metric": MIOU,
+        "goal": "maximize",
+        "baseline": next(iter(rows)),
+        "protocol": "Synthetic test split, crop 96x128, batch 8, 300 steps",
+        "spec": "name: ablation_memory\n",
+        "table": TableRecord(columns=columns),
+        **changes,
+    }
+    owner = {label: (shared or {}).get(label, label) for label in rows}
+    cells = tuple(Cell(row=label, seed=seed, trial_id=trial_id(owner[label], seed)) for label in rows for seed in seeds)
+    return SweepRecord(
+        rows=tuple(Row(label=label, factors=factors) for label, factors in rows.items()),
+        seeds=seeds,
+        cells=cells,
+        **values,
+    )
+
+
+def trial_id(row: str, seed: int) -> str:
+    return f"{row}#{seed}".replace("/", "-")
+
+
+def make_outcomes(
+    values: Mapping[str, Sequence[Any]], *, metric: str = MIOU, seeds: Sequence[int] = (0, 1, 2)
+) -> dict[str, AttemptRecord]:
+    """Outcomes per row and seed: a number or a dict of metrics is done, None was never run, a State is that state."""
+    return {
+        trial_id(row, seed): attempt(trial_id(row, seed), value, metric)
+        for row, entries in values.items()
+        for seed, value in zip(seeds, entries, strict=False)
+        if value is not None
+    }
+
+
+def attempt(identity: str, value: Any, metric: str) -> AttemptRecord:
+    common: dict[str, Any] = {"trial_id": identity, "attempt": 1, "started_at": 0.0, "ended_at": 60.0}
+    if isinstance(value, State):
+        error = ErrorRecord(kind="DivergedError", message="the loss is nan at step 120")
+        # a failed attempt may have left metrics behind; they must never count
+        return AttemptRecord(state=value, error=error, metrics={metric: 0.99}, **common)
+    metrics = value if isinstance(value, Mapping) else {metric: value}
+    return AttemptRecord(state=State.DONE, metrics=metrics, **common)
+
+
+@pytest.fixture
+def sweep_of():
+    return make_sweep
+
+
+@pytest.fixture
+def outcomes_of():
+    return make_outcomes
+
+
+@pytest.fixture
+def example():
+    """A sweep that shows every mark: ranks, a lost seed, a row never run, shared runs, an unreported metric."""
+    sweep = make_sweep(
+        {
+            "mini-batch, no memory": {"contrast.memory.kind": "none"},
+            "w/o contrast": {"contrast.source": "none"},
+            "weight 0": {"contrast.weight": 0},
+            "pixel memory": {"contrast.memory.kind": "pixel"},
+            "region memory": {"contrast.memory.kind": "region"},
+            "pixel & region <memory>": {"contrast.memory.kind": "pixel_region"},
+            "all | of_it*": {"contrast.memory.pixels_per_class": 5000},
+        },
+        baseline="w/o contrast",
+        shared={"weight 0": "w/o contrast"},
+        columns=(MIOU, "final/pixel_accuracy", "contrast/purity", "cost/train_minutes", "my_metric"),
+    )
+
+    def metrics(miou: float, minutes: float, purity: float | None = None) -> dict[str, float]:
+        values = {
+            MIOU: miou,
+            "final/pixel_accuracy": 0.5 + miou,
+            "cost/train_minutes": minutes,
+            "my_metric": -miou / 10,
+        }
+        return values if purity is None else {**values, "contrast/purity": purity}
+
+    outcomes = make_outcomes(
+        {
+            "mini-batch, no memory": [metrics(0.4212, 2.11), metrics(0.4108, 2.03), metrics(0.4187, 2.2)],
+            "w/o contrast": [metrics(0.4105, 1.52), metrics(0.4033, 1.49), metrics(0.4147, 1.61)],
+            "pixel memory": [metrics(0.4399, 2.5, 1.0), metrics(0.4251, 2.4, 1.0), metrics(0.4311, 2.6, 1.0)],
+            "region memory": [metrics(0.4301, 2.4, 1.0), State.FAILED, metrics(0.4455, 2.5, 1.0)],
+            "pixel & region <memory>": [metrics(0.4388, 2.8, 1.0), metrics(0.4312, 2.7, 1.0), metrics(0.45, 2.9, 1.0)],
+            "all | of_it*": [State.LOST, None, None],
+        }
+    )
+    return sweep, outcomes
+
+
+@pytest.fixture
+def store():
+    """Writes a promise and its outcomes where `orchestrator.records` reads them."""
+
+    def write(run_dir, sweep, outcomes):
+        write_json(sweep_path(run_dir, sweep.name), sweep.to_json())
+        for key, outcome in outcomes.items():
+            write_json(trial_folder(run_dir, key) / "attempt_001.json", outcome.to_json())
+
+    return write
+
+
+def write_json(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values), encoding="utf-8")

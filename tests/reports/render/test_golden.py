@@ -1,0 +1,32 @@
+"""Each format of the example, character by character. `UPDATE_GOLDEN=1` rewrites the files: read the difference."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reports.render import STYLES
+from reports.tables import build_table
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_rendering_equals_the_golden_file(style, example):
+    suffix, render = STYLES[style]
+    path = GOLDEN / f"example.{suffix}"
+    text = render(build_table(*example))
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8", newline="\n")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_rendering_is_a_pure_function(style, example):
+    render = STYLES[style][1]
+    assert render(build_table(*example)) == render(build_table(*example))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_sweep_of_which_nothing_has_run_can_be_shown(style, sweep_of):
+    assert "nothing yet" in STYLES[style][1](build_table(sweep_of({"nothing yet": {}}), {}))

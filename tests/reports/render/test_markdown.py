@@ -1,0 +1,36 @@
+"""Markdown that GitHub shows as meant."""
+
+import re
+
+import pytest
+
+from reports.render.markdown import escape, render_markdown
+from reports.tables import build_table
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a | b", r"a \| b"),
+        ("<b> & *x*", r"&lt;b&gt; &amp; \*x\*"),
+        ("two\n lines", "two lines"),
+        ("pixels_per_class _x_", r"pixels_per_class \_x\_"),
+        ("`code` [link](x) $m$ ~~s~~ #12", r"\`code\` \[link\](x) \$m\$ \~\~s\~\~ \#12"),
+        (r"back\slash", r"back\\slash"),
+    ],
+)
+def test_escape(text, escaped):
+    assert escape(text) == escaped
+
+
+def test_every_line_of_the_table_has_the_same_number_of_cells(example):
+    lines = [line for line in render_markdown(build_table(*example)).splitlines() if line.startswith("|")]
+    assert len(lines) == 9
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}
+
+
+def test_a_cell_carries_mean_spread_mark_and_difference(example):
+    text = render_markdown(build_table(*example))
+    assert "**44.00** ± 0.95 <sub>+3.05</sub>" in text
+    assert "<u>43.20</u> ± 0.74 <sub>+2.25</sub>" in text
+    assert "43.78 ± 1.09† <sub>+2.52</sub>" in text

@@ -1,0 +1,88 @@
+"""`python -m reports` as a user meets it: output, exit codes, one-line errors."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports import __main__ as command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "memory.yaml").write_text("name: ablation_memory\nrecipe: synthetic\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, example, capsys):
+    store(project / "runs", *example)
+    assert command.main(["memory.yaml"]) == 1
+    output = capsys.readouterr()
+    assert "| w/o contrast‡ | 40.95 ± 0.58 |" in output.out
+    assert "region memory, seed 1: failed: DivergedError" in output.out
+    assert "wrote reports/out/ablation_memory/table.html" in output.out
+    assert output.err == ""
+    assert sorted(path.suffix for path in (project / "reports/out/ablation_memory").iterdir()) == [
+        ".csv",
+        ".html",
+        ".md",
+        ".tex",
+    ]
+
+
+def test_a_complete_sweep_exits_with_zero(project, store, sweep_of, outcomes_of, capsys):
+    store(project / "elsewhere", sweep_of({"base": {}}), outcomes_of({"base": [0.1, 0.2, 0.3]}))
+    arguments = ["memory.yaml", "--run-dir", "elsewhere", "--out", "tables", "--style", "latex", "--style", "csv"]
+    assert command.main(arguments) == 0
+    assert sorted(path.name for path in (project / "tables/ablation_memory").iterdir()) == ["table.csv", "table.tex"]
+    assert capsys.readouterr().out.count("wrote ") == 2
+
+
+def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, capsys, monkeypatch):
+    monkeypatch.setattr(
+        command, "sweep_name", lambda spec, recipe: "ablation_memory" + (f"@{recipe}" if recipe else "")
+    )
+    for recipe, value in (("lite0", 0.25), ("big", 0.75)):
+        sweep = sweep_of({"base": {}}, name=f"ablation_memory@{recipe}")
+        store(project / "runs", sweep, outcomes_of({"base": [value] * 3}))
+        assert command.main(["memory.yaml", "--recipe", recipe]) == 0
+        assert f"{value * 100:.2f} ± 0.00" in capsys.readouterr().out
+    assert command.main(["memory.yaml"]) == 2
+    assert "several sweeps of 'ablation_memory'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["memory.yaml"], "no sweep 'ablation_memory'"),
+        (["absent.yaml"], "absent.yaml"),
+        ([], "SPEC.yaml"),
+        (["memory.yaml", "--style", "word"], "invalid choice: 'word'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(project, arguments, message):
+    result = subprocess.run(
+        [sys.executable, "-m", "reports", *arguments],
+        cwd=project,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_reports_load_neither_torch_nor_ray_nor_mlflow():
+    code = "import sys, reports.__main__; print([n for n in ('torch', 'ray', 'mlflow') if n in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "[]"

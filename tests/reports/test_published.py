@@ -1,0 +1,27 @@
+"""Every published source can be read and shown."""
+
+from importlib import resources
+
+import pytest
+
+from orchestrator.errors import StoreError
+from reports.columns import KNOWN_COLUMNS
+from reports.published import read_published
+
+STEMS = [path.name.removesuffix(".yaml") for path in (resources.files("reports") / "published").iterdir()]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_source_names_itself_and_gives_percentages_of_known_metrics(stem):
+    published = read_published(stem)
+    assert published.title
+    assert published.source
+    assert published.setting
+    for row in published.rows:
+        assert set(row.values) <= set(KNOWN_COLUMNS)
+        assert all(1 < value <= 100 for value in row.values.values())
+
+
+def test_an_unknown_source_lists_those_there_are():
+    with pytest.raises(StoreError, match="no source 'nobody'; there are: contrastiveseg_readme"):
+        read_published("nobody")

@@ -1,0 +1,172 @@
+"""Which cells are marked, in which order rows and columns stand, and what the caption claims."""
+
+import math
+
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.records import State, TableRecord
+from reports.notes import Mark
+from reports.published import Published, PublishedRow
+from reports.tables import build_table, factor_text, short_names
+
+MIOU = "final/miou"
+ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}
+BASE = [0.10, 0.10, 0.10]
+
+
+def ranks(table, column=0):
+    return {row.label: row.entries[column].rank for row in table.rows}
+
+
+@pytest.mark.parametrize(
+    ("values", "best", "second"),
+    [
+        pytest.param({"a": [0.3] * 3, "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="plain"),
+        pytest.param({"a": [0.5] * 3, "b": [0.5] * 3, "c": [0.4] * 3}, {"a", "b"}, {"c"}, id="tie for best"),
+        pytest.param({"a": [0.5] * 3, "b": [0.4] * 3, "c": [0.4] * 3}, {"a"}, {"b", "c"}, id="tie for second"),
+        pytest.param(
+            {"a": [0.50001] * 3, "b": [0.50004] * 3, "c": [0.4] * 3}, {"a", "b"}, {"c"}, id="equal as printed"
+        ),
+        pytest.param({"a": [0.50, 0.51, 0.52], "b": [0.51] * 3, "c": [0.4] * 3}, {"a", "b"}, {"c"}, id="equal means"),
+        pytest.param({"a": [0.1] * 3, "b": [0.1] * 3, "c": [0.1] * 3}, set(), set(), id="all equal"),
+        pytest.param({"a": [0.9, 0.9, State.FAILED], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="failed seed"),
+        pytest.param({"a": [0.9, 0.9, math.nan], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="nan seed"),
+        pytest.param({"a": [0.9, None, None], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="single seed"),
+        pytest.param({"b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="row never run"),
+        pytest.param({}, set(), set(), id="only the baseline"),
+    ],
+)
+def test_best_and_second(sweep_of, outcomes_of, values, best, second):
+    found = ranks(build_table(sweep_of(ROWS), outcomes_of({"base": BASE, **values})))
+    assert {label for label, rank in found.items() if rank is Mark.BEST} == best
+    assert {label for label, rank in found.items() if rank is Mark.SECOND} == second
+
+
+def test_lower_is_better_when_the_goal_says_so(sweep_of, outcomes_of):
+    sweep = sweep_of(ROWS, metric="val/error", goal="minimize", columns=("val/error",))
+    values = {"base": [0.9] * 3, "a": [0.3] * 3, "b": [0.5] * 3, "c": [0.4] * 3}
+    found = ranks(build_table(sweep, outcomes_of(values, metric="val/error")))
+    assert found == {"base": Mark.NONE, "a": Mark.BEST, "b": Mark.NONE, "c": Mark.SECOND}
+
+
+def test_a_single_seed_is_never_called_best(sweep_of, outcomes_of):
+    table = build_table(sweep_of(ROWS, seeds=(0,)), outcomes_of({label: [0.1] for label in ROWS} | {"a": [0.9]}))
+    assert set(ranks(table).values()) == {Mark.NONE}
+    assert "One seed per row: nothing is called best." in [note.text for note in table.notes]
+    assert "Single seed (n = 1): no spread, and no test is possible." in table.caption
+    assert all(entry.std == "" for row in table.rows for entry in row.entries)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "claim"),
+    [((4, 5), "over 2 seeds; with n < 3 no test is possible."), ((4, 5, 6), "deviation over 3 seeds.")],
+)
+def test_the_caption_says_how_many_seeds_and_under_which_protocol(sweep_of, seeds, claim):
+    caption = build_table(sweep_of(ROWS, seeds=seeds), {}).caption
+    assert caption.endswith(claim)
+    assert "crop 96x128, batch 8, 300 steps." in caption
+
+
+def test_the_baseline_comes_first_then_the_order_of_the_file(sweep_of):
+    table = build_table(sweep_of(ROWS, baseline="b"), {})
+    assert [row.label for row in table.rows] == ["b", "base", "a", "c"]
+    assert [row.baseline for row in table.rows] == [True, False, False, False]
+
+
+def test_differences_stand_in_quality_columns_and_not_on_the_baseline(sweep_of, outcomes_of):
+    sweep = sweep_of({"base": {}, "a": {"x": 1}}, columns=(MIOU, "cost/train_minutes"))
+    outcomes = outcomes_of(
+        {
+            "base": [{MIOU: 0.40, "cost/train_minutes": 1.0}] * 3,
+            "a": [{MIOU: 0.412, "cost/train_minutes": 2.0}] * 3,
+        }
+    )
+    base, ours = build_table(sweep, outcomes).rows
+    assert [entry.delta for entry in base.entries] == ["", ""]
+    assert [entry.delta for entry in ours.entries] == ["+1.20", ""]
+    assert [entry.rank for entry in base.entries] == [Mark.SECOND, Mark.NONE]
+
+
+def test_without_baseline_there_are_no_differences(sweep_of, outcomes_of):
+    table = build_table(sweep_of(ROWS, baseline=None), outcomes_of(dict.fromkeys(ROWS, BASE)))
+    assert not any(entry.delta for row in table.rows for entry in row.entries)
+    assert Mark.DELTA not in {note.mark for note in table.notes}
+
+
+def test_a_baseline_that_is_no_row_is_an_error(sweep_of):
+    with pytest.raises(StoreError, match="its baseline 'other' is no row"):
+        build_table(sweep_of(ROWS, baseline="other"), {})
+
+
+def test_a_grid_has_one_column_per_factor(sweep_of):
+    rows = {
+        "w/o contrast": {"contrast.source": "none"},
+        "t=0.05": {"contrast.temperature": 0.05, "contrast.memory.pixels_per_class": 100},
+        "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 100},
+    }
+    table = build_table(sweep_of(rows, method="grid"), {})
+    assert table.stub_names == ("temperature", "pixels_per_class")
+    assert [row.stub for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "100")]
+
+
+def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
+    rows = {"t=0.05": {"contrast.temperature": 0.05}, "t=0.1": {"contrast.temperature": 0.1}}
+    table = build_table(sweep_of(rows, method="grid", baseline="t=0.1"), {})
+    assert [row.stub for row in table.rows] == [("0.1",), ("0.05",)]
+
+
+def test_labels_stay_where_factors_do_not_tell_rows_apart(sweep_of):
+    table = build_table(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {})
+    assert table.stub_names == ("Variant", "x")
+    assert [row.stub for row in table.rows] == [("one", "1"), ("again", "1")]
+
+
+def test_an_ablation_has_a_label_column(sweep_of):
+    assert build_table(sweep_of(ROWS), {}).stub_names == ("Variant",)
+
+
+def test_short_names_grow_until_they_differ():
+    keys = ["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature", "seed"]
+    assert short_names(keys) == ("memory.kind", "mining.kind", "temperature", "seed")
+    assert short_names(["a.kind", "b.a.kind"]) == ("a.kind", "b.a.kind")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (None, "none"),
+        (1e-05, "1e-05"),
+        (0.1, "0.1"),
+        ([96, 128], "[96, 128]"),
+        ("x", "x"),
+    ],
+)
+def test_factor_texts(value, text):
+    assert factor_text(value) == text
+
+
+def test_complete_means_every_run_has_the_metric(sweep_of, outcomes_of):
+    sweep = sweep_of({"base": {}, "a": {"x": 1}}, shared={"a": "base"})
+    whole = build_table(sweep, outcomes_of({"base": BASE}))
+    assert (whole.complete, whole.runs_done, whole.runs_planned) == (True, 3, 3)
+    for value in (None, State.LOST, math.nan, {"other": 1.0}):
+        assert not build_table(sweep, outcomes_of({"base": [0.1, value, 0.1]})).complete
+
+
+def test_published_rows_follow_our_columns_and_precision(sweep_of):
+    published = Published(
+        title="T", setting="S", source="README", rows=(PublishedRow(label="theirs", values={MIOU: 80.2}),)
+    )
+    table = build_table(sweep_of(ROWS, columns=("final/pixel_accuracy", MIOU)), {}, published)
+    assert [(row.label, row.values) for row in table.references] == [("theirs", ("", "80.20"))]
+    assert table.notes[-1].text == "Published rows: README; S."
+
+
+def test_the_caption_of_the_file_wins_over_the_question(sweep_of):
+    sweep = sweep_of(ROWS, table=TableRecord(caption="Memories  compared", label="tab:mine"))
+    table = build_table(sweep, {})
+    assert table.caption.startswith("Memories compared. Synthetic")
+    assert table.label == "tab:mine"

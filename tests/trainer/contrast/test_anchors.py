@@ -1,0 +1,62 @@
+"""Anchor samplers."""
+
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+
+from trainer.config import AnchorConfig
+from trainer.contrast.anchors import ANCHOR_SAMPLERS, hard, skip_thin_classes
+
+
+def test_table_holds_exactly_the_kinds_of_the_config():
+    assert set(ANCHOR_SAMPLERS) == set(get_args(get_type_hints(AnchorConfig)["kind"]))
+
+
+@pytest.mark.parametrize("kind", ANCHOR_SAMPLERS)
+def test_anchors_are_distinct_labelled_pixels_of_their_class(kind):
+    generator = torch.Generator().manual_seed(3)
+    label_P = torch.randint(0, 5, (300,), generator=generator)
+    label_P[::7] = 255
+    label_P[label_P == 3] = 255
+    prediction_P = torch.randint(0, 5, (300,), generator=generator)
+    slots = ANCHOR_SAMPLERS[kind](label_P, prediction_P, 5, 40, generator)
+    assert slots.index_Gk.shape == slots.valid_Gk.shape == (5, 40)
+    for c in range(5):
+        chosen = slots.index_Gk[c][slots.valid_Gk[c]]
+        assert (label_P[chosen] == c).all()
+        assert len(chosen.unique()) == len(chosen) == min(40, int((label_P == c).sum()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "expected_wrong"),
+    [(30, 0, 10), (3, 30, 3), (0, 30, 0), (30, 2, 8)],
+    ids=["only misclassified", "few misclassified", "none misclassified", "few correct"],
+)
+def test_hard_takes_half_misclassified_and_fills_up(wrong, right, expected_wrong):
+    label_P = torch.zeros(wrong + right, dtype=torch.int64)
+    prediction_P = (torch.arange(wrong + right) < wrong).long()
+    slots = hard(label_P, prediction_P, 1, 10, torch.Generator().manual_seed(0))
+    chosen = slots.index_Gk[0][slots.valid_Gk[0]]
+    assert len(chosen.unique()) == 10
+    assert int((chosen < wrong).sum()) >= expected_wrong
+    assert (chosen[: min(5, wrong)] < wrong).all()
+
+
+def test_the_other_half_of_hard_is_random_among_all_other_pixels():
+    label_P, prediction_P = torch.zeros(1000, dtype=torch.int64), (torch.arange(1000) < 200).long()
+    generator, shares = torch.Generator().manual_seed(0), []
+    for _ in range(200):
+        chosen = hard(label_P, prediction_P, 1, 20, generator).index_Gk[0]
+        assert (chosen[:10] < 200).all()
+        shares.append(float((chosen[10:] < 200).float().mean()))
+    assert abs(sum(shares) / 200 - 190 / 990) < 0.03
+
+
+def test_thin_classes_and_their_share():
+    label_P = torch.tensor([0] * 5 + [1] * 2 + [2] * 1 + [255] * 9)
+    kept_C, skipped = skip_thin_classes(label_P, 4, 2)
+    assert kept_C.tolist() == [True, True, False, False]
+    assert skipped.item() == pytest.approx(1 / 3)

@@ -1,0 +1,157 @@
+"""`PixelContrast` as the training step sees it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig
+from trainer.contrast import PixelContrast
+
+STATS = {
+    "contrast/loss",
+    "contrast/anchors",
+    "contrast/skipped_share",
+    "contrast/positives",
+    "contrast/negatives",
+    "contrast/positive_similarity",
+    "contrast/negative_similarity",
+}
+
+
+def scene(seed: int = 0, device: str = "cpu"):
+    """Embedding (3, 8, 6, 7), labels and predictions at 4 times the size, 4 classes."""
+    generator = torch.Generator().manual_seed(seed)
+    embedding_BDhw = F.normalize(torch.randn(3, 8, 6, 7, generator=generator), dim=1)
+    label_BHW = torch.randint(0, 4, (3, 24, 28), generator=generator)
+    label_BHW[:, :4] = 255
+    prediction_BHW = torch.randint(0, 4, (3, 24, 28), generator=generator)
+    return embedding_BDhw.to(device).requires_grad_(), label_BHW.to(device), prediction_BHW.to(device)
+
+
+def contrast(source: str = "inter_image", memory: str = "pixel_region", mining: str = "semi_hard") -> PixelContrast:
+    config = ContrastConfig(
+        source=source,
+        embedding_dim=8,
+        keys_per_class=6,
+        anchors=AnchorConfig(per_class=5),
+        mining=MiningConfig(kind=mining, positives=4, negatives=7, hard_fraction=0.5),
+        memory=MemoryConfig(kind=memory, pixels_per_class=20, regions_per_class=4, pixels_per_image=2),
+    )
+    return PixelContrast(config, 4)
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("memory", ["none", "pixel", "region", "pixel_region"])
+def test_stats_count_what_was_compared(memory):
+    module = contrast(memory=memory, mining="hardest")
+    embedding_BDhw, label_BHW, prediction_BHW = scene()
+    for step in range(3):
+        module.push(embedding_BDhw, label_BHW, generator=draw(step))
+    output = module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw())
+    assert set(output.stats) == STATS
+    assert all(value.ndim == 0 and not value.requires_grad for value in output.stats.values())
+    assert output.stats["contrast/loss"] == output.loss
+    assert output.stats["contrast/anchors"] == 20
+    assert output.stats["contrast/positives"] == 4
+    assert output.stats["contrast/negatives"] == 7
+    assert output.stats["contrast/positive_similarity"] < output.stats["contrast/negative_similarity"]
+
+
+def test_everything_random_comes_from_the_generator():
+    embedding_BDhw, label_BHW, prediction_BHW = scene()
+    losses = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        module = contrast()
+        module.push(embedding_BDhw, label_BHW, generator=draw(5))
+        losses.append(module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(6)).loss)
+    assert losses[0] == losses[1]
+    assert module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(7)).loss != losses[0]
+
+
+def test_diagnostics():
+    module = contrast()
+    assert module.diagnostics() == {"contrast/bank_fill": 0.0}
+    embedding_BDhw, label_BHW, _ = scene()
+    module.push(embedding_BDhw, label_BHW, generator=draw())
+    assert module.diagnostics() == {"contrast/bank_fill": (6 * 4 + 3 * 4) / (24 * 4), "contrast/purity": 1.0}
+    assert contrast(memory="none").diagnostics() == {}
+
+
+def test_push_without_a_bank_draws_nothing():
+    embedding_BDhw, label_BHW, _ = scene()
+    generator = draw()
+    before = generator.get_state()
+    contrast(source="intra_image").push(embedding_BDhw, label_BHW, generator=generator)
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_bank_travels_in_the_state_dict():
+    module, twin = contrast(), contrast()
+    embedding_BDhw, label_BHW, prediction_BHW = scene()
+    module.push(embedding_BDhw, label_BHW, generator=draw())
+    twin.load_state_dict(module.state_dict())
+    losses = [item(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(1)).loss for item in (module, twin)]
+    assert losses[0] == losses[1]
+
+
+def test_intra_image_looks_at_one_image_only():
+    """Turning the embedding of another image round changes nothing for the anchors of this one."""
+    module = contrast(source="intra_image", mining="hardest")
+    embedding_BDhw, label_BHW, prediction_BHW = scene()
+    label_BHW[1:] = 255
+    loss = module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw()).loss
+    (grad_BDhw,) = torch.autograd.grad(loss, embedding_BDhw)
+    assert grad_BDhw[0].abs().sum() > 0
+    assert grad_BDhw[1:].abs().sum() == 0
+
+
+def test_no_contrast_source_is_refused():
+    with pytest.raises(ValueError, match=r"contrast\.source"):
+        PixelContrast(ContrastConfig(source="none"), 4)
+
+
+class NoHostSync(TorchDispatchMode):
+    """Refuse the operators that make a GPU wait for its host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique"}, name
+        if name in {"index", "index_put", "index_put_"}:
+            assert all(index is None or index.dtype != torch.bool for index in args[1]), "boolean index"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("source", ["intra_image", "inter_image"])
+@pytest.mark.parametrize("mining", ["random", "hardest", "semi_hard"])
+def test_a_step_needs_no_host_sync(source, mining):
+    module = contrast(source=source, mining=mining)
+    embedding_BDhw, label_BHW, prediction_BHW = scene()
+    with NoHostSync():
+        for step in range(2):
+            module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(step)).loss.backward()
+            module.push(embedding_BDhw, label_BHW, generator=draw(step))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("source", ["intra_image", "inter_image"])
+@pytest.mark.parametrize("mining", ["random", "hardest", "semi_hard"])
+def test_a_step_on_a_gpu_never_waits(source, mining):
+    module = contrast(source=source, mining=mining).cuda()
+    embedding_BDhw, label_BHW, prediction_BHW = scene(device="cuda")
+    generator = torch.Generator("cuda").manual_seed(0)
+    embedding_BDhw = embedding_BDhw.detach().requires_grad_()
+    module(embedding_BDhw, label_BHW, prediction_BHW, generator=generator).loss.backward()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        module(embedding_BDhw, label_BHW, prediction_BHW, generator=generator).loss.backward()
+        module.push(embedding_BDhw, label_BHW, generator=generator)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,50 @@
+"""Two holders never, a dead holder no obstacle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trainer.errors import TrainerError
+from trainer.lock import exclusive
+
+HOLD = """
+import fcntl, sys, time
+file = open(sys.argv[1], "ab")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def test_second_holder_is_refused_and_told_why(tmp_path):
+    path = tmp_path / "lock"
+    with (
+        exclusive(path),
+        pytest.raises(TrainerError, match="another process is training"),
+        exclusive(path, patience_seconds=0),
+    ):
+        pass
+    with exclusive(path, patience_seconds=0):
+        pass
+
+
+def test_released_when_the_body_raises(tmp_path):
+    with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock"):
+        raise ZeroDivisionError
+    with exclusive(tmp_path / "lock", patience_seconds=0):
+        pass
+
+
+def test_waits_for_a_dying_process(tmp_path):
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(TrainerError), exclusive(path, patience_seconds=0):
+            pass
+        holder.kill()
+        with exclusive(path, patience_seconds=10):
+            pass

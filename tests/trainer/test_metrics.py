@@ -1,0 +1,68 @@
+"""Scores against counting pixel by pixel, and against values worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.metrics import confusion, score
+
+
+def slow_scores(label: list[int], prediction: list[int], classes: int) -> tuple[float, float, float]:
+    pairs = [(t, p) for t, p in zip(label, prediction, strict=True) if t != 255]
+    ious, accuracies = [], []
+    for k in range(classes):
+        hit = sum(t == k and p == k for t, p in pairs)
+        union = sum(t == k or p == k for t, p in pairs)
+        truth = sum(t == k for t, _ in pairs)
+        if union:
+            ious.append(hit / union)
+        if truth:
+            accuracies.append(hit / truth)
+    right = sum(t == p for t, p in pairs) / len(pairs) if pairs else 0.0
+    return sum(ious) / len(ious) if ious else 0.0, right, sum(accuracies) / len(accuracies) if accuracies else 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 3, 255]), st.integers(0, 3)), min_size=1, max_size=40))
+def test_scores_match_counting(pairs):
+    label, prediction = (list(side) for side in zip(*pairs, strict=True))
+    scores = score(confusion(torch.tensor(label), torch.tensor(prediction), 4))
+    expected = slow_scores(label, prediction, 4)
+    assert (scores.miou, scores.pixel_accuracy, scores.mean_accuracy) == pytest.approx(expected)
+
+
+def test_by_hand():
+    label = torch.tensor([[0, 0, 1], [1, 1, 255]])
+    prediction = torch.tensor([[0, 1, 1], [1, 0, 0]])
+    matrix = confusion(label, prediction, 3)
+    assert matrix.tolist() == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
+    scores = score(matrix)
+    assert scores.iou == pytest.approx((1 / 3, 2 / 4, None))
+    assert scores.miou == pytest.approx((1 / 3 + 1 / 2) / 2)  # class 2 occurs nowhere and is left out
+    assert scores.pixel_accuracy == pytest.approx(3 / 5)
+    assert scores.mean_accuracy == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_a_class_predicted_but_absent_counts_as_zero():
+    scores = score(confusion(torch.tensor([0, 0]), torch.tensor([0, 1]), 2))
+    assert scores.iou == (0.5, 0.0)
+    assert scores.miou == 0.25
+
+
+def test_matrices_of_batches_add_up():
+    label, prediction = torch.randint(0, 5, (2, 8, 6)), torch.randint(0, 5, (2, 8, 6))
+    parts = confusion(label[0], prediction[0], 5) + confusion(label[1], prediction[1], 5)
+    assert torch.equal(parts, confusion(label, prediction, 5))
+
+
+def test_nothing_labelled():
+    scores = score(confusion(torch.full((4,), 255), torch.zeros(4, dtype=torch.int64), 2))
+    assert (scores.miou, scores.pixel_accuracy, scores.iou) == (0.0, 0.0, (None, None))
+
+
+def test_label_out_of_range():
+    with pytest.raises(ValueError, match=r"0\.\.2"):
+        confusion(torch.tensor([3]), torch.tensor([0]), 3)

@@ -1,0 +1,236 @@
+"""Whole tiny trials: resumed ones end with the same bits, arms differ in nothing but the contrast."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+import trainer.run
+import trainer.trial
+from trainer import DivergedError, TrainerError
+from trainer.config import (
+    AnchorConfig,
+    ContrastConfig,
+    DataConfig,
+    MemoryConfig,
+    MiningConfig,
+    ModelConfig,
+    OptimConfig,
+    Runtime,
+    ScheduleConfig,
+    SyntheticConfig,
+    TrainConfig,
+)
+from trainer.lock import exclusive
+from trainer.run import train
+
+CONTRAST = ContrastConfig(
+    embedding_dim=8,
+    keys_per_class=10,
+    warmup_fraction=0.2,
+    anchors=AnchorConfig(per_class=5),
+    mining=MiningConfig(positives=8, negatives=16),
+    memory=MemoryConfig(pixels_per_class=20, regions_per_class=6, pixels_per_image=3),
+)
+BASELINE = TrainConfig(
+    data=DataConfig(
+        crop=(32, 64), synthetic=SyntheticConfig(train_images=5, val_images=2, test_images=3, height=32, width=64)
+    ),
+    model=ModelConfig(backbone="timm/test_resnet", head_channels=8, dropout=0.3),
+    contrast=ContrastConfig(source="none"),
+    optim=OptimConfig(lr=0.02),
+    schedule=ScheduleConfig(steps=6, batch_size=2, eval_every_steps=2),
+    seed=3,
+)
+RUNTIME = Runtime(device="cpu", log_every_steps=1, checkpoint_every_steps=2)
+ARMS = {
+    "baseline": BASELINE.contrast,
+    "intra_image": replace(CONTRAST, source="intra_image"),
+    **{
+        kind: replace(CONTRAST, memory=replace(CONTRAST.memory, kind=kind))
+        for kind in ("none", "pixel", "region", "pixel_region")
+    },
+    "random": replace(CONTRAST, anchors=AnchorConfig(kind="random"), mining=MiningConfig(kind="random", positives=4)),
+}
+
+
+class InterruptionError(Exception):
+    """Stands for a killed process."""
+
+
+class Log:
+    """Collects the points of a trial; raises in place of the point at step `until`."""
+
+    def __init__(self, until=math.inf):
+        self.points, self.until = [], until
+
+    def __call__(self, step, metrics):
+        if step >= self.until:
+            raise InterruptionError
+        self.points.append((step, metrics))
+
+    def of(self, name):
+        return {step: metrics[name] for step, metrics in self.points if name in metrics}
+
+
+def run(config, workdir, log=None, runtime=RUNTIME):
+    return train(config, runtime, workdir, log or Log()).metrics
+
+
+def weights(workdir):
+    return torch.load(workdir / "last.pt", weights_only=True)["model"]
+
+
+def without_cost(metrics):
+    return {name: value for name, value in metrics.items() if not name.startswith("cost/")}
+
+
+def assert_equal(left, right):
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
+    config = replace(BASELINE, contrast=ARMS[arm])
+    through, first, second = Log(), Log(until=4), Log()
+    expected = run(config, tmp_path / "through", through)
+    with pytest.raises(InterruptionError):
+        run(config, tmp_path / "resumed", first)
+    found = run(config, tmp_path / "resumed", second)
+    assert second.points[0][0] == 3  # from the checkpoint at step 2
+    assert_equal(weights(tmp_path / "through"), weights(tmp_path / "resumed"))
+    assert without_cost(found) == without_cost(expected)
+    resumed = dict.fromkeys(())
+    for step, metrics in [*first.points, *second.points]:
+        resumed[step, frozenset(metrics)] = metrics
+    assert list(resumed.values()) == [metrics for _, metrics in through.points]
+
+
+def test_a_damaged_checkpoint_costs_time_but_no_bit(tmp_path):
+    config = replace(BASELINE, contrast=CONTRAST)
+    expected = run(config, tmp_path / "through")
+    with pytest.raises(InterruptionError):
+        run(config, tmp_path / "resumed", Log(until=5))
+    path = tmp_path / "resumed" / "last.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    log = Log()
+    with pytest.warns(UserWarning, match="damaged checkpoint"):
+        found = run(config, tmp_path / "resumed", log)
+    assert log.points[0][0] == 3
+    assert without_cost(found) == without_cost(expected)
+
+
+def test_a_finished_trial_is_read_not_trained(tmp_path):
+    config = replace(BASELINE, contrast=CONTRAST)
+    log = Log()
+    expected = run(config, tmp_path)
+    assert run(config, tmp_path, log) == expected
+    assert log.points == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "lock"]
+
+
+def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
+    run(BASELINE, tmp_path / "a")
+    other = replace(BASELINE, seed=4)
+    assert without_cost(run(other, tmp_path / "a")) == without_cost(run(other, tmp_path / "b"))
+
+
+def test_arms_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
+    baseline, arm = Log(), Log()
+    run(BASELINE, tmp_path / "baseline", baseline)
+    run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "arm", arm)
+    # three steps of warm-up: the fourth forward pass is the last with equal weights
+    assert [arm.of("train/ce")[step] == baseline.of("train/ce")[step] for step in range(1, 6)] == [True] * 4 + [False]
+    assert [arm.of("train/contrast")[step] > 0 for step in range(1, 7)] == [False] * 3 + [True] * 3
+    assert arm.of("val/miou")[2] == baseline.of("val/miou")[2]
+    assert any(
+        not torch.equal(weight, weights(tmp_path / "arm")[name])
+        for name, weight in weights(tmp_path / "baseline").items()
+    )
+
+
+def test_points_and_figures_have_their_names(tmp_path):
+    log = Log()
+    figures = run(replace(BASELINE, contrast=CONTRAST), tmp_path, log, Runtime(device="cpu", log_every_steps=4))
+    assert sorted(log.of("train/loss")) == [4, 6]
+    assert sorted(log.of("val/miou")) == sorted(log.of("val/pixel_accuracy")) == [2, 4, 6]
+    trained = next(metrics for _, metrics in log.points if "train/loss" in metrics)
+    assert {"train/ce", "train/contrast", "train/lr", "contrast/loss", "contrast/bank_fill"} <= trained.keys()
+    assert log.of("train/lr")[6] == pytest.approx(0.02 * (1 - 5 / 6) ** 0.9)
+    assert figures["val/miou"] == log.of("val/miou")[6]
+    assert figures["val/best_miou"] == max(log.of("val/miou").values())
+    assert figures["contrast/purity"] == 1.0
+    wanted = {"final/miou", "final/pixel_accuracy", "final/mean_accuracy", "final/iou/road"}
+    wanted |= {"cost/train_minutes", "cost/step_ms", "cost/parameters_millions"}
+    assert wanted <= figures.keys()
+    assert all(type(value) is float and math.isfinite(value) for value in figures.values())
+    ious = [value for name, value in figures.items() if name.startswith("final/iou/")]
+    assert figures["final/miou"] == pytest.approx(sum(ious) / len(ious))
+
+
+def test_inference_parameters_are_those_of_the_baseline(tmp_path):
+    name = "cost/parameters_millions"
+    assert run(BASELINE, tmp_path / "a")[name] == run(replace(BASELINE, contrast=CONTRAST), tmp_path / "b")[name]
+
+
+def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):
+    splits = []
+    evaluate = trainer.trial.evaluate
+
+    def count(model, source, split, **keywords):
+        splits.append(split)
+        return evaluate(model, source, split, **keywords)
+
+    monkeypatch.setattr(trainer.trial, "evaluate", count)
+    config = replace(BASELINE, schedule=ScheduleConfig(steps=2, batch_size=2))
+    figures = run(replace(config, data=replace(config.data, test_split="val")), tmp_path / "same")
+    assert splits == ["val"]
+    assert figures["final/miou"] == figures["val/miou"]
+    run(config, tmp_path / "apart")
+    assert splits == ["val", "val", "test"]
+
+
+def test_the_training_time_counts_kept_steps_of_all_attempts(tmp_path):
+    with pytest.raises(InterruptionError):
+        run(BASELINE, tmp_path, Log(until=4))
+    before = torch.load(tmp_path / "last.pt", weights_only=True)["seconds"]
+    figures = run(BASELINE, tmp_path)
+    assert figures["cost/train_minutes"] * 60 > before > 0
+    assert figures["cost/step_ms"] == pytest.approx(figures["cost/train_minutes"] * 60_000 / 6)
+
+
+def test_divergence_names_the_step_and_the_knob(tmp_path):
+    config = replace(BASELINE, optim=OptimConfig(lr=1e12), schedule=ScheduleConfig(steps=30, batch_size=2))
+    with pytest.raises(DivergedError, match=r"step \d+: the loss is (nan|inf); lower optim\.lr") as raised:
+        run(config, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_two_processes_never_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, patience_seconds=0))
+    with exclusive(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
+        run(BASELINE, tmp_path)
+
+
+def test_the_process_s_own_chance_is_left_alone(tmp_path):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    run(BASELINE, tmp_path)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_missing_device_is_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainerError, match="torch sees no CUDA device; use auto or cpu"):
+        run(BASELINE, tmp_path, runtime=Runtime(device="cuda"))
+
+
+def test_knobs_without_effect_change_no_bit(tmp_path):
+    idle = replace(BASELINE, contrast=replace(CONTRAST, source="none", temperature=0.7, embedding_dim=4))
+    assert without_cost(run(BASELINE, tmp_path / "a")) == without_cost(run(idle, tmp_path / "b"))

@@ -1,0 +1,30 @@
+"""The contrastive segmentation trainer: `from trainer import TrainConfig, train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainer.config import Runtime, TrainConfig
+from trainer.errors import DataError, DivergedError, TrainerError, WeightsError
+
+if TYPE_CHECKING:
+    from trainer.run import train
+
+__all__ = [
+    "DataError",
+    "DivergedError",
+    "Runtime",
+    "TrainConfig",
+    "TrainerError",
+    "WeightsError",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the training loop, and torch with it, only when it is asked for: planning needs neither."""
+    if name == "train":
+        from trainer.run import train
+
+        return train
+    raise AttributeError(f"module 'trainer' has no attribute {name!r}")

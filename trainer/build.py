@@ -1,0 +1,39 @@
+"""From config names to modules: with `BACKBONES` and `DATASETS` the only tables of the trainer."""
+
+from __future__ import annotations
+
+from trainer.config import ModelConfig
+from trainer.models.backbones import build_backbone
+from trainer.models.heads.base import FeatureShape, Head
+from trainer.models.heads.deeplabv3 import DeepLabV3Head
+from trainer.models.heads.hrnet import HRNetHead
+from trainer.models.heads.ocr import OCRHead
+from trainer.models.projection import Projection
+from trainer.models.segmentor import Segmentor
+from trainer.seeding import seeded
+
+__all__ = ["HEADS", "build_segmentor"]
+
+HEADS: dict[str, type[Head]] = {
+    "deeplabv3": DeepLabV3Head,
+    "hrnet": HRNetHead,
+    "ocr": OCRHead,
+}
+
+
+def build_segmentor(config: ModelConfig, *, classes: int, embedding_dim: int | None, seed: int) -> Segmentor:
+    """Build the network of a trial; `embedding_dim` None leaves the projection out.
+
+    Backbone and head start from streams below `init` of `seed`, the projection from `projection`: a baseline and a
+    contrast arm of equal seed start from the same weights. Raises ValueError and WeightsError of `build_backbone`.
+    """
+    with seeded(seed, "init", "backbone"):
+        backbone = build_backbone(config.backbone, config.weights, config.output_stride)
+    shape = FeatureShape(channels=backbone.channels, strides=backbone.strides, parallel=backbone.parallel)
+    with seeded(seed, "init", "head"):
+        head = HEADS[config.head](shape, classes, width=config.head_channels, dropout=config.dropout)
+    if embedding_dim is None:
+        return Segmentor(backbone, head)
+    with seeded(seed, "projection"):
+        projection = Projection(head.tap_channels, embedding_dim)
+    return Segmentor(backbone, head, projection)

@@ -1,0 +1,10 @@
+"""Pixel-wise contrast: anchors, keys, mining, memory and loss (paper, section 3)."""
+
+from __future__ import annotations
+
+from trainer.contrast.anchors import ANCHOR_SAMPLERS
+from trainer.contrast.memory import MEMORIES
+from trainer.contrast.mining import MINERS
+from trainer.contrast.module import ContrastOutput, PixelContrast
+
+__all__ = ["ANCHOR_SAMPLERS", "MEMORIES", "MINERS", "ContrastOutput", "PixelContrast"]

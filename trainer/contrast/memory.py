@@ -1,0 +1,105 @@
+"""The memory bank: embeddings of past images, in a pixel and a region queue per class (paper, section 3.2).
+
+Axes: B batch, C classes, H W image, h w embedding map, D embedding width, P pixels (B*h*w), R rows offered per class.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.config import MemoryConfig
+from trainer.contrast.groups import sample_groups
+from trainer.contrast.pixels import embedding_at, label_at, reduce_nearest
+from trainer.contrast.queue import ClassQueue, Rows
+
+__all__ = ["MEMORIES", "MemoryBank", "pixel_rows", "region_rows"]
+
+MEMORIES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "pixel": ("pixel",),
+    "region": ("region",),
+    "pixel_region": ("pixel", "region"),
+}
+"""The values of `MemoryConfig.kind` and the queues each has."""
+
+
+def pixel_rows(
+    embedding_BDhw: Tensor, label_BHW: Tensor, classes: int, per_image: int, *, generator: torch.Generator
+) -> Rows:
+    """Up to `per_image` random pixels of each class of each image, in the order of the images.
+
+    The released code stores the first pixels of the flattened map, whatever their class (method.md, defect 1).
+    """
+    batch, _, h, w = embedding_BDhw.shape
+    label_BP = reduce_nearest(label_BHW, (h, w)).flatten(1)
+    image_B1 = torch.arange(batch, device=label_BP.device)[:, None]
+    known_BP = (label_BP >= 0) & (label_BP < classes)
+    group_BP = torch.where(known_BP, label_BP * batch + image_B1, classes * batch)
+    slots = sample_groups(group_BP.flatten(), classes * batch, per_image, generator=generator)
+    position_CR = slots.index_Gk.view(classes, batch * per_image)
+    gathered_CR = label_at(label_BHW, position_CR, (h, w))
+    return Rows(
+        embedding_CRD=embedding_at(embedding_BDhw, position_CR.flatten()).view(*position_CR.shape, -1),
+        purity_CR=(gathered_CR == torch.arange(classes, device=label_BP.device)[:, None]).float(),
+        valid_CR=slots.valid_Gk.view_as(position_CR),
+    )
+
+
+def region_rows(embedding_BDhw: Tensor, label_BHW: Tensor, classes: int) -> Rows:
+    """For each class and image the mean embedding of its pixels, L2-normalised, in the order of the images."""
+    batch, _, h, w = embedding_BDhw.shape
+    class_C1 = torch.arange(classes, device=label_BHW.device)[:, None]
+    member_BCP = reduce_nearest(label_BHW, (h, w)).flatten(1)[:, None] == class_C1
+    position_BP = torch.arange(batch * h * w, device=label_BHW.device).view(batch, h * w)
+    gathered_BCP = label_at(label_BHW, position_BP, (h, w))[:, None] == class_C1
+    pixels_BC = member_BCP.sum(2)
+    sum_BCD = member_BCP.float() @ embedding_BDhw.float().flatten(2).transpose(1, 2)
+    return Rows(
+        embedding_CRD=F.normalize(sum_BCD, dim=2).transpose(0, 1),
+        purity_CR=((member_BCP & gathered_BCP).sum(2) / pixels_BC.clamp(min=1)).T,
+        valid_CR=(pixels_BC > 0).T,
+    )
+
+
+class MemoryBank(nn.Module):
+    """The queues of `config.kind`; class 0 is a class like any other (method.md, defect 4)."""
+
+    def __init__(self, config: MemoryConfig, classes: int, width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = classes
+        capacity = {"pixel": config.pixels_per_class, "region": config.regions_per_class}
+        self.queues = nn.ModuleDict(
+            {name: ClassQueue(classes, capacity[name], width) for name in MEMORIES[config.kind]}
+        )
+
+    def contents(self) -> tuple[ClassQueue, ...]:
+        """The queues, the pixel queue first."""
+        return tuple(queue for queue in self.queues.values() if isinstance(queue, ClassQueue))
+
+    @torch.no_grad()
+    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
+        """Store a mini-batch; labels at image size, ids outside 0..classes-1 are ignored."""
+        for name, queue in zip(self.queues, self.contents(), strict=True):
+            if name == "pixel":
+                per_image = self.config.pixels_per_image
+                rows = pixel_rows(embedding_BDhw, label_BHW, self.classes, per_image, generator=generator)
+            else:
+                rows = region_rows(embedding_BDhw, label_BHW, self.classes)
+            queue.push(rows)
+
+    def fill(self) -> float:
+        """Share of all slots that hold an embedding, 0..1; 0 without queues."""
+        slots = sum(queue.filled.numel() for queue in self.contents())
+        return sum(float(queue.count_C.sum()) for queue in self.contents()) / max(slots, 1)
+
+    def purity(self) -> float | None:
+        """Mean share of the pixels behind the stored rows that belong to the class they are filed under.
+
+        1.0 when right; chance, about one in `classes`, with the released indexing. None when the bank is empty.
+        """
+        rows = sum(float(queue.count_C.sum()) for queue in self.contents())
+        pure = sum(float((queue.purity_CK * queue.filled).sum()) for queue in self.contents())
+        return pure / rows if rows else None

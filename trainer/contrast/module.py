@@ -1,0 +1,123 @@
+"""`PixelContrast`: the contrastive loss of a step and the memory bank behind it.
+
+Axes: B batch, C classes, H W image, h w embedding map, D embedding width, P pixels (B*h*w), A anchors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import ContrastConfig, effective_memory
+from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
+from trainer.contrast.keys import Keys, bank_keys, batch_keys
+from trainer.contrast.loss import Anchors, mined_info_nce
+from trainer.contrast.memory import MemoryBank
+from trainer.contrast.pixels import embedding_at, reduce_nearest
+
+__all__ = ["ContrastOutput", "PixelContrast"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastOutput:
+    """Loss of a step, unweighted, and what to log beside it."""
+
+    loss: Tensor
+    """0-d, float32, part of the graph whatever the batch holds."""
+    stats: dict[str, Tensor]
+    """`contrast/...`, 0-d tensors without gradient, left on the device."""
+
+
+class PixelContrast(nn.Module):
+    """Pixel-wise contrast within an image or across images (paper, sections 3.2 and 3.3).
+
+    Neither `forward` nor `push` waits for the device or loops over classes or images. Random draws come from the
+    `generator` alone, which must live on the device of the embedding. Raises ValueError for the source `none`.
+    """
+
+    def __init__(self, config: ContrastConfig, classes: int) -> None:
+        super().__init__()
+        if config.source == "none":
+            raise ValueError("contrast.source: none has no loss; choose intra_image or inter_image")
+        self.config = config
+        self.classes = classes
+        self.bank = MemoryBank(effective_memory(config), classes, config.embedding_dim)
+
+    def forward(
+        self, embedding_BDhw: Tensor, label_BHW: Tensor, prediction_BHW: Tensor, *, generator: torch.Generator
+    ) -> ContrastOutput:
+        """Loss of L2-normalised embeddings; labels (ids outside 0..classes-1 ignored) and predictions at image size.
+
+        Always in float32, also inside autocast (method.md, defect 10).
+        """
+        with torch.autocast(embedding_BDhw.device.type, enabled=False):
+            size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
+            label_P = reduce_nearest(label_BHW, size_hw).flatten()
+            prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
+            anchors, skipped = self.anchors(embedding_BDhw, label_P, prediction_P, generator)
+            keys = self.keys(embedding_BDhw, label_P, generator)
+            mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
+        stats = {
+            "contrast/loss": mined.loss.detach(),
+            "contrast/anchors": mined.anchors,
+            "contrast/skipped_share": skipped,
+            "contrast/positives": mined.positives,
+            "contrast/negatives": mined.negatives,
+            "contrast/positive_similarity": mined.positive_similarity,
+            "contrast/negative_similarity": mined.negative_similarity,
+        }
+        return ContrastOutput(mined.loss, stats)
+
+    def anchors(
+        self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
+    ) -> tuple[Anchors, Tensor]:
+        """Anchors of a mini-batch, class by class, and the share of present classes without any."""
+        config = self.config.anchors
+        kept_C, skipped = skip_thin_classes(label_P, self.classes, config.min_pixels)
+        sample = ANCHOR_SAMPLERS[config.kind]
+        slots = sample(label_P, prediction_P, self.classes, config.per_class, generator)
+        position_A = slots.index_Gk.flatten()
+        class_CA = torch.arange(self.classes, device=label_P.device)[:, None].expand_as(slots.index_Gk)
+        anchors = Anchors(
+            embedding_AD=embedding_at(embedding_BDhw, position_A),
+            class_A=class_CA.flatten(),
+            position_A=position_A,
+            scope_A=position_A // (len(label_P) // self.scopes(embedding_BDhw)),
+            valid_A=(slots.valid_Gk & kept_C[:, None]).flatten(),
+        )
+        return anchors, skipped
+
+    def keys(self, embedding_BDhw: Tensor, label_P: Tensor, generator: torch.Generator) -> Keys:
+        """Keys of the mini-batch, with gradient, and the rows of the bank, without."""
+        batch = batch_keys(
+            embedding_BDhw,
+            label_P,
+            self.classes,
+            self.config.keys_per_class,
+            scopes=self.scopes(embedding_BDhw),
+            generator=generator,
+        )
+        return Keys.join(batch, *bank_keys(self.bank), scopes=self.scopes(embedding_BDhw))
+
+    def scopes(self, embedding_BDhw: Tensor) -> int:
+        """Sets of keys that do not meet: each image by itself, or one."""
+        return len(embedding_BDhw) if self.config.source == "intra_image" else 1
+
+    @torch.no_grad()
+    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
+        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank."""
+        with torch.autocast(embedding_BDhw.device.type, enabled=False):
+            self.bank.push(embedding_BDhw, label_BHW, generator=generator)
+
+    def diagnostics(self) -> dict[str, float]:
+        """`contrast/bank_fill` and, once the bank holds rows, `contrast/purity`; empty without a bank.
+
+        Waits for the device: call it when logging, not in every step.
+        """
+        if not self.bank.contents():
+            return {}
+        purity = self.bank.purity()
+        measured = {} if purity is None else {"contrast/purity": purity}
+        return {"contrast/bank_fill": self.bank.fill(), **measured}

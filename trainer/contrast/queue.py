@@ -1,0 +1,75 @@
+"""A first-in, first-out queue of embeddings per class, held in buffers of static shape.
+
+Axes: C classes, K capacity of a class, R rows offered per class, D embedding width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ClassQueue", "Rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Embeddings offered to the queues, oldest first within a class."""
+
+    embedding_CRD: Tensor
+    purity_CR: Tensor
+    """Share of the pixels behind a row whose label is the class it is filed under, 0..1."""
+    valid_CR: Tensor
+    """False rows are passed over."""
+
+
+class ClassQueue(nn.Module):
+    """Ring buffers (C, K, D). Empty rows never take part: row k of class c exists iff k < count[c] (defect 6).
+
+    The pointer advances by the number of rows written, so that a full ring loses its oldest rows (defect 3).
+    """
+
+    embedding_CKD: Tensor
+    purity_CK: Tensor
+    pointer_C: Tensor
+    count_C: Tensor
+
+    def __init__(self, classes: int, capacity: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("embedding_CKD", torch.zeros(classes, capacity, width))
+        self.register_buffer("purity_CK", torch.zeros(classes, capacity))
+        self.register_buffer("pointer_C", torch.zeros(classes, dtype=torch.int64))
+        self.register_buffer("count_C", torch.zeros(classes, dtype=torch.int64))
+
+    @property
+    def capacity(self) -> int:
+        """Rows per class."""
+        return self.embedding_CKD.shape[1]
+
+    @property
+    def filled(self) -> Tensor:
+        """True where a row holds an embedding, (C, K)."""
+        return torch.arange(self.capacity, device=self.count_C.device) < self.count_C[:, None]
+
+    @torch.no_grad()
+    def push(self, rows: Rows) -> None:
+        """Append the valid rows of every class, in order; of more rows than the capacity the last ones stay."""
+        written_C = rows.valid_CR.sum(1)
+        window = min(rows.valid_CR.shape[1], self.capacity)
+        arrival_Cn = (written_C - window).clamp(min=0)[:, None] + torch.arange(window, device=written_C.device)
+        source_Cn = rows.valid_CR.byte().argsort(dim=1, descending=True, stable=True).gather(1, arrival_Cn)
+        slot_Cn = (self.pointer_C[:, None] + arrival_Cn) % self.capacity
+        class_C1 = torch.arange(len(written_C), device=written_C.device)[:, None]
+        # Slots are distinct, so where a class offers fewer rows than the window the old row is written back.
+        new_Cn = arrival_Cn < written_C[:, None]
+        self.embedding_CKD[class_C1, slot_Cn] = torch.where(
+            new_Cn[..., None],
+            rows.embedding_CRD[class_C1, source_Cn].to(self.embedding_CKD.dtype),
+            self.embedding_CKD[class_C1, slot_Cn],
+        )
+        self.purity_CK[class_C1, slot_Cn] = torch.where(
+            new_Cn, rows.purity_CR[class_C1, source_Cn], self.purity_CK[class_C1, slot_Cn]
+        )
+        self.pointer_C.copy_((self.pointer_C + written_C) % self.capacity)
+        self.count_C.copy_((self.count_C + written_C).clamp(max=self.capacity))

@@ -1,0 +1,158 @@
+"""Batches of tensors: stateless for training, whole images for evaluation.
+
+Batch `step` is a function of (data, seed, step) alone: a resumed trial sees exactly the batches it would have
+seen, with any number of loader processes (method.md section 4, defect 12), and an arm with contrast sees those
+of its baseline (defect 11). Axes: B batch, H W image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.config import DataConfig
+from trainer.data.base import Pair, Source
+from trainer.data.transforms import augment, image_tensor, label_tensor
+from trainer.errors import TrainerError
+from trainer.seeding import stream_seed
+
+__all__ = ["Batch", "TrainBatches", "evaluation_batches"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images with their labels."""
+
+    image_B3HW: Tensor  # noqa: N815  axis letters
+    """float32 RGB in 0..1."""
+    label_BHW: Tensor  # noqa: N815  axis letters
+    """int64 class ids, `IGNORE_INDEX` for void."""
+
+
+class TrainBatches:
+    """The endless sequence of augmented training batches of one trial.
+
+    Sample n = step * batch_size + i belongs to epoch n // N of N images; each epoch is a permutation from its own
+    stream, each sample's augmentation comes from the stream of n. A batch may reach into the next epoch.
+    """
+
+    def __init__(
+        self, source: Source, config: DataConfig, *, batch_size: int, seed: int, loader_workers: int = 0
+    ) -> None:
+        self.samples = Samples(source, config, seed)
+        self.batch_size = batch_size
+        self.loader_workers = loader_workers
+
+    def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
+        """Batches `first_step` .. `first_step + steps - 1` in order. Raises DataError of the data set's `read`."""
+        batches = StepBatches(self.samples, self.batch_size)
+        order = range(first_step, first_step + steps)
+        if self.loader_workers == 0:
+            for step in order:
+                yield unwrapped(batches[step])
+            return
+        loader: DataLoader[Any] = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=order,
+            num_workers=min(self.loader_workers, max(1, steps)),
+            collate_fn=unchanged,
+            multiprocessing_context=loader_context(),
+            generator=torch.Generator(),  # else the loader draws from the global one, and workers change dropout
+        )
+        for batch in loader:
+            yield unwrapped(batch)
+
+
+def loader_context() -> BaseContext:
+    """How loader processes start: forked from a clean server process that has torch imported already.
+
+    A plain fork would copy the locks that threads of Ray, MLflow and CUDA hold, and may hang.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+class Samples:
+    """Sample number -> augmented image and label."""
+
+    def __init__(self, source: Source, config: DataConfig, seed: int) -> None:
+        self.source, self.config, self.seed = source, config, seed
+        self.images = source.size(config.train_split)
+
+    def index(self, number: int) -> int:
+        """Which image sample `number` shows."""
+        epoch, place = divmod(number, self.images)
+        return epoch_order(self.seed, epoch, self.images)[place]
+
+    def sample(self, number: int) -> tuple[Tensor, Tensor]:
+        """`image_3HW` and `label_HW` of sample `number`."""
+        pair = self.source.read(self.config.train_split, self.index(number))
+        return augment(pair, self.config, stream_seed(self.seed, "augment", number))
+
+
+@lru_cache(maxsize=4)
+def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
+    """The permutation of `range(images)` in which `epoch` visits the images."""
+    random = Random(stream_seed(seed, "order", epoch))
+    draws = [random.random() for _ in range(images)]
+    return tuple(sorted(range(images), key=draws.__getitem__))
+
+
+class StepBatches(Dataset[Batch | TrainerError]):
+    """Step -> batch, for the loader. An error is an item: raised in a worker it would lose its one-line message."""
+
+    def __init__(self, samples: Samples, batch_size: int) -> None:
+        self.samples, self.batch_size = samples, batch_size
+
+    def __getitem__(self, step: int) -> Batch | TrainerError:
+        first = step * self.batch_size
+        try:
+            return stack([self.samples.sample(number) for number in range(first, first + self.batch_size)])
+        except TrainerError as error:
+            return error
+
+
+def evaluation_batches(source: Source, split: str, batch_size: int) -> Iterator[Batch]:
+    """All images of `split` whole, in order, unaugmented; neighbours of unequal size go into separate batches."""
+    waiting: list[Pair] = []
+    for index in range(source.size(split)):
+        pair = source.read(split, index)
+        if waiting and (len(waiting) == batch_size or waiting[0][1].shape != pair[1].shape):
+            yield whole(waiting)
+            waiting = []
+        waiting.append(pair)
+    if waiting:
+        yield whole(waiting)
+
+
+def whole(pairs: Sequence[Pair]) -> Batch:
+    """Pairs of equal size as a batch."""
+    return stack([(image_tensor(image_HW3), label_tensor(label_HW)) for image_HW3, label_HW in pairs])
+
+
+def stack(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    """Samples of equal size as a batch."""
+    return Batch(torch.stack([image for image, _ in samples]), torch.stack([label for _, label in samples]))
+
+
+def unwrapped(item: Batch | TrainerError) -> Batch:
+    """The batch, or the error that took its place, raised."""
+    if isinstance(item, TrainerError):
+        raise item
+    return item
+
+
+def unchanged(item: Any) -> Any:
+    """A loader's item as it is: batches are already stacked."""
+    return item

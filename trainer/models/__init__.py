@@ -1,0 +1,1 @@
+"""The segmentation models: backbone, head, projection, and the module that joins them."""

@@ -1,0 +1,131 @@
+"""Backbones from timm, reduced to their feature maps.   Axes: B batch, H W image, h w feature map.
+
+BACKBONES              the names tested here and how each is made
+build_backbone(...)    any of them, or `timm/<name>`; weights per trainer/models/weights.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, cast
+
+import timm
+from torch import Tensor, nn
+
+from trainer.models.weights import Normalisation, load_weights
+
+__all__ = ["BACKBONES", "Backbone", "BackboneSpec", "build_backbone"]
+
+FINEST_STRIDE = 4
+DEEPEST_STRIDE = 32
+TIMM_PREFIX = "timm/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneSpec:
+    """How a backbone is made."""
+
+    timm_name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `timm.create_model`."""
+    dilates: bool = True
+    """Whether `output_stride` applies; an HRNet keeps its four resolutions."""
+    parallel: bool = False
+    """Whether the features are equally deep branches (HRNet), so that their concatenation is the representation."""
+    size_multiple: int = 1
+    """Image sides must be multiples of this, pixels."""
+
+
+# An HRNet's `incre` modules belong to its classifier; the paper's features are the branches themselves.
+HRNET: dict[str, Any] = {
+    "arguments": {"feature_location": ""},
+    "dilates": False,
+    "parallel": True,
+    "size_multiple": DEEPEST_STRIDE,
+}
+
+BACKBONES: dict[str, BackboneSpec] = {
+    "resnet18": BackboneSpec(timm_name="resnet18"),
+    "resnet50": BackboneSpec(timm_name="resnet50"),
+    "resnet101": BackboneSpec(timm_name="resnet101"),
+    "hrnet_w18": BackboneSpec(timm_name="hrnet_w18", **HRNET),
+    "hrnet_w48": BackboneSpec(timm_name="hrnet_w48", **HRNET),
+    "tf_efficientnet_lite0": BackboneSpec(timm_name="tf_efficientnet_lite0"),
+}
+
+
+class Backbone(nn.Module):
+    """A timm model that returns its feature maps from stride 4 to the deepest."""
+
+    def __init__(self, body: nn.Module, spec: BackboneSpec, normalisation: Normalisation) -> None:
+        super().__init__()
+        info = cast(Any, body).feature_info
+        strides = tuple(info.reduction())
+        self.first = next((i for i, stride in enumerate(strides) if stride >= FINEST_STRIDE), len(strides))
+        self.body = body
+        self.channels: tuple[int, ...] = tuple(info.channels())[self.first :]
+        """Width of each feature map, finest first."""
+        self.strides: tuple[int, ...] = strides[self.first :]
+        """Image pixels per feature pixel, finest first."""
+        self.parallel = spec.parallel
+        self.size_multiple = spec.size_multiple
+        self.mean, self.std = normalisation
+
+    def forward(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
+        """Return the feature maps (B, channels[i], H / strides[i], W / strides[i]) of normalised images."""
+        return tuple(self.body(image_B3HW)[self.first :])
+
+
+def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
+    """Build backbone `name` with `weights` (`none`, `imagenet` or a path), its deepest stride `output_stride`.
+
+    Raises ValueError for an unknown name (close matches are named) or a stride the model cannot give, and
+    WeightsError for weights that cannot be found or do not fit.
+    """
+    spec = find_spec(name)
+    arguments = dict(spec.arguments)
+    if spec.dilates and output_stride != DEEPEST_STRIDE:
+        arguments["output_stride"] = output_stride
+    body = create_features(name, spec, arguments)
+    normalisation = load_weights(body, spec.timm_name, weights)
+    backbone = Backbone(body, spec, normalisation)
+    if not backbone.strides or backbone.strides[0] != FINEST_STRIDE or len(backbone.strides) < 2:
+        there = ", ".join(map(str, cast(Any, body).feature_info.reduction()))
+        raise ValueError(
+            f"model.backbone: {name!r} has feature maps at strides {there}; stride 4 and deeper are needed"
+        )
+    return backbone
+
+
+def find_spec(name: str) -> BackboneSpec:
+    """Return the entry of `BACKBONES`, or one made for `timm/<name>`. Raises ValueError with close matches."""
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if name.startswith(TIMM_PREFIX):
+        timm_name = name.removeprefix(TIMM_PREFIX)
+        architecture, _, tag = timm_name.partition(".")
+        known = timm.list_pretrained(f"{architecture}.*") if tag else timm.list_models()
+        if timm_name in known:
+            return BackboneSpec(timm_name=timm_name, size_multiple=DEEPEST_STRIDE)
+        close = [TIMM_PREFIX + match for match in get_close_matches(timm_name, known, n=3)]
+    else:
+        close = get_close_matches(name, BACKBONES, n=3)
+        if timm.is_model(name):
+            close = [TIMM_PREFIX + name]
+    hint = (
+        f"did you mean {' or '.join(map(repr, close))}?" if close else f"choose {', '.join(BACKBONES)} or timm/<name>"
+    )
+    raise ValueError(f"model.backbone: unknown backbone {name!r}; {hint}")
+
+
+def create_features(name: str, spec: BackboneSpec, arguments: Mapping[str, Any]) -> nn.Module:
+    """Create the timm model without its classifier. Raises ValueError where timm refuses the arguments."""
+    try:
+        body: nn.Module = timm.create_model(spec.timm_name, features_only=True, **arguments)
+    except (TypeError, AssertionError, NotImplementedError, RuntimeError, AttributeError) as error:
+        stride = arguments.get("output_stride")
+        remedy = f"; it may not allow output stride {stride}: try model.output_stride: 32" if stride else ""
+        raise ValueError(f"model.backbone: {name!r} gives no feature maps ({error}){remedy}") from error
+    return body

@@ -1,0 +1,1 @@
+"""The segmentation heads, one per file; `trainer.build.HEADS` names them."""

@@ -1,0 +1,66 @@
+"""The DeepLabV3 head: atrous spatial pyramid pooling (Chen et al. 2017), auxiliary logits on the stage before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trainer.models.heads.base import (
+    FeatureShape,
+    Head,
+    HeadOutput,
+    classifier,
+    conv_norm_relu,
+    representation,
+    representation_channels,
+    representation_stride,
+)
+
+__all__ = ["DeepLabV3Head", "Pyramid"]
+
+RATES_AT_STRIDE_8 = (12, 24, 36)
+"""Dilations of the paper at output stride 8; at other strides scaled, so that they reach equally far in the image."""
+
+
+class Pyramid(nn.Module):
+    """Parallel views of a feature map: 1x1, three dilated 3x3 convolutions, and the image mean; fused to `width`."""
+
+    def __init__(self, inputs: int, width: int, rates: Sequence[int]) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(
+            [conv_norm_relu(inputs, width), *(conv_norm_relu(inputs, width, kernel=3, dilation=r) for r in rates)]
+        )
+        self.image_mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), *conv_norm_relu(inputs, width))
+        self.fuse = conv_norm_relu(width * (len(self.views) + 1), width)
+
+    def forward(self, feature_BEhw: Tensor) -> Tensor:
+        """Return (B, width, h, w)."""
+        views = [view(feature_BEhw) for view in self.views]
+        mean = self.image_mean(feature_BEhw).expand(-1, -1, *feature_BEhw.shape[-2:])
+        fused: Tensor = self.fuse(torch.cat([*views, mean], dim=1))
+        return fused
+
+
+class DeepLabV3Head(Head):
+    """Pyramid, 3x3 convolution, classifier. The tap is the backbone's output, before the pyramid."""
+
+    def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
+        super().__init__(shape, classes, width=width, dropout=dropout)
+        self.shape = shape
+        self.tap_channels = representation_channels(shape)
+        rates = [max(1, rate * 8 // representation_stride(shape)) for rate in RATES_AT_STRIDE_8]
+        self.pyramid = Pyramid(self.tap_channels, width, rates)
+        self.classify = nn.Sequential(
+            conv_norm_relu(width, width, kernel=3), nn.Dropout2d(dropout), classifier(width, classes)
+        )
+        self.aux = nn.Sequential(
+            conv_norm_relu(shape.channels[-2], width, kernel=3), nn.Dropout2d(dropout), classifier(width, classes)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> HeadOutput:
+        """Return logits at the backbone's output stride; auxiliary logits from the map before the last."""
+        tap_BEhw = representation(features, self.shape)
+        aux_BChw = self.aux(features[-2]) if self.training else None
+        return HeadOutput(self.classify(self.pyramid(tap_BEhw)), aux_BChw, tap_BEhw)

@@ -1,0 +1,30 @@
+"""The HRNet head: all feature maps at stride 4, concatenated, and one hidden layer (Wang et al. 2020, HRNetV2).
+
+On a backbone that is no HRNet it is a plain fusion of several scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, concatenate, conv_norm_relu
+
+__all__ = ["HRNetHead"]
+
+
+class HRNetHead(Head):
+    """1x1 convolution over the concatenated maps, classifier. The tap is the concatenation; no auxiliary logits."""
+
+    def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
+        super().__init__(shape, classes, width=width, dropout=dropout)
+        self.tap_channels = sum(shape.channels)
+        self.classify = nn.Sequential(
+            conv_norm_relu(self.tap_channels, width), nn.Dropout2d(dropout), classifier(width, classes)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> HeadOutput:
+        """Return logits at stride 4."""
+        tap_BEhw = concatenate(features)
+        return HeadOutput(self.classify(tap_BEhw), None, tap_BEhw)

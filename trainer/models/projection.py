@@ -1,0 +1,24 @@
+"""The projection into the embedding the contrastive loss compares.   Axes: B batch, E tap width, D embedding width."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.models.heads.base import conv_norm_relu
+
+__all__ = ["Projection"]
+
+
+class Projection(nn.Module):
+    """1x1 convolution, batch normalisation, ReLU, 1x1 convolution, L2 norm (paper, section 3.3); training only."""
+
+    def __init__(self, inputs: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.hidden = conv_norm_relu(inputs, inputs)
+        self.output = nn.Conv2d(inputs, embedding_dim, kernel_size=1)
+
+    def forward(self, tap_BEhw: Tensor) -> Tensor:
+        """Return unit vectors (B, D, h, w) in float32, whatever the precision of the input."""
+        embedding_BDhw: Tensor = self.output(self.hidden(tap_BEhw))
+        return F.normalize(embedding_BDhw.float(), dim=1)

@@ -1,0 +1,72 @@
+"""Backbone, head and projection joined.   Axes: B batch, C classes, H W image, h w feature map, D embedding width."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.models.backbones import Backbone
+from trainer.models.heads.base import Head, HeadOutput
+from trainer.models.projection import Projection
+
+__all__ = ["Segmentor", "SegmentorOutput"]
+
+
+class SegmentorOutput(NamedTuple):
+    """What a forward pass returns."""
+
+    logits_BCHW: Tensor  # noqa: N815  axis letters
+    """At the size of the input image."""
+    aux_logits_BCHW: Tensor | None  # noqa: N815  axis letters
+    """In training mode, for heads with auxiliary logits."""
+    embedding_BDhw: Tensor | None  # noqa: N815  axis letters
+    """Unit vectors in float32; in training mode, with a projection."""
+
+
+class Segmentor(nn.Module):
+    """A segmentation network. In evaluation mode it computes exactly what it would without a projection."""
+
+    mean_131: Tensor
+    std_131: Tensor
+
+    def __init__(self, backbone: Backbone, head: Head, projection: Projection | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.projection = projection
+        self.register_buffer("mean_131", torch.tensor(backbone.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std_131", torch.tensor(backbone.std).view(3, 1, 1), persistent=False)
+
+    def forward(self, image_B3HW: Tensor) -> SegmentorOutput:
+        """Segment images with values in 0..1.
+
+        In evaluation mode any size is taken: where the backbone needs multiples of a size, the image is padded
+        with its mean colour at the right and the bottom, and the logits are cropped back.
+        """
+        height, width = image_B3HW.shape[-2:]
+        image_B3HW = (image_B3HW - self.mean_131) / self.std_131
+        if not self.training:
+            image_B3HW = pad_to_multiple(image_B3HW, self.backbone.size_multiple)
+        output: HeadOutput = self.head(self.backbone(image_B3HW))
+        size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
+        logits_BCHW = upsample(output.logits_BChw, size)[..., :height, :width]
+        aux_BCHW = None if output.aux_BChw is None else upsample(output.aux_BChw, size)
+        embedding_BDhw = None
+        if self.training and self.projection is not None:
+            embedding_BDhw = self.projection(output.tap_BEhw)
+        return SegmentorOutput(logits_BCHW, aux_BCHW, embedding_BDhw)
+
+
+def pad_to_multiple(image_B3HW: Tensor, multiple: int) -> Tensor:
+    """Pad normalised images with zeros, at the right and the bottom, to sides that are multiples of `multiple`."""
+    height, width = image_B3HW.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    return F.pad(image_B3HW, (0, right, 0, bottom)) if right or bottom else image_B3HW
+
+
+def upsample(logits_BChw: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring logits to `size` = (H, W), bilinear."""
+    return F.interpolate(logits_BChw, size=size, mode="bilinear", align_corners=False)
