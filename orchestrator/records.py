@@ -197,7 +197,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_trial_config(run_dir: Path, trial_id: str) -> dict[str, Any]:
-    """The canonical config behind a trial's id, nested; empty for a trial never started."""
+    """The canonical config behind a trial's id, by dotted key; empty for a trial never started."""
     path = trial_folder(run_dir, trial_id) / "trial.json"
     config: dict[str, Any] = read_json(path)["config"] if path.is_file() else {}
     return config

@@ -119,8 +119,10 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
         if todo:
             check_labels(spec, plan, run_dir=options.run_dir)
         mirror = Background(lambda: open_mlflow(options))
-        watching = [mirror, ConsoleTracker(console, todo)]
-        driver = Driver(store, [*watching, EventTracker(sys.stdout)] if options.json else watching)
+        trackers: list[Tracker] = [mirror, ConsoleTracker(console, todo)]
+        if options.json:
+            trackers.append(EventTracker(sys.stdout))
+        driver = Driver(store, trackers)
         runtime = Runtime(threads=max(int(spec.resources.cpus), 1))
         try:
             driver.run(plan, outcomes, runtime, lambda: open_executor(spec, options, closing_later))
@@ -147,7 +149,7 @@ def open_executor(spec: SweepSpec, options: argparse.Namespace, closing_later: E
 
     executor = RayTune(
         cpus_per_trial=spec.resources.cpus,
-        gpus_per_trial=spec.resources.gpus,
+        gpus_per_trial=None if spec.resources.gpus == "auto" else float(spec.resources.gpus),
         address=options.address,
         max_concurrent=options.max_concurrent,
     )

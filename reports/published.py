@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from ruamel.yaml import YAML
 
@@ -35,7 +35,7 @@ class Published:
 
 def read_published(stem: str) -> Published:
     """The source `stem`. Raises StoreError, naming those there are, when there is no such file."""
-    folder = resources.files("reports") / "published"
+    folder = Path(__file__).parent / "published"
     stems = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
     if stem not in stems:
         raise StoreError(f"table.published: no source {stem!r}; there are: {', '.join(stems)}")

@@ -10,6 +10,7 @@ The data order, the augmentation, dropout and the contrast sampler draw from str
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -123,9 +124,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None, with a warning, when the file is damaged."""
+    """Read a checkpoint; None, with a warning, when the file is damaged. A disk that fails raises OSError."""
+    content = io.BytesIO(path.read_bytes())
     try:
-        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, KeyError) as error:
+        return Checkpoint(**torch.load(content, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError, KeyError) as error:
         warnings.warn(f"{path}: damaged checkpoint passed over ({type(error).__name__})", stacklevel=3)
         return None

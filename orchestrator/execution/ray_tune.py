@@ -186,6 +186,10 @@ class Bridge(tune.Callback):
         self.started_at: dict[int, float] = {}
         self.ended: set[int] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that never comes, and listeners hold threads and files."""
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """A trial got its process."""
         self.start(trial.config[INDEX])

@@ -191,8 +191,7 @@ class MlflowTracker:
             )
             self.children[key] = run.info.run_id
             self.logged[run.info.run_id] = set()
-            params = {"row": cell.row, **flatten(config)}
-            self.log_params(run.info.run_id, params)
+            self.log_params(run.info.run_id, {"row": cell.row, **config})
         return self.children[key]
 
     def replay(self, cell: Cell, record: AttemptRecord) -> None:
@@ -240,7 +239,7 @@ class MlflowTracker:
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Parameters in batches within MLflow's limits."""
-        entries = [Param(key, str(value)[:MAX_TEXT]) for key, value in params.items()]
+        entries = [Param(key, as_text(value)[:MAX_TEXT]) for key, value in params.items()]
         for start in range(0, len(entries), MAX_PARAMS):
             self.client.log_batch(run_id, params=entries[start : start + MAX_PARAMS])
 
@@ -294,15 +293,9 @@ def key_of(cell: Cell) -> CellKey:
     return cell.row, cell.seed, cell.trial_id
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mapping to dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = json.dumps(value) if isinstance(value, list | tuple) else value
-    return flat
+def as_text(value: Any) -> str:
+    """A config value as a person would type it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def milliseconds(seconds: float) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.aggregate import Cell
 from reports.columns import Column
@@ -49,7 +50,7 @@ class CellView:
 def render_html(table: Table) -> str:
     """The whole page. Every text of the table is escaped by the template."""
     environment = Environment(
-        loader=PackageLoader("reports", "render"),
+        loader=FileSystemLoader(Path(__file__).parent),  # a folder named reports/ here must not shadow the package
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str, object]] = []
+        self.lock = threading.Lock()  # listeners hold what cannot be pickled
 
     def started(self, task: Task) -> None:
         self.events.append(("started", task.trial_id, task.attempt))

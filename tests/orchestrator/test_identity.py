@@ -109,7 +109,8 @@ def test_a_path_does_not_count():
 @pytest.mark.parametrize(
     ("one", "two"),
     [
-        (ContrastConfig(source="none"), ContrastConfig(source="none", temperature=0.3, anchors=AnchorConfig(per_class=3))),
+        (ContrastConfig(source="none"), ContrastConfig(source="none", temperature=0.3)),
+        (ContrastConfig(source="none"), ContrastConfig(source="none", anchors=AnchorConfig(per_class=3))),
         (ContrastConfig(source="none"), ContrastConfig(weight=0)),
         (ContrastConfig(source="intra_image"), ContrastConfig(source="intra_image", memory=MemoryConfig(kind="pixel"))),
         (
@@ -121,7 +122,7 @@ def test_a_path_does_not_count():
             ContrastConfig(mining=MiningConfig(kind="random", hard_fraction=0.5)),
         ),
     ],
-)  # fmt: skip
+)
 def test_a_knob_without_effect_does_not_count(one, two):
     assert trial_id(TrainConfig(contrast=one), DATA) == trial_id(TrainConfig(contrast=two), DATA)
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +111,6 @@ def test_the_protocol_says_what_varies(folder):
 
     assert "varied backbone (random init) + deeplabv3 head" in protocol
     assert "varied number of steps, seeds 3, 9," in protocol
-    assert ", seed 9," in plan(text, seeds=10).record.protocol.replace("seeds 0-9", "seed 9")
 
 
 def test_another_sweep_with_the_same_baseline_uses_its_trial(folder):
@@ -256,11 +254,11 @@ from orchestrator.plan import plan_sweep
 from orchestrator.spec import read_spec
 assert plan_sweep(read_spec(Path("s.yaml")), run_dir=Path("runs")).trials
 heavy = {"torch", "torchvision", "timm", "ray", "mlflow", "pandas", "scipy"}
-sys.exit(", ".join(sorted(heavy & sys.modules.keys())))
+print(sorted(heavy & sys.modules.keys()))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
 
 
 def test_there_are_shipped_files():
@@ -296,15 +294,10 @@ def test_a_recipe_without_its_data_is_one_clear_message(tmp_path):
         plan_sweep(read_spec(SPACES / "ablation_memory.yaml", recipe="camvid_lite0"), run_dir=tmp_path)
 
     recipe = SPACES / "recipes" / "camvid_lite0.yaml"
-    line = (
-        recipe.read_text(encoding="utf-8")
-        .splitlines()
-        .index(
-            next(text for text in recipe.read_text(encoding="utf-8").splitlines() if text.startswith("  name: camvid"))
-        )
-    )
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if text.startswith("  name: camvid"))
     assert str(caught.value) == (
-        f"{recipe}:{line + 1}: data.root: the data set 'camvid' needs its folder; "
+        f"{recipe}:{line}: data.root: the data set 'camvid' needs its folder; "
         "add `data.root: PATH` or `--set data.root=PATH`"
     )
 
@@ -319,7 +312,9 @@ def test_recipes_hold_no_path_and_explain_their_keys(path):
 
 
 def examples(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    """The code blocks of the README in one language."""
+    blocks = re.findall(r"^```(.*)\n((?:.*\n)*?)```$", README, flags=re.MULTILINE)
+    return [text for name, text in blocks if name == language]
 
 
 @pytest.mark.parametrize("text", examples("yaml"))
@@ -359,4 +354,3 @@ def test_the_readme_lists_every_shipped_file():
     names = [path.relative_to(SPACES).as_posix() for path in (*SHIPPED, *RECIPES)]
 
     assert [name for name in names if f"`{name}`" not in README] == []
-    assert all(one != two for one, two in pairwise(names))

@@ -9,7 +9,7 @@ from orchestrator.plan import plan_sweep
 from orchestrator.settings import config_leaves, read_block, shown
 from orchestrator.spec import Resources, read_spec, sweep_name
 from orchestrator.yaml_reader import parse_yaml
-from trainer.config import ContrastConfig, MemoryConfig, TrainConfig
+from trainer.config import BACKBONE_NAMES, ContrastConfig, MemoryConfig, TrainConfig
 
 HEAD = "method: ablation\nrecipe: small\n"
 ONE_ROW = HEAD + "rows:\n  a: {}\n"
@@ -63,8 +63,7 @@ def messages(text, **options):
         ("seed: 3", "a seed is replication, not a setting; use `seeds`"),
         (
             "model.backbone: resnt",
-            "unknown backbone 'resnt'; choose resnet18, resnet50, resnet101, hrnet_w18, hrnet_w48, "
-            "tf_efficientnet_lite0, or timm/<name>",
+            f"unknown backbone 'resnt'; choose {', '.join(BACKBONE_NAMES)}, or timm/<name>",
         ),
     ],
 )
@@ -212,23 +211,33 @@ def test_a_grid_too_large_is_a_slip():
     assert messages(text) == ["s.yaml:3: parameters: 160000 combinations, more than 100000; list fewer values"]
 
 
+SYNTAX = "check indentation, colons, brackets and quotes here"
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "value", "message"),
     [
-        ({"settings": ["data.root"]}, "--set data.root: not of the form key=value; write for example --set schedule.steps=100"),
-        ({"settings": ["a.b=1"]}, "--set a.b=1: a.b: unknown key; choose data, model, contrast, optim, schedule"),
-        ({"settings": ["optim.lr=-1"]}, "--set optim.lr=-1: optim.lr: must be positive; got -1.0"),
-        ({"settings": ["optim.lr=1", "optim.lr=2"]}, "--set optim.lr=2: optim.lr: given twice (--set optim.lr=1); remove one"),
-        ({"settings": ["optim.lr=@"]}, f"--set optim.lr=@: not valid YAML: found character '@' that cannot start any token; {'check indentation, colons, brackets and quotes here'}"),
-        ({"seeds": "0"}, "--seeds 0: seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"),
-        ({"seeds": "a"}, "--seeds a: seeds: must be a number or whole numbers with commas, not 'a'; write for example 3"),
-        ({"seeds": "1,1"}, "--seeds 1,1: seeds: seed 1 is given twice; remove one"),
-        ({"recipe": "nope"}, "--recipe nope: recipe: no recipe 'nope'; there are: small"),
-        ({"recipe": "x/nope.yaml"}, "--recipe x/nope.yaml: recipe: no recipe 'x/nope.yaml'; there are: small"),
+        ("set", "data.root", "not of the form key=value; write for example --set schedule.steps=100"),
+        ("set", "a.b=1", "a.b: unknown key; choose data, model, contrast, optim, schedule"),
+        ("set", "optim.lr=-1", "optim.lr: must be positive; got -1.0"),
+        ("set", "optim.lr=@", f"not valid YAML: found character '@' that cannot start any token; {SYNTAX}"),
+        ("seeds", "0", "seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"),
+        ("seeds", "a", "seeds: must be a number or whole numbers with commas, not 'a'; write for example 3"),
+        ("seeds", "1,1", "seeds: seed 1 is given twice; remove one"),
+        ("recipe", "nope", "recipe: no recipe 'nope'; there are: small"),
+        ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; there are: small"),
     ],
-)  # fmt: skip
-def test_a_wrong_option_is_told_as_it_was_typed(options, message):
-    assert messages(ONE_ROW, **options) == [message]
+)
+def test_a_wrong_option_is_told_as_it_was_typed(name, value, message):
+    options = {"settings": [value]} if name == "set" else {name: value}
+
+    assert messages(ONE_ROW, **options) == [f"--{name} {value}: {message}"]
+
+
+def test_a_key_is_set_once():
+    assert messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"]) == [
+        "--set optim.lr=2: optim.lr: given twice (--set optim.lr=1); remove one"
+    ]
 
 
 def test_a_whole_file_is_read():

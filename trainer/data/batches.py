@@ -32,9 +32,9 @@ __all__ = ["Batch", "TrainBatches", "evaluation_batches"]
 class Batch:
     """Images with their labels."""
 
-    image_B3HW: Tensor  # noqa: N815  axis letters
+    image_B3HW: Tensor
     """float32 RGB in 0..1."""
-    label_BHW: Tensor  # noqa: N815  axis letters
+    label_BHW: Tensor
     """int64 class ids, `IGNORE_INDEX` for void."""
 
 

@@ -13,9 +13,9 @@ from random import Random
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import tv_tensors  # type: ignore[import-untyped]
-from torchvision.transforms import InterpolationMode  # type: ignore[import-untyped]
-from torchvision.transforms.v2 import functional as F  # type: ignore[import-untyped]
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
 from trainer.data.base import IGNORE_INDEX, Pair, Pixels

@@ -18,11 +18,11 @@ __all__ = ["Segmentor", "SegmentorOutput"]
 class SegmentorOutput(NamedTuple):
     """What a forward pass returns."""
 
-    logits_BCHW: Tensor  # noqa: N815  axis letters
+    logits_BCHW: Tensor
     """At the size of the input image."""
-    aux_logits_BCHW: Tensor | None  # noqa: N815  axis letters
+    aux_logits_BCHW: Tensor | None
     """In training mode, for heads with auxiliary logits."""
-    embedding_BDhw: Tensor | None  # noqa: N815  axis letters
+    embedding_BDhw: Tensor | None
     """Unit vectors in float32; in training mode, with a projection."""
 
 

@@ -18,12 +18,7 @@ from orchestrator.tracking.mlflow import EXPERIMENT, MlflowTracker
 MakeRecord = Callable[..., AttemptRecord]
 MakeTask = Callable[..., Task]
 
-CONFIG = {"seed": 0, "data": {"name": "camvid", "crop": [96, 128]}, "optim": {"lr": 0.01}}
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:mlflow.*",  # mlflow's own use of what it deprecates
-    "ignore::ResourceWarning",  # its SQLAlchemy pool closes connections when collected
-)
+CONFIG = {"seed": 0, "data.name": "camvid", "data.crop": [96, 128], "optim.lr": 0.01}
 
 
 @pytest.fixture(scope="module")

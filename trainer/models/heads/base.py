@@ -28,10 +28,10 @@ class FeatureShape:
 class HeadOutput(NamedTuple):
     """What a head returns."""
 
-    logits_BChw: Tensor  # noqa: N815  axis letters
-    aux_BChw: Tensor | None  # noqa: N815  axis letters
+    logits_BChw: Tensor
+    aux_BChw: Tensor | None
     """Auxiliary logits; in training mode only, and only for heads that have them."""
-    tap_BEhw: Tensor  # noqa: N815  axis letters
+    tap_BEhw: Tensor
     """The features the projection embeds: HRNet's concatenation, else the input of the head (paper, section 4)."""
 
 

@@ -1,0 +1,33 @@
+"""The sentence under a table."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.protocol import describe_protocol, describe_seeds
+from trainer.config import DataConfig, ModelConfig, TrainConfig
+
+CONFIG = TrainConfig(
+    data=DataConfig(name="camvid", root="anywhere", crop=(160, 208)),
+    model=ModelConfig(backbone="tf_efficientnet_lite0", weights="imagenet", head="hrnet"),
+)
+
+
+def test_one_config_is_described_in_full():
+    assert describe_protocol([CONFIG, replace(CONFIG, seed=1)], (0, 1)) == (
+        "CamVid test split, tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, batch 8, 300 steps, "
+        "seeds 0-1, whole-image single-scale evaluation"
+    )
+
+
+def test_own_weights_are_not_told_by_path():
+    config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
+
+    assert "(own weights)" in describe_protocol([config], (0,))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"), [((5,), "seed 5"), ((0, 1, 2), "seeds 0-2"), ((2, 3), "seeds 2-3"), ((1, 3, 5), "seeds 1, 3, 5")]
+)
+def test_seeds_in_words(seeds, text):
+    assert describe_seeds(seeds) == text
