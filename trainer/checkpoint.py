@@ -89,8 +89,8 @@ class Checkpoints:
     def load(self, config: TrainConfig) -> Checkpoint | None:
         """Return the newest whole checkpoint of this very config, or None to start afresh.
 
-        Warns about a damaged file and deletes it, then tries the one before. A checkpoint of another config, or of another
-        RESULT_VERSION, is passed over.
+        Warns about a damaged file and deletes it, then tries the one before. A checkpoint of another config, or of
+        another RESULT_VERSION, is passed over.
         """
         wanted = fingerprint(config)
         for path in (self.last, self.previous):
