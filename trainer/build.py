@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trainer.config import ModelConfig
+import torch
+
+from trainer.config import ContrastConfig, ModelConfig
 from trainer.models.backbones import build_backbone
 from trainer.models.heads.base import FeatureShape, Head
 from trainer.models.heads.deeplabv3 import DeepLabV3Head
@@ -21,8 +23,8 @@ HEADS: dict[str, type[Head]] = {
 }
 
 
-def build_segmentor(config: ModelConfig, *, classes: int, embedding_dim: int | None, seed: int) -> Segmentor:
-    """Build the network of a trial; `embedding_dim` None leaves the projection out.
+def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int) -> Segmentor:
+    """Build the network of a trial, in channels-last layout; with contrast source `none` it has no projection.
 
     Backbone and head start from streams below `init` of `seed`, the projection from `projection`: a baseline and a
     contrast arm of equal seed start from the same weights. Raises ValueError and WeightsError of `build_backbone`.
@@ -32,8 +34,8 @@ def build_segmentor(config: ModelConfig, *, classes: int, embedding_dim: int | N
     shape = FeatureShape(channels=backbone.channels, strides=backbone.strides, parallel=backbone.parallel)
     with seeded(seed, "init", "head"):
         head = HEADS[config.head](shape, classes, width=config.head_channels, dropout=config.dropout)
-    if embedding_dim is None:
-        return Segmentor(backbone, head)
-    with seeded(seed, "projection"):
-        projection = Projection(head.tap_channels, embedding_dim)
-    return Segmentor(backbone, head, projection)
+    projection = None
+    if contrast.source != "none":
+        with seeded(seed, "projection"):
+            projection = Projection(head.tap_channels, contrast.embedding_dim, contrast.projection_channels)
+    return Segmentor(backbone, head, projection).to(memory_format=torch.channels_last)

@@ -25,6 +25,7 @@ __all__ = [
     "ScheduleConfig",
     "SyntheticConfig",
     "TrainConfig",
+    "effective_memory",
     "location",
     "location_keys",
 ]
@@ -200,6 +201,8 @@ class ContrastConfig:
     """Share of the steps before the loss counts; the queues fill meanwhile."""
     embedding_dim: int = 256
     """Width of the projected, L2-normalised embedding."""
+    projection_channels: int | None = None
+    """Hidden width of the projection head; not set: the width of the features it embeds."""
     keys_per_class: int = 100
     """Pixels per class of the mini-batch (`inter_image`) or of each image (`intra_image`) that serve as keys."""
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
@@ -211,6 +214,8 @@ class ContrastConfig:
         require(self.temperature > 0, "contrast.temperature", "must be positive")
         require(0 <= self.warmup_fraction < 1, "contrast.warmup_fraction", "must lie in [0, 1)")
         require(self.embedding_dim >= 2, "contrast.embedding_dim", "must be at least 2")
+        hidden = self.projection_channels
+        require(hidden is None or hidden >= 1, "contrast.projection_channels", "must be at least 1")
         require(self.keys_per_class >= 1, "contrast.keys_per_class", "must be at least 1")
 
 

@@ -49,8 +49,7 @@ class Trial:
         """Build the trial at step 0."""
         classes = len(source.class_names)
         with_contrast = config.contrast.source != "none"
-        embedding_dim = config.contrast.embedding_dim if with_contrast else None
-        model = build_segmentor(config.model, classes=classes, embedding_dim=embedding_dim, seed=config.seed)
+        model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
         model.to(device)
         contrast = PixelContrast(config.contrast, classes).to(device) if with_contrast else None
         if device.type == "cuda":

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainer.build import HEADS, build_segmentor
-from trainer.config import BACKBONE_NAMES, ModelConfig
+from trainer.config import BACKBONE_NAMES, ContrastConfig, ModelConfig
 from trainer.models.backbones import BACKBONES
 
 SMALL = ModelConfig(backbone="resnet18", head_channels=8)
@@ -22,8 +22,8 @@ def test_tables_equal_the_choices_of_the_config():
 @pytest.mark.parametrize("head", HEADS)
 def test_a_contrast_arm_starts_from_the_weights_of_its_baseline(head):
     config = ModelConfig(backbone="resnet18", head=head, head_channels=8)
-    baseline = build_segmentor(config, classes=3, embedding_dim=None, seed=5)
-    contrast = build_segmentor(config, classes=3, embedding_dim=16, seed=5)
+    baseline = build_segmentor(config, ContrastConfig(source="none"), classes=3, seed=5)
+    contrast = build_segmentor(config, ContrastConfig(embedding_dim=16), classes=3, seed=5)
     weights = contrast.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in baseline.state_dict().items())
     assert {name for name in weights if name not in baseline.state_dict()} == {
@@ -33,7 +33,7 @@ def test_a_contrast_arm_starts_from_the_weights_of_its_baseline(head):
 
 def test_seeds_decide():
     first, again, other = (
-        build_segmentor(SMALL, classes=3, embedding_dim=4, seed=seed).state_dict() for seed in (1, 1, 2)
+        build_segmentor(SMALL, ContrastConfig(embedding_dim=4), classes=3, seed=seed).state_dict() for seed in (1, 1, 2)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     for name in ("backbone.body.conv1.weight", "head.classify.2.weight", "projection.output.weight"):
@@ -44,5 +44,5 @@ def test_building_leaves_the_global_generator_alone():
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    build_segmentor(SMALL, classes=3, embedding_dim=4, seed=1)
+    build_segmentor(SMALL, ContrastConfig(embedding_dim=4), classes=3, seed=1)
     assert torch.equal(torch.rand(1), expected)

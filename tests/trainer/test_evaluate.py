@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainer.build import build_segmentor
-from trainer.config import DataConfig, ModelConfig, SyntheticConfig
+from trainer.config import ContrastConfig, DataConfig, ModelConfig, SyntheticConfig
 from trainer.data import open_source
 from trainer.evaluate import evaluate
 from trainer.metrics import confusion, score
@@ -24,7 +24,7 @@ def source():
 @pytest.fixture(scope="module")
 def model(source):
     config = ModelConfig(backbone="resnet18", head_channels=8)
-    return build_segmentor(config, classes=len(source.class_names), embedding_dim=None, seed=0)
+    return build_segmentor(config, ContrastConfig(source="none"), classes=len(source.class_names), seed=0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from trainer.build import build_segmentor
-from trainer.config import ModelConfig, OptimConfig
+from trainer.config import ContrastConfig, ModelConfig, OptimConfig
 from trainer.optim import build_optimizer, poly_rate, set_rate
 
 
 @pytest.fixture(scope="module")
 def model():
-    return build_segmentor(ModelConfig(backbone="resnet18", head_channels=8), classes=3, embedding_dim=4, seed=0)
+    return build_segmentor(
+        ModelConfig(backbone="resnet18", head_channels=8), ContrastConfig(embedding_dim=4), classes=3, seed=0
+    )
 
 
 def test_poly_rate():

@@ -48,8 +48,7 @@ def make_batch(label=None):
 
 def make_step(config=CONFIG, contrast=None):
     with_contrast = config.contrast.source != "none"
-    embedding_dim = config.contrast.embedding_dim if with_contrast else None
-    model = build_segmentor(config.model, classes=CLASSES, embedding_dim=embedding_dim, seed=config.seed)
+    model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=config.seed)
     if contrast is None and with_contrast:
         contrast = PixelContrast(config.contrast, CLASSES)
     return TrainStep(config, model, contrast, build_optimizer(model, config.optim), torch.device("cpu"))

@@ -13,10 +13,12 @@ __all__ = ["Projection"]
 class Projection(nn.Module):
     """1x1 convolution, batch normalisation, ReLU, 1x1 convolution, L2 norm (paper, section 3.3); training only."""
 
-    def __init__(self, inputs: int, embedding_dim: int) -> None:
+    def __init__(self, inputs: int, embedding_dim: int, hidden: int | None = None) -> None:
+        """`hidden` None: as wide as `inputs`."""
         super().__init__()
-        self.hidden = conv_norm_relu(inputs, inputs)
-        self.output = nn.Conv2d(inputs, embedding_dim, kernel_size=1)
+        width = inputs if hidden is None else hidden
+        self.hidden = conv_norm_relu(inputs, width)
+        self.output = nn.Conv2d(width, embedding_dim, kernel_size=1)
 
     def forward(self, tap_BEhw: Tensor) -> Tensor:
         """Return unit vectors (B, D, h, w) in float32, whatever the precision of the input."""

@@ -47,7 +47,7 @@ class Segmentor(nn.Module):
         with its mean colour at the right and the bottom, and the logits are cropped back.
         """
         height, width = image_B3HW.shape[-2:]
-        image_B3HW = (image_B3HW - self.mean_131) / self.std_131
+        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=torch.channels_last)
         if not self.training:
             image_B3HW = pad_to_multiple(image_B3HW, self.backbone.size_multiple)
         output: HeadOutput = self.head(self.backbone(image_B3HW))

@@ -24,3 +24,9 @@ def test_every_parameter_gets_a_gradient():
     projection = Projection(12, 6)
     (projection(torch.randn(2, 12, 5, 7)) * torch.randn(2, 6, 5, 7)).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in projection.parameters())
+
+
+def test_the_hidden_width_is_a_knob():
+    assert Projection(12, 6).hidden[0].out_channels == 12
+    assert Projection(12, 6, hidden=4).hidden[0].out_channels == 4
+    assert Projection(12, 6, hidden=4)(torch.randn(2, 12, 5, 7)).shape == (2, 6, 5, 7)

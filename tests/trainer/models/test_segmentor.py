@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.build import HEADS, build_segmentor
-from trainer.config import ModelConfig
+from trainer.config import ContrastConfig, ModelConfig
 from trainer.models.segmentor import pad_to_multiple
 
 CLASSES = 5
@@ -15,7 +15,8 @@ CLASSES = 5
 
 def build(head="deeplabv3", backbone="resnet18", embedding_dim=16):
     config = ModelConfig(backbone=backbone, head=head, head_channels=16)
-    return build_segmentor(config, classes=CLASSES, embedding_dim=embedding_dim, seed=0)
+    contrast = ContrastConfig(source="none") if embedding_dim is None else ContrastConfig(embedding_dim=embedding_dim)
+    return build_segmentor(config, contrast, classes=CLASSES, seed=0)
 
 
 @pytest.mark.parametrize("head", HEADS)
