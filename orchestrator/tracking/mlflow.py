@@ -18,22 +18,19 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a sweep talks to its tracking server only
-for noisy in ("mlflow", "alembic"):
-    logging.getLogger(noisy).setLevel(logging.ERROR)
-
-from mlflow import MlflowClient  # noqa: E402 - after its environment
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.utils.mlflow_tags import (  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NOTE,
     MLFLOW_SOURCE_NAME,
 )
 
-from orchestrator.errors import TrackingError  # noqa: E402
-from orchestrator.execution.base import Task  # noqa: E402
-from orchestrator.records import (  # noqa: E402
+from orchestrator.errors import TrackingError
+from orchestrator.execution.base import Task
+from orchestrator.records import (
     AttemptRecord,
     Cell,
     Point,
@@ -44,6 +41,9 @@ from orchestrator.records import (  # noqa: E402
 )
 
 __all__ = ["EXPERIMENT", "MlflowTracker"]
+
+for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
+    logging.getLogger(noisy).setLevel(logging.ERROR)
 
 EXPERIMENT = "contrast-sweep"
 STATUS = {State.DONE: "FINISHED", State.FAILED: "FAILED", State.LOST: "KILLED"}
@@ -61,6 +61,7 @@ class MlflowTracker:
     def __init__(self, uri: str, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.children: dict[CellKey, str] = {}
+        self.open: set[str] = set()
         self.logged: dict[str, set[tuple[str, int]]] = {}
         self.cells: dict[str, list[Cell]] = defaultdict(list)
         self.sweep: SweepRecord
@@ -104,7 +105,7 @@ class MlflowTracker:
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Attach the tables, write the Markdown one into the note, close the parent and what an interrupt left."""
-        for run_id in tuple(self.logged):
+        for run_id in self.open:
             self.client.set_terminated(run_id, "KILLED")
         for path in artifacts.values():
             self.client.log_artifact(self.parent, str(path), "tables")
@@ -192,6 +193,7 @@ class MlflowTracker:
             self.children[key] = run.info.run_id
             self.logged[run.info.run_id] = set()
             self.log_params(run.info.run_id, {"row": cell.row, **config})
+        self.open.add(self.children[key])
         return self.children[key]
 
     def replay(self, cell: Cell, record: AttemptRecord) -> None:
@@ -234,6 +236,7 @@ class MlflowTracker:
         self.client.set_terminated(run_id, STATUS[record.state], end_time=stamp)
         self.statuses[run_id] = STATUS[record.state]
         self.logged.pop(run_id, None)
+        self.open.discard(run_id)
 
     # -- writing
 

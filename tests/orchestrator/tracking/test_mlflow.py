@@ -193,11 +193,13 @@ def test_a_failed_trial_says_why(
     tracker.begin(sweep, {})
     world.train(tracker, make_task("full0"), make_record("full0", state=State.FAILED), 10)
     world.begin(tracker, make_task("full1"), 10)
+    world.begin(tracker, make_task("base1"))  # opened, nothing logged yet
     tracker.finish(world.outcomes(sweep), {}, completed=False)
     failed = world.child("with | pipe", 0)
     assert failed.info.status == "FAILED"
     assert failed.data.tags["failure"] == "ValueError: broken"
     assert world.child("with | pipe", 1).info.status == "KILLED", "interrupted in mid-run"
+    assert world.child("without", 1).info.status == "KILLED"
     assert world.runs("sweep")[0].info.status == "FAILED"
 
 
