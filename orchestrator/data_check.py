@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,12 +15,22 @@ from trainer.config import DataConfig
 from trainer.data import Source, open_source
 from trainer.errors import DataError
 
-__all__ = ["DataKey", "DataUse", "check_data", "check_label_images", "data_key"]
+__all__ = ["DataFacts", "DataKey", "DataUse", "check_data", "check_label_images", "data_key"]
 
 DataUse: TypeAlias = tuple[DataConfig, Mapping[str, Setting], str]
 """A data config, the settings behind it, and the origin of the row that uses it."""
 
 DataKey: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFacts:
+    """What a plan needs to know of a data set."""
+
+    digest: str
+    train_images: int
+    test_images: int
+
 
 SPLITS = ("train_split", "val_split", "test_split")
 
@@ -29,12 +40,12 @@ def data_key(config: DataConfig) -> DataKey:
     return (config.name, config.root, *(getattr(config, split) for split in SPLITS), config.synthetic)
 
 
-def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> dict[DataKey, str]:
-    """Open each distinct data set once, check its layout and splits, and return its digest by `data_key`.
+def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> dict[DataKey, DataFacts]:
+    """Open each distinct data set once, check its layout and splits, and return what there is to know by `data_key`.
 
-    Mistakes go to `problems`; a data set with one has no digest.
+    Mistakes go to `problems`; a data set with one has no facts.
     """
-    digests: dict[DataKey, str] = {}
+    facts: dict[DataKey, DataFacts] = {}
     for config, settings, origin in distinct(uses):
         suspect = "root"
         try:
@@ -42,10 +53,14 @@ def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[s
             source.check_layout()
             for suspect in SPLITS:
                 source.size(getattr(config, suspect))
-            digests[data_key(config)] = source_digest(source, config, cache_dir)
+            facts[data_key(config)] = DataFacts(
+                digest=source_digest(source, config, cache_dir),
+                train_images=source.size(config.train_split),
+                test_images=source.size(config.test_split),
+            )
         except DataError as error:
             problems.append(explain(f"data.{suspect}", error, settings, origin))
-    return digests
+    return facts
 
 
 def check_label_images(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> None:

@@ -62,7 +62,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     """
     problems: list[str] = []
     rows = resolve_rows(spec, problems)
-    digests = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
+    facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
     check_weights(rows, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
@@ -70,7 +70,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     for row_spec, row in zip(spec.rows, rows, strict=True):
         for seed in spec.seeds:
             config = replace(row.config, seed=seed)
-            name = trial_id(config, digests[data_key(config.data)])
+            name = trial_id(config, facts[data_key(config.data)].digest)
             trials[row_spec.label, seed] = Trial(trial_id=name, config=config)
     record = SweepRecord(
         name=spec.name,
@@ -84,7 +84,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         seeds=spec.seeds,
         cells=tuple(Cell(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
         table=spec.table,
-        protocol=describe_protocol([row.config for row in rows], spec.seeds),
+        protocol=describe_protocol([(row.config, facts[data_key(row.config.data)]) for row in rows], spec.seeds),
         spec=spec.text,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials))

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.data_check import DataFacts
 from trainer.config import TrainConfig
 
 __all__ = ["describe_protocol", "describe_seeds"]
 
-DATA_TITLES = {"synthetic": "synthetic scenes", "camvid": "CamVid"}
+DATA_TITLES = {"synthetic": "Synthetic scenes", "camvid": "CamVid"}
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 VARIED = "varied"
 """Stands where the rows differ."""
 
 
-def describe_protocol(configs: Sequence[TrainConfig], seeds: Sequence[int]) -> str:
-    """Data set, split, model, crop, batch, steps, seeds and evaluation; what the rows vary is called so."""
+def describe_protocol(arms: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
+    """Data set, split, images, model, crop, batch, steps, seeds and evaluation; what the rows vary is called so."""
+    configs = [config for config, _ in arms]
 
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         found = {value(config) for config in configs}
         return found.pop() if len(found) == 1 else f"{VARIED} {what}"
 
+    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in arms}
+    size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(weights_title, "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
     parts = (
-        same(lambda config: f"{data_title(config)} {config.data.test_split} split", "data"),
+        same(lambda config: f"{data_title(config)}, {config.data.test_split} split", "data") + size,
         f"{backbone} ({weights}) + {head}",
         same(lambda config: f"crop {'x'.join(map(str, config.data.crop))}", "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),

@@ -46,6 +46,8 @@ for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of it
     logging.getLogger(noisy).setLevel(logging.ERROR)
 
 EXPERIMENT = "contrast-sweep"
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment in the UI's view for training runs, not the one for language models."""
 STATUS = {State.DONE: "FINISHED", State.FAILED: "FAILED", State.LOST: "KILLED"}
 MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
 
@@ -120,7 +122,9 @@ class MlflowTracker:
     def open_experiment(self) -> str:
         """Id of the experiment all sweeps share; creates the database of a fresh store on the way."""
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        return str(experiment.experiment_id if experiment else self.client.create_experiment(EXPERIMENT))
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        return str(self.client.create_experiment(EXPERIMENT, tags=MODEL_TRAINING))
 
     def open_parent(self) -> str:
         """Id of this sweep's parent run, RUNNING: the one that is there, else a new one."""

@@ -99,7 +99,8 @@ def test_the_promise_is_whole(folder):
     assert record.spec == MEMORY
     assert SweepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
     assert record.protocol == (
-        "synthetic scenes test split, resnet18 (random init) + deeplabv3 head, crop 64x64, batch 8, 10 steps, "
+        "Synthetic scenes, test split (48 images, trained on 96), resnet18 (random init) + deeplabv3 head, "
+        "crop 64x64, batch 8, 10 steps, "
         "seeds 0-1, whole-image single-scale evaluation"
     )
 
@@ -285,7 +286,7 @@ def test_every_shipped_search_space_runs_on_camvid(path, tmp_path):
     found = plan_sweep(read_spec(path, recipe="camvid_lite0", settings=[f"data.root={CAMVID}"]), run_dir=tmp_path)
 
     assert found.record.name == f"{path.stem}@camvid_lite0"
-    assert found.record.protocol.startswith("CamVid test split, ")
+    assert found.record.protocol.startswith("CamVid, test split (32 images, trained on 96), ")
     assert found.record.rows
 
 

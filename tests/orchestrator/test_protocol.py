@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.data_check import DataFacts
 from orchestrator.protocol import describe_protocol, describe_seeds
 from trainer.config import DataConfig, ModelConfig, TrainConfig
 
@@ -12,18 +13,20 @@ CONFIG = TrainConfig(
     model=ModelConfig(backbone="tf_efficientnet_lite0", weights="imagenet", head="hrnet"),
 )
 
+FACTS = DataFacts(digest="0", train_images=96, test_images=32)
+
 
 def test_one_config_is_described_in_full():
-    assert describe_protocol([CONFIG, replace(CONFIG, seed=1)], (0, 1)) == (
-        "CamVid test split, tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, batch 8, 300 steps, "
-        "seeds 0-1, whole-image single-scale evaluation"
+    assert describe_protocol([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], (0, 1)) == (
+        "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
+        "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
     )
 
 
 def test_own_weights_are_not_told_by_path():
     config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
 
-    assert "(own weights)" in describe_protocol([config], (0,))
+    assert "(own weights)" in describe_protocol([(config, FACTS)], (0,))
 
 
 @pytest.mark.parametrize(
