@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import SweepError
+from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.plan import SweepPlan, check_labels, dry_run_json, plan_sweep
 from orchestrator.records import AttemptRecord, State, SweepRecord, read_outcomes
 from orchestrator.spec import SweepSpec, read_spec
@@ -24,30 +24,23 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: every planned trial is done; some failed or are missing; wrong usage or specification; Ctrl-C."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = build_parser().parse_args(argv)
-    try:
-        spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
-        plan = plan_sweep(spec, run_dir=options.run_dir)
-        if options.dry_run:
-            return show_plan(plan, options)
-        return sweep(spec, plan, options)
-    except SweepError as error:
-        print(error, file=sys.stderr)
-        return WRONG
-    except KeyboardInterrupt:
-        print("interrupted; everything so far is kept, the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+    return guarded(lambda: run(options))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def run(options: argparse.Namespace) -> int:
+    """Plan, then show the plan or carry it out."""
+    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
+    plan = plan_sweep(spec, run_dir=options.run_dir)
+    return show_plan(plan, options) if options.dry_run else sweep(spec, plan, options)
+
+
+def build_parser() -> Parser:
     """The command line (design.md, the commands)."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m orchestrator.sweep",
         description="Plan a search space, train what is missing on Ray, log to MLflow, write the table. "
         "The same command resumes an interrupted sweep and extends an edited one.",

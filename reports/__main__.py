@@ -9,9 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from orchestrator.errors import SweepError
+from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec import sweep_name
 from reports.load import load_sweep, recorded_name
 from reports.render import STYLES, render_markdown
@@ -20,29 +19,22 @@ from reports.write import make_table, write_table
 __all__ = ["main"]
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print `message` and exit with code 2."""
-        self.exit(2, f"{self.prog}: {message} (--help shows the usage)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the reports, print the table; returns the exit code."""
     arguments = parse(argv)
-    try:
-        name = sweep_name(arguments.spec, arguments.recipe)
-        if arguments.recipe is None:
-            name = recorded_name(arguments.run_dir, name)
-        table = make_table(*load_sweep(arguments.run_dir, name))
-        paths = write_table(table, arguments.out / name, arguments.style or tuple(STYLES))
-    except (SweepError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    return guarded(lambda: report(arguments))
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Load, build, write and print the table."""
+    name = sweep_name(arguments.spec, arguments.recipe)
+    if arguments.recipe is None:
+        name = recorded_name(arguments.run_dir, name)
+    table = make_table(*load_sweep(arguments.run_dir, name))
+    paths = write_table(table, arguments.out / name, arguments.style or tuple(STYLES))
     sys.stdout.write(render_markdown(table) + "\n")
     sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
-    return 0 if table.complete else 1
+    return DONE if table.complete else UNFINISHED
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
