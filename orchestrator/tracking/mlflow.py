@@ -107,6 +107,7 @@ class MlflowTracker:
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Attach the tables, write the Markdown one into the note, close the parent and what an interrupt left."""
+        unfinished = "KILLED" if self.open else "FAILED"
         for run_id in self.open:
             self.client.set_terminated(run_id, "KILLED")
         for path in artifacts.values():
@@ -115,7 +116,7 @@ class MlflowTracker:
             table = artifacts["markdown"].read_text(encoding="utf-8")
             self.client.set_tag(self.parent, MLFLOW_RUN_NOTE, f"{self.sweep.question}\n\n{table}"[:MAX_TEXT])
         self.count(outcomes)
-        self.client.set_terminated(self.parent, "FINISHED" if completed else "FAILED")
+        self.client.set_terminated(self.parent, "FINISHED" if completed else unfinished)
 
     # -- the parent
 

@@ -200,7 +200,7 @@ def test_a_failed_trial_says_why(
     assert failed.data.tags["failure"] == "ValueError: broken"
     assert world.child("with | pipe", 1).info.status == "KILLED", "interrupted in mid-run"
     assert world.child("without", 1).info.status == "KILLED"
-    assert world.runs("sweep")[0].info.status == "FAILED"
+    assert world.runs("sweep")[0].info.status == "KILLED"
 
 
 def test_the_database_lets_readers_in_while_it_is_written(world: World) -> None:
