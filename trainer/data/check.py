@@ -90,6 +90,9 @@ def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
     yield f"{'id':>3} {'class':<{width}}" + "".join(f"{report.split + ' %':>13}{'images':>8}" for report in reports)
     for index, name in enumerate(source.class_names):
         yield f"{index:>3} {name:<{width}}" + "".join(describe_class(report, index) for report in reports)
+    yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
+    if source.unlabelled:
+        yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: neither train nor score on it"
     broken = [line for report in reports for line in report.broken]
     if broken:
         yield ""
