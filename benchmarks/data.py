@@ -1,6 +1,6 @@
 """Epochs of training samples from the decoded cache against decoding JPEG and PNG each time, on one core.
 
-    python benchmarks/data.py [--root PATH] [--images 96] [--repeats 3] [--json OUT]
+    python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT]
 
 Without `--root` it writes a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) from the synthetic street.
 Two figures: reading with random crops, which is what the cache is for, and whole samples with the scaling, flip and
