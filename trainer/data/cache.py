@@ -143,8 +143,11 @@ class DecodedCache:
         if wanted > self.max_bytes:
             return False
         sweep_up(folder, entry)
-        entries = [path for path in folder.iterdir() if path.is_dir() and not path.suffix]
-        held = {path: (path.stat().st_mtime, bytes_in(path)) for path in entries}
+        held: dict[Path, tuple[float, int]] = {}
+        for path in folder.iterdir():
+            with suppress(OSError):  # discarded by another process just now
+                if path.is_dir() and not path.suffix:
+                    held[path] = (path.stat().st_mtime, bytes_in(path))
         total = sum(size for _, size in held.values())
         for path in sorted(held, key=lambda path: held[path][0]):
             if total + wanted <= self.max_bytes and wanted <= FREE_SHARE * shutil.disk_usage(folder).free:

@@ -59,8 +59,9 @@ class Cityscapes(PairsOnDisk):
         return train_ids()
 
     def has_part(self, part: str) -> bool:
-        """Whether there are images of the split; its folder alone may be an empty one."""
-        return any((self.root / "leftImg8bit" / part).glob(f"*/*{IMAGE_ENDING}"))
+        """Whether there are images and labels of the split; an empty folder of images is none."""
+        images = (self.root / "leftImg8bit" / part).glob(f"*/*{IMAGE_ENDING}")
+        return (self.root / "gtFine" / part).is_dir() and any(images)
 
     def list_part(self, part: str) -> Listing:
         """The files of all cities of a split."""

@@ -187,7 +187,9 @@ class PairsOnDisk(ABC):
         listing = self._listing(part)
         if listing.problems:
             more = len(listing.problems) - 1
-            raise DataError(listing.problems[0] + (f" (and {more} more like it)" if more else ""))
+            raise DataError(
+                listing.problems[0] + (f" (and {more} more: `python -m trainer.data check` lists all)" if more else "")
+            )
         return listing.pairs
 
     def _decoded_part(self, part: str) -> DecodedSplit | None:

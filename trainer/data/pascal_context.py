@@ -1,7 +1,8 @@
 """PASCAL-Context: 59 classes on the images of VOC 2010; background is void.
 
 `JPEGImages/STEM.jpg`, `ImageSets/SegmentationContext/{train,val}.txt`, and one of
-- `SegmentationClassContext/STEM.png`, 8 bit: 0 background, 1..59 classes (the form of MMSegmentation);
+- `SegmentationClassContext/STEM.png`, 8 bit: 0 background, 1..59 classes in alphabetical order (MMSegmentation's form;
+  the authors' own archive of 59 labels has another order and must not be put there);
 - `SegmentationClassContext/STEM.png`, 16 bit, or `trainval/STEM.mat`, variable `LabelMap`: the 459 labels of the
   authors' release, of which 59 are classes and the others void.
 The label files of images that no list names are left alone.

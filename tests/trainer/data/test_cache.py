@@ -99,7 +99,8 @@ BUILDER = """
 
 def start_builder(folder: Path, seconds: float) -> subprocess.Popen:
     code = textwrap.dedent(BUILDER)
-    return subprocess.Popen([sys.executable, "-c", code, folder, str(seconds)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, str(folder), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[3])
 
 
 def test_a_killed_builder_leaves_nothing_to_read(cache):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -66,3 +69,10 @@ def test_mistakes_name_file_line_and_remedy(text, words, tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"classes\.yaml: cannot be read"):
         read_classes(tmp_path / "classes.yaml")
+
+
+def test_the_example_in_the_documentation_is_read(tmp_path):
+    text = (Path(__file__).resolve().parents[3] / "search_spaces" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml classes\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "classes.yaml").write_text(example)
+    assert read_classes(tmp_path / "classes.yaml") == (("road", "traffic light"), ((128, 64, 128), (250, 170, 30)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -84,16 +86,15 @@ def test_cityscapes_test_labels_are_refused(tmp_path):
 
 
 def test_cityscapes_goes_without_the_test_split_and_means_the_same(tmp_path):
-    import shutil
-
     tree = LOOK_ALIKES["cityscapes"](tmp_path)
     with_test = Cityscapes(tree.root)
     digest = with_test.digest()
-    shutil.rmtree(tree.root / "leftImg8bit/test")
-    source = Cityscapes(tree.root)
-    source.check_layout()
-    assert source.splits == ("train", "val")
-    assert source.digest() == digest
+    for kind in ("gtFine", "leftImg8bit"):
+        shutil.rmtree(tree.root / kind / "test")
+        source = Cityscapes(tree.root)
+        source.check_layout()
+        assert source.splits == ("train", "val")
+        assert source.digest() == digest
 
 
 def test_layouts_of_camvid_are_recognised(tmp_path):
