@@ -12,6 +12,7 @@ from tests.conformance.look_alikes import LOOK_ALIKES, LookAlike
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data import DATASETS, Source, open_source, require_labels
 from trainer.data.batches import TrainBatches, evaluation_batches
+from trainer.data.cache import CACHE_FOLDER
 from trainer.data.camvid import ORIGINAL_CLASSES
 from trainer.data.camvid import PALETTE as CAMVID_PALETTE
 from trainer.data.cityscapes import Cityscapes
@@ -120,3 +121,29 @@ def test_a_split_list_is_content(tmp_path):
     train.write_text(test.read_text())
     test.write_text(before)
     assert open_source(config).digest() != digest
+
+
+@pytest.mark.parametrize("name", ["camvid", "folder"])
+def test_loader_processes_read_the_same_from_the_cache(name, tmp_path):
+    """Each maps the pixels itself: nothing decoded is sent to it."""
+    tree = LOOK_ALIKES[name](tmp_path)
+    config = DataConfig(name=name, root=str(tree.root), crop=(32, 32))
+    alone, helped = (
+        list(TrainBatches(open_source(config), config, batch_size=2, seed=0, loader_workers=workers).iterate(0, 3))
+        for workers in (0, 2)
+    )
+    for left, right in zip(alone, helped, strict=True):
+        assert left.image_B3HW.equal(right.image_B3HW)
+        assert left.label_BHW.equal(right.label_BHW)
+
+
+def test_planning_decodes_no_image_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_FOLDER, str(tmp_path / "cache"))
+    tree = LOOK_ALIKES["camvid"](tmp_path / "set")
+    source = open_source(DataConfig(name="camvid", root=str(tree.root)))
+    for look in (source.check_layout, source.check_labels, source.digest, source.signature):
+        look()
+    list(source.examine("train"))
+    assert not (tmp_path / "cache").exists()
+    source.read("val", 0)
+    assert len(list((tmp_path / "cache").glob("*/pixels"))) == 1  # of the split that was read, no other
