@@ -12,7 +12,7 @@ from orchestrator.config_builder import origin_of
 from orchestrator.identity import recall, source_digest, source_key
 from orchestrator.settings import Setting
 from trainer.config import DataConfig
-from trainer.data import Source, open_source
+from trainer.data import Source, open_source, require_labels
 from trainer.errors import DataError
 
 __all__ = ["DataFacts", "DataKey", "DataUse", "check_data", "check_label_images", "data_key"]
@@ -53,6 +53,7 @@ def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[s
             source.check_layout()
             for suspect in SPLITS:
                 source.size(getattr(config, suspect))
+                require_labels(source, getattr(config, suspect))
             facts[data_key(config)] = DataFacts(
                 digest=source_digest(source, config, cache_dir),
                 train_images=source.size(config.train_split),

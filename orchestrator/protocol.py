@@ -9,7 +9,15 @@ from trainer.config import TrainConfig
 
 __all__ = ["describe_protocol", "describe_seeds"]
 
-DATA_TITLES = {"synthetic": "Synthetic scenes", "camvid": "CamVid"}
+DATA_TITLES = {
+    "synthetic": "Synthetic scenes",
+    "camvid": "CamVid",
+    "cityscapes": "Cityscapes",
+    "pascal_context": "PASCAL-Context",
+    "coco_stuff_10k": "COCO-Stuff-10K",
+    "coco_stuff_164k": "COCO-Stuff-164K",
+    "folder": "own data",
+}
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 VARIED = "varied"
 """Stands where the rows differ."""

@@ -78,7 +78,9 @@ class SyntheticConfig:
 class DataConfig:
     """Which images a trial reads and how it augments them."""
 
-    name: Literal["synthetic", "camvid"] = "synthetic"
+    name: Literal[
+        "synthetic", "camvid", "cityscapes", "pascal_context", "coco_stuff_10k", "coco_stuff_164k", "folder"
+    ] = "synthetic"
     """Data set: a key of `trainer.data.DATASETS`."""
     root: str | None = location()
     """Folder of the data set on this machine; not needed by `synthetic`."""

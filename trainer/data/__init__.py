@@ -1,6 +1,7 @@
 """Data sets by name: `open_source(config.data)`. Imports no torch; `trainer.data.batches` does.
 
-To add a data set, write a class with the methods of `trainer.data.base.Source` and add its line to `DATASETS`.
+To add a data set, write a class with the methods of `trainer.data.base.Source` (a data set of files derives from
+`trainer.data.pairs.PairsOnDisk`) and add its line to `DATASETS`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.config import DataConfig
-from trainer.data.base import IGNORE_INDEX, Source
+from trainer.data.base import IGNORE_INDEX, Source, require_labels
 from trainer.data.camvid import CamVid
+from trainer.data.cityscapes import Cityscapes
+from trainer.data.coco_stuff import CocoStuff10K, CocoStuff164K
+from trainer.data.folder import Folder
+from trainer.data.pascal_context import PascalContext
 from trainer.data.synthetic import Synthetic
 from trainer.errors import DataError
 
-__all__ = ["DATASETS", "IGNORE_INDEX", "Source", "open_source"]
+__all__ = ["DATASETS", "IGNORE_INDEX", "Source", "open_source", "require_labels"]
 
 DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "synthetic": lambda config: Synthetic(config.synthetic),
-    "camvid": lambda config: CamVid(folder(config)),
+    "camvid": lambda config: CamVid(root_of(config)),
+    "cityscapes": lambda config: Cityscapes(root_of(config)),
+    "pascal_context": lambda config: PascalContext(root_of(config)),
+    "coco_stuff_10k": lambda config: CocoStuff10K(root_of(config)),
+    "coco_stuff_164k": lambda config: CocoStuff164K(root_of(config)),
+    "folder": lambda config: Folder(root_of(config)),
 }
 """What `data.name` may say."""
 
@@ -30,7 +40,7 @@ def open_source(config: DataConfig) -> Source:
     return DATASETS[config.name](config)
 
 
-def folder(config: DataConfig) -> Path:
+def root_of(config: DataConfig) -> Path:
     """`data.root` as an existing folder."""
     if config.root is None:
         raise DataError(f"data.root: {config.name!r} needs its folder; set `data.root: PATH`")

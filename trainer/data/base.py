@@ -6,12 +6,15 @@ Axes: H W image height and width, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IGNORE_INDEX", "Pair", "Pixels", "Source"]
+from trainer.errors import DataError
+
+__all__ = ["IGNORE_INDEX", "Pair", "Pixels", "Source", "require_labels"]
 
 IGNORE_INDEX = 255
 """Label of void pixels: no class, no loss, no metric (method.md section 4, defect 15)."""
@@ -30,6 +33,12 @@ class Source(Protocol):
     """Name of class id 0, 1, ...; void is not a class."""
     palette: tuple[tuple[int, int, int], ...]
     """RGB colour of each class, 0..255."""
+    unlabelled: frozenset[str]
+    """Splits whose labels are dummies: nothing may be trained or scored on them."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The disjoint splits that there are; unions such as `trainval` are not among them."""
 
     def size(self, split: str) -> int:
         """Pairs in `split`. Raises DataError when there is no such split."""
@@ -39,6 +48,12 @@ class Source(Protocol):
 
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`. Raises DataError when it cannot be decoded or its ids are not legal."""
+
+    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+        """Stem and pixels of each pair of `split`, or what is wrong with it: everything, not the first alone.
+
+        What is wrong with the split as a whole comes first, under an empty stem.
+        """
 
     def digest(self) -> str:
         """Hexadecimal hash of the content alone: relative names and bytes of images and labels."""
@@ -51,3 +66,10 @@ class Source(Protocol):
 
     def check_labels(self) -> None:
         """Raise DataError, naming file and remedy, unless every label decodes, fits its image and has legal ids."""
+
+
+def require_labels(source: Source, split: str) -> None:
+    """Raise DataError when `split` is one that can be neither trained nor scored on."""
+    if split in source.unlabelled:
+        others = ", ".join(name for name in source.splits if name not in source.unlabelled)
+        raise DataError(f"the labels of split {split!r} are dummies, its true ones are not public; choose {others}")

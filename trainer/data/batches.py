@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import DataConfig
-from trainer.data.base import Pair, Source
+from trainer.data.base import Pair, Source, require_labels
 from trainer.data.transforms import augment, image_tensor, label_tensor
 from trainer.errors import TrainerError
 from trainer.seeding import stream_seed
@@ -48,6 +48,7 @@ class TrainBatches:
     def __init__(
         self, source: Source, config: DataConfig, *, batch_size: int, seed: int, loader_workers: int = 0
     ) -> None:
+        require_labels(source, config.train_split)
         self.samples = Samples(source, config, seed)
         self.batch_size = batch_size
         self.loader_workers = loader_workers
@@ -124,7 +125,11 @@ class StepBatches(Dataset[Batch | TrainerError]):
 
 
 def evaluation_batches(source: Source, split: str, batch_size: int) -> Iterator[Batch]:
-    """All images of `split` whole, in order, unaugmented; neighbours of unequal size go into separate batches."""
+    """All images of `split` whole, in order, unaugmented; neighbours of unequal size go into separate batches.
+
+    Raises DataError for a split with dummy labels: figures on it would mean nothing.
+    """
+    require_labels(source, split)
     waiting: list[Pair] = []
     for index in range(source.size(split)):
         pair = source.read(split, index)

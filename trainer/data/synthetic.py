@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -39,6 +40,8 @@ class Synthetic:
 
     class_names = CLASS_NAMES
     palette = PALETTE
+    splits = ("train", "val", "test")
+    unlabelled: frozenset[str] = frozenset()
 
     def __init__(self, config: SyntheticConfig) -> None:
         self.config = config
@@ -67,6 +70,11 @@ class Synthetic:
             if (len(self._drawn) + 1) * sum(pixels.nbytes for pixels in pair) <= CACHE_BYTES:
                 self._drawn[split, index] = pair
         return pair
+
+    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+        """Every pair; none is ever broken."""
+        for index, stem in enumerate(self.stems(split)):
+            yield stem, self.read(split, index)
 
     def digest(self) -> str:
         """SHA-256 over the generator's version and its configuration, hexadecimal."""

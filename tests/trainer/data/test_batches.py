@@ -23,6 +23,7 @@ class Coloured:
 
     class_names = tuple("abcdefgh")
     palette = tuple((i, i, i) for i in range(8))
+    unlabelled = frozenset()
 
     def __init__(self, sizes=((32, 32),) * 7, broken=None):
         self.sizes, self.broken = sizes, broken

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.data.cache import DecodedCache
 from trainer.data.camvid import CLASS_NAMES, PALETTE, CamVid
 from trainer.errors import DataError
 
@@ -206,16 +207,15 @@ def test_digest_sees_one_changed_pixel_and_a_renamed_pair(root, part):
     assert CamVid(root).digest() not in {digest, changed}
 
 
-def test_decoded_pairs_are_kept_up_to_the_cap_and_guarded(root):
-    pair_bytes = 8 * 12 * 4
-    source = CamVid(root, cache_bytes=pair_bytes)
-    first, second = source.read("train", 0), source.read("train", 1)
-    assert source.read("train", 0) is first
-    assert source.read("train", 1) is not second
+def test_pairs_are_decoded_once_and_cannot_be_written_to(root, tmp_path, monkeypatch):
+    source = CamVid(root, cache=DecodedCache(tmp_path / "cache", 10**9))
+    first = source.read("train", 0)
+    np.testing.assert_array_equal(first[0], read_back(root / "train/images/a.png"))
     assert not first[0].flags.writeable
     assert not first[1].flags.writeable
+    monkeypatch.setattr(CamVid, "decode", lambda source, pair: pytest.fail("decoded again"))
+    np.testing.assert_array_equal(source.read("train", 1)[1], read_back(root / "train/labels/b.png"))
     copy = pickle.loads(pickle.dumps(source))  # noqa: S301  our own bytes
-    assert copy.read("train", 0) is not first
     np.testing.assert_array_equal(copy.read("train", 0)[0], first[0])
 
 

@@ -1,0 +1,90 @@
+"""`python -m trainer.data check`: what it counts, all that it finds broken, the sheet, the exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conformance.look_alikes import LOOK_ALIKES, WIDTH
+from trainer.data.__main__ import main
+from trainer.data.check import COLUMNS, TILE_WIDTH, spread
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return LOOK_ALIKES["cityscapes"](tmp_path / "set")
+
+
+def check(tree, *more) -> int:
+    return main(["check", "--data", tree.name, "--root", str(tree.root), *map(str, more)])
+
+
+@pytest.mark.parametrize("name", sorted(LOOK_ALIKES))
+def test_every_layout_can_be_checked_and_drawn(name, tmp_path, capsys):
+    tree = LOOK_ALIKES[name](tmp_path / "set")
+    assert check(tree, "--out", tmp_path / "sheet.png") == 0
+    assert "broken:" not in capsys.readouterr().out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == COLUMNS * TILE_WIDTH
+
+
+def test_counts_shares_and_sizes(tree, capsys):
+    assert check(tree) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["train", "2", "0", "33.3%", f"{WIDTH}x8", "(2)"]
+    road = next(line for line in lines if line.split()[:2] == ["0", "road"])
+    assert road.split()[2:] == ["25.000", "2", "25.000", "2", "-", "0"]  # a quarter of what is labelled; test is void
+    assert any("labels of test are dummies" in line for line in lines)
+
+
+def test_all_that_is_broken_is_listed(tree, capsys):
+    tree.write_illegal(tree.label)
+    image = tree.root / "leftImg8bit/val/munster/munster_000000_000019_leftImg8bit.png"
+    image.write_bytes(image.read_bytes()[:50])
+    (tree.root / "gtFine/train/zurich/zurich_000000_000019_gtFine_labelIds.png").unlink()
+    (tree.root / "gtFine/test/bonn/bonn_000000_000019_gtFine_labelIds.png").unlink()
+    assert check(tree) == 1
+    out = capsys.readouterr().out
+    assert "4 broken:" in out
+    assert "label id 34; legal are the label ids 0..33" in out
+    assert f"{image}: cannot be decoded" in out
+    assert "zurich_000000_000019_leftImg8bit.png: no label" in out
+    assert "bonn_000000_000019_leftImg8bit.png: no label" in out
+
+
+def test_wrong_usage_is_2(tree, tmp_path, capsys):
+    assert main(["check", "--data", "cityscapes", "--root", str(tmp_path / "nowhere")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert check(tree, "--out", tmp_path / "no" / "sheet.png") == 2
+    for wrong in (["check", "--data", "kitti"], ["check"], [], ["check", "--data", "camvid", "--samples", "0"]):
+        with pytest.raises(SystemExit) as caught:
+            main(wrong)
+        assert caught.value.code == 2
+
+
+def test_the_sheet_shows_the_palette(tree, tmp_path):
+    assert check(tree, "--out", tmp_path / "sheet.png", "--samples", 1) == 0
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        colours = {tuple(colour) for colour in np.unique(np.asarray(sheet)[:240].reshape(-1, 3), axis=0).tolist()}
+    assert {(128, 64, 128), (119, 11, 32), (0, 0, 0)} <= colours  # road, bicycle, void
+
+
+def test_the_command_needs_neither_torch_nor_files():
+    code = (
+        "import sys; from trainer.data.__main__ import main;"
+        "status = main(['check', '--data', 'synthetic', '--samples', '1']); assert 'torch' not in sys.modules;"
+        "sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "pedestrian" in done.stdout
+
+
+def test_samples_are_spread():
+    assert spread(101, 3) == {0, 50, 100}
+    assert spread(2, 5) == {0, 1}
+    assert spread(0, 3) == set()

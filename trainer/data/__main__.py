@@ -1,0 +1,63 @@
+"""`python -m trainer.data check --data cityscapes --root PATH [--out sheet.png]`: look at a data set before training.
+
+Exit codes: 0 all is well, 1 something is broken (all of it is listed), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.config import DataConfig
+from trainer.data import DATASETS, open_source
+from trainer.data.check import examine_split, report_lines, write_sheet
+from trainer.errors import DataError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    given = parser().parse_args(arguments)
+    try:
+        source = open_source(DataConfig(name=given.data, root=given.root))
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    reports = [examine_split(source, split, samples=given.samples) for split in source.splits]
+    print("\n".join(report_lines(source, reports)))
+    broken = any(report.broken for report in reports)
+    if given.out is not None:
+        try:
+            write_sheet(source, reports, given.out)
+        except DataError as error:
+            print(error, file=sys.stderr)
+            return 1 if broken else 2
+        print(f"\nwrote {given.out}")
+    return 1 if broken else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line may say."""
+    top = argparse.ArgumentParser(prog="python -m trainer.data", description="Look at data sets.")
+    check = top.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "check", help="count, measure, find everything broken, draw a sheet", description="Look at a whole data set."
+    )
+    check.add_argument("--data", required=True, choices=sorted(DATASETS), help="name of the data set")
+    check.add_argument("--root", help="its folder; `synthetic` has none")
+    check.add_argument("--out", type=Path, help="PNG file for a sheet of images, labels over them, and labels")
+    check.add_argument("--samples", type=positive, default=3, help="rows of the sheet per split (default: 3)")
+    return top
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number above 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

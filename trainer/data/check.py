@@ -1,0 +1,178 @@
+"""Look at a whole data set: counts, class shares, sizes, everything broken, and a sheet of labels over images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from trainer.data.base import IGNORE_INDEX, Pair, Pixels, Source
+from trainer.errors import DataError
+
+__all__ = ["SplitReport", "examine_split", "report_lines", "write_sheet"]
+
+TILE_WIDTH, COLUMNS, LEGEND_ROW, LEGEND_WIDTH = 320, 3, 18, 200
+OPACITY = 0.55
+"""Of the label's colours over the image."""
+SMALLEST_SHARE = 0.001
+"""A class below it is marked in the report: one seed more or less decides its IoU."""
+
+
+@dataclass(slots=True)
+class SplitReport:
+    """What was found in one split."""
+
+    split: str
+    pixels_C: NDArray[np.int64]
+    """Labelled pixels per class."""
+    images_C: NDArray[np.int64]
+    """Images that show the class."""
+    pairs: int = 0
+    """Sound ones."""
+    void: int = 0
+    """Pixels of no class."""
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Images per (width, height)."""
+    broken: list[str] = field(default_factory=list)
+    """One line per complaint, all of them."""
+    samples: list[tuple[str, Pair]] = field(default_factory=list)
+    """Some pairs with their stems, for the sheet."""
+
+
+def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
+    """Decode every pair of `split` and keep `samples` of them, spread evenly."""
+    classes = len(source.class_names)
+    report = SplitReport(split, np.zeros(classes, dtype=np.int64), np.zeros(classes, dtype=np.int64))
+    wanted = spread(known_size(source, split), samples)
+    for number, (stem, found) in enumerate(source.examine(split)):
+        if isinstance(found, DataError):
+            report.broken.append(str(found))
+            continue
+        image_HW3, label_HW = found
+        counts = np.bincount(label_HW.reshape(-1), minlength=IGNORE_INDEX + 1)
+        report.pairs += 1
+        report.pixels_C += counts[:classes]
+        report.images_C += counts[:classes] > 0
+        report.void += int(counts[IGNORE_INDEX])
+        report.sizes[(image_HW3.shape[1], image_HW3.shape[0])] += 1
+        if number in wanted or (not wanted and len(report.samples) < samples):
+            report.samples.append((stem, found))
+    return report
+
+
+def known_size(source: Source, split: str) -> int:
+    """Pairs of `split`, or 0 where its layout is broken."""
+    try:
+        return source.size(split)
+    except DataError:
+        return 0
+
+
+def spread(count: int, wanted: int) -> set[int]:
+    """`wanted` numbers of 0..count-1, evenly spread."""
+    return {round(place) for place in np.linspace(0, count - 1, min(wanted, count))} if count else set()
+
+
+def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
+    """The reports as text."""
+    yield f"{'split':<10}{'pairs':>8}{'broken':>8}{'void':>8}  sizes (width x height)"
+    for report in reports:
+        total = int(report.pixels_C.sum()) + report.void
+        void = f"{report.void / total:.1%}" if total else "-"
+        yield f"{report.split:<10}{report.pairs:>8}{len(report.broken):>8}{void:>8}  {describe_sizes(report.sizes)}"
+    yield ""
+    width = max(len("class"), *map(len, source.class_names))
+    yield f"{'id':>3} {'class':<{width}}" + "".join(f"{report.split + ' %':>13}{'images':>8}" for report in reports)
+    for index, name in enumerate(source.class_names):
+        yield f"{index:>3} {name:<{width}}" + "".join(describe_class(report, index) for report in reports)
+    yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
+    if source.unlabelled:
+        yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: neither train nor score on it"
+    broken = [line for report in reports for line in report.broken]
+    if broken:
+        yield ""
+        yield f"{len(broken)} broken:"
+        yield from (f"  {line}" for line in broken)
+
+
+def describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
+    """`480x360`, or the range where there are many."""
+    if len(sizes) <= 3:
+        return ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common()) or "-"
+    sides = [tuple(side) for side in zip(*sizes, strict=True)]
+    return f"{len(sizes)} sizes, {min(sides[0])}x{min(sides[1])} to {max(sides[0])}x{max(sides[1])}"
+
+
+def describe_class(report: SplitReport, index: int) -> str:
+    """Share of the labelled pixels in percent, `*` where it is tiny, `-` where there is none; images that show it."""
+    pixels, total = int(report.pixels_C[index]), int(report.pixels_C.sum())
+    share = "-" if pixels == 0 else f"{'*' if pixels < SMALLEST_SHARE * total else ''}{100 * pixels / total:.3f}"
+    return f"{share:>13}{int(report.images_C[index]):>8}"
+
+
+def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
+    """Write a PNG with rows of image | label over image | label, per split, and the colours of the classes below.
+
+    Raises DataError when there is no pair to show, or the file cannot be written.
+    """
+    rows = [row for report in reports for row in (sheet_row(source, report, *sample) for sample in report.samples)]
+    if not rows:
+        raise DataError(f"{path}: not written, there is no sound pair to show")
+    shown = np.flatnonzero(sum(report.images_C for report in reports))
+    legend = draw_legend(source, [int(index) for index in shown])
+    height = sum(row.height for row in rows) + legend.height
+    sheet = Image.new("RGB", (COLUMNS * TILE_WIDTH, height), "white")
+    top = 0
+    for part in (*rows, legend):
+        sheet.paste(part, (0, top))
+        top += part.height
+    try:
+        sheet.save(path, format="PNG")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); give --out a PNG file") from error
+
+
+def sheet_row(source: Source, report: SplitReport, stem: str, pair: Pair) -> Image.Image:
+    """One pair as three tiles under its name."""
+    image_HW3, label_HW = pair
+    colour_HW3 = paint(label_HW, source.palette)
+    blend_HW3 = ((1 - OPACITY) * image_HW3 + OPACITY * colour_HW3).astype(np.uint8)
+    blend_HW3[label_HW == IGNORE_INDEX] = image_HW3[label_HW == IGNORE_INDEX]
+    height = max(1, round(TILE_WIDTH * label_HW.shape[0] / label_HW.shape[1]))
+    row = Image.new("RGB", (COLUMNS * TILE_WIDTH, height + LEGEND_ROW), "white")
+    row_text(row, 4, 3, f"{report.split}  {stem}")
+    for column, pixels in enumerate((image_HW3, blend_HW3, colour_HW3)):
+        resample = Image.Resampling.NEAREST if column == 2 else Image.Resampling.BILINEAR
+        tile = Image.fromarray(pixels).resize((TILE_WIDTH, height), resample)
+        row.paste(tile, (column * TILE_WIDTH, LEGEND_ROW))
+    return row
+
+
+def paint(label_HW: Pixels, palette: tuple[tuple[int, int, int], ...]) -> Pixels:
+    """Class ids as colours (H, W, 3); void is black."""
+    table = np.zeros((IGNORE_INDEX + 1, 3), dtype=np.uint8)
+    table[: len(palette)] = palette
+    return table[label_HW]
+
+
+def draw_legend(source: Source, shown: list[int]) -> Image.Image:
+    """The colours and names of the classes that occur."""
+    across = max(1, COLUMNS * TILE_WIDTH // LEGEND_WIDTH)
+    lines = -(-len(shown) // across)
+    legend = Image.new("RGB", (COLUMNS * TILE_WIDTH, (lines + 1) * LEGEND_ROW), "white")
+    for place, index in enumerate(shown):
+        left, top = place % across * LEGEND_WIDTH + 4, place // across * LEGEND_ROW + LEGEND_ROW // 2
+        box = (left, top, left + 24, top + LEGEND_ROW - 4)
+        ImageDraw.Draw(legend).rectangle(box, fill=source.palette[index], outline="black")
+        row_text(legend, left + 30, top + 1, f"{index} {source.class_names[index]}"[:28])
+    return legend
+
+
+def row_text(image: Image.Image, left: int, top: int, text: str) -> None:
+    """Write `text` in Pillow's own font, which is on every machine."""
+    ImageDraw.Draw(image).text((left, top), text, fill="black")

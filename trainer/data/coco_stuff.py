@@ -1,0 +1,126 @@
+"""COCO-Stuff, 80 things and 91 stuffs, in its two editions.
+
+- 10K (v1.1): `images/STEM.jpg`, `annotations/STEM.mat` (variable `S`: 0 unlabelled, 1..182) and
+  `imageLists/{train,test}.txt`;
+- 164K: `images/{train2017,val2017}/STEM.jpg`, `annotations/{train2017,val2017}/STEM.png` (the stuffthingmaps: 0..181,
+  255 unlabelled).
+Of the 182 ids 11 are things that COCO never annotated; the 171 others become classes 0..170, in order.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from trainer.data.base import IGNORE_INDEX, Pixels
+from trainer.data.decode import LabelTable, label_table, raw_mat, relabel
+from trainer.data.listing import Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.pairs import TRAIN_VAL, PairsOnDisk
+from trainer.data.palette import spread_colours
+
+__all__ = ["ABSENT_IDS", "CLASS_NAMES", "CocoStuff10K", "CocoStuff164K"]
+
+THINGS = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag,
+tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard,
+tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot,
+hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote,
+keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear,
+hair drier, toothbrush"""
+
+STUFFS = """
+banner, blanket, branch, bridge, building-other, bush, cabinet, cage, cardboard, carpet, ceiling-other, ceiling-tile,
+cloth, clothes, clouds, counter, cupboard, curtain, desk-stuff, dirt, door-stuff, fence, floor-marble, floor-other,
+floor-stone, floor-tile, floor-wood, flower, fog, food-other, fruit, furniture-other, grass, gravel, ground-other,
+hill, house, leaves, light, mat, metal, mirror-stuff, moss, mountain, mud, napkin, net, paper, pavement, pillow,
+plant-other, plastic, platform, playingfield, railing, railroad, river, road, rock, roof, rug, salad, sand, sea,
+shelf, sky-other, skyscraper, snow, solid-other, stairs, stone, straw, structural-other, table, tent, textile-other,
+towel, tree, vegetable, wall-brick, wall-concrete, wall-other, wall-panel, wall-stone, wall-tile, wall-wood,
+water-other, waterdrops, window-blind, window-other, wood"""
+
+CLASS_NAMES: tuple[str, ...] = tuple(" ".join(name.split()) for name in f"{THINGS},{STUFFS}".split(","))
+"""Names of the authors' labels.txt, those of `ABSENT_IDS` left out."""
+
+LABELS = 182
+ABSENT_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
+"""Ids, counted from 1, that are in the list of labels and in no annotation: street sign, hat, shoe, eye glasses,
+plate, mirror, window, desk, door, blender, hair brush."""
+
+PRESENT_IDS = tuple(label for label in range(1, LABELS + 1) if label not in ABSENT_IDS)
+LAYOUT_164K = "images/{train2017,val2017}/*.jpg beside annotations/{train2017,val2017}/*.png"
+LISTS_REMEDY = "put the data set's train.txt and test.txt, one stem per line, into imageLists"
+
+
+class CocoStuff10K(PairsOnDisk):
+    """COCO-Stuff-10K below `root`: 9,000 images to train on and 1,000 to test on; there is no val split."""
+
+    class_names = CLASS_NAMES
+    palette = spread_colours(len(CLASS_NAMES))
+    split_parts = MappingProxyType({"train": ("train",), "test": ("test",)})
+    legal_ids = f"legal are 0 (unlabelled) and 1..{LABELS} but {', '.join(map(str, ABSENT_IDS))}"
+
+    @property
+    def label_ids(self) -> LabelTable:
+        """0 -> void, 1..182 -> 171 classes."""
+        return ids_10k()
+
+    def list_part(self, part: str) -> Listing:
+        """The files that a split list names."""
+        problems: list[str] = []
+        lists = (self.root / "imageLists" / f"{part}.txt",)
+        return look_up(
+            read_stems(lists[0], problems, remedy=LISTS_REMEDY),
+            lists,
+            problems,
+            image_for=lambda stem: self.root / "images" / f"{stem}.jpg",
+            label_for=lambda stem: self.root / "annotations" / f"{stem}.mat",
+        )
+
+    def read_label(self, path: Path) -> Pixels:
+        """Class ids of a MATLAB label."""
+        return relabel(raw_mat(path, "S"), self.label_ids, path, self.legal_ids)
+
+
+class CocoStuff164K(PairsOnDisk):
+    """COCO-Stuff-164K below `root`."""
+
+    class_names = CLASS_NAMES
+    palette = spread_colours(len(CLASS_NAMES))
+    split_parts = TRAIN_VAL
+    legal_ids = (
+        f"legal are {IGNORE_INDEX} and 0..{LABELS - 1} but {', '.join(str(label - 1) for label in ABSENT_IDS)} "
+        "(the stuffthingmaps)"
+    )
+
+    @property
+    def label_ids(self) -> LabelTable:
+        """0..181 -> 171 classes, 255 -> void."""
+        return ids_164k()
+
+    def list_part(self, part: str) -> Listing:
+        """The files of `train2017` or `val2017`; converters' `*_labelTrainIds.png` are left alone."""
+        images, labels = (self.root / kind / f"{part}2017" for kind in ("images", "annotations"))
+        problems: list[str] = []
+        found = files_by_stem(labels, (".png",), LAYOUT_164K, problems)
+        return match(
+            files_by_stem(images, (".jpg",), LAYOUT_164K, problems),
+            None if found is None else {stem: path for stem, path in found.items() if "_label" not in stem},
+            problems,
+            image_for=lambda stem: images / f"{stem}.jpg",
+            label_for=lambda stem: labels / f"{stem}.png",
+            empty=f"{images}: no image in it; the layout is {LAYOUT_164K}",
+        )
+
+
+@cache
+def ids_10k() -> LabelTable:
+    """Classes by id counted from 1; 0 is void."""
+    return label_table({label: index for index, label in enumerate(PRESENT_IDS)}, ignored=(0,))
+
+
+@cache
+def ids_164k() -> LabelTable:
+    """Classes by id counted from 0; 255 is void."""
+    return label_table({label - 1: index for index, label in enumerate(PRESENT_IDS)})
