@@ -18,6 +18,7 @@ from trainer.data import open_source
 from trainer.data.batches import TrainBatches
 from trainer.errors import DivergedError, TrainerError
 from trainer.lock import exclusive
+from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
 from trainer.trial import Trial
 
@@ -33,6 +34,8 @@ class TrainResult:
 
     metrics: dict[str, float]
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
+    pictures: tuple[Path, ...] = ()
+    """Qualitative sheet, confusion matrix and embedding of the test split: PNG files in `workdir`/pictures."""
 
 
 def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrainResult:
@@ -58,7 +61,8 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
         if (found := checkpoints.load(config)) is not None:
             trial.restore(found)
         run_steps(trial, runtime, checkpoints, progress)
-        return TrainResult(metrics=trial.figures())
+        metrics = trial.figures()
+        return TrainResult(metrics=metrics, pictures=trial.draw(workdir / PICTURE_FOLDER))
 
 
 def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:

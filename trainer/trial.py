@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,15 +14,16 @@ from torch.optim import Optimizer
 from trainer.average import WeightAverage
 from trainer.build import build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
-from trainer.config import TrainConfig, setting
+from trainer.config import EvaluationConfig, TrainConfig, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.base import Source
 from trainer.errors import TrainerError
-from trainer.evaluate import evaluate
+from trainer.evaluate import WHOLE_IMAGE, evaluate
 from trainer.losses import check_class_weights
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.optim import build_optimizer, rate_at
+from trainer.pictures import draw_pictures
 
 __all__ = ["Trial"]
 
@@ -49,6 +51,8 @@ class Trial:
     """Last value of each `val/...` and `contrast/...` metric."""
     validated: Scores | None = None
     """Scores of the last weights on the val split, once this process has measured them."""
+    reported: Scores | None = None
+    """Scores behind `final/...`, once they are measured."""
     started: float = 0.0
     """Reading of the clock when it was last resumed."""
 
@@ -138,16 +142,18 @@ class Trial:
             checkpoints.save_best(self.evaluated.state_dict())
         return point
 
-    def score(self, split: str) -> Scores:
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
         """Evaluate the weights as they are."""
         batch_size = self.config.schedule.batch_size
-        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device)
+        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
 
     def figures(self) -> dict[str, float]:
         """Return the figures of a trial whose last step is taken."""
         data = self.config.data
-        same_split = data.test_split == data.val_split
-        final = self.validated if same_split and self.validated is not None else self.score(data.test_split)
+        views = self.config.evaluation
+        same = data.test_split == data.val_split and views == WHOLE_IMAGE
+        final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
+        self.reported = final
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))
         inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         figures = {
@@ -164,6 +170,13 @@ class Trial:
         if self.device.type == "cuda":
             figures["cost/peak_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
         return figures
+
+    def draw(self, folder: Path) -> tuple[Path, ...]:
+        """Write the pictures of a trial whose figures are measured; return their paths."""
+        if self.reported is None:
+            return ()
+        split = self.config.data.test_split
+        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
 
     def resume_clock(self) -> None:
         """Count the time from now on as training."""

@@ -18,6 +18,7 @@ from trainer.config import (
     ComputeConfig,
     ContrastConfig,
     DataConfig,
+    EvaluationConfig,
     LossConfig,
     MemoryConfig,
     MiningConfig,
@@ -178,7 +179,7 @@ def test_a_finished_trial_is_read_not_trained(tmp_path):
     expected = run(config, tmp_path)
     assert run(config, tmp_path, log) == expected
     assert log.points == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "lock", "pictures"]
 
 
 def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
@@ -240,6 +241,16 @@ def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):
     assert figures["final/miou"] == figures["val/miou"]
     run(config, tmp_path / "apart")
     assert splits == ["val", "val", "test"]
+
+
+def test_the_views_are_of_the_reported_figures_alone(tmp_path):
+    data = replace(BASELINE.data, test_split="val")
+    plain, seen = Log(), Log()
+    figures = run(replace(BASELINE, data=data), tmp_path / "plain", plain)
+    views = EvaluationConfig(flip=True, scales=(0.5, 1.0, 2.0))
+    other = run(replace(BASELINE, data=data, evaluation=views), tmp_path / "views", seen)
+    assert seen.points == plain.points
+    assert other["val/miou"] == figures["val/miou"] == figures["final/miou"] != other["final/miou"]
 
 
 def test_the_training_time_counts_kept_steps_of_all_attempts(tmp_path):
