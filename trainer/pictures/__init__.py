@@ -43,7 +43,7 @@ def draw_pictures(
         "confusion": draw_confusion(scores.pixels, names),
         "embedding": draw_embedding([item.points for item in seen], names, palette),
     }
-    return tuple(save(picture, folder / f"{name}.png") for name, picture in pictures.items())
+    return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
 
 
 def spread(size: int, count: int) -> list[int]:

@@ -22,16 +22,26 @@ ENTRY = 130
 """Width of an entry of a legend, pixels."""
 MAX_BYTES = 300_000
 SMALLEST_SIDE = 64
+MOST_EXACT = 192
 
 
-def save(picture: Image.Image, path: Path) -> Path:
-    """Write a PNG of at most 256 colours; a picture too large for `MAX_BYTES` is made smaller."""
+def save(picture: Image.Image, path: Path, exact: Sequence[Colour] = ()) -> Path:
+    """Write a PNG of at most 256 colours, some of them `exact`; one too large for `MAX_BYTES` is made smaller."""
     while True:
-        picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        reduced(picture, tuple(exact)[:MOST_EXACT]).save(path, optimize=True)
         if path.stat().st_size < MAX_BYTES or min(picture.size) < SMALLEST_SIDE:
             return path
         width, height = picture.size
         picture = picture.resize((width * 4 // 5, height * 4 // 5), Image.Resampling.LANCZOS)
+
+
+def reduced(picture: Image.Image, exact: Sequence[Colour]) -> Image.Image:
+    """Return the picture in 256 colours: those of `exact`, which may be rare, and the best for the rest."""
+    free = 256 - len(exact)
+    best = picture.quantize(free, dither=Image.Dither.NONE).getpalette() or []
+    colours = Image.new("P", (1, 1))
+    colours.putpalette([*best[: 3 * free], *(value for colour in exact for value in colour)])
+    return picture.quantize(palette=colours, dither=Image.Dither.NONE)
 
 
 def colour_labels(label_HW: NDArray[np.integer], palette: Sequence[Colour]) -> Pixels:
