@@ -93,6 +93,9 @@ def converter(annotation: Any) -> Callable[[Any], Any]:
     if annotation is int:
         return int
     if get_origin(annotation) is tuple:
+        if get_args(annotation)[-1] is Ellipsis:
+            part_of_any_number = converter(get_args(annotation)[0])
+            return lambda value: [part_of_any_number(item) for item in value]
         parts = tuple(converter(part) for part in get_args(annotation))
         return lambda value: [part(item) for part, item in zip(parts, value, strict=True)]
     optional = [part for part in get_args(annotation) if part is not type(None)]

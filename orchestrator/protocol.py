@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.data_check import DataFacts
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, setting
 
 __all__ = ["describe_protocol", "describe_seeds"]
 
@@ -43,7 +43,7 @@ def describe_protocol(arms: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequ
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
         same(lambda config: f"{config.schedule.steps} steps", "number of steps"),
         describe_seeds(seeds),
-        "whole-image single-scale evaluation",
+        same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
 
@@ -56,6 +56,15 @@ def data_title(config: TrainConfig) -> str:
 def weights_title(config: TrainConfig) -> str:
     """Where the backbone starts from."""
     return WEIGHT_TITLES.get(config.model.weights, "own weights")
+
+
+def evaluation_title(config: TrainConfig) -> str:
+    """What the network saw of each image: `512x1024-window multi-scale (0.75, 1) evaluation with flip`."""
+    evaluation = config.evaluation
+    view = "whole-image" if evaluation.window is None else f"{'x'.join(map(str, evaluation.window))}-window"
+    scales, flip = setting(evaluation, "scales"), setting(evaluation, "flip")
+    size = "single-scale" if scales == (1.0,) else f"multi-scale ({', '.join(f'{scale:g}' for scale in scales)})"
+    return f"{view} {size} evaluation{' with flip' if flip else ''}"
 
 
 def describe_seeds(seeds: Sequence[int]) -> str:

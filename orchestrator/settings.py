@@ -96,11 +96,14 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
         if is_dataclass(types[item.name]):
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:
-            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=getattr(default, item.name))
+            example = item.metadata.get("implied", getattr(default, item.name))
+            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example)
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
-    """Legal values of a Literal; empty for any other type."""
+    """Legal values of a Literal, which may be optional; empty for any other type."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next((found for part in get_args(annotation) if (found := choices(part))), ())
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
@@ -111,7 +114,8 @@ def expectation(annotation: Any) -> str:
         return next(expectation(part) for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
-        return f"a list of {len(parts)} {words[parts[0]].removeprefix('a ')}s"
+        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+        return f"a list of {count}{words[parts[0]].removeprefix('a ')}s"
     return words[annotation]
 
 

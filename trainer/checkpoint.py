@@ -43,9 +43,13 @@ class Checkpoint:
     """Last value of each `val/...` and `contrast/...` metric."""
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any] | None = None
-    """None once the last step is done: only the weights are needed then."""
+    """None once the last step is done: only weights and average are needed then."""
     contrast: Mapping[str, Tensor] | None = None
     """The bank; None for a baseline, and once the last step is done."""
+    average: Mapping[str, Tensor] | None = None
+    """The moving average of the weights, for a trial that keeps one."""
+    scaler: Mapping[str, Any] | None = None
+    """The scale of the loss at float16 precision."""
 
 
 def fingerprint(config: TrainConfig) -> str:
@@ -57,7 +61,16 @@ def fingerprint(config: TrainConfig) -> str:
         for parent in parents:
             owner = owner[parent]
         del owner[name]
-    return json.dumps({"result_version": RESULT_VERSION, **values}, sort_keys=True)
+    return json.dumps({"result_version": RESULT_VERSION, **without_unset(values)}, sort_keys=True)
+
+
+def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without knobs that are not set: one added later keeps the checkpoints of earlier trials readable."""
+    return {
+        name: without_unset(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 class Checkpoints:

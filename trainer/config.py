@@ -15,8 +15,11 @@ __all__ = [
     "BACKBONE_NAMES",
     "RESULT_VERSION",
     "AnchorConfig",
+    "ComputeConfig",
     "ContrastConfig",
     "DataConfig",
+    "EvaluationConfig",
+    "LossConfig",
     "MemoryConfig",
     "MiningConfig",
     "ModelConfig",
@@ -28,6 +31,8 @@ __all__ = [
     "effective_memory",
     "location",
     "location_keys",
+    "optional",
+    "setting",
 ]
 
 RESULT_VERSION = 1
@@ -42,6 +47,24 @@ MIN_CROP = 32
 def location(default: str | None = None) -> Any:
     """A field that says where bytes lie; the identity of a trial holds their digest, not their path."""
     return field(default=default, metadata={"location": True})
+
+
+def optional(implied: Any) -> Any:
+    """A knob that may be left unset, which means `implied`; set to that value it is the same computation."""
+    return field(default=None, metadata={"implied": implied})
+
+
+def setting(block: Any, name: str) -> Any:
+    """The value of a knob, or what it implies where it is not set."""
+    value = getattr(block, name)
+    return block.__dataclass_fields__[name].metadata.get("implied") if value is None else value
+
+
+def unset_implied(block: Any) -> Any:
+    """`block` with every knob that says what it implies anyway left unset."""
+    knobs = [item for item in fields(block) if "implied" in item.metadata]
+    idle = {item.name: None for item in knobs if getattr(block, item.name) == item.metadata["implied"]}
+    return replace(block, **idle)
 
 
 def require(condition: bool, key: str, message: str) -> None:
@@ -222,17 +245,49 @@ class ContrastConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LossConfig:
+    """The supervised loss of main and auxiliary logits; the contrastive one comes on top of it."""
+
+    kind: Literal["ce", "ohem", "lovasz", "ce_lovasz"] | None = optional("ce")
+    """A key of `trainer.losses.LOSSES`: cross-entropy, the same over hard pixels only, Lovász-softmax, or
+    cross-entropy plus Lovász-softmax."""
+    class_weights: tuple[float, ...] | None = None
+    """Weight of each class in the cross-entropy, one number per class; not set: all equal."""
+    ohem_threshold: float | None = optional(0.7)
+    """`ohem` keeps pixels whose true class has a probability below this ..."""
+    ohem_min_kept: int | None = None
+    """... and at least so many pixels per image, the hardest; not set: one sixteenth of the crop."""
+    lovasz_weight: float | None = optional(1.0)
+    """Factor of the Lovász part of `ce_lovasz`."""
+
+    def __post_init__(self) -> None:
+        weights = self.class_weights
+        legal = weights is None or (len(weights) > 0 and min(weights) >= 0 and max(weights) > 0)
+        require(legal, "loss.class_weights", "must not be negative, and not all zero")
+        require(0 < setting(self, "ohem_threshold") <= 1, "loss.ohem_threshold", "must lie in (0, 1]")
+        kept = self.ohem_min_kept
+        require(kept is None or kept >= 1, "loss.ohem_min_kept", "must be at least 1")
+        require(setting(self, "lovasz_weight") > 0, "loss.lovasz_weight", "must be positive")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OptimConfig:
-    """Stochastic gradient descent with polynomial decay."""
+    """Stochastic gradient descent with a rate that decays (`ScheduleConfig.policy`)."""
 
     lr: float = 0.01
     """Learning rate at step 0."""
     momentum: float = 0.9
     weight_decay: float = 5e-4
     poly_power: float = 0.9
-    """The rate at step s of S is lr * (1 - s / S) ** poly_power."""
+    """The rate at step s of S is lr * (1 - s / S) ** poly_power; read by the policy `poly`."""
     head_lr_multiplier: float = 1.0
     """Factor on the learning rate of everything but the backbone."""
+    decay_norms_and_biases: bool | None = optional(True)
+    """Whether the weight decay also pulls at the parameters of norms and at biases."""
+    clip_norm: float | None = None
+    """Gradients are scaled down to this Euclidean norm over all parameters; not set: never."""
+    ema_decay: float | None = None
+    """The weights that are evaluated are a moving average, decaying by this factor per step; not set: the last ones."""
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optim.lr", "must be positive")
@@ -240,6 +295,8 @@ class OptimConfig:
         require(self.weight_decay >= 0, "optim.weight_decay", "must not be negative")
         require(self.poly_power >= 0, "optim.poly_power", "must not be negative")
         require(self.head_lr_multiplier > 0, "optim.head_lr_multiplier", "must be positive")
+        require(self.clip_norm is None or self.clip_norm > 0, "optim.clip_norm", "must be positive")
+        require(self.ema_decay is None or 0 < self.ema_decay < 1, "optim.ema_decay", "must lie between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,11 +309,63 @@ class ScheduleConfig:
     """Images per step, over all processes."""
     eval_every_steps: int = 100
     """Steps between evaluations on the val split; the last step is always evaluated."""
+    policy: Literal["poly", "cosine"] | None = optional("poly")
+    """How the rate falls to zero: as a power of the share of steps left, or as half a cosine."""
+    rate_warmup_steps: int | None = optional(0)
+    """Steps over which the rate also grows linearly from nearly zero."""
+    portions: int | None = optional(1)
+    """Parts a batch is computed in, one after the other, to save memory: gradient accumulation."""
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "schedule.steps", "must be at least 1")
         require(self.batch_size >= 2, "schedule.batch_size", "must be at least 2 (batch normalisation)")
         require(self.eval_every_steps >= 1, "schedule.eval_every_steps", "must be at least 1")
+        require(setting(self, "rate_warmup_steps") >= 0, "schedule.rate_warmup_steps", "must not be negative")
+        portions = setting(self, "portions")
+        require(portions >= 1, "schedule.portions", "must be at least 1")
+        require(
+            portions == 1 or (self.batch_size % portions == 0 and self.batch_size // portions >= 2),
+            "schedule.portions",
+            f"must split a batch of {self.batch_size} into equal parts of at least 2 images (batch normalisation)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """How the reported figures (`final/...`) are measured; the learning curve (`val/...`) is whole-image, one scale."""
+
+    window: tuple[int, int] | None = None
+    """Height and width of a sliding window, pixels of the (resized) image; not set: the whole image at once."""
+    stride: tuple[int, int] | None = None
+    """Steps of the window, pixels; not set: two thirds of it. Logits are averaged where windows overlap."""
+    scales: tuple[float, ...] | None = optional((1.0,))
+    """Factors by which the image is resized; the logits of all are averaged at the image's own size."""
+    flip: bool | None = optional(False)
+    """Whether each view is also seen mirrored."""
+
+    def __post_init__(self) -> None:
+        window, stride = self.window, self.stride
+        require(window is None or min(window) >= MIN_CROP, "evaluation.window", f"must be at least {MIN_CROP} pixels")
+        inside = stride is None or window is None or all(0 < s <= w for s, w in zip(stride, window, strict=True))
+        require(inside, "evaluation.stride", "must be positive and at most the window, else pixels are missed")
+        scales = setting(self, "scales")
+        require(len(scales) > 0 and min(scales) > 0, "evaluation.scales", "must be a list of positive numbers")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComputeConfig:
+    """The arithmetic of training. All of it moves the last bits at least, so it is part of a trial's identity.
+
+    Evaluation is in float32 whatever is chosen here. Only the network runs at reduced precision: losses, the
+    contrast and the bank's diagnostics are in float32.
+    """
+
+    precision: Literal["float32", "bfloat16", "float16"] | None = optional("float32")
+    """Of the network's forward and backward pass (autocast); `float16` scales the loss and needs CUDA."""
+    compile: bool | None = optional(False)
+    """Whether the training forward pass goes through torch.compile: its fused kernels round differently."""
+    deterministic: bool | None = optional(False)
+    """Whether only deterministic algorithms are used: on CUDA slower, and bit-equal from run to run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,8 +375,11 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     contrast: ContrastConfig = field(default_factory=ContrastConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     seed: int = 0
     """Seed of initialisation, data order, augmentation and sampling; each has a stream of its own."""
 
@@ -303,7 +415,39 @@ class TrainConfig:
         if contrast.source == "none":
             contrast = replace(contrast, memory=MemoryConfig(kind="none"))
         aux_weight = 0.0 if self.model.head == "hrnet" else self.model.aux_weight
-        return replace(self, data=data, contrast=contrast, model=replace(self.model, aux_weight=aux_weight))
+        schedule, optim = unset_implied(self.schedule), unset_implied(self.optim)
+        if schedule.policy == "cosine":
+            optim = replace(optim, poly_power=OptimConfig().poly_power)
+        return replace(
+            self,
+            data=data,
+            contrast=contrast,
+            model=replace(self.model, aux_weight=aux_weight),
+            loss=effective_loss(self.loss),
+            optim=optim,
+            schedule=schedule,
+            evaluation=effective_evaluation(self.evaluation),
+            compute=unset_implied(self.compute),
+        )
+
+
+def effective_loss(loss: LossConfig) -> LossConfig:
+    """`loss` without the knobs that its kind does not read, and without weights that are all 1."""
+    idle: dict[str, Any] = {}
+    if loss.kind != "ohem":
+        idle |= {"ohem_threshold": None, "ohem_min_kept": None}
+    if loss.kind != "ce_lovasz":
+        idle |= {"lovasz_weight": None}
+    if loss.kind == "lovasz" or (loss.class_weights is not None and set(loss.class_weights) == {1.0}):
+        idle |= {"class_weights": None}
+    effective: LossConfig = unset_implied(replace(loss, **idle))
+    return effective
+
+
+def effective_evaluation(evaluation: EvaluationConfig) -> EvaluationConfig:
+    """`evaluation` without the stride of a window that is not there."""
+    effective: EvaluationConfig = unset_implied(evaluation if evaluation.window else replace(evaluation, stride=None))
+    return effective
 
 
 def effective_mining(mining: MiningConfig) -> MiningConfig:

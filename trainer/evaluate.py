@@ -1,27 +1,46 @@
-"""Evaluation: whole images, one scale, no flip."""
+"""Evaluation of a split: whole images at one scale, or the views of `EvaluationConfig`."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
+from trainer.config import EvaluationConfig
 from trainer.data.base import Source
 from trainer.data.batches import evaluation_batches
 from trainer.metrics import Scores, confusion, score
 from trainer.models.segmentor import Segmentor
+from trainer.views import average_logits
 
-__all__ = ["evaluate"]
+__all__ = ["WHOLE_IMAGE", "evaluate"]
+
+WHOLE_IMAGE = EvaluationConfig()
+"""One look at each image as it is."""
 
 
-def evaluate(model: Segmentor, source: Source, split: str, *, batch_size: int, device: torch.device) -> Scores:
+def evaluate(
+    model: Segmentor,
+    source: Source,
+    split: str,
+    *,
+    batch_size: int,
+    device: torch.device,
+    views: EvaluationConfig = WHOLE_IMAGE,
+) -> Scores:
     """Score `model` in evaluation mode on every image of `split`; its mode is put back afterwards."""
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     was_training = model.training
     model.eval()
+
+    def network(image_B3HW: Tensor) -> Tensor:
+        logits_BCHW: Tensor = model(image_B3HW).logits_BCHW
+        return logits_BCHW
+
     try:
         with torch.inference_mode():
             for batch in evaluation_batches(source, split, batch_size):
-                logits_BCHW = model(batch.image_B3HW.to(device)).logits_BCHW
+                logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
                 matrix_CC += confusion(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), classes)
     finally:
         model.train(was_training)

@@ -24,6 +24,8 @@ class Scores:
     """Mean over the classes that occur in the truth of the share of their pixels predicted right."""
     iou: tuple[float | None, ...]
     """Intersection over union per class; None for a class neither in truth nor in prediction."""
+    pixels: tuple[tuple[int, ...], ...]
+    """The confusion matrix: how many pixels of the row's class were predicted as the column's."""
 
 
 def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
@@ -50,6 +52,7 @@ def score(matrix_CC: Tensor) -> Scores:
         miou=mean(iou_C[union_C > 0]),
         pixel_accuracy=float(hit_C.sum() / truth_C.sum().clamp(min=1)),
         mean_accuracy=mean(accuracy_C[truth_C > 0]),
+        pixels=tuple(tuple(row) for row in matrix_CC.tolist()),
         iou=tuple(float(iou) if union > 0 else None for iou, union in zip(iou_C, union_C, strict=True)),
     )
 

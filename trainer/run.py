@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor
 
 from trainer.checkpoint import Checkpoints
-from trainer.config import Runtime, TrainConfig
+from trainer.config import Runtime, TrainConfig, setting
 from trainer.data import open_source
 from trainer.data.batches import TrainBatches
 from trainer.errors import DivergedError, TrainerError
 from trainer.lock import exclusive
+from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
 from trainer.trial import Trial
 
@@ -32,6 +34,8 @@ class TrainResult:
 
     metrics: dict[str, float]
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
+    pictures: tuple[Path, ...] = ()
+    """Qualitative sheet, confusion matrix and embedding of the test split: PNG files in `workdir`/pictures."""
 
 
 def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrainResult:
@@ -41,27 +45,30 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
     The reported figures are those of the last weights on `data.test_split`; the best on `data.val_split` is
     given as `val/best_miou` and decides nothing.
 
-    Raises DataError, WeightsError, DivergedError, or TrainerError (no such device; another process at work in
-    `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
+    Raises DataError, WeightsError, DivergedError, or TrainerError (no such device, or it lacks the precision; class
+    weights that do not fit the data; another process at work in `workdir`), ValueError for a backbone that cannot
+    be built, and whatever `progress` raises.
     """
     config = config.normalised()
     device = find_device(runtime.device)
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
-    with exclusive(workdir / "lock"), private_chance(device):
+    certain: bool = setting(config.compute, "deterministic")
+    with exclusive(workdir / "lock"), private_chance(device), deterministic(certain):
         source = open_source(config.data)
         trial = Trial.start(config, source, device)
         checkpoints = Checkpoints(workdir)
         if (found := checkpoints.load(config)) is not None:
             trial.restore(found)
         run_steps(trial, runtime, checkpoints, progress)
-        return TrainResult(metrics=trial.figures())
+        metrics = trial.figures()
+        return TrainResult(metrics=metrics, pictures=trial.draw(workdir / PICTURE_FOLDER))
 
 
 def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
     """Take the steps that are left; log, evaluate and save as they fall due, and always after the last."""
     config, steps = trial.config, trial.config.schedule.steps
-    take_step = TrainStep(config, trial.model, trial.contrast, trial.optimizer, trial.device)
+    take_step = TrainStep(config, trial.model, trial.contrast, trial.optimizer, trial.device, trial.scaler)
     batches = TrainBatches(
         trial.source,
         config.data,
@@ -74,7 +81,7 @@ def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress
     trial.resume_clock()
     for step, batch in enumerate(batches.iterate(first, steps - first), start=first):
         measured = take_step(batch, step)
-        trial.step = step + 1
+        trial.took(step)
         log, validate, save = (
             trial.step % every == 0 or trial.step == steps
             for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
@@ -116,3 +123,18 @@ def private_chance(device: torch.device) -> Iterator[None]:
     """Put torch's global generators back after the body: dropout draws from them, seeded at each step."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let torch use deterministic algorithms only, in the body; it raises RuntimeError for an operation without one."""
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,30 +1,47 @@
-"""One optimiser step: cross-entropy, contrast, gradient, and the push into the bank.
+"""One optimiser step: supervised loss, contrast, gradient, and the push into the bank.
 
 Axes: B batch, C classes, H W image, h w embedding map, D embedding width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, setting
 from trainer.contrast.module import PixelContrast
-from trainer.data.base import IGNORE_INDEX
 from trainer.data.batches import Batch
+from trainer.losses import Criterion
 from trainer.models.segmentor import Segmentor, SegmentorOutput
-from trainer.optim import poly_rate, set_rate
+from trainer.optim import rate_at, set_rate
 from trainer.seeding import generator, stream_seed
 
-__all__ = ["TrainStep", "cross_entropy", "warmup_steps"]
+__all__ = ["TrainStep", "warmup_steps"]
+
+
+class Portion(NamedTuple):
+    """A part of a batch whose gradient is computed at once."""
+
+    number: int
+    image_B3HW: Tensor
+    label_BHW: Tensor
+    share: Tensor | None
+    """Its share of the batch's labelled pixels; None for a batch that is not split."""
 
 
 class TrainStep:
     """The step of a trial. What it computes depends on the step's number and the tensors it updates, nothing else.
 
     The bank is pushed to after the update, with embeddings of the weights before it: no pixel meets itself there.
+
+    A batch in several portions has the cross-entropy and the gradient of the whole batch, but for what a portion
+    sees of its own: the statistics of batch norms, the pixels that Lovász and OHEM sort, the keys of the contrast.
     """
 
     def __init__(
@@ -34,6 +51,7 @@ class TrainStep:
         contrast: PixelContrast | None,
         optimizer: Optimizer,
         device: torch.device,
+        scaler: GradScaler | None = None,
     ) -> None:
         self.config = config
         self.model = model
@@ -41,41 +59,89 @@ class TrainStep:
         self.optimizer = optimizer
         self.device = device
         self.warmup_steps = warmup_steps(config)
+        self.criterion = Criterion(config, device)
+        self.scaler = scaler or GradScaler(device.type, enabled=False)
+        self.portions: int = setting(config.schedule, "portions")
+        self.dtype = REDUCED_PRECISION.get(setting(config.compute, "precision"))
+        self.network: Any = torch.compile(model) if setting(config.compute, "compile") else model
 
     def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Take step `step` (0-based) and return its `train/...` and `contrast/...` metrics, 0-d and detached."""
+        """Take step `step` (0-based) and return its `train/...` and `contrast/...` metrics, 0-d and detached.
+
+        `train/ce` is the supervised loss of the main logits, whatever `loss.kind` is.
+        """
         config = self.config
         torch.manual_seed(stream_seed(config.seed, "dropout", step))
-        set_rate(self.optimizer, poly_rate(config.optim, step, config.schedule.steps))
+        set_rate(self.optimizer, rate_at(config, step))
         image_B3HW = batch.image_B3HW.to(self.device, non_blocking=True)
         label_BHW = batch.label_BHW.to(self.device, non_blocking=True)
 
-        output: SegmentorOutput = self.model(image_B3HW)
-        ce = cross_entropy(output.logits_BCHW, label_BHW)
+        self.optimizer.zero_grad(set_to_none=True)
+        measured, embeddings = [], []
+        for portion in self.split(image_B3HW, label_BHW):
+            metrics, embedding_BDhw = self.accumulate(portion, step)
+            measured.append(metrics)
+            embeddings.append(embedding_BDhw)
+        self.update()
+        if self.contrast is not None and embeddings[0] is not None:
+            chance = generator(config.seed, "push", step, device=self.device)
+            self.contrast.push(joined(embeddings), label_BHW, generator=chance)
+        return measured[0] if len(measured) == 1 else total(measured)
+
+    def split(self, image_B3HW: Tensor, label_BHW: Tensor) -> list[Portion]:
+        """Return the portions of a batch."""
+        if self.portions == 1:
+            return [Portion(0, image_B3HW, label_BHW, None)]
+        mass = self.criterion.mass(label_BHW).clamp(min=1e-12)
+        parts = zip(image_B3HW.chunk(self.portions), label_BHW.chunk(self.portions), strict=True)
+        return [
+            Portion(number, image, label, self.criterion.mass(label) / mass)
+            for number, (image, label) in enumerate(parts)
+        ]
+
+    def accumulate(self, portion: Portion, step: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Add the gradient of a portion; return what it adds to the metrics, and its embedding without gradient."""
+        config, label_BHW = self.config, portion.label_BHW
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+            output: SegmentorOutput = self.network(portion.image_B3HW)
+        ce = self.criterion(output.logits_BCHW, label_BHW)
         loss = ce
         if output.aux_logits_BCHW is not None and config.model.aux_weight > 0:
-            loss = loss + config.model.aux_weight * cross_entropy(output.aux_logits_BCHW, label_BHW)
-        contrast_loss, stats = self.compare(output, label_BHW, step)
+            loss = loss + config.model.aux_weight * self.criterion(output.aux_logits_BCHW, label_BHW)
+        if portion.share is not None:
+            ce, loss = ce * portion.share, loss * portion.share
+        contrast_loss, stats = self.compare(output, label_BHW, step, portion.number)
         if contrast_loss is not None:
+            if portion.share is not None:
+                contrast_loss = contrast_loss / self.portions
             loss = loss + config.contrast.weight * contrast_loss
             stats = {"train/contrast": contrast_loss.detach(), **stats}
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        embedding_BDhw = None if output.embedding_BDhw is None else output.embedding_BDhw.detach()
+        return {"train/loss": loss.detach(), "train/ce": ce.detach(), **stats}, embedding_BDhw
 
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        if self.contrast is not None and output.embedding_BDhw is not None:
-            chance = generator(config.seed, "push", step, device=self.device)
-            self.contrast.push(output.embedding_BDhw.detach(), label_BHW, generator=chance)
-        return {"train/loss": loss.detach(), "train/ce": ce.detach(), **stats}
-
-    def compare(self, output: SegmentorOutput, label_BHW: Tensor, step: int) -> tuple[Tensor | None, dict[str, Tensor]]:
+    def compare(
+        self, output: SegmentorOutput, label_BHW: Tensor, step: int, portion: int
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Return the contrastive loss and its statistics; None and nothing for a baseline and during the warm-up."""
         if self.contrast is None or output.embedding_BDhw is None or step < self.warmup_steps:
             return None, {}
         prediction_BHW = output.logits_BCHW.detach().argmax(dim=1)
-        chance = generator(self.config.seed, "contrast", step, device=self.device)
+        names = ("contrast", step) if portion == 0 else ("contrast", step, portion)
+        chance = generator(self.config.seed, *names, device=self.device)
         compared = self.contrast(output.embedding_BDhw, label_BHW, prediction_BHW, generator=chance)
         return compared.loss, {name: value.detach() for name, value in compared.stats.items()}
+
+    def update(self) -> None:
+        """Move the weights along the accumulated gradient, clipped where the config says so."""
+        if self.config.optim.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+REDUCED_PRECISION = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def warmup_steps(config: TrainConfig) -> int:
@@ -83,7 +149,13 @@ def warmup_steps(config: TrainConfig) -> int:
     return int(config.contrast.warmup_fraction * config.schedule.steps)
 
 
-def cross_entropy(logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
-    """Return the mean over labelled pixels, in float32; a differentiable 0 for a batch without any."""
-    total = F.cross_entropy(logits_BCHW.float(), label_BHW, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / (label_BHW != IGNORE_INDEX).sum().clamp(min=1)
+def joined(embeddings: Sequence[Tensor | None]) -> Tensor:
+    """Return the embeddings of the portions as those of the batch."""
+    parts = [part for part in embeddings if part is not None]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def total(measured: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the metrics of a batch from those of its portions: sums of `train/...`, means of `contrast/...`."""
+    sums = {name: torch.stack([part[name] for part in measured]).sum(dim=0) for name in measured[0]}
+    return {name: value if name.startswith("train/") else value / len(measured) for name, value in sums.items()}

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
+from trainer.average import WeightAverage
 from trainer.build import build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
-from trainer.config import TrainConfig
+from trainer.config import EvaluationConfig, TrainConfig, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.base import Source
-from trainer.evaluate import evaluate
+from trainer.errors import TrainerError
+from trainer.evaluate import WHOLE_IMAGE, evaluate
+from trainer.losses import check_class_weights
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
-from trainer.optim import build_optimizer, poly_rate
+from trainer.optim import build_optimizer, rate_at
+from trainer.pictures import draw_pictures
 
 __all__ = ["Trial"]
 
@@ -32,6 +38,10 @@ class Trial:
     model: Segmentor
     contrast: PixelContrast | None
     optimizer: Optimizer
+    scaler: GradScaler
+    """Scales the loss at float16 precision; does nothing otherwise."""
+    average: WeightAverage | None = None
+    """With `optim.ema_decay`: the weights that are evaluated."""
     step: int = 0
     """Steps taken."""
     seconds: float = 0.0
@@ -41,13 +51,20 @@ class Trial:
     """Last value of each `val/...` and `contrast/...` metric."""
     validated: Scores | None = None
     """Scores of the last weights on the val split, once this process has measured them."""
+    reported: Scores | None = None
+    """Scores behind `final/...`, once they are measured."""
     started: float = 0.0
     """Reading of the clock when it was last resumed."""
 
     @classmethod
     def start(cls, config: TrainConfig, source: Source, device: torch.device) -> Trial:
-        """Build the trial at step 0."""
+        """Build the trial at step 0. Raises TrainerError where config, data and device do not fit together."""
         classes = len(source.class_names)
+        check_class_weights(config.loss, classes)
+        half = setting(config.compute, "precision") == "float16"
+        if half and device.type != "cuda":
+            raise TrainerError("compute.precision: float16 needs a CUDA device; use bfloat16")
+        decay = config.optim.ema_decay
         with_contrast = config.contrast.source != "none"
         model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
         model.to(device)
@@ -61,6 +78,8 @@ class Trial:
             model=model,
             contrast=contrast,
             optimizer=build_optimizer(model, config.optim),
+            scaler=GradScaler(device.type, enabled=half),
+            average=None if decay is None else WeightAverage(model, decay),
         )
 
     def restore(self, found: Checkpoint) -> None:
@@ -70,6 +89,10 @@ class Trial:
             self.optimizer.load_state_dict(dict(found.optimizer))
         if self.contrast is not None and found.contrast is not None:
             self.contrast.load_state_dict(found.contrast)
+        if self.average is not None and found.average is not None:
+            self.average.load_state_dict(found.average)
+        if self.scaler.is_enabled() and found.scaler is not None:
+            self.scaler.load_state_dict(dict(found.scaler))
         self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
         self.metrics = dict(found.metrics)
 
@@ -85,7 +108,20 @@ class Trial:
             model=self.model.state_dict(),
             optimizer=None if finished else self.optimizer.state_dict(),
             contrast=None if finished or self.contrast is None else self.contrast.state_dict(),
+            average=None if self.average is None else self.average.state_dict(),
+            scaler=self.scaler.state_dict() if self.scaler.is_enabled() and not finished else None,
         )
+
+    @property
+    def evaluated(self) -> Segmentor:
+        """The weights that are evaluated: the last ones, or their moving average."""
+        return self.model if self.average is None else self.average.model
+
+    def took(self, step: int) -> None:
+        """Note that step `step` (0-based) was taken."""
+        self.step = step + 1
+        if self.average is not None:
+            self.average.update(self.model, step)
 
     def describe(self, measured: dict[str, Tensor]) -> dict[str, float]:
         """Return the point of the curve for the step just taken."""
@@ -94,8 +130,7 @@ class Trial:
             point.setdefault("train/contrast", 0.0)
             point.update(self.contrast.diagnostics())
         self.metrics.update({name: value for name, value in point.items() if name.startswith("contrast/")})
-        rate = poly_rate(self.config.optim, self.step - 1, self.config.schedule.steps)
-        return {**point, "train/lr": rate}
+        return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
         """Return the point of the curve on the val split; keep the weights if they are the best so far."""
@@ -104,19 +139,21 @@ class Trial:
         self.metrics.update(point)
         if self.validated.miou > self.best_miou:
             self.best_miou = self.validated.miou
-            checkpoints.save_best(self.model.state_dict())
+            checkpoints.save_best(self.evaluated.state_dict())
         return point
 
-    def score(self, split: str) -> Scores:
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
         """Evaluate the weights as they are."""
         batch_size = self.config.schedule.batch_size
-        return evaluate(self.model, self.source, split, batch_size=batch_size, device=self.device)
+        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
 
     def figures(self) -> dict[str, float]:
         """Return the figures of a trial whose last step is taken."""
         data = self.config.data
-        same_split = data.test_split == data.val_split
-        final = self.validated if same_split and self.validated is not None else self.score(data.test_split)
+        views = self.config.evaluation
+        same = data.test_split == data.val_split and views == WHOLE_IMAGE
+        final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
+        self.reported = final
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))
         inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         figures = {
@@ -133,6 +170,13 @@ class Trial:
         if self.device.type == "cuda":
             figures["cost/peak_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
         return figures
+
+    def draw(self, folder: Path) -> tuple[Path, ...]:
+        """Write the pictures of a trial whose figures are measured; return their paths."""
+        if self.reported is None:
+            return ()
+        split = self.config.data.test_split
+        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
 
     def resume_clock(self) -> None:
         """Count the time from now on as training."""

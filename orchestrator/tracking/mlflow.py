@@ -38,6 +38,7 @@ from orchestrator.records import (
     SweepRecord,
     read_points,
     read_trial_config,
+    trial_folder,
 )
 
 __all__ = ["EXPERIMENT", "MlflowTracker"]
@@ -101,6 +102,7 @@ class MlflowTracker:
     def ended(self, task: Task, record: AttemptRecord) -> None:
         """Log the final scalars and close the run; cells that share the trial get a run that points at it."""
         first, *others = self.cells[task.trial_id]
+        self.log_pictures(self.children[key_of(first)], task.trial_id)
         self.close_child(self.children[key_of(first)], record)
         for cell in others:
             self.link(cell, record, self.children[key_of(first)])
@@ -209,6 +211,7 @@ class MlflowTracker:
             return
         run_id = self.open_child(cell, read_trial_config(self.run_dir, cell.trial_id))
         self.log_points(run_id, read_points(self.run_dir, cell.trial_id))
+        self.log_pictures(run_id, cell.trial_id)
         self.close_child(run_id, record)
 
     def find_full_run(self, cell: Cell) -> str | None:
@@ -263,6 +266,11 @@ class MlflowTracker:
                     logged.add((key, point.step))
                     metrics.append(Metric(key, value, milliseconds(point.time), point.step))
         self.write_metrics(run_id, metrics)
+
+    def log_pictures(self, run_id: str, trial_id: str) -> None:
+        """The pictures a finished trial has left in its folder, as artifacts."""
+        for path in sorted((trial_folder(self.run_dir, trial_id) / "pictures").glob("*.png")):
+            self.client.log_artifact(run_id, str(path), "pictures")
 
     def write_metrics(self, run_id: str, metrics: list[Metric]) -> None:
         """Metrics in batches within MLflow's limits."""

@@ -50,12 +50,42 @@ def with_value(config, key, value):
     return replace(config, **{name: with_value(getattr(config, name), rest, value) if rest else value})
 
 
+UNSET = {
+    "loss.kind": "lovasz",
+    "loss.class_weights": (1, 2.5),
+    "loss.ohem_threshold": 0.5,
+    "loss.ohem_min_kept": 7,
+    "loss.lovasz_weight": 0.5,
+    "optim.decay_norms_and_biases": False,
+    "optim.clip_norm": 5.0,
+    "optim.ema_decay": 0.99,
+    "schedule.policy": "cosine",
+    "schedule.rate_warmup_steps": 10,
+    "schedule.portions": 2,
+    "evaluation.window": (64, 64),
+    "evaluation.stride": (32, 32),
+    "evaluation.scales": (0.75, 1.0),
+    "evaluation.flip": True,
+    "compute.precision": "bfloat16",
+    "compute.compile": True,
+    "compute.deterministic": True,
+    "contrast.projection_channels": 7,
+}
+"""A value for each knob that is unset by default."""
+
+SETTING = {
+    "loss.ohem_threshold": {"loss.kind": "ohem"},
+    "loss.ohem_min_kept": {"loss.kind": "ohem"},
+    "loss.lovasz_weight": {"loss.kind": "ce_lovasz"},
+    "evaluation.stride": {"evaluation.window": (64, 64)},
+}
+"""What else must be set for a knob to have an effect."""
+
+
 def other(annotation, value):
     """Another legal value."""
     if get_origin(annotation) is Literal:
         return next(choice for choice in get_args(annotation) if choice not in (value, "none"))
-    if annotation == int | None:
-        return 7
     if isinstance(value, tuple):
         return (value[0], value[1] * 2)
     if isinstance(value, int):
@@ -75,10 +105,13 @@ def test_the_name_of_the_default_config_is_known():
 @pytest.mark.parametrize("key", [key for key in LEAVES if key not in location_keys()])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
+    for condition, value in SETTING.get(key, {}).items():
+        plain = with_value(plain, condition, value)
     if key == "data.name":
         changed = replace(plain, data=replace(plain.data, name="camvid", root="somewhere"))
     else:
-        changed = with_value(plain, key, other(LEAVES[key], value_of(plain, key)))
+        value = value_of(plain, key)
+        changed = with_value(plain, key, UNSET[key] if value is None else other(LEAVES[key], value))
 
     assert value_of(changed, key) != value_of(plain, key)
     assert trial_id(changed, DATA) != trial_id(plain, DATA)
@@ -88,6 +121,34 @@ def test_exactly_the_leaves_without_location_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
     assert set(canonical(TrainConfig())) == set(LEAVES) - set(location_keys()) - unset
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("loss.kind", "ce"),
+        ("loss.class_weights", (1.0, 1, 1.0)),
+        ("loss.ohem_threshold", 0.5),
+        ("loss.lovasz_weight", 2.0),
+        ("optim.decay_norms_and_biases", True),
+        ("schedule.policy", "poly"),
+        ("schedule.rate_warmup_steps", 0),
+        ("schedule.portions", 1),
+        ("evaluation.stride", (8, 8)),
+        ("evaluation.scales", (1,)),
+        ("evaluation.flip", False),
+        ("compute.precision", "float32"),
+        ("compute.compile", False),
+        ("compute.deterministic", False),
+    ],
+)
+def test_saying_what_is_implied_or_has_no_effect_renames_nothing(key, value):
+    assert trial_id(with_value(TrainConfig(), key, value), DATA) == trial_id(TrainConfig(), DATA)
+
+
+def test_the_power_does_not_count_with_a_cosine():
+    cosine = with_value(TrainConfig(), "schedule.policy", "cosine")
+    assert trial_id(with_value(cosine, "optim.poly_power", 2.0), DATA) == trial_id(cosine, DATA)
 
 
 def test_runtime_is_no_part_of_it():

@@ -329,7 +329,7 @@ def test_every_search_space_of_the_readme_is_planned(text, tmp_path):
 
 def test_the_readme_has_examples_of_each_kind():
     assert len(examples("yaml")) >= 4
-    assert len(examples("yaml recipe")) == 1
+    assert len(examples("yaml recipe")) == 2
 
 
 @pytest.mark.parametrize("text", examples("yaml recipe"))

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.data_check import DataFacts
 from orchestrator.protocol import describe_protocol, describe_seeds
-from trainer.config import DataConfig, ModelConfig, TrainConfig
+from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
 
 CONFIG = TrainConfig(
     data=DataConfig(name="camvid", root="anywhere", crop=(160, 208)),
@@ -34,3 +34,19 @@ def test_own_weights_are_not_told_by_path():
 )
 def test_seeds_in_words(seeds, text):
     assert describe_seeds(seeds) == text
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "text"),
+    [
+        (EvaluationConfig(), "whole-image single-scale evaluation"),
+        (EvaluationConfig(flip=True), "whole-image single-scale evaluation with flip"),
+        (EvaluationConfig(window=(512, 1024)), "512x1024-window single-scale evaluation"),
+        (EvaluationConfig(scales=(0.75, 1.0), flip=True), "whole-image multi-scale (0.75, 1) evaluation with flip"),
+    ],
+)
+def test_test_time_settings_in_words(evaluation, text):
+    config = replace(CONFIG, evaluation=evaluation)
+
+    assert describe_protocol([(config, FACTS)], (0,)).endswith(f"seed 0, {text}")
+    assert describe_protocol([(config, FACTS), (CONFIG, FACTS)], (0,)).endswith("evaluation")

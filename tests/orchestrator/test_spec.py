@@ -57,8 +57,14 @@ def messages(text, **options):
         ("data.root: 3", "must be text, not 3; put it in quotes"),
         ("temperature: 1", "unknown key; did you mean 'contrast.temperature'?"),
         ("memory.kind: pixel", "unknown key; did you mean 'contrast.memory.kind'?"),
-        ("optim.learning: 1", "unknown key; choose lr, momentum, weight_decay, poly_power, head_lr_multiplier"),
-        ("foo: 1", "unknown key; choose data, model, contrast, optim, schedule"),
+        (
+            "optim.learning: 1",
+            (
+                "unknown key; choose lr, momentum, weight_decay, poly_power, head_lr_multiplier, "
+                "decay_norms_and_biases, clip_norm, ema_decay"
+            ),
+        ),
+        ("foo: 1", "unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
         ("contrast: 1", "a block, not a value; set its keys, for example contrast.source"),
         ("seed: 3", "a seed is replication, not a setting; use `seeds`"),
         (
@@ -196,10 +202,10 @@ def test_all_mistakes_come_at_once():
     assert messages(text, settings=["schedule.steps=many"]) == [
         "s.yaml:6: seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds",
         "s.yaml:7: metrics: unknown key; did you mean 'metric'?",
-        "s.yaml:4: foo: unknown key; choose data, model, contrast, optim, schedule",
+        "s.yaml:4: foo: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute",
         "s.yaml:5: optim.lr: must be a number, not 'x'; write for example 0.01",
         "recipes/small.yaml:2: schedule.stepz: unknown key; did you mean 'steps'?",
-        "s.yaml:8: bar: unknown key; choose data, model, contrast, optim, schedule",
+        "s.yaml:8: bar: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute",
         "--set schedule.steps=many: schedule.steps: must be a whole number, not 'many'; write for example 300",
     ]
 
@@ -218,7 +224,7 @@ SYNTAX = "check indentation, colons, brackets and quotes here"
     ("name", "value", "message"),
     [
         ("set", "data.root", "not of the form key=value; write for example --set schedule.steps=100"),
-        ("set", "a.b=1", "a.b: unknown key; choose data, model, contrast, optim, schedule"),
+        ("set", "a.b=1", "a.b: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
         ("set", "optim.lr=-1", "optim.lr: must be positive; got -1.0"),
         ("set", "optim.lr=@", f"not valid YAML: found character '@' that cannot start any token; {SYNTAX}"),
         ("seeds", "0", "seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainer.build import build_segmentor
-from trainer.config import ContrastConfig, DataConfig, ModelConfig, SyntheticConfig
+from trainer.config import ContrastConfig, DataConfig, EvaluationConfig, ModelConfig, SyntheticConfig
 from trainer.data import open_source
 from trainer.evaluate import evaluate
 from trainer.metrics import confusion, score
@@ -64,3 +64,20 @@ def test_mode_and_weights_are_left_alone(source, model):
     evaluate(model, source, "val", batch_size=2, device=CPU)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_window_as_large_as_the_image_is_the_whole_image(source, model):
+    whole = evaluate(model, source, "val", batch_size=2, device=CPU)
+    assert evaluate(model, source, "val", batch_size=2, device=CPU, views=EvaluationConfig(window=(32, 64))) == whole
+    assert evaluate(model, source, "val", batch_size=2, device=CPU, views=EvaluationConfig(window=(99, 99))) == whole
+
+
+@pytest.mark.parametrize("views", [{"window": (32, 32)}, {"scales": (0.5, 2.0)}, {"flip": True}])
+def test_other_views_are_seen(source, model, views):
+    whole = evaluate(model, source, "val", batch_size=2, device=CPU)
+    assert evaluate(model, source, "val", batch_size=2, device=CPU, views=EvaluationConfig(**views)) != whole
+
+
+def test_the_matrix_is_kept(source, model):
+    found = evaluate(model, source, "val", batch_size=2, device=CPU)
+    assert score(torch.tensor(found.pixels)) == found

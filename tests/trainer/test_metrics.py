@@ -34,6 +34,29 @@ def test_scores_match_counting(pairs):
     assert (scores.miou, scores.pixel_accuracy, scores.mean_accuracy) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("classes", [2, 19])
+def test_scores_match_an_independent_library(seed, classes):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    torch.manual_seed(seed)
+    label, guess = torch.randint(0, classes, (2, 40, 50)), torch.randint(0, classes, (2, 40, 50))
+    prediction = torch.where(torch.rand(2, 40, 50) < seed / 8, label, guess)
+    label[torch.rand(2, 40, 50) < 0.1] = 255
+    if seed % 2:  # a class that is predicted and never true
+        label[label == 1] = 0
+    kept = label != 255
+    truth, found = label[kept].numpy(), prediction[kept].numpy()
+    matrix = confusion(label, prediction, classes)
+    scores = score(matrix)
+    iou = sklearn.jaccard_score(truth, found, labels=range(classes), average=None, zero_division=0)
+    recall = sklearn.recall_score(truth, found, labels=sorted(set(truth.tolist())), average="macro")
+    assert matrix.tolist() == sklearn.confusion_matrix(truth, found, labels=range(classes)).tolist()
+    assert scores.iou == pytest.approx(tuple(iou))
+    assert scores.miou == pytest.approx(iou.mean())
+    assert scores.pixel_accuracy == pytest.approx(sklearn.accuracy_score(truth, found))
+    assert scores.mean_accuracy == pytest.approx(recall)
+
+
 def test_by_hand():
     label = torch.tensor([[0, 0, 1], [1, 1, 255]])
     prediction = torch.tensor([[0, 1, 1], [1, 0, 0]])

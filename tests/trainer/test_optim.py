@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from trainer.build import build_segmentor
-from trainer.config import ContrastConfig, ModelConfig, OptimConfig
-from trainer.optim import build_optimizer, poly_rate, set_rate
+from trainer.config import ContrastConfig, ModelConfig, OptimConfig, ScheduleConfig, TrainConfig
+from trainer.optim import build_optimizer, cosine_rate, poly_rate, rate_at, set_rate
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,37 @@ def test_poly_rate():
     assert poly_rate(config, 5, 10) == pytest.approx(0.02 * 0.5**0.9)
     assert poly_rate(config, 9, 10) == pytest.approx(0.02 * 0.1**0.9)
     assert poly_rate(OptimConfig(lr=0.02, poly_power=0), 9, 10) == 0.02
+
+
+def test_cosine_rate():
+    config = OptimConfig(lr=0.02)
+    assert [cosine_rate(config, step, 4) for step in range(4)] == pytest.approx(
+        [0.02, 0.0170711, 0.01, 0.0029289], abs=1e-6
+    )
+
+
+def test_the_warm_up_grows_to_the_policy_s_rate():
+    schedule = ScheduleConfig(steps=10, policy="cosine", rate_warmup_steps=4)
+    config = TrainConfig(optim=OptimConfig(lr=0.02), schedule=schedule)
+    plain = [cosine_rate(config.optim, step, 10) for step in range(10)]
+    expected = [plain[0] / 4, plain[1] / 2, plain[2] * 0.75, *plain[3:]]
+    assert [rate_at(config, step) for step in range(10)] == pytest.approx(expected)
+    assert rate_at(TrainConfig(), 7) == poly_rate(OptimConfig(), 7, 300)
+
+
+def test_norms_and_biases_may_go_without_decay(model):
+    optimizer = build_optimizer(model, OptimConfig(head_lr_multiplier=10, decay_norms_and_biases=False))
+    decayed, free = optimizer.param_groups[:2], optimizer.param_groups[2:]
+    wanted = {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(module, torch.nn.BatchNorm2d) or name == "bias"
+    }
+    assert {id(p) for group in free for p in group["params"]} == wanted
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+    assert [group["weight_decay"] for group in (*decayed, *free)] == [5e-4, 5e-4, 0, 0]
+    assert [group["lr_multiplier"] for group in (*decayed, *free)] == [1, 10, 1, 10]
 
 
 def test_every_parameter_in_one_group_and_heads_at_their_multiple(model):

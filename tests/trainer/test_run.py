@@ -12,10 +12,14 @@ import torch
 import trainer.run
 import trainer.trial
 from trainer import DivergedError, TrainerError
+from trainer.checkpoint import Checkpoint
 from trainer.config import (
     AnchorConfig,
+    ComputeConfig,
     ContrastConfig,
     DataConfig,
+    EvaluationConfig,
+    LossConfig,
     MemoryConfig,
     MiningConfig,
     ModelConfig,
@@ -25,8 +29,10 @@ from trainer.config import (
     SyntheticConfig,
     TrainConfig,
 )
+from trainer.data import open_source
 from trainer.lock import exclusive
 from trainer.run import train
+from trainer.trial import Trial
 
 CONTRAST = ContrastConfig(
     embedding_dim=8,
@@ -94,9 +100,19 @@ def assert_equal(left, right):
     assert [name for name in left if not torch.equal(left[name], right[name])] == []
 
 
-@pytest.mark.parametrize("arm", ARMS)
+ENGINES = {
+    "average": {"optim": OptimConfig(ema_decay=0.9)},
+    "portions": {"schedule": replace(BASELINE.schedule, batch_size=4, portions=2), "optim": OptimConfig(clip_norm=0.1)},
+    "cosine": {"schedule": replace(BASELINE.schedule, policy="cosine", rate_warmup_steps=3)},
+    "bfloat16": {"compute": ComputeConfig(precision="bfloat16")},
+    "deterministic": {"compute": ComputeConfig(deterministic=True)},
+    "lovasz": {"loss": LossConfig(kind="ce_lovasz"), "optim": OptimConfig(decay_norms_and_biases=False)},
+}
+
+
+@pytest.mark.parametrize("arm", [*ARMS, *ENGINES])
 def test_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
-    config = replace(BASELINE, contrast=ARMS[arm])
+    config = replace(BASELINE, contrast=ARMS.get(arm, CONTRAST), **ENGINES.get(arm, {}))
     through, first, second = Log(), Log(until=4), Log()
     expected = run(config, tmp_path / "through", through)
     with pytest.raises(InterruptionError):
@@ -109,6 +125,38 @@ def test_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
     for step, metrics in [*first.points, *second.points]:
         resumed[step, frozenset(metrics)] = metrics
     assert list(resumed.values()) == [metrics for _, metrics in through.points]
+
+
+def test_every_engine_knob_is_felt(tmp_path):
+    plain = run(replace(BASELINE, contrast=CONTRAST), tmp_path / "plain")
+    for name, blocks in ENGINES.items():
+        found = run(replace(BASELINE, contrast=CONTRAST, **blocks), tmp_path / name)
+        same = [key for key in without_cost(plain) if found.get(key) == plain[key]]
+        assert name == "deterministic" or len(same) < len(without_cost(plain)), name
+
+
+def test_the_average_is_what_is_evaluated_and_kept(tmp_path):
+    log = Log()
+    config = replace(BASELINE, optim=OptimConfig(ema_decay=0.999))
+    run(config, tmp_path, log)
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert any(not torch.equal(saved["average"][name], value) for name, value in saved["model"].items())
+    if log.of("val/miou")[6] > max(log.of("val/miou")[2], log.of("val/miou")[4]):
+        assert_equal(torch.load(tmp_path / "best.pt", weights_only=True), saved["average"])
+    trial = Trial.start(config, open_source(config.data), torch.device("cpu"))
+    assert_equal(trial.evaluated.state_dict(), trial.model.state_dict())
+    trial.restore(Checkpoint(**saved))
+    assert trial.score("val").miou == log.of("val/miou")[6]
+
+
+def test_float16_needs_cuda(tmp_path):
+    with pytest.raises(TrainerError, match=r"compute\.precision: float16 needs a CUDA device; use bfloat16"):
+        run(replace(BASELINE, compute=ComputeConfig(precision="float16")), tmp_path)
+
+
+def test_determinism_ends_with_the_trial(tmp_path):
+    run(replace(BASELINE, compute=ComputeConfig(deterministic=True)), tmp_path)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_damaged_checkpoint_costs_time_but_no_bit(tmp_path):
@@ -131,7 +179,7 @@ def test_a_finished_trial_is_read_not_trained(tmp_path):
     expected = run(config, tmp_path)
     assert run(config, tmp_path, log) == expected
     assert log.points == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "lock", "pictures"]
 
 
 def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
@@ -193,6 +241,16 @@ def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):
     assert figures["final/miou"] == figures["val/miou"]
     run(config, tmp_path / "apart")
     assert splits == ["val", "val", "test"]
+
+
+def test_the_views_are_of_the_reported_figures_alone(tmp_path):
+    data = replace(BASELINE.data, test_split="val")
+    plain, seen = Log(), Log()
+    figures = run(replace(BASELINE, data=data), tmp_path / "plain", plain)
+    views = EvaluationConfig(flip=True, scales=(0.5, 1.0, 2.0))
+    other = run(replace(BASELINE, data=data, evaluation=views), tmp_path / "views", seen)
+    assert seen.points == plain.points
+    assert other["val/miou"] == figures["val/miou"] == figures["final/miou"] != other["final/miou"]
 
 
 def test_the_training_time_counts_kept_steps_of_all_attempts(tmp_path):

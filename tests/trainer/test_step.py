@@ -7,14 +7,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from trainer.build import build_segmentor
-from trainer.config import ContrastConfig, ModelConfig, OptimConfig, ScheduleConfig, TrainConfig
+from trainer.config import (
+    ComputeConfig,
+    ContrastConfig,
+    LossConfig,
+    ModelConfig,
+    OptimConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 from trainer.contrast.module import ContrastOutput, PixelContrast
 from trainer.data.batches import Batch
+from trainer.losses import LOSSES, cross_entropy
 from trainer.optim import build_optimizer
-from trainer.step import TrainStep, cross_entropy, warmup_steps
+from trainer.step import TrainStep, warmup_steps
 
 CLASSES = 4
 CONFIG = TrainConfig(
@@ -52,20 +60,6 @@ def make_step(config=CONFIG, contrast=None):
     if contrast is None and with_contrast:
         contrast = PixelContrast(config.contrast, CLASSES)
     return TrainStep(config, model, contrast, build_optimizer(model, config.optim), torch.device("cpu"))
-
-
-def test_cross_entropy_is_torch_s_mean_over_labelled_pixels():
-    logits, label = torch.randn(2, CLASSES, 5, 6), torch.randint(0, CLASSES, (2, 5, 6))
-    label[0, :3] = 255
-    assert torch.allclose(cross_entropy(logits, label), F.cross_entropy(logits, label, ignore_index=255))
-
-
-def test_cross_entropy_without_a_labelled_pixel_is_a_differentiable_zero():
-    logits = torch.randn(2, CLASSES, 5, 6, requires_grad=True)
-    loss = cross_entropy(logits, torch.full((2, 5, 6), 255))
-    loss.backward()
-    assert float(loss.detach()) == 0.0
-    assert not logits.grad.any()
 
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.125, 1), (0.5, 5), (0.99, 9)])
@@ -156,3 +150,114 @@ def test_an_update_is_sgd_with_the_rate_of_the_step():
     step(make_batch(), 4)
     rate = 10 * 0.1 * (1 - 4 / 10) ** 0.9
     assert torch.allclose(weight.detach(), before - rate * (weight.grad + 5e-4 * before), atol=1e-6)
+
+
+FROZEN = replace(
+    CONFIG,
+    model=replace(CONFIG.model, dropout=0.0),
+    contrast=ContrastConfig(source="none"),
+    schedule=ScheduleConfig(steps=10, batch_size=4),
+)
+
+
+def freeze(module, _):
+    module.training = False
+
+
+def step_with_frozen_norms(config, contrast=None):
+    """A step whose batch norms use their stored statistics: the samples of a batch do not meet."""
+    step = make_step(config, contrast)
+    for module in step.model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_pre_hook(freeze)
+    return step
+
+
+def uneven_batch():
+    """Four images, of which the first two have half the labels of the others, and the third class 3 alone."""
+    torch.manual_seed(2)
+    label = torch.randint(0, CLASSES, (4, 64, 64))
+    label[:2, :32] = 255
+    label[2] = 3
+    return Batch(torch.rand(4, 3, 64, 64), label)
+
+
+@pytest.mark.parametrize("loss", [LossConfig(), LossConfig(class_weights=(1.0, 0.5, 2.0, 4.0))])
+def test_a_batch_in_portions_has_the_gradient_of_the_whole(loss):
+    whole = step_with_frozen_norms(replace(FROZEN, loss=loss))
+    parts = step_with_frozen_norms(replace(FROZEN, loss=loss, schedule=replace(FROZEN.schedule, portions=2)))
+    expected, found = whole(uneven_batch(), 0), parts(uneven_batch(), 0)
+    assert expected.keys() == found.keys()
+    assert all(torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_portions_push_the_batch_at_once_and_draw_apart():
+    recorder = Recorder()
+    config = replace(FROZEN, contrast=CONFIG.contrast, schedule=replace(FROZEN.schedule, portions=2))
+    metrics = step_with_frozen_norms(config, recorder)(uneven_batch(), 0)
+    assert [call[0] for call in recorder.calls] == ["loss", "loss", "push"]
+    assert len({call[3] for call in recorder.calls}) == 3
+    assert torch.equal(recorder.calls[2][1], torch.cat([call[1] for call in recorder.calls[:2]]))
+    assert metrics["contrast/anchors"] == 3.0
+    means = [2 * float(call[1].mean()) for call in recorder.calls[:2]]
+    assert float(metrics["train/contrast"]) == pytest.approx(sum(means) / 2, abs=1e-6)
+
+
+def test_a_clipped_gradient_has_the_norm_it_may_have():
+    plain = make_step(replace(CONFIG, contrast=ContrastConfig(source="none")))
+    clipped = make_step(replace(CONFIG, contrast=ContrastConfig(source="none"), optim=OptimConfig(clip_norm=0.01)))
+    plain(make_batch(), 0)
+    clipped(make_batch(), 0)
+    norms = [
+        math.sqrt(sum(float(p.grad.square().sum()) for p in step.model.parameters() if p.grad is not None))
+        for step in (plain, clipped)
+    ]
+    assert norms[0] > 0.02
+    assert norms[1] == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("source", ["none", "inter_image"])
+@pytest.mark.parametrize("head", ["deeplabv3", "ocr"])
+def test_every_loss_trains_with_auxiliary_head_and_contrast(kind, source, head):
+    contrast = replace(CONFIG.contrast, source=source)
+    model = replace(CONFIG.model, head=head)
+    step = make_step(replace(CONFIG, model=model, loss=LossConfig(kind=kind), contrast=contrast))
+    seen = []
+    step.model.register_forward_hook(lambda _, __, output: seen.append(output))
+    metrics = step(make_batch(), 0)
+    parts = [step.criterion(seen[0].logits_BCHW, make_batch().label_BHW)]
+    parts.append(0.4 * step.criterion(seen[0].aux_logits_BCHW, make_batch().label_BHW))
+    if source != "none":
+        parts.append(0.25 * metrics["train/contrast"])
+    assert float(metrics["train/loss"]) == pytest.approx(float(sum(parts).detach()))
+    assert all(torch.isfinite(parameter).all() for parameter in step.model.parameters())
+
+
+def test_bfloat16_runs_the_network_alone_and_agrees_with_float32():
+    batch, seen = make_batch(), []
+    plain = make_step(replace(CONFIG, model=replace(CONFIG.model, dropout=0.0)))
+    reduced = make_step(replace(plain.config, compute=ComputeConfig(precision="bfloat16")))
+    reduced.model.register_forward_hook(lambda _, __, output: seen.append(output))
+    inner = []
+    reduced.model.head.register_forward_hook(lambda _, __, output: inner.append(output.logits_BChw.dtype))
+    expected, found = plain(batch, 0), reduced(batch, 0)
+    assert inner == [torch.bfloat16]
+    assert {item.dtype for item in seen[0]} == {torch.float32}
+    length = seen[0].embedding_BDhw.norm(dim=1)
+    assert torch.allclose(length, torch.ones_like(length), atol=1e-5)
+    assert float(found["train/loss"]) == pytest.approx(float(expected["train/loss"]), rel=0.02)
+    assert {p.dtype for p in reduced.model.parameters()} == {torch.float32}
+
+
+def test_compile_wraps_the_training_forward_pass_alone(monkeypatch):
+    wrapped = []
+    monkeypatch.setattr(torch, "compile", lambda model: wrapped.append(model) or model)
+    config = replace(CONFIG, contrast=ContrastConfig(source="none"))
+    make_step(config)
+    assert wrapped == []
+    step = make_step(replace(config, compute=ComputeConfig(compile=True)))
+    assert wrapped == [step.model]
+    step(make_batch(), 0)

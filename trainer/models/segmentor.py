@@ -68,5 +68,5 @@ def pad_to_multiple(image_B3HW: Tensor, multiple: int) -> Tensor:
 
 
 def upsample(logits_BChw: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring logits to `size` = (H, W), bilinear."""
-    return F.interpolate(logits_BChw, size=size, mode="bilinear", align_corners=False)
+    """Bring logits to `size` = (H, W), bilinear, in float32 whatever precision the network runs at."""
+    return F.interpolate(logits_BChw.float(), size=size, mode="bilinear", align_corners=False)

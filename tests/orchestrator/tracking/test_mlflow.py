@@ -212,3 +212,21 @@ def test_the_database_lets_readers_in_while_it_is_written(world: World) -> None:
 def test_a_store_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="MLflow refuses"):
         MlflowTracker("gopher://nowhere", tmp_path)
+
+
+def test_the_pictures_of_a_trial_are_artifacts_also_when_replayed(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    task, record = make_task("base0"), make_record("base0", final__miou=0.5)
+    tracker = world.tracker()
+    tracker.begin(sweep, {})
+    folder = world.store.workdir("base0") / "pictures"
+    folder.mkdir(parents=True)
+    (folder / "sheet.png").write_bytes(b"png")
+    world.begin(tracker, task, 1)
+    world.store.end(record)  # and the driver dies before MLflow hears of it
+
+    world.tracker().begin(sweep, world.outcomes(sweep))
+
+    found = world.client.list_artifacts(world.child("without", 0).info.run_id, "pictures")
+    assert [item.path for item in found] == ["pictures/sheet.png"]

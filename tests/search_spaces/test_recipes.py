@@ -1,0 +1,73 @@
+"""Every recipe builds its model, trains it for one step at a reduced crop, and keeps the figures it promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator.config_builder import ConfigBuilder
+from orchestrator.settings import Setting, read_block
+from orchestrator.yaml_reader import read_yaml
+from trainer.build import build_segmentor
+from trainer.contrast.module import PixelContrast
+from trainer.data import DATASETS
+from trainer.data.batches import Batch
+from trainer.optim import build_optimizer
+from trainer.step import TrainStep
+
+RECIPES = sorted((Path(__file__).parents[2] / "search_spaces" / "recipes").glob("*.yaml"))
+CROP = (64, 64)
+CLASSES = {"synthetic": 11, "camvid": 11, "cityscapes": 19, "pascal_context": 59, "coco_stuff_10k": 171}
+PUBLISHED = {
+    "camvid_deeplabv3_r101": ("resnet101", "deeplabv3", (360, 480), 16, 40_000, 0.02),
+    "camvid_hrnet_w48": ("hrnet_w48", "hrnet", (352, 480), 16, 40_000, 0.02),
+    "camvid_ocr_w48": ("hrnet_w48", "ocr", (352, 480), 16, 40_000, 0.02),
+}
+"""Backbone, head, crop, batch, steps and rate."""
+
+
+def read_recipe(path):
+    problems = []
+    document = read_yaml(path)
+    settings = {item.key: item for item in read_block(document.values, document.origins, (), problems)}
+    settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
+    config = ConfigBuilder().build(settings, str(path), problems)
+    assert problems == []
+    return config
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_trains_for_a_step(path):
+    config = read_recipe(path)
+    assert config.data.name in DATASETS
+    small = replace(
+        config,
+        data=replace(config.data, crop=CROP),
+        model=replace(config.model, weights="none"),
+        contrast=replace(config.contrast, warmup_fraction=0.0),
+        schedule=replace(config.schedule, batch_size=2),
+    )
+    classes = CLASSES[config.data.name]
+    model = build_segmentor(small.model, small.contrast, classes=classes, seed=0)
+    contrast = PixelContrast(small.contrast, classes)
+    step = TrainStep(small, model, contrast, build_optimizer(model, small.optim), torch.device("cpu"))
+    metrics = step(Batch(torch.rand(2, 3, *CROP), torch.randint(0, classes, (2, *CROP))), 0)
+    assert all(torch.isfinite(value) for value in metrics.values())
+    assert metrics["train/contrast"] > 0
+    gradients = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert gradients == []
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_recipe_has_the_published_figures(name):
+    config = read_recipe(next(path for path in RECIPES if path.stem == name))
+    model, schedule = config.model, config.schedule
+    found = (model.backbone, model.head, config.data.crop, schedule.batch_size, schedule.steps, config.optim.lr)
+    assert found == PUBLISHED[name]
+    assert (config.optim.momentum, config.optim.poly_power, config.optim.weight_decay) == (0.9, 0.9, 5e-4)
+    assert config.contrast.temperature == 0.1
+    assert (config.contrast.mining.positives, config.contrast.mining.negatives) == (1024, 2048)
+    assert config.contrast.memory.pixels_per_class == 10 * config.contrast.memory.regions_per_class == 3670

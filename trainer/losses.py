@@ -1,0 +1,145 @@
+"""The supervised losses; `LOSSES` names them.   Axes: B batch, C classes, H W image, P pixels (B*H*W).
+
+All are means in float32 over labelled pixels, a differentiable 0 for a batch without any, and never wait for the
+device. `Criterion` binds one of them to the knobs of a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.config import LossConfig, TrainConfig, setting
+from trainer.data.base import IGNORE_INDEX
+from trainer.errors import TrainerError
+
+__all__ = ["LOSSES", "Criterion", "Knobs", "check_class_weights", "cross_entropy", "lovasz_softmax", "ohem"]
+
+CROP_SHARE_KEPT = 16
+"""Where `loss.ohem_min_kept` is not set, one pixel in so many is kept at least."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Knobs:
+    """What the losses of the table read besides logits and labels."""
+
+    weight_C: Tensor | None = None
+    threshold: float = 0.7
+    min_kept: int = 1
+    """Pixels per image."""
+    lovasz_weight: float = 1.0
+
+
+def pixel_mass(label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
+    """Return what a mean over labelled pixels divides by, 0-d: their number, or the sum of their classes' weights."""
+    labelled_BHW = label_BHW != IGNORE_INDEX
+    if weight_C is None:
+        return labelled_BHW.sum()
+    return (weight_C[label_BHW.where(labelled_BHW, 0)] * labelled_BHW).sum()
+
+
+def pixel_losses(logits_BCHW: Tensor, label_BHW: Tensor, weight_C: Tensor | None, reduction: str) -> Tensor:
+    """Return the (weighted) cross-entropy of each pixel, (B, H, W), or their sum; 0 where there is no label."""
+    logits_BCHW = logits_BCHW.float()
+    if torch.are_deterministic_algorithms_enabled():  # torch has them for rows, not for maps
+        rows_PC, label_P = logits_BCHW.permute(0, 2, 3, 1).flatten(0, 2), label_BHW.flatten()
+        losses = F.cross_entropy(rows_PC, label_P, weight_C, ignore_index=IGNORE_INDEX, reduction=reduction)
+        return losses.view_as(label_BHW) if reduction == "none" else losses
+    return F.cross_entropy(logits_BCHW, label_BHW, weight_C, ignore_index=IGNORE_INDEX, reduction=reduction)
+
+
+def cross_entropy(logits_BCHW: Tensor, label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
+    """Return the mean over labelled pixels, each counted with the weight of its class."""
+    total = pixel_losses(logits_BCHW, label_BHW, weight_C, "sum")
+    return total / pixel_mass(label_BHW, weight_C).clamp(min=1 if weight_C is None else 1e-12)
+
+
+def ohem(logits_BCHW: Tensor, label_BHW: Tensor, knobs: Knobs) -> Tensor:
+    """Return the cross-entropy of hard pixels alone (online hard example mining, Shrivastava et al. 2016).
+
+    Hard are those whose true class has a probability below `threshold`, and in any case the `min_kept` per image
+    (counted over the batch) with the lowest; all, where fewer are labelled.
+    """
+    labelled_BHW = label_BHW != IGNORE_INDEX
+    with torch.no_grad():
+        plain_BHW = pixel_losses(logits_BCHW, label_BHW, None, "none")
+        probability_BHW = plain_BHW.neg().exp().masked_fill(~labelled_BHW, torch.inf)
+        kept = min(knobs.min_kept * len(label_BHW), label_BHW.numel())
+        bound = probability_BHW.flatten().sort().values[kept - 1]
+        hard_BHW = labelled_BHW & ((probability_BHW < knobs.threshold) | (probability_BHW <= bound))
+    return cross_entropy(logits_BCHW, label_BHW.where(hard_BHW, IGNORE_INDEX), knobs.weight_C)
+
+
+def lovasz_softmax(logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
+    """Return the Lovász-softmax loss, a surrogate of 1 - mIoU (Berman et al. 2018, equation 11 and algorithm 1).
+
+    The mean over the classes present in the batch, all its labelled pixels taken together. A pixel without label
+    has error 0: it is sorted last and adds nothing.
+    """
+    label_P = label_BHW.flatten()
+    labelled_P = label_P != IGNORE_INDEX
+    probability_CP = logits_BCHW.float().softmax(dim=1).transpose(0, 1).flatten(1)
+    losses, present = [], []
+    for name, probability_P in enumerate(probability_CP):
+        truth_P = label_P == name
+        error_P = (truth_P.float() - probability_P).abs() * labelled_P
+        sorted_P, order_P = error_P.sort(descending=True)
+        losses.append(sorted_P @ lovasz_gradient(truth_P[order_P]))
+        present.append(truth_P.any())
+    present_C = torch.stack(present)
+    return (torch.stack(losses) * present_C).sum() / present_C.sum().clamp(min=1)
+
+
+def lovasz_gradient(truth_P: Tensor) -> Tensor:
+    """Return how much the Jaccard loss grows with each pixel that joins the wrong ones, in the order given."""
+    hits_P = truth_P.cumsum(0)  # whole numbers: sums of floats are not deterministic on CUDA
+    union_P = truth_P.sum() + torch.arange(1, len(truth_P) + 1, device=truth_P.device) - hits_P
+    jaccard_P = 1 - (truth_P.sum() - hits_P) / union_P
+    return torch.cat([jaccard_P[:1], jaccard_P.diff()])
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Knobs], Tensor]] = {
+    "ce": lambda logits_BCHW, label_BHW, knobs: cross_entropy(logits_BCHW, label_BHW, knobs.weight_C),
+    "ohem": ohem,
+    "lovasz": lambda logits_BCHW, label_BHW, _: lovasz_softmax(logits_BCHW, label_BHW),
+    "ce_lovasz": lambda logits_BCHW, label_BHW, knobs: (
+        cross_entropy(logits_BCHW, label_BHW, knobs.weight_C)
+        + knobs.lovasz_weight * lovasz_softmax(logits_BCHW, label_BHW)
+    ),
+}
+"""What `loss.kind` may say."""
+
+
+class Criterion:
+    """The loss of a trial: a function of logits (B, C, H, W) and labels (B, H, W), 0-d and in float32."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        loss = config.loss
+        weights = loss.class_weights
+        height, width = config.data.crop
+        self.loss = LOSSES[setting(loss, "kind")]
+        self.knobs = Knobs(
+            weight_C=None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device),
+            threshold=setting(loss, "ohem_threshold"),
+            min_kept=loss.ohem_min_kept or max(1, height * width // CROP_SHARE_KEPT),
+            lovasz_weight=setting(loss, "lovasz_weight"),
+        )
+
+    def __call__(self, logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
+        """Return the mean over the labelled pixels."""
+        return self.loss(logits_BCHW, label_BHW, self.knobs)
+
+    def mass(self, label_BHW: Tensor) -> Tensor:
+        """Return what the mean over these labels divides by, 0-d."""
+        return pixel_mass(label_BHW, self.knobs.weight_C).float()
+
+
+def check_class_weights(config: LossConfig, classes: int) -> None:
+    """Raise TrainerError unless there is one class weight for each class."""
+    weights = config.class_weights
+    if weights is not None and len(weights) != classes:
+        raise TrainerError(f"loss.class_weights: {len(weights)} weights for {classes} classes; give one for each")

@@ -1,0 +1,64 @@
+"""Pictures of a finished trial: what it sees, what it confuses, how its embedding lies. Pillow and NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from trainer.data.base import Source
+from trainer.metrics import Scores
+from trainer.models.segmentor import Segmentor
+from trainer.pictures.canvas import save
+from trainer.pictures.confusion import draw_confusion
+from trainer.pictures.embedding import draw_embedding, sample_embedding
+from trainer.pictures.sheet import draw_sheet
+
+__all__ = ["PICTURE_FOLDER", "draw_pictures"]
+
+PICTURE_FOLDER = "pictures"
+"""Below the folder of the trial."""
+
+SHEET_IMAGES = 4
+EMBEDDED_IMAGES = 12
+
+
+def draw_pictures(
+    model: Segmentor, source: Source, split: str, scores: Scores, folder: Path, device: torch.device
+) -> tuple[Path, ...]:
+    """Write sheet.png, confusion.png and embedding.png of `split` into `folder`; return their paths.
+
+    The images are spread evenly over the split, the same for every trial; each file is smaller than 300 kB.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names, palette = source.class_names, source.palette
+    with evaluating(model):
+        examples = [source.read(split, index) for index in spread(source.size(split), EMBEDDED_IMAGES)]
+        seen = [sample_embedding(model, pair, len(names), device) for pair in examples]
+        shown = spread(len(examples), SHEET_IMAGES)
+    pictures = {
+        "sheet": draw_sheet([(*examples[i], seen[i].prediction_HW) for i in shown], names, palette),
+        "confusion": draw_confusion(scores.pixels, names),
+        "embedding": draw_embedding([item.points for item in seen], names, palette),
+    }
+    return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
+
+
+def spread(size: int, count: int) -> list[int]:
+    """Return at most `count` different whole numbers below `size`, evenly spread."""
+    count = min(size, count)
+    return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+@contextmanager
+def evaluating(model: Segmentor) -> Iterator[None]:
+    """Hold `model` in evaluation mode, without gradient, during the body."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,117 @@
+"""The embedding of labelled pixels in its two principal components, coloured by class.
+
+Axes: H W image, h w embedding map, D embedding width, N pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from trainer.contrast.pixels import reduce_nearest
+from trainer.data.base import IGNORE_INDEX, Pair, Pixels
+from trainer.data.transforms import image_tensor, label_tensor
+from trainer.models.heads.base import HeadOutput
+from trainer.models.segmentor import Segmentor
+from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, draw_legend, legend_height
+
+__all__ = ["Points", "Seen", "draw_embedding", "principal_components", "sample_embedding"]
+
+PIXELS_PER_CLASS = 40
+"""Of each image, evenly spread over the class."""
+SIDE = 640
+BORDER = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Embedded pixels with their classes."""
+
+    embedding_ND: NDArray[np.float32]
+    label_N: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model makes of one image."""
+
+    prediction_HW: Pixels
+    points: Points
+
+
+def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> Seen:
+    """Segment an image and pick some of each class's embedded pixels.
+
+    The embedding is the projection's, which evaluation otherwise leaves out; of a model without one, the L2-normalised
+    features it would embed. `model` must be in evaluation mode.
+    """
+    outputs: list[HeadOutput] = []
+    listener = model.head.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    try:
+        logits_BCHW = model(image_tensor(pair[0])[None].to(device)).logits_BCHW
+    finally:
+        listener.remove()
+    tap_BEhw = outputs[0].tap_BEhw
+    embedding_BDhw = F.normalize(tap_BEhw.float(), dim=1) if model.projection is None else model.projection(tap_BEhw)
+    label_hw = reduced_label(pair[1], model.backbone.size_multiple, embedding_BDhw)
+    chosen_N = torch.cat([spread_positions(label_hw == name) for name in range(classes)])
+    embedding_ND = embedding_BDhw[0].flatten(1).T.cpu()[chosen_N]
+    points = Points(embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
+    return Seen(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
+
+
+def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Tensor:
+    """Return the label at the embedding's size; the border by which the model padded the image is void."""
+    label_1HW = label_tensor(label_HW)[None]
+    height, width = label_1HW.shape[-2:]
+    padded_1HW = F.pad(label_1HW, (0, -width % multiple, 0, -height % multiple), value=IGNORE_INDEX)
+    return reduce_nearest(padded_1HW, (embedding_BDhw.shape[2], embedding_BDhw.shape[3]))[0]
+
+
+def spread_positions(chosen_hw: Tensor) -> Tensor:
+    """Return at most `PIXELS_PER_CLASS` flat positions where `chosen_hw` holds, evenly spread."""
+    position_N = chosen_hw.flatten().nonzero().flatten()
+    step = max(1, -(-len(position_N) // PIXELS_PER_CLASS))
+    return position_N[step // 2 :: step]
+
+
+def principal_components(points_ND: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+    """Return the points in their two directions of largest variance, (N, 2), and the share of variance these hold.
+
+    The sign of a direction is chosen so that its largest entry is positive: equal points give equal pictures.
+    """
+    centred_ND = points_ND.astype(np.float64) - points_ND.mean(axis=0)
+    variance_D, direction_DD = np.linalg.eigh(centred_ND.T @ centred_ND)
+    direction_D2 = direction_DD[:, [-1, -2]]
+    largest = np.abs(direction_D2).argmax(axis=0)
+    direction_D2 = direction_D2 * np.where(direction_D2[largest, [0, 1]] < 0, -1, 1)
+    total = float(variance_D.sum())
+    return centred_ND @ direction_D2, float(variance_D[-2:].sum()) / total if total > 0 else 1.0
+
+
+def draw_embedding(points: Sequence[Points], names: Sequence[str], palette: Sequence[Colour]) -> Image.Image:
+    """Draw all points in one plane, classes in turn, so that none hides beneath the one drawn last."""
+    embedding_ND = np.concatenate([item.embedding_ND for item in points])
+    label_N = np.concatenate([item.label_N for item in points])
+    bottom = SIDE + LINE
+    picture = Image.new("RGB", (SIDE, bottom + legend_height(len(names), SIDE)), WHITE)
+    pen = ImageDraw.Draw(picture)
+    draw_legend(picture, bottom, names, palette)
+    if len(embedding_ND) < 2:
+        pen.text((4, 2), "no labelled pixels", fill=BLACK, font=FONT)
+        return picture
+    plane_N2, share = principal_components(embedding_ND)
+    pen.text((4, 2), f"PCA of the embedding: 2 components hold {100 * share:.0f} % of the variance", BLACK, FONT)
+    low, high = plane_N2.min(axis=0), plane_N2.max(axis=0)
+    place_N2 = BORDER + (plane_N2 - low) / max(float((high - low).max()), 1e-12) * (SIDE - 2 * BORDER)
+    for index in np.random.default_rng(0).permutation(len(label_N)):
+        x, y = float(place_N2[index, 0]), float(bottom - place_N2[index, 1])
+        pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=palette[label_N[index]], outline=(90, 90, 90))
+    return picture

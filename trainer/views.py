@@ -1,0 +1,82 @@
+"""Views of an image at evaluation: sliding windows, scales, mirrored.   Axes: B batch, C classes, H W image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.config import EvaluationConfig, setting
+
+__all__ = ["average_logits", "slide"]
+
+Network = Callable[[Tensor], Tensor]
+"""Images (B, 3, H, W) to logits (B, C, H, W)."""
+
+
+def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfig) -> Tensor:
+    """Return the mean logits over scales and mirror images, at the size of the image.
+
+    A scale resizes the image and, back again, its logits (bilinear). Each view is seen whole or through the window.
+    """
+    size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
+    seen = windowed(network, config)
+    total, views = torch.zeros((), device=image_B3HW.device), 0
+    for view_B3HW in scaled(image_B3HW, setting(config, "scales")):
+        total = total + resize(seen(view_B3HW), size)
+        views += 1
+        if setting(config, "flip"):
+            total = total + resize(seen(view_B3HW.flip(-1)).flip(-1), size)
+            views += 1
+    return total / views
+
+
+def scaled(image_B3HW: Tensor, scales: tuple[float, ...]) -> Iterator[Tensor]:
+    """Yield the image at each scale, sides rounded to whole pixels."""
+    height, width = image_B3HW.shape[-2:]
+    for scale in scales:
+        yield resize(image_B3HW, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def resize(values_BKHW: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring images or logits to `size` = (H, W); those of that size are returned as they are."""
+    if tuple(values_BKHW.shape[-2:]) == size:
+        return values_BKHW
+    return F.interpolate(values_BKHW, size=size, mode="bilinear", align_corners=False)
+
+
+def windowed(network: Network, config: EvaluationConfig) -> Network:
+    """Return `network` as it is, or seen through the window of `config`."""
+    if config.window is None:
+        return network
+    window = config.window
+    stride = config.stride or (max(1, window[0] * 2 // 3), max(1, window[1] * 2 // 3))
+    return lambda image_B3HW: slide(network, image_B3HW, window, stride)
+
+
+def slide(network: Network, image_B3HW: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+    """Return logits averaged over all windows that cover a pixel.
+
+    The last window of a row or column is moved back to end at the border; an image smaller than the window is seen
+    whole.
+    """
+    height, width = image_B3HW.shape[-2:]
+    total = torch.zeros((), device=image_B3HW.device)
+    count_HW = torch.zeros(height, width, device=image_B3HW.device)
+    for top in starts(height, window[0], stride[0]):
+        for left in starts(width, window[1], stride[1]):
+            rows, columns = slice(top, top + window[0]), slice(left, left + window[1])
+            logits_BChw = network(image_B3HW[..., rows, columns])
+            if total.ndim == 0:
+                total = logits_BChw.new_zeros(*logits_BChw.shape[:2], height, width)
+            total[..., rows, columns] += logits_BChw
+            count_HW[rows, columns] += 1
+    return total / count_HW
+
+
+def starts(length: int, window: int, stride: int) -> list[int]:
+    """Return where windows begin along a side."""
+    last = max(length - window, 0)
+    return [*range(0, last, stride), last]
