@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from trainer.config import ContrastConfig, effective_memory
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
-from trainer.contrast.keys import Keys, bank_keys, batch_keys
+from trainer.contrast.groups import Slots
+from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
@@ -56,9 +57,11 @@ class PixelContrast(nn.Module):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
             label_P = reduce_nearest(label_BHW, size_hw).flatten()
             prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
-            anchors, skipped = self.anchors(embedding_BDhw, label_P, prediction_P, generator)
-            keys = self.keys(embedding_BDhw, label_P, generator)
-            mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
+            slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
+            scopes = self.scopes(embedding_BDhw)
+            keys = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
+            anchors, candidates = self.gather(embedding_BDhw, slots, keys)
+            mined = mined_info_nce(anchors, candidates, self.config.mining, self.config.temperature, generator)
         stats = {
             "contrast/loss": mined.loss.detach(),
             "contrast/anchors": mined.anchors,
@@ -70,36 +73,34 @@ class PixelContrast(nn.Module):
         }
         return ContrastOutput(mined.loss, stats)
 
-    def anchors(
-        self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
-    ) -> tuple[Anchors, Tensor]:
-        """Anchors of a mini-batch, class by class, and the share of present classes without any."""
+    def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
+        """Positions of the anchors of each class, and the share of present classes without any."""
         config = self.config.anchors
         kept_C, skipped = skip_thin_classes(label_P, self.classes, config.min_pixels)
         sample = ANCHOR_SAMPLERS[config.kind]
         slots = sample(label_P, prediction_P, self.classes, config.per_class, generator)
-        position_A = slots.index_Gk.flatten()
-        class_CA = torch.arange(self.classes, device=label_P.device)[:, None].expand_as(slots.index_Gk)
-        anchors = Anchors(
-            embedding_AD=embedding_at(embedding_BDhw, position_A),
-            class_A=class_CA.flatten(),
-            position_A=position_A,
-            scope_A=position_A // (len(label_P) // self.scopes(embedding_BDhw)),
-            valid_A=(slots.valid_Gk & kept_C[:, None]).flatten(),
-        )
-        return anchors, skipped
+        return Slots(slots.index_Gk, slots.valid_Gk & kept_C[:, None]), skipped
 
-    def keys(self, embedding_BDhw: Tensor, label_P: Tensor, generator: torch.Generator) -> Keys:
-        """Keys of the mini-batch, with gradient, and the rows of the bank, without."""
-        batch = batch_keys(
-            embedding_BDhw,
-            label_P,
-            self.classes,
-            self.config.keys_per_class,
-            scopes=self.scopes(embedding_BDhw),
-            generator=generator,
+    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
+        """Anchors and keys of the mini-batch, with gradient, and the rows of the bank, without.
+
+        Read at once, because the gradient of every reading is as large as the whole embedding map.
+        """
+        position_A, position_K = anchors.index_Gk.flatten(), keys.index_Gk.flatten()
+        rows_ND = embedding_at(embedding_BDhw, torch.cat([position_A, position_K]))
+        anchor_AD, key_KD = rows_ND.split_with_sizes([len(position_A), len(position_K)])
+        scopes = self.scopes(embedding_BDhw)
+        pixels = embedding_BDhw.shape[0] * embedding_BDhw.shape[2] * embedding_BDhw.shape[3]
+        class_C1 = torch.arange(self.classes, device=position_A.device)[:, None]
+        chosen = Anchors(
+            embedding_AD=anchor_AD,
+            class_A=class_C1.expand_as(anchors.index_Gk).flatten(),
+            position_A=position_A,
+            scope_A=position_A // (pixels // scopes),
+            valid_A=anchors.valid_Gk.flatten(),
         )
-        return Keys.join(batch, *bank_keys(self.bank), scopes=self.scopes(embedding_BDhw))
+        batch = KeyBlock(key_KD.view(*keys.index_Gk.shape, -1), keys.valid_Gk)
+        return chosen, Keys(batch=batch, position_CK=keys.index_Gk, bank=bank_keys(self.bank), scopes=scopes)
 
     def scopes(self, embedding_BDhw: Tensor) -> int:
         """Sets of keys that do not meet: each image by itself, or one."""
