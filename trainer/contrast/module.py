@@ -17,6 +17,7 @@ from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
+from trainer.distributed import gather_images
 
 __all__ = ["ContrastOutput", "PixelContrast"]
 
@@ -57,11 +58,8 @@ class PixelContrast(nn.Module):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
             label_P = reduce_nearest(label_BHW, size_hw).flatten()
             prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
-            slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
-            scopes = self.scopes(embedding_BDhw)
-            keys = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
-            anchors, candidates = self.gather(embedding_BDhw, slots, keys)
-            mined = mined_info_nce(anchors, candidates, self.config.mining, self.config.temperature, generator)
+            anchors, keys, skipped = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
+            mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
         stats = {
             "contrast/loss": mined.loss.detach(),
             "contrast/anchors": mined.anchors,
@@ -72,6 +70,15 @@ class PixelContrast(nn.Module):
             "contrast/negative_similarity": mined.negative_similarity,
         }
         return ContrastOutput(mined.loss, stats)
+
+    def candidates(
+        self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
+    ) -> tuple[Anchors, Keys, Tensor]:
+        """Anchors, keys, and the share of present classes without anchors."""
+        slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
+        scopes = self.scopes(embedding_BDhw)
+        keys = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
+        return *self.gather(embedding_BDhw, slots, keys), skipped
 
     def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
         """Positions of the anchors of each class, and the share of present classes without any."""
@@ -108,9 +115,15 @@ class PixelContrast(nn.Module):
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank."""
+        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank.
+
+        Every rank stores the images of all ranks with draws from equal generators, so that the banks stay identical
+        (method.md, defect 7).
+        """
+        if not self.bank.contents():
+            return
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
-            self.bank.push(embedding_BDhw, label_BHW, generator=generator)
+            self.bank.push(gather_images(embedding_BDhw), gather_images(label_BHW), generator=generator)
 
     def diagnostics(self) -> dict[str, float]:
         """`contrast/bank_fill` and, once the bank holds rows, `contrast/purity`; empty without a bank.
