@@ -54,8 +54,9 @@ def other(annotation, value):
     """Another legal value."""
     if get_origin(annotation) is Literal:
         return next(choice for choice in get_args(annotation) if choice not in (value, "none"))
-    if annotation == int | None:
-        return 7
+    if value is None:  # a knob that is not set
+        kind = get_args(annotation)[0]
+        return get_args(kind)[-1] if get_origin(kind) is Literal else {int: 7, float: 0.5}[kind]
     if isinstance(value, tuple):
         return (value[0], value[1] * 2)
     if isinstance(value, int):
