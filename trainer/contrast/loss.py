@@ -42,11 +42,18 @@ class Anchors:
     scope_A: Tensor
     """Scope of `Keys` the anchor looks at."""
     valid_A: Tensor
+    barred_A: Tensor | None = None
+    """A key, by its number in `Keys`, that the anchor may not meet; for one scope, and for the arm "as released"."""
 
     def block(self, rows: slice) -> Anchors:
         """Some of the anchors, as views."""
         return Anchors(
-            self.embedding_AD[rows], self.class_A[rows], self.position_A[rows], self.scope_A[rows], self.valid_A[rows]
+            embedding_AD=self.embedding_AD[rows],
+            class_A=self.class_A[rows],
+            position_A=self.position_A[rows],
+            scope_A=self.scope_A[rows],
+            valid_A=self.valid_A[rows],
+            barred_A=None if self.barred_A is None else self.barred_A[rows],
         )
 
 
@@ -150,6 +157,12 @@ def compare(
     miner, fraction, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.scope_A
     logit_aM = matrix.logits(scaled_aD, scope_a)
     column_aP = matrix.column_CP[anchors.class_A]
+    legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
+    if anchors.barred_A is not None:
+        barred_a1 = anchors.barred_A[:, None]
+        is_negative_a1 = is_legal(logit_aM.gather(1, barred_a1)) & ~(column_aP == barred_a1).any(1, keepdim=True)
+        legal_a = legal_a - is_negative_a1[:, 0].int()
+        logit_aM.scatter_(1, barred_a1, ILLEGAL)
     positive_aP = logit_aM.gather(1, column_aP)
     own_aK = matrix.keys.position_CK.view(matrix.classes, matrix.keys.scopes, -1)[anchors.class_A, scope_a]
     positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], ILLEGAL)
@@ -162,7 +175,6 @@ def compare(
         positive_aP, column_aP = (item.gather(1, positives.index_AK) for item in (positive_aP, column_aP))
 
     logit_aM.scatter_(1, matrix.column_CP[anchors.class_A], ILLEGAL)
-    legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
     negatives = miner(logit_aM, legal_a, mining.negatives, fraction, generator)
     if negatives is None:
         chosen_a, logit_sum_a, negative_aQ = legal_a, legal_sum(logit_aM), logit_aM
