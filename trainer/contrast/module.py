@@ -17,6 +17,7 @@ from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
+from trainer.contrast.spread import alignment_and_uniformity
 from trainer.distributed import gather_images
 
 __all__ = ["ContrastOutput", "PixelContrast"]
@@ -58,12 +59,12 @@ class PixelContrast(nn.Module):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
             label_P = reduce_nearest(label_BHW, size_hw).flatten()
             prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
-            anchors, keys, skipped = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
+            anchors, keys, described = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
             mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
         stats = {
             "contrast/loss": mined.loss.detach(),
             "contrast/anchors": mined.anchors,
-            "contrast/skipped_share": skipped,
+            **described,
             "contrast/positives": mined.positives,
             "contrast/negatives": mined.negatives,
             "contrast/positive_similarity": mined.positive_similarity,
@@ -73,12 +74,28 @@ class PixelContrast(nn.Module):
 
     def candidates(
         self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
-    ) -> tuple[Anchors, Keys, Tensor]:
-        """Anchors, keys, and the share of present classes without anchors."""
+    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+        """Anchors, keys, and what to log of them.
+
+        Alignment and uniformity are those of the keys of the mini-batch, a random choice whatever the sampler.
+        """
         slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
         scopes = self.scopes(embedding_BDhw)
-        keys = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
-        return *self.gather(embedding_BDhw, slots, keys), skipped
+        key_slots = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
+        anchors, keys = self.gather(embedding_BDhw, slots, key_slots)
+        alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_CKD, key_slots.valid_Gk)
+        anchored = slots.valid_Gk.any(1).sum()
+        return (
+            anchors,
+            keys,
+            {
+                "contrast/skipped_share": skipped,
+                "contrast/anchored_share": anchored / self.classes,
+                "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored.clamp(min=1),
+                "contrast/alignment": alignment,
+                "contrast/uniformity": uniformity,
+            },
+        )
 
     def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
         """Positions of the anchors of each class, and the share of present classes without any."""

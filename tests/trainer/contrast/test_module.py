@@ -16,6 +16,10 @@ STATS = {
     "contrast/loss",
     "contrast/anchors",
     "contrast/skipped_share",
+    "contrast/anchored_share",
+    "contrast/anchors_per_class",
+    "contrast/alignment",
+    "contrast/uniformity",
     "contrast/positives",
     "contrast/negatives",
     "contrast/positive_similarity",
@@ -65,6 +69,10 @@ def test_stats_count_what_was_compared(memory):
     assert all(value.ndim == 0 and not value.requires_grad for value in output.stats.values())
     assert output.stats["contrast/loss"] == output.loss
     assert output.stats["contrast/anchors"] == 20
+    assert output.stats["contrast/anchored_share"] == 1
+    assert output.stats["contrast/anchors_per_class"] == 5
+    assert output.stats["contrast/alignment"] > 1
+    assert output.stats["contrast/uniformity"] < -2
     assert output.stats["contrast/positives"] == 4
     assert output.stats["contrast/negatives"] == 7
     assert output.stats["contrast/positive_similarity"] < output.stats["contrast/negative_similarity"]
