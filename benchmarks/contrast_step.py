@@ -40,7 +40,6 @@ from trainer.data.batches import Batch
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 
-THREADS = 2
 EVERYTHING = 10**9
 RELEASED = {"seconds": 15.3, "bytes": 8.7e9}
 """The released loss, all rows, measured on 2 CPU cores (method.md, section 4); for the semi-hard mode it has none."""
@@ -111,23 +110,24 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measure_step(size: Size, mode: str, repeats: int) -> tuple[float, float]:
-    """Median seconds of forward + backward + push, and peak bytes above the inputs (bank and mini-batch)."""
-    torch.set_num_threads(THREADS)
+def measure_step(threads: int, size: Size, mode: str, repeats: int) -> tuple[float, float, float]:
+    """Median seconds of forward + backward + push, peak bytes above the inputs (bank and mini-batch), CPU seconds."""
+    torch.set_num_threads(threads)
     module, (embedding_BDhw, label_BHW, prediction_BHW), generator = scene(size, MODES[mode])
-    inputs, seconds = peak_bytes(), []
+    inputs, seconds, cpu = peak_bytes(), [], []
     for _ in range(repeats):
         embedding_BDhw.grad = None
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         module(embedding_BDhw, label_BHW, prediction_BHW, generator=generator).loss.backward()
         module.push(embedding_BDhw.detach(), label_BHW, generator=generator)
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds), float(peak_bytes() - inputs)
+        cpu.append(time.process_time() - worked)
+    return statistics.median(seconds), float(peak_bytes() - inputs), statistics.median(cpu)
 
 
-def measure_naive(repeats: int) -> tuple[float, float]:
+def measure_naive(threads: int, repeats: int) -> tuple[float, float]:
     """Median seconds of forward + backward at `SMALL` size: ours, and a loop over anchors and positives."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     module, batch, generator = scene(SMALL, MODES["all rows"])
     ours, naive = [], []
     for _ in range(repeats):
@@ -170,9 +170,9 @@ def naive_loss(module: PixelContrast, batch: tuple[torch.Tensor, ...], generator
     return torch.stack(losses).mean()
 
 
-def measure_share(height: int, width: int, steps: int) -> tuple[float, float]:
+def measure_share(threads: int, height: int, width: int, steps: int) -> tuple[float, float]:
     """Median seconds of the contrast path and of the whole step of an hrnet_w18 (batch 4, 11 classes, default bank)."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     config = TrainConfig(
         model=ModelConfig(backbone="hrnet_w18", head="hrnet"),
@@ -207,30 +207,33 @@ def measure_share(height: int, width: int, steps: int) -> tuple[float, float]:
     return statistics.median(alone[1:]), statistics.median(whole[1:])
 
 
-def apart(function: Callable[..., tuple[float, float]], *arguments: Any) -> tuple[float, float]:
+def apart(function: Callable[..., tuple[float, ...]], *arguments: Any) -> tuple[float, ...]:
     """Call `function` in a fresh process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def figures(quick: bool) -> list[Figure]:
+def figures(quick: bool, threads: int) -> list[Figure]:
     """Measure everything."""
     size, found = (QUICK if quick else CITYSCAPES), []
 
-    def add(figure: str, ours: float, beside: float | None, goal: str, held: bool) -> None:
+    def add(figure: str, ours: float, beside: float | None, goal: str, held: bool | None) -> None:
         ratio = None if beside is None else beside / ours if ours > 0 else float("inf")
         line = Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=None if quick else held)
         print(f"{figure}: {ours:.4g}, beside {beside}, ratio {ratio}, goal {goal}: {line.held}", flush=True)
         found.append(line)
 
     for mode in MODES:
-        seconds, memory = apart(measure_step, size, mode, 1 if quick else 3)
+        seconds, memory, cpu = apart(measure_step, threads, size, mode, 1 if quick else 3)
         released = RELEASED if mode == "all rows" and not quick else {"seconds": None, "bytes": None}
         add(f"contrast step, {mode}, seconds", seconds, released["seconds"], "<= 3 s", seconds <= 3)
+        add(
+            f"contrast step, {mode}, CPU seconds of all threads", cpu, None, "none: says how busy the machine was", None
+        )
         add(f"contrast step, {mode}, bytes above inputs", memory, released["bytes"], "<= 2.2e9", memory <= 2.2e9)
-    ours, naive = apart(measure_naive, 1 if quick else 3)
+    ours, naive = apart(measure_naive, threads, 1 if quick else 3)
     add("loss and gradient beside a loop per anchor, small size, seconds", ours, naive, "faster", ours < naive)
-    contrast, whole = apart(measure_share, *((64, 64, 2) if quick else (192, 256, 5)))
+    contrast, whole = apart(measure_share, threads, *((64, 64, 2) if quick else (192, 256, 5)))
     share = contrast / whole
     # An HRNet needs sides that are multiples of 32, so 256x192 stands for 240x180.
     add(
@@ -248,10 +251,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads; the goals are meant for 2")
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    print(f"{machine()}; {THREADS} threads, torch {torch.__version__}, load before {load:.1f}", flush=True)
-    found = [{**asdict(item), "machine": machine(), "load": load} for item in figures(options.quick)]
+    print(f"{machine()}; {options.threads} threads, torch {torch.__version__}, load before {load:.1f}", flush=True)
+    found = [{**asdict(item), "machine": machine(), "load": load} for item in figures(options.quick, options.threads)]
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
