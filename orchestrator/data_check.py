@@ -28,6 +28,7 @@ class DataFacts:
     """What a plan needs to know of a data set."""
 
     digest: str
+    classes: int
     train_images: int
     test_images: int
 
@@ -56,6 +57,7 @@ def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[s
                 require_labels(source, getattr(config, suspect))
             facts[data_key(config)] = DataFacts(
                 digest=source_digest(source, config, cache_dir),
+                classes=len(source.class_names),
                 train_images=source.size(config.train_split),
                 test_images=source.size(config.test_split),
             )

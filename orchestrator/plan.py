@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config_builder import ConfigBuilder, origin_of
-from orchestrator.data_check import check_data, check_label_images, data_key
+from orchestrator.data_check import DataFacts, DataKey, check_data, check_label_images, data_key
 from orchestrator.errors import SpecError
 from orchestrator.identity import PACKAGED_WEIGHTS, trial_id
 from orchestrator.protocol import describe_protocol
@@ -16,6 +16,7 @@ from orchestrator.records import Cell, Row, SweepRecord
 from orchestrator.rows import RowSpec
 from orchestrator.settings import Setting
 from orchestrator.spec import SweepSpec
+from trainer.bank_size import require_bank_fits
 from trainer.config import TrainConfig
 
 __all__ = ["SweepPlan", "Trial", "check_labels", "dry_run_json", "plan_sweep"]
@@ -64,6 +65,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     rows = resolve_rows(spec, problems)
     facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
     check_weights(rows, problems)
+    check_banks(rows, facts, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
     trials: dict[tuple[str, int], Trial] = {}
@@ -136,6 +138,18 @@ def check_weights(rows: Sequence[ResolvedRow], problems: list[str]) -> None:
             choices = ", ".join(PACKAGED_WEIGHTS)
             text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
             problems.append(f"{origin_of(key, row.settings, row.origin)}: {key}: {text}")
+
+
+def check_banks(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
+    """Complain of memory banks above their cap, with the arithmetic."""
+    for row in rows:
+        contrast, known = row.config.contrast, facts.get(data_key(row.config.data))
+        if known is None:
+            continue
+        try:
+            require_bank_fits(contrast.memory, known.classes, contrast.embedding_dim)
+        except ValueError as error:
+            problems.append(f"{origin_of('contrast.memory.pixels_per_class', row.settings, row.origin)}: {error}")
 
 
 def dry_run_json(plan: SweepPlan, statuses: Mapping[str, str]) -> dict[str, Any]:

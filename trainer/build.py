@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from trainer.config import ContrastConfig, ModelConfig
+from trainer.contrast import PixelContrast, ReleasedContrast
 from trainer.models.backbones import build_backbone
 from trainer.models.heads.base import FeatureShape, Head
 from trainer.models.heads.deeplabv3 import DeepLabV3Head
@@ -14,13 +15,18 @@ from trainer.models.projection import Projection
 from trainer.models.segmentor import Segmentor
 from trainer.seeding import seeded
 
-__all__ = ["HEADS", "build_segmentor"]
+__all__ = ["HEADS", "build_contrast", "build_segmentor"]
 
 HEADS: dict[str, type[Head]] = {
     "deeplabv3": DeepLabV3Head,
     "hrnet": HRNetHead,
     "ocr": OCRHead,
 }
+
+
+def build_contrast(config: ContrastConfig, classes: int) -> PixelContrast:
+    """Build the contrastive loss with its bank. Raises ValueError for source `none` and for a bank above its cap."""
+    return ReleasedContrast(config, classes) if config.as_released else PixelContrast(config, classes)
 
 
 def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int) -> Segmentor:

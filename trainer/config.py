@@ -35,7 +35,7 @@ __all__ = [
     "setting",
 ]
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Raised by hand whenever the same `TrainConfig` would give other numbers; part of every trial's identity."""
 
 BACKBONE_NAMES = ("resnet18", "resnet50", "resnet101", "hrnet_w18", "hrnet_w48", "tf_efficientnet_lite0")
@@ -206,10 +206,16 @@ class MemoryConfig:
     """Capacity of a class's region queue, embeddings; the paper takes the number of training images."""
     pixels_per_image: int = 10
     """Random pixels of each class that an image pushes into the pixel queue."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """How embeddings are stored; not set: float32. They are compared in float32 whatever it is."""
+    max_gigabytes: float | None = None
+    """Highest size of the bank, GB (1e9 bytes), which `trainer.bank_size` checks; not set: 4."""
 
     def __post_init__(self) -> None:
         for name in ("pixels_per_class", "regions_per_class", "pixels_per_image"):
             require(getattr(self, name) >= 1, f"contrast.memory.{name}", "must be at least 1")
+        cap = self.max_gigabytes
+        require(cap is None or cap > 0, "contrast.memory.max_gigabytes", "must be positive")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,8 +239,17 @@ class ContrastConfig:
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     mining: MiningConfig = field(default_factory=MiningConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    as_released: Literal[True] | None = None
+    """Switch on defects 1 to 5 of the released memory (`trainer.contrast.released` says what they do), all else being
+    equal, to measure what they cost; not set: the paper's method. For `inter_image` with a bank."""
 
     def __post_init__(self) -> None:
+        with_bank = self.source == "inter_image" and self.memory.kind != "none"
+        require(
+            not self.as_released or with_bank or self.source == "none",
+            "contrast.as_released",
+            "the defects are those of the bank; it needs contrast.source inter_image and a contrast.memory.kind",
+        )
         require(self.weight >= 0, "contrast.weight", "must not be negative")
         require(self.temperature > 0, "contrast.temperature", "must be positive")
         require(0 <= self.warmup_fraction < 1, "contrast.warmup_fraction", "must lie in [0, 1)")
@@ -458,6 +473,8 @@ def effective_mining(mining: MiningConfig) -> MiningConfig:
 def effective_memory(contrast: ContrastConfig) -> MemoryConfig:
     """The bank that `contrast` really uses, its unused knobs at their defaults."""
     memory, default = contrast.memory, MemoryConfig()
+    if memory.dtype == "float32":
+        memory = replace(memory, dtype=None)
     if contrast.source != "inter_image" or memory.kind == "none":
         return MemoryConfig(kind="none")
     if memory.kind == "pixel":

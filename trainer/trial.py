@@ -12,7 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from trainer.average import WeightAverage
-from trainer.build import build_segmentor
+from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.config import EvaluationConfig, TrainConfig, setting
 from trainer.contrast.module import PixelContrast
@@ -68,7 +68,7 @@ class Trial:
         with_contrast = config.contrast.source != "none"
         model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
         model.to(device)
-        contrast = PixelContrast(config.contrast, classes).to(device) if with_contrast else None
+        contrast = build_contrast(config.contrast, classes).to(device) if with_contrast else None
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         return cls(

@@ -28,6 +28,10 @@ SPACE_MISTAKES = {
         "rows:\n  a: {model.backbone: resnet81}\n",
         r"wrong\.yaml:7: model\.backbone: unknown backbone 'resnet81'; choose .*resnet18",
     ),
+    "a bank above its cap": (
+        "rows:\n  a: {contrast.memory.kind: pixel, contrast.memory.pixels_per_class: 100000000}\n",
+        r"wrong\.yaml:7: contrast\.memory: 11 classes x 100000000 rows x 16 wide x 4 bytes .* GB > 4 GB; lower ",
+    ),
     "empty rows": ("rows: {}\n", r"wrong\.yaml:6: rows: "),
     "no seeds": ("rows:\n  a: {}\nseeds: 0\n", r"wrong\.yaml:8: seeds: "),
 }

@@ -13,7 +13,7 @@ CONFIG = TrainConfig(
     model=ModelConfig(backbone="tf_efficientnet_lite0", weights="imagenet", head="hrnet"),
 )
 
-FACTS = DataFacts(digest="0", train_images=96, test_images=32)
+FACTS = DataFacts(digest="0", classes=11, train_images=96, test_images=32)
 
 
 def test_one_config_is_described_in_full():

@@ -6,5 +6,6 @@ from trainer.contrast.anchors import ANCHOR_SAMPLERS
 from trainer.contrast.memory import MEMORIES
 from trainer.contrast.mining import MINERS
 from trainer.contrast.module import ContrastOutput, PixelContrast
+from trainer.contrast.released import ReleasedContrast
 
-__all__ = ["ANCHOR_SAMPLERS", "MEMORIES", "MINERS", "ContrastOutput", "PixelContrast"]
+__all__ = ["ANCHOR_SAMPLERS", "MEMORIES", "MINERS", "ContrastOutput", "PixelContrast", "ReleasedContrast"]

@@ -2,11 +2,13 @@
 
 The similarities of a block of anchors are computed, mined, turned into their loss and into their gradient, and
 dropped before the next block: nothing as large as anchors x bank rows is ever kept for the backward pass.
-Axes: A anchors, a anchors of one block, N candidates, P positives and Q negatives of an anchor, D embedding width.
+Axes: A anchors, a anchors of one block, M candidates, P positives and Q negatives of an anchor, j both, D embedding
+width.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +19,8 @@ from torch.autograd.function import once_differentiable
 
 from trainer.config import MiningConfig
 from trainer.contrast.keys import Keys
-from trainer.contrast.mining import MINERS, Selection
+from trainer.contrast.mining import ILLEGAL, MINERS, is_legal
+from trainer.contrast.similarity import SimilarityMatrix, tiles
 
 __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
 
@@ -26,9 +29,6 @@ BLOCK_SIMILARITIES = 2**22
 
 BLOCK_ANCHORS = 128
 """... or those of so many anchors if that is more: the whole bank is read once for every block."""
-
-ABSENT = -1e30
-"""Logit of a missing negative: its exponential is exactly 0 and, unlike minus infinity, it gives no NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,21 @@ class Anchors:
     position_A: Tensor
     """Flat pixel of the mini-batch."""
     scope_A: Tensor
-    """Scope of `Keys.column_SCM` the anchor looks at."""
+    """Scope of `Keys` the anchor looks at."""
     valid_A: Tensor
+    barred_A: Tensor | None = None
+    """A key, by its number in `Keys`, that the anchor may not meet; for one scope, and for the arm "as released"."""
+
+    def block(self, rows: slice) -> Anchors:
+        """Some of the anchors, as views."""
+        return Anchors(
+            embedding_AD=self.embedding_AD[rows],
+            class_A=self.class_A[rows],
+            position_A=self.position_A[rows],
+            scope_A=self.scope_A[rows],
+            valid_A=self.valid_A[rows],
+            barred_A=None if self.barred_A is None else self.barred_A[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +73,18 @@ class MinedLoss:
     negative_similarity: Tensor
 
 
-def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_AQ: Tensor, is_negative_AQ: Tensor) -> Tensor:
-    """Loss of each anchor (A,) from its logits (similarity / temperature), in float32.
+def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_A1: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of each anchor (A,) and how much each positive pulls (A, P), from logits (similarity / temperature).
 
-    Mean over positives p of -log(exp(p) / (exp(p) + sum_n exp(n))) = softplus(logsumexp(n) - p): one positive at a
-    time against all negatives, which is not SupCon. It is not multiplied by the temperature. An anchor without
-    positives gives 0; so does one without negatives, since -log(exp(p) / exp(p)) = 0. Both are differentiable.
+    `negative_A1` is the log-sum-exp of the negatives' logits, `ILLEGAL` for none. The loss is the mean over positives
+    p of -log(exp(p) / (exp(p) + sum_n exp(n))) = softplus(logsumexp(n) - p): one positive at a time against all
+    negatives, which is not SupCon. It is not multiplied by the temperature. Its derivative is -pull by the positive's
+    logit and the sum of the pulls by `negative_A1`. An anchor without positives gives 0; so does one without
+    negatives, since -log(exp(p) / exp(p)) = 0. Both have pulls of 0.
     """
-    absent_AQ = negative_AQ.float().masked_fill(~is_negative_AQ, ABSENT)
-    negative_A1 = absent_AQ.logsumexp(dim=1, keepdim=True)
-    term_AP = F.softplus(negative_A1 - positive_AP.float()) * is_positive_AP
-    return term_AP.sum(1) / is_positive_AP.sum(1).clamp(min=1)
+    share_AP = is_positive_AP / count(is_positive_AP).clamp(min=1)[:, None]
+    gap_AP = negative_A1 - positive_AP
+    return (F.softplus(gap_AP) * share_AP).sum(1), gap_AP.sigmoid() * share_AP
 
 
 def mined_info_nce(
@@ -78,7 +92,7 @@ def mined_info_nce(
 ) -> MinedLoss:
     """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each of them."""
     apply = cast(Any, _BlockwiseInfoNCE.apply)
-    loss, sums = apply(anchors.embedding_AD, keys.blocks_KD[0], anchors, keys, mining, temperature, generator)
+    loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_CKD, anchors, keys, mining, temperature, generator)
     used, positives, negatives, positive_sum, negative_sum = sums.unbind()
     per_anchor = used.clamp(min=1)
     return MinedLoss(
@@ -86,8 +100,8 @@ def mined_info_nce(
         anchors=used,
         positives=positives / per_anchor,
         negatives=negatives / per_anchor,
-        positive_similarity=positive_sum / positives.clamp(min=1),
-        negative_similarity=negative_sum / negatives.clamp(min=1),
+        positive_similarity=positive_sum / positives.clamp(min=1) * temperature,
+        negative_similarity=negative_sum / negatives.clamp(min=1) * temperature,
     )
 
 
@@ -98,39 +112,30 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
     def forward(
         ctx: Any,
         anchor_AD: Tensor,
-        batch_ND: Tensor,
+        batch_CKD: Tensor,
         anchors: Anchors,
         keys: Keys,
         mining: MiningConfig,
         temperature: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        grad_anchor_AD, grad_batch_ND = torch.zeros_like(anchor_AD), torch.zeros_like(batch_ND)
+        scaled_AD = anchor_AD / temperature
+        grad_AD, grad_KD = torch.empty_like(anchor_AD), torch.zeros_like(batch_CKD).flatten(0, 1)
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
-        step = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES // len(keys.valid_N))
-        buffer_aN = anchor_AD.new_empty(min(step, len(anchor_AD)), len(keys.valid_N))
+        candidates = sum(block.valid_CK.numel() for block in keys.blocks)
+        most = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES // candidates)
+        step = math.ceil(len(anchor_AD) / math.ceil(len(anchor_AD) / most))
+        matrix = SimilarityMatrix(keys, step)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
-            similarity_aN = multiply(anchor_AD[rows], keys.blocks_KD, buffer_aN[: len(anchor_AD[rows])])
-            positives, negatives = mine(similarity_aN, anchors, rows, keys, mining, generator)
-            positive_aP = similarity_aN.gather(1, positives.index_AK).requires_grad_()
-            negative_aQ = similarity_aN.gather(1, negatives.index_AK).requires_grad_()
-            used_a = anchors.valid_A[rows] & (count(positives.valid_AK) > 0)
-            with torch.enable_grad():
-                loss_a = info_nce(
-                    positive_aP / temperature, positives.valid_AK, negative_aQ / temperature, negatives.valid_AK
-                )
-                block_loss = (loss_a * used_a).sum()
-                slope_aP, slope_aQ = torch.autograd.grad(block_loss, (positive_aP, negative_aQ))
-            loss += block_loss.detach()
-            sums += summary(used_a, positives, positive_aP.detach(), negatives, negative_aQ.detach())
-            # Positives last: an unfilled slot of the negatives may point at a column of the anchor's class.
-            slope_aN = similarity_aN.zero_()
-            slope_aN.scatter_(1, negatives.index_AK, slope_aQ).scatter_(1, positives.index_AK, slope_aP)
-            for slope_aK, block_KD in zip(split(slope_aN, keys.blocks_KD), keys.blocks_KD, strict=True):
-                grad_anchor_AD[rows].addmm_(slope_aK, block_KD)
-            grad_batch_ND.addmm_(slope_aN[:, : len(batch_ND)].T, anchor_AD[rows])
-        ctx.save_for_backward(grad_anchor_AD, grad_batch_ND)
+            block_loss, block_sums, grad_aD, grad_batch_KD = compare(
+                scaled_AD[rows], anchors.block(rows), matrix, mining, generator
+            )
+            loss += block_loss
+            sums += block_sums
+            grad_AD[rows] = grad_aD / temperature
+            grad_KD += grad_batch_KD
+        ctx.save_for_backward(grad_AD, grad_KD.view_as(batch_CKD))
         ctx.mark_non_differentiable(sums)
         return loss, sums
 
@@ -138,48 +143,79 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, grad_sums: Tensor) -> tuple[Tensor | None, ...]:
         del grad_sums
-        grad_anchor_AD, grad_batch_ND = ctx.saved_tensors
-        return grad_loss * grad_anchor_AD, grad_loss * grad_batch_ND, None, None, None, None, None
+        grad_AD, grad_CKD = ctx.saved_tensors
+        return grad_loss * grad_AD, grad_loss * grad_CKD, None, None, None, None, None
 
 
-def mine(
-    similarity_aN: Tensor,
-    anchors: Anchors,
-    rows: slice,
-    keys: Keys,
-    mining: MiningConfig,
-    generator: torch.Generator,
-) -> tuple[Selection, Selection]:
-    """Positives and negatives of a block of anchors, as columns of `similarity_aN`.
+def compare(
+    scaled_aD: Tensor, anchors: Anchors, matrix: SimilarityMatrix, mining: MiningConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Loss (), sums of `summary` (5,), and gradients (a, D) and (K, D), for one block of anchors.
 
     Positives share the anchor's class but not its pixel; negatives are of another class.
     """
-    miner, fraction = MINERS[mining.kind], mining.hard_fraction
-    class_a, scope_a = anchors.class_A[rows], anchors.scope_A[rows]
-    column_aM = keys.column_SCM[scope_a, class_a]
-    legal_aM = keys.valid_N[column_aM] & (keys.position_N[column_aM] != anchors.position_A[rows, None])
-    hardness_aM = -similarity_aN.gather(1, column_aM)
-    positives = miner(hardness_aM, legal_aM, mining.positives, fraction, generator)
-    positives = Selection(column_aM.gather(1, positives.index_AK), positives.valid_AK)
-    if len(keys.column_SCM) == 1:
-        legal_aN = keys.valid_N & (keys.class_N != class_a[:, None])
-        return positives, miner(similarity_aN, legal_aN, mining.negatives, fraction, generator)
-    column_aM = keys.column_SCM.flatten(1)[scope_a]
-    legal_aM = keys.valid_N[column_aM] & (keys.class_N[column_aM] != class_a[:, None])
-    negatives = miner(similarity_aN.gather(1, column_aM), legal_aM, mining.negatives, fraction, generator)
-    return positives, Selection(column_aM.gather(1, negatives.index_AK), negatives.valid_AK)
+    miner, fraction, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.scope_A
+    logit_aM = matrix.logits(scaled_aD, scope_a)
+    column_aP = matrix.column_CP[anchors.class_A]
+    legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
+    if anchors.barred_A is not None:
+        barred_a1 = anchors.barred_A[:, None]
+        is_negative_a1 = is_legal(logit_aM.gather(1, barred_a1)) & ~(column_aP == barred_a1).any(1, keepdim=True)
+        legal_a = legal_a - is_negative_a1[:, 0].int()
+        logit_aM.scatter_(1, barred_a1, ILLEGAL)
+    positive_aP = logit_aM.gather(1, column_aP)
+    own_aK = matrix.keys.position_CK.view(matrix.classes, matrix.keys.scopes, -1)[anchors.class_A, scope_a]
+    positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], ILLEGAL)
+    legal_aP = is_legal(positive_aP)
+    positives = miner(
+        (-positive_aP).masked_fill_(~legal_aP, ILLEGAL), count(legal_aP), mining.positives, fraction, generator
+    )
+    if positives is not None:
+        legal_aP = positives.valid_AK
+        positive_aP, column_aP = (item.gather(1, positives.index_AK) for item in (positive_aP, column_aP))
+
+    logit_aM.scatter_(1, matrix.column_CP[anchors.class_A], ILLEGAL)
+    negatives = miner(logit_aM, legal_a, mining.negatives, fraction, generator)
+    if negatives is None:
+        chosen_a, logit_sum_a, negative_aQ = legal_a, legal_sum(logit_aM), logit_aM
+    else:
+        chosen_a = count(negatives.valid_AK)
+        negative_aQ = logit_aM.gather(1, negatives.index_AK).masked_fill_(~negatives.valid_AK, ILLEGAL)
+        logit_sum_a = legal_sum(negative_aQ)
+    negative_a1, total_a1 = exponentials_(negative_aQ)
+
+    used_a = anchors.valid_A & legal_aP.any(1)
+    loss_a, pull_aP = info_nce(positive_aP, legal_aP, negative_a1)
+    pull_aP *= used_a[:, None]
+    sums = summary(used_a, count(legal_aP), chosen_a, legal_sum(positive_aP.where(legal_aP, ILLEGAL)), logit_sum_a)
+    slope_aQ = negative_aQ.mul_(pull_aP.sum(1, keepdim=True) / total_a1)
+    if negatives is None:
+        slope_aM = slope_aQ.scatter_add_(1, column_aP, -pull_aP)
+        return (loss_a * used_a).sum(), sums, *matrix.gradients(slope_aM, scaled_aD, scope_a)
+    slope_aj = torch.cat([slope_aQ, -pull_aP], dim=1)
+    column_aj = torch.cat([negatives.index_AK, column_aP], dim=1)
+    if matrix.pays_sparse(column_aj.shape[1]):
+        return (loss_a * used_a).sum(), sums, *matrix.sparse_gradients(slope_aj, column_aj, scaled_aD)
+    slope_aM = logit_aM.zero_().scatter_add_(1, column_aj, slope_aj)
+    return (loss_a * used_a).sum(), sums, *matrix.gradients(slope_aM, scaled_aD, scope_a)
 
 
-def multiply(anchor_aD: Tensor, blocks_KD: tuple[Tensor, ...], out_aN: Tensor) -> Tensor:
-    """Similarities of the anchors with all blocks of keys, written side by side into `out_aN`."""
-    for out_aK, block_KD in zip(split(out_aN, blocks_KD), blocks_KD, strict=True):
-        torch.mm(anchor_aD, block_KD.T, out=out_aK)
-    return out_aN
+def exponentials_(logit_aM: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn logits, in place, into exponentials relative to the highest; return log-sum-exp (a, 1) and their sum (a, 1).
+
+    Of `ILLEGAL` logits alone the log-sum-exp is `ILLEGAL`.
+    """
+    highest_a1 = logit_aM.amax(1, keepdim=True)
+    total_a1 = torch.zeros_like(highest_a1)
+    for tile in tiles(logit_aM):
+        total_a1 += logit_aM[:, tile].sub_(highest_a1).exp_().sum(1, keepdim=True)
+    return highest_a1 + total_a1.log(), total_a1
 
 
-def split(matrix_aN: Tensor, blocks_KD: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The columns of each block of keys, as views."""
-    return matrix_aN.split_with_sizes([len(block_KD) for block_KD in blocks_KD], dim=1)
+def legal_sum(logit_aM: Tensor) -> Tensor:
+    """Sum of the logits that take part, (a,)."""
+    parts = [F.threshold(logit_aM[:, tile], ILLEGAL / 2, 0.0).sum(1) for tile in tiles(logit_aM)]
+    return torch.stack(parts).sum(0)
 
 
 def count(flag_AK: Tensor) -> Tensor:
@@ -187,17 +223,7 @@ def count(flag_AK: Tensor) -> Tensor:
     return flag_AK.view(torch.uint8).sum(1, dtype=torch.int32)
 
 
-def summary(
-    used_a: Tensor, positives: Selection, positive_aP: Tensor, negatives: Selection, negative_aQ: Tensor
-) -> Tensor:
-    """Sums over the used anchors: anchors, positives, negatives, and the similarities of either; (5,)."""
-    sums_5a = torch.stack(
-        [
-            torch.ones_like(positive_aP[:, 0]),
-            count(positives.valid_AK).to(positive_aP.dtype),
-            count(negatives.valid_AK).to(positive_aP.dtype),
-            (positive_aP * positives.valid_AK).sum(1),
-            (negative_aQ * negatives.valid_AK).sum(1),
-        ]
-    )
+def summary(used_a: Tensor, positives_a: Tensor, negatives_a: Tensor, positive_a: Tensor, negative_a: Tensor) -> Tensor:
+    """Sums over the used anchors: anchors, positives, negatives, and the logits of either; (5,)."""
+    sums_5a = torch.stack([torch.ones_like(positive_a), positives_a, negatives_a, positive_a, negative_a])
     return (sums_5a * used_a).sum(1)

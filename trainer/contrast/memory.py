@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.bank_size import require_bank_fits
 from trainer.config import MemoryConfig
 from trainer.contrast.groups import sample_groups
 from trainer.contrast.pixels import embedding_at, label_at, reduce_nearest
@@ -23,6 +24,9 @@ MEMORIES: dict[str, tuple[str, ...]] = {
     "pixel_region": ("pixel", "region"),
 }
 """The values of `MemoryConfig.kind` and the queues each has."""
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""The values of `MemoryConfig.dtype`."""
 
 
 def pixel_rows(
@@ -64,15 +68,20 @@ def region_rows(embedding_BDhw: Tensor, label_BHW: Tensor, classes: int) -> Rows
 
 
 class MemoryBank(nn.Module):
-    """The queues of `config.kind`; class 0 is a class like any other (method.md, defect 4)."""
+    """The queues of `config.kind`; class 0 is a class like any other (method.md, defect 4).
+
+    Raises ValueError when they would be larger than the config allows.
+    """
 
     def __init__(self, config: MemoryConfig, classes: int, width: int) -> None:
         super().__init__()
+        require_bank_fits(config, classes, width)
         self.config = config
         self.classes = classes
+        dtype = DTYPES[config.dtype or "float32"]
         capacity = {"pixel": config.pixels_per_class, "region": config.regions_per_class}
         self.queues = nn.ModuleDict(
-            {name: ClassQueue(classes, capacity[name], width) for name in MEMORIES[config.kind]}
+            {name: ClassQueue(classes, capacity[name], width, dtype) for name in MEMORIES[config.kind]}
         )
 
     def contents(self) -> tuple[ClassQueue, ...]:

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from trainer.config import ContrastConfig, effective_memory
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
-from trainer.contrast.keys import Keys, bank_keys, batch_keys
+from trainer.contrast.groups import Slots
+from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
+from trainer.contrast.spread import alignment_and_uniformity
+from trainer.distributed import gather_images
 
 __all__ = ["ContrastOutput", "PixelContrast"]
 
@@ -56,13 +59,12 @@ class PixelContrast(nn.Module):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
             label_P = reduce_nearest(label_BHW, size_hw).flatten()
             prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
-            anchors, skipped = self.anchors(embedding_BDhw, label_P, prediction_P, generator)
-            keys = self.keys(embedding_BDhw, label_P, generator)
+            anchors, keys, described = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
             mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
         stats = {
             "contrast/loss": mined.loss.detach(),
             "contrast/anchors": mined.anchors,
-            "contrast/skipped_share": skipped,
+            **described,
             "contrast/positives": mined.positives,
             "contrast/negatives": mined.negatives,
             "contrast/positive_similarity": mined.positive_similarity,
@@ -70,36 +72,59 @@ class PixelContrast(nn.Module):
         }
         return ContrastOutput(mined.loss, stats)
 
-    def anchors(
+    def candidates(
         self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
-    ) -> tuple[Anchors, Tensor]:
-        """Anchors of a mini-batch, class by class, and the share of present classes without any."""
+    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+        """Anchors, keys, and what to log of them.
+
+        Alignment and uniformity are those of the keys of the mini-batch, a random choice whatever the sampler.
+        """
+        slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
+        scopes = self.scopes(embedding_BDhw)
+        key_slots = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
+        anchors, keys = self.gather(embedding_BDhw, slots, key_slots)
+        alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_CKD, key_slots.valid_Gk)
+        anchored = slots.valid_Gk.any(1).sum()
+        return (
+            anchors,
+            keys,
+            {
+                "contrast/skipped_share": skipped,
+                "contrast/anchored_share": anchored / self.classes,
+                "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored.clamp(min=1),
+                "contrast/alignment": alignment,
+                "contrast/uniformity": uniformity,
+            },
+        )
+
+    def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
+        """Positions of the anchors of each class, and the share of present classes without any."""
         config = self.config.anchors
         kept_C, skipped = skip_thin_classes(label_P, self.classes, config.min_pixels)
         sample = ANCHOR_SAMPLERS[config.kind]
         slots = sample(label_P, prediction_P, self.classes, config.per_class, generator)
-        position_A = slots.index_Gk.flatten()
-        class_CA = torch.arange(self.classes, device=label_P.device)[:, None].expand_as(slots.index_Gk)
-        anchors = Anchors(
-            embedding_AD=embedding_at(embedding_BDhw, position_A),
-            class_A=class_CA.flatten(),
-            position_A=position_A,
-            scope_A=position_A // (len(label_P) // self.scopes(embedding_BDhw)),
-            valid_A=(slots.valid_Gk & kept_C[:, None]).flatten(),
-        )
-        return anchors, skipped
+        return Slots(slots.index_Gk, slots.valid_Gk & kept_C[:, None]), skipped
 
-    def keys(self, embedding_BDhw: Tensor, label_P: Tensor, generator: torch.Generator) -> Keys:
-        """Keys of the mini-batch, with gradient, and the rows of the bank, without."""
-        batch = batch_keys(
-            embedding_BDhw,
-            label_P,
-            self.classes,
-            self.config.keys_per_class,
-            scopes=self.scopes(embedding_BDhw),
-            generator=generator,
+    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
+        """Anchors and keys of the mini-batch, with gradient, and the rows of the bank, without.
+
+        Read at once, because the gradient of every reading is as large as the whole embedding map.
+        """
+        position_A, position_K = anchors.index_Gk.flatten(), keys.index_Gk.flatten()
+        rows_ND = embedding_at(embedding_BDhw, torch.cat([position_A, position_K]))
+        anchor_AD, key_KD = rows_ND.split_with_sizes([len(position_A), len(position_K)])
+        scopes = self.scopes(embedding_BDhw)
+        pixels = embedding_BDhw.shape[0] * embedding_BDhw.shape[2] * embedding_BDhw.shape[3]
+        class_C1 = torch.arange(self.classes, device=position_A.device)[:, None]
+        chosen = Anchors(
+            embedding_AD=anchor_AD,
+            class_A=class_C1.expand_as(anchors.index_Gk).flatten(),
+            position_A=position_A,
+            scope_A=position_A // (pixels // scopes),
+            valid_A=anchors.valid_Gk.flatten(),
         )
-        return Keys.join(batch, *bank_keys(self.bank), scopes=self.scopes(embedding_BDhw))
+        batch = KeyBlock(key_KD.view(*keys.index_Gk.shape, -1), keys.valid_Gk)
+        return chosen, Keys(batch=batch, position_CK=keys.index_Gk, bank=bank_keys(self.bank), scopes=scopes)
 
     def scopes(self, embedding_BDhw: Tensor) -> int:
         """Sets of keys that do not meet: each image by itself, or one."""
@@ -107,9 +132,15 @@ class PixelContrast(nn.Module):
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank."""
+        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank.
+
+        Every rank stores the images of all ranks with draws from equal generators, so that the banks stay identical
+        (method.md, defect 7).
+        """
+        if not self.bank.contents():
+            return
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
-            self.bank.push(embedding_BDhw, label_BHW, generator=generator)
+            self.bank.push(gather_images(embedding_BDhw), gather_images(label_BHW), generator=generator)
 
     def diagnostics(self) -> dict[str, float]:
         """`contrast/bank_fill` and, once the bank holds rows, `contrast/purity`; empty without a bank.

@@ -35,9 +35,9 @@ class ClassQueue(nn.Module):
     pointer_C: Tensor
     count_C: Tensor
 
-    def __init__(self, classes: int, capacity: int, width: int) -> None:
+    def __init__(self, classes: int, capacity: int, width: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.register_buffer("embedding_CKD", torch.zeros(classes, capacity, width))
+        self.register_buffer("embedding_CKD", torch.zeros(classes, capacity, width, dtype=dtype))
         self.register_buffer("purity_CK", torch.zeros(classes, capacity))
         self.register_buffer("pointer_C", torch.zeros(classes, dtype=torch.int64))
         self.register_buffer("count_C", torch.zeros(classes, dtype=torch.int64))

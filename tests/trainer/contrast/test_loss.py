@@ -11,20 +11,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trainer.contrast.loss as loss_module
+import trainer.contrast.similarity as similarity_module
 from trainer.config import MiningConfig
-from trainer.contrast.keys import BANK_ROW, KeyBlock, Keys
+from trainer.contrast.keys import KeyBlock, Keys
 from trainer.contrast.loss import Anchors, info_nce, mined_info_nce
+from trainer.contrast.mining import ILLEGAL
+
+
+def loss_of(positive_AP, is_positive_AP, negative_AQ, is_negative_AQ) -> torch.Tensor:
+    """Loss of each anchor; its derivatives are checked against the pulls."""
+    negative_A1 = negative_AQ.masked_fill(~is_negative_AQ, ILLEGAL).logsumexp(1, keepdim=True)
+    if not negative_A1.requires_grad:
+        negative_A1.requires_grad_()
+    loss_A, pull_AP = info_nce(positive_AP, is_positive_AP, negative_A1)
+    if positive_AP.requires_grad:
+        grad_AP, grad_A1 = torch.autograd.grad(loss_A.sum(), (positive_AP, negative_A1), retain_graph=True)
+        torch.testing.assert_close(grad_AP, -pull_AP)
+        torch.testing.assert_close(grad_A1, pull_AP.sum(1, keepdim=True))
+    return loss_A
 
 
 def test_value_by_hand():
-    positive_AP, negative_AQ = torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, -1.0]])
+    positive_AP, negative_AQ = torch.tensor([[2.0, 0.0]], requires_grad=True), torch.tensor([[1.0, -1.0]])
     both = torch.ones(1, 2, dtype=torch.bool)
     others = math.exp(1) + math.exp(-1)
     expected = (-math.log(math.exp(2) / (math.exp(2) + others)) - math.log(1 / (1 + others))) / 2
-    assert info_nce(positive_AP, both, negative_AQ, both).item() == pytest.approx(expected, rel=1e-6)
+    assert loss_of(positive_AP, both, negative_AQ, both).item() == pytest.approx(expected, rel=1e-6)
     only_first = torch.tensor([[True, False]])
     expected = -math.log(math.exp(2) / (math.exp(2) + math.exp(1)))
-    assert info_nce(positive_AP, only_first, negative_AQ, only_first).item() == pytest.approx(expected, rel=1e-6)
+    assert loss_of(positive_AP, only_first, negative_AQ, only_first).item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("missing", ["positives", "negatives", "both"])
@@ -32,7 +47,7 @@ def test_missing_candidates_give_a_finite_differentiable_zero(missing):
     logit_AP, logit_AQ = torch.randn(2, 3, requires_grad=True), torch.randn(2, 4, requires_grad=True)
     is_positive = torch.full((2, 3), missing == "negatives")
     is_negative = torch.full((2, 4), missing == "positives")
-    loss_A = info_nce(logit_AP, is_positive, logit_AQ, is_negative)
+    loss_A = loss_of(logit_AP, is_positive, logit_AQ, is_negative)
     loss_A.sum().backward()
     assert loss_A.tolist() == [0, 0]
     assert logit_AP.grad.abs().sum() == logit_AQ.grad.abs().sum() == 0
@@ -40,7 +55,9 @@ def test_missing_candidates_give_a_finite_differentiable_zero(missing):
 
 def test_extreme_logits_stay_finite():
     logit = torch.tensor([[1e4, -1e4]], requires_grad=True)
-    loss_A = info_nce(logit, torch.ones(1, 2, dtype=torch.bool), logit.flip(1), torch.ones(1, 2, dtype=torch.bool))
+    loss_A = loss_of(
+        logit, torch.ones(1, 2, dtype=torch.bool), logit.detach().flip(1), torch.ones(1, 2, dtype=torch.bool)
+    )
     loss_A.sum().backward()
     assert loss_A.isfinite().all()
     assert logit.grad.isfinite().all()
@@ -60,9 +77,8 @@ def draw_scene(seed: int, scopes: int) -> tuple[Anchors, Keys, torch.Tensor, tor
     anchor_AD = unit(anchors, 5).requires_grad_()
     batch_CKD = unit(classes, scopes * slots, 5).requires_grad_()
     position_CK = torch.randint(0, 12, (classes, scopes * slots), generator=generator)
-    blocks = [KeyBlock(batch_CKD, flags(classes, scopes * slots), position_CK)]
-    if scopes == 1:
-        blocks.append(KeyBlock(unit(classes, 6, 5), flags(classes, 6), torch.full((classes, 6), BANK_ROW)))
+    batch = KeyBlock(batch_CKD, flags(classes, scopes * slots))
+    bank = tuple(KeyBlock(unit(classes, rows, 5), flags(classes, rows)) for rows in (6, 3)) if scopes == 1 else ()
     made = Anchors(
         embedding_AD=anchor_AD,
         class_A=torch.randint(0, classes, (anchors,), generator=generator),
@@ -70,23 +86,25 @@ def draw_scene(seed: int, scopes: int) -> tuple[Anchors, Keys, torch.Tensor, tor
         scope_A=torch.randint(0, scopes, (anchors,), generator=generator),
         valid_A=flags(anchors),
     )
-    return made, Keys.join(*blocks, scopes=scopes), anchor_AD, batch_CKD
+    return made, Keys(batch=batch, position_CK=position_CK, bank=bank, scopes=scopes), anchor_AD, batch_CKD
 
 
 def oracle(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float) -> torch.Tensor:
     """Equation 3 with loops over anchors, candidates and positives; `hardest` mining by sorting."""
-    key_ND = torch.cat(keys.blocks_KD)
     losses = []
     for a in range(len(anchors.class_A)):
         positives, negatives = [], []
-        for n in keys.column_SCM[int(anchors.scope_A[a])].flatten().tolist():
-            similarity = (anchors.embedding_AD[a] * key_ND[n]).sum()
-            if not keys.valid_N[n]:
-                continue
-            if keys.class_N[n] != anchors.class_A[a]:
-                negatives.append(similarity)
-            elif keys.position_N[n] != anchors.position_A[a]:
-                positives.append(similarity)
+        for c in range(3):
+            for number, block in enumerate(keys.blocks):
+                for k in range(block.valid_CK.shape[1]):
+                    elsewhere = k // (block.valid_CK.shape[1] // keys.scopes) != anchors.scope_A[a]
+                    if elsewhere or not block.valid_CK[c, k]:
+                        continue
+                    similarity = (anchors.embedding_AD[a] * block.embedding_CKD[c, k]).sum()
+                    if c != anchors.class_A[a]:
+                        negatives.append(similarity)
+                    elif number > 0 or keys.position_CK[c, k] != anchors.position_A[a]:
+                        positives.append(similarity)
         positives = sorted(positives, key=lambda s: s.item())[: mining.positives]
         negatives = sorted(negatives, key=lambda s: -s.item())[: mining.negatives]
         if anchors.valid_A[a] and positives:
@@ -99,28 +117,57 @@ def oracle(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: floa
     return sum(losses) / len(losses) if losses else anchors.embedding_AD.sum() * 0
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.integers(0, 9999), st.sampled_from([1, 3]), st.integers(1, 12), st.integers(1, 30), st.sampled_from([0.1, 1]))
-def test_loss_and_gradient_equal_the_triple_loop(seed, scopes, positives, negatives, temperature):
+def compared(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float = 0.1) -> tuple[torch.Tensor, ...]:
+    """Loss and its gradients by anchors and keys of the mini-batch."""
+    mined = mined_info_nce(anchors, keys, mining, temperature, torch.Generator().manual_seed(0))
+    leaves = (anchors.embedding_AD, keys.batch.embedding_CKD)
+    return (mined.loss.detach(), *torch.autograd.grad(mined.loss, leaves))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 9999),
+    st.sampled_from([1, 3]),
+    st.integers(1, 16),
+    st.integers(1, 45),
+    st.sampled_from([0.1, 1]),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_loss_and_gradient_equal_the_triple_loop(seed, scopes, positives, negatives, temperature, sparse_share):
     anchors, keys, anchor_AD, batch_CKD = draw_scene(seed, scopes)
     mining = MiningConfig(kind="hardest", positives=positives, negatives=negatives)
     expected = oracle(anchors, keys, mining, temperature)
     expected_grads = torch.autograd.grad(expected, (anchor_AD, batch_CKD), allow_unused=True, materialize_grads=True)
-    mined = mined_info_nce(anchors, keys, mining, temperature, torch.Generator())
-    grads = torch.autograd.grad(mined.loss, (anchor_AD, batch_CKD))
-    torch.testing.assert_close(mined.loss, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(grads, expected_grads, atol=1e-5, rtol=1e-4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity_module, "SPARSE_SHARE", sparse_share)
+        actual = compared(anchors, keys, mining, temperature)
+    torch.testing.assert_close(actual, (expected.detach(), *expected_grads), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sparse_share", [0.0, 1.0])
+@pytest.mark.parametrize("mining", ["random", "semi_hard"])
+def test_a_draw_of_everything_is_everything(monkeypatch, sparse_share, mining):
+    """The miners that draw meet the same candidates as `hardest` where they may take all."""
+    monkeypatch.setattr(similarity_module, "SPARSE_SHARE", sparse_share)
+    anchors, keys, *_ = draw_scene(3, 1)
+    every = compared(anchors, keys, MiningConfig(kind="hardest"))
+    assert keys.count_valid().max() <= 12
+    for positives in (12, 99):  # chosen one by one, or all 13 candidates as they stand; negatives one by one
+        part = MiningConfig(kind=mining, positives=positives, negatives=38, hard_fraction=1)
+        torch.testing.assert_close(compared(anchors, keys, part), every)
 
 
 @pytest.mark.parametrize("scopes", [1, 3])
-def test_small_blocks_give_the_same(monkeypatch, scopes):
-    anchors, keys, anchor_AD, batch_CKD = draw_scene(7, scopes)
+@pytest.mark.parametrize("negatives", [5, 2048])
+def test_small_blocks_and_tiles_give_the_same(monkeypatch, scopes, negatives):
+    anchors, keys, *_ = draw_scene(7, scopes)
     monkeypatch.setattr(loss_module, "BLOCK_ANCHORS", 1)
+    candidates = sum(block.valid_CK.numel() for block in keys.blocks)
     results = []
-    for similarities in (2**22, 2 * len(keys.valid_N), 1):
+    for similarities, tile in ((2**22, 2**22), (2 * candidates, 7), (1, 1)):
         monkeypatch.setattr(loss_module, "BLOCK_SIMILARITIES", similarities)
-        mined = mined_info_nce(anchors, keys, MiningConfig(kind="hardest", negatives=5), 0.1, torch.Generator())
-        results.append((mined.loss.detach(), *torch.autograd.grad(mined.loss, (anchor_AD, batch_CKD))))
+        monkeypatch.setattr(similarity_module, "TILE_SIMILARITIES", {"cpu": tile})
+        results.append(compared(anchors, keys, MiningConfig(kind="hardest", negatives=negatives)))
     torch.testing.assert_close(results[1], results[0])
     torch.testing.assert_close(results[2], results[0])
 
@@ -128,11 +175,13 @@ def test_small_blocks_give_the_same(monkeypatch, scopes):
 def test_temperature_does_not_scale_the_loss():
     """With similarities all alike the loss is log(1 + negatives) at every temperature."""
     one_AD, flag_CK = torch.ones(1, 1), torch.ones(2, 3, dtype=torch.bool)
-    keys = Keys.join(KeyBlock(torch.ones(2, 3, 1), flag_CK, torch.full((2, 3), BANK_ROW)))
+    elsewhere_CK = torch.full((2, 3), 7)
+    keys = Keys(batch=KeyBlock(torch.ones(2, 3, 1), flag_CK), position_CK=elsewhere_CK)
     zero = torch.zeros(1, dtype=torch.int64)
     anchors = Anchors(one_AD, class_A=zero, position_A=zero, scope_A=zero, valid_A=flag_CK[0, :1])
     for temperature in (0.05, 0.1, 1.0):
         mined = mined_info_nce(anchors, keys, MiningConfig(kind="random"), temperature, torch.Generator())
         assert mined.loss.item() == pytest.approx(math.log(4), rel=1e-4)
         assert (mined.positives, mined.negatives, mined.anchors) == (3, 3, 1)
-        assert mined.positive_similarity == mined.negative_similarity == 1
+        assert mined.positive_similarity.item() == pytest.approx(1)
+        assert mined.negative_similarity.item() == pytest.approx(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,10 @@ STATS = {
     "contrast/loss",
     "contrast/anchors",
     "contrast/skipped_share",
+    "contrast/anchored_share",
+    "contrast/anchors_per_class",
+    "contrast/alignment",
+    "contrast/uniformity",
     "contrast/positives",
     "contrast/negatives",
     "contrast/positive_similarity",
@@ -43,6 +49,11 @@ def contrast(source: str = "inter_image", memory: str = "pixel_region", mining: 
     return PixelContrast(config, 4)
 
 
+def with_dtype(dtype: str | None) -> PixelContrast:
+    config = contrast(mining="hardest").config
+    return PixelContrast(replace(config, memory=replace(config.memory, dtype=dtype)), 4)
+
+
 def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -58,6 +69,10 @@ def test_stats_count_what_was_compared(memory):
     assert all(value.ndim == 0 and not value.requires_grad for value in output.stats.values())
     assert output.stats["contrast/loss"] == output.loss
     assert output.stats["contrast/anchors"] == 20
+    assert output.stats["contrast/anchored_share"] == 1
+    assert output.stats["contrast/anchors_per_class"] == 5
+    assert output.stats["contrast/alignment"] > 1
+    assert output.stats["contrast/uniformity"] < -2
     assert output.stats["contrast/positives"] == 4
     assert output.stats["contrast/negatives"] == 7
     assert output.stats["contrast/positive_similarity"] < output.stats["contrast/negative_similarity"]
@@ -82,6 +97,20 @@ def test_diagnostics():
     module.push(embedding_BDhw, label_BHW, generator=draw())
     assert module.diagnostics() == {"contrast/bank_fill": (6 * 4 + 3 * 4) / (24 * 4), "contrast/purity": 1.0}
     assert contrast(memory="none").diagnostics() == {}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 2e-3), ("bfloat16", 2e-2)])
+def test_a_bank_in_half_precision_is_compared_in_float32(dtype, tolerance):
+    full, half, batch = with_dtype(None), with_dtype(dtype), scene()
+    for module in (full, half):
+        module.push(*batch[:2], generator=draw())
+    assert {queue.embedding_CKD.dtype for queue in half.bank.contents()} == {getattr(torch, dtype)}
+    losses = [module(*batch, generator=draw(1)).loss for module in (full, half)]
+    assert losses[1].dtype == torch.float32
+    torch.testing.assert_close(losses[1], losses[0], atol=tolerance, rtol=tolerance)
+    for queue in full.bank.contents():  # rounded by hand, the float32 bank gives the very same loss
+        queue.embedding_CKD.copy_(queue.embedding_CKD.to(getattr(torch, dtype)))
+    assert full(*batch, generator=draw(1)).loss == losses[1]
 
 
 def test_push_without_a_bank_draws_nothing():

@@ -1,0 +1,42 @@
+"""How large a memory bank is, and whether that is allowed; needs no torch, so that a planner can ask."""
+
+from __future__ import annotations
+
+from trainer.config import MemoryConfig
+
+__all__ = ["DEFAULT_MAX_GIGABYTES", "bank_gigabytes", "require_bank_fits", "rows_per_class"]
+
+DEFAULT_MAX_GIGABYTES = 4.0
+"""Cap where `contrast.memory.max_gigabytes` is not set. The paper's rule asks 0.64 GB for Cityscapes, 17.3 GB for
+COCO-Stuff-10K (method.md, section 1)."""
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def rows_per_class(memory: MemoryConfig) -> int:
+    """Embeddings of a class that the queues of `memory` hold."""
+    pixels = memory.pixels_per_class if memory.kind in ("pixel", "pixel_region") else 0
+    regions = memory.regions_per_class if memory.kind in ("region", "pixel_region") else 0
+    return pixels + regions
+
+
+def bank_gigabytes(memory: MemoryConfig, classes: int, width: int) -> float:
+    """Size of the embeddings in GB (1e9 bytes): classes x rows x width x bytes."""
+    return classes * rows_per_class(memory) * width * BYTES[memory.dtype or "float32"] / 1e9
+
+
+def require_bank_fits(memory: MemoryConfig, classes: int, width: int) -> None:
+    """Raise ValueError, with the arithmetic and the remedies, for a bank above its cap.
+
+    Give the bank that is really used (`trainer.config.effective_memory`) and `contrast.embedding_dim` as `width`.
+    """
+    cap = DEFAULT_MAX_GIGABYTES if memory.max_gigabytes is None else memory.max_gigabytes
+    size = bank_gigabytes(memory, classes, width)
+    if size > cap:
+        dtype = memory.dtype or "float32"
+        half = "" if BYTES[dtype] == 2 else ", contrast.memory.dtype: float16 halves it"
+        raise ValueError(
+            f"contrast.memory: {classes} classes x {rows_per_class(memory)} rows x {width} wide x {BYTES[dtype]} bytes "
+            f"({dtype}) = {size:.3g} GB > {cap:g} GB; lower pixels_per_class{half}, or raise "
+            "contrast.memory.max_gigabytes"
+        )

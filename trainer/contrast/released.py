@@ -1,0 +1,122 @@
+"""The arm "as released": the memory of the released code in the paper's method (method.md, section 4, defects 1 to 5).
+
+Nothing else differs: mining, weight, temperature, precision and warm-up stay those of the config, so that a table shows
+what these five cost. Where there is a memory the released code compares anchors with the memory alone, which its
+self-mask (defect 5) rests on; so does this arm.
+Axes: B batch, C classes, H W image, h w embedding map, D embedding width, K capacity, k rows of one image, n positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.config import ContrastConfig
+from trainer.contrast.groups import Slots
+from trainer.contrast.keys import KeyBlock, Keys
+from trainer.contrast.loss import Anchors
+from trainer.contrast.memory import MemoryBank
+from trainer.contrast.module import PixelContrast
+from trainer.contrast.pixels import label_at
+from trainer.contrast.queue import ClassQueue
+
+__all__ = ["LABEL_STRIDE", "ReleasedBank", "ReleasedContrast"]
+
+LABEL_STRIDE = 2
+"""Stride of the labels over that of the embedding: the memory config subsamples labels at 8, features at 4."""
+
+
+class ReleasedContrast(PixelContrast):
+    """`PixelContrast` with the memory as released. Raises ValueError for a config that is not `as_released`."""
+
+    def __init__(self, config: ContrastConfig, classes: int) -> None:
+        super().__init__(config, classes)
+        if not config.as_released:
+            raise ValueError("contrast.as_released: not set; use PixelContrast")
+        self.bank = ReleasedBank(self.bank.config, classes, config.embedding_dim)
+
+    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
+        """Anchors, each barred from one row of the bank (defect 5), and the bank with class 0 (defect 4)."""
+        chosen, candidates = super().gather(embedding_BDhw, anchors, keys)
+        batch = replace(candidates.batch, valid_CK=torch.zeros_like(candidates.batch.valid_CK))
+        bank = tuple(with_zeros_of_class_0(block) for block in candidates.bank)
+        candidates = replace(candidates, batch=batch, bank=bank)
+        return replace(chosen, barred_A=self_mask(candidates, len(chosen.class_A))), candidates
+
+
+def with_zeros_of_class_0(block: KeyBlock) -> KeyBlock:
+    """Defect 4: the rows of class 0, never written and so all zero, stand in the list as keys labelled 0."""
+    is_0_C1 = torch.arange(len(block.valid_CK), device=block.valid_CK.device)[:, None] == 0
+    return replace(block, valid_CK=block.valid_CK | is_0_C1)
+
+
+def self_mask(keys: Keys, anchors: int) -> Tensor:
+    """Defect 5: anchor number i is kept from row number i of the bank, whatever it is; its number in `Keys`, (A,).
+
+    The released list holds class 1 to the last, regions before pixels, then the zeros of class 0. Anchors beyond its
+    end, where the released code raises, are given a key of the mini-batch, which does not take part.
+    """
+    sizes = [block.valid_CK.numel() for block in keys.blocks]
+    number_N = torch.arange(sum(sizes), device=keys.position_CK.device)
+    parts = [number_K.view(len(keys.position_CK), -1) for number_K in number_N.split_with_sizes(sizes)]
+    listed_N = torch.cat(parts[:0:-1], dim=1).roll(-1, dims=0).flatten()
+    return F.pad(listed_N, (0, max(0, anchors - len(listed_N))))[:anchors]
+
+
+class ReleasedBank(MemoryBank):
+    """Queues written as the released code does."""
+
+    @torch.no_grad()
+    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
+        """Store a mini-batch image by image, the order that the pointers of defect 3 depend on."""
+        h, w = embedding_BDhw.shape[2:]
+        strides = [
+            LABEL_STRIDE * max(1, full // reduced) for full, reduced in zip(label_BHW.shape[1:], (h, w), strict=True)
+        ]
+        coarse_Bn = label_BHW[:, :: strides[0], :: strides[1]].flatten(1)[:, : h * w]
+        member_BCn = coarse_Bn[:, None] == torch.arange(self.classes, device=coarse_Bn.device)[:, None]
+        member_BCn[:, 0] = False  # defect 4
+        position_n = torch.arange(coarse_Bn.shape[1], device=coarse_Bn.device)
+        for image, member_Cn in enumerate(member_BCn):
+            vector_nD = embedding_BDhw[image].float().flatten(1)[:, : len(position_n)].T
+            # Defect 2: positions in the labels at stride 8 are read as positions in the features at stride 4.
+            true_n = label_at(label_BHW[image : image + 1], position_n, (h, w))
+            is_true_Cn = true_n == torch.arange(self.classes, device=true_n.device)[:, None]
+            pixels_C = member_Cn.sum(1)
+            for name, queue in zip(self.queues, self.contents(), strict=True):
+                if name == "region":
+                    mean_CD = F.normalize(member_Cn.float() @ vector_nD, dim=1)
+                    purity_C = (is_true_Cn & member_Cn).sum(1) / pixels_C.clamp(min=1)
+                    write(queue, mean_CD[:, None], purity_C[:, None], pixels_C.clamp(max=1))
+                    continue
+                # Defect 1: positions are drawn below the number of the class's pixels, not among these pixels.
+                lot_Cn = torch.rand(member_Cn.shape, generator=generator, device=member_Cn.device)
+                below_Cn = position_n < pixels_C[:, None]
+                size = min(self.config.pixels_per_image, queue.capacity, len(position_n))
+                drawn_Ck = lot_Cn.masked_fill_(~below_Cn, -1).topk(size, dim=1).indices
+                purity_Ck = is_true_Cn.gather(1, drawn_Ck).float()
+                write(queue, vector_nD[drawn_Ck], purity_Ck, pixels_C.clamp(max=size))
+
+
+def write(queue: ClassQueue, row_CkD: Tensor, purity_Ck: Tensor, written_C: Tensor) -> None:
+    """Write the first `written_C` rows of each class at its pointer, which then moves on by one (defect 3).
+
+    Rows that would reach the end are written to the last slots, and the pointer goes back to 0.
+    """
+    size = row_CkD.shape[1]
+    at_end_C = queue.pointer_C + written_C >= queue.capacity
+    start_C = torch.where(at_end_C, queue.capacity - written_C, queue.pointer_C)
+    number_k = torch.arange(size, device=start_C.device)
+    new_Ck = number_k < written_C[:, None]
+    # Slots of a class are distinct: the rows that are not written go round to the slots behind, with their old values.
+    slot_Ck = (start_C[:, None] + number_k) % queue.capacity
+    class_C1 = torch.arange(len(start_C), device=start_C.device)[:, None]
+    held_CkD, held_Ck = queue.embedding_CKD[class_C1, slot_Ck], queue.purity_CK[class_C1, slot_Ck]
+    queue.embedding_CKD[class_C1, slot_Ck] = torch.where(new_Ck[..., None], row_CkD.to(held_CkD.dtype), held_CkD)
+    queue.purity_CK[class_C1, slot_Ck] = torch.where(new_Ck, purity_Ck, held_Ck)
+    moved_C = torch.where(at_end_C, 0, (queue.pointer_C + 1) % queue.capacity)
+    queue.pointer_C.copy_(torch.where(written_C > 0, moved_C, queue.pointer_C))
+    queue.count_C.copy_(torch.where(written_C > 0, torch.maximum(queue.count_C, start_C + written_C), queue.count_C))
