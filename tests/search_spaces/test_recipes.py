@@ -11,6 +11,7 @@ import torch
 from orchestrator.config_builder import ConfigBuilder
 from orchestrator.settings import Setting, read_block
 from orchestrator.yaml_reader import read_yaml
+from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
 from trainer.contrast.module import PixelContrast
 from trainer.data import DATASETS
@@ -25,8 +26,17 @@ PUBLISHED = {
     "camvid_deeplabv3_r101": ("resnet101", "deeplabv3", (360, 480), 16, 40_000, 0.02),
     "camvid_hrnet_w48": ("hrnet_w48", "hrnet", (352, 480), 16, 40_000, 0.02),
     "camvid_ocr_w48": ("hrnet_w48", "ocr", (352, 480), 16, 40_000, 0.02),
+    "cityscapes_deeplabv3_r101": ("resnet101", "deeplabv3", (512, 1024), 8, 40_000, 0.01),
+    "cityscapes_hrnet_w48": ("hrnet_w48", "hrnet", (512, 1024), 8, 40_000, 0.01),
+    "cityscapes_ocr_w48": ("hrnet_w48", "ocr", (512, 1024), 8, 40_000, 0.01),
+    "pascal_context_hrnet_w48": ("hrnet_w48", "hrnet", (512, 512), 16, 60_000, 0.001),
+    "pascal_context_ocr_w48": ("hrnet_w48", "ocr", (512, 512), 16, 60_000, 0.001),
+    "coco_stuff_hrnet_w48": ("hrnet_w48", "hrnet", (512, 512), 16, 60_000, 0.001),
+    "coco_stuff_ocr_w48": ("hrnet_w48", "ocr", (512, 512), 16, 60_000, 0.001),
 }
-"""Backbone, head, crop, batch, steps and rate."""
+"""Backbone, head, crop, batch, steps and rate (method.md, section 2)."""
+SMALL_MEMORY = {"pixels_per_class": 100, "regions_per_class": 20}
+TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "coco_stuff_10k": 9000}
 
 
 def read_recipe(path):
@@ -47,7 +57,7 @@ def test_a_recipe_trains_for_a_step(path):
         config,
         data=replace(config.data, crop=CROP),
         model=replace(config.model, weights="none"),
-        contrast=replace(config.contrast, warmup_fraction=0.0),
+        contrast=replace(config.contrast, warmup_fraction=0.0, memory=replace(config.contrast.memory, **SMALL_MEMORY)),
         schedule=replace(config.schedule, batch_size=2),
     )
     classes = CLASSES[config.data.name]
@@ -67,7 +77,15 @@ def test_a_recipe_has_the_published_figures(name):
     model, schedule = config.model, config.schedule
     found = (model.backbone, model.head, config.data.crop, schedule.batch_size, schedule.steps, config.optim.lr)
     assert found == PUBLISHED[name]
-    assert (config.optim.momentum, config.optim.poly_power, config.optim.weight_decay) == (0.9, 0.9, 5e-4)
+    by_fine_tuning = config.data.name in ("pascal_context", "coco_stuff_10k")
+    assert config.optim.weight_decay == (1e-4 if by_fine_tuning else 5e-4)
+    assert config.optim.head_lr_multiplier == (10 if by_fine_tuning else 1)
+    assert (config.optim.momentum, config.optim.poly_power) == (0.9, 0.9)
     assert config.contrast.temperature == 0.1
     assert (config.contrast.mining.positives, config.contrast.mining.negatives) == (1024, 2048)
-    assert config.contrast.memory.pixels_per_class == 10 * config.contrast.memory.regions_per_class == 3670
+    memory, images = config.contrast.memory, TRAINING_IMAGES[config.data.name]
+    assert memory.regions_per_class == images
+    assert memory.pixels_per_class == (20_000 if config.data.name == "coco_stuff_10k" else 10 * images)
+    require_bank_fits(memory, CLASSES[config.data.name], config.contrast.embedding_dim)
+    weights = config.loss.class_weights
+    assert weights is None or len(weights) == CLASSES[config.data.name]
