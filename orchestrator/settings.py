@@ -80,7 +80,7 @@ def adapter(annotation: Any) -> TypeAdapter[Any]:
 @cache
 def path_keys() -> tuple[str, ...]:
     """Keys whose values are paths."""
-    return (*location_keys(), "model.weights")
+    return (*location_keys(TrainConfig), "model.weights")
 
 
 @cache

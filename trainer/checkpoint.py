@@ -55,7 +55,7 @@ class Checkpoint:
 def fingerprint(config: TrainConfig) -> str:
     """Return canonical JSON of all that decides the result; where data and weights lie on this machine is left out."""
     values = asdict(config.normalised())
-    for key in location_keys():
+    for key in location_keys(TrainConfig):
         *parents, name = key.split(".")
         owner = values
         for parent in parents:

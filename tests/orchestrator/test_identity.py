@@ -105,7 +105,7 @@ def test_the_name_of_the_default_config_is_known():
     assert trial_id(TrainConfig(), DATA) == "71f8bbb940f2", "all trials are renamed: is that meant?"
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if key not in location_keys()])
+@pytest.mark.parametrize("key", [key for key in LEAVES if key not in location_keys(TrainConfig)])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
     for condition, value in SETTING.get(key, {}).items():
@@ -123,7 +123,7 @@ def test_every_leaf_that_counts_renames_the_trial(key):
 def test_exactly_the_leaves_without_location_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
-    assert set(canonical(TrainConfig())) == set(LEAVES) - set(location_keys()) - unset
+    assert set(canonical(TrainConfig())) == set(LEAVES) - set(location_keys(TrainConfig)) - unset
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""What a trial computes (`TrainConfig`, a block a file) and what does not change its result (`Runtime`).
+
+Importing it costs milliseconds: no torch, no third-party package. Every class is frozen and keyword-only.
+A field marked `location()` says where bytes lie on this machine; a trial's identity holds the digest of those
+bytes instead of the path. A field whose default is None counts in the identity only when it is set, so a knob
+added later renames no trial.
+"""
+
+from __future__ import annotations
+
+from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig, effective_memory
+from trainer.config.data import DataConfig, SyntheticConfig
+from trainer.config.evaluation import ComputeConfig, EvaluationConfig
+from trainer.config.knobs import location_keys, setting
+from trainer.config.model import BACKBONE_NAMES, ModelConfig
+from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig
+from trainer.config.runtime import Runtime
+from trainer.config.train import RESULT_VERSION, TrainConfig
+
+__all__ = [
+    "BACKBONE_NAMES",
+    "RESULT_VERSION",
+    "AnchorConfig",
+    "ComputeConfig",
+    "ContrastConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "LossConfig",
+    "MemoryConfig",
+    "MiningConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "Runtime",
+    "ScheduleConfig",
+    "SyntheticConfig",
+    "TrainConfig",
+    "effective_memory",
+    "location_keys",
+    "setting",
+]

@@ -1,0 +1,73 @@
+"""`TrainConfig`: everything that decides what a trial computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from trainer.config.contrast import ContrastConfig, effective_contrast
+from trainer.config.data import DataConfig, SyntheticConfig
+from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
+from trainer.config.knobs import require, unset_implied
+from trainer.config.model import ModelConfig
+from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
+
+__all__ = ["RESULT_VERSION", "TrainConfig"]
+
+RESULT_VERSION = 2
+"""Raised by hand whenever the same `TrainConfig` would give other numbers; part of every trial's identity."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Everything that decides what a trial computes. Two equal normalised configs are the same experiment."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    seed: int = 0
+    """Seed of initialisation, data order, augmentation and sampling; each has a stream of its own."""
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", "must not be negative")
+        require(
+            self.data.name == "synthetic" or self.data.root is not None,
+            "data.root",
+            f"the data set {self.data.name!r} needs its folder; add `data.root: PATH` or `--set data.root=PATH`",
+        )
+        if self.model.backbone.startswith("hrnet"):
+            require(
+                all(side % 32 == 0 for side in self.data.crop),
+                "data.crop",
+                f"an HRNet needs sides that are multiples of 32, not {list(self.data.crop)}",
+            )
+
+    def normalised(self) -> TrainConfig:
+        """The same computation with every knob that has no effect set back to its default.
+
+        A baseline without contrast is one trial, whatever temperature a grid would have given it (design.md,
+        decision 5). The bank serves `inter_image` only: `intra_image` takes keys from the anchor's own image.
+        """
+        if self.data.name == "synthetic":
+            data = replace(self.data, root=None)
+        else:
+            data = replace(self.data, synthetic=SyntheticConfig())
+        aux_weight = 0.0 if self.model.head == "hrnet" else self.model.aux_weight
+        schedule, optim = unset_implied(self.schedule), unset_implied(self.optim)
+        if schedule.policy == "cosine":
+            optim = replace(optim, poly_power=OptimConfig().poly_power)
+        return replace(
+            self,
+            data=data,
+            contrast=effective_contrast(self.contrast),
+            model=replace(self.model, aux_weight=aux_weight),
+            loss=effective_loss(self.loss),
+            optim=optim,
+            schedule=schedule,
+            evaluation=effective_evaluation(self.evaluation),
+            compute=unset_implied(self.compute),
+        )
