@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,15 @@ rows:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder of the test: search space, recipe, and later runs/, reports/ and mlflow.db."""
-    (tmp_path / "tiny_recipe.yaml").write_text(TINY_RECIPE, encoding="utf-8")
-    (tmp_path / "tiny.yaml").write_text(TINY_SPACE, encoding="utf-8")
+    write_tiny(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def write_tiny(folder: Path) -> None:
+    """The tiny search space and its recipe."""
+    (folder / "tiny_recipe.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    (folder / "tiny.yaml").write_text(TINY_SPACE, encoding="utf-8")
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,11 +64,13 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(folder: Path) -> Command:
     """`command("orchestrator.sweep", "tiny.yaml", ...)`: python -m in the folder, as a user would."""
 
-    def run(module: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", module, *arguments]
-        return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout)
+    return partial(run_module, folder)
 
-    return run
+
+def run_module(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m module` in `folder`."""
+    line = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
 
 
 def environment() -> dict[str, str]:

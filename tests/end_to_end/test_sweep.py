@@ -1,6 +1,7 @@
 """From a YAML file to a table, as a user does it: `python -m orchestrator.sweep`."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -8,23 +9,45 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator.records import read_points
-from tests.end_to_end.conftest import Command, attempts
+from tests.end_to_end.conftest import Command, attempts, run_module, write_tiny
+
+GRID = """
+name: grid
+recipe: ./tiny_recipe.yaml
+method: grid
+seeds: 2
+baseline: {contrast.source: none}
+parameters: {contrast.temperature: {values: [0.1, 0.5]}, contrast.memory.kind: {value: pixel_region}}
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny sweep has run on Ray; to be looked at only."""
+    folder = tmp_path_factory.mktemp("swept")
+    write_tiny(folder)
+    result = run_module(folder, "orchestrator.sweep", "tiny.yaml")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "tiny: 4 trials, 0 done already, 4 to run" in result.stdout
+    assert "| w/o contrast |" in result.stdout
+    return folder
+
+
+@pytest.fixture
+def copy(swept: Path, folder: Path) -> Path:
+    """A copy of `swept`, the test's own, and its current folder."""
+    shutil.copytree(swept, folder, dirs_exist_ok=True)
+    return folder
 
 
 @pytest.mark.slow
-def test_a_sweep_on_ray_trains_logs_writes_the_table_and_does_nothing_twice(folder: Path, command: Command) -> None:
-    first = command("orchestrator.sweep", "tiny.yaml")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "tiny: 4 trials, 0 done already, 4 to run" in first.stdout
-    assert "w/o contrast" in first.stdout
-
-    # the store: every trial done in one attempt, contrast rows with a loss and a pure, filled bank
-    records = attempts(folder)
+def test_every_trial_is_done_in_one_attempt_and_the_rows_differ_as_they_should(swept: Path) -> None:
+    records = attempts(swept)
     assert len(records) == 4
     assert all([record["state"] for record in history] == ["done"] for history in records.values())
     for trial_id in records:
-        config = json.loads((folder / "runs" / "trials" / trial_id / "trial.json").read_text())["config"]
-        points = list(read_points(folder / "runs", trial_id))
+        config = json.loads((swept / "runs" / "trials" / trial_id / "trial.json").read_text())["config"]
+        points = list(read_points(swept / "runs", trial_id))
         contrast = [point.metrics["train/contrast"] for point in points if "train/contrast" in point.metrics]
         if config["contrast.source"] == "none":
             assert not any(contrast)
@@ -34,13 +57,17 @@ def test_a_sweep_on_ray_trains_logs_writes_the_table_and_does_nothing_twice(fold
             assert last["contrast/purity"] == 1.0
             assert last["contrast/bank_fill"] > 0
 
-    # the table in four formats
-    tables = folder / "reports" / "out" / "tiny"
+
+@pytest.mark.slow
+def test_the_table_is_written_in_four_formats(swept: Path) -> None:
+    tables = swept / "reports" / "out" / "tiny"
     assert {path.name for path in tables.iterdir()} >= {"table.md", "table.tex", "table.html", "table.csv"}
     assert "pixel + region memory" in (tables / "table.md").read_text(encoding="utf-8")
 
-    # MLflow: one parent, four children
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+@pytest.mark.slow
+def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{swept / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -51,42 +78,40 @@ def test_a_sweep_on_ray_trains_logs_writes_the_table_and_does_nothing_twice(fold
     child = next(run for run in runs if run.data.tags.get("row") == "pixel + region memory")
     assert {"val/miou", "final/miou", "train/loss", "contrast/purity"} <= set(child.data.metrics)
 
-    # again: nothing runs, the table is there
+
+@pytest.mark.slow
+def test_the_same_command_again_runs_nothing(copy: Path, command: Command) -> None:
+    records = attempts(copy)
     began = time.monotonic()
     again = command("orchestrator.sweep", "tiny.yaml")
     assert again.returncode == 0, again.stderr
     assert time.monotonic() - began < 10
     assert "4 done already, 0 to run" in again.stdout
-    assert attempts(folder) == records
+    assert attempts(copy) == records
 
-    # a row more: only its seeds run
-    space = (folder / "tiny.yaml").read_text() + "  region memory:         {contrast.memory.kind: region}\n"
-    (folder / "tiny.yaml").write_text(space)
+
+@pytest.mark.slow
+def test_a_row_more_runs_only_that_row(copy: Path, command: Command) -> None:
+    records = attempts(copy)
+    space = (copy / "tiny.yaml").read_text() + "  region memory:         {contrast.memory.kind: region}\n"
+    (copy / "tiny.yaml").write_text(space)
     extended = command("orchestrator.sweep", "tiny.yaml")
     assert extended.returncode == 0, extended.stderr
     assert "6 trials, 4 done already, 2 to run" in extended.stdout
-    new = attempts(folder)
+    new = attempts(copy)
     assert len(new) == 6
     assert {key: new[key] for key in records} == records
+    rebuilt = command("reports", "tiny.yaml")  # the table again, from the records alone
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert "| region memory |" in rebuilt.stdout
 
-    # a grid that shares the baseline does not train it again
-    grid = """
-    name: grid
-    recipe: ./tiny_recipe.yaml
-    method: grid
-    seeds: 2
-    baseline: {contrast.source: none}
-    parameters: {contrast.temperature: {values: [0.1, 0.5]}, contrast.memory.kind: {value: pixel_region}}
-    """
-    (folder / "grid.yaml").write_text("\n".join(line.removeprefix("    ") for line in grid.splitlines()))
+
+@pytest.mark.slow
+def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, command: Command) -> None:
+    (copy / "grid.yaml").write_text(GRID)
     shared = command("orchestrator.sweep", "grid.yaml", "--executor", "serial")
     assert shared.returncode == 0, shared.stderr
     assert "6 trials, 4 done already, 2 to run" in shared.stdout
-
-    # the table again, from the records alone
-    rebuilt = command("reports", "tiny.yaml")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert "region memory" in rebuilt.stdout
 
 
 def test_serial_and_json_events(folder: Path, command: Command) -> None:
@@ -123,18 +148,14 @@ def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path
     assert rebuilt.returncode == 1
 
 
-def test_resuming_in_mid_trial_gives_the_same_numbers(folder: Path, command: Command) -> None:
-    """The driver is killed between two checkpoints of a trial; its figures are those of an undisturbed run."""
+def test_equal_trials_give_equal_numbers(folder: Path, command: Command) -> None:
+    """Two stores, two processes: the figures of a trial are a function of its name."""
     line = ("orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--executor", "serial")
-    assert command(*line, "--run-dir", "undisturbed").returncode == 0
-    undisturbed = {
-        path.parent.name: json.loads(path.read_text()) for path in folder.glob("undisturbed/trials/*/a*.json")
-    }
-    assert len(undisturbed) == 2
+    assert command(*line, "--run-dir", "other").returncode == 0
+    other = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("other/trials/*/a*.json")}
+    assert len(other) == 2
     assert command(*line).returncode == 0
     for trial_id, (record,) in attempts(folder).items():
         finals = {key: value for key, value in record["metrics"].items() if not key.startswith("cost/")}
-        expected = {
-            key: value for key, value in undisturbed[trial_id]["metrics"].items() if not key.startswith("cost/")
-        }
+        expected = {key: value for key, value in other[trial_id]["metrics"].items() if not key.startswith("cost/")}
         assert finals == expected
