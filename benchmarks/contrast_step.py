@@ -50,7 +50,7 @@ class Figure:
     figure: str
     ours: float
     beside: float | None
-    """What it is compared with: the released code, or the naive loop."""
+    """The naive loop on the same inputs in the same run; None where there is none."""
     ratio: float | None
     """beside / ours."""
     goal: str

@@ -38,4 +38,7 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `| head`: nobody reads on, and nobody is to be told at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
+    except OSError as error:  # a full disk, a file that may not be read: the message names it
+        sys.stderr.write(f"{error}\n")
+        return WRONG
     return code

@@ -33,7 +33,6 @@ class RecordStore:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.started_at: dict[str, float] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.driver import Driver, left_to_run
 from orchestrator.plan import SweepPlan, check_labels, dry_run_json, plan_sweep
-from orchestrator.records import AttemptRecord, State, SweepRecord, read_outcomes
+from orchestrator.records import AttemptRecord, SweepRecord, read_outcomes
 from orchestrator.spec import SweepSpec, read_spec
 
 if TYPE_CHECKING:
@@ -77,17 +78,16 @@ def show_plan(plan: SweepPlan, options: argparse.Namespace) -> int:
         statuses = {key: record.state.value for key, record in outcomes.items()}
         print(json.dumps(dry_run_json(plan, statuses), indent=1))
         return DONE
-    finished = {key for key, record in outcomes.items() if record.state is State.DONE}
-    waiting = set(ids) - finished
+    waiting = {trial.trial_id for trial in left_to_run(plan, outcomes)}
     sweep = plan.record
     print(f"{sweep.name}: {len(sweep.rows)} rows x {len(sweep.seeds)} seeds = {len(sweep.cells)} cells")
-    print(f"{len(ids)} trials, {len(finished)} done already, {len(waiting)} to run")
+    print(f"{len(ids)} trials, {len(ids) - len(waiting)} done already, {len(waiting)} to run")
     width = max(len(row.label) for row in sweep.rows)
-    for row in sweep.rows:
-        cells = [cell for cell in sweep.cells if cell.row == row.label]
-        marks = ["to run" if cell.trial_id in waiting else "done" for cell in cells]
-        seeds = ", ".join(f"seed {cell.seed} {mark}" for cell, mark in zip(cells, marks, strict=True))
-        print(f"  {row.label:<{width}}  {seeds}")
+    marks: dict[str, list[str]] = {row.label: [] for row in sweep.rows}
+    for cell in sweep.cells:
+        marks[cell.row].append(f"seed {cell.seed} {'to run' if cell.trial_id in waiting else 'done'}")
+    for label, seeds in marks.items():
+        print(f"  {label:<{width}}  {', '.join(seeds)}")
     return DONE
 
 
@@ -96,7 +96,6 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from orchestrator.driver import Driver, left_to_run
     from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.console import ConsoleTracker
@@ -172,8 +171,6 @@ def conclude(
 ) -> None:
     """The last lines: what is missing and why, and where the tables are."""
     from rich.text import Text
-
-    from orchestrator.driver import left_to_run
 
     labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
     for trial in left_to_run(plan, outcomes):

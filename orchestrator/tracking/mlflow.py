@@ -64,10 +64,12 @@ class MlflowTracker:
     def __init__(self, uri: str, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.children: dict[CellKey, str] = {}
+        self.statuses: dict[str, str] = {}
         self.open: set[str] = set()
         self.logged: dict[str, set[tuple[str, int]]] = {}
         self.cells: dict[str, list[Cell]] = defaultdict(list)
         self.sweep: SweepRecord
+        self.factors: dict[str, Mapping[str, Any]] = {}
         self.parent: str
         try:
             self.client = MlflowClient(tracking_uri=uri)
@@ -81,6 +83,7 @@ class MlflowTracker:
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """Open the parent run, close what a dead driver left RUNNING, deliver what it could not."""
         self.sweep = sweep
+        self.factors = {row.label: row.factors for row in sweep.rows}
         for cell in sweep.cells:
             self.cells[cell.trial_id].append(cell)
         self.parent = self.open_parent()
@@ -161,7 +164,6 @@ class MlflowTracker:
 
     def find_children(self) -> None:
         """Learn which child runs there are; those a dead driver left RUNNING become KILLED."""
-        self.statuses: dict[str, str] = {}
         for run in self.search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'"):
             tags = run.data.tags
             key = (tags.get("row", ""), int(tags.get("seed", -1)), tags.get("trial_id", ""))
@@ -181,7 +183,7 @@ class MlflowTracker:
         if key in self.children:
             self.client.update_run(self.children[key], status="RUNNING")
         else:
-            factors = self.factors(cell)
+            factors = self.factors[cell.row]
             run = self.client.create_run(
                 self.experiment,
                 run_name=f"{cell.row} · seed {cell.seed}",
@@ -294,10 +296,6 @@ class MlflowTracker:
             token = page.token
             if not token:
                 return
-
-    def factors(self, cell: Cell) -> Mapping[str, Any]:
-        """What the cell's row sets."""
-        return next((row.factors for row in self.sweep.rows if row.label == cell.row), {})
 
 
 FINAL = ("final/", "cost/")

@@ -22,6 +22,7 @@ def test_the_code_of_the_command_is_handed_on() -> None:
             "a.yaml:1: rows: empty\na.yaml:2: seeds: zero\n",
         ),
         (StoreError("runs: full"), 2, "runs: full\n"),
+        (PermissionError(13, "Permission denied", "runs/x"), 2, "[Errno 13] Permission denied: 'runs/x'\n"),
         (KeyboardInterrupt(), 130, "interrupted; everything so far is kept, the same command goes on from here\n"),
     ],
 )

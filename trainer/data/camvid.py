@@ -129,7 +129,7 @@ class CamVid(PairsOnDisk):
     @property
     def label_ids(self) -> LabelTable:
         """The 11 classes are themselves; in SegNet's form, 11 is void as well."""
-        return segnet_table() if self.layout == "segnet" else plain_table()
+        return segnet_table() if self.layout == "segnet" else super().label_ids
 
     def _list_original(self, part: str) -> Listing:
         problems: list[str] = []
@@ -158,12 +158,6 @@ def list_folders(images: Path, labels: Path, layout: str, image_ending: str) -> 
         label_for=lambda stem: labels / f"{stem}.png",
         empty=f"{images}: no image in it; put STEM{image_ending} there and STEM.png into {labels}",
     )
-
-
-@cache
-def plain_table() -> LabelTable:
-    """Ids 0..10."""
-    return label_table({label: label for label in range(len(CLASS_NAMES))})
 
 
 @cache

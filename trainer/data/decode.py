@@ -6,6 +6,7 @@ No torch here. Axes: H W image height and width.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ __all__ = [
     "image_size",
     "label_table",
     "open_image",
+    "plain_table",
     "raw_label",
     "raw_mat",
     "relabel",
@@ -47,6 +49,12 @@ def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNOR
     table[list(ignored)] = IGNORE_INDEX
     table[list(classes)] = list(classes.values())
     return table
+
+
+@cache
+def plain_table(classes: int) -> LabelTable:
+    """Raw ids that are class ids already, 0..`classes` - 1, and IGNORE_INDEX."""
+    return label_table({label: label for label in range(classes)})
 
 
 def decode_image(path: Path) -> Pixels:

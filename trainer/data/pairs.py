@@ -20,7 +20,7 @@ from trainer.data.decode import (
     decode_image,
     frozen,
     image_size,
-    label_table,
+    plain_table,
     raw_label,
     relabel,
 )
@@ -71,7 +71,7 @@ class PairsOnDisk(ABC):
     @property
     def label_ids(self) -> LabelTable:
         """Class of each raw id."""
-        return label_table({label: label for label in range(len(self.class_names))})
+        return plain_table(len(self.class_names))
 
     @property
     def legal_ids(self) -> str:
