@@ -38,13 +38,30 @@ __all__ = [
 
 
 class State(StrEnum):
-    """How an attempt ended. Only `done` counts as a result."""
+    """How an attempt ended. Only `done` counts as a result; `orchestrator.failures` says what the others lead to."""
 
     DONE = "done"
-    FAILED = "failed"
-    """The trial raised; `error.kind` says what."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The memory of its device, or of its share of it, did not suffice."""
     LOST = "lost"
     """Its process or node died."""
+    DIVERGED = "diverged"
+    """The loss was no number any more."""
+    TIMED_OUT = "timed_out"
+    """It took longer than `budget.trial_hours`."""
+    USER_ERROR = "user_error"
+    """The trial raised; `error.kind` says what."""
+    DATA_ERROR = "data_error"
+    """An image or label could not be read."""
+    STOPPED = "stopped"
+    """A scheduler gave up on it: a record of its own kind, never a result."""
+    CANCELLED = "cancelled"
+    """The user or the end of the budget stopped it in mid-run."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        """`failed`, in records of version 0.1, is a user error."""
+        return cls.USER_ERROR if value == "failed" else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +73,8 @@ class ErrorRecord:
     message: str
     """One line."""
     traceback: str = ""
+    signature: str = ""
+    """Equal for failures at the same place in the code (`orchestrator.failures`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +92,9 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `host`, `device`, `torch`, `python`."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """`cpus` and `gpus` it held."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -6,24 +6,27 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.api import Place, SweepResult, carry_out, choose
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.driver import Driver, left_to_run
-from orchestrator.plan import SweepPlan, check_labels, dry_run_json, plan_sweep
-from orchestrator.records import AttemptRecord, SweepRecord, read_outcomes
+from orchestrator.driver import left_to_run
+from orchestrator.forecast import CostBook, forecast
+from orchestrator.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
+from orchestrator.records import read_outcomes
 from orchestrator.spec import SweepSpec, read_spec
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.execution.base import Executor
     from orchestrator.tracking.base import Tracker
 
 __all__ = ["main"]
+
+MISSING_LISTED = 20
+"""So many missing trials are listed at the end."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
     plan = plan_sweep(spec, run_dir=options.run_dir)
-    return show_plan(plan, options) if options.dry_run else sweep(spec, plan, options)
+    return show_plan(spec, plan, options) if options.dry_run else sweep(spec, plan, options)
 
 
 def build_parser() -> Parser:
@@ -58,6 +61,8 @@ def build_parser() -> Parser:
     parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="record store (default: runs)")
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
+    parser.add_argument("--only", action="append", default=[], metavar="ROW", help="run only trials of this row")
+    parser.add_argument("--trial", action="append", default=[], metavar="ID", help="run only the trial with this id")
     parser.add_argument("--max-concurrent", type=positive, metavar="N", help="trials at the same time, at most")
     return parser
 
@@ -70,7 +75,7 @@ def positive(text: str) -> int:
     return value
 
 
-def show_plan(plan: SweepPlan, options: argparse.Namespace) -> int:
+def show_plan(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     """Print what would run and what is done already; imports neither torch nor ray nor mlflow."""
     ids = [trial.trial_id for trial in plan.trials]
     outcomes = read_outcomes(options.run_dir, ids)
@@ -82,7 +87,11 @@ def show_plan(plan: SweepPlan, options: argparse.Namespace) -> int:
     sweep = plan.record
     print(f"{sweep.name}: {len(sweep.rows)} rows x {len(sweep.seeds)} seeds = {len(sweep.cells)} cells")
     print(f"{len(ids)} trials, {len(ids) - len(waiting)} done already, {len(waiting)} to run")
-    width = max(len(row.label) for row in sweep.rows)
+    if spec.search is not None:
+        print(f"{spec.search.sampler} search: {to_draw(spec, plan)} trials to be drawn one after the other")
+    if waiting:
+        print(outlook(spec, [trial for trial in plan.trials if trial.trial_id in waiting], options))
+    width = max((len(row.label) for row in sweep.rows), default=0)
     marks: dict[str, list[str]] = {row.label: [] for row in sweep.rows}
     for cell in sweep.cells:
         marks[cell.row].append(f"seed {cell.seed} {'to run' if cell.trial_id in waiting else 'done'}")
@@ -91,95 +100,85 @@ def show_plan(plan: SweepPlan, options: argparse.Namespace) -> int:
     return DONE
 
 
+def outlook(spec: SweepSpec, trials: Sequence[Trial], options: argparse.Namespace) -> str:
+    """What the trials will take on this machine: wall time, GPU-hours, disk."""
+    gpus = spec.resources.gpus
+    slots = max(1, int((os.cpu_count() or 1) / spec.resources.cpus))
+    if options.max_concurrent:
+        slots = min(slots, options.max_concurrent)
+    costs = CostBook(options.run_dir / CACHE).costs
+    return forecast(trials, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus).describe()
+
+
 def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     """Run what is missing, write the tables, and return the exit code."""
     from rich.console import Console
     from rich.text import Text
 
-    from orchestrator.store import RecordStore
-    from orchestrator.tracking.background import Background
     from orchestrator.tracking.console import ConsoleTracker
     from orchestrator.tracking.events import EventTracker
-    from trainer.config import Runtime
 
     console = Console(stderr=options.json, highlight=False)
-    store = RecordStore(options.run_dir)
-    with store.lock(), ExitStack() as closing_later:
-        store.write_sweep(plan.record)
-        outcomes = store.outcomes(trial.trial_id for trial in plan.trials)
-        todo = {trial.trial_id: trial.config.schedule.steps for trial in left_to_run(plan, outcomes)}
-        if todo:
-            check_labels(spec, plan, run_dir=options.run_dir)
-        mirror = Background(lambda: open_mlflow(options))
-        trackers: list[Tracker] = [mirror, ConsoleTracker(console, todo)]
-        if options.json:
-            trackers.append(EventTracker(sys.stdout))
-        driver = Driver(store, trackers)
-        runtime = Runtime(threads=max(int(spec.resources.cpus), 1))
-        try:
-            driver.run(plan, outcomes, runtime, lambda: open_executor(spec, options, closing_later))
-        finally:
-            files = write_tables(plan.record, driver.outcomes, options)
-            completed = not left_to_run(plan, driver.outcomes)
-            driver.finish(files, completed=completed)
-            mirror.close()
-        if not options.json:
-            console.print(Text(files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
-        conclude(plan, driver.outcomes, files, console)
-        if mirror.failure is not None:
-            console.print(Text(f"MLflow got only a part ({mirror.failure}); run the same command to deliver the rest"))
-    return DONE if completed else UNFINISHED
+    chosen = choose(plan, options.only, options.trial)
+    outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
+    todo = [trial for trial in left_to_run(plan, outcomes) if chosen is None or trial.trial_id in chosen]
+    costs = CostBook(options.run_dir / CACHE)
+    trackers: list[Tracker] = [ConsoleTracker(console, weights(todo, costs), to_draw(spec, plan) if not chosen else 0)]
+    if options.json:
+        trackers.append(EventTracker(sys.stdout))
+    result = carry_out(spec, plan, place_of(options), trackers, chosen)
+    if not options.json:
+        console.print(Text(result.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
+    conclude(result, options, console)
+    return DONE if result.completed else UNFINISHED
 
 
-def open_executor(spec: SweepSpec, options: argparse.Namespace, closing_later: ExitStack) -> Executor:
-    """The executor the options ask for; its cluster ends with `closing_later`."""
-    if options.executor == "serial":
-        from orchestrator.execution.serial import Serial
-
-        return Serial()
-    from orchestrator.execution.ray_tune import RayTune
-
-    executor = RayTune(
-        cpus_per_trial=spec.resources.cpus,
-        gpus_per_trial=None if spec.resources.gpus == "auto" else float(spec.resources.gpus),
+def place_of(options: argparse.Namespace) -> Place:
+    """Where the options say that it runs."""
+    return Place(
+        run_dir=options.run_dir,
+        out=options.out,
+        tracking_uri=options.tracking_uri,
+        executor=options.executor,
         address=options.address,
         max_concurrent=options.max_concurrent,
     )
-    closing_later.callback(executor.shutdown)
-    return executor
 
 
-def open_mlflow(options: argparse.Namespace) -> Tracker:
-    """The MLflow tracker; called in the mirror's thread, because importing MLflow takes seconds."""
-    from orchestrator.tracking.mlflow import MlflowTracker
-
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    return MlflowTracker(uri, options.run_dir)
-
-
-def write_tables(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], options: argparse.Namespace
-) -> dict[str, Path]:
-    """All formats of the sweep's table."""
-    from reports.write import write_reports
-
-    return write_reports(sweep, outcomes, options.out / sweep.name)
+def weights(trials: Sequence[Trial], costs: CostBook) -> dict[str, float]:
+    """What each trial costs: seconds where all are known, else steps."""
+    seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := costs.of(trial.config))}
+    if len(seconds) == len(trials):
+        return seconds
+    return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
 
 
-def conclude(
-    plan: SweepPlan, outcomes: Mapping[str, AttemptRecord], files: Mapping[str, Path], console: Console
-) -> None:
-    """The last lines: what is missing and why, and where the tables are."""
+def to_draw(spec: SweepSpec, plan: SweepPlan) -> int:
+    """Trials that a search will still draw, as far as the plan shows."""
+    return 0 if spec.search is None else max(0, spec.search.trials - (len(plan.record.rows) - len(spec.rows)))
+
+
+def conclude(result: SweepResult, options: argparse.Namespace, console: Console) -> None:
+    """The last lines: what is missing and why, how to look into it, and where the tables are."""
     from rich.text import Text
 
-    labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
-    for trial in left_to_run(plan, outcomes):
-        record = outcomes.get(trial.trial_id)
-        reason = "not run" if record is None else record.state.value
+    labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(result.plan.record.cells)}
+    missing = left_to_run(result.plan, result.outcomes)
+    for trial in missing[:MISSING_LISTED]:
+        record = result.outcomes.get(trial.trial_id)
+        reason = "not run" if record is None else record.state.replace("_", " ")
         if record is not None and record.error is not None:
             reason += f" ({record.error.kind}: {record.error.message})"
         console.print(Text(f"missing: {labels[trial.trial_id]} [{trial.trial_id}]: {reason}"), soft_wrap=True)
-    console.print(Text(f"tables: {', '.join(str(path) for path in files.values())}"), soft_wrap=True)
+    if len(missing) > MISSING_LISTED:
+        more = f"missing: {len(missing) - MISSING_LISTED} more; `python -m orchestrator status {options.spec}` has all"
+        console.print(Text(more), soft_wrap=True)
+    if result.halted:
+        console.print(Text(f"stopped: {result.halted}", style="red"), soft_wrap=True)
+    console.print(Text(f"tables: {', '.join(str(path) for path in result.files.values())}"), soft_wrap=True)
+    if result.mirror_failure is not None:
+        text = f"MLflow got only a part ({result.mirror_failure}); run the same command to deliver the rest"
+        console.print(Text(text), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,14 @@ class Gap(StrEnum):
     """Why a planned seed has no value."""
 
     FAILED = "failed"
+    OUT_OF_MEMORY = "out of memory"
+    DIVERGED = "diverged"
+    TIMED_OUT = "timed out"
     LOST = "lost"
     """Its process or node died."""
+    STOPPED = "stopped early"
+    """A scheduler gave up on it: its last value is no result."""
+    CANCELLED = "cancelled"
     NOT_RUN = "not run"
     NOT_REPORTED = "not reported"
     """The run is done, but has no such metric."""
@@ -32,7 +38,22 @@ class Gap(StrEnum):
     @property
     def of_run(self) -> bool:
         """The run itself is missing, not just this metric."""
-        return self in (Gap.FAILED, Gap.LOST, Gap.NOT_RUN)
+        return self not in (Gap.NOT_REPORTED, Gap.NOT_FINITE)
+
+
+GAPS = {
+    State.OUT_OF_MEMORY: Gap.OUT_OF_MEMORY,
+    State.LOST: Gap.LOST,
+    State.DIVERGED: Gap.DIVERGED,
+    State.TIMED_OUT: Gap.TIMED_OUT,
+    State.USER_ERROR: Gap.FAILED,
+    State.DATA_ERROR: Gap.FAILED,
+    State.STOPPED: Gap.STOPPED,
+    State.CANCELLED: Gap.CANCELLED,
+}
+"""What the table calls a run that ended otherwise than `done`."""
+
+UNTRIED = (Gap.STOPPED, Gap.CANCELLED, Gap.NOT_RUN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +79,8 @@ class Cell:
 
     @property
     def failed(self) -> int:
-        """Seeds whose last attempt failed or was lost."""
-        return sum(gap in (Gap.FAILED, Gap.LOST) for gap in self.gaps.values())
+        """Seeds whose last attempt ended in a failure; stopped, cancelled and not run are none."""
+        return sum(gap.of_run and gap not in UNTRIED for gap in self.gaps.values())
 
     @property
     def mean(self) -> float | None:
@@ -123,10 +144,8 @@ def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
     """The finite value of `metric`, or the reason why there is none."""
     if outcome is None:
         return Gap.NOT_RUN
-    if outcome.state is State.LOST:
-        return Gap.LOST
     if outcome.state is not State.DONE:
-        return Gap.FAILED
+        return GAPS[outcome.state]
     value = outcome.metrics.get(metric)
     if value is None:
         return Gap.NOT_REPORTED

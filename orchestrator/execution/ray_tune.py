@@ -1,8 +1,8 @@
 """RayTune: tasks on a Ray cluster; the only file that imports ray.
 
-Ray Tune places the trials and moves their reports; which trials run is decided before it starts, and what is done is
-decided by the record store (design.md, decision 1). So nothing of Tune's own state is kept: its experiment folder is
-temporary, its per-trial loggers and its restore are off.
+Ray Tune places the trials and moves their reports; which trial is next, and when one is stopped, is decided by the
+director, and what is done by the record store (design.md, decision 1). So nothing of Tune's own state is kept: its
+experiment folder is temporary, its per-trial loggers and its restore are off.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Listener, Task, Work
+from orchestrator.execution.base import Director, Share, Task, Work
+from orchestrator.failures import sign
 from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.worker import run_trial
 
@@ -38,67 +39,103 @@ for name, value in QUIET.items():
 import ray  # noqa: E402 - reads its environment while it is imported
 from ray import tune  # noqa: E402
 from ray.tune.experiment import Trial as TuneTrial  # noqa: E402
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 __all__ = ["RayTune"]
 
-POINT, RECORD, INDEX = "point", "record", "index"
+POINT, RECORD, NODE, PARCEL = "point", "record", "node", "parcel"
+
+CHECK_SECONDS = 1.0
+"""Between two looks at the running trials and at what the cluster has."""
+
+GRACE_SECONDS = 20.0
+"""A trial that is to end and does not report for so long is killed."""
+
+BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
-    """What one trial takes of the cluster."""
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A task on its way to a worker, short to print: Tune writes the values of a trial into its name."""
 
-    cpus: float = 1.0
-    gpus: float = 0.0
+    index: int
+    task: Task
+
+    def __repr__(self) -> str:
+        return str(self.index)
+
+
+@dataclass(slots=True)
+class Flight:
+    """A task that was handed to Tune and has not ended."""
+
+    task: Task
+    trial: TuneTrial | None = None
+    started_at: float | None = None
+    node: str = ""
+    """Id of the node it runs on, once it has reported."""
+    condemned_at: float | None = None
+    """When the director first wanted it to end, by the monotonic clock."""
 
 
 class RayTune:
     """Runs tasks as Tune trials, on a cluster of its own or on the one at `address`.
 
-    Raises SweepError when the cluster cannot be reached or offers no room for a single trial.
+    `processes`: `warm` serves several trials with one process, `fresh` starts one for each, `auto` is warm as long as
+    trials take no GPU. With an `address` and `max_concurrent` so many trials are handed to Ray whether or not the
+    cluster has room at present: that is what makes an autoscaler add nodes. Raises SweepError when the cluster
+    cannot be reached.
     """
 
     def __init__(
         self,
         *,
-        cpus_per_trial: float = 1.0,
-        gpus_per_trial: float | None = None,
         address: str | None = None,
         max_concurrent: int | None = None,
+        processes: str = "auto",
         work: Work = run_trial,
     ) -> None:
         self.work = work
+        self.max_concurrent = max_concurrent
+        self.processes = processes
+        self.grows = address is not None and max_concurrent is not None
         self.started_here = not ray.is_initialized()
         if self.started_here:
             connect(address)
-        available: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-        gpus = min(available.get("GPU", 0.0), 1.0) if gpus_per_trial is None else gpus_per_trial
-        self.share = Share(cpus=cpus_per_trial, gpus=gpus)
-        self.slots = count_slots(available, self.share, max_concurrent)
 
-    def run(self, tasks: Sequence[Task], listener: Listener) -> None:
-        """Run all tasks; warm processes are reused on CPU, every GPU trial gets a fresh one."""
-        if not tasks:
+    @property
+    def capacity(self) -> Share:
+        """CPUs and GPUs of the nodes that are alive."""
+        found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
+        return Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+
+    def run(self, director: Director) -> None:
+        """Run what the director hands out until it is finished."""
+        if director.finished:
             return
-        bridge = Bridge(tasks, listener)
-        trainable = tune.with_resources(
-            tune.with_parameters(run_task, tasks=tuple(tasks), work=self.work),
-            tune.PlacementGroupFactory([{"CPU": self.share.cpus, "GPU": self.share.gpus}]),
-        )
+        flights = Flights(director, self)
+        trainable = tune.with_resources(tune.with_parameters(run_task, work=self.work), place)
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
-                    search_alg=PlannedTasks(len(tasks), self.slots),
+                    search_alg=HandedOut(flights),
+                    scheduler=Verdicts(flights),
                     num_samples=-1,
-                    reuse_actors=self.share.gpus == 0,
+                    reuse_actors=self.reuses_processes,
+                    trial_dirname_creator=str,
                 ),
-                run_config=tune.RunConfig(storage_path=folder, name="sweep", callbacks=[bridge], verbose=0),
+                run_config=tune.RunConfig(storage_path=folder, name="sweep", callbacks=[Watch(flights)], verbose=0),
             )
             tuner.fit()
-        bridge.close()
+        flights.close()
+
+    @property
+    def reuses_processes(self) -> bool:
+        """Whether one process serves several trials."""
+        return self.processes == "warm" or (self.processes == "auto" and self.capacity.gpus == 0)
 
     def shutdown(self) -> None:
         """End the cluster if it was started here; never anybody else's."""
@@ -121,54 +158,168 @@ def connect(address: str | None) -> None:
         raise SweepError(f"{where}: cannot connect ({' '.join(str(error).split())}); is `ray status` happy?") from error
 
 
-def count_slots(available: Mapping[str, float], share: Share, max_concurrent: int | None) -> int:
-    """Trials that fit at the same time. Raises SweepError when not even one does."""
-    fits = [available.get("CPU", 0.0) / share.cpus] if share.cpus > 0 else []
-    if share.gpus > 0:
-        fits.append(available.get("GPU", 0.0) / share.gpus)
-    slots = int(min(fits) + 1e-9) if fits else 1
-    if slots < 1:
-        raise SweepError(
-            f"resources: a trial wants {share.cpus:g} CPUs and {share.gpus:g} GPUs, the cluster has "
-            f"{available.get('CPU', 0):g} and {available.get('GPU', 0):g}; lower `resources` in the search space"
-        )
-    return min(slots, max_concurrent) if max_concurrent else slots
+def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial takes: one bundle, all of it on one node, and none of those to avoid while others are alive."""
+    task: Task = config[PARCEL].task
+    others: dict[str, Any] = {}
+    if task.avoid:
+        others["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid)})"}]
+    return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **others)
 
 
-def run_task(config: dict[str, Any], tasks: tuple[Task, ...], work: Work) -> None:
+def run_task(config: dict[str, Any], work: Work) -> None:
     """The function Tune runs in a worker: one task, its points and at last its record go back as reports."""
+    node = ray.get_runtime_context().get_node_id()
 
     def report(point: Point) -> None:
-        tune.report({POINT: json.dumps(asdict(point))})
+        tune.report({POINT: json.dumps(asdict(point)), NODE: node})
 
-    record = work(tasks[config[INDEX]], report)
+    record = work(config[PARCEL].task, report)
     tune.report({RECORD: json.dumps(record.to_json())})
 
 
-class PlannedTasks(Searcher):
-    """Hands out tasks 0, 1, 2, ... and nothing else: the plan was made before Tune started."""
+class Flights:
+    """The tasks that Tune has; turns what happens to them into calls of the director, one `ended` for each task."""
 
-    def __init__(self, count: int, max_concurrent: int) -> None:
+    def __init__(self, director: Director, executor: RayTune) -> None:
+        self.director = director
+        self.executor = executor
+        self.running: dict[int, Flight] = {}
+        self.count = 0
+        self.looked_at = 0.0
+        self.capacity = executor.capacity
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """Nothing: Tune pickles what it gets for a restore that never comes, and directors hold threads and files."""
+        return object, ()
+
+    def hand_out(self) -> Parcel | None:
+        """The director's next task, if there is room for it."""
+        limit = self.executor.max_concurrent
+        if limit is not None and len(self.running) >= limit:
+            return None
+        room = self.capacity if limit is None or not self.executor.grows else BOUNDLESS
+        for flight in self.running.values():
+            room = room - flight.task.share
+        task = self.director.next_task(room)
+        if task is None:
+            return None
+        self.count += 1
+        self.running[self.count] = Flight(self.alive(task))
+        return Parcel(self.count, self.running[self.count].task)
+
+    def alive(self, task: Task) -> Task:
+        """The task, with only those nodes to avoid that leave it a place to go to."""
+        if not task.avoid:
+            return task
+        listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes = {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
+        avoid = tuple(node for node in task.avoid if node in nodes)
+        return replace(task, avoid=avoid if set(avoid) < nodes else ())
+
+    def start(self, trial: TuneTrial) -> None:
+        """A trial got its process."""
+        flight = self.running.get(index_of(trial))
+        if flight is None:
+            return
+        flight.trial = trial
+        if flight.started_at is None:
+            flight.started_at = time.time()
+            self.director.started(flight.task)
+
+    def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
+        """A point, or the record that ends the attempt; returns whether the trial is to stop now."""
+        self.start(trial)
+        flight = self.running.get(index_of(trial))
+        if flight is None:
+            return False
+        if RECORD in result:
+            self.end(trial, AttemptRecord.from_json(json.loads(result[RECORD])))
+            return False
+        if POINT in result:
+            flight.node = result[NODE]
+            self.director.reported(flight.task, Point(**json.loads(result[POINT])))
+        return self.director.verdict(flight.task) is not None
+
+    def lose(self, trial: TuneTrial, message: str) -> None:
+        """The trial ended without a record: stopped by the director, or its process died."""
+        self.start(trial)
+        flight = self.running.get(index_of(trial))
+        if flight is None:
+            return
+        stopped = self.director.verdict(flight.task)
+        error = sign(ErrorRecord(kind="WorkerLost", message=message))
+        self.end(
+            trial,
+            AttemptRecord(
+                trial_id=flight.task.trial_id,
+                attempt=flight.task.attempt,
+                state=stopped or State.LOST,
+                started_at=flight.started_at or time.time(),
+                ended_at=time.time(),
+                error=None if stopped else error,
+                environment={"node": flight.node} if flight.node else {},
+                resources=asdict(flight.task.share),
+            ),
+        )
+
+    def end(self, trial: TuneTrial, record: AttemptRecord) -> None:
+        """Tell the director, once."""
+        flight = self.running.pop(index_of(trial), None)
+        if flight is not None:
+            self.director.ended(flight.task, record)
+
+    def look(self) -> None:
+        """About once a second: note what the cluster has, and end by force what should have ended."""
+        now = time.monotonic()
+        if now - self.looked_at < CHECK_SECONDS:
+            return
+        self.looked_at = now
+        self.capacity = self.executor.capacity
+        for flight in list(self.running.values()):
+            if flight.trial is None or self.director.verdict(flight.task) is None:
+                continue
+            flight.condemned_at = flight.condemned_at or now
+            if now - flight.condemned_at > GRACE_SECONDS:
+                kill(flight.trial)
+
+    def close(self) -> None:
+        """What Tune never brought to an end is lost."""
+        for flight in list(self.running.values()):
+            if flight.trial is not None:
+                self.lose(flight.trial, "the trial ended without a record")
+
+
+def index_of(trial: TuneTrial) -> int:
+    """Number of the flight behind a Tune trial."""
+    parcel: Parcel = trial.config[PARCEL]
+    return parcel.index
+
+
+def kill(trial: TuneTrial) -> None:
+    """End a trial's process now; Tune hears of it as an error."""
+    actor = trial.temporary_state.ray_actor
+    if actor is not None:
+        ray.kill(actor)
+
+
+class HandedOut(Searcher):
+    """Gives Tune the director's tasks as they come."""
+
+    def __init__(self, flights: Flights) -> None:
         super().__init__(metric="training_iteration", mode="max")  # nothing is optimised; Tune asks for a name
-        self.count = count
-        self.next_index = 0
-        self.max_concurrent = max_concurrent
-        self.live: set[str] = set()
+        self.flights = flights
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next task's index; None while all slots are busy; FINISHED when all were handed out."""
-        if self.next_index >= self.count:
+        """The next task; None while there is no room or nothing to start; FINISHED when nothing is left."""
+        if self.flights.director.finished:
             finished: Any = Searcher.FINISHED  # a string, which Tune's annotation does not know
             return finished  # type: ignore[no-any-return]
-        if len(self.live) >= self.max_concurrent:
-            return None
-        self.live.add(trial_id)
-        self.next_index += 1
-        return {INDEX: self.next_index - 1}
+        parcel = self.flights.hand_out()
+        return None if parcel is None else {PARCEL: parcel}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A slot is free again."""
-        self.live.discard(trial_id)
+        """Nothing: the flights know."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to keep: the record store knows what is done."""
@@ -177,69 +328,38 @@ class PlannedTasks(Searcher):
         """Never called: an interrupted sweep plans anew."""
 
 
-class Bridge(tune.Callback):
-    """Turns Tune's callbacks into calls of our listener; exactly one `ended` per task."""
+class Verdicts(FIFOScheduler):
+    """First come, first served; a trial ends when the director says so."""
 
-    def __init__(self, tasks: Sequence[Task], listener: Listener) -> None:
-        self.tasks = tasks
-        self.listener = listener
-        self.started_at: dict[int, float] = {}
-        self.ended: set[int] = set()
+    def __init__(self, flights: Flights) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flights = flights
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that never comes, and listeners hold threads and files."""
-        return {}
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Hand the report on; stop or go on."""
+        return str(TrialScheduler.STOP if self.flights.receive(trial, result) else TrialScheduler.CONTINUE)
+
+
+class Watch(tune.Callback):
+    """What only callbacks are told."""
+
+    def __init__(self, flights: Flights) -> None:
+        self.flights = flights
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Tune looks for work."""
+        self.flights.look()
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """A trial got its process."""
-        self.start(trial.config[INDEX])
+        self.flights.start(trial)
 
-    def on_trial_result(
-        self,
-        iteration: int,
-        trials: list[TuneTrial],
-        trial: TuneTrial,
-        result: dict[str, Any],
-        **info: Any,
-    ) -> None:
-        """A point, or the record that ends the attempt."""
-        index = trial.config[INDEX]
-        self.start(index)
-        if POINT in result:
-            self.listener.reported(self.tasks[index], Point(**json.loads(result[POINT])))
-        if RECORD in result:
-            self.end(index, AttemptRecord.from_json(json.loads(result[RECORD])))
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """The trial is over; without a record when it was stopped."""
+        self.flights.lose(trial, "the trial ended without a record")
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """The process or its node died: what it did in the trial itself would have been a record."""
+        """The process or its node died: what goes wrong in the trial itself is a record."""
         failure = trial.get_error()
         message = " ".join(str(failure).split())[:500] if failure else "the worker process died"
-        self.lose(trial.config[INDEX], message)
-
-    def close(self) -> None:
-        """A task that started and never ended is lost."""
-        for index in self.started_at:
-            self.lose(index, "the trial ended without a record")
-
-    def start(self, index: int) -> None:
-        if index not in self.started_at:
-            self.started_at[index] = time.time()
-            self.listener.started(self.tasks[index])
-
-    def lose(self, index: int, message: str) -> None:
-        task = self.tasks[index]
-        self.start(index)
-        record = AttemptRecord(
-            trial_id=task.trial_id,
-            attempt=task.attempt,
-            state=State.LOST,
-            started_at=self.started_at[index],
-            ended_at=time.time(),
-            error=ErrorRecord(kind="WorkerLost", message=message),
-        )
-        self.end(index, record)
-
-    def end(self, index: int, record: AttemptRecord) -> None:
-        if index not in self.ended:
-            self.ended.add(index)
-            self.listener.ended(self.tasks[index], record)
+        self.flights.lose(trial, message)

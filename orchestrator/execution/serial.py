@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import os
+import time
 
-from orchestrator.execution.base import Listener, Task, Work
+from orchestrator.execution.base import Director, Share, StopTrial, Task, Work
+from orchestrator.records import Point
 from orchestrator.worker import run_trial
 
 __all__ = ["Serial"]
+
+WAIT_SECONDS = 0.05
 
 
 class Serial:
     """The in-process twin of the Ray executor."""
 
-    slots = 1
-
-    def __init__(self, work: Work = run_trial) -> None:
+    def __init__(self, work: Work = run_trial, gpus: float = 0.0) -> None:
         self.work = work
+        self.capacity = Share(cpus=float(os.cpu_count() or 1), gpus=gpus)
 
-    def run(self, tasks: Sequence[Task], listener: Listener) -> None:
-        """Run the tasks in order."""
-        for task in tasks:
-            listener.started(task)
-            record = self.work(task, partial(listener.reported, task))
-            listener.ended(task, record)
+    def run(self, director: Director) -> None:
+        """Run the tasks in order; while none may start, wait."""
+        while not director.finished:
+            task = director.next_task(self.capacity)
+            if task is None:
+                time.sleep(WAIT_SECONDS)
+                continue
+            director.started(task)
+            director.ended(task, self.work(task, Reporter(director, task)))
+
+
+class Reporter:
+    """Hands the points of a task on, and ends the task when the director says so."""
+
+    def __init__(self, director: Director, task: Task) -> None:
+        self.director, self.task = director, task
+
+    def __call__(self, point: Point) -> None:
+        """Hand on. Raises StopTrial."""
+        self.director.reported(self.task, point)
+        state = self.director.verdict(self.task)
+        if state is not None:
+            raise StopTrial(state)

@@ -41,6 +41,10 @@ class Background:
         known = dict(outcomes)
         self.calls.put(lambda tracker: tracker.begin(sweep, known))
 
+    def planned(self, sweep: SweepRecord) -> None:
+        """Hand on."""
+        self.calls.put(lambda tracker: tracker.planned(sweep))
+
     def started(self, task: Task) -> None:
         """Hand on."""
         self.calls.put(lambda tracker: tracker.started(task))

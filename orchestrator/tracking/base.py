@@ -18,5 +18,8 @@ class Tracker(Listener, Protocol):
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """The sweep starts; `outcomes` holds what earlier runs already brought, by trial id."""
 
+    def planned(self, sweep: SweepRecord) -> None:
+        """A search added to the plan; before `begin` for what earlier runs drew."""
+
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """The sweep is over: all outcomes, the files written for it, and whether every trial is done."""

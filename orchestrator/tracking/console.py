@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.execution.base import Task
+from orchestrator.forecast import duration
 from orchestrator.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.tracking.progress import RunningTrial, SweepProgress
 
@@ -21,22 +22,30 @@ __all__ = ["ConsoleTracker"]
 class ConsoleTracker:
     """Shows done, running, failed, ETA, and the latest mIoU of each running trial."""
 
-    def __init__(self, console: Console, todo: Mapping[str, int]) -> None:
-        """`todo` maps the ids of the trials to run to their number of steps."""
+    def __init__(self, console: Console, todo: Mapping[str, float], to_draw: int = 0) -> None:
+        """`todo` maps the ids of the trials to run to what each costs; `to_draw` more come from a search."""
         self.console = console
         self.todo = todo
+        self.to_draw = to_draw
         self.progress: SweepProgress
         self.live: Live | None = None
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """Say what is ahead and start the live table."""
-        self.progress = SweepProgress(sweep, outcomes, self.todo)
+        self.progress = SweepProgress(sweep, outcomes, self.todo, to_draw=self.to_draw)
         reused = self.progress.done
-        title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo)} to run"
+        title = (
+            f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo) + self.to_draw} to run"
+        )
         self.console.print(Text(title, style="bold"))
-        if self.console.is_terminal and self.todo:
+        if self.console.is_terminal and (self.todo or self.to_draw):
             self.live = Live(get_renderable=self.view, console=self.console, refresh_per_second=2, transient=True)
             self.live.start()
+
+    def planned(self, sweep: SweepRecord) -> None:
+        """A search goes on."""
+        if hasattr(self, "progress"):
+            self.progress.planned(sweep)
 
     def started(self, task: Task) -> None:
         """A trial takes a slot."""
@@ -60,8 +69,10 @@ class ConsoleTracker:
             figure = "" if miou is None else f", mIoU {miou:.4f}"
             self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}; {self.outlook()}")
         else:
-            reason = f"{record.error.kind}: {record.error.message}" if record.error else "no reason given"
-            self.say(f"{place} {trial.label}: {record.state} after {seconds:.0f} s ({reason})", style="red")
+            reason = f" ({record.error.kind}: {record.error.message})" if record.error else ""
+            style = "yellow" if record.state in (State.STOPPED, State.CANCELLED) else "red"
+            ending = record.state.replace("_", " ")
+            self.say(f"{place} {trial.label}: {ending} after {seconds:.0f} s{reason}", style=style)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Take the live table down."""
@@ -76,7 +87,7 @@ class ConsoleTracker:
     def outlook(self) -> str:
         """`2 running, 0 failed, about 3 min left`."""
         eta = self.progress.eta_seconds
-        left = "estimating" if eta is None else f"about {clock_time(eta)} left"
+        left = "estimating" if eta is None else f"about {duration(eta)} left"
         return f"{len(self.progress.running)} running, {self.progress.failed} failed, {left}"
 
     def view(self) -> Group:
@@ -84,7 +95,7 @@ class ConsoleTracker:
         progress = self.progress
         head = Text.assemble(
             (f"{progress.done}", "bold green"),
-            f" of {progress.total} done · {self.outlook()} · {clock_time(progress.elapsed_seconds)} elapsed",
+            f" of {progress.total} done · {self.outlook()} · {duration(progress.elapsed_seconds)} elapsed",
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("running", "", "step", "loss", "val mIoU"):
@@ -104,11 +115,3 @@ def running_row(trial: RunningTrial) -> tuple[Text | ProgressBar, ...]:
         Text("" if loss is None else f"{loss:.3f}"),
         Text("" if miou is None else f"{miou:.4f}", style="bold"),
     )
-
-
-def clock_time(seconds: float) -> str:
-    """`45 s`, `3 min`, `2 h 05 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -24,6 +24,10 @@ class EventTracker:
         trials = len({cell.trial_id for cell in sweep.cells})
         self.write("begin", sweep=sweep.name, trials=trials, ended_before=len(outcomes))
 
+    def planned(self, sweep: SweepRecord) -> None:
+        """`planned`: how many trials the plan has by now."""
+        self.write("planned", sweep=sweep.name, trials=len({cell.trial_id for cell in sweep.cells}))
+
     def started(self, task: Task) -> None:
         """`started`: a trial and its attempt."""
         self.write("started", trial_id=task.trial_id, attempt=task.attempt)

@@ -49,7 +49,13 @@ for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of it
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment in the UI's view for training runs, not the one for language models."""
-STATUS = {State.DONE: "FINISHED", State.FAILED: "FAILED", State.LOST: "KILLED"}
+STATUS = dict.fromkeys(State, "FAILED") | {
+    State.DONE: "FINISHED",
+    State.LOST: "KILLED",
+    State.STOPPED: "KILLED",
+    State.CANCELLED: "KILLED",
+}
+"""MLflow's word for how a run ended."""
 MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
 
 CellKey = tuple[str, int, str]
@@ -82,10 +88,7 @@ class MlflowTracker:
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """Open the parent run, close what a dead driver left RUNNING, deliver what it could not."""
-        self.sweep = sweep
-        self.factors = {row.label: row.factors for row in sweep.rows}
-        for cell in sweep.cells:
-            self.cells[cell.trial_id].append(cell)
+        self.planned(sweep)
         self.parent = self.open_parent()
         self.find_children()
         for cell in sweep.cells:
@@ -93,6 +96,14 @@ class MlflowTracker:
             if record is not None and self.status(cell) != STATUS[record.state]:
                 self.replay(cell, record)
         self.count(outcomes)
+
+    def planned(self, sweep: SweepRecord) -> None:
+        """Learn which cells there are."""
+        self.sweep = sweep
+        self.factors = {row.label: row.factors for row in sweep.rows}
+        self.cells = defaultdict(list)
+        for cell in sweep.cells:
+            self.cells[cell.trial_id].append(cell)
 
     def started(self, task: Task) -> None:
         """Open the child run of the trial's first cell."""

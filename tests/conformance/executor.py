@@ -5,21 +5,38 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.execution.base import Listener, Task, Work
+from orchestrator.execution.base import Director, Share, StopTrial, Task, Work
 from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.config import Runtime, TrainConfig
 
-Run = Callable[[Sequence[Task], Listener, Work], None]
+Run = Callable[[Director, Work], None]
 
 
 class Notebook:
-    """A listener that writes everything down."""
+    """A director that hands out a list of tasks and writes everything down."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Sequence[Task] = ()) -> None:
+        self.waiting = list(tasks)
+        self.alive: set[str] = set()
+        self.verdicts: dict[str, State] = {}
         self.events: list[tuple[str, str, object]] = []
-        self.lock = threading.Lock()  # listeners hold what cannot be pickled
+        self.lock = threading.Lock()  # directors hold what cannot be pickled
+
+    @property
+    def finished(self) -> bool:
+        return not self.waiting and not self.alive
+
+    def next_task(self, room: Share) -> Task | None:
+        if not self.waiting or not self.waiting[0].share.fits(room):
+            return None
+        self.alive.add(self.waiting[0].trial_id)
+        return self.waiting.pop(0)
+
+    def verdict(self, task: Task) -> State | None:
+        return self.verdicts.get(task.trial_id)
 
     def started(self, task: Task) -> None:
         self.events.append(("started", task.trial_id, task.attempt))
@@ -28,6 +45,7 @@ class Notebook:
         self.events.append(("reported", task.trial_id, point))
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
+        self.alive.remove(task.trial_id)
         self.events.append(("ended", task.trial_id, record))
 
     def of(self, trial_id: str) -> list[tuple[str, object]]:
@@ -55,13 +73,19 @@ def quick_work() -> Work:
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         started_at = time.time()
-        for step in (1, 2, 3):
-            report(Point(step=step, metrics={"train/loss": 1.0 / step}, time=time.time(), attempt=task.attempt))
+        try:
+            for step in (1, 2, 3):
+                report(Point(step=step, metrics={"train/loss": 1.0 / step}, time=time.time(), attempt=task.attempt))
+        except StopTrial as stop:
+            now = time.time()
+            return AttemptRecord(
+                trial_id=task.trial_id, attempt=task.attempt, state=stop.state, started_at=started_at, ended_at=now
+            )
         failed = task.config.seed == 1
         return AttemptRecord(
             trial_id=task.trial_id,
             attempt=task.attempt,
-            state=State.FAILED if failed else State.DONE,
+            state=State.USER_ERROR if failed else State.DONE,
             started_at=started_at,
             ended_at=time.time(),
             metrics={} if failed else {"final/miou": task.config.seed / 10},
@@ -87,8 +111,8 @@ class ExecutorContract:
     """Inherit and provide the fixture `run: Run`."""
 
     def test_each_task_starts_reports_in_order_and_ends_once(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook()
-        run(make_tasks(5, tmp_path), notebook, quick_work())
+        notebook = Notebook(make_tasks(5, tmp_path))
+        run(notebook, quick_work())
         for index in range(5):
             events = notebook.of(f"trial{index}")
             assert [event for event, _ in events] == ["started", "reported", "reported", "reported", "ended"]
@@ -99,20 +123,20 @@ class ExecutorContract:
             assert points[1].attempt == index + 1
 
     def test_the_record_arrives_as_the_worker_made_it(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook()
-        run(make_tasks(3, tmp_path), notebook, quick_work())
+        notebook = Notebook(make_tasks(3, tmp_path))
+        run(notebook, quick_work())
         records = notebook.records()
         assert records["trial2"].metrics == {"final/miou": 0.2}
         assert records["trial2"].attempt == 3
         assert records["trial2"].ended_at >= records["trial2"].started_at
 
     def test_a_failed_trial_is_a_record_and_the_others_go_on(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook()
-        run(make_tasks(4, tmp_path), notebook, quick_work())
+        notebook = Notebook(make_tasks(4, tmp_path))
+        run(notebook, quick_work())
         states = {key: record.state for key, record in notebook.records().items()}
         assert states == {
             "trial0": State.DONE,
-            "trial1": State.FAILED,
+            "trial1": State.USER_ERROR,
             "trial2": State.DONE,
             "trial3": State.DONE,
         }
@@ -122,5 +146,28 @@ class ExecutorContract:
 
     def test_nothing_to_run_is_fine(self, run: Run) -> None:
         notebook = Notebook()
-        run([], notebook, quick_work())
+        run(notebook, quick_work())
         assert notebook.events == []
+
+    def test_what_comes_may_depend_on_what_ended(self, run: Run, tmp_path: Path) -> None:
+        again = replace(make_tasks(2, tmp_path)[1], attempt=9)
+
+        class Persistent(Notebook):
+            def ended(self, task: Task, record: AttemptRecord) -> None:
+                super().ended(task, record)
+                if record.state is State.USER_ERROR and task.attempt != again.attempt:
+                    self.waiting.append(again)
+
+        director = Persistent(make_tasks(2, tmp_path))
+        run(director, quick_work())
+        assert [value for event, value in director.of("trial1") if event == "started"] == [2, 9]
+
+    def test_a_task_ends_at_its_next_report_when_the_director_says_so(self, run: Run, tmp_path: Path) -> None:
+        director = Notebook(make_tasks(2, tmp_path))
+        director.verdicts["trial0"] = State.STOPPED
+        run(director, quick_work())
+        assert [event for event, _ in director.of("trial0")] == ["started", "reported", "ended"]
+        assert {key: record.state for key, record in director.records().items()} == {
+            "trial0": State.STOPPED,
+            "trial1": State.USER_ERROR,
+        }

@@ -34,7 +34,11 @@ def sweep() -> SweepRecord:
 @pytest.fixture
 def make_record() -> Callable[..., AttemptRecord]:
     def make(trial_id: str, *, state: State = State.DONE, attempt: int = 1, **metrics: float) -> AttemptRecord:
-        error = None if state is State.DONE else ErrorRecord(kind="ValueError", message="broken", traceback="Traceback")
+        error = (
+            None
+            if state is State.DONE
+            else ErrorRecord(kind="ValueError", message="broken", traceback="Traceback", signature="0ddba11a")
+        )
         return AttemptRecord(
             trial_id=trial_id,
             attempt=attempt,

@@ -36,7 +36,7 @@ def test_a_sweep_and_its_records_come_back_as_they_were(
     store: RecordStore, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     store.write_sweep(sweep)
-    record = make_record("full0", state=State.FAILED, final__miou=0.5)
+    record = make_record("full0", state=State.USER_ERROR, final__miou=0.5)
     store.start("full0", 1, {"seed": 0, "data": {"name": "camvid"}}, time=99.0)
     store.end(record)
     assert read_sweep(store.run_dir, "tiny") == sweep
@@ -70,13 +70,13 @@ def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
 ) -> None:
     store.end(make_record("a", state=State.LOST, attempt=1))
     store.end(make_record("a", state=State.DONE, attempt=2, final__miou=0.4))
-    store.end(make_record("a", state=State.FAILED, attempt=3))
+    store.end(make_record("a", state=State.USER_ERROR, attempt=3))
     store.end(make_record("b", state=State.LOST, attempt=1))
-    store.end(make_record("b", state=State.FAILED, attempt=2))
+    store.end(make_record("b", state=State.USER_ERROR, attempt=2))
     outcomes = read_outcomes(store.run_dir, ["a", "b", "never tried"])
     assert {key: (record.state, record.attempt) for key, record in outcomes.items()} == {
         "a": (State.DONE, 2),
-        "b": (State.FAILED, 2),
+        "b": (State.USER_ERROR, 2),
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.execution.base import Task
+from orchestrator.execution.base import StopTrial, Task
 from orchestrator.records import Point, State
 from orchestrator.worker import run_trial
 from trainer.config import (
@@ -47,24 +47,49 @@ def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "kind", "message"),
+    ("config", "state", "kind", "message"),
     [
-        (replace(TINY, optim=OptimConfig(lr=1e30)), "DivergedError", "the loss is"),
-        (replace(TINY, data=DataConfig(name="camvid", root="no/such/folder")), "DataError", "no/such/folder"),
-        (replace(TINY, model=ModelConfig(backbone="timm/resnet_of_nowhere")), "ValueError", "resnet_of_nowhere"),
+        (replace(TINY, optim=OptimConfig(lr=1e30)), State.DIVERGED, "DivergedError", "the loss is"),
+        (
+            replace(TINY, data=DataConfig(name="camvid", root="no/such/folder")),
+            State.DATA_ERROR,
+            "DataError",
+            "no/such/folder",
+        ),
+        (
+            replace(TINY, model=ModelConfig(backbone="timm/resnet_of_nowhere")),
+            State.USER_ERROR,
+            "ValueError",
+            "resnet_of_nowhere",
+        ),
     ],
 )
 def test_a_failure_is_a_record_of_one_line_with_its_traceback(
-    config: TrainConfig, kind: str, message: str, tmp_path: Path
+    config: TrainConfig, state: State, kind: str, message: str, tmp_path: Path
 ) -> None:
     record = run_trial(make_task(config, tmp_path), lambda point: None)
-    assert record.state is State.FAILED
+    assert record.state is state
     assert record.metrics == {}
     assert record.error is not None
     assert record.error.kind == kind
     assert message in record.error.message
     assert "\n" not in record.error.message
     assert "Traceback" in record.error.traceback
+    assert len(record.error.signature) == 8
+
+
+def test_a_trial_told_to_stop_is_a_record_of_that(tmp_path: Path) -> None:
+    def stop(point: Point) -> None:
+        raise StopTrial(State.CANCELLED)
+
+    record = run_trial(make_task(TINY, tmp_path), stop)
+    assert (record.state, record.error) == (State.CANCELLED, None)
+
+
+def test_a_probe_measures_and_leaves_nothing(tmp_path: Path) -> None:
+    record = run_trial(replace(make_task(TINY, tmp_path), probe=True), lambda point: pytest.fail("a probe reports"))
+    assert (record.state, set(record.metrics)) == (State.DONE, {"probe/step_seconds"})
+    assert not (tmp_path / "tiny").exists()
 
 
 def test_an_interrupt_passes_through(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def example():
             "mini-batch, no memory": [metrics(0.4212, 2.11), metrics(0.4108, 2.03), metrics(0.4187, 2.2)],
             "w/o contrast": [metrics(0.4105, 1.52), metrics(0.4033, 1.49), metrics(0.4147, 1.61)],
             "pixel memory": [metrics(0.4399, 2.5, 1.0), metrics(0.4251, 2.4, 1.0), metrics(0.4311, 2.6, 1.0)],
-            "region memory": [metrics(0.4301, 2.4, 1.0), State.FAILED, metrics(0.4455, 2.5, 1.0)],
+            "region memory": [metrics(0.4301, 2.4, 1.0), State.USER_ERROR, metrics(0.4455, 2.5, 1.0)],
             "pixel & region <memory>": [metrics(0.4388, 2.8, 1.0), metrics(0.4312, 2.7, 1.0), metrics(0.45, 2.9, 1.0)],
             "all | of_it*": [State.LOST, None, None],
         }

@@ -34,7 +34,7 @@ def test_means_and_spreads_equal_those_of_pandas_and_statistics(sweep_of, outcom
 
 def test_the_difference_leaves_out_a_seed_that_one_row_lacks(sweep_of, outcomes_of):
     # seed 2 is far better than the others; the baseline's run of it failed
-    outcomes = outcomes_of({"base": [0.40, 0.42, State.FAILED], "ours": [0.41, 0.42, 0.90]})
+    outcomes = outcomes_of({"base": [0.40, 0.42, State.USER_ERROR], "ours": [0.41, 0.42, 0.90]})
     cells = aggregate(sweep_of(ROWS), outcomes, MIOU)
     assert cells["ours"].delta == pytest.approx((0.01 + 0.00) / 2)
     assert cells["ours"].complete
@@ -49,7 +49,7 @@ def test_no_shared_seed_is_no_difference():
 @pytest.mark.parametrize(
     ("value", "gap"),
     [
-        (State.FAILED, Gap.FAILED),
+        (State.USER_ERROR, Gap.FAILED),
         (State.LOST, Gap.LOST),
         (None, Gap.NOT_RUN),
         ({"final/pixel_accuracy": 0.9}, Gap.NOT_REPORTED),

@@ -38,7 +38,7 @@ def test_the_example_shows_every_mark(example):
 
 
 def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, State.FAILED, None]}))
+    table = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, State.USER_ERROR, None]}))
     assert notes(table)[Mark.FEWER] == "fewer seeds than planned, not ranked: a 1 of 3."
     assert plain(table) == ["Failed (DivergedError): a, seed 1.", "Not run: a, seed 2."]
     assert [(problem.rows, problem.seed, problem.reason) for problem in table.problems] == [
@@ -69,7 +69,9 @@ def test_fewer_seeds_in_one_column_names_the_column(sweep_of, outcomes_of):
 
 
 def test_shared_trials_are_named_once(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS, shared={"b": "base"}), outcomes_of(FULL | {"base": [0.1, 0.2, State.FAILED]}))
+    table = build_table(
+        sweep_of(ROWS, shared={"b": "base"}), outcomes_of(FULL | {"base": [0.1, 0.2, State.USER_ERROR]})
+    )
     assert notes(table)[Mark.SHARED] == "rows that compute the same share their runs: base = b."
     assert [row.shared for row in table.rows] == [True, False, True]
     assert [problem.rows for problem in table.problems] == [("base", "b")]

@@ -30,7 +30,9 @@ def ranks(table, column=0):
         ),
         pytest.param({"a": [0.50, 0.51, 0.52], "b": [0.51] * 3, "c": [0.4] * 3}, {"a", "b"}, {"c"}, id="equal means"),
         pytest.param({"a": [0.1] * 3, "b": [0.1] * 3, "c": [0.1] * 3}, set(), set(), id="all equal"),
-        pytest.param({"a": [0.9, 0.9, State.FAILED], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="failed seed"),
+        pytest.param(
+            {"a": [0.9, 0.9, State.USER_ERROR], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="failed seed"
+        ),
         pytest.param({"a": [0.9, 0.9, math.nan], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="nan seed"),
         pytest.param({"a": [0.9, None, None], "b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="single seed"),
         pytest.param({"b": [0.5] * 3, "c": [0.4] * 3}, {"b"}, {"c"}, id="row never run"),

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import SweepError
 from orchestrator.execution.base import Task
-from orchestrator.execution.ray_tune import RayTune, Share, count_slots
+from orchestrator.execution.ray_tune import RayTune
 from orchestrator.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
 
@@ -26,12 +25,12 @@ def cluster() -> Iterator[RayTune]:
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda tasks, listener, work: RayTune(work=work).run(tasks, listener)
+        return lambda director, work: RayTune(work=work).run(director)
 
 
 def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, tmp_path: Path) -> None:
-    notebook = Notebook()
-    RayTune(work=dying_work()).run(make_tasks(4, tmp_path), notebook)
+    notebook = Notebook(make_tasks(4, tmp_path))
+    RayTune(work=dying_work()).run(notebook)
     records = notebook.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
@@ -61,22 +60,9 @@ def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_p
             metrics={"pid": os.getpid()},
         )
 
-    notebook = Notebook()
-    RayTune(work=work, max_concurrent=1).run(make_tasks(4, tmp_path), notebook)
+    notebook = Notebook(make_tasks(4, tmp_path))
+    RayTune(work=work, max_concurrent=1).run(notebook)
     records = sorted(notebook.records().values(), key=lambda record: record.started_at)
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
     assert len({record.metrics["pid"] for record in records}) < 4, "a warm process serves several CPU trials"
-
-
-def test_slots_follow_from_the_share_and_the_cluster() -> None:
-    machine = {"CPU": 16.0, "GPU": 2.0}
-    assert count_slots(machine, Share(cpus=1), None) == 16
-    assert count_slots(machine, Share(cpus=2, gpus=1), None) == 2
-    assert count_slots(machine, Share(cpus=1, gpus=0.25), None) == 8
-    assert count_slots(machine, Share(cpus=1), 3) == 3
-
-
-def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures() -> None:
-    with pytest.raises(SweepError, match="a trial wants 4 CPUs and 1 GPUs, the cluster has 2 and 0"):
-        count_slots({"CPU": 2.0}, Share(cpus=4, gpus=1), None)

@@ -9,4 +9,4 @@ from tests.conformance.executor import ExecutorContract, Run
 class TestSerial(ExecutorContract):
     @pytest.fixture
     def run(self) -> Run:
-        return lambda tasks, listener, work: Serial(work).run(tasks, listener)
+        return lambda director, work: Serial(work).run(director)

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from orchestrator.execution.base import Task
+from orchestrator.forecast import duration
 from orchestrator.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.tracking.console import ConsoleTracker, clock_time
+from orchestrator.tracking.console import ConsoleTracker
 from orchestrator.tracking.progress import SweepProgress
 
 
@@ -30,7 +31,7 @@ def test_counts_follow_the_trials(
     progress = SweepProgress(sweep, {"full0": make_record("full0")}, {"full1": 10})
     assert (progress.total, progress.done, progress.failed) == (4, 1, 0)
     progress.started(make_task("full1"))
-    progress.ended(make_task("full1"), make_record("full1", state=State.FAILED))
+    progress.ended(make_task("full1"), make_record("full1", state=State.USER_ERROR))
     assert (progress.done, progress.failed, len(progress.running)) == (1, 1, 0)
 
 
@@ -44,13 +45,13 @@ def test_plain_output_has_a_line_per_event_and_no_markup(
         tracker.started(make_task(trial_id))
     tracker.reported(make_task("full0"), Point(step=50, metrics={"val/miou": 0.25}))
     tracker.ended(make_task("full0"), make_record("full0", final__miou=0.5))
-    tracker.ended(make_task("full1"), make_record("full1", state=State.FAILED))
+    tracker.ended(make_task("full1"), make_record("full1", state=State.USER_ERROR))
     tracker.finish({}, {}, True)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "tiny: 4 trials, 0 done already, 2 to run"
     assert lines[1] == "  with | pipe · seed 0: step 50/100, val mIoU 0.2500"
     assert lines[2].startswith("[1/4] with | pipe · seed 0: done in 60 s, mIoU 0.5000; 1 running, 0 failed, about")
-    assert lines[3] == "[2/4] with | pipe · seed 1: failed after 60 s (ValueError: broken)"
+    assert lines[3] == "[2/4] with | pipe · seed 1: user error after 60 s (ValueError: broken)"
 
 
 def test_the_live_table_shows_running_trials_with_their_miou(
@@ -73,5 +74,5 @@ def test_the_live_table_shows_running_trials_with_their_miou(
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (120, "2 min"), (5399, "90 min"), (7500, "2 h 05 min")]
 )
-def test_clock_time(seconds: float, text: str) -> None:
-    assert clock_time(seconds) == text.replace("90 min", "1 h 30 min")
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text.replace("90 min", "1 h 30 min")

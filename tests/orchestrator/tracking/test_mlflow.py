@@ -191,7 +191,7 @@ def test_a_failed_trial_says_why(
 ) -> None:
     tracker = world.tracker()
     tracker.begin(sweep, {})
-    world.train(tracker, make_task("full0"), make_record("full0", state=State.FAILED), 10)
+    world.train(tracker, make_task("full0"), make_record("full0", state=State.USER_ERROR), 10)
     world.begin(tracker, make_task("full1"), 10)
     world.begin(tracker, make_task("base1"))  # opened, nothing logged yet
     tracker.finish(world.outcomes(sweep), {}, completed=False)

@@ -1,0 +1,250 @@
+"""`plan` and `sweep`: what the command line does, for Python.
+
+from orchestrator import plan, sweep
+result = sweep("search_spaces/ablation_memory.yaml", seeds=5)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.driver import Driver, Rules, left_to_run
+from orchestrator.errors import SweepError
+from orchestrator.forecast import CostBook
+from orchestrator.plan import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
+from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.spec import SweepSpec, read_spec
+
+if TYPE_CHECKING:
+    from orchestrator.execution.base import Executor
+    from orchestrator.expansion import Expansion
+    from orchestrator.store import RecordStore
+    from orchestrator.tracking.base import Tracker
+    from trainer.config import Runtime
+
+__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a sweep runs, and where what it brings is put."""
+
+    run_dir: Path = Path("runs")
+    """The record store."""
+    out: Path = Path("reports/out")
+    """Tables."""
+    tracking_uri: str | None = None
+    """MLflow's store; None: the environment's MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+    executor: str = "ray"
+    """`ray`, or `serial`: in this process."""
+    address: str | None = None
+    """Ray cluster to join; None: one of its own."""
+    max_concurrent: int | None = None
+    """Trials at the same time, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepResult:
+    """What a sweep brought."""
+
+    plan: SweepPlan
+    """With all that a search has drawn."""
+    outcomes: Mapping[str, AttemptRecord]
+    """By trial id, the attempt that counts."""
+    files: Mapping[str, Path]
+    """Tables by style."""
+    halted: str = ""
+    """Why the sweep stopped early; empty when it did not."""
+    mirror_failure: Exception | None = None
+    """Why MLflow did not get everything."""
+
+    @property
+    def completed(self) -> bool:
+        """Every planned trial has come to its end."""
+        return not left_to_run(self.plan, self.outcomes) and not self.halted
+
+
+def plan(
+    spec: str | Path,
+    *,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
+    seeds: str | int | None = None,
+    run_dir: str | Path = "runs",
+) -> SweepPlan:
+    """The plan of the search space at `spec`; nothing is run. Raises SpecError, one line per mistake."""
+    return plan_sweep(read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=Path(run_dir))
+
+
+def sweep(
+    spec: str | Path,
+    *,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
+    seeds: str | int | None = None,
+    place: Place | None = None,
+    trackers: Sequence[Tracker] = (),
+) -> SweepResult:
+    """Run what is missing of the search space at `spec` and write its tables; `trackers` are told of everything.
+
+    Raises SweepError for a wrong specification, a store in use, a cluster without room; a trial that fails is a
+    record in the result.
+    """
+    place = place or Place()
+    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
+    return carry_out(read, plan_sweep(read, run_dir=place.run_dir), place, trackers)
+
+
+def carry_out(
+    spec: SweepSpec, plan: SweepPlan, place: Place, trackers: Sequence[Tracker], chosen: frozenset[str] | None = None
+) -> SweepResult:
+    """Run what is missing of a plan, or of its `chosen` trials, and write the tables."""
+    from orchestrator.code_state import code_state
+    from orchestrator.store import RecordStore, write_atomically
+    from orchestrator.tracking.background import Background
+    from orchestrator.tracking.table import TableTracker
+
+    store = RecordStore(place.run_dir)
+    with store.lock(), ExitStack() as closing_later:
+        store.write_sweep(plan.record)
+        outcomes = store.outcomes(trial.trial_id for trial in plan.trials)
+        expansion = open_expansion(spec, plan, store) if chosen is None else None
+        if left_to_run(plan, outcomes) or expansion is not None:
+            check_labels(spec, plan, run_dir=place.run_dir)
+        code = code_state()
+        if code.diff:
+            write_atomically(place.run_dir / "code" / f"{code.digest}.patch", code.diff + "\n")
+        write = partial(write_tables, out=place.out)
+        mirror = Background(lambda: open_mlflow(place))
+        rules = Rules(
+            resources=spec.resources,
+            retries=spec.retries,
+            budget=spec.budget,
+            max_consecutive_failures=spec.max_consecutive_failures,
+        )
+        costs = CostBook(place.run_dir / CACHE)
+        driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
+        runtime = runtime_of(spec)
+        try:
+            with gentle_interrupt(driver):
+                driver.run(
+                    plan, outcomes, runtime, lambda: open_executor(spec, place, closing_later), expansion, chosen=chosen
+                )
+        finally:
+            files = write(driver.plan.record, driver.outcomes)
+            result = SweepResult(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
+            driver.finish(files, completed=result.completed)
+            mirror.close()
+        if driver.interrupted:
+            raise KeyboardInterrupt
+        return SweepResult(
+            plan=driver.plan,
+            outcomes=driver.outcomes,
+            files=files,
+            halted=driver.halted,
+            mirror_failure=mirror.failure,
+        )
+
+
+def runtime_of(spec: SweepSpec) -> Runtime:
+    """How trials run: threads for the CPUs they hold, so that they do not fight."""
+    from trainer.config import Runtime
+
+    ranks = spec.resources.ranks
+    return Runtime(threads=max(int(spec.resources.cpus) // ranks, 1), ranks=ranks)
+
+
+def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expansion | None:
+    """The open end of a search; None for a plan that is complete as it is."""
+    if spec.search is None:
+        return None
+    from orchestrator.expansion import Expansion
+    from orchestrator.study import Study
+
+    folder = store.run_dir / "sweeps" / plan.record.name
+    study = Study(spec.search, spec.objectives, spec.scheduler, folder=folder, steps=steps_of(spec))
+    make = partial(draw_trial, spec, run_dir=store.run_dir)
+    return Expansion(plan, study, spec.scheduler, lambda number, values: make(number, values))
+
+
+def steps_of(spec: SweepSpec) -> int:
+    """Steps of a whole trial, as the recipe says."""
+    from trainer.config import ScheduleConfig
+
+    given = spec.base.get("schedule.steps")
+    return int(given.value) if given is not None else ScheduleConfig().steps
+
+
+def choose(plan: SweepPlan, rows: Sequence[str], trials: Sequence[str]) -> frozenset[str] | None:
+    """Ids of the trials that `--only ROW` and `--trial ID` leave; None for all. Raises SweepError for one unknown."""
+    if not rows and not trials:
+        return None
+    labels = {row.label for row in plan.record.rows}
+    for row in rows:
+        if row not in labels:
+            raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
+    known = {trial.trial_id for trial in plan.trials}
+    found = set()
+    for text in trials:
+        matching = {trial_id for trial_id in known if trial_id.startswith(text)}
+        if len(matching) != 1:
+            what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
+            raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
+        found |= matching
+    return frozenset(found | {cell.trial_id for cell in plan.record.cells if cell.row in rows})
+
+
+@contextmanager
+def gentle_interrupt(driver: Driver) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) lets running trials end at their next report; the second stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(_number: int, _frame: Any) -> None:
+        if driver.interrupted:
+            raise KeyboardInterrupt
+        driver.interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Executor:
+    """The executor the options ask for; its cluster ends with `closing_later`."""
+    if place.executor == "serial":
+        from orchestrator.execution.serial import Serial
+
+        return Serial()
+    from orchestrator.execution.ray_tune import RayTune
+
+    executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)
+    closing_later.callback(executor.shutdown)
+    return executor
+
+
+def open_mlflow(place: Place) -> Tracker:
+    """The MLflow tracker; called in the mirror's thread, because importing MLflow takes seconds."""
+    from orchestrator.tracking.mlflow import MlflowTracker
+
+    uri = place.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    return MlflowTracker(uri, place.run_dir)
+
+
+def write_tables(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], *, out: Path) -> dict[str, Path]:
+    """All formats of the sweep's table."""
+    from reports.write import write_reports
+
+    return write_reports(sweep, outcomes, out / sweep.name)

@@ -1,0 +1,108 @@
+"""Expansion: the part of a plan that is drawn while it runs. Joins a search's study with the trials it stands for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.plan import SweepPlan, Trial
+from orchestrator.policy import Scheduler
+from orchestrator.records import AttemptRecord, Cell, Point, Row, State
+from orchestrator.study import Study
+from trainer.config import TrainConfig
+
+__all__ = ["Expansion"]
+
+DrawTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
+"""From a number and values to the row and the trial they make (`orchestrator.plan.draw_trial`)."""
+
+
+class Expansion:
+    """Grows a plan by the trials its study draws. A drawn trial that is known already is told of without running."""
+
+    def __init__(self, plan: SweepPlan, study: Study, scheduler: Scheduler | None, make: DrawTrial) -> None:
+        self.study = study
+        self.scheduler = scheduler
+        self.make = make
+        self.record = plan.record
+        self.trials = {trial.trial_id: trial for trial in plan.trials}
+        self.numbers: dict[str, list[int]] = {}
+        """Numbers of the study's trials that wait for each of our trials."""
+
+    def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
+        """Take up what earlier drivers drew; returns the trials of it that are to be run."""
+        unfinished = {number for number, _ in self.study.unfinished()}
+        waiting = []
+        for number, values in self.study.drawn():
+            trial = self.grow(number, values)
+            known = outcomes.get(trial.trial_id)
+            if number not in unfinished:
+                continue
+            if known is not None and settled(known):
+                self.study.tell(number, known)
+            else:
+                self.numbers.setdefault(trial.trial_id, []).append(number)
+                waiting.append(trial)
+        return waiting
+
+    def draw(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
+        """The next trial that is to be run; None when the search has drawn all it may."""
+        while not self.study.exhausted:
+            number, values = self.study.draw()
+            trial = self.grow(number, values)
+            known = outcomes.get(trial.trial_id)
+            if known is not None and settled(known):
+                self.study.tell(number, known)
+                continue
+            waiting = self.numbers.setdefault(trial.trial_id, [])
+            waiting.append(number)
+            if len(waiting) == 1:
+                return trial
+        return None
+
+    def grow(self, number: int, values: Mapping[str, Any]) -> Trial:
+        """Put a drawn trial into the plan."""
+        row, trial = self.make(number, values)
+        seed = trial.config.seed
+        self.record = replace(
+            self.record,
+            rows=(*self.record.rows, row),
+            cells=(*self.record.cells, Cell(row=row.label, seed=seed, trial_id=trial.trial_id)),
+        )
+        self.trials[trial.trial_id] = trial
+        return trial
+
+    def stops(self, trial_id: str, point: Point) -> bool:
+        """Note a point of a running trial; returns whether the scheduler gives up on it."""
+        if self.scheduler is None:
+            return False
+        name = on_the_way(self.study.objectives[0].name)
+        config = self.trials[trial_id].config
+        stop = False
+        for number in self.numbers.get(trial_id, ()) if name in point.metrics else ():
+            stop = self.study.report(number, point.step, point.metrics[name]) or stop
+        return stop and point.step >= first_step_to_judge(config, self.scheduler) and point.step < config.schedule.steps
+
+    def ended(self, trial_id: str, record: AttemptRecord) -> None:
+        """A trial is over for good."""
+        for number in self.numbers.pop(trial_id, ()):
+            self.study.tell(number, record)
+
+
+def settled(record: AttemptRecord) -> bool:
+    """Whether a search need not try it again."""
+    return record.state in (State.DONE, State.STOPPED)
+
+
+def on_the_way(metric: str) -> str:
+    """Name under which a final metric is reported during training: `final/miou` is `val/miou` until then."""
+    return metric.replace("final/", "val/", 1)
+
+
+def first_step_to_judge(config: TrainConfig, scheduler: Scheduler) -> int:
+    """No trial is stopped before its grace is over and its contrastive loss has had a say (issue 4)."""
+    steps = config.schedule.steps
+    contrast = 0 if config.contrast.source == "none" else int(config.contrast.warmup_fraction * steps)
+    return max(math.ceil(scheduler.grace_fraction * steps), contrast + 1)

@@ -1,0 +1,80 @@
+"""A probe takes a few whole steps, measures them, and leaves nothing behind."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import trainer.run
+from trainer.config import (
+    AnchorConfig,
+    ContrastConfig,
+    DataConfig,
+    MemoryConfig,
+    MiningConfig,
+    ModelConfig,
+    Runtime,
+    ScheduleConfig,
+    SyntheticConfig,
+    TrainConfig,
+)
+from trainer.probe import probe
+from trainer.step import TrainStep
+
+CONFIG = TrainConfig(
+    data=DataConfig(
+        crop=(32, 64), synthetic=SyntheticConfig(train_images=4, val_images=3, test_images=2, height=32, width=64)
+    ),
+    model=ModelConfig(backbone="timm/test_resnet", head_channels=8),
+    contrast=ContrastConfig(
+        embedding_dim=8,
+        keys_per_class=10,
+        warmup_fraction=0.5,
+        anchors=AnchorConfig(per_class=5),
+        mining=MiningConfig(positives=8, negatives=16),
+        memory=MemoryConfig(pixels_per_class=20, regions_per_class=6, pixels_per_image=3),
+    ),
+    schedule=ScheduleConfig(steps=1000, batch_size=2),
+)
+RUNTIME = Runtime(device="cpu")
+
+
+def test_every_probed_step_has_its_contrastive_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    take = TrainStep.__call__
+
+    def spy(self, batch, step):
+        measured = take(self, batch, step)
+        seen.append((step, "train/contrast" in measured))
+        return measured
+
+    monkeypatch.setattr(TrainStep, "__call__", spy)
+    measured = probe(CONFIG, RUNTIME, steps=3)
+    assert seen == [(500, True), (501, True), (502, True)], "after the warm-up of half the schedule"
+    assert set(measured) == {"probe/step_seconds"}, "no memory is claimed to be known on a CPU"
+    assert measured["probe/step_seconds"] > 0
+
+
+def test_the_callers_chance_is_untouched() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    probe(replace(CONFIG, contrast=ContrastConfig(source="none")), RUNTIME, steps=1)
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_peak_on_a_gpu_is_that_of_a_real_trial(tmp_path) -> None:
+    """Within 10 %, of what the process holds without its context (issue 4)."""
+    runtime = Runtime(device="cuda")
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    config = replace(CONFIG, schedule=ScheduleConfig(steps=12, batch_size=2, eval_every_steps=6))
+    predicted = probe(config, runtime)["probe/peak_memory_gb"]
+    allocated = torch.cuda.max_memory_reserved() / 1e9
+    context = predicted - allocated
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    trainer.run.train(config, runtime, tmp_path, lambda step, metrics: None)
+    assert predicted - context == pytest.approx(torch.cuda.max_memory_reserved() / 1e9, rel=0.1)
