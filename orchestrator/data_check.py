@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from trainer.config import DataConfig
 from trainer.data import Source, open_source, require_labels
 from trainer.errors import DataError
 
-__all__ = ["DataFacts", "DataKey", "DataUse", "check_data", "check_label_images", "data_key"]
+__all__ = ["DataFacts", "DataKey", "DataUse", "check_data", "check_label_images", "data_key", "remembered_facts"]
 
 DataUse: TypeAlias = tuple[DataConfig, Mapping[str, Setting], str]
 """A data config, the settings behind it, and the origin of the row that uses it."""
@@ -39,6 +39,18 @@ SPLITS = ("train_split", "val_split", "test_split")
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read."""
     return (config.name, config.root, *(getattr(config, split) for split in SPLITS), config.synthetic)
+
+
+@lru_cache(maxsize=64)
+def remembered_facts(key: DataKey, cache_dir: Path | None) -> DataFacts | None:
+    """What is to know of the data set with this `data_key`; None for one with mistakes.
+
+    The disk is looked at once per process: for the trials of a search, which is planned when it starts.
+    """
+    name, root, train_split, val_split, test_split, synthetic = key
+    splits = {"train_split": train_split, "val_split": val_split, "test_split": test_split}
+    config = DataConfig(name=name, root=root, synthetic=synthetic, **splits)
+    return check_data([(config, {}, "")], cache_dir, []).get(key)
 
 
 def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> dict[DataKey, DataFacts]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config_builder import ConfigBuilder, origin_of
-from orchestrator.data_check import DataFacts, DataKey, check_data, check_label_images, data_key
+from orchestrator.arms import (
+    check_banks,
+    check_grace,
+    check_weights,
+    effective_settings,
+    resolve_bounds,
+    resolve_drawn,
+    resolve_rows,
+)
+from orchestrator.config_builder import ConfigBuilder
+from orchestrator.data_check import check_data, check_label_images, data_key, remembered_facts
 from orchestrator.errors import SpecError
-from orchestrator.identity import PACKAGED_WEIGHTS, trial_id
+from orchestrator.identity import trial_id
 from orchestrator.protocol import describe_protocol
 from orchestrator.records import Cell, Row, SweepRecord
-from orchestrator.rows import RowSpec
-from orchestrator.settings import Setting
+from orchestrator.settings import config_leaves
 from orchestrator.spec import SweepSpec
-from trainer.bank_size import require_bank_fits
 from trainer.config import TrainConfig
 
-__all__ = ["SweepPlan", "Trial", "check_labels", "dry_run_json", "plan_sweep"]
+__all__ = ["SweepPlan", "Trial", "check_labels", "draw_trial", "dry_run_json", "plan_sweep"]
 
 CACHE = "cache"
 """Folder below the run directory for what can be computed again."""
@@ -46,34 +53,28 @@ class SweepPlan:
     """Distinct, in running order: all rows with the first seed, baseline first, then all with the second."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRow:
-    """A row's config before its seeds, and who set what."""
-
-    config: TrainConfig
-    settings: Mapping[str, Setting]
-    origin: str
-
-
 def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     """The plan of `spec`; digests of data sets are remembered below `run_dir`, nothing else is written.
 
-    Raises SpecError, one line per mistake, for values or combinations that the trainer refuses, missing data, an
-    image without label and missing weights.
+    The plan of a search has its baseline row only; `draw_trial` makes its trials. Raises SpecError, one line per
+    mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
+    weights.
     """
     problems: list[str] = []
+    remembered_facts.cache_clear()
     rows = resolve_rows(spec, problems)
-    facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
-    check_weights(rows, problems)
-    check_banks(rows, facts, problems)
+    arms = [*rows, *resolve_bounds(spec, problems)]
+    facts = check_data((arm.use() for arm in arms), run_dir / CACHE, problems)
+    check_weights(arms, problems)
+    check_banks(arms, facts, problems)
+    check_grace(spec, arms, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
+        digest = facts[data_key(row.config.data)].digest
         for seed in spec.seeds:
-            config = replace(row.config, seed=seed)
-            name = trial_id(config, facts[data_key(config.data)].digest)
-            trials[row_spec.label, seed] = Trial(trial_id=name, config=config)
+            trials[row_spec.label, seed] = name_trial(row.config, seed, digest)
     record = SweepRecord(
         name=spec.name,
         question=spec.question,
@@ -86,26 +87,45 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         seeds=spec.seeds,
         cells=tuple(Cell(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
         table=spec.table,
-        protocol=describe_protocol([(row.config, facts[data_key(row.config.data)]) for row in rows], spec.seeds),
+        protocol=describe_protocol([(arm.config, facts[data_key(arm.config.data)]) for arm in arms], spec.seeds),
         spec=spec.text,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials))
 
 
-def resolve_rows(spec: SweepSpec, problems: list[str]) -> list[ResolvedRow]:
-    """The config of each row; a row that cannot be built is left out and its lines go to `problems`."""
-    builder, rows = ConfigBuilder(), []
-    for row in spec.rows:
-        settings = effective_settings(spec, row)
-        config = builder.build(settings, row.origin, problems)
-        if config is not None:
-            rows.append(ResolvedRow(config.normalised(), settings, row.origin))
-    return rows
+def name_trial(config: TrainConfig, seed: int, digest: str) -> Trial:
+    """The trial of a row and a seed, on data with `digest`."""
+    config = replace(config, seed=seed)
+    return Trial(trial_id=trial_id(config, digest), config=config)
 
 
-def effective_settings(spec: SweepSpec, row: RowSpec) -> dict[str, Setting]:
-    """What holds for a row: the base of the sweep, and the row's own settings over it."""
-    return {**spec.base, **{item.key: item for item in row.settings}}
+def draw_trial(spec: SweepSpec, number: int, values: Mapping[str, Any], *, run_dir: Path) -> tuple[Row, Trial]:
+    """Trial `number` of the search in `spec`, with `values` by dotted key as a sampler drew them.
+
+    A value of a parameter that does not count beside the others is passed over. Cheap: the data set is looked at once
+    per process, or plan. Raises SpecError for values or combinations that the trainer refuses, with the lines of the
+    parameters.
+    """
+    if spec.search is None:
+        raise ValueError(f"{spec.path}: method {spec.method} draws no trials")
+    problems: list[str] = []
+    drawn: dict[str, Any] = {}
+    for item in spec.search.active(drawn):
+        try:
+            drawn[item.key] = config_leaves()[item.key].check(values[item.key])
+        except ValueError as error:
+            raise SpecError(f"{item.origin}: {item.key}: {error}") from error
+    row = resolve_drawn(spec.search, spec.base, drawn, ConfigBuilder(), problems)
+    if row is None:
+        raise SpecError(*problems)
+    key, cache_dir = data_key(row.config.data), run_dir / CACHE
+    facts = remembered_facts(key, cache_dir) or check_data([row.use()], cache_dir, problems).get(key)
+    check_weights([row], problems)
+    check_banks([row], {key: facts} if facts else {}, problems)
+    if problems or facts is None:
+        raise SpecError(*dict.fromkeys(problems))
+    factors = {key: list(value) if isinstance(value, tuple) else value for key, value in drawn.items()}
+    return Row(label=f"trial {number}", factors=factors), name_trial(row.config, spec.seeds[0], facts.digest)
 
 
 def running_order(spec: SweepSpec, trials: Mapping[tuple[str, int], Trial]) -> tuple[Trial, ...]:
@@ -118,38 +138,17 @@ def running_order(spec: SweepSpec, trials: Mapping[tuple[str, int], Trial]) -> t
 def check_labels(spec: SweepSpec, plan: SweepPlan, *, run_dir: Path) -> None:
     """Decode every label of the data sets in `plan`, once per data set and `run_dir`; for the start of a sweep.
 
-    Raises SpecError, with file and line of `data.root`, for a label that does not decode or has an illegal id.
+    Those of all trials that a search may draw are among them. Raises SpecError, with file and line of `data.root`,
+    for a label that does not decode or has an illegal id.
     """
     configs = {trial.trial_id: trial.config.data for trial in plan.trials}
     trial_of_row = {cell.row: cell.trial_id for cell in plan.record.cells}
     problems: list[str] = []
-    uses = ((configs[trial_of_row[row.label]], effective_settings(spec, row), row.origin) for row in spec.rows)
-    check_label_images(uses, run_dir / CACHE, problems)
+    rows = [(configs[trial_of_row[row.label]], effective_settings(spec, row), row.origin) for row in spec.rows]
+    drawn = [arm.use() for arm in resolve_bounds(spec, [])]
+    check_label_images([*rows, *drawn], run_dir / CACHE, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
-
-
-def check_weights(rows: Sequence[ResolvedRow], problems: list[str]) -> None:
-    """Complain of weight files that do not exist."""
-    key = "model.weights"
-    for row in rows:
-        weights = row.config.model.weights
-        if weights not in PACKAGED_WEIGHTS and not Path(weights).is_file():
-            choices = ", ".join(PACKAGED_WEIGHTS)
-            text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
-            problems.append(f"{origin_of(key, row.settings, row.origin)}: {key}: {text}")
-
-
-def check_banks(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
-    """Complain of memory banks above their cap, with the arithmetic."""
-    for row in rows:
-        contrast, known = row.config.contrast, facts.get(data_key(row.config.data))
-        if known is None:
-            continue
-        try:
-            require_bank_fits(contrast.memory, known.classes, contrast.embedding_dim)
-        except ValueError as error:
-            problems.append(f"{origin_of('contrast.memory.pixels_per_class', row.settings, row.origin)}: {error}")
 
 
 def dry_run_json(plan: SweepPlan, statuses: Mapping[str, str]) -> dict[str, Any]:

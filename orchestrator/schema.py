@@ -1,84 +1,36 @@
 """What a search space file may say: the door through which its unchecked values pass (pydantic, strict).
 
-Settings of the trainer (rows, parameters, fixed, a grid's baseline) are checked by `orchestrator.settings`.
+Settings of the trainer (rows, parameters, fixed, a baseline) are checked by `orchestrator.settings`. The docstrings of
+fields are the descriptions of the JSON Schema (`orchestrator.json_schema`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import ErrorDetails
 
+from orchestrator import checks
+from orchestrator.checks import METHODS, README
+from orchestrator.policy import Processes, SchedulerKind
 from orchestrator.settings import closest, shown
 from orchestrator.yaml_reader import Origins
 
-__all__ = ["METHODS", "SpecModel", "check_document", "seed_list"]
+__all__ = ["Door", "MetricModel", "ParameterModel", "SpecModel", "check_document"]
 
-METHODS = ("ablation", "grid")
-LATER_METHODS = ("random", "tpe", "asha", "pbt", "bayes", "bayesian")
-LATER_KEYS = ("zip", "skip", "when", "one_at_a_time", "leave_one_out", "trials", "scheduler", "budget", "retries")
-LATER_PARAMETER_KEYS = ("min", "max", "distribution")
-README = "search_spaces/README.md"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-def method_name(value: Any) -> Any:
-    """A method there is."""
-    if value in METHODS:
-        return value
-    later = isinstance(value, str) and value in LATER_METHODS
-    why = "is not supported yet" if later else "is not a method"
-    raise ValueError(f"{shown(value)} {why}; choose {' or '.join(METHODS)}")
-
-
-def file_name(value: Any) -> Any:
-    """A sweep's name: it names a folder."""
-    if isinstance(value, str) and NAME.fullmatch(value):
-        return value
-    raise ValueError(f"{shown(value)} cannot name a folder; use letters, digits, _ - and .")
-
-
-def seed_list(value: Any) -> tuple[int, ...]:
-    """`3` -> (0, 1, 2); `[11, 12]` as it is. Raises ValueError for none, negative or equal seeds."""
-    if is_whole(value):
-        if value < 1:
-            raise ValueError(f"must be at least 1, not {value}; write the number of repetitions, or a list of seeds")
-        return tuple(range(value))
-    if not isinstance(value, list) or not value or not all(is_whole(seed) and seed >= 0 for seed in value):
-        raise ValueError(f"must be a number or a list of whole numbers from 0, not {shown(value)}; write for example 3")
-    twice = sorted({seed for seed in value if value.count(seed) > 1})
-    if twice:
-        raise ValueError(f"seed {twice[0]} is given twice; remove one")
-    return tuple(value)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether `value` is an integer and no truth value."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def baseline_choice(value: Any) -> Any:
-    """A row's label or, in a grid, the settings of an extra row."""
-    if value is None or isinstance(value, str | dict):
-        return value
-    raise ValueError(f"must be the label of a row, not {shown(value)}; put it in quotes")
-
-
-def gpu_share(value: Any) -> Any:
-    """GPUs of a trial: `auto`, 0, a fraction or a number."""
-    if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
-        return value
-    raise ValueError(f"must be auto or a number from 0, not {shown(value)}; write for example 1 or 0.25")
-
-
-def cpu_share(value: Any) -> Any:
-    """CPUs of a trial, more than 0."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError(f"must be a number above 0, not {shown(value)}; write for example 1")
+Count = Annotated[int, BeforeValidator(checks.at_least(0)), Field(ge=0)]
+CountFromOne = Annotated[int, BeforeValidator(checks.at_least(1)), Field(ge=1)]
+CountFromTwo = Annotated[int, BeforeValidator(checks.at_least(2)), Field(ge=2)]
+Number = Annotated[float | int, BeforeValidator(checks.number)]
+Positive = Annotated[float | int, BeforeValidator(checks.positive), Field(gt=0)]
+FromZero = Annotated[float | int, BeforeValidator(checks.from_zero), Field(ge=0)]
+Fraction = Annotated[float | int, BeforeValidator(checks.fraction), Field(gt=0, lt=1)]
+Settings = dict[str, Any]
+"""Settings of the trainer, which `orchestrator.settings` checks."""
+TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
 
 
 class Door(BaseModel):
@@ -88,11 +40,14 @@ class Door(BaseModel):
 
 
 class MetricModel(Door):
-    """Which final scalar ranks the rows, and which way is better."""
+    """A final scalar that ranks the rows or guides a search, and which way is better."""
 
     name: str = "final/miou"
+    """Name of the scalar, for example final/miou or cost/train_minutes."""
     goal: Literal["maximize", "minimize"] | None = None
+    """Which way is better; maximize where not given."""
     mode: Literal["max", "min"] | None = None
+    """Ray's word for goal."""
 
     @model_validator(mode="after")
     def check_agreement(self) -> Self:
@@ -106,40 +61,161 @@ class TableModel(Door):
     """The table to draw."""
 
     caption: str = ""
+    """Its caption; the protocol and the seeds are added."""
     label: str = ""
+    """LaTeX label."""
     columns: list[str] | None = None
+    """Final scalars, one column each."""
     published: str | None = None
+    """Stem of a file in reports/published/ to show beside ours."""
 
 
 class ResourcesModel(Door):
     """What one trial takes of a machine."""
 
-    cpus: Annotated[Any, BeforeValidator(cpu_share)] = 1
-    gpus: Annotated[Any, BeforeValidator(gpu_share)] = "auto"
+    cpus: Positive = 1
+    """CPU cores."""
+    gpus: Annotated[
+        Any,
+        BeforeValidator(checks.gpu_share),
+        WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]}),
+    ] = "auto"
+    """GPUs: auto, a fraction up to 1, or a whole number."""
+    processes: Annotated[Processes, BeforeValidator(checks.any_of(("auto", "warm", "fresh")))] = "auto"
+    """warm: a process serves one trial after another; fresh: each has its own; auto: fresh on a GPU."""
+    ranks: CountFromOne | None = None
+    """Processes of one trial that train together; one per GPU where it takes several, else 1."""
+
+    @model_validator(mode="after")
+    def check_ranks(self) -> Self:
+        """Refuse ranks that are not one per GPU."""
+        if self.ranks and self.gpus != "auto" and self.gpus > 0 and self.ranks != max(self.gpus, 1):
+            gpus = f"{self.gpus:g}"
+            raise ValueError(f"ranks {self.ranks} contradicts gpus {gpus}, which means one rank per GPU; remove ranks")
+        return self
+
+
+class BudgetModel(Door):
+    """When the sweep stops, cleanly, with trials left."""
+
+    gpu_hours: Positive | None = None
+    """Hours of GPUs, summed over the trials of this sweep."""
+    wall_hours: Positive | None = None
+    """Hours since the command was started."""
+    trial_hours: Positive | None = None
+    """Hours of one attempt at one trial; beyond them it is timed out."""
+
+
+class RetriesModel(Door):
+    """How often a trial is tried again, by the class of its failure."""
+
+    lost: Count = 3
+    """Its process or node died."""
+    out_of_memory: Count = 3
+    """The GPU was full; each time with a larger share of it."""
+    timed_out: Count = 0
+    """It took longer than budget.trial_hours."""
+    back_off_seconds: FromZero = 5
+    """Wait before the first new attempt; each further one waits twice as long."""
+
+
+class SchedulerModel(Door):
+    """Which trials are stopped before their last step."""
+
+    kind: Annotated[SchedulerKind, BeforeValidator(checks.scheduler_kind)] = "asha"
+    """asha, median or hyperband."""
+    grace_fraction: Fraction = 0.25
+    """Share of its steps that every trial runs; at least contrast.warmup_fraction."""
+    reduction_factor: CountFromTwo = 3
+    """One in so many goes on from a rung to the next (asha, hyperband)."""
+    startup_trials: CountFromOne = 5
+    """Trials that run to their end before any is stopped (median)."""
 
 
 class ParameterModel(Door):
-    """A factor of a grid with its levels, or a constant."""
+    """A factor: its levels, a constant, or (in a search) the range it is drawn from."""
 
     values: list[Any] | None = None
+    """The levels of a grid; the choices of a search."""
     value: Any = None
+    """A constant."""
+    min: Number | None = None
+    """Smallest value, included."""
+    max: Number | None = None
+    """Largest value, included."""
+    distribution: (
+        Annotated[
+            Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform"],
+            BeforeValidator(checks.distribution_kind),
+        ]
+        | None
+    ) = None
+    """How values are drawn between min and max; uniform, or int_uniform for a whole number, where not given."""
+    step: Positive | None = None
+    """Distance of neighbouring values, from min on (uniform, int_uniform)."""
 
 
 class SpecModel(Door):
-    """The whole file."""
+    """A search space: the question of a sweep."""
 
-    name: Annotated[str | None, BeforeValidator(file_name)] = None
+    extends: Annotated[
+        Any, BeforeValidator(checks.extended_files), WithJsonSchema({"anyOf": [{"type": "string"}, TEXTS]})
+    ] = None
+    """Files, relative to this one, whose blocks are shared; what is written here wins, later files before earlier."""
+    name: Annotated[str, BeforeValidator(checks.file_name), Field(pattern=f"^{checks.NAME.pattern}$")] | None = None
+    """Names the folders of the results; default: the file's name."""
     question: str = ""
+    """What the sweep is to answer."""
     recipe: str | None = None
-    method: Annotated[Literal["ablation", "grid"], BeforeValidator(method_name)]
-    metric: MetricModel = MetricModel()
-    seeds: Annotated[tuple[int, ...], BeforeValidator(seed_list)] = (0,)
-    baseline: Annotated[Any, BeforeValidator(baseline_choice)] = None
-    rows: dict[str, dict[str, Any] | None] | None = None
+    """Name or path of the recipe: data set, model and schedule; --recipe goes before it."""
+    method: Annotated[Literal["ablation", "grid", "random", "tpe"], BeforeValidator(checks.method_name)]
+    """ablation: rows listed or generated; grid: all combinations; random, tpe: trials drawn from distributions."""
+    metric: Annotated[list[MetricModel], BeforeValidator(checks.as_list), Field(min_length=1)] = [MetricModel()]
+    """What ranks the rows; a search may have several, of which the first ranks the table."""
+    seeds: Annotated[
+        tuple[int, ...],
+        BeforeValidator(checks.seed_list),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS}, SEEDS]}),
+    ] = (0,)
+    """Replication: how many times, or with which seeds, each row is trained. A search has exactly one."""
+    baseline: Annotated[
+        Any,
+        BeforeValidator(checks.baseline_choice),
+        WithJsonSchema({"anyOf": [{"type": ["string", "null"]}, {"$ref": "#/$defs/settings"}]}),
+    ] = None
+    """Label of the row the others are compared with; or the settings of an extra row of that name."""
+    rows: dict[str, Settings | None] | None = None
+    """The rows of an ablation: label and settings."""
+    one_at_a_time: Annotated[dict[str, list[Any]], BeforeValidator(checks.generator)] | None = None
+    """Rows of an ablation: the baseline, and each of these values alone."""
+    leave_one_out: Annotated[dict[str, Settings], BeforeValidator(checks.generator)] | None = None
+    """Rows of an ablation: full with all of these components, and one row without each."""
     parameters: dict[str, ParameterModel] | None = None
-    fixed: dict[str, Any] | None = None
+    """The factors of a grid or a search."""
+    zip: list[list[str]] | None = None
+    """Groups of factors whose values are paired, first with first, instead of combined."""
+    skip: list[Settings] | None = None
+    """Combinations of a grid that are left out."""
+    when: dict[str, dict[str, list[Any]]] | None = None
+    """For a parameter, the values of other ones for which it counts; elsewhere it is not set."""
+    trials: Annotated[int, BeforeValidator(checks.at_least(1)), Field(ge=1, le=100_000)] | None = None
+    """Trials of a search."""
+    search_seed: Count = 0
+    """Seed of the sampler of a search; the trials' own is in seeds."""
+    scheduler: SchedulerModel | None = None
+    """Which trials of a grid or a search are stopped early; without it none."""
+    fixed: Settings | None = None
+    """Settings for every row, on top of the recipe."""
     table: TableModel = TableModel()
+    """The table to draw."""
     resources: ResourcesModel = ResourcesModel()
+    """What one trial takes of a machine."""
+    budget: BudgetModel = BudgetModel()
+    """When the sweep stops, cleanly, with trials left."""
+    retries: RetriesModel = RetriesModel()
+    """How often a trial is tried again, by the class of its failure."""
+    max_consecutive_failures: Count = 3
+    """Failures of one kind in a row after which the sweep stops; 0: never."""
 
 
 BLOCKS: Mapping[str, type[Door]] = {
@@ -147,6 +223,9 @@ BLOCKS: Mapping[str, type[Door]] = {
     "metric": MetricModel,
     "table": TableModel,
     "resources": ResourcesModel,
+    "budget": BudgetModel,
+    "retries": RetriesModel,
+    "scheduler": SchedulerModel,
     "parameters": ParameterModel,
 }
 
@@ -156,13 +235,15 @@ def check_document(values: Mapping[str, Any], origins: Origins, problems: list[s
     try:
         return SpecModel.model_validate(values)
     except ValidationError as error:
-        problems.extend(explain(details, origins) for details in error.errors())
+        problems.extend(explain(details, values, origins) for details in error.errors())
         return None
 
 
-def explain(details: ErrorDetails, origins: Origins) -> str:
+def explain(details: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> str:
     """Pydantic's finding as `file:line: key: what is wrong; remedy`."""
     place = details["loc"]
+    if place[0] == "metric" and isinstance(values["metric"], dict):
+        place = ("metric", *place[2:])  # a single block was made a list of one
     key = ".".join(map(str, place))
     return f"{origins.nearest(*place)}: {key}: {complaint(details)}"
 
@@ -175,19 +256,16 @@ def complaint(details: ErrorDetails) -> str:
     if kind == "missing":
         return f"missing; add `method: {METHODS[0]}`, see {README}"
     if kind == "extra_forbidden":
-        return unknown_key(details["loc"])
+        block = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
+        return f"unknown key; {closest(str(details['loc'][-1]), tuple(BLOCKS[block].model_fields))}"
     if kind == "literal_error":
         return f"{given} is not a choice; choose {str(details['ctx']['expected']).replace(chr(39), '')}"
+    if kind == "less_than_equal":
+        return f"{given} is more than {details['ctx']['le']}; write a smaller number"
+    if kind == "too_short":
+        return "an empty list; name at least one"
     if kind == "string_type":
         return f"must be text, not {given}; put it in quotes"
     if kind == "list_type":
         return f"must be a list, not {given}; write [...]"
     return f"must be a block of `key: value` lines, not {given}; see {README}"
-
-
-def unknown_key(place: tuple[str | int, ...]) -> str:
-    """Why a key is refused and which one may have been meant."""
-    name, block = str(place[-1]), str(place[0]) if len(place) > 1 else ""
-    if name in (LATER_PARAMETER_KEYS if block == "parameters" else LATER_KEYS):
-        return f"not supported yet; see {README} for what is"
-    return f"unknown key; {closest(name, tuple(BLOCKS[block].model_fields))}"

@@ -17,7 +17,18 @@ from orchestrator.identity import PACKAGED_WEIGHTS
 from orchestrator.yaml_reader import Origins, Place, parse_value
 from trainer.config import TrainConfig, location_keys
 
-__all__ = ["Leaf", "Setting", "closest", "config_leaves", "read_assignment", "read_block", "read_setting", "shown"]
+__all__ = [
+    "Leaf",
+    "Setting",
+    "closest",
+    "config_leaves",
+    "number_type",
+    "read_assignment",
+    "read_block",
+    "read_setting",
+    "shown",
+    "unknown_key",
+]
 
 TEXT = "text"
 FIXED_FIELDS = ("seed",)
@@ -105,6 +116,12 @@ def choices(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) in (Union, UnionType):
         return next((found for part in get_args(annotation) if (found := choices(part))), ())
     return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def number_type(annotation: Any) -> type | None:
+    """`int` or `float` for the type of a single number, which may be optional; None for any other type."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return next((part for part in parts if part in (int, float)), None)
 
 
 def expectation(annotation: Any) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.ablation import ablation_rows, implied_baseline
+from orchestrator.checks import METHODS, seed_list
+from orchestrator.drawn import read_distributions
 from orchestrator.errors import SpecError
+from orchestrator.extends import RECIPE, SEARCH_SPACE, read_extended
+from orchestrator.grid import grid_rows
+from orchestrator.policy import Budget, Resources, Retries, Scheduler
 from orchestrator.records import TableRecord
-from orchestrator.rows import BASELINE_LABEL, RowSpec, ablation_rows, grid_rows
-from orchestrator.schema import MetricModel, SpecModel, check_document, seed_list
-from orchestrator.settings import Setting, closest, read_assignment, read_block
-from orchestrator.yaml_reader import Document, read_yaml
+from orchestrator.rows import BASELINE_LABEL, RowSpec, baseline_row, check_labels
+from orchestrator.schema import MetricModel, SpecModel, check_document
+from orchestrator.search_space import Distribution, Objective, Search
+from orchestrator.settings import Setting, read_assignment, read_block
+from orchestrator.yaml_reader import Document
 
 __all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
 
@@ -20,15 +27,22 @@ RECIPE_SUFFIXES = (".yaml", ".yml")
 SHARED_RECIPES = Path("search_spaces/recipes")
 """Where a recipe's name is looked up after the `recipes` folder beside the search space."""
 
+SEARCHES = ("random", "tpe")
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "rows": ("ablation",),
+    "one_at_a_time": ("ablation",),
+    "leave_one_out": ("ablation",),
+    "parameters": ("grid", *SEARCHES),
+    "zip": ("grid",),
+    "skip": ("grid",),
+    "when": ("grid", *SEARCHES),
+    "trials": SEARCHES,
+    "search_seed": SEARCHES,
+}
+"""Methods that read a key."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resources:
-    """What one trial takes of a machine."""
-
-    cpus: float = 1
-    """CPU cores."""
-    gpus: float | Literal["auto"] = "auto"
-    """GPUs, fractions allowed; `auto`: one where there is one."""
+MAX_CELLS = 1_000_000
+"""More rows times seeds than this are a slip of the pen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,14 +56,15 @@ class SweepSpec:
     recipe: str
     """Name of the recipe."""
     metric: str
-    """Final scalar that ranks the rows, `final/miou`."""
+    """Final scalar that ranks the rows, `final/miou`: the first of `objectives`."""
     goal: str
     """`maximize` or `minimize`."""
     baseline: str | None
     """Label of the row the others are compared with."""
     rows: tuple[RowSpec, ...]
-    """In the order of the file."""
+    """In the order of the file; of a search its baseline row, if it has one: the trials are drawn later."""
     seeds: tuple[int, ...]
+    """Of a search exactly one."""
     base: Mapping[str, Setting]
     """What holds for every row unless the row says otherwise: recipe, then `fixed`, then `--set`."""
     table: TableRecord
@@ -57,7 +72,17 @@ class SweepSpec:
     path: Path
     """The search space file, as the user typed it."""
     text: str
-    """Its content."""
+    """Its content, and as comments that of the files it extends."""
+    objectives: tuple[Objective, ...] = (Objective(),)
+    """Several only in a search."""
+    search: Search | None = None
+    """How `random` and `tpe` draw trials; None for the other methods."""
+    scheduler: Scheduler | None = None
+    """None: every trial runs to its end. Never in an ablation or with several objectives."""
+    budget: Budget = field(default_factory=Budget)
+    retries: Retries = field(default_factory=Retries)
+    max_consecutive_failures: int = 3
+    """Failures of one kind in a row after which the sweep stops; 0: never."""
 
 
 def sweep_name(path: Path, recipe: str | None = None) -> str:
@@ -65,7 +90,7 @@ def sweep_name(path: Path, recipe: str | None = None) -> str:
 
     Raises SpecError when the file cannot be read.
     """
-    values = read_yaml(path).values
+    values = read_extended(path, SEARCH_SPACE).values
     return name_with_recipe(str(values.get("name") or path.stem), path, values.get("recipe"), recipe)
 
 
@@ -78,49 +103,112 @@ def read_spec(
     `--seeds`. Raises SpecError with one line per mistake.
     """
     problems: list[str] = []
-    document = read_yaml(path)
+    document = read_extended(path, SEARCH_SPACE)
     model = check_document(document.values, document.origins, problems)
-    rows, constants = read_rows(document, problems)
-    recipe_name, recipe_settings = read_recipe(document, path, recipe, problems)
+    check_method(document, model, problems)
+    later: list[str] = []  # mistakes of the recipe and of settings for all rows are told after those of the rows
+    recipe_name, recipe_settings = read_recipe(document, path, recipe, later)
     fixed = document.values.get("fixed")
-    fixed_settings = (
-        *(read_block(fixed, document.origins, ("fixed",), problems) if isinstance(fixed, dict) else ()),
-        *constants,
-    )
-    assigned = read_assignments(settings, problems)
-    check_effect((*fixed_settings, *assigned), rows, problems)
+    fixed_settings = read_block(fixed, document.origins, ("fixed",), later) if isinstance(fixed, dict) else ()
+    assigned = read_assignments(settings, later)
+    base = by_key(recipe_settings, fixed_settings, assigned)
+    rows, constants, drawn = read_rows(document, base, problems)
+    problems += later
+    check_effect((*fixed_settings, *constants, *assigned), rows, drawn, problems)
     check_labels(document, rows, problems)
-    seed_values = read_seeds(seeds, problems) if seeds is not None else (model.seeds if model else ())
+    seed_values = read_seeds(seeds, problems) if seeds is not None else (model.seeds if model else (0,))
+    check_size(document, rows, drawn, seed_values, seeds, problems)
     if model is None or problems:
         raise SpecError(*dict.fromkeys(problems))
+    objectives = tuple(Objective(name=metric.name, goal=goal_of(metric)) for metric in model.metric)
     return SweepSpec(
         name=name_with_recipe(model.name or path.stem, path, model.recipe, recipe),
         question=model.question,
         method=model.method,
         recipe=recipe_name,
-        metric=model.metric.name,
-        goal=goal_of(model.metric),
-        baseline=BASELINE_LABEL if isinstance(model.baseline, dict) else model.baseline,
+        metric=objectives[0].name,
+        goal=objectives[0].goal,
+        baseline=baseline_of(model, document),
         rows=rows,
         seeds=seed_values,
-        base={item.key: item for item in (*recipe_settings, *fixed_settings, *assigned)},
+        base=by_key(recipe_settings, fixed_settings, constants, assigned),
         table=table_of(model),
-        resources=Resources(cpus=model.resources.cpus, gpus=model.resources.gpus),
+        resources=resources_of(model),
         path=path,
         text=document.text,
+        objectives=objectives,
+        search=search_of(model, drawn),
+        scheduler=scheduler_of(model, document),
+        budget=Budget(**model.budget.model_dump()),
+        retries=Retries(**model.retries.model_dump()),
+        max_consecutive_failures=model.max_consecutive_failures,
     )
 
 
-def read_rows(document: Document, problems: list[str]) -> tuple[tuple[RowSpec, ...], tuple[Setting, ...]]:
-    """Rows and constants by the file's method; an unknown method has none."""
-    values, origins = document.values, document.origins
-    method = values.get("method")
-    for key, owner in (("rows", "ablation"), ("parameters", "grid")):
-        if key in values and method in ("ablation", "grid") and method != owner:
-            problems.append(f"{origins[key,]}: {key}: belongs to `method: {owner}`; remove it or change the method")
+def by_key(*settings: Sequence[Setting]) -> dict[str, Setting]:
+    """The settings by their keys; the later ones win."""
+    return {item.key: item for group in settings for item in group}
+
+
+def check_method(document: Document, model: SpecModel | None, problems: list[str]) -> None:
+    """Complain of keys that the method does not read, and of those it misses."""
+    values, origins, method = document.values, document.origins, document.values.get("method")
+    if method not in METHODS:
+        return
+    for key, owners in OWNERS.items():
+        if key in values and method not in owners:
+            text = f"belongs to `method: {' | '.join(owners)}`; remove it or change the method"
+            problems.append(f"{origins[key,]}: {key}: {text}")
+    if method in SEARCHES and values.get("trials") is None:
+        problems.append(f"{origins.nearest('trials')}: trials: missing; say how many to draw, for example trials: 40")
+    if method in SEARCHES and isinstance(values.get("baseline"), str):
+        text = "a search has no rows that could be named; write the settings of an extra row, `{key: value}`"
+        problems.append(f"{origins['baseline',]}: baseline: {text}")
+    several = isinstance(values.get("metric"), list) and len(values["metric"]) > 1
+    if several and method not in SEARCHES:
+        text = "only a search has several objectives; name one, and show the others with table.columns"
+        problems.append(f"{origins['metric',]}: metric: {text}")
+    if values.get("scheduler") is not None and method == "ablation":
+        text = "the rows of an ablation are compared whole, so none may be stopped early; remove it"
+        problems.append(f"{origins['scheduler',]}: scheduler: {text}")
+    elif values.get("scheduler") is not None and several:
+        text = "with several objectives no trial is plainly worse; remove it, or name one metric"
+        problems.append(f"{origins['scheduler',]}: scheduler: {text}")
+    if model is not None and len({metric.name for metric in model.metric}) < len(model.metric):
+        problems.append(f"{origins['metric',]}: metric: an objective is named twice; remove one")
+
+
+def read_rows(
+    document: Document, base: Mapping[str, Setting], problems: list[str]
+) -> tuple[tuple[RowSpec, ...], tuple[Setting, ...], tuple[Distribution, ...]]:
+    """Rows, constants and what is drawn, by the file's method; an unknown method has none of them."""
+    method = document.values.get("method")
+    if method == "ablation":
+        return ablation_rows(document, base, problems), (), ()
     if method == "grid":
-        return grid_rows(document, problems)
-    return (ablation_rows(document, problems) if method == "ablation" else ()), ()
+        return (*grid_rows(document, problems), ())
+    if method in SEARCHES:
+        drawn, constants = read_distributions(document, problems)
+        return baseline_row(document, problems), constants, drawn
+    return (), (), ()
+
+
+def check_size(
+    document: Document,
+    rows: Sequence[RowSpec],
+    drawn: Sequence[Distribution],
+    seeds: Sequence[int],
+    given: str | int | None,
+    problems: list[str],
+) -> None:
+    """Complain of more than one seed in a search and of far too many cells."""
+    origin = f"--seeds {given}" if given is not None else document.origins.nearest("seeds")
+    if drawn and len(seeds) > 1:
+        text = f"a search trains each trial with one seed, not {len(seeds)}; write `seeds: 1`, and repeat the best rows"
+        problems.append(f"{origin}: seeds: {text} in an ablation")
+    if len(rows) * len(seeds) > MAX_CELLS:
+        text = f"{len(rows)} rows x {len(seeds)} seeds are more than {MAX_CELLS}; take fewer"
+        problems.append(f"{origin}: seeds: {text}")
 
 
 def read_recipe(
@@ -139,7 +227,7 @@ def read_recipe(
         problems.append(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
         return "", ()
     try:
-        content = read_yaml(found)
+        content = read_extended(found, RECIPE)
     except SpecError as error:
         problems.extend(error.messages)
         return "", ()
@@ -194,28 +282,19 @@ def read_assignments(texts: Sequence[str], problems: list[str]) -> tuple[Setting
     return tuple(found.values())
 
 
-def check_effect(settings: Sequence[Setting], rows: Sequence[RowSpec], problems: list[str]) -> None:
-    """Complain of a setting for all rows that no row lets through: each sets the key itself."""
-    if not rows or not settings:
-        return
-    in_all = set.intersection(*({item.key for item in row.settings} for row in rows))
+def check_effect(
+    settings: Sequence[Setting], rows: Sequence[RowSpec], drawn: Sequence[Distribution], problems: list[str]
+) -> None:
+    """Complain of a setting for all rows that none lets through: each sets the key itself."""
+    set_by = [{item.key for item in row.settings} for row in rows]
+    if drawn:
+        set_by.append({item.key for item in drawn if not item.when})
+    in_all = set.intersection(*set_by) if set_by else set()
     problems.extend(
         f"{item.origin}: {item.key}: has no effect, as every row sets this key itself; remove one of the two"
         for item in settings
         if item.key in in_all
     )
-
-
-def check_labels(document: Document, rows: Sequence[RowSpec], problems: list[str]) -> None:
-    """Complain of an empty label and of a baseline that is no row."""
-    labels = [row.label for row in rows]
-    problems.extend(f"{row.origin}: rows: a row without label; name it" for row in rows if not row.label.strip())
-    baseline = document.values.get("baseline")
-    origin = document.origins.nearest("baseline")
-    if isinstance(baseline, str) and rows and baseline not in labels:
-        problems.append(f"{origin}: baseline: no row {baseline!r}; {closest(baseline, labels)}")
-    if isinstance(baseline, dict) and document.values.get("method") == "ablation":
-        problems.append(f"{origin}: baseline: an ablation names one of its rows; {closest('', labels)}")
 
 
 def read_seeds(seeds: str | int, problems: list[str]) -> tuple[int, ...]:
@@ -231,9 +310,38 @@ def read_seeds(seeds: str | int, problems: list[str]) -> tuple[int, ...]:
         return ()
 
 
-def goal_of(metric: MetricModel) -> str:
-    """`maximize` or `minimize`, also from Ray's `mode`."""
+def goal_of(metric: MetricModel) -> Literal["maximize", "minimize"]:
+    """Which way is better, also from Ray's `mode`."""
     return metric.goal or ("minimize" if metric.mode == "min" else "maximize")
+
+
+def baseline_of(model: SpecModel, document: Document) -> str | None:
+    """The label of the row that the others are compared with."""
+    if isinstance(model.baseline, dict):
+        return BASELINE_LABEL
+    label: str | None = model.baseline
+    return implied_baseline(document) if label is None else label
+
+
+def resources_of(model: SpecModel) -> Resources:
+    """What a trial takes; ranks by default one per GPU."""
+    given = model.resources
+    ranks = given.ranks or (int(given.gpus) if given.gpus != "auto" and given.gpus > 1 else 1)
+    return Resources(cpus=given.cpus, gpus=given.gpus, processes=given.processes, ranks=ranks)
+
+
+def search_of(model: SpecModel, drawn: tuple[Distribution, ...]) -> Search | None:
+    """How trials are drawn; None where rows are listed."""
+    if model.method == "ablation" or model.method == "grid" or model.trials is None:
+        return None
+    return Search(sampler=model.method, trials=model.trials, seed=model.search_seed, parameters=drawn)
+
+
+def scheduler_of(model: SpecModel, document: Document) -> Scheduler | None:
+    """Which trials are stopped early, and where the file says so."""
+    if model.scheduler is None:
+        return None
+    return Scheduler(**model.scheduler.model_dump(), origin=document.origins.nearest("scheduler", "grace_fraction"))
 
 
 def table_of(model: SpecModel) -> TableRecord:
