@@ -114,9 +114,10 @@ def carry_out(
 
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
-        store.write_sweep(plan.record)
-        outcomes = store.outcomes(trial.trial_id for trial in plan.trials)
-        expansion = open_expansion(spec, plan, store) if chosen is None else None
+        expansion = open_expansion(spec, plan, store)
+        trials = plan.trials if expansion is None else tuple(expansion.trials.values())
+        store.write_sweep(plan.record if expansion is None else expansion.record)
+        outcomes = store.outcomes(trial.trial_id for trial in trials)
         if left_to_run(plan, outcomes) or expansion is not None:
             check_labels(spec, plan, run_dir=place.run_dir)
         code = code_state()

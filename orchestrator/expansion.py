@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.errors import SpecError
 from orchestrator.plan import SweepPlan, Trial
 from orchestrator.policy import Scheduler
 from orchestrator.records import AttemptRecord, Cell, Point, Row, State
@@ -30,20 +31,17 @@ class Expansion:
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.numbers: dict[str, list[int]] = {}
         """Numbers of the study's trials that wait for each of our trials."""
+        self.drawn = {number: self.grow(number, values) for number, values in study.drawn()}
+        """What the study holds, as our trials; None for values that make no legal config."""
 
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
         """Take up what earlier drivers drew; returns the trials of it that are to be run."""
-        unfinished = {number for number, _ in self.study.unfinished()}
         waiting = []
-        for number, values in self.study.drawn():
-            trial = self.grow(number, values)
-            known = outcomes.get(trial.trial_id)
-            if number not in unfinished:
-                continue
-            if known is not None and settled(known):
-                self.study.tell(number, known)
-            else:
-                self.numbers.setdefault(trial.trial_id, []).append(number)
+        for number in self.study.unfinished():
+            trial = self.drawn[number]
+            if trial is None:
+                self.study.fail(number)
+            elif self.waits(number, trial, outcomes):
                 waiting.append(trial)
         return waiting
 
@@ -52,19 +50,28 @@ class Expansion:
         while not self.study.exhausted:
             number, values = self.study.draw()
             trial = self.grow(number, values)
-            known = outcomes.get(trial.trial_id)
-            if known is not None and settled(known):
-                self.study.tell(number, known)
-                continue
-            waiting = self.numbers.setdefault(trial.trial_id, [])
-            waiting.append(number)
-            if len(waiting) == 1:
+            if trial is None:
+                self.study.fail(number)
+            elif self.waits(number, trial, outcomes):
                 return trial
         return None
 
-    def grow(self, number: int, values: Mapping[str, Any]) -> Trial:
-        """Put a drawn trial into the plan."""
-        row, trial = self.make(number, values)
+    def waits(self, number: int, trial: Trial, outcomes: Mapping[str, AttemptRecord]) -> bool:
+        """Note that trial `number` of the study waits for ours; False where that one is over or waited for already."""
+        known = outcomes.get(trial.trial_id)
+        if known is not None and known.state in (State.DONE, State.STOPPED):
+            self.study.tell(number, known)
+            return False
+        numbers = self.numbers.setdefault(trial.trial_id, [])
+        numbers.append(number)
+        return len(numbers) == 1
+
+    def grow(self, number: int, values: Mapping[str, Any]) -> Trial | None:
+        """Put a drawn trial into the plan; None for values that the trainer refuses."""
+        try:
+            row, trial = self.make(number, values)
+        except SpecError:
+            return None
         seed = trial.config.seed
         self.record = replace(
             self.record,
@@ -89,11 +96,6 @@ class Expansion:
         """A trial is over for good."""
         for number in self.numbers.pop(trial_id, ()):
             self.study.tell(number, record)
-
-
-def settled(record: AttemptRecord) -> bool:
-    """Whether a search need not try it again."""
-    return record.state in (State.DONE, State.STOPPED)
 
 
 def on_the_way(metric: str) -> str:

@@ -63,10 +63,9 @@ class Study:
         )
         self.open: dict[int, Trial] = {}
 
-    def unfinished(self) -> list[Draw]:
+    def unfinished(self) -> list[int]:
         """Trials that were drawn and never told of: their driver died. They are to be run, not drawn anew."""
-        found = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [(trial.number, self.values(trial.params)) for trial in found]
+        return [trial.number for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
 
     def drawn(self) -> list[Draw]:
         """All trials so far, in the order of their numbers."""
@@ -120,7 +119,12 @@ class Study:
         elif record.state is State.DONE and all(map(math.isfinite, values)):
             self.study.tell(number, values, skip_if_finished=True)
         else:
-            self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            self.fail(number)
+
+    def fail(self, number: int) -> None:
+        """A trial that gave no values, or could not even be built."""
+        self.open.pop(number, None)
+        self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def build_sampler(search: Search, number: int) -> BaseSampler:

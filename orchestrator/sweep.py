@@ -88,7 +88,7 @@ def show_plan(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> 
     print(f"{sweep.name}: {len(sweep.rows)} rows x {len(sweep.seeds)} seeds = {len(sweep.cells)} cells")
     print(f"{len(ids)} trials, {len(ids) - len(waiting)} done already, {len(waiting)} to run")
     if spec.search is not None:
-        print(f"{spec.search.sampler} search: {to_draw(spec, plan)} trials to be drawn one after the other")
+        print(f"{spec.search.sampler} search: {spec.search.trials} trials, each drawn when there is room for it")
     if waiting:
         print(outlook(spec, [trial for trial in plan.trials if trial.trial_id in waiting], options))
     width = max((len(row.label) for row in sweep.rows), default=0)
@@ -123,7 +123,9 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
     todo = [trial for trial in left_to_run(plan, outcomes) if chosen is None or trial.trial_id in chosen]
     costs = CostBook(options.run_dir / CACHE)
-    trackers: list[Tracker] = [ConsoleTracker(console, weights(todo, costs), to_draw(spec, plan) if not chosen else 0)]
+    trackers: list[Tracker] = [
+        ConsoleTracker(console, weights(todo, costs), rows_to_come(spec) if chosen is None else 0)
+    ]
     if options.json:
         trackers.append(EventTracker(sys.stdout))
     result = carry_out(spec, plan, place_of(options), trackers, chosen)
@@ -153,9 +155,9 @@ def weights(trials: Sequence[Trial], costs: CostBook) -> dict[str, float]:
     return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
 
 
-def to_draw(spec: SweepSpec, plan: SweepPlan) -> int:
-    """Trials that a search will still draw, as far as the plan shows."""
-    return 0 if spec.search is None else max(0, spec.search.trials - (len(plan.record.rows) - len(spec.rows)))
+def rows_to_come(spec: SweepSpec) -> int:
+    """Rows of the table once a search has drawn all it may; 0 for a plan that is complete as it is."""
+    return 0 if spec.search is None else len(spec.rows) + spec.search.trials
 
 
 def conclude(result: SweepResult, options: argparse.Namespace, console: Console) -> None:

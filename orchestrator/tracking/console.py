@@ -22,23 +22,22 @@ __all__ = ["ConsoleTracker"]
 class ConsoleTracker:
     """Shows done, running, failed, ETA, and the latest mIoU of each running trial."""
 
-    def __init__(self, console: Console, todo: Mapping[str, float], to_draw: int = 0) -> None:
-        """`todo` maps the ids of the trials to run to what each costs; `to_draw` more come from a search."""
+    def __init__(self, console: Console, todo: Mapping[str, float], rows: int = 0) -> None:
+        """`todo` maps the ids of the trials to run to what each costs; a search draws until there are `rows` rows."""
         self.console = console
         self.todo = todo
-        self.to_draw = to_draw
+        self.rows = rows
         self.progress: SweepProgress
         self.live: Live | None = None
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """Say what is ahead and start the live table."""
-        self.progress = SweepProgress(sweep, outcomes, self.todo, to_draw=self.to_draw)
+        to_draw = max(0, self.rows - len(sweep.rows))
+        self.progress = SweepProgress(sweep, outcomes, self.todo, to_draw=to_draw)
         reused = self.progress.done
-        title = (
-            f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo) + self.to_draw} to run"
-        )
+        title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo) + to_draw} to run"
         self.console.print(Text(title, style="bold"))
-        if self.console.is_terminal and (self.todo or self.to_draw):
+        if self.console.is_terminal and (self.todo or to_draw):
             self.live = Live(get_renderable=self.view, console=self.console, refresh_per_second=2, transient=True)
             self.live.start()
 
