@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.config import Runtime, TrainConfig
-from trainer.errors import DataError, DivergedError, TrainerError, WeightsError
+from trainer.errors import DataError, DivergedError, RankLostError, TrainerError, WeightsError
 
 if TYPE_CHECKING:
     from trainer.run import train
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataError",
     "DivergedError",
+    "RankLostError",
     "Runtime",
     "TrainConfig",
     "TrainerError",

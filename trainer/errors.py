@@ -3,12 +3,13 @@
 TrainerError
 ├── DataError      a missing folder, an image without label, a label id out of range
 ├── WeightsError   pretrained weights that cannot be found or do not fit
-└── DivergedError  the loss is no longer finite
+├── DivergedError  the loss is no longer finite
+└── RankLostError  one of several processes of a trial died
 """
 
 from __future__ import annotations
 
-__all__ = ["DataError", "DivergedError", "TrainerError", "WeightsError"]
+__all__ = ["DataError", "DivergedError", "RankLostError", "TrainerError", "WeightsError"]
 
 
 class TrainerError(Exception):
@@ -25,3 +26,7 @@ class WeightsError(TrainerError):
 
 class DivergedError(TrainerError):
     """The loss became NaN or infinite."""
+
+
+class RankLostError(TrainerError):
+    """A process of a data-parallel trial died without a word: killed, mostly for lack of memory."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from trainer.config import EvaluationConfig
 from trainer.data.base import Source
 from trainer.data.batches import evaluation_batches
+from trainer.distributed import rank, sum_over_ranks, world_size
 from trainer.metrics import Scores, confusion, score
 from trainer.models.segmentor import Segmentor
 from trainer.views import average_logits
@@ -27,7 +28,10 @@ def evaluate(
     device: torch.device,
     views: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
-    """Score `model` in evaluation mode on every image of `split`; its mode is put back afterwards."""
+    """Score `model` in evaluation mode on every image of `split`; its mode is put back afterwards.
+
+    Several ranks, all of which must call it, share the images and get the same scores, those of a single process.
+    """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     was_training = model.training
@@ -39,9 +43,9 @@ def evaluate(
 
     try:
         with torch.inference_mode():
-            for batch in evaluation_batches(source, split, batch_size):
+            for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
                 logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
                 matrix_CC += confusion(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), classes)
     finally:
         model.train(was_training)
-    return score(matrix_CC)
+    return score(sum_over_ranks(matrix_CC))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,16 +17,15 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Runtime, TrainConfig, setting
 from trainer.data import open_source
 from trainer.data.batches import TrainBatches
+from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
+from trainer.launch import Progress, Seat, run_ranks
 from trainer.lock import exclusive
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
 from trainer.trial import Trial
 
-__all__ = ["Progress", "TrainResult", "train"]
-
-Progress = Callable[[int, dict[str, float]], None]
-"""Called with the number of steps taken and the metrics measured there."""
+__all__ = ["Progress", "TrainResult", "train", "train_rank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,28 +41,66 @@ class TrainResult:
 def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrainResult:
     """Train the trial `config` in `workdir`, going on from its checkpoint where there is one.
 
-    An interrupted and resumed trial ends with the bits of one that ran through (on a CPU, with equal `threads`).
+    An interrupted and resumed trial ends with the bits of one that ran through (on a CPU, with equal `threads`, and at
+    most two `ranks`: of more, sums may be taken in another order). A checkpoint suits any number of ranks.
     The reported figures are those of the last weights on `data.test_split`; the best on `data.val_split` is
     given as `val/best_miou` and decides nothing.
 
-    Raises DataError, WeightsError, DivergedError, or TrainerError (no such device, or it lacks the precision; class
-    weights that do not fit the data; another process at work in `workdir`), ValueError for a backbone that cannot
-    be built, and whatever `progress` raises.
+    Several `runtime.ranks` are started here as processes of this machine, and have ended when this returns or raises.
+    `progress` is called in this process in any case.
+
+    Raises DataError, WeightsError, DivergedError, RankLostError, or TrainerError (no such device, or it lacks the
+    precision; class weights that do not fit the data; a batch that does not split over the ranks; another process at
+    work in `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
     """
     config = config.normalised()
-    device = find_device(runtime.device)
+    if runtime.ranks == 1:
+        return train_here(config, runtime, workdir, progress, rank_device(runtime.device))
+    check_ranks(config, runtime.ranks)
+    result: TrainResult = run_ranks(partial(train_rank, config, runtime, workdir), runtime.ranks, progress)
+    return result
+
+
+def check_ranks(config: TrainConfig, ranks: int) -> None:
+    """Raise TrainerError unless the trial can be trained by so many ranks."""
+    size, portions = config.schedule.batch_size, setting(config.schedule, "portions")
+    if size % (ranks * portions) != 0:
+        parts = f"{ranks} ranks" if portions == 1 else f"{ranks} ranks of {portions} portions"
+        raise TrainerError(f"schedule.batch_size: {size} images do not split evenly over {parts} (runtime.ranks)")
+    if setting(config.compute, "compile"):
+        raise TrainerError("compute.compile: the norms of several ranks cannot be compiled; use runtime.ranks 1")
+
+
+def train_rank(
+    config: TrainConfig, runtime: Runtime, workdir: Path, seat: Seat, progress: Progress
+) -> TrainResult | None:
+    """Train as one of several ranks, joined to the others; rank 0 alone has a result, and writes files."""
+    device = rank_device(runtime.device, seat.rank)
+    with process_group(seat, device):
+        result = train_here(config, runtime, workdir, progress, device)
+    return result if seat.rank == 0 else None
+
+
+def train_here(
+    config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress, device: torch.device
+) -> TrainResult:
+    """Train in this process: `config` is normalised, and other ranks, if there are any, are joined."""
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
     certain: bool = setting(config.compute, "deterministic")
-    with exclusive(workdir / "lock"), private_chance(device), deterministic(certain):
+    alone = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
+    with alone, private_chance(device), deterministic(certain):
         source = open_source(config.data)
         trial = Trial.start(config, source, device)
         checkpoints = Checkpoints(workdir)
-        if (found := checkpoints.load(config)) is not None:
+        with rank_0_first():  # under the lock, and done with damaged files when the others look
+            found = checkpoints.load(config)
+        if found is not None:
             trial.restore(found)
         run_steps(trial, runtime, checkpoints, progress)
         metrics = trial.figures()
-        return TrainResult(metrics=metrics, pictures=trial.draw(workdir / PICTURE_FOLDER))
+        pictures = trial.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
+        return TrainResult(metrics=metrics, pictures=pictures)
 
 
 def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
@@ -75,6 +113,8 @@ def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress
         batch_size=config.schedule.batch_size,
         seed=config.seed,
         loader_workers=runtime.loader_workers,
+        rank=rank(),
+        ranks=world_size(),
     )
     first = trial.step
     trial.model.train()
@@ -94,7 +134,9 @@ def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress
             progress(trial.step, trial.describe(measured))
         if validate:
             progress(trial.step, trial.validate(checkpoints))
-        if trial.step == steps:
+        if rank() > 0:
+            pass  # the first writes the files
+        elif trial.step == steps:
             checkpoints.finish(trial.checkpoint())
         elif save:
             checkpoints.save(trial.checkpoint())
@@ -107,15 +149,6 @@ def require_finite(loss: Tensor, trial: Trial) -> None:
         contrast = "" if trial.contrast is None else ", lower contrast.weight or raise contrast.temperature"
         rate = trial.config.optim.lr
         raise DivergedError(f"step {trial.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device of `runtime.device`. Raises TrainerError for one this machine lacks."""
-    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise TrainerError(f"runtime.device: {name!r}, but torch sees no CUDA device; use auto or cpu")
-    return torch.device("cuda", torch.cuda.current_device())
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.config import EvaluationConfig, TrainConfig, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.base import Source
+from trainer.distributed import is_distributed, rank
 from trainer.errors import TrainerError
 from trainer.evaluate import WHOLE_IMAGE, evaluate
 from trainer.losses import check_class_weights
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
+from trainer.models.sync_norm import synchronise_norms
 from trainer.optim import build_optimizer, rate_at
 from trainer.pictures import draw_pictures
 
@@ -68,6 +70,8 @@ class Trial:
         with_contrast = config.contrast.source != "none"
         model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
         model.to(device)
+        if is_distributed():
+            synchronise_norms(model, device)
         contrast = build_contrast(config.contrast, classes).to(device) if with_contrast else None
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -133,13 +137,17 @@ class Trial:
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
-        """Return the point of the curve on the val split; keep the weights if they are the best so far."""
+        """Return the point of the curve on the val split; keep the weights if they are the best so far.
+
+        All ranks must call it: they share the images.
+        """
         self.validated = self.score(self.config.data.val_split)
         point = {"val/miou": self.validated.miou, "val/pixel_accuracy": self.validated.pixel_accuracy}
         self.metrics.update(point)
         if self.validated.miou > self.best_miou:
             self.best_miou = self.validated.miou
-            checkpoints.save_best(self.evaluated.state_dict())
+            if rank() == 0:
+                checkpoints.save_best(self.evaluated.state_dict())
         return point
 
     def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
@@ -148,7 +156,7 @@ class Trial:
         return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of a trial whose last step is taken."""
+        """Return the figures of a trial whose last step is taken; all ranks must call it."""
         data = self.config.data
         views = self.config.evaluation
         same = data.test_split == data.val_split and views == WHOLE_IMAGE

@@ -1,6 +1,7 @@
 """The memory bank: embeddings of past images, in a pixel and a region queue per class (paper, section 3.2).
 
-Axes: B batch, C classes, H W image, h w embedding map, D embedding width, P pixels (B*h*w), R rows offered per class.
+Axes: B images of this rank, N of all ranks, C classes, H W image, h w embedding map, D embedding width, P pixels of an
+image, R rows offered per class.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from trainer.config import MemoryConfig
 from trainer.contrast.groups import sample_groups
 from trainer.contrast.pixels import embedding_at, label_at, reduce_nearest
 from trainer.contrast.queue import ClassQueue, Rows
+from trainer.distributed import gather_images, own_images
 
 __all__ = ["MEMORIES", "MemoryBank", "pixel_rows", "region_rows"]
 
@@ -30,40 +32,40 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def pixel_rows(
-    embedding_BDhw: Tensor, label_BHW: Tensor, classes: int, per_image: int, *, generator: torch.Generator
+    embedding_BDhw: Tensor, label_NHW: Tensor, classes: int, per_image: int, *, generator: torch.Generator
 ) -> Rows:
-    """Up to `per_image` random pixels of each class of each image, in the order of the images.
+    """Up to `per_image` random pixels of each class of each of all ranks' images, in the order of the images.
 
     The released code stores the first pixels of the flattened map, whatever their class (method.md, defect 1).
     """
-    batch, _, h, w = embedding_BDhw.shape
-    label_BP = reduce_nearest(label_BHW, (h, w)).flatten(1)
-    image_B1 = torch.arange(batch, device=label_BP.device)[:, None]
-    known_BP = (label_BP >= 0) & (label_BP < classes)
-    group_BP = torch.where(known_BP, label_BP * batch + image_B1, classes * batch)
-    slots = sample_groups(group_BP.flatten(), classes * batch, per_image, generator=generator)
-    position_CR = slots.index_Gk.view(classes, batch * per_image)
-    gathered_CR = label_at(label_BHW, position_CR, (h, w))
+    images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
+    label_NP = reduce_nearest(label_NHW, (h, w)).flatten(1)
+    image_N1 = torch.arange(images, device=label_NP.device)[:, None]
+    known_NP = (label_NP >= 0) & (label_NP < classes)
+    group_NP = torch.where(known_NP, label_NP * images + image_N1, classes * images)
+    slots = sample_groups(group_NP.flatten(), classes * images, per_image, generator=generator)
+    position_CR = slots.index_Gk.view(classes, images * per_image)
+    gathered_CR = label_at(label_NHW, position_CR, (h, w))
     return Rows(
         embedding_CRD=embedding_at(embedding_BDhw, position_CR.flatten()).view(*position_CR.shape, -1),
-        purity_CR=(gathered_CR == torch.arange(classes, device=label_BP.device)[:, None]).float(),
+        purity_CR=(gathered_CR == torch.arange(classes, device=label_NP.device)[:, None]).float(),
         valid_CR=slots.valid_Gk.view_as(position_CR),
     )
 
 
-def region_rows(embedding_BDhw: Tensor, label_BHW: Tensor, classes: int) -> Rows:
-    """For each class and image the mean embedding of its pixels, L2-normalised, in the order of the images."""
-    batch, _, h, w = embedding_BDhw.shape
-    class_C1 = torch.arange(classes, device=label_BHW.device)[:, None]
-    member_BCP = reduce_nearest(label_BHW, (h, w)).flatten(1)[:, None] == class_C1
-    position_BP = torch.arange(batch * h * w, device=label_BHW.device).view(batch, h * w)
-    gathered_BCP = label_at(label_BHW, position_BP, (h, w))[:, None] == class_C1
-    pixels_BC = member_BCP.sum(2)
-    sum_BCD = member_BCP.float() @ embedding_BDhw.float().flatten(2).transpose(1, 2)
+def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, classes: int) -> Rows:
+    """For each class and image of all ranks the mean embedding of its pixels, L2-normalised, in the images' order."""
+    images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
+    class_C1 = torch.arange(classes, device=label_NHW.device)[:, None]
+    member_NCP = reduce_nearest(label_NHW, (h, w)).flatten(1)[:, None] == class_C1
+    position_NP = torch.arange(images * h * w, device=label_NHW.device).view(images, h * w)
+    gathered_NCP = label_at(label_NHW, position_NP, (h, w))[:, None] == class_C1
+    pixels_NC = member_NCP.sum(2)
+    sum_BCD = own_images(member_NCP).float() @ embedding_BDhw.float().flatten(2).transpose(1, 2)
     return Rows(
-        embedding_CRD=F.normalize(sum_BCD, dim=2).transpose(0, 1),
-        purity_CR=((member_BCP & gathered_BCP).sum(2) / pixels_BC.clamp(min=1)).T,
-        valid_CR=(pixels_BC > 0).T,
+        embedding_CRD=F.normalize(gather_images(sum_BCD), dim=2).transpose(0, 1),
+        purity_CR=((member_NCP & gathered_NCP).sum(2) / pixels_NC.clamp(min=1)).T,
+        valid_CR=(pixels_NC > 0).T,
     )
 
 
@@ -89,14 +91,14 @@ class MemoryBank(nn.Module):
         return tuple(queue for queue in self.queues.values() if isinstance(queue, ClassQueue))
 
     @torch.no_grad()
-    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch; labels at image size, ids outside 0..classes-1 are ignored."""
+    def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
+        """Store a mini-batch; labels of all ranks at image size, ids outside 0..classes-1 are ignored."""
         for name, queue in zip(self.queues, self.contents(), strict=True):
             if name == "pixel":
                 per_image = self.config.pixels_per_image
-                rows = pixel_rows(embedding_BDhw, label_BHW, self.classes, per_image, generator=generator)
+                rows = pixel_rows(embedding_BDhw, label_NHW, self.classes, per_image, generator=generator)
             else:
-                rows = region_rows(embedding_BDhw, label_BHW, self.classes)
+                rows = region_rows(embedding_BDhw, label_NHW, self.classes)
             queue.push(rows)
 
     def fill(self) -> float:

@@ -1,6 +1,6 @@
 """`PixelContrast`: the contrastive loss of a step and the memory bank behind it.
 
-Axes: B batch, C classes, H W image, h w embedding map, D embedding width, P pixels (B*h*w), A anchors.
+Axes: B images of this rank, C classes, H W image, h w embedding map, D embedding width, P pixels of all ranks, A anchors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
 from trainer.contrast.spread import alignment_and_uniformity
-from trainer.distributed import gather_images
+from trainer.distributed import gather_images, world_size
 
 __all__ = ["ContrastOutput", "PixelContrast"]
 
@@ -38,6 +38,10 @@ class PixelContrast(nn.Module):
 
     Neither `forward` nor `push` waits for the device or loops over classes or images. Random draws come from the
     `generator` alone, which must live on the device of the embedding. Raises ValueError for the source `none`.
+
+    Several ranks, with generators in equal states, choose the same anchors and keys among the images of all ranks, so
+    that the budgets are those of the global batch, and compute the same loss. The gradient that each gets is that of
+    its own images: the sum over the ranks is the gradient of one process with the whole batch.
     """
 
     def __init__(self, config: ContrastConfig, classes: int) -> None:
@@ -57,8 +61,8 @@ class PixelContrast(nn.Module):
         """
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
-            label_P = reduce_nearest(label_BHW, size_hw).flatten()
-            prediction_P = reduce_nearest(prediction_BHW, size_hw).flatten()
+            label_P = gather_images(reduce_nearest(label_BHW, size_hw)).flatten()
+            prediction_P = gather_images(reduce_nearest(prediction_BHW, size_hw)).flatten()
             anchors, keys, described = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
             mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
         stats = {
@@ -114,7 +118,7 @@ class PixelContrast(nn.Module):
         rows_ND = embedding_at(embedding_BDhw, torch.cat([position_A, position_K]))
         anchor_AD, key_KD = rows_ND.split_with_sizes([len(position_A), len(position_K)])
         scopes = self.scopes(embedding_BDhw)
-        pixels = embedding_BDhw.shape[0] * embedding_BDhw.shape[2] * embedding_BDhw.shape[3]
+        pixels = world_size() * embedding_BDhw.shape[0] * embedding_BDhw.shape[2] * embedding_BDhw.shape[3]
         class_C1 = torch.arange(self.classes, device=position_A.device)[:, None]
         chosen = Anchors(
             embedding_AD=anchor_AD,
@@ -128,7 +132,7 @@ class PixelContrast(nn.Module):
 
     def scopes(self, embedding_BDhw: Tensor) -> int:
         """Sets of keys that do not meet: each image by itself, or one."""
-        return len(embedding_BDhw) if self.config.source == "intra_image" else 1
+        return world_size() * len(embedding_BDhw) if self.config.source == "intra_image" else 1
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
@@ -140,7 +144,7 @@ class PixelContrast(nn.Module):
         if not self.bank.contents():
             return
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
-            self.bank.push(gather_images(embedding_BDhw), gather_images(label_BHW), generator=generator)
+            self.bank.push(embedding_BDhw, gather_images(label_BHW), generator=generator)
 
     def diagnostics(self) -> dict[str, float]:
         """`contrast/bank_fill` and, once the bank holds rows, `contrast/purity`; empty without a bank.

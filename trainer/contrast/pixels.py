@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainer.distributed import rows_of_all_ranks
+
 __all__ = ["embedding_at", "label_at", "reduce_nearest"]
 
 
@@ -34,10 +36,15 @@ def label_at(label_BHW: Tensor, position_N: Tensor, size_hw: tuple[int, int]) ->
 
 
 def embedding_at(embedding_BDhw: Tensor, position_N: Tensor) -> Tensor:
-    """Rows (N, D), float32, of an embedding map at flat positions; differentiable."""
-    h, w = embedding_BDhw.shape[2:]
-    rows_ND = embedding_BDhw.flatten(2)[position_N // (h * w), :, position_N % (h * w)]
-    return rows_ND.float()
+    """Rows (N, D), float32, of an embedding map at flat positions; differentiable.
+
+    With several ranks B are the images of this one, and positions count the pixels of all: every rank gets all rows,
+    with gradient those of its own images.
+    """
+    images, _, h, w = embedding_BDhw.shape
+    image_N = position_N // (h * w)
+    rows_ND = embedding_BDhw.flatten(2)[image_N % images, :, position_N % (h * w)]
+    return rows_of_all_ranks(rows_ND.float(), image_N, images)
 
 
 def nearest(full: int, reduced: int, index: Tensor) -> Tensor:

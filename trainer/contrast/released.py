@@ -3,7 +3,8 @@
 Nothing else differs: mining, weight, temperature, precision and warm-up stay those of the config, so that a table shows
 what these five cost. Where there is a memory the released code compares anchors with the memory alone, which its
 self-mask (defect 5) rests on; so does this arm.
-Axes: B batch, C classes, H W image, h w embedding map, D embedding width, K capacity, k rows of one image, n positions.
+Axes: B images of this rank, N of all ranks, C classes, H W image, h w embedding map, D embedding width, K capacity,
+k rows of one image, n positions.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from trainer.contrast.memory import MemoryBank
 from trainer.contrast.module import PixelContrast
 from trainer.contrast.pixels import label_at
 from trainer.contrast.queue import ClassQueue
+from trainer.distributed import gather_images
 
 __all__ = ["LABEL_STRIDE", "ReleasedBank", "ReleasedContrast"]
 
@@ -70,20 +72,21 @@ class ReleasedBank(MemoryBank):
     """Queues written as the released code does."""
 
     @torch.no_grad()
-    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
+    def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
         """Store a mini-batch image by image, the order that the pointers of defect 3 depend on."""
-        h, w = embedding_BDhw.shape[2:]
+        embedding_NDhw = gather_images(embedding_BDhw)
+        h, w = embedding_NDhw.shape[2:]
         strides = [
-            LABEL_STRIDE * max(1, full // reduced) for full, reduced in zip(label_BHW.shape[1:], (h, w), strict=True)
+            LABEL_STRIDE * max(1, full // reduced) for full, reduced in zip(label_NHW.shape[1:], (h, w), strict=True)
         ]
-        coarse_Bn = label_BHW[:, :: strides[0], :: strides[1]].flatten(1)[:, : h * w]
-        member_BCn = coarse_Bn[:, None] == torch.arange(self.classes, device=coarse_Bn.device)[:, None]
-        member_BCn[:, 0] = False  # defect 4
-        position_n = torch.arange(coarse_Bn.shape[1], device=coarse_Bn.device)
-        for image, member_Cn in enumerate(member_BCn):
-            vector_nD = embedding_BDhw[image].float().flatten(1)[:, : len(position_n)].T
+        coarse_Nn = label_NHW[:, :: strides[0], :: strides[1]].flatten(1)[:, : h * w]
+        member_NCn = coarse_Nn[:, None] == torch.arange(self.classes, device=coarse_Nn.device)[:, None]
+        member_NCn[:, 0] = False  # defect 4
+        position_n = torch.arange(coarse_Nn.shape[1], device=coarse_Nn.device)
+        for image, member_Cn in enumerate(member_NCn):
+            vector_nD = embedding_NDhw[image].float().flatten(1)[:, : len(position_n)].T
             # Defect 2: positions in the labels at stride 8 are read as positions in the features at stride 4.
-            true_n = label_at(label_BHW[image : image + 1], position_n, (h, w))
+            true_n = label_at(label_NHW[image : image + 1], position_n, (h, w))
             is_true_Cn = true_n == torch.arange(self.classes, device=true_n.device)[:, None]
             pixels_C = member_Cn.sum(1)
             for name, queue in zip(self.queues, self.contents(), strict=True):

@@ -43,26 +43,36 @@ class TrainBatches:
 
     Sample n = step * batch_size + i belongs to epoch n // N of N images; each epoch is a permutation from its own
     stream, each sample's augmentation comes from the stream of n. A batch may reach into the next epoch.
+
+    One of several `ranks`, which must divide `batch_size`, gets its part of each batch: the parts are consecutive.
     """
 
     def __init__(
-        self, source: Source, config: DataConfig, *, batch_size: int, seed: int, loader_workers: int = 0
+        self,
+        source: Source,
+        config: DataConfig,
+        *,
+        batch_size: int,
+        seed: int,
+        loader_workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         require_labels(source, config.train_split)
         self.samples = Samples(source, config, seed)
-        self.batch_size = batch_size
+        part = batch_size // ranks
+        self.batches = StepBatches(self.samples, batch_size, range(rank * part, (rank + 1) * part))
         self.loader_workers = loader_workers
 
     def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
         """Batches `first_step` .. `first_step + steps - 1` in order. Raises DataError of the data set's `read`."""
-        batches = StepBatches(self.samples, self.batch_size)
         order = range(first_step, first_step + steps)
         if self.loader_workers == 0:
             for step in order:
-                yield unwrapped(batches[step])
+                yield unwrapped(self.batches[step])
             return
         loader: DataLoader[Any] = DataLoader(
-            batches,
+            self.batches,
             batch_size=None,
             sampler=order,
             num_workers=min(self.loader_workers, max(1, steps)),
@@ -111,34 +121,47 @@ def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
 
 
 class StepBatches(Dataset[Batch | TrainerError]):
-    """Step -> batch, for the loader. An error is an item: raised in a worker it would lose its one-line message."""
+    """Step -> the `part` of its batch, for the loader.
 
-    def __init__(self, samples: Samples, batch_size: int) -> None:
-        self.samples, self.batch_size = samples, batch_size
+    An error is an item: raised in a worker it would lose its one-line message.
+    """
+
+    def __init__(self, samples: Samples, batch_size: int, part: range) -> None:
+        self.samples, self.batch_size, self.part = samples, batch_size, part
 
     def __getitem__(self, step: int) -> Batch | TrainerError:
         first = step * self.batch_size
         try:
-            return stack([self.samples.sample(number) for number in range(first, first + self.batch_size)])
+            return stack([self.samples.sample(first + place) for place in self.part])
         except TrainerError as error:
             return error
 
 
-def evaluation_batches(source: Source, split: str, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(
+    source: Source, split: str, batch_size: int, *, rank: int = 0, ranks: int = 1
+) -> Iterator[Batch]:
     """All images of `split` whole, in order, unaugmented; neighbours of unequal size go into separate batches.
 
-    Raises DataError for a split with dummy labels: figures on it would mean nothing.
+    One of several `ranks` gets every so many batches: what is seen together, and so every last bit of the logits, is
+    the same for any number of ranks. Raises DataError for a split with dummy labels: figures on it would mean nothing.
     """
     require_labels(source, split)
+    for number, pairs in enumerate(neighbours(source, split, batch_size)):
+        if number % ranks == rank:
+            yield whole(pairs)
+
+
+def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pair]]:
+    """Up to `batch_size` pairs of equal size at a time, in the order of `split`."""
     waiting: list[Pair] = []
     for index in range(source.size(split)):
         pair = source.read(split, index)
         if waiting and (len(waiting) == batch_size or waiting[0][1].shape != pair[1].shape):
-            yield whole(waiting)
+            yield waiting
             waiting = []
         waiting.append(pair)
     if waiting:
-        yield whole(waiting)
+        yield waiting
 
 
 def whole(pairs: Sequence[Pair]) -> Batch:

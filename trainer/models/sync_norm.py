@@ -1,0 +1,120 @@
+"""Batch normalisation over the images of all ranks, also on a CPU, where torch's own SyncBatchNorm does not run.
+
+Axes: B batch, C channels, H W feature map, R ranks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from trainer.errors import TrainerError
+
+__all__ = ["SyncNorm2d", "SyncNormAct2d", "synchronise_norms"]
+
+
+def synchronise_norms(model: nn.Module, device: torch.device) -> None:
+    """Let every batch norm of `model`, timm's with an activation too, take its statistics over all ranks.
+
+    Parameters, buffers and their names stay as they are, so that a checkpoint suits any number of ranks. On CUDA the
+    norms become torch's SyncBatchNorm. Raises TrainerError for a kind of norm that is not known here.
+    """
+    if device.type == "cuda":
+        convert_sync_batchnorm(model)
+        return
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            kind = SYNCHRONISED.get(type(module))
+            if kind is None:
+                raise TrainerError(
+                    f"model: {name} is a {type(module).__name__}, which runtime.ranks above 1 cannot synchronise on a "
+                    "CPU; use one rank"
+                )
+            module.__class__ = kind  # the same layer with another forward: all it holds stays in place
+
+
+class SyncNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` whose training statistics are those of the images of all ranks.
+
+    Every rank must call it, with equal shapes. The running variance is unbiased over the global count.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
+        """Normalise (B, C, H, W)."""
+        if not (self.training and self.track_running_stats):
+            return super().forward(input)
+        cast(Tensor, self.num_batches_tracked).add_(1)
+        pixels = input.numel() // input.shape[1] * dist.get_world_size()
+        apply = cast(Any, _NormaliseOverRanks.apply)
+        output_BCHW, mean_C, variance_C = apply(input, self.weight, self.bias, self.eps)
+        share = self.momentum if self.momentum is not None else 1.0 / float(cast(Tensor, self.num_batches_tracked))
+        with torch.no_grad():
+            cast(Tensor, self.running_mean).lerp_(mean_C, share)
+            cast(Tensor, self.running_var).lerp_(variance_C * (pixels / (pixels - 1)), share)
+        return cast(Tensor, output_BCHW)
+
+
+class SyncNormAct2d(BatchNormAct2d):  # type: ignore[misc]
+    """timm's `BatchNormAct2d`, likewise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) and apply the activation."""
+        return cast(Tensor, self.act(self.drop(SyncNorm2d.forward(cast(SyncNorm2d, self), x))))
+
+
+SYNCHRONISED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SyncNorm2d, BatchNormAct2d: SyncNormAct2d}
+
+
+class _NormaliseOverRanks(torch.autograd.Function):
+    """Batch normalisation with the mean and the variance over all ranks: one collective each way.
+
+    The gradients of weight and bias are those of this rank's part, which data-parallel training adds up.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, input_BCHW: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        wide_BCHW = input_BCHW.to(torch.promote_types(input_BCHW.dtype, torch.float32))
+        own_variance_C, own_mean_C = torch.var_mean(wide_BCHW, dim=(0, 2, 3), correction=0)
+        own_2C = torch.stack([own_mean_C, own_variance_C])
+        parts = [torch.empty_like(own_2C) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, own_2C)
+        mean_RC, variance_RC = torch.stack(parts, dim=1)
+        mean_C = mean_RC.mean(dim=0)
+        variance_C = variance_RC.mean(dim=0) + (mean_RC - mean_C).square().mean(dim=0)  # Chan et al. 1983
+        inverse_C = (variance_C + eps).rsqrt()
+        ctx.save_for_backward(input_BCHW, weight_C, mean_C, inverse_C)
+        ctx.mark_non_differentiable(mean_C, variance_C)
+        output_BCHW = F.batch_norm(wide_BCHW, mean_C, variance_C, weight_C, bias_C, training=False, eps=eps)
+        return output_BCHW.to(input_BCHW.dtype), mean_C, variance_C
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_BCHW: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
+        del unused
+        input_BCHW, weight_C, mean_C, inverse_C = ctx.saved_tensors
+        grad_BCHW = grad_BCHW.to(mean_C.dtype)
+        mean_C11, inverse_C11 = mean_C[:, None, None], inverse_C[:, None, None]
+        normal_BCHW = (input_BCHW - mean_C11) * inverse_C11
+        own_2C = torch.stack([grad_BCHW.sum(dim=(0, 2, 3)), (grad_BCHW * normal_BCHW).sum(dim=(0, 2, 3))])
+        total_2C = own_2C.clone()
+        dist.all_reduce(total_2C)
+        pixels = input_BCHW.numel() // input_BCHW.shape[1] * dist.get_world_size()
+        shift_C11, slope_C11 = (total_2C / pixels)[..., None, None]
+        scale_C11 = inverse_C11 if weight_C is None else inverse_C11 * weight_C[:, None, None]
+        grad_input_BCHW = (grad_BCHW - shift_C11 - normal_BCHW * slope_C11) * scale_C11
+        grad_bias_C, grad_weight_C = own_2C
+        return (
+            grad_input_BCHW.to(input_BCHW.dtype),
+            None if weight_C is None else grad_weight_C,
+            None if weight_C is None else grad_bias_C,
+            None,
+        )
