@@ -11,7 +11,8 @@ import torch
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.batches import TrainBatches, evaluation_batches
-from trainer.run import deterministic, find_device, private_chance
+from trainer.distributed import rank_device
+from trainer.run import deterministic, private_chance
 from trainer.step import TrainStep, warmup_steps
 from trainer.trial import Trial
 
@@ -29,7 +30,7 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
     device for itself. Nothing is written. Raises what `train` raises.
     """
     config = config.normalised()
-    device = find_device(runtime.device)
+    device = rank_device(runtime.device)
     torch.set_num_threads(runtime.threads)
     with private_chance(device), deterministic(bool(config.compute.deterministic)):
         source = open_source(config.data)

@@ -143,7 +143,7 @@ def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path
     assert result.returncode == 1
     assert "DivergedError" in result.stdout
     states = sorted(record["state"] for history in attempts(folder).values() for record in history)
-    assert states == ["done", "failed"]
+    assert states == ["diverged", "done"]
     rebuilt = command("reports", "tiny.yaml")
     assert rebuilt.returncode == 1
 
