@@ -1,0 +1,99 @@
+"""`python -m orchestrator COMMAND`: look at a sweep (status, why), tidy its store (clean), open MLflow (ui)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.records import State, read_outcomes, read_sweep
+from orchestrator.spec import read_spec, sweep_name
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = build_parser().parse_args(argv)
+    return guarded(lambda: int(options.run(options)))
+
+
+def build_parser() -> Parser:
+    """The command line (design.md, the commands)."""
+    parser = Parser(
+        prog="python -m orchestrator",
+        description="Look at sweeps and tidy up after them; `python -m orchestrator.sweep SPEC.yaml` runs them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    status = commands.add_parser("status", help="done, running, failed by signature, missing", description=status_of.__doc__)
+    add_spec(status)
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.set_defaults(run=status_of)
+    why = commands.add_parser("why", help="why each trial would run or be reused", description=why_of.__doc__)
+    add_spec(why)
+    why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
+    why.add_argument("--seeds", metavar="N", help="as for the sweep")
+    why.set_defaults(run=why_of)
+    clean = commands.add_parser("clean", help="remove what no sweep refers to", description=clean_up.__doc__)
+    clean.add_argument("--run-dir", type=str, default="runs", help="record store (default: runs)")
+    clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
+    clean.set_defaults(run=clean_up)
+    ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
+    ui.add_argument("--port", type=int, default=0, help="default: a free one")
+    ui.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
+    ui.set_defaults(run=open_ui)
+    return parser
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """What commands on one sweep share."""
+    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space")
+    parser.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="record store (default: runs)")
+
+
+def status_of(options: argparse.Namespace) -> int:
+    """Show how a sweep stands, also while it runs. Exit code 0 when every trial is done, else 1."""
+    from orchestrator.status import read_status, show_status
+
+    sweep = read_sweep(options.run_dir, sweep_name(options.spec, options.recipe))
+    status = read_status(options.run_dir, sweep, time.time())
+    complete = status.count(State.DONE, State.STOPPED) == len(status.trial_ids)
+    if options.json:
+        print(json.dumps({
+            "sweep": sweep.name,
+            "trials": len(status.trial_ids),
+            "done": status.count(State.DONE),
+            "running": [trial.trial_id for trial in status.running],
+            "failed": {
+                group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
+                for group in status.failures
+            },
+            "missing": list(status.missing),
+        }, indent=1))
+    else:
+        recipe = f" --recipe {options.recipe}" if options.recipe else ""
+        again = f"python -m orchestrator.sweep {options.spec}{recipe} --run-dir {options.run_dir}"
+        print("\n".join(show_status(status, again)))
+    return DONE if complete else UNFINISHED
+
+
+def why_of(options: argparse.Namespace) -> int:
+    """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
+    from orchestrator.plan import plan_sweep
+    from orchestrator.why import explain, show_reason
+
+    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
+    plan = plan_sweep(spec, run_dir=options.run_dir)
+    outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
+    identities = [identity_of(trial) for trial in plan.trials]
+    reasons = explain(identities, outcomes, known_identities(options.run_dir))
+    labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
+    for reason in reasons:
+        print(show_reason(reason, labels[reason.trial.trial_id]))
+    return DONE
