@@ -9,7 +9,7 @@ from orchestrator.plan import plan_sweep
 from orchestrator.settings import config_leaves, read_block, shown
 from orchestrator.spec import Resources, read_spec, sweep_name
 from orchestrator.yaml_reader import parse_yaml
-from trainer.config import BACKBONE_NAMES, ContrastConfig, MemoryConfig, TrainConfig
+from trainer.config import ContrastConfig, MemoryConfig, TrainConfig
 
 HEAD = "method: ablation\nrecipe: small\n"
 ONE_ROW = HEAD + "rows:\n  a: {}\n"
