@@ -754,7 +754,7 @@ FILES = [
     ("a: 1\n---\nb: 2\n", ["2: a second document (`---`); keep one per file"]),
     ("a: 1\nb: \x01\n", ["2: a control character that YAML forbids; remove it"]),
     ('a: "\\U00110000"\n', [f"1: not valid YAML: the parser fails (chr() arg not in range(0x110000)); {SYNTAX}"]),
-    ("[" * 400, ["1: blocks nested too deeply to be read; write fewer levels"]),
+    ("[" * 700, ["1: blocks nested too deeply to be read; write fewer levels"]),
     ("a: &x [*x]\n", ["1: a.0: an alias to the block it stands in; write the value out"]),
     ("a: &x {b: 1}\nc: {<<: *x}\n", ["2: c.<<: merge keys are not supported; write the keys out"]),
     (
