@@ -18,7 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from trainer.config import RESULT_VERSION, DataConfig, TrainConfig
 from trainer.data import Source, open_source
 
-__all__ = ["PACKAGED_WEIGHTS", "canonical", "data_digest", "trial_id"]
+__all__ = ["PACKAGED_WEIGHTS", "canonical", "content_id", "data_digest", "trial_id"]
 
 ID_LENGTH = 12
 """Hexadecimal digits of a trial id: among 100,000 trials a collision has probability 2e-5."""
@@ -34,7 +34,12 @@ def trial_id(config: TrainConfig, data_digest: str) -> str:
 
     Raises OSError when `model.weights` names a file that cannot be read.
     """
-    content = {"config": canonical(config), "data": data_digest, "result_version": RESULT_VERSION}
+    return content_id(canonical(config), data_digest)
+
+
+def content_id(config: Mapping[str, Any], data_digest: str) -> str:
+    """`trial_id` of a config given as `canonical` returns it: the seeds of a row differ in one entry."""
+    content = {"config": config, "data": data_digest, "result_version": RESULT_VERSION}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:ID_LENGTH]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from orchestrator.arms import (
 from orchestrator.config_builder import ConfigBuilder
 from orchestrator.data_check import check_data, check_label_images, data_key, remembered_facts
 from orchestrator.errors import SpecError
-from orchestrator.identity import trial_id
+from orchestrator.identity import canonical, content_id
 from orchestrator.protocol import describe_protocol
 from orchestrator.records import Cell, Row, SweepRecord
 from orchestrator.settings import config_leaves
@@ -72,9 +72,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         raise SpecError(*dict.fromkeys(problems))
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
-        digest = facts[data_key(row.config.data)].digest
-        for seed in spec.seeds:
-            trials[row_spec.label, seed] = name_trial(row.config, seed, digest)
+        named = name_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
+        trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
     record = SweepRecord(
         name=spec.name,
         question=spec.question,
@@ -93,10 +92,11 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     return SweepPlan(record=record, trials=running_order(spec, trials))
 
 
-def name_trial(config: TrainConfig, seed: int, digest: str) -> Trial:
-    """The trial of a row and a seed, on data with `digest`."""
-    config = replace(config, seed=seed)
-    return Trial(trial_id=trial_id(config, digest), config=config)
+def name_trials(config: TrainConfig, seeds: Sequence[int], digest: str) -> Iterator[Trial]:
+    """The trials of a row, one a seed, on data with `digest`; what a config computes is spelled out once a row."""
+    content = canonical(config)
+    for seed in seeds:
+        yield Trial(trial_id=content_id({**content, "seed": seed}, digest), config=replace(config, seed=seed))
 
 
 def draw_trial(spec: SweepSpec, number: int, values: Mapping[str, Any], *, run_dir: Path) -> tuple[Row, Trial]:
@@ -125,7 +125,7 @@ def draw_trial(spec: SweepSpec, number: int, values: Mapping[str, Any], *, run_d
     if problems or facts is None:
         raise SpecError(*dict.fromkeys(problems))
     factors = {key: list(value) if isinstance(value, tuple) else value for key, value in drawn.items()}
-    return Row(label=f"trial {number}", factors=factors), name_trial(row.config, spec.seeds[0], facts.digest)
+    return Row(label=f"trial {number}", factors=factors), next(name_trials(row.config, spec.seeds, facts.digest))
 
 
 def running_order(spec: SweepSpec, trials: Mapping[tuple[str, int], Trial]) -> tuple[Trial, ...]:

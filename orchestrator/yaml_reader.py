@@ -6,13 +6,14 @@ YAML 1.2 because `1e-4` must be a number, `off` a word and a repeated key an err
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -27,6 +28,15 @@ Locate = Callable[[int], str]
 """From a line, counted from 1, to the origin in messages."""
 
 TAG = "tag:yaml.org,2002:"
+
+MAX_VALUES = 100_000
+"""Values of one file, aliases counted as often as they are used; more than these are a slip or an attack."""
+
+MAX_BITS = 63
+"""Of a whole number."""
+
+UNFIT_FOR_KEYS = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories of characters that break the line of a message: control, surrogate, line and paragraph."""
 
 
 class Origins(Mapping[Place, str]):
@@ -126,15 +136,18 @@ def compose(text: str, locate: Locate) -> Node | None:
     """The node tree of `text`; None when it is empty."""
     try:
         node: Node | None = YAML(pure=True).compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        origin = locate(mark.line + 1 if mark else 1)
-        raise SpecError(f"{origin}: {syntax_problem(str(error.problem or error.context))}") from error
     except ReaderError as error:
         origin = locate(text.count("\n", 0, error.position) + 1)
         raise SpecError(f"{origin}: a control character that YAML forbids; remove it") from error
     except YAMLError as error:
-        raise SpecError(f"{locate(1)}: not valid YAML: {' '.join(str(error).split())}; correct the syntax") from error
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
+        line = mark.line + 1 if mark else 1
+        raise SpecError(f"{locate(line)}: {syntax_problem(' '.join(str(problem).split()))}") from error
+    except RecursionError as error:
+        raise SpecError(f"{locate(1)}: blocks nested too deeply to be read; write fewer levels") from error
+    except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
+        raise SpecError(f"{locate(1)}: {syntax_problem(f'the parser fails ({error})')}") from error
     return node
 
 
@@ -155,9 +168,13 @@ class Builder:
         self.origins: dict[Place, str] = {}
         self.problems: list[str] = []
         self._open: set[int] = set()
+        self._values = 0
 
     def value(self, node: Node, place: Place) -> Any:
         """The value of any node."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise SpecError(f"{self.locate(line_of(node))}: more than {MAX_VALUES} values; write fewer aliases")
         if isinstance(node, ScalarNode):
             self.origins.setdefault(place, self.locate(line_of(node)))
             return self.scalar(node, place)
@@ -186,6 +203,9 @@ class Builder:
                 continue
             key = str(key_node.value)
             here = (*place, key)
+            if any(unicodedata.category(letter) in UNFIT_FOR_KEYS for letter in key):
+                self.complain(key_node, (*place, ascii(key)), "a line break or control character in a key; remove it")
+                continue
             if key in first_lines:
                 text = f"given twice (first in line {first_lines[key]}); remove one of the two"
                 self.complain(key_node, here, text)
@@ -206,12 +226,40 @@ class Builder:
         if tag == f"{TAG}bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if tag == f"{TAG}int":
-            return integer(text)
+            return self.integer(node, place, text)
         if tag == f"{TAG}float":
-            return number(text)
+            return self.number(node, place, text)
         if tag not in (f"{TAG}str", f"{TAG}bool", f"{TAG}timestamp", f"{TAG}merge", f"{TAG}value"):
             self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            self.complain(node, place, "half a character (a surrogate) or a null in a text; write whole characters")
+            return ""
         return text
+
+    def integer(self, node: ScalarNode, place: Place, text: str) -> int:
+        """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
+        digits = text.replace("_", "")
+        try:
+            if len(digits) > MAX_BITS + len("-0b"):
+                raise OverflowError
+            value = int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
+            if value.bit_length() > MAX_BITS:
+                raise OverflowError
+        except OverflowError:
+            self.complain(node, place, f"a whole number of more than {MAX_BITS} bits; write a smaller one")
+        except ValueError:
+            self.complain(node, place, f"{text!r} is no whole number; remove the tag !!int")
+        else:
+            return value
+        return 0
+
+    def number(self, node: ScalarNode, place: Place, text: str) -> float:
+        """`0.1`, `1e-4`, `.5`, `.inf`, `.nan`."""
+        try:
+            return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+        except ValueError:
+            self.complain(node, place, f"{text!r} is no number; remove the tag !!float")
+            return 0.0
 
     def complain(self, node: Node, place: Place, text: str) -> None:
         """Note a mistake at the line of `node`."""
@@ -227,14 +275,3 @@ def line_of(node: Node) -> int:
 def shown_tag(node: Node) -> str:
     """The tag of a node as a user writes it, `!!set`."""
     return str(node.tag).replace(TAG, "!!")
-
-
-def integer(text: str) -> int:
-    """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
-    digits = text.replace("_", "")
-    return int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
-
-
-def number(text: str) -> float:
-    """`0.1`, `1e-4`, `.5`, `.inf`, `.nan`."""
-    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
