@@ -98,14 +98,11 @@ def rank_0_first() -> Iterator[None]:
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return `model` as a module whose backward pass averages gradients over the ranks; alone, the model itself.
-
-    Buffers are not broadcast: those of synchronised norms are the same on every rank.
-    """
+    """Return `model` as a module whose backward pass averages gradients over the ranks; alone, the model itself."""
     if not is_distributed():
         return model
     devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(model, device_ids=devices)
 
 
 @torch.no_grad()
@@ -158,5 +155,5 @@ def state_hash(module: nn.Module) -> str:
     total = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        total.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        total.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()

@@ -113,12 +113,12 @@ class Rank:
                 [sys.executable, "-c", CHILD, *arguments], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
             )
         with suppress(BrokenPipeError):  # it died at once, which `hear` will tell
-            self.connection.send((work, seat))
+            say(self.connection, (work, seat))
 
     def hear(self) -> Point | Done | Failed | RankLostError:
         """Return the next thing it says; waits for it. RankLostError is returned, not raised, for one that died."""
         try:
-            said: Point | Done | Failed = self.connection.recv()
+            said: Point | Done | Failed = hear(self.connection)
         except (EOFError, ConnectionResetError):
             return RankLostError(self.obituary())
         return said
@@ -147,6 +147,16 @@ class Rank:
         self.connection.close()
 
 
+def say(connection: Connection, thing: Any) -> None:
+    """Send by plain pickle: a connection's own would share a tensor's memory, which ends with its process."""
+    connection.send_bytes(pickle.dumps(thing))
+
+
+def hear(connection: Connection) -> Any:
+    """Return the next thing that was said; waits for it. Raises EOFError when the other side is gone."""
+    return pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own child or parent
+
+
 def listen(ranks: Sequence[Rank], progress: Progress) -> Any:
     """Pass on what rank 0 reports until all ranks are done; return its result, or raise what went wrong first."""
     busy = {rank.connection: rank for rank in ranks}
@@ -158,7 +168,7 @@ def listen(ranks: Sequence[Rank], progress: Progress) -> Any:
             if isinstance(said, Point):
                 progress(said.step, said.metrics)
                 with suppress(BrokenPipeError):
-                    rank.connection.send(None)
+                    say(rank.connection, None)
                 continue
             del busy[rank.connection]
             if not isinstance(said, Done):
@@ -197,20 +207,20 @@ def serve(handle: str, parent: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends the ranks
     die_with(int(parent))
     with Connection(int(handle)) as connection:
-        work, seat = connection.recv()
+        work, seat = hear(connection)
 
         def report(step: int, metrics: dict[str, float]) -> None:
             if seat.rank == 0:
-                connection.send(Point(step, metrics))
-                connection.recv()
+                say(connection, Point(step, metrics))
+                hear(connection)
 
         try:
             result = work(seat, report)
         except Exception as error:
             moment = time.monotonic()
-            connection.send(Failed(portable(error, seat), moment))
+            say(connection, Failed(portable(error, seat), moment))
             sys.exit(1)
-        connection.send(Done(result))
+        say(connection, Done(result))
 
 
 def die_with(parent: int) -> None:

@@ -1,6 +1,7 @@
 """`PixelContrast`: the contrastive loss of a step and the memory bank behind it.
 
-Axes: B images of this rank, C classes, H W image, h w embedding map, D embedding width, P pixels of all ranks, A anchors.
+Axes: B images of this rank, C classes, H W image, h w embedding map, D embedding width, P pixels of all ranks,
+A anchors.
 """
 
 from __future__ import annotations

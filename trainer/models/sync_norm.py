@@ -27,7 +27,7 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> None:
     norms become torch's SyncBatchNorm. Raises TrainerError for a kind of norm that is not known here.
     """
     if device.type == "cuda":
-        convert_sync_batchnorm(model)
+        convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm):
@@ -37,7 +37,7 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> None:
                     f"model: {name} is a {type(module).__name__}, which runtime.ranks above 1 cannot synchronise on a "
                     "CPU; use one rank"
                 )
-            module.__class__ = kind  # the same layer with another forward: all it holds stays in place
+            cast(Any, module).__class__ = kind  # the same layer with another forward: all it holds stays in place
 
 
 class SyncNorm2d(nn.BatchNorm2d):
@@ -48,28 +48,36 @@ class SyncNorm2d(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
         """Normalise (B, C, H, W)."""
-        if not (self.training and self.track_running_stats):
-            return super().forward(input)
-        cast(Tensor, self.num_batches_tracked).add_(1)
-        pixels = input.numel() // input.shape[1] * dist.get_world_size()
-        apply = cast(Any, _NormaliseOverRanks.apply)
-        output_BCHW, mean_C, variance_C = apply(input, self.weight, self.bias, self.eps)
-        share = self.momentum if self.momentum is not None else 1.0 / float(cast(Tensor, self.num_batches_tracked))
-        with torch.no_grad():
-            cast(Tensor, self.running_mean).lerp_(mean_C, share)
-            cast(Tensor, self.running_var).lerp_(variance_C * (pixels / (pixels - 1)), share)
-        return cast(Tensor, output_BCHW)
+        return over_ranks(self, input) if self.training and self.track_running_stats else super().forward(input)
 
 
-class SyncNormAct2d(BatchNormAct2d):  # type: ignore[misc]
+class SyncNormAct2d(BatchNormAct2d):
     """timm's `BatchNormAct2d`, likewise."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, H, W) and apply the activation."""
-        return cast(Tensor, self.act(self.drop(SyncNorm2d.forward(cast(SyncNorm2d, self), x))))
+        if self.training and self.track_running_stats:
+            return cast(Tensor, self.act(self.drop(over_ranks(self, x))))
+        return cast(Tensor, super().forward(x))
 
 
 SYNCHRONISED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SyncNorm2d, BatchNormAct2d: SyncNormAct2d}
+
+
+def over_ranks(norm: nn.BatchNorm2d, input_BCHW: Tensor) -> Tensor:
+    """Normalise with the statistics of all ranks, and let the running ones of `norm` follow."""
+    seen, mean_C, variance_C = (
+        cast(Tensor, value) for value in (norm.num_batches_tracked, norm.running_mean, norm.running_var)
+    )
+    seen.add_(1)
+    share = 1 / float(seen) if norm.momentum is None else norm.momentum
+    pixels = input_BCHW.numel() // input_BCHW.shape[1] * dist.get_world_size()
+    apply = cast(Any, _NormaliseOverRanks.apply)
+    output_BCHW, batch_mean_C, batch_variance_C = apply(input_BCHW, norm.weight, norm.bias, norm.eps)
+    with torch.no_grad():
+        mean_C.lerp_(batch_mean_C, share)
+        variance_C.lerp_(batch_variance_C * (pixels / (pixels - 1)), share)
+    return cast(Tensor, output_BCHW)
 
 
 class _NormaliseOverRanks(torch.autograd.Function):
