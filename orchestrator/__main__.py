@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -30,7 +29,9 @@ def build_parser() -> Parser:
         description="Look at sweeps and tidy up after them; `python -m orchestrator.sweep SPEC.yaml` runs them.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    status = commands.add_parser("status", help="done, running, failed by signature, missing", description=status_of.__doc__)
+    status = commands.add_parser(
+        "status", help="done, running, failed by signature, missing", description=status_of.__doc__
+    )
     add_spec(status)
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(run=status_of)
@@ -40,7 +41,7 @@ def build_parser() -> Parser:
     why.add_argument("--seeds", metavar="N", help="as for the sweep")
     why.set_defaults(run=why_of)
     clean = commands.add_parser("clean", help="remove what no sweep refers to", description=clean_up.__doc__)
-    clean.add_argument("--run-dir", type=str, default="runs", help="record store (default: runs)")
+    clean.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
     clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
     clean.set_defaults(run=clean_up)
     ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
@@ -54,7 +55,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
     """What commands on one sweep share."""
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space")
     parser.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
-    parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="record store (default: runs)")
+    parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
 
 
 def status_of(options: argparse.Namespace) -> int:
@@ -65,17 +66,22 @@ def status_of(options: argparse.Namespace) -> int:
     status = read_status(options.run_dir, sweep, time.time())
     complete = status.count(State.DONE, State.STOPPED) == len(status.trial_ids)
     if options.json:
-        print(json.dumps({
-            "sweep": sweep.name,
-            "trials": len(status.trial_ids),
-            "done": status.count(State.DONE),
-            "running": [trial.trial_id for trial in status.running],
-            "failed": {
-                group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
-                for group in status.failures
-            },
-            "missing": list(status.missing),
-        }, indent=1))
+        print(
+            json.dumps(
+                {
+                    "sweep": sweep.name,
+                    "trials": len(status.trial_ids),
+                    "done": status.count(State.DONE),
+                    "running": [trial.trial_id for trial in status.running],
+                    "failed": {
+                        group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
+                        for group in status.failures
+                    },
+                    "missing": list(status.missing),
+                },
+                indent=1,
+            )
+        )
     else:
         recipe = f" --recipe {options.recipe}" if options.recipe else ""
         again = f"python -m orchestrator.sweep {options.spec}{recipe} --run-dir {options.run_dir}"
@@ -85,15 +91,44 @@ def status_of(options: argparse.Namespace) -> int:
 
 def why_of(options: argparse.Namespace) -> int:
     """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
+    from orchestrator.files import local_folder
     from orchestrator.plan import plan_sweep
-    from orchestrator.why import explain, show_reason
+    from orchestrator.why import explain, finished_identities, identity_of, show_reason
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
-    plan = plan_sweep(spec, run_dir=options.run_dir)
+    plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
     outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
     identities = [identity_of(trial) for trial in plan.trials]
-    reasons = explain(identities, outcomes, known_identities(options.run_dir))
+    reasons = explain(identities, outcomes, finished_identities(options.run_dir))
     labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
     for reason in reasons:
         print(show_reason(reason, labels[reason.trial.trial_id]))
     return DONE
+
+
+def clean_up(options: argparse.Namespace) -> int:
+    """Show the trials that no sweep of the store refers to, and with --yes remove them."""
+    from orchestrator.cleaning import unreferenced
+    from orchestrator.store import RecordStore
+
+    found = unreferenced(options.run_dir)
+    for item in found:
+        print(f"{item.key}  {item.size / 1e6:.1f} MB")
+    total = f"{len(found)} trials that no sweep refers to, {sum(item.size for item in found) / 1e6:.1f} MB"
+    if not options.yes or not found:
+        print(f"{total}{'; --yes removes them' if found else ''}")
+        return DONE
+    removed = RecordStore(options.run_dir).clean([item.trial_id for item in found])
+    print(f"removed {len(removed)} trials, {sum(item.size for item in removed) / 1e6:.1f} MB")
+    return DONE
+
+
+def open_ui(options: argparse.Namespace) -> int:
+    """Serve MLflow's pages for the store that sweeps write to, on this machine only, until Ctrl-C."""
+    from orchestrator.ui import serve
+
+    return serve(options.tracking_uri, options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
+from orchestrator.files import LocalFiles, local_folder
 from orchestrator.forecast import CostBook
 from orchestrator.plan import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.spec import SweepSpec, read_spec
 
 if TYPE_CHECKING:
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
     from orchestrator.tracking.base import Tracker
     from trainer.config import Runtime
 
-__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep"]
+JOURNAL = "study.journal"
+"""File of a search's study, beside the sweep's promise."""
+
+__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep", "tracking_uri_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
     """Where a sweep runs, and where what it brings is put."""
 
-    run_dir: Path = Path("runs")
-    """The record store."""
+    run_dir: str | Path = "runs"
+    """The record store: a folder, or a URL such as s3://bucket/prefix."""
     out: Path = Path("reports/out")
     """Tables."""
     tracking_uri: str | None = None
@@ -49,6 +53,8 @@ class Place:
     """Ray cluster to join; None: one of its own."""
     max_concurrent: int | None = None
     """Trials at the same time, at most."""
+    debug: bool = False
+    """With the serial executor: open the debugger where a trial raises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +87,8 @@ def plan(
     run_dir: str | Path = "runs",
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing is run. Raises SpecError, one line per mistake."""
-    return plan_sweep(read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=Path(run_dir))
+    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
+    return plan_sweep(read, run_dir=local_folder(run_dir))
 
 
 def sweep(
@@ -100,7 +107,7 @@ def sweep(
     """
     place = place or Place()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(read, plan_sweep(read, run_dir=place.run_dir), place, trackers)
+    return carry_out(read, plan_sweep(read, run_dir=local_folder(place.run_dir)), place, trackers)
 
 
 def carry_out(
@@ -108,7 +115,7 @@ def carry_out(
 ) -> SweepResult:
     """Run what is missing of a plan, or of its `chosen` trials, and write the tables."""
     from orchestrator.code_state import code_state
-    from orchestrator.store import RecordStore, write_atomically
+    from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.table import TableTracker
 
@@ -119,10 +126,10 @@ def carry_out(
         store.write_sweep(plan.record if expansion is None else expansion.record)
         outcomes = store.outcomes(trial.trial_id for trial in trials)
         if left_to_run(plan, outcomes) or expansion is not None:
-            check_labels(spec, plan, run_dir=place.run_dir)
+            check_labels(spec, plan, run_dir=local_folder(place.run_dir))
         code = code_state()
         if code.diff:
-            write_atomically(place.run_dir / "code" / f"{code.digest}.patch", code.diff + "\n")
+            store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=place.out)
         mirror = Background(lambda: open_mlflow(place))
         rules = Rules(
@@ -131,7 +138,7 @@ def carry_out(
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
-        costs = CostBook(place.run_dir / CACHE)
+        costs = CostBook(local_folder(place.run_dir) / CACHE)
         driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
         runtime = runtime_of(spec)
         try:
@@ -141,6 +148,7 @@ def carry_out(
                 )
         finally:
             files = write(driver.plan.record, driver.outcomes)
+            store.compact(driver.plan.record.name)
             result = SweepResult(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
             driver.finish(files, completed=result.completed)
             mirror.close()
@@ -170,10 +178,21 @@ def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expa
     from orchestrator.expansion import Expansion
     from orchestrator.study import Study
 
-    folder = store.run_dir / "sweeps" / plan.record.name
-    study = Study(spec.search, spec.objectives, spec.scheduler, folder=folder, steps=steps_of(spec))
-    make = partial(draw_trial, spec, run_dir=store.run_dir)
-    return Expansion(plan, study, spec.scheduler, lambda number, values: make(number, values))
+    name = plan.record.name
+    run_dir = local_folder(store.run_dir)
+    journal = run_dir / sweep_key(name, JOURNAL)
+    keep = partial(keep_journal, store, name, journal)
+    if not isinstance(store.files, LocalFiles) and (content := store.files.read(sweep_key(name, JOURNAL))) is not None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.write_bytes(content)
+    study = Study(spec.search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
+    return Expansion(plan, study, spec.scheduler, partial(draw_trial, spec, run_dir=run_dir), keep)
+
+
+def keep_journal(store: RecordStore, name: str, journal: Path) -> None:
+    """Put a search's journal into an object store; a local one holds it already."""
+    if not isinstance(store.files, LocalFiles):
+        store.files.write(sweep_key(name, JOURNAL), journal.read_bytes())
 
 
 def steps_of(spec: SweepSpec) -> int:
@@ -227,8 +246,9 @@ def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Ex
     """The executor the options ask for; its cluster ends with `closing_later`."""
     if place.executor == "serial":
         from orchestrator.execution.serial import Serial
+        from orchestrator.worker import run_trial
 
-        return Serial()
+        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial)
     from orchestrator.execution.ray_tune import RayTune
 
     executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)
@@ -240,8 +260,12 @@ def open_mlflow(place: Place) -> Tracker:
     """The MLflow tracker; called in the mirror's thread, because importing MLflow takes seconds."""
     from orchestrator.tracking.mlflow import MlflowTracker
 
-    uri = place.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    return MlflowTracker(uri, place.run_dir)
+    return MlflowTracker(tracking_uri_of(place.tracking_uri), place.run_dir)
+
+
+def tracking_uri_of(given: str | None) -> str:
+    """MLflow's store: as given, else the environment's, else a database in the current folder."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def write_tables(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], *, out: Path) -> dict[str, Path]:

@@ -25,7 +25,7 @@ from orchestrator.records import AttemptRecord, Point, State
 from orchestrator.spending import Spending
 from orchestrator.store import RecordStore
 from orchestrator.tracking.base import Tracker
-from trainer.config import Runtime
+from trainer.config import RESULT_VERSION, Runtime
 
 __all__ = ["Driver", "Rules", "left_to_run"]
 
@@ -207,7 +207,8 @@ class Driver:
         if task.probe:
             return
         self.spending.started(task.trial_id, task.share.gpus, self.clock())
-        self.store.start(task.trial_id, task.attempt, canonical(task.config), time.time())
+        facts = {"data": self.running[task.trial_id].trial.data_digest, "result_version": RESULT_VERSION}
+        self.store.start(task.trial_id, task.attempt, canonical(task.config), time.time(), facts)
         for tracker in self.trackers:
             tracker.started(task)
 

@@ -23,7 +23,16 @@ DrawTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
 class Expansion:
     """Grows a plan by the trials its study draws. A drawn trial that is known already is told of without running."""
 
-    def __init__(self, plan: SweepPlan, study: Study, scheduler: Scheduler | None, make: DrawTrial) -> None:
+    def __init__(
+        self,
+        plan: SweepPlan,
+        study: Study,
+        scheduler: Scheduler | None,
+        make: DrawTrial,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`keep` makes what the study has drawn durable, where its journal is not so by itself."""
+        self.keep = keep
         self.study = study
         self.scheduler = scheduler
         self.make = make
@@ -49,6 +58,7 @@ class Expansion:
         """The next trial that is to be run; None when the search has drawn all it may."""
         while not self.study.exhausted:
             number, values = self.study.draw()
+            self.keep()
             trial = self.grow(number, values)
             if trial is None:
                 self.study.fail(number)

@@ -42,6 +42,8 @@ class Trial:
     trial_id: str
     config: TrainConfig
     """Normalised; paths are absolute."""
+    data_digest: str = ""
+    """Of the data set it is trained on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +98,11 @@ def name_trials(config: TrainConfig, seeds: Sequence[int], digest: str) -> Itera
     """The trials of a row, one a seed, on data with `digest`; what a config computes is spelled out once a row."""
     content = canonical(config)
     for seed in seeds:
-        yield Trial(trial_id=content_id({**content, "seed": seed}, digest), config=replace(config, seed=seed))
+        yield Trial(
+            trial_id=content_id({**content, "seed": seed}, digest),
+            config=replace(config, seed=seed),
+            data_digest=digest,
+        )
 
 
 def draw_trial(spec: SweepSpec, number: int, values: Mapping[str, Any], *, run_dir: Path) -> tuple[Row, Trial]:

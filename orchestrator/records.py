@@ -1,22 +1,29 @@
 """What is kept on disk, and how to read it: the contract between the orchestrator (writes) and the reports (read).
 
 <run_dir>/sweeps/<sweep>/sweep.json                what was promised: rows, seeds, trial ids, the table wanted
+<run_dir>/sweeps/<sweep>/records.parquet           the finished trials again, quick to read; may be deleted
 <run_dir>/trials/<trial_id>/trial.json             the resolved config behind the id
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
-<run_dir>/trials/<trial_id>/points.jsonl           the curve: one line per report, appended while running
+<run_dir>/trials/<trial_id>/points.jsonl           the curve: one line per report, appended while running;
+                                                   in an object store points_001_00001.jsonl and so on
 <run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
+
+`run_dir` is a path or a URL that fsspec knows, such as s3://bucket/runs (`orchestrator.files`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
+from orchestrator.compaction import read_compacted
 from orchestrator.errors import StoreError
+from orchestrator.files import Files, local_folder, open_files
 
 __all__ = [
     "AttemptRecord",
@@ -32,9 +39,17 @@ __all__ = [
     "read_points",
     "read_sweep",
     "read_trial_config",
+    "sweep_key",
+    "sweep_names",
     "sweep_path",
     "trial_folder",
+    "trial_key",
 ]
+
+T = TypeVar("T")
+
+ATTEMPT_FILE = re.compile(r"attempt_\d+\.json")
+POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
 
 
 class State(StrEnum):
@@ -189,66 +204,168 @@ class SweepRecord:
         )
 
 
-def trial_folder(run_dir: Path, trial_id: str) -> Path:
-    """Folder of one trial."""
-    return run_dir / "trials" / trial_id
+def trial_key(trial_id: str, name: str = "") -> str:
+    """A trial's folder below the run directory, or a file in it."""
+    return f"trials/{trial_id}/{name}" if name else f"trials/{trial_id}"
 
 
-def sweep_path(run_dir: Path, name: str) -> Path:
-    """File of one sweep's promise."""
-    return run_dir / "sweeps" / name / "sweep.json"
+def sweep_key(name: str, file: str = "sweep.json") -> str:
+    """A file of a sweep below the run directory."""
+    return f"sweeps/{name}/{file}"
 
 
-def read_sweep(run_dir: Path, name: str) -> SweepRecord:
+def trial_folder(run_dir: Path | str, trial_id: str) -> Path:
+    """Folder of one trial on this machine; with an object store the one where it works, which may not be there."""
+    return local_folder(run_dir) / trial_key(trial_id)
+
+
+def sweep_path(run_dir: Path | str, name: str) -> Path:
+    """File of one sweep's promise; for a local run directory."""
+    return local_folder(run_dir) / sweep_key(name)
+
+
+def sweep_names(run_dir: Path | str) -> list[str]:
+    """Names of the sweeps promised in this run directory, sorted."""
+    files = open_files(run_dir)
+    names = sorted(files.names("sweeps"))
+    there = files.names_all([sweep_key(name, "").rstrip("/") for name in names])
+    return [name for name, content in zip(names, there, strict=True) if "sweep.json" in content]
+
+
+def read_sweep(run_dir: Path | str, name: str) -> SweepRecord:
     """The promise of sweep `name`. Raises StoreError when there is none, naming those there are."""
-    path = sweep_path(run_dir, name)
-    if not path.is_file():
-        known = sorted(item.parent.name for item in run_dir.glob("sweeps/*/sweep.json"))
+    files = open_files(run_dir)
+    content = files.read(sweep_key(name))
+    if content is None:
+        known = sweep_names(run_dir)
         there = f"there are: {', '.join(known)}" if known else "it holds no sweep yet"
-        raise StoreError(f"{run_dir}: no sweep {name!r}; {there}. Run `python -m orchestrator.sweep` first")
-    return SweepRecord.from_json(read_json(path))
+        raise StoreError(f"{files.name}: no sweep {name!r}; {there}. Run `python -m orchestrator.sweep` first")
+    return parse(SweepRecord.from_json, content, f"{files.name}/{sweep_key(name)}")
 
 
-def read_json(path: Path) -> Any:
-    """Parsed content of a JSON file. Raises StoreError naming the file when it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StoreError(f"{path}: damaged record ({error}); delete the file to run that part again") from error
-
-
-def read_trial_config(run_dir: Path, trial_id: str) -> dict[str, Any]:
+def read_trial_config(run_dir: Path | str, trial_id: str) -> dict[str, Any]:
     """The canonical config behind a trial's id, by dotted key; empty for a trial never started."""
-    path = trial_folder(run_dir, trial_id) / "trial.json"
-    config: dict[str, Any] = read_json(path)["config"] if path.is_file() else {}
-    return config
+    files, key = open_files(run_dir), trial_key(trial_id, "trial.json")
+    content = files.read(key)
+    return {} if content is None else parse(config_of, content, f"{files.name}/{key}")
 
 
-def read_attempts(run_dir: Path, trial_id: str) -> tuple[AttemptRecord, ...]:
+def read_attempts(run_dir: Path | str, trial_id: str) -> tuple[AttemptRecord, ...]:
     """All ended attempts at a trial, oldest first; empty for a trial never tried."""
-    files = sorted(trial_folder(run_dir, trial_id).glob("attempt_*.json"))
-    return tuple(AttemptRecord.from_json(read_json(path)) for path in files)
+    files = open_files(run_dir)
+    return tuple(item.record for item in stored_attempts(files, attempt_keys(files, [trial_id]))[trial_id])
 
 
-def read_outcomes(run_dir: Path, trial_ids: Iterable[str]) -> dict[str, AttemptRecord]:
-    """For each trial with an ended attempt the one that counts: the first `done`, else the last."""
+def read_outcomes(
+    run_dir: Path | str, trial_ids: Iterable[str], *, sweep: str | None = None
+) -> dict[str, AttemptRecord]:
+    """For each trial with an ended attempt the one that counts: the first `done`, else the last.
+
+    Where many are asked for, those that a compacted sweep (`orchestrator.compaction`) vouches for come from there,
+    from that of `sweep` first; the others from their own files, as all did if there were no compacted sweep.
+    """
+    files, wanted = open_files(run_dir), list(dict.fromkeys(trial_ids))
+    found = read_compacted(files, wanted, prefer=sweep)
     outcomes: dict[str, AttemptRecord] = {}
-    for trial_id in dict.fromkeys(trial_ids):
-        attempts = read_attempts(run_dir, trial_id)
-        if attempts:
-            done = [attempt for attempt in attempts if attempt.state is State.DONE]
-            outcomes[trial_id] = done[0] if done else attempts[-1]
-    return outcomes
+    for trial_id, text in found.items():
+        outcomes[trial_id] = parse(AttemptRecord.from_json, text, f"{files.name}: compacted record of {trial_id}")
+    keys = attempt_keys(files, [trial_id for trial_id in wanted if trial_id not in found])
+    for trial_id, stored in stored_attempts(files, keys).items():
+        outcome = deciding([item.record for item in stored])
+        if outcome is not None:
+            outcomes[trial_id] = outcome
+    return {trial_id: outcomes[trial_id] for trial_id in wanted if trial_id in outcomes}
 
 
-def read_points(run_dir: Path, trial_id: str) -> Iterator[Point]:
+def read_points(run_dir: Path | str, trial_id: str) -> Iterator[Point]:
     """The curve in the order written; a line cut short by a crash is passed over."""
-    path = trial_folder(run_dir, trial_id) / "points.jsonl"
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
+    files = open_files(run_dir)
+    keys = [trial_key(trial_id, name) for name in point_files(files.names(trial_key(trial_id)))]
+    for content in files.read_all(keys):
+        for line in (content or b"").splitlines():
             try:
                 yield Point(**json.loads(line))
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
+
+
+def point_files(names: Iterable[str]) -> list[str]:
+    """Those of a trial's files that hold its curve, oldest first: points.jsonl, points_<attempt>_<chunk>.jsonl."""
+    return in_order(name for name in names if POINT_FILE.fullmatch(name))
+
+
+def attempt_name(attempt: int) -> str:
+    """File, in a trial's folder, of the record of an attempt."""
+    return f"attempt_{attempt:03d}.json"
+
+
+def attempt_number(name: str) -> int:
+    """Inverse of `attempt_name`."""
+    return int(name.removeprefix("attempt_").removesuffix(".json"))
+
+
+def attempt_files(names: Iterable[str]) -> list[str]:
+    """Those of a trial's files that say how an attempt ended, oldest first."""
+    return in_order(name for name in names if ATTEMPT_FILE.fullmatch(name))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sorted so that 999 comes before 1000."""
+    return sorted(names, key=lambda name: (len(name), name))
+
+
+class StoredAttempt(NamedTuple):
+    """A record and where it lies."""
+
+    key: str
+    text: str
+    """The JSON as it was written."""
+    record: AttemptRecord
+
+
+def attempt_keys(files: Files, trial_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Where the records of each trial lie, oldest first; one look into each folder."""
+    listed = files.names_all([trial_key(trial_id) for trial_id in trial_ids])
+    return {
+        trial_id: [trial_key(trial_id, name) for name in attempt_files(names)]
+        for trial_id, names in zip(trial_ids, listed, strict=True)
+    }
+
+
+def stored_attempts(files: Files, keys: Mapping[str, Sequence[str]]) -> dict[str, list[StoredAttempt]]:
+    """The records behind `keys`, for each trial in the same order; nothing else is opened."""
+    every_key = [key for its_keys in keys.values() for key in its_keys]
+    contents = iter(files.read_all(every_key))
+    return {
+        trial_id: [
+            StoredAttempt(key, content.decode(), parse(AttemptRecord.from_json, content, f"{files.name}/{key}"))
+            for key, content in zip(its_keys, contents, strict=False)
+            if content is not None
+        ]
+        for trial_id, its_keys in keys.items()
+    }
+
+
+def deciding(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    """The attempt that counts: the first `done`, else the last; None where nothing was tried."""
+    last = attempts[-1] if attempts else None
+    return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
+
+
+def config_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config in a parsed trial.json."""
+    return dict(values["config"])
+
+
+def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:
+    """What `build` makes of a JSON record. Raises StoreError, calling it `name`, when it is damaged or foreign."""
+    remedy = "delete the file to run that part again"
+    if not content:
+        raise StoreError(f"{name}: damaged record (empty: the machine went down while it was written); {remedy}")
+    try:
+        return build(json.loads(content))
+    except ValueError as error:
+        raise StoreError(f"{name}: damaged record ({error}); {remedy}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise StoreError(f"{name}: not a record of this version ({what}); {remedy}") from error

@@ -63,7 +63,7 @@ class SweepStatus:
         return tuple(key for key in self.trial_ids if key not in self.outcomes and key not in busy)
 
 
-def read_status(run_dir: Path, sweep: SweepRecord, now: float) -> SweepStatus:
+def read_status(run_dir: Path | str, sweep: SweepRecord, now: float) -> SweepStatus:
     """The status of `sweep` from the records below `run_dir`, at the time `now` (seconds since the epoch)."""
     ids = tuple(dict.fromkeys(cell.trial_id for cell in sweep.cells))
     outcomes = read_outcomes(run_dir, ids)
@@ -122,9 +122,7 @@ def show_status(status: SweepStatus, again: str, left_seconds: float | None = No
     labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(sweep.cells)}
     failed = sum(len(group.trial_ids) for group in status.failures)
     counts = [f"{status.count(State.DONE)} done", f"{len(status.running)} running", f"{failed} failed"]
-    for state in (State.STOPPED, State.CANCELLED):
-        if status.count(state):
-            counts.append(f"{status.count(state)} {state.value}")
+    counts += [f"{status.count(state)} {state.value}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)]
     lines = [f"{sweep.name}: {len(status.trial_ids)} trials: {', '.join(counts)}, {len(status.missing)} not run"]
     if left_seconds is not None and len(status.trial_ids) > status.count(State.DONE, State.STOPPED):
         lines.append(f"left: about {duration(left_seconds)} of work")
@@ -135,8 +133,8 @@ def show_status(status: SweepStatus, again: str, left_seconds: float | None = No
         lines.append(f"running  {labels[trial.trial_id]} [{trial.trial_id}]: step {trial.step}{miou}{attempt}{silence}")
     for group in status.failures:
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
-        state = group.state.value.replace("_", " ")
-        lines += ["", f"{state}, {count}, signature {group.error.signature or '-'}:"]
+        kind = group.state.value.replace("_", " ")
+        lines += ["", f"{kind}, {count}, signature {group.error.signature or '-'}:"]
         lines += [f"  {labels[trial_id]} [{trial_id}]" for trial_id in group.trial_ids]
         trace = group.error.traceback.rstrip() or f"{group.error.kind}: {group.error.message}"
         lines += [f"  | {line}" for line in trace.splitlines()]

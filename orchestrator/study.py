@@ -39,7 +39,7 @@ STARTUP_TRIALS = 10
 
 
 class Study:
-    """One search, kept in `folder`/study.journal. Raises OSError when it cannot be written."""
+    """One search, kept in the file `journal`. Raises OSError when it cannot be written."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class Study:
         objectives: Sequence[Objective],
         scheduler: Scheduler | None,
         *,
-        folder: Path,
+        journal: Path,
         steps: int,
     ) -> None:
         """`steps` is the length of a whole trial, for schedulers that share out steps."""
-        folder.mkdir(parents=True, exist_ok=True)
+        journal.parent.mkdir(parents=True, exist_ok=True)
         self.search = search
         self.objectives = tuple(objectives)
         self.study: OptunaStudy = optuna.create_study(
             study_name="search",
-            storage=JournalStorage(JournalFileBackend(str(folder / "study.journal"))),
+            storage=JournalStorage(JournalFileBackend(str(journal))),
             directions=[objective.goal for objective in objectives],
             pruner=build_pruner(scheduler, steps),
             load_if_exists=True,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.api import Place, SweepResult, carry_out, choose
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.driver import left_to_run
+from orchestrator.files import local_folder
 from orchestrator.forecast import CostBook, forecast
 from orchestrator.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
 from orchestrator.records import read_outcomes
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
-    plan = plan_sweep(spec, run_dir=options.run_dir)
+    plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
     return show_plan(spec, plan, options) if options.dry_run else sweep(spec, plan, options)
 
 
@@ -58,11 +59,12 @@ def build_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="with --dry-run: the plan as JSON; else events, one a line")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: one of its own)")
-    parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="record store (default: runs)")
+    parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="run only trials of this row")
     parser.add_argument("--trial", action="append", default=[], metavar="ID", help="run only the trial with this id")
+    parser.add_argument("--debug", action="store_true", help="run in this process, open pdb where a trial raises")
     parser.add_argument("--max-concurrent", type=positive, metavar="N", help="trials at the same time, at most")
     return parser
 
@@ -106,7 +108,7 @@ def outlook(spec: SweepSpec, trials: Sequence[Trial], options: argparse.Namespac
     slots = max(1, int((os.cpu_count() or 1) / spec.resources.cpus))
     if options.max_concurrent:
         slots = min(slots, options.max_concurrent)
-    costs = CostBook(options.run_dir / CACHE).costs
+    costs = CostBook(local_folder(options.run_dir) / CACHE).costs
     return forecast(trials, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus).describe()
 
 
@@ -122,7 +124,7 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     chosen = choose(plan, options.only, options.trial)
     outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
     todo = [trial for trial in left_to_run(plan, outcomes) if chosen is None or trial.trial_id in chosen]
-    costs = CostBook(options.run_dir / CACHE)
+    costs = CostBook(local_folder(options.run_dir) / CACHE)
     trackers: list[Tracker] = [
         ConsoleTracker(console, weights(todo, costs), rows_to_come(spec) if chosen is None else 0)
     ]
@@ -141,7 +143,8 @@ def place_of(options: argparse.Namespace) -> Place:
         run_dir=options.run_dir,
         out=options.out,
         tracking_uri=options.tracking_uri,
-        executor=options.executor,
+        executor="serial" if options.debug else options.executor,
+        debug=options.debug,
         address=options.address,
         max_concurrent=options.max_concurrent,
     )

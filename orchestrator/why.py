@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from orchestrator.records import AttemptRecord, State
+from orchestrator.files import open_files
+from orchestrator.identity import canonical
+from orchestrator.plan import Trial
+from orchestrator.records import AttemptRecord, State, read_outcomes, trial_key
+from trainer.config import RESULT_VERSION
 
-__all__ = ["Identity", "Reason", "explain", "nearest", "show_reason"]
+__all__ = ["Identity", "Reason", "explain", "finished_identities", "identity_of", "nearest", "show_reason"]
 
 LISTED = 6
 """So many differing fields are named."""
@@ -47,7 +53,28 @@ class Reason:
         return self.record is not None and self.record.state is State.DONE
 
 
-def explain(trials: Iterable[Identity], outcomes: Mapping[str, AttemptRecord], known: Iterable[Identity]) -> list[Reason]:
+def identity_of(trial: Trial) -> Identity:
+    """What a planned trial's id is made of."""
+    content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
+    return Identity(trial_id=trial.trial_id, content=content)
+
+
+def finished_identities(run_dir: Path | str) -> list[Identity]:
+    """Those of all trials of the store that are done."""
+    files = open_files(run_dir)
+    outcomes = read_outcomes(run_dir, files.names("trials"))
+    done = [trial_id for trial_id, record in outcomes.items() if record.state is State.DONE]
+    found = []
+    for trial_id, content in zip(done, files.read_all([trial_key(name, "trial.json") for name in done]), strict=True):
+        known = json.loads(content) if content else {}
+        facts = {key: known[key] for key in ("data", "result_version") if key in known}
+        found.append(Identity(trial_id=trial_id, content={**known.get("config", {}), **facts}))
+    return found
+
+
+def explain(
+    trials: Iterable[Identity], outcomes: Mapping[str, AttemptRecord], known: Iterable[Identity]
+) -> list[Reason]:
     """One reason per trial; `known` are the finished trials of the store."""
     finished = list(known)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pdb
 import platform
 import socket
 import time
@@ -18,8 +19,11 @@ from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
 __all__ = ["run_trial"]
 
 
-def run_trial(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-    """Train one trial and say how it ended. Never raises for what goes wrong inside the trial (house rule 4)."""
+def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = False) -> AttemptRecord:
+    """Train one trial and say how it ended. Never raises for what goes wrong inside the trial (house rule 4).
+
+    `inspect` opens the debugger where the trial raises, before its record is made.
+    """
     started_at = time.time()
     metrics: Mapping[str, float] = {}
     error: ErrorRecord | None = None
@@ -30,6 +34,8 @@ def run_trial(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         state = stop.state
     except Exception as failure:
         state, error = classify(failure), describe(failure)
+        if inspect:
+            pdb.post_mortem(failure.__traceback__)
     return AttemptRecord(
         trial_id=task.trial_id,
         attempt=task.attempt,

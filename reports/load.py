@@ -6,31 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.records import AttemptRecord, SweepRecord, read_outcomes, read_sweep, sweep_path
+from orchestrator.records import AttemptRecord, SweepRecord, read_outcomes, read_sweep, sweep_names
 
 __all__ = ["load_sweep", "recorded_name"]
 
 
-def load_sweep(run_dir: Path, name: str) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
+def load_sweep(run_dir: Path | str, name: str) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
     """What sweep `name` promised, and by trial id the attempt that counts.
 
     Raises StoreError when there is no such sweep or a record is damaged.
     """
     sweep = read_sweep(run_dir, name)
-    return sweep, read_outcomes(run_dir, (cell.trial_id for cell in sweep.cells))
+    return sweep, read_outcomes(run_dir, (cell.trial_id for cell in sweep.cells), sweep=name)
 
 
-def recorded_name(run_dir: Path, name: str) -> str:
+def recorded_name(run_dir: Path | str, name: str) -> str:
     """`name`, or the one recorded `name@<recipe>` where only that exists.
 
     So the report of a sweep that was run with another recipe needs no `--recipe`. Raises StoreError, naming them,
     when there are several.
     """
-    if sweep_path(run_dir, name).is_file():
+    names = sweep_names(run_dir)
+    if name in names:
         return name
-    variants = sorted(
-        path.parent.name for path in run_dir.glob("sweeps/*/sweep.json") if path.parent.name.startswith(f"{name}@")
-    )
+    variants = [found for found in names if found.startswith(f"{name}@")]
     if len(variants) > 1:
         raise StoreError(f"{run_dir}: several sweeps of {name!r}: {', '.join(variants)}. Choose one with --recipe")
     return variants[0] if variants else name

@@ -67,7 +67,7 @@ class MlflowTracker:
     Raises TrackingError when the store refuses.
     """
 
-    def __init__(self, uri: str, run_dir: Path) -> None:
+    def __init__(self, uri: str, run_dir: str | Path) -> None:
         self.run_dir = run_dir
         self.children: dict[CellKey, str] = {}
         self.statuses: dict[str, str] = {}

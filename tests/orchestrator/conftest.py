@@ -1,11 +1,14 @@
 """Small sweeps and records that the orchestrator's tests share."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from orchestrator.execution.base import Task
+from orchestrator.files.base import SCRATCH_FOLDER
 from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Row, State, SweepRecord
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -60,3 +63,50 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
         return Task(trial_id=trial_id, attempt=attempt, config=config, runtime=Runtime(), workdir=tmp_path / trial_id)
 
     return make
+
+
+@pytest.fixture
+def s3_settings(tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """Credentials of a server of ours, from the environment alone; change them before the first request."""
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed: no object store to test")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+            patch.delenv(name, raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(tmp_path / "none"))
+        patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "verysecret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv(SCRATCH_FOLDER, str(tmp_path / "scratch"))
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield patch
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Endpoint of an S3 server in this process."""
+    moto = pytest.importorskip("moto.server", reason="moto[server] is not installed: no object store to test")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, s3_settings: pytest.MonkeyPatch) -> str:
+    """An empty bucket: `s3://bucket-...`."""
+    s3_settings.setenv("AWS_ENDPOINT_URL", s3_server)
+    name = f"s3://bucket-{uuid4().hex}"
+    pytest.importorskip("s3fs").S3FileSystem(use_listings_cache=False).mkdir(name)
+    return name
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run directory in fsspec's memory."""
+    monkeypatch.setenv(SCRATCH_FOLDER, str(tmp_path / "scratch"))
+    return f"memory://{uuid4().hex}/runs"

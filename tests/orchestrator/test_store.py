@@ -1,9 +1,5 @@
 """The record store: durable, readable while it is written, whole after a crash."""
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +18,7 @@ from orchestrator.records import (
     read_trial_config,
     trial_folder,
 )
-from orchestrator.store import RecordStore, write_atomically
+from orchestrator.store import RecordStore
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -102,38 +98,6 @@ def test_an_unknown_sweep_is_an_error_that_names_those_there_are(store: RecordSt
     store.write_sweep(sweep)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
         read_sweep(store.run_dir, "other")
-
-
-def test_a_write_leaves_no_partial_file(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "folder" / "file.json", "{}")
-    write_atomically(tmp_path / "folder" / "file.json", "[]")
-    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["file.json"]
-    assert json.loads((tmp_path / "folder" / "file.json").read_text()) == []
-
-
-HOLD_THE_LOCK = """
-import sys, time
-from pathlib import Path
-from orchestrator.store import RecordStore
-with RecordStore(Path(sys.argv[1])).lock():
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_driver_is_refused_and_a_dead_one_holds_nothing(store: RecordStore) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD_THE_LOCK, str(store.run_dir)], stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match=f"another sweep is writing here \\(process {other.pid}\\)"), store.lock():
-            pass
-        other.kill()
-        other.wait()
-        began = time.monotonic()
-        with store.lock():
-            assert time.monotonic() - began < 1
 
 
 def test_a_run_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class World:
 
     def run(self) -> Driver:
         store = RecordStore(self.folder)
-        study = Study(self.search, MIOU, self.scheduler, folder=self.folder / "sweeps" / "s", steps=STEPS)
+        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
         expansion = Expansion(self.plan, study, self.scheduler, make)
         driver = Driver(store, [])
         outcomes = store.outcomes(expansion.trials)
@@ -102,7 +102,7 @@ class World:
         return driver
 
     def states(self) -> list[str]:
-        study = Study(self.search, MIOU, self.scheduler, folder=self.folder / "sweeps" / "s", steps=STEPS)
+        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
         return [trial.state.name for trial in study.study.get_trials()]
 
 
@@ -140,7 +140,7 @@ def test_tpe_beats_random_search_at_equal_budget(tmp_path: Path) -> None:
     """Median over ten seeds of the best of 40 trials."""
     best: dict[str, list[float]] = {"tpe": [], "random": []}
     for sampler, seed in itertools.product(best, range(10)):
-        study = Study(search_of(sampler, 40, seed), MIOU, None, folder=tmp_path / f"{sampler}{seed}", steps=STEPS)
+        study = Study(search_of(sampler, 40, seed), MIOU, None, journal=tmp_path / f"{sampler}{seed}", steps=STEPS)
         values = []
         for _ in range(40):
             number, drawn = study.draw()
@@ -197,7 +197,7 @@ def test_values_that_the_trainer_refuses_fail_and_the_search_goes_on(tmp_path: P
 
     store = RecordStore(tmp_path)
     world = World(tmp_path, search_of("random", 9))
-    study = Study(world.search, MIOU, None, folder=tmp_path / "sweeps" / "s", steps=STEPS)
+    study = Study(world.search, MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
     Driver(store, []).run(
         world.plan, {}, Runtime(), lambda: Serial(world.work), Expansion(world.plan, study, None, picky)
     )
@@ -207,7 +207,7 @@ def test_values_that_the_trainer_refuses_fail_and_the_search_goes_on(tmp_path: P
 
 def test_several_objectives(tmp_path: Path) -> None:
     objectives = (Objective(), Objective(name="cost/gpu_hours", goal="minimize"))
-    study = Study(search_of("tpe", 15), objectives, None, folder=tmp_path, steps=STEPS)
+    study = Study(search_of("tpe", 15), objectives, None, journal=tmp_path / "study.journal", steps=STEPS)
     for _ in range(15):
         number, values = study.draw()
         metrics = {
@@ -222,8 +222,8 @@ def test_several_objectives(tmp_path: Path) -> None:
 
 def test_lists_survive_the_journal(tmp_path: Path) -> None:
     crops = Distribution(key="data.crop", kind="categorical", choices=((64, 64), (96, 128)))
-    study = Study(search_of("random", 4, 0, crops), MIOU, None, folder=tmp_path, steps=STEPS)
+    study = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
     drawn = [study.draw()[1]["data.crop"] for _ in range(4)]
-    again = Study(search_of("random", 4, 0, crops), MIOU, None, folder=tmp_path, steps=STEPS)
+    again = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
     assert [values["data.crop"] for _, values in again.drawn()] == drawn
     assert set(drawn) <= {(64, 64), (96, 128)}

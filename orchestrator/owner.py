@@ -1,0 +1,72 @@
+"""Owner: which driver holds a run directory; what it writes down, and what others can tell of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+__all__ = ["Owner"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """A driver as others see it."""
+
+    host: str
+    pid: int
+    since: float
+    """When it took hold, seconds since the epoch."""
+    machine: str = ""
+    """The boot and the process namespace in which `pid` means something; empty where the system has neither."""
+    nonce: str = field(default_factory=lambda: uuid4().hex)
+    """Tells two holds of one process apart."""
+
+    @classmethod
+    def here(cls) -> Self:
+        """The process that asks."""
+        return cls(host=socket.gethostname(), pid=os.getpid(), since=time.time(), machine=this_machine())
+
+    @classmethod
+    def from_text(cls, text: str | bytes) -> Self | None:
+        """Inverse of `to_text`; None for anything else, such as a file caught while it is written."""
+        try:
+            values = json.loads(text)
+            return cls(**{key: values[key] for key in ("host", "pid", "since", "machine", "nonce")})
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def to_text(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    def describe(self) -> str:
+        """`process 4711 on node3, since 2026-03-01 09:30:00`, in the reader's time zone."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} on {self.host}, since {since}"
+
+    def alive(self) -> bool | None:
+        """Whether the process lives; None when it runs where this one cannot see it."""
+        if not self.machine or self.machine != this_machine():
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # somebody else's
+            return True
+        return True
+
+
+def this_machine() -> str:
+    """Boot id and process namespace: host names repeat among containers, and process ids after a boot."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""

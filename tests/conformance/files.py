@@ -1,0 +1,58 @@
+"""FilesContract: what every kind of run directory must do; inherit it and give the fixture `files`."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from orchestrator.files import Files
+
+
+class FilesContract:
+    def test_what_is_not_there_is_nothing(self, files: Files) -> None:
+        assert files.read("trials/a/trial.json") is None
+        assert files.read_all(["x", "y/z"]) == [None, None]
+        assert files.names("trials") == []
+        assert files.names_all(["trials", "sweeps"]) == [[], []]
+        assert files.sizes("trials") == {}
+        assert files.stamps(["trials/a/x", "trials/b/x"]) == [None, None]
+        files.delete("trials/a/x")
+        files.delete_folder("trials/a")
+
+    def test_what_is_written_is_read(self, files: Files) -> None:
+        files.write("trials/a/x.json", b"one")
+        files.write("trials/a/pictures/y.png", b"\0" * 5)
+        files.write("trials/b/x.json", b"")
+        files.write("trials/a/x.json", b"three")
+        assert files.read("trials/a/x.json") == b"three"
+        assert files.read_all(["trials/b/x.json", "trials/c/x.json", "trials/a/x.json"]) == [b"", None, b"three"]
+        assert sorted(files.names("trials")) == ["a", "b"]
+        assert [sorted(names) for names in files.names_all(["trials/a", "trials/c"])] == [["pictures", "x.json"], []]
+        assert files.sizes("trials/a") == {"x.json": 5, "pictures/y.png": 5}
+
+    def test_only_the_first_creates(self, files: Files) -> None:
+        assert files.create("lease/000001", b"first")
+        assert not files.create("lease/000001", b"second")
+        assert files.read("lease/000001") == b"first"
+        assert files.names("lease") == ["000001"], "nothing half written stays"
+
+    def test_one_of_many_at_the_same_time_creates(self, files: Files) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            created = list(pool.map(lambda index: files.create("lease/1", str(index).encode()), range(8)))
+        assert sum(created) == 1
+        assert files.read("lease/1") == str(created.index(True)).encode()
+
+    def test_what_is_deleted_is_gone_and_nothing_else(self, files: Files) -> None:
+        for key in ("trials/a/x", "trials/a/sub/y", "trials/ab/x", "trials/b/x"):
+            files.write(key, b"1")
+        files.delete("trials/b/x")
+        files.delete_folder("trials/a")
+        assert files.read("trials/a/sub/y") is None
+        assert "ab" in files.names("trials")
+        assert "a" not in files.names("trials")
+        assert files.read("trials/ab/x") == b"1"
+
+    def test_a_stamp_tells_that_a_trial_is_gone(self, files: Files) -> None:
+        files.write("trials/a/x", b"1")
+        files.write("trials/b/x", b"1")
+        before = files.stamps(["trials/a/x", "trials/b/x"])
+        assert None not in before
+        files.delete_folder("trials/b")
+        assert files.stamps(["trials/a/x", "trials/b/x"]) == [before[0], None]
