@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.execution.base import Task
 from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Row, State, SweepRecord
+from orchestrator.spec import SweepSpec, read_spec
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
 
@@ -56,3 +57,17 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
         return Task(trial_id=trial_id, attempt=attempt, config=config, runtime=Runtime(), workdir=tmp_path / trial_id)
 
     return make
+
+
+@pytest.fixture
+def read_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepSpec]:
+    """`read_space("method: ...")`: the text as `s.yaml` in the current folder, beside a recipe `small`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "small.yaml").write_text("data: {crop: [64, 64]}\nschedule.steps: 10\n")
+
+    def read(text: str, **options: object) -> SweepSpec:
+        Path("s.yaml").write_text(text, encoding="utf-8")
+        return read_spec(Path("s.yaml"), **options)
+
+    return read
