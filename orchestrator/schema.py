@@ -20,13 +20,13 @@ from orchestrator.yaml_reader import Origins
 
 __all__ = ["Door", "MetricModel", "ParameterModel", "SpecModel", "check_document"]
 
-Count = Annotated[int, BeforeValidator(checks.at_least(0)), Field(ge=0)]
-CountFromOne = Annotated[int, BeforeValidator(checks.at_least(1)), Field(ge=1)]
-CountFromTwo = Annotated[int, BeforeValidator(checks.at_least(2)), Field(ge=2)]
-Number = Annotated[float | int, BeforeValidator(checks.number)]
-Positive = Annotated[float | int, BeforeValidator(checks.positive), Field(gt=0)]
-FromZero = Annotated[float | int, BeforeValidator(checks.from_zero), Field(ge=0)]
-Fraction = Annotated[float | int, BeforeValidator(checks.fraction), Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(checks.at_least(0))]
+CountFromOne = Annotated[int, Field(ge=1), BeforeValidator(checks.at_least(1))]
+CountFromTwo = Annotated[int, Field(ge=2), BeforeValidator(checks.at_least(2))]
+Number = Annotated[float, BeforeValidator(checks.number)]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(checks.positive)]
+FromZero = Annotated[float, Field(ge=0), BeforeValidator(checks.from_zero)]
+Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(checks.fraction)]
 Settings = dict[str, Any]
 """Settings of the trainer, which `orchestrator.settings` checks."""
 TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -162,7 +162,7 @@ class SpecModel(Door):
         Any, BeforeValidator(checks.extended_files), WithJsonSchema({"anyOf": [{"type": "string"}, TEXTS]})
     ] = None
     """Files, relative to this one, whose blocks are shared; what is written here wins, later files before earlier."""
-    name: Annotated[str, BeforeValidator(checks.file_name), Field(pattern=f"^{checks.NAME.pattern}$")] | None = None
+    name: Annotated[str, Field(pattern=f"^{checks.NAME.pattern}$"), BeforeValidator(checks.file_name)] | None = None
     """Names the folders of the results; default: the file's name."""
     question: str = ""
     """What the sweep is to answer."""
@@ -170,7 +170,7 @@ class SpecModel(Door):
     """Name or path of the recipe: data set, model and schedule; --recipe goes before it."""
     method: Annotated[Literal["ablation", "grid", "random", "tpe"], BeforeValidator(checks.method_name)]
     """ablation: rows listed or generated; grid: all combinations; random, tpe: trials drawn from distributions."""
-    metric: Annotated[list[MetricModel], BeforeValidator(checks.as_list), Field(min_length=1)] = [MetricModel()]
+    metric: Annotated[list[MetricModel], Field(min_length=1), BeforeValidator(checks.as_list)] = [MetricModel()]
     """What ranks the rows; a search may have several, of which the first ranks the table."""
     seeds: Annotated[
         tuple[int, ...],
@@ -178,11 +178,7 @@ class SpecModel(Door):
         WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS}, SEEDS]}),
     ] = (0,)
     """Replication: how many times, or with which seeds, each row is trained. A search has exactly one."""
-    baseline: Annotated[
-        Any,
-        BeforeValidator(checks.baseline_choice),
-        WithJsonSchema({"anyOf": [{"type": ["string", "null"]}, {"$ref": "#/$defs/settings"}]}),
-    ] = None
+    baseline: Annotated[Any, BeforeValidator(checks.baseline_choice)] = None
     """Label of the row the others are compared with; or the settings of an extra row of that name."""
     rows: dict[str, Settings | None] | None = None
     """The rows of an ablation: label and settings."""
@@ -198,7 +194,7 @@ class SpecModel(Door):
     """Combinations of a grid that are left out."""
     when: dict[str, dict[str, list[Any]]] | None = None
     """For a parameter, the values of other ones for which it counts; elsewhere it is not set."""
-    trials: Annotated[int, BeforeValidator(checks.at_least(1)), Field(ge=1, le=100_000)] | None = None
+    trials: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(checks.at_least(1))] | None = None
     """Trials of a search."""
     search_seed: Count = 0
     """Seed of the sampler of a search; the trials' own is in seeds."""

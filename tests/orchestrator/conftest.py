@@ -10,6 +10,7 @@ import pytest
 from orchestrator.execution.base import Task
 from orchestrator.files.base import SCRATCH_FOLDER
 from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Row, State, SweepRecord
+from orchestrator.spec import SweepSpec, read_spec
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
 
@@ -110,3 +111,17 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run directory in fsspec's memory."""
     monkeypatch.setenv(SCRATCH_FOLDER, str(tmp_path / "scratch"))
     return f"memory://{uuid4().hex}/runs"
+
+
+@pytest.fixture
+def read_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepSpec]:
+    """`read_space("method: ...")`: the text as `s.yaml` in the current folder, beside a recipe `small`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "small.yaml").write_text("data: {crop: [64, 64]}\nschedule.steps: 10\n")
+
+    def read(text: str, **options: object) -> SweepSpec:
+        Path("s.yaml").write_text(text, encoding="utf-8")
+        return read_spec(Path("s.yaml"), **options)
+
+    return read

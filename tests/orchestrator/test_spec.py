@@ -1,13 +1,13 @@
-"""What a search space may say, and the exact words for what it may not."""
+"""What a search space may say; the exact words for what it may not are in test_messages."""
 
 from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import SpecError
 from orchestrator.plan import plan_sweep
+from orchestrator.policy import Budget, Resources, Retries, Scheduler
 from orchestrator.settings import config_leaves, read_block, shown
-from orchestrator.spec import Resources, read_spec, sweep_name
+from orchestrator.spec import read_spec, sweep_name
 from orchestrator.yaml_reader import parse_yaml
 from trainer.config import ContrastConfig, MemoryConfig, TrainConfig
 
@@ -29,13 +29,6 @@ def folder(tmp_path, monkeypatch):
 def read(text, **options):
     Path("s.yaml").write_text(text)
     return read_spec(Path("s.yaml"), **options)
-
-
-def messages(text, **options):
-    """Everything that reading and planning complain about."""
-    with pytest.raises(SpecError) as caught:
-        plan_sweep(read(text, **options), run_dir=Path("runs"))
-    return list(caught.value.messages)
 
 
 def test_a_whole_file_is_read():
@@ -67,6 +60,36 @@ def test_a_short_file_has_defaults():
     assert spec.baseline is None
     assert spec.resources == Resources(cpus=1, gpus="auto")
     assert "final/miou" in spec.table.columns
+
+
+def test_the_policy_of_a_sweep():
+    spec = read(
+        f"{GRID}  contrast.temperature: {{values: [0.1, 0.2]}}\n"
+        "resources: {cpus: 2, gpus: 4, processes: fresh}\nbudget: {gpu_hours: 20, wall_hours: 8, trial_hours: 0.5}\n"
+        "retries: {lost: 0, timed_out: 2, back_off_seconds: 0.5}\nmax_consecutive_failures: 0\n"
+        "scheduler: {kind: hyperband, grace_fraction: 0.5, reduction_factor: 4, startup_trials: 2}\n"
+    )
+
+    assert spec.resources == Resources(cpus=2, gpus=4, processes="fresh", ranks=4)
+    assert spec.budget == Budget(gpu_hours=20, wall_hours=8, trial_hours=0.5)
+    assert spec.retries == Retries(lost=0, out_of_memory=3, timed_out=2, back_off_seconds=0.5)
+    assert spec.max_consecutive_failures == 0
+    assert spec.scheduler == Scheduler(kind="hyperband", grace_fraction=0.5, reduction_factor=4, startup_trials=2)
+
+
+def test_a_policy_that_nobody_wrote():
+    spec = read(ONE_ROW)
+
+    assert (spec.budget, spec.retries, spec.scheduler, spec.search) == (Budget(), Retries(), None, None)
+    assert spec.max_consecutive_failures == 3
+    assert Retries() == Retries(lost=3, out_of_memory=3, timed_out=0, back_off_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("given", "ranks"), [("gpus: 4", 4), ("gpus: 0.5", 1), ("gpus: 0, ranks: 2", 2), ("ranks: 3", 3), ("gpus: 1", 1)]
+)
+def test_a_trial_has_a_rank_per_gpu_or_as_many_as_it_says(given, ranks):
+    assert read(f"{ONE_ROW}resources: {{{given}}}\n").resources.ranks == ranks
 
 
 def test_what_is_said_later_wins():
