@@ -167,7 +167,9 @@ def step() -> Fact:
     model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0)
     if is_distributed():
         synchronise_norms(model, CPU)
-    take_step = TrainStep(config, model, PixelContrast(config.contrast, CLASSES), build_optimizer(model, config.optim), CPU)
+    take_step = TrainStep(
+        config, model, PixelContrast(config.contrast, CLASSES), build_optimizer(model, config.optim), CPU
+    )
     model.train()
     chance = torch.Generator().manual_seed(4)
     image_N3HW = torch.rand(4, 3, 64, 64, generator=chance)
