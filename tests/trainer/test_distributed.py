@@ -1,81 +1,125 @@
-"""Two processes with half a batch each keep the bank of one process with all of it (method.md, defect 7)."""
+"""What ranks know of each other, and that two with half a batch each compute what one does with all of it."""
 
 from __future__ import annotations
 
-import socket
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-import torch.nn.functional as F
 
+import trainer.distributed
+from tests.conformance.two_ranks import ARMS
 from trainer.config import ContrastConfig, MemoryConfig
 from trainer.contrast import PixelContrast
-from trainer.distributed import gather_images, is_distributed, rank, state_hash, world_size
+from trainer.distributed import (
+    data_parallel,
+    gather_images,
+    is_distributed,
+    own_images,
+    rank,
+    rank_device,
+    rows_of_all_ranks,
+    state_hash,
+    sum_over_ranks,
+    world_size,
+)
+from trainer.errors import TrainerError
 
-PUSHES = 5
-
-
-def module(dtype: str | None = None) -> PixelContrast:
-    memory = MemoryConfig(pixels_per_class=30, regions_per_class=6, pixels_per_image=3, dtype=dtype)
-    return PixelContrast(ContrastConfig(embedding_dim=8, memory=memory), 5)
-
-
-def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The global batch of a step: 4 images."""
-    generator = torch.Generator().manual_seed(100 + step)
-    embedding_BDhw = F.normalize(torch.randn(4, 8, 6, 7, generator=generator), dim=1)
-    return embedding_BDhw.contiguous(memory_format=torch.channels_last), torch.randint(
-        0, 6, (4, 24, 28), generator=generator
-    )
+CPU = torch.device("cpu")
 
 
-def train(part: slice, dtype: str | None) -> str:
-    """Push a part of every global batch, as the training step does; the hash of the bank."""
-    contrast = module(dtype)
-    for step in range(PUSHES):
-        embedding_BDhw, label_BHW = batch(step)
-        contrast.push(embedding_BDhw[part], label_BHW[part], generator=torch.Generator().manual_seed(step))
-    return state_hash(contrast)
+def test_ranks_gather_in_order_and_sum(two_ranks, one_rank):
+    for number, facts in enumerate(two_ranks):
+        assert facts["group"]["who"] == (True, number, 2)
+        assert facts["group"]["gathered"] == one_rank["group"]["gathered"]
+        assert facts["group"]["sum"] == one_rank["group"]["sum"] == 66
+        assert not facts["group"]["requires_grad"]
 
 
-def one_rank(number: int, port: int, folder: str, dtype: str | None) -> None:
-    torch.set_num_threads(1)
-    address = f"tcp://localhost:{port}"
-    dist.init_process_group("gloo", init_method=address, rank=number, world_size=2)
-    try:
-        assert (is_distributed(), rank(), world_size()) == (True, number, 2)
-        gathered = gather_images(torch.full((2, 3), float(number), requires_grad=True))
-        assert gathered.tolist() == [[0.0] * 3] * 2 + [[1.0] * 3] * 2
-        found = train(slice(2 * number, 2 * number + 2), dtype)
-        (Path(folder) / str(number)).write_text(found)
-        dist.barrier()
-    finally:
-        dist.destroy_process_group()
+@pytest.mark.parametrize("arm", ARMS)
+def test_defect_7_every_rank_holds_the_bank_of_the_whole_batch(two_ranks, one_rank, arm):
+    expected = one_rank[f"contrast/{arm}"]["bank"]
+    assert [facts[f"contrast/{arm}"]["bank"] for facts in two_ranks] == [expected] * 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [None, "bfloat16"])
-def test_defect_7_both_ranks_hold_the_bank_of_the_whole_batch(tmp_path, dtype):
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    mp.spawn(one_rank, args=(port, str(tmp_path), dtype), nprocs=2)
-    hashes = [(tmp_path / str(number)).read_text() for number in range(2)]
-    assert hashes == [train(slice(None), dtype)] * 2
-    assert hashes[0] != train(slice(2), dtype), "half of the images fill another bank"
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_contrast_of_two_ranks_is_that_of_the_whole_batch(two_ranks, one_rank, arm):
+    expected = one_rank[f"contrast/{arm}"]
+    assert expected["gradient"].abs().max() > 0
+    for facts in two_ranks:
+        found = facts[f"contrast/{arm}"]
+        assert torch.equal(found["loss"], expected["loss"])
+        assert {name: float(value) for name, value in found["stats"].items()} == {
+            name: float(value) for name, value in expected["stats"].items()
+        }  # the number of anchors among them: budgets are those of the global batch
+        assert torch.equal(found["gradient"], expected["gradient"])
+
+
+def test_a_step_of_two_ranks_in_portions_is_that_of_one_process(two_ranks, one_rank):
+    # portions, unequal shares of the labelled pixels, class weights, clipping, and a head without a gradient
+    expected = one_rank["step"]
+    for facts in two_ranks:
+        found = facts["step"]
+        torch.testing.assert_close(found["measured"], expected["measured"], rtol=1e-5, atol=0)
+        torch.testing.assert_close(found["after"], expected["after"], rtol=1e-4, atol=1e-5)
+    moved = [name for name, value in expected["after"].items() if not torch.equal(value, expected["before"][name])]
+    assert any(name.startswith("backbone") for name in moved)
+
+
+def test_what_the_loss_does_not_reach_is_left_alone(two_ranks):
+    # a gradient of zero would let it decay (weight decay 0.1), which one process does not
+    first = two_ranks[0]["step"]
+    idle = [name for name in first["before"] if name.startswith(("projection", "head.aux")) and "running" not in name]
+    still = [name for name in idle if torch.equal(first["before"][name], first["after"][name])]
+    assert sorted(set(idle) - set(still)) == [
+        "head.aux.0.1.num_batches_tracked",
+        "projection.hidden.1.num_batches_tracked",
+    ]
+
+
+def test_ranks_hold_the_same_weights_after_a_step_with_contrast(two_ranks):
+    first, second = (facts["step"] for facts in two_ranks)
+    assert first["later"]["train/contrast"] > 0
+    assert {name: float(value) for name, value in first["later"].items()} == {
+        name: float(value) for name, value in second["later"].items()
+    }
+    assert first["state"] == second["state"]
 
 
 def test_without_a_process_group_nothing_happens():
-    value = torch.ones(2, requires_grad=True)
+    value = torch.ones(2, 3, requires_grad=True)
+    network = torch.nn.Linear(3, 2)
     assert gather_images(value) is value
+    assert sum_over_ranks(value) is value
+    assert rows_of_all_ranks(value, torch.tensor([0, 5]), 1) is value
+    assert torch.equal(own_images(value), value)
+    assert data_parallel(network, CPU) is network
     assert (is_distributed(), rank(), world_size()) == (False, 0, 1)
 
 
+@pytest.mark.parametrize(("devices", "expected"), [(4, [0, 1, 2, 3]), (2, [0, 1, 0, 1]), (1, [0, 0, 0, 0])])
+def test_each_rank_has_a_device_of_its_own_or_shares(monkeypatch, devices, expected):
+    cuda = SimpleNamespace(is_available=lambda: True, current_device=lambda: 0, device_count=lambda: devices)
+    monkeypatch.setattr(trainer.distributed.torch, "cuda", cuda)
+    for name in ("auto", "cuda"):
+        assert [rank_device(name, number) for number in range(4)] == [torch.device("cuda", i) for i in expected]
+    assert rank_device("cpu", 1) == CPU
+
+
+def test_a_missing_device_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert rank_device("auto", 3) == CPU
+    with pytest.raises(TrainerError, match="torch sees no CUDA device; use auto or cpu"):
+        rank_device("cuda", 1)
+
+
 def test_a_hash_sees_every_bit():
-    contrast = module()
+    memory = MemoryConfig(pixels_per_class=30, regions_per_class=6, pixels_per_image=3)
+    contrast = PixelContrast(ContrastConfig(embedding_dim=8, memory=memory), 5)
     before = state_hash(contrast)
     contrast.bank.contents()[0].embedding_CKD[0, 0, 0] = 1e-30
     assert state_hash(contrast) != before
+    norm = torch.nn.BatchNorm2d(2)
+    before = state_hash(norm)
+    norm.num_batches_tracked += 1  # a number without dimensions
+    assert state_hash(norm) != before
