@@ -92,7 +92,7 @@ def status_of(options: argparse.Namespace) -> int:
 def why_of(options: argparse.Namespace) -> int:
     """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
     from orchestrator.files import local_folder
-    from orchestrator.plan import plan_sweep
+    from orchestrator.planning import plan_sweep
     from orchestrator.why import explain, finished_identities, identity_of, show_reason
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)

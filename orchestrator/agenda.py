@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from orchestrator.plan import Trial
+from orchestrator.planning import Trial
 
 __all__ = ["Agenda"]
 

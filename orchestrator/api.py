@@ -20,7 +20,7 @@ from orchestrator.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
 from orchestrator.files import LocalFiles, local_folder
 from orchestrator.forecast import CostBook
-from orchestrator.plan import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
+from orchestrator.planning import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
 from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.spec import SweepSpec, read_spec
 

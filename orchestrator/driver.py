@@ -19,7 +19,7 @@ from orchestrator.failures import POLICIES, FailureStreak
 from orchestrator.forecast import CostBook
 from orchestrator.identity import canonical
 from orchestrator.packing import Need, Packing, shape_of
-from orchestrator.plan import SweepPlan, Trial
+from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
 from orchestrator.records import AttemptRecord, Point, State
 from orchestrator.spending import Spending

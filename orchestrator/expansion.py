@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import SpecError
-from orchestrator.plan import SweepPlan, Trial
+from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Scheduler
 from orchestrator.records import AttemptRecord, Cell, Point, Row, State
 from orchestrator.study import Study
@@ -17,7 +17,7 @@ from trainer.config import TrainConfig
 __all__ = ["Expansion"]
 
 DrawTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
-"""From a number and values to the row and the trial they make (`orchestrator.plan.draw_trial`)."""
+"""From a number and values to the row and the trial they make (`orchestrator.planning.draw_trial`)."""
 
 
 class Expansion:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.identity import read_cache, write_cache
 from orchestrator.packing import shape_of
-from orchestrator.plan import Trial
+from orchestrator.planning import Trial
 from orchestrator.records import AttemptRecord, State
 from trainer.config import TrainConfig
 

@@ -47,7 +47,7 @@ MAX_CELLS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepSpec:
-    """A checked question (search space) with its recipe. What the rows make of it is up to `orchestrator.plan`."""
+    """A checked question (search space) with its recipe. What the rows make of it is up to `orchestrator.planning`."""
 
     name: str
     """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not the search space's own."""

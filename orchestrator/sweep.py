@@ -15,7 +15,7 @@ from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.driver import left_to_run
 from orchestrator.files import local_folder
 from orchestrator.forecast import CostBook, forecast
-from orchestrator.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
+from orchestrator.planning import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
 from orchestrator.records import read_outcomes
 from orchestrator.spec import SweepSpec, read_spec
 

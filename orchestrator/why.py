@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.files import open_files
 from orchestrator.identity import canonical
-from orchestrator.plan import Trial
+from orchestrator.planning import Trial
 from orchestrator.records import AttemptRecord, State, read_outcomes, trial_key
 from trainer.config import RESULT_VERSION
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestrator.plan import plan_sweep
+from orchestrator.planning import plan_sweep
 
 HEAD = "method: ablation\nrecipe: small\n"
 

@@ -1,7 +1,7 @@
 """The order in which trials get their turn."""
 
 from orchestrator.agenda import Agenda
-from orchestrator.plan import Trial
+from orchestrator.planning import Trial
 from trainer.config import TrainConfig
 
 A, B, C = (Trial(trial_id=name, config=TrainConfig()) for name in "abc")

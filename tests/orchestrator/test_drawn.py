@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.plan import draw_trial, plan_sweep
+from orchestrator.planning import draw_trial, plan_sweep
 from orchestrator.search_space import Distribution, Objective
 
 SEARCH = """\

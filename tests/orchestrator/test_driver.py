@@ -12,7 +12,7 @@ import pytest
 from orchestrator.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
 from orchestrator.execution.base import Director, Share, Task
-from orchestrator.plan import SweepPlan, Trial
+from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
 from orchestrator.records import AttemptRecord, Point, State, SweepRecord, read_outcomes, read_points
 from orchestrator.store import RecordStore

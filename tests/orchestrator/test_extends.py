@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import SpecError
 from orchestrator.extends import RECIPE, SEARCH_SPACE, read_extended
-from orchestrator.plan import plan_sweep
+from orchestrator.planning import plan_sweep
 from orchestrator.spec import sweep_name
 from orchestrator.yaml_reader import parse_yaml
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.plan import plan_sweep
+from orchestrator.planning import plan_sweep
 from orchestrator.spec import read_spec
 from trainer.config import BACKBONE_NAMES
 

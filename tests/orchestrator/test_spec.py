@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan import plan_sweep
+from orchestrator.planning import plan_sweep
 from orchestrator.policy import Budget, Resources, Retries, Scheduler
 from orchestrator.settings import config_leaves, read_block, shown
 from orchestrator.spec import read_spec, sweep_name

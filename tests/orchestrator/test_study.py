@@ -15,7 +15,7 @@ from orchestrator.driver import Driver
 from orchestrator.execution.base import Task
 from orchestrator.execution.serial import Serial
 from orchestrator.expansion import Expansion, first_step_to_judge
-from orchestrator.plan import SweepPlan, Trial
+from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Scheduler
 from orchestrator.records import AttemptRecord, Point, Row, State, SweepRecord
 from orchestrator.search_space import Distribution, Objective, Search

@@ -13,10 +13,10 @@ from PIL import Image
 
 import orchestrator.config_builder
 import orchestrator.data_check
-import orchestrator.plan
+import orchestrator.planning
 from orchestrator.errors import SpecError
 from orchestrator.identity import data_digest, trial_id
-from orchestrator.plan import check_labels, dry_run_json, plan_sweep
+from orchestrator.planning import check_labels, dry_run_json, plan_sweep
 from orchestrator.records import SweepRecord
 from orchestrator.spec import read_spec
 
@@ -255,8 +255,8 @@ def test_ten_thousand_trials_cost_little_more_than_their_hashes(folder, monkeypa
     )
     opened = count_calls(monkeypatch, orchestrator.data_check, "open_source")
     blocks = count_calls(monkeypatch, orchestrator.config_builder, "build_block")
-    spelled_out = count_calls(monkeypatch, orchestrator.plan, "canonical")
-    hashed = count_calls(monkeypatch, orchestrator.plan, "content_id")
+    spelled_out = count_calls(monkeypatch, orchestrator.planning, "canonical")
+    hashed = count_calls(monkeypatch, orchestrator.planning, "content_id")
 
     found = plan(f"method: grid\nrecipe: small\nseeds: 10\nparameters:\n{parameters}")
 
@@ -285,7 +285,7 @@ def test_planning_imports_nothing_heavy(folder):
     code = """
 import sys
 from pathlib import Path
-from orchestrator.plan import plan_sweep
+from orchestrator.planning import plan_sweep
 from orchestrator.spec import read_spec
 assert plan_sweep(read_spec(Path("s.yaml")), run_dir=Path("runs")).trials
 heavy = {"torch", "torchvision", "timm", "ray", "mlflow", "pandas", "scipy"}
