@@ -26,7 +26,7 @@ __all__ = ["Attempt", "pack", "read_compacted"]
 FORMAT = b"contrast-sweep attempts 1"
 """Value of the key `format` in the file's metadata."""
 
-FEW = {False: 500, True: 20}
+FEW = {False: 1000, True: 20}
 """By `Files.remote`: so many records are read sooner from their own files than pyarrow is imported."""
 
 

@@ -6,14 +6,17 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-__all__ = ["SCRATCH_FOLDER", "Files", "local_folder", "location"]
+__all__ = ["SCRATCH_FOLDER", "Files", "at_once", "local_folder", "location"]
 
 SCRATCH_FOLDER = "CONTRAST_SWEEP_SCRATCH"
 """Environment variable: where trials of an object store work; else the system's folder for temporary files."""
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")
 """Two letters at least; one slash where `Path` ate the other."""
@@ -63,6 +66,16 @@ class Files(Protocol):
 
     def delete_folder(self, folder: str) -> None:
         """Remove a folder with all below it; what is half removed after a crash counts as removed."""
+
+
+def at_once(action: Callable[[A], B], arguments: Sequence[A], threads: int) -> list[B]:
+    """`action` of each argument, in order; up to `threads` of them at the same time."""
+    if len(arguments) <= 1:
+        return [action(argument) for argument in arguments]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(threads, len(arguments))) as pool:
+        return list(pool.map(action, arguments))
 
 
 def location(run_dir: Path | str) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
+from orchestrator.files.base import at_once
 from orchestrator.files.local import PARTIAL
 
 __all__ = ["ObjectFiles"]
 
-A = TypeVar("A")
-B = TypeVar("B")
+T = TypeVar("T")
 
 REQUESTS = 32
 """At the same time, where many files are asked for."""
@@ -62,7 +61,7 @@ class ObjectFiles:
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Content of many objects, many at a time."""
-        return at_once(self.read, keys)
+        return at_once(self.read, keys, threads=REQUESTS)
 
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""
@@ -72,7 +71,7 @@ class ObjectFiles:
 
     def names_all(self, folders: Sequence[str]) -> list[list[str]]:
         """Names directly in many folders, many at a time."""
-        return at_once(self.names, folders)
+        return at_once(self.names, folders, threads=REQUESTS)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of all objects below `folder`."""
@@ -145,7 +144,7 @@ class ObjectFiles:
 
         self.unless_missing(copy_object, None)
 
-    def unless_missing(self, action: Callable[[], A], missing: A) -> A:
+    def unless_missing(self, action: Callable[[], T], missing: T) -> T:
         """What `action` returns; `missing` when it finds no such object (a missing bucket is an error)."""
         with self.requests():
             try:
@@ -162,12 +161,6 @@ class ObjectFiles:
             yield
         except Exception as error:
             raise StoreError(f"{self.name}: {explain(error)}") from error
-
-
-def at_once(action: Callable[[A], B], arguments: Iterable[A]) -> list[B]:
-    """`action` of each argument in order, many at the same time."""
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        return list(pool.map(action, arguments))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""The lease: one of many holds it, a silent holder loses it, one that lost it notices. Clocks are the tests' own."""
+"""The lease: one holds it, a silent holder loses it, one that lost it notices. The clocks are the tests' own."""
 
 import subprocess
 import sys
