@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.checks import extended_files
 from orchestrator.errors import SpecError
-from orchestrator.yaml_reader import Document, Origins, Place, missing_file, read_yaml
+from orchestrator.yaml_reader import Document, Origins, Place, expanded, is_file, missing_file, read_yaml
 
 __all__ = ["RECIPE", "SEARCH_SPACE", "read_extended"]
 
@@ -48,11 +48,11 @@ def read_through(path: Path, kind: Kind, above: tuple[Path, ...]) -> Document:
     bases: list[Document] = []
     problems: list[str] = []
     for name in given if isinstance(given, list) else [given]:
-        other = Path(os.path.normpath(path.parent / name))
-        if any(same_file(other, file) for file in chain):
+        other = Path(os.path.normpath(path.parent / expanded(name)))
+        if is_file(other) and any(other.samefile(file) for file in chain):
             circle = " -> ".join(file.name for file in (*chain, other))
             problems.append(f"{origin}: {KEY}: the files extend each other in a circle ({circle}); remove one")
-        elif not other.is_file():
+        elif not is_file(other):
             problems.append(f"{origin}: {KEY}: {other}: {missing_file(other)}")
         else:
             try:
@@ -68,11 +68,6 @@ def read_through(path: Path, kind: Kind, above: tuple[Path, ...]) -> Document:
     whole = merge(merged, Document(values=own, origins=document.origins, text=document.text), kind)
     quoted = "".join(f"# {line}".rstrip() + "\n" for line in merged.text.splitlines())
     return Document(values=whole.values, origins=whole.origins, text=f"{document.text.rstrip()}\n# extended:\n{quoted}")
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file."""
-    return one.resolve() == other.resolve()
 
 
 def merge(base: Document, own: Document, kind: Kind) -> Document:

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orchestrator.errors import SpecError
 from orchestrator.identity import PACKAGED_WEIGHTS
-from orchestrator.yaml_reader import Origins, Place, parse_value
+from orchestrator.yaml_reader import Origins, Place, expanded, is_whole, parse_value
 from trainer.config import TrainConfig, location_keys
 
 __all__ = [
@@ -50,7 +49,7 @@ class Setting:
         """The value a trial gets: a path of this machine absolute, so that a worker may start anywhere."""
         is_path = self.key in path_keys() and self.value is not None
         if is_path and not (self.key == "model.weights" and self.value in PACKAGED_WEIGHTS):
-            return str(Path(self.value).expanduser().resolve())
+            return str(expanded(self.value).resolve())
         return self.value
 
 
@@ -151,6 +150,8 @@ def shown(value: Any, *, quotes: bool = True) -> str:
 
 def closest(name: str, names: Sequence[str]) -> str:
     """The remedy for a name that is none of `names`: the one that was probably meant, else all of them."""
+    if not names:
+        return "there is none to choose"
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"choose {', '.join(names)}"
 
@@ -187,6 +188,9 @@ def read_assignment(text: str, problems: list[str]) -> Setting | None:
     key, equals, written = text.partition("=")
     if not equals or not key or not written:
         problems.append(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
+        return None
+    if not is_whole(text):
+        problems.append(f"{ascii(origin)[1:-1]}: not text in this system's encoding; write plain characters")
         return None
     leaf = config_leaves().get(key)
     try:

@@ -19,7 +19,7 @@ from orchestrator.rows import BASELINE_LABEL, RowSpec, baseline_row, check_label
 from orchestrator.schema import MetricModel, SpecModel, check_document
 from orchestrator.search_space import Distribution, Objective, Search
 from orchestrator.settings import Setting, read_assignment, read_block
-from orchestrator.yaml_reader import Document
+from orchestrator.yaml_reader import Document, expanded, is_file
 
 __all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
 
@@ -237,10 +237,10 @@ def read_recipe(
 def find_recipe(recipe: str, spec: Path) -> Path | None:
     """File of a recipe: a path from here or from the search space's folder, else a name in a recipe folder."""
     if recipe.endswith(RECIPE_SUFFIXES) or "/" in recipe:
-        candidates = [Path(recipe).expanduser(), spec.parent / recipe]
+        candidates = [expanded(recipe), spec.parent / recipe]
     else:
         candidates = [folder / f"{recipe}.yaml" for folder in recipe_folders(spec)]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def recipe_folders(spec: Path) -> tuple[Path, ...]:

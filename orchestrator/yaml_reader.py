@@ -19,7 +19,18 @@ from ruamel.yaml.reader import ReaderError
 
 from orchestrator.errors import SpecError
 
-__all__ = ["Document", "Origins", "parse_value", "parse_yaml", "read_yaml"]
+__all__ = [
+    "Document",
+    "Origins",
+    "Place",
+    "expanded",
+    "is_file",
+    "is_whole",
+    "missing_file",
+    "parse_value",
+    "parse_yaml",
+    "read_yaml",
+]
 
 Place = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to a value."""
@@ -78,7 +89,7 @@ def read_yaml(path: Path) -> Document:
 
     Raises SpecError for a missing or undecodable file, wrong syntax, a repeated key, or a top that is no mapping.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise SpecError(f"{path}: {missing_file(path)}")
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -87,8 +98,37 @@ def read_yaml(path: Path) -> Document:
     return parse_yaml(text, str(path))
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def expanded(path: str) -> Path:
+    """`path` with `~` replaced by the home folder, if there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text has no null and no half of a character (a surrogate): neither can stand in a path or a file."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def missing_file(path: Path) -> str:
     """What is wrong with a path that is no file, with the close matches in its folder."""
+    try:
+        return missing_in_folder(path)
+    except OSError as error:
+        return f"no such file ({error.strerror}); correct the path"
+
+
+def missing_in_folder(path: Path) -> str:
+    """`missing_file` of a path that the system can look up."""
     if path.is_dir():
         return "a folder; name a .yaml file in it"
     if not path.parent.is_dir():
@@ -134,8 +174,10 @@ def parse_value(text: str, origin: str) -> Any:
 
 def compose(text: str, locate: Locate) -> Node | None:
     """The node tree of `text`; None when it is empty."""
+    parser = YAML(pure=True)
+    parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last one before it
     try:
-        node: Node | None = YAML(pure=True).compose(text)
+        node: Node | None = parser.compose(text)
     except ReaderError as error:
         origin = locate(text.count("\n", 0, error.position) + 1)
         raise SpecError(f"{origin}: a control character that YAML forbids; remove it") from error
@@ -231,7 +273,7 @@ class Builder:
             return self.number(node, place, text)
         if tag not in (f"{TAG}str", f"{TAG}bool", f"{TAG}timestamp", f"{TAG}merge", f"{TAG}value"):
             self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
-        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        if not is_whole(text):
             self.complain(node, place, "half a character (a surrogate) or a null in a text; write whole characters")
             return ""
         return text

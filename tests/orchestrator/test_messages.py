@@ -777,6 +777,22 @@ FILES = [
         "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 6)),
         ["1: more than 100000 values; write fewer aliases"],
     ),
+    (
+        f"{SEARCH}  optim.lr: {{value: 1}}\nwhen: {{optim.lr: {{model.dropout: [1]}}}}\n",
+        [
+            "4: parameters: a search needs a key with `min` and `max` or `values`; add one",
+            "6: when.optim.lr: no such parameter; there is none to choose",
+        ],
+    ),
+    (
+        f"extends: {'x' * 300}/y.yaml\n" + ONE_ROW,
+        [f"1: extends: {'x' * 300}/y.yaml: no such file (File name too long); correct the path"],
+    ),
+    (HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n", [f"2: recipe: no recipe '{'x' * 300}'; there are: small"]),
+    (
+        f"{HEAD}rows:\n  a: {{data.synthetic.height: 100000}}\n",
+        ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
+    ),
 ]
 """A search space, and what is told of it; a message that starts with a line number is about that file."""
 
@@ -790,6 +806,7 @@ OPTIONS = [
     ("seeds", "1,1", "seeds: seed 1 is given twice; remove one"),
     ("recipe", "nope", "recipe: no recipe 'nope'; there are: small"),
     ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; there are: small"),
+    ("set", "optim.lr=1\0", "not text in this system's encoding; write plain characters"),
 ]
 """An option of the command line with its value, and what is told after them."""
 
@@ -857,7 +874,9 @@ def test_a_wrong_file(text, told, folder):
 
 @pytest.mark.parametrize(("name", "value", "told"), OPTIONS)
 def test_a_wrong_option(name, value, told):
-    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {value}: {told}"]
+    typed = value.replace("\0", "\\x00")
+
+    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {told}"]
 
 
 def test_options_that_contradict_each_other():

@@ -369,8 +369,21 @@ def test_every_search_space_of_the_readme_is_planned(text, tmp_path):
     assert plan_sweep(read, run_dir=tmp_path / "runs").trials or read.search
 
 
+def test_the_rows_that_the_readme_promises(tmp_path):
+    shutil.copytree(SPACES / "recipes", tmp_path / "recipes")
+    promised = {
+        "one_at_a_time": ["baseline", "temperature=0.05", "temperature=0.2", "kind=none", "kind=pixel"],
+        "leave_one_out": ["full", "w/o memory", "w/o strong contrast"],
+    }
+    for key, labels in promised.items():
+        (text,) = [text for text in examples("yaml") if f"\n{key}:" in text]
+        (tmp_path / "example.yaml").write_text(text)
+        assert [row.label for row in read_spec(tmp_path / "example.yaml").rows] == labels
+        assert all(f"`{label}`" in README for label in labels)
+
+
 def test_the_readme_has_examples_of_each_kind():
-    assert len(examples("yaml")) >= 4
+    assert len(examples("yaml")) >= 10
     assert len(examples("yaml recipe")) == 2
 
 

@@ -1,5 +1,7 @@
 """Optional knobs pass the door like any other: choices, lists of any length, true and false."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.settings import config_leaves, read_setting
@@ -41,3 +43,10 @@ def test_a_wrong_value_is_told(key, value, complaint):
 
 def test_every_leaf_can_explain_itself():
     assert all(leaf.complaint({}) for leaf in config_leaves().values())
+
+
+def test_a_home_that_nobody_has_is_a_plain_folder():
+    problems = []
+    setting = read_setting("data.root", "~nobody.of.that.name/data", "here", problems)
+
+    assert setting.resolved() == str(Path("~nobody.of.that.name/data").resolve())

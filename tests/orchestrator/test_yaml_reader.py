@@ -63,6 +63,10 @@ def test_an_alias_repeats_a_value():
     assert parse_yaml("a: &x {b: 1}\nc: *x\n", "f.yaml").values == {"a": {"b": 1}, "c": {"b": 1}}
 
 
+def test_an_anchor_may_be_used_again():
+    assert parse_yaml("a: &x 1\nb: *x\nc: &x 2\nd: *x\n", "f.yaml").values == {"a": 1, "b": 1, "c": 2, "d": 2}
+
+
 CHECK = "check indentation, colons, brackets and quotes here"
 
 

@@ -12,6 +12,9 @@ __all__ = ["MIN_CROP", "DataConfig", "SyntheticConfig"]
 MIN_CROP = 32
 """Smallest side of an image or crop, pixels."""
 
+MAX_SYNTHETIC_SIDE = 8192
+"""Largest side of a generated image, pixels: its textures are drawn while a sweep is planned."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticConfig:
@@ -35,6 +38,8 @@ class SyntheticConfig:
             require(getattr(self, name) >= 1, f"data.synthetic.{name}", "must be at least 1")
         for name in ("height", "width"):
             require(getattr(self, name) >= MIN_CROP, f"data.synthetic.{name}", f"must be at least {MIN_CROP} pixels")
+            legal = getattr(self, name) <= MAX_SYNTHETIC_SIDE
+            require(legal, f"data.synthetic.{name}", f"must be at most {MAX_SYNTHETIC_SIDE} pixels")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
