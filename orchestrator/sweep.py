@@ -15,13 +15,14 @@ from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.driver import Driver, left_to_run
 from orchestrator.plan import SweepPlan, check_labels, dry_run_json, plan_sweep
 from orchestrator.records import AttemptRecord, SweepRecord, read_outcomes
-from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.spec import Resources, SweepSpec, read_spec
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.execution.base import Executor
     from orchestrator.tracking.base import Tracker
+    from trainer.config import Runtime
 
 __all__ = ["main"]
 
@@ -100,7 +101,6 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.console import ConsoleTracker
     from orchestrator.tracking.events import EventTracker
-    from trainer.config import Runtime
 
     console = Console(stderr=options.json, highlight=False)
     store = RecordStore(options.run_dir)
@@ -115,7 +115,7 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
         if options.json:
             trackers.append(EventTracker(sys.stdout))
         driver = Driver(store, trackers)
-        runtime = Runtime(threads=max(int(spec.resources.cpus), 1))
+        runtime = trial_runtime(spec.resources)
         try:
             driver.run(plan, outcomes, runtime, lambda: open_executor(spec, options, closing_later))
         finally:
@@ -129,6 +129,14 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
         if mirror.failure is not None:
             console.print(Text(f"MLflow got only a part ({mirror.failure}); run the same command to deliver the rest"))
     return DONE if completed else UNFINISHED
+
+
+def trial_runtime(resources: Resources) -> Runtime:
+    """How each trial is run: a share of several whole GPUs is as many ranks, which divide the CPUs between them."""
+    from trainer.config import Runtime
+
+    ranks = 1 if resources.gpus == "auto" else max(int(resources.gpus), 1)
+    return Runtime(ranks=ranks, threads=max(int(resources.cpus) // ranks, 1))
 
 
 def open_executor(spec: SweepSpec, options: argparse.Namespace, closing_later: ExitStack) -> Executor:
