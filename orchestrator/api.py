@@ -27,6 +27,7 @@ from orchestrator.spec import SweepSpec, read_spec
 if TYPE_CHECKING:
     from orchestrator.execution.base import Executor
     from orchestrator.expansion import Expansion
+    from orchestrator.policy import Resources
     from orchestrator.store import RecordStore
     from orchestrator.tracking.base import Tracker
     from trainer.config import Runtime
@@ -140,7 +141,7 @@ def carry_out(
         )
         costs = CostBook(local_folder(place.run_dir) / CACHE)
         driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
-        runtime = runtime_of(spec)
+        runtime = runtime_of(spec.resources)
         try:
             with gentle_interrupt(driver):
                 driver.run(
@@ -163,12 +164,11 @@ def carry_out(
         )
 
 
-def runtime_of(spec: SweepSpec) -> Runtime:
-    """How trials run: threads for the CPUs they hold, so that they do not fight."""
+def runtime_of(resources: Resources) -> Runtime:
+    """How trials run: as many threads as they hold CPUs, so that they do not fight; the ranks of one divide them."""
     from trainer.config import Runtime
 
-    ranks = spec.resources.ranks
-    return Runtime(threads=max(int(spec.resources.cpus) // ranks, 1), ranks=ranks)
+    return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)
 
 
 def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expansion | None:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 
 from orchestrator.code_state import code_state
 from orchestrator.execution.base import StopTrial, Task
@@ -50,15 +51,38 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
 
 
 def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, float]:
-    """The final figures of the trial."""
+    """The final figures of the trial; its checkpoints go to the record store as they are written."""
+    from orchestrator.delivery import deliver_checkpoints, fetch_checkpoints
     from orchestrator.device import claim
     from trainer.run import train
 
+    delivered = last_written(task.workdir)
+
+    def deliver() -> None:
+        nonlocal delivered
+        if task.run_dir and (written := last_written(task.workdir)) != delivered:
+            delivered = written
+            deliver_checkpoints(task.run_dir, task.trial_id, task.workdir)
+
     def progress(step: int, values: dict[str, float]) -> None:
         report(Point(step=step, metrics=values, time=time.time(), attempt=task.attempt))
+        deliver()
 
+    if task.run_dir:
+        fetch_checkpoints(task.run_dir, task.trial_id, task.workdir)
     claim(task.share.gpus)
-    return train(task.config, task.runtime, task.workdir, progress).metrics
+    try:
+        return train(task.config, task.runtime, task.workdir, progress).metrics
+    finally:
+        deliver()
+
+
+def last_written(workdir: Path) -> int:
+    """When the last checkpoint was written, ns; 0 before there is one."""
+    try:
+        return (workdir / "last.pt").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def measure(task: Task) -> Mapping[str, float]:

@@ -58,7 +58,7 @@ class SyncNormAct2d(BatchNormAct2d):
         """Normalise (B, C, H, W) and apply the activation."""
         if self.training and self.track_running_stats:
             return cast(Tensor, self.act(self.drop(over_ranks(self, x))))
-        return cast(Tensor, super().forward(x))
+        return cast(Tensor, super().forward(x))  # type: ignore[no-untyped-call]
 
 
 SYNCHRONISED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SyncNorm2d, BatchNormAct2d: SyncNormAct2d}
