@@ -90,8 +90,22 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         table=spec.table,
         protocol=describe_protocol([(arm.config, facts[data_key(arm.config.data)]) for arm in arms], spec.seeds),
         spec=spec.text,
+        search=describe_search(spec),
     )
     return SweepPlan(record=record, trials=running_order(spec, trials))
+
+
+def describe_search(spec: SweepSpec) -> dict[str, Any]:
+    """The search of `spec` for its record; empty where nothing is drawn."""
+    if spec.search is None:
+        return {}
+    parameters = [asdict(parameter) for parameter in spec.search.parameters]
+    return {
+        "sampler": spec.search.sampler,
+        "trials": spec.search.trials,
+        "objectives": [asdict(objective) for objective in spec.objectives],
+        "parameters": [{key: value for key, value in item.items() if key != "origin"} for item in parameters],
+    }
 
 
 def name_trials(config: TrainConfig, seeds: Sequence[int], digest: str) -> Iterator[Trial]:

@@ -184,6 +184,8 @@ class SweepRecord:
     """One sentence for the caption: data set, split, crop, batch, steps, seeds."""
     spec: str = ""
     """Text of the search space file."""
+    search: Mapping[str, Any] = field(default_factory=dict)
+    """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
