@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.config_builder import ConfigBuilder, origin_of
 from orchestrator.data_check import DataFacts, DataKey, check_data, check_label_images, data_key
 from orchestrator.errors import SpecError
+from orchestrator.files import local_folder
 from orchestrator.identity import PACKAGED_WEIGHTS, trial_id
 from orchestrator.protocol import describe_protocol
 from orchestrator.records import Cell, Row, SweepRecord
@@ -63,7 +64,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     """
     problems: list[str] = []
     rows = resolve_rows(spec, problems)
-    facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
+    facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), local_folder(run_dir) / CACHE, problems)
     check_weights(rows, problems)
     check_banks(rows, facts, problems)
     if problems:
@@ -124,7 +125,7 @@ def check_labels(spec: SweepSpec, plan: SweepPlan, *, run_dir: Path) -> None:
     trial_of_row = {cell.row: cell.trial_id for cell in plan.record.cells}
     problems: list[str] = []
     uses = ((configs[trial_of_row[row.label]], effective_settings(spec, row), row.origin) for row in spec.rows)
-    check_label_images(uses, run_dir / CACHE, problems)
+    check_label_images(uses, local_folder(run_dir) / CACHE, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
 
