@@ -64,7 +64,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     """
     problems: list[str] = []
     rows = resolve_rows(spec, problems)
-    facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), local_folder(run_dir) / CACHE, problems)
+    facts = check_data(
+        ((row.config.data, row.settings, row.origin) for row in rows), local_folder(run_dir) / CACHE, problems
+    )
     check_weights(rows, problems)
     check_banks(rows, facts, problems)
     if problems:
