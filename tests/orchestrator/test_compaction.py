@@ -28,9 +28,9 @@ def none_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FEW", {False: 0, True: 0})
 
 
-@pytest.fixture(params=["disk", "bucket"])
+@pytest.fixture(params=["disk", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStore:
-    place = tmp_path / "runs" if request.param == "disk" else f"{request.getfixturevalue('bucket')}/runs"
+    place = tmp_path / "runs" if request.param == "disk" else request.getfixturevalue("memory")
     return RecordStore(place)
 
 

@@ -41,14 +41,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "bucket"])
-def place(request: pytest.FixtureRequest) -> str:
-    return f"{request.getfixturevalue(request.param)}/runs"
-
-
 @pytest.fixture
-def files(place: str) -> Files:
-    return open_files(place)
+def files(memory: str) -> Files:
+    return open_files(memory)
 
 
 def lease_of(files: Files, clock: Clock, owner: Owner | None = None) -> Lease:
@@ -162,8 +157,8 @@ def test_it_is_renewed_while_the_driver_does_something_else(memory: str) -> None
     assert renewed.is_set()
 
 
-def test_a_driver_that_lost_its_hold_writes_nothing_more(place: str, clock: Clock, make_record) -> None:
-    store = RecordStore(place, patience=clock.patience())
+def test_a_driver_that_lost_its_hold_writes_nothing_more(memory: str, clock: Clock, make_record) -> None:
+    store = RecordStore(memory, patience=clock.patience())
     with store.lock():
         store.start("a", 1, {}, time=1.0)
         assert store.lease is not None
@@ -176,7 +171,7 @@ def test_a_driver_that_lost_its_hold_writes_nothing_more(place: str, clock: Cloc
         ):
             with pytest.raises(StoreError, match="lost its hold to process 4711 on node7"):
                 write()
-    assert read_attempts(place, "a") == ()
+    assert read_attempts(memory, "a") == ()
 
 
 HOLD = """

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.files import LocalFiles
-from tests.conformance.files import FilesContract
+from tests.conformance.files import AtomicFilesContract
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def files(tmp_path: Path) -> LocalFiles:
     return LocalFiles(str(tmp_path / "runs"))
 
 
-class TestLocalFiles(FilesContract):
+class TestLocalFiles(AtomicFilesContract):
     pass
 
 

@@ -13,12 +13,12 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.files import Files, open_files
 from orchestrator.files.objects import ObjectFiles
-from tests.conformance.files import FilesContract
+from tests.conformance.files import AtomicFilesContract, FilesContract
 
 SECRET = "verysecret"  # noqa: S105 - that of a server in this process
 
 
-class TestS3(FilesContract):
+class TestS3(AtomicFilesContract):
     @pytest.fixture
     def files(self, bucket: str) -> Files:
         return open_files(f"{bucket}/runs")
@@ -30,9 +30,6 @@ class TestMemory(FilesContract):
     @pytest.fixture
     def files(self, memory: str) -> Files:
         return open_files(memory)
-
-    def test_one_of_many_at_the_same_time_creates(self, files: Files) -> None:
-        pytest.skip("fsspec's memory is not made for threads; the lease looks again after a while")
 
 
 def test_a_file_goes_up_and_comes_down_whole(bucket: str, tmp_path: Path) -> None:
