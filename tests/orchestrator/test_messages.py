@@ -900,7 +900,19 @@ def test_all_mistakes_come_at_once():
 
 
 LANGUAGE = (
-    *("ablation", "arms", "checks", "conditions", "drawn", "extends", "grid", "parameters", "rows", "schema"),
+    *(
+        "ablation",
+        "arms",
+        "checks",
+        "conditions",
+        "drawn",
+        "extends",
+        "grid",
+        "parameters",
+        "recipes",
+        "rows",
+        "schema",
+    ),
     *("settings", "spec", "yaml_reader"),
 )
 """Modules of the orchestrator that complain about what a user wrote."""
