@@ -106,14 +106,15 @@ class Rank:
 
     def __init__(self, work: Work, seat: Seat) -> None:
         self.seat = seat
+        order = pickle.dumps((work, seat))  # before there is a process to end
         self.connection, theirs = Pipe()
         arguments = [json.dumps(sys.path), str(theirs.fileno()), str(os.getpid())]
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - this very interpreter and package
                 [sys.executable, "-c", CHILD, *arguments], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
             )
-        with suppress(BrokenPipeError):  # it died at once, which `hear` will tell
-            say(self.connection, (work, seat))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died at once, which `hear` will tell
+            self.connection.send_bytes(order)
 
     def hear(self) -> Point | Done | Failed | RankLostError:
         """Return the next thing it says; waits for it. RankLostError is returned, not raised, for one that died."""
@@ -167,7 +168,7 @@ def listen(ranks: Sequence[Rank], progress: Progress) -> Any:
             said = rank.hear()
             if isinstance(said, Point):
                 progress(said.step, said.metrics)
-                with suppress(BrokenPipeError):
+                with suppress(BrokenPipeError, ConnectionResetError):
                     say(rank.connection, None)
                 continue
             del busy[rank.connection]

@@ -52,7 +52,7 @@ CONFIG = TrainConfig(
     seed=3,
 ).normalised()
 RUNTIME = Runtime(device="cpu", log_every_steps=1, checkpoint_every_steps=10)
-SHORT = replace(CONFIG.schedule, steps=5, eval_every_steps=2)
+SHORT = replace(CONFIG.schedule, steps=3)
 ENGINES = {
     "average": {"optim": replace(CONFIG.optim, ema_decay=0.9, clip_norm=0.1)},
     "bfloat16": {"compute": ComputeConfig(precision="bfloat16")},
@@ -62,7 +62,6 @@ ENGINES = {
     "ohem": {"loss": LossConfig(kind="ohem"), "contrast": replace(CONFIG.contrast, source="intra_image")},
     "ocr": {"model": replace(CONFIG.model, head="ocr"), "contrast": replace(CONFIG.contrast, as_released=True)},
     "portions": {"schedule": replace(SHORT, portions=2), "contrast": ContrastConfig(source="none")},
-    "loader": {},
 }
 ARRIVAL = 10
 """The step whose checkpoint others go on from."""
@@ -121,8 +120,7 @@ def go_on_and_die(folder, seat, progress):
             held[name]["metrics"] = result.metrics
         for name, changes in ENGINES.items():
             config = replace(CONFIG, **{"schedule": SHORT, **changes}).normalised()
-            runtime = replace(RUNTIME, loader_workers=int(name == "loader"))
-            result = train_here(config, runtime, folder / name, lambda step, metrics: None, cpu)
+            result = train_here(config, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
         torch.save(held, folder / f"{seat.rank}.pt")
         (folder / f"{seat.rank}.pid").write_text(str(os.getpid()))

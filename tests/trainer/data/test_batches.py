@@ -38,8 +38,9 @@ class Coloured:
         return np.full((*shape, 3), index, np.uint8), np.full(shape, index, np.uint8)
 
 
-def batches(config=CONFIG, seed=0, batch_size=4, workers=0, source=None):
-    return TrainBatches(source or open_source(config), config, batch_size=batch_size, seed=seed, loader_workers=workers)
+def batches(config=CONFIG, seed=0, batch_size=4, workers=0, source=None, **place):
+    source = source or open_source(config)
+    return TrainBatches(source, config, batch_size=batch_size, seed=seed, loader_workers=workers, **place)
 
 
 def equal(left: list[Batch], right: list[Batch]) -> bool:
@@ -69,6 +70,15 @@ def test_loader_processes_change_nothing():
     helped = list(batches(workers=2).iterate(1, 5))
     assert torch.equal(torch.rand(1), untouched)
     assert equal(alone, helped)
+
+
+@pytest.mark.parametrize(("ranks", "workers"), [(2, 0), (4, 0), (2, 1)])
+def test_the_parts_of_the_ranks_are_the_batch(ranks, workers):
+    parts = [batches(rank=rank, ranks=ranks, workers=workers).iterate(2, 3) for rank in range(ranks)]
+    for whole, *split in zip(batches().iterate(2, 3), *parts, strict=True):
+        assert {len(part.label_BHW) for part in split} == {4 // ranks}
+        assert torch.equal(torch.cat([part.image_B3HW for part in split]), whole.image_B3HW)
+        assert torch.equal(torch.cat([part.label_BHW for part in split]), whole.label_BHW)
 
 
 def test_loader_processes_pass_an_error_on_in_one_line():
@@ -131,6 +141,14 @@ def test_train_split_is_the_configured_one():
     (batch,) = batches(config, batch_size=5).iterate(0, 1)
     wanted = {source.read("val", index)[1].astype(np.int64).tobytes() for index in range(5)}
     assert {label.numpy().tobytes() for label in batch.label_BHW} == wanted
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_ranks_evaluate_the_very_batches_of_one_process(ranks):
+    source = Coloured(sizes=((32, 32),) * 3 + ((32, 48),) * 2 + ((32, 32),) * 2)
+    parts = [list(evaluation_batches(source, "val", 2, rank=rank, ranks=ranks)) for rank in range(ranks)]
+    dealt = [part[turn] for turn in range(len(parts[0])) for part in parts if turn < len(part)]
+    assert equal(dealt, list(evaluation_batches(source, "val", 2)))
 
 
 def test_evaluation_shows_every_image_whole_and_in_order():
