@@ -42,6 +42,9 @@ def build_parser() -> Parser:
     why.set_defaults(run=why_of)
     clean = commands.add_parser("clean", help="remove what no sweep refers to", description=clean_up.__doc__)
     clean.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
+    clean.add_argument(
+        "--keep", choices=("all", "last", "best"), default="all", help="checkpoints of finished trials to keep (all)"
+    )
     clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
     clean.set_defaults(run=clean_up)
     ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
@@ -107,19 +110,26 @@ def why_of(options: argparse.Namespace) -> int:
 
 
 def clean_up(options: argparse.Namespace) -> int:
-    """Show the trials that no sweep of the store refers to, and with --yes remove them."""
-    from orchestrator.cleaning import unreferenced
+    """Show trials that no sweep of the store refers to and checkpoints not to be kept; with --yes remove them."""
+    from orchestrator.cleaning import superfluous, unreferenced
+    from orchestrator.files import open_files
     from orchestrator.store import RecordStore
 
-    found = unreferenced(options.run_dir)
-    for item in found:
+    trials = unreferenced(options.run_dir)
+    gone = {item.trial_id for item in trials}
+    kept = [name for name in open_files(options.run_dir).names("trials") if name not in gone]
+    files = superfluous(options.run_dir, kept, options.keep)
+    for item in (*trials, *files):
         print(f"{item.key}  {item.size / 1e6:.1f} MB")
-    total = f"{len(found)} trials that no sweep refers to, {sum(item.size for item in found) / 1e6:.1f} MB"
-    if not options.yes or not found:
-        print(f"{total}{'; --yes removes them' if found else ''}")
+    size = sum(item.size for item in (*trials, *files)) / 1e6
+    what = f"{len(trials)} trials that no sweep refers to and {len(files)} checkpoints, {size:.1f} MB"
+    if not options.yes or not (trials or files):
+        print(f"{what}{'; --yes removes them' if trials or files else ''}")
         return DONE
-    removed = RecordStore(options.run_dir).clean([item.trial_id for item in found])
-    print(f"removed {len(removed)} trials, {sum(item.size for item in removed) / 1e6:.1f} MB")
+    store = RecordStore(options.run_dir)
+    with store.lock():
+        removed = [*store.clean(gone), *store.prune(kept, options.keep)]
+    print(f"removed {len(removed)} of them, {sum(item.size for item in removed) / 1e6:.1f} MB")
     return DONE
 
 
