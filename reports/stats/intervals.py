@@ -1,0 +1,123 @@
+"""95 % interval of a mean paired difference, by a bootstrap that covers where one exists.
+
+Share of intervals that hold the true mean (95 % wanted), 10,000 experiments each, 3,000 from eight seeds on:
+
+    seeds                             3       4       5       6       7       8      10
+    percentile, normal             61.8    79.6    83.4    86.2    87.6    88.6    90.5 %
+    bootstrap-t, normal            81.0    94.8    95.2    94.5    94.8    94.8    95.1 %
+    bootstrap-t, exponential       79.2    92.9    92.9    92.5    93.3    94.1    94.4 %
+    Student's t, normal            94.9    95.1    95.3    95.2    94.7    94.6    95.0 %
+    Student's t, exponential       88.8    87.7    88.6    88.5    89.4    90.0    90.2 %
+    width of bootstrap-t / t       0.60    1.75    1.28    1.12    1.07    1.06    1.04   (median, normal)
+
+So the bootstrap-t is used from five seeds on, and Student's t at three and four, where no bootstrap works: percentile
+and BCa intervals lie between the smallest and the largest difference, which hold the mean in 1 - 2^(1-n) of all cases
+at most (75 % at three seeds, 87.5 % at four); the bootstrap-t of three has seven distinct resamples with a spread, and
+that of four is 8 times as wide as Student's on average.
+Axes: R resamples, N seeds; leading axes are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from math import comb, factorial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from reports.stats.pairs import MIN_SEEDS, sample_std, spreadless
+
+__all__ = ["BOOTSTRAP_FROM", "Interval", "mean_interval", "t_interval"]
+
+Array = NDArray[np.float64]
+
+BOOTSTRAP_FROM = 5
+"""Seeds from which the bootstrap-t covers; below it the t interval is used."""
+
+ALL_RESAMPLES = 7_000
+"""Up to so many distinct resamples (8 seeds) all are taken with their weights, and nothing is drawn."""
+
+DRAWN_RESAMPLES = 9_999
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """Where the mean difference lies, at `level`."""
+
+    low: float
+    high: float
+    level: float = 0.95
+    method: str = "bootstrap-t"
+    """`bootstrap-t` or `t`, for the small print."""
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the sign of the difference is settled by this interval alone, uncorrected for the other rows."""
+        return self.low > 0 or self.high < 0
+
+
+def mean_interval(difference_N: Array, generator: np.random.Generator, level: float = 0.95) -> Interval:
+    """Interval of the mean of N >= 3 paired differences: bootstrap-t from five seeds on, Student's t below.
+
+    Differences without spread give an interval of no width. Raises ValueError for fewer than three.
+    """
+    n = difference_N.shape[-1]
+    if n < MIN_SEEDS:
+        raise ValueError(f"an interval needs at least {MIN_SEEDS} differences, not {n}")
+    if n < BOOTSTRAP_FROM or bool(spreadless(difference_N)):
+        low, high = t_interval(difference_N, level)
+        return Interval(low=float(low), high=float(high), level=level, method="t")
+    low, high = bootstrap_t(difference_N, *resamples(n, generator), level)
+    return Interval(low=float(low), high=float(high), level=level)
+
+
+def t_interval(difference_N: Array, level: float | Array = 0.95) -> tuple[Array, Array]:
+    """Ends of Student's interval of the mean over the last axis, N >= 2."""
+    n = difference_N.shape[-1]
+    mean = difference_N.mean(axis=-1)
+    half = stats.t.isf((1 - np.asarray(level)) / 2, n - 1) * sample_std(difference_N) / np.sqrt(n)
+    half = np.where(spreadless(difference_N), 0.0, half)
+    return np.asarray(mean - half), np.asarray(mean + half)
+
+
+def resamples(n: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    """How often each of `n` values is in each resample, (R, N), and the weights (R,) of the resamples, summing to 1.
+
+    Resamples of equal values only have no spread to studentise with and are left out.
+    """
+    if comb(2 * n - 1, n) <= ALL_RESAMPLES:
+        chosen = np.array(list(combinations_with_replacement(range(n), n)))
+        count_RN = np.stack([(chosen == position).sum(axis=1) for position in range(n)], axis=1)
+        factorials = np.array([factorial(count) for count in range(n + 1)], dtype=np.float64)
+        weight_R = factorial(n) / factorials[count_RN].prod(axis=1) / n**n
+    else:
+        count_RN = generator.multinomial(n, np.full(n, 1 / n), size=DRAWN_RESAMPLES)
+        weight_R = np.ones(len(count_RN))
+    spread_R = count_RN.max(axis=1) < n
+    return count_RN[spread_R].astype(np.float64), weight_R[spread_R] / weight_R[spread_R].sum()
+
+
+def bootstrap_t(difference_N: Array, count_RN: Array, weight_R: Array, level: float = 0.95) -> tuple[Array, Array]:
+    """Ends of the studentised bootstrap interval over the last axis (Efron & Tibshirani 1993, section 12.5).
+
+    Each resample's mean is divided by the resample's own standard error; the quantiles of that ratio stand where
+    Student's t has its own. A resample whose values happen to be equal has an infinite ratio, of the sign of its mean.
+    """
+    n = difference_N.shape[-1]
+    mean = difference_N.mean(axis=-1, keepdims=True)
+    centred_N = difference_N - mean
+    centred_N = np.where(np.abs(centred_N) <= 1e-12 * np.abs(mean), 0.0, centred_N)
+    shift_R = centred_N @ count_RN.T / n
+    variance_R = np.maximum(centred_N**2 @ count_RN.T / n - shift_R**2, 0.0) / (n - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio_R = np.nan_to_num(shift_R / np.sqrt(variance_R), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    order_R = np.argsort(ratio_R, axis=-1)
+    cumulated_R = np.cumsum(weight_R[order_R], axis=-1)
+    ends = []
+    for tail in ((1 + level) / 2, (1 - level) / 2):
+        position = np.argmax(cumulated_R >= tail - 1e-12, axis=-1)[..., None]
+        quantile = np.take_along_axis(np.take_along_axis(ratio_R, order_R, axis=-1), position, axis=-1)[..., 0]
+        ends.append(mean[..., 0] - quantile * sample_std(difference_N) / np.sqrt(n))
+    return ends[0], ends[1]

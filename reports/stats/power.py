@@ -1,0 +1,51 @@
+"""How many seeds resolve a difference of a given size: power of the paired t test, from the non-central t."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from reports.stats.pairs import MIN_SEEDS
+
+__all__ = ["ALPHA", "MOST_SEEDS", "POWER", "power_of", "seeds_needed"]
+
+ALPHA = 0.05
+POWER = 0.8
+MOST_SEEDS = 10_000
+"""A difference that needs more seeds is called out of reach."""
+
+
+def power_of(effect: float, n: int, alpha: float = ALPHA) -> float:
+    """Chance that the two-sided paired t test of `n` >= 2 seeds finds a true difference of `effect` spreads."""
+    critical = stats.t.isf(alpha / 2, n - 1)
+    centre = abs(effect) * math.sqrt(n)
+    tails = [stats.nct.sf(critical, n - 1, centre), stats.nct.cdf(-critical, n - 1, centre)]
+    return float(np.nansum(tails))  # scipy gives NaN for a tail too thin to be computed
+
+
+def seeds_needed(difference: float, spread: float, alpha: float = ALPHA, power: float = POWER) -> int | None:
+    """Smallest number of seeds, at least 3, with which a paired t test finds `difference` with chance `power`.
+
+    `spread` is the sample standard deviation of the paired differences, in the unit of `difference`. None when the
+    difference is zero or needs more than 10,000 seeds. Size and spread seen over a few seeds are themselves
+    uncertain, and a difference that looked large enough to ask about is on average smaller: an order of magnitude,
+    not a promise. Raises ValueError for a negative spread.
+    """
+    if spread < 0:
+        raise ValueError(f"a spread cannot be negative: {spread}")
+    if difference == 0:
+        return None
+    if spread == 0:
+        return MIN_SEEDS
+    effect = abs(difference) / spread
+    if power_of(effect, MOST_SEEDS, alpha) < power:
+        return None
+    low, high = MIN_SEEDS - 1, MIN_SEEDS  # the answer lies in low < n <= high once `high` has the power
+    while power_of(effect, high, alpha) < power:
+        low, high = high, min(2 * high, MOST_SEEDS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(effect, middle, alpha) >= power else (middle, high)
+    return high

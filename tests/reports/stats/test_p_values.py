@@ -1,0 +1,75 @@
+"""p-values against scipy, statsmodels and sums done by hand; Holm under the null."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from reports.stats import holm, paired_t, sign_flip
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_paired_t_is_scipys(n):
+    generator = np.random.default_rng(n)
+    left_RN, right_RN = generator.normal(0.3, 1, (20, n)), generator.normal(0, 1, (20, n))
+    assert paired_t(left_RN - right_RN) == pytest.approx(stats.ttest_rel(left_RN, right_RN, axis=1).pvalue, rel=1e-9)
+
+
+def test_paired_t_of_differences_without_spread_is_none():
+    assert np.isnan(paired_t(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]))).all()
+
+
+def test_sign_flips_by_hand():
+    generator = np.random.default_rng(0)
+    # sums of +-1 +-2 +-3: 6 is reached by 2 of 8, 4 or more by 4 of 8, 2 or more by 6, 0 or more by all
+    assert sign_flip(np.array([1.0, 2.0, 3.0]), generator) == 2 / 8
+    assert sign_flip(np.array([-1.0, 2.0, 3.0]), generator) == 4 / 8
+    assert sign_flip(np.array([1.0, -2.0, 3.0]), generator) == 6 / 8
+    assert sign_flip(np.array([1.0, 2.0, -3.0]), generator) == 1.0
+    assert sign_flip(np.full(5, 0.1), generator) == 2 / 32
+    assert sign_flip(np.zeros(4), generator) == 1.0
+
+
+@pytest.mark.parametrize("n", [4, 7, 10])
+def test_sign_flips_are_scipys(n):
+    difference_N = np.random.default_rng(n).normal(0.5, 1, n)
+    expected = stats.permutation_test(
+        (difference_N,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip(difference_N, np.random.default_rng(0)) == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_many_seeds_are_drawn_and_agree_with_the_t_test():
+    difference_N = np.random.default_rng(2).normal(0.4, 1, 40)
+    p = sign_flip(difference_N, np.random.default_rng(0))
+    assert p == pytest.approx(float(paired_t(difference_N)), abs=0.01)
+    assert p == sign_flip(difference_N, np.random.default_rng(0))
+    assert sign_flip(np.ones(40), np.random.default_rng(0)) == 1 / 100_000
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm(np.array([0.5, 0.9])) == pytest.approx([1.0, 1.0])
+    assert holm(np.array([0.01, 0.04]), 5) == pytest.approx([0.05, 0.16])
+    assert holm(np.array([])).size == 0
+    with pytest.raises(ValueError, match="family of 1"):
+        holm(np.array([0.1, 0.2]), 1)
+
+
+def test_holm_is_statsmodels_and_passes_over_holes():
+    p_SM = np.random.default_rng(0).uniform(size=(50, 7)) ** 2
+    expected = [multipletests(p_M, method="holm")[1] for p_M in p_SM]
+    assert holm(p_SM) == pytest.approx(np.array(expected))
+    with_hole = np.insert(p_SM[0], 3, np.nan)
+    assert np.delete(holm(with_hole), 3) == pytest.approx(expected[0])
+    assert np.isnan(holm(with_hole)[3])
+
+
+def test_false_alarms_over_2000_sweeps_of_6_rows_and_5_seeds():
+    value_SRN = np.random.default_rng(6).standard_normal((2000, 6, 5))
+    alarms = int((holm(paired_t(value_SRN[:, 1:] - value_SRN[:, :1])) <= 0.05).any(axis=1).sum())
+    interval = stats.binomtest(alarms, 2000).proportion_ci()
+    assert alarms / 2000 <= 0.05, f"{alarms} of 2000, 95 % interval {interval.low:.4f} to {interval.high:.4f}"
+    assert interval.low > 0.02, "a test that never alarms would pass as well"
+    uncorrected = (paired_t(value_SRN[:, 1:] - value_SRN[:, :1]) <= 0.05).any(axis=1).mean()
+    assert uncorrected > 0.12
