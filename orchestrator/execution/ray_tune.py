@@ -10,14 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from orchestrator.code_state import code_state
 from orchestrator.errors import SweepError
 from orchestrator.execution.base import Director, Share, Task, Work
+from orchestrator.execution.shipment import shipment
 from orchestrator.failures import sign
 from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.worker import run_trial
@@ -115,8 +120,9 @@ class RayTune:
         if director.finished:
             return
         flights = Flights(director, self)
-        trainable = tune.with_resources(tune.with_parameters(run_task, work=self.work), place)
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        given = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
+        trainable = tune.with_resources(given, place)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it complains of trials without a record of Tune
         with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
             tuner = tune.Tuner(
                 trainable,
@@ -144,18 +150,44 @@ class RayTune:
 
 
 def connect(address: str | None) -> None:
-    """Start a private local cluster, or join the one at `address`."""
-    try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
+    """Start a private local cluster, or join the one at `address` and send it this code. Raises SweepError."""
+    if address is not None and "://" in address:
+        raise SweepError(
+            f"--address {address}: a sweep does not run through Ray Client; start it on a node of the cluster, "
+            "with --address auto"
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"--address {address}" if address else "a local Ray cluster"
-        raise SweepError(f"{where}: cannot connect ({' '.join(str(error).split())}); is `ray status` happy?") from error
+    sending: dict[str, Any] = {} if address is None else {"runtime_env": shipment()}
+    try:
+        with keep_sigterm():
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                **sending,
+            )
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        cause = " ".join(str(error).split())
+        if address is None:
+            raise SweepError(f"a local Ray cluster: cannot start ({cause})") from error
+        raise SweepError(
+            f"--address {address}: cannot connect ({cause}); does `ray status` find the cluster, and does this shell "
+            "have its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)?"
+        ) from error
+
+
+@contextmanager
+def keep_sigterm() -> Iterator[None]:
+    """Put the handler of SIGTERM back after the body: Ray sets one that exits at once, and ours ends trials gently."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -167,14 +199,19 @@ def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **others)
 
 
-def run_task(config: dict[str, Any], work: Work) -> None:
-    """The function Tune runs in a worker: one task, its points and at last its record go back as reports."""
+def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> None:
+    """The function Tune runs in a worker: one task, its points and at last its record go back as reports.
+
+    A worker whose source was sent has no repository to ask for the commit; `code` is what the driver knows of it.
+    """
     node = ray.get_runtime_context().get_node_id()
 
     def report(point: Point) -> None:
         tune.report({POINT: json.dumps(asdict(point)), NODE: node})
 
     record = work(config[PARCEL].task, report)
+    if not record.environment.get("commit"):
+        record = replace(record, environment={**record.environment, **code})
     tune.report({RECORD: json.dumps(record.to_json())})
 
 

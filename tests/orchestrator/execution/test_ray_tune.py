@@ -2,14 +2,17 @@
 
 import itertools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import SweepError
+from orchestrator.execution import ray_tune
 from orchestrator.execution.base import Task
-from orchestrator.execution.ray_tune import RayTune
+from orchestrator.execution.ray_tune import RayTune, keep_sigterm
 from orchestrator.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
 
@@ -66,3 +69,44 @@ def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_p
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
     assert len({record.metrics["pid"] for record in records}) < 4, "a warm process serves several CPU trials"
+
+
+def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the_director_says(
+    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = quick_work()
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        if task.config.seed == 1:
+            time.sleep(600)
+        return quick(task, report)
+
+    class Impatient(Notebook):
+        def verdict(self, task: Task) -> State | None:
+            return State.TIMED_OUT if task.trial_id == "trial1" else None
+
+    monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
+    director = Impatient(make_tasks(3, tmp_path))
+    began = time.monotonic()
+    RayTune(work=work).run(director)
+    assert time.monotonic() - began < 300
+    records = director.records()
+    assert {key: record.state for key, record in records.items()} == {
+        "trial0": State.DONE,
+        "trial1": State.TIMED_OUT,
+        "trial2": State.DONE,
+    }
+    assert records["trial1"].error is None
+    assert [event for event, _ in director.of("trial1")] == ["started", "ended"]
+
+
+def test_ray_client_is_refused_with_the_way_that_works() -> None:
+    with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
+        ray_tune.connect("ray://head:10001")
+
+
+def test_the_handler_of_sigterm_is_ours_again_after_ray_has_set_its_own() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with keep_sigterm():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before

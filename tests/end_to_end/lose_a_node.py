@@ -1,0 +1,89 @@
+"""`python lose_a_node.py SPEC.yaml`: a sweep on three nodes, one of which is killed in mid-run; prints what happened.
+
+All of it is one process, so that the killing can wait for a moment at which every node is in the middle of a trial:
+the driver is told of each report, and as long as it does not answer, no trial gets further than its next one.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from orchestrator.execution.base import Task
+from orchestrator.records import AttemptRecord, Point, State
+from trainer.config import Runtime
+
+EVERY = 4
+"""Steps between reports, and between checkpoints."""
+DONE_FIRST = 5
+"""So many trials have ended before a node is killed."""
+
+
+class Killer:
+    """A tracker that kills a node of `cluster`, once."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.steps: dict[str, int] = {}
+        """Last reported step of the running trials."""
+        self.done: list[str] = []
+        self.killed: dict[str, Any] = {}
+        self.gpus_left = 0.0
+
+    def planned(self, sweep: object) -> None: ...
+
+    def begin(self, sweep: object, outcomes: object) -> None: ...
+
+    def finish(self, outcomes: object, artifacts: object, completed: bool) -> None: ...
+
+    def started(self, task: Task) -> None:
+        self.steps[task.trial_id] = 0
+
+    def reported(self, task: Task, point: Point) -> None:
+        self.steps[task.trial_id] = point.step
+        in_the_middle = [2 * EVERY <= step < task.config.schedule.steps for step in self.steps.values()]
+        if not self.killed and len(self.done) >= DONE_FIRST and len(in_the_middle) == 3 and all(in_the_middle):
+            self.kill()
+
+    def kill(self) -> None:
+        node = sorted(self.cluster.worker_nodes, key=lambda node: node.node_id)[0]
+        self.killed = {"at": time.time(), "node": node.node_id, "done": list(self.done), "steps": dict(self.steps)}
+        self.cluster.remove_node(node, allow_graceful=False)
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        import ray
+
+        del self.steps[task.trial_id]
+        if record.state is State.DONE:
+            self.done.append(task.trial_id)
+        self.gpus_left = ray.cluster_resources()["GPU"]
+
+
+def main(spec: str) -> None:
+    """Sweep, kill, print."""
+    import orchestrator.api as api
+    from ray.cluster_utils import Cluster
+
+    runtime = Runtime(device="cpu", threads=1, log_every_steps=EVERY, checkpoint_every_steps=EVERY)
+    cluster = Cluster()
+    try:
+        for _ in range(3):  # GPUs that are declared only: what a trial takes of a node, not what it computes on
+            cluster.add_node(num_cpus=1, num_gpus=1, include_dashboard=False)
+        killer = Killer(cluster)
+        with mock.patch.object(api, "runtime_of", lambda spec: runtime):
+            result = api.sweep(spec, place=api.Place(address=cluster.address), trackers=[killer])
+    finally:
+        cluster.shutdown()
+    summary: Mapping[str, Any] = {"completed": result.completed, "killed": killer.killed, "gpus_left": killer.gpus_left}
+    Path("summary.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder:  # short: paths of sockets are
+        os.environ["RAY_TMPDIR"] = folder
+        main(sys.argv[1])

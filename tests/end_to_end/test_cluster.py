@@ -1,0 +1,105 @@
+"""Three nodes, 24 trials, one node killed in mid-run: the table is the one of the undisturbed sweep (issue 4)."""
+
+import json
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import PROJECT, TINY_RECIPE, attempts, environment
+
+SPACE = """
+name: cluster
+question: What does a lost node cost?
+recipe: ./recipe.yaml
+method: ablation
+metric: {name: final/miou, goal: maximize}
+seeds: 12
+baseline: w/o contrast
+fixed:
+  data.crop: [32, 32]
+  data.synthetic: {train_images: 8, val_images: 1, test_images: 1, height: 32, width: 32}
+  schedule: {steps: 20, eval_every_steps: 20}
+rows:
+  w/o contrast:          {contrast.source: none}
+  pixel + region memory: {contrast.memory.kind: pixel_region}
+retries: {back_off_seconds: 0.5}
+table: {columns: [final/miou, final/pixel_accuracy]}
+"""
+
+ON_NODES = SPACE + "resources: {cpus: 1, gpus: 1, processes: warm}\n"
+
+
+def start(folder: Path, *line: str, **more: str) -> subprocess.Popen[bytes]:
+    """A python of this project's code in `folder`, writing to output.txt there."""
+    with (folder / "output.txt").open("wb") as output:
+        values = environment() | {"PYTHONPATH": str(PROJECT)} | more
+        return subprocess.Popen([sys.executable, *line], cwd=folder, env=values, stdout=output, stderr=output)
+
+
+def prepare(folder: Path, space: str) -> Path:
+    """The folder with the search space and its recipe."""
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    (folder / "cluster.yaml").write_text(space, encoding="utf-8")
+    return folder
+
+
+def final(history: list[dict[str, Any]]) -> dict[str, float]:
+    """The reported figures of a trial's last attempt."""
+    metrics: dict[str, float] = history[-1]["metrics"]
+    return {key: value for key, value in metrics.items() if key.startswith("final/")}
+
+
+def steps(folder: Path, trial_id: str, attempt: int) -> list[int]:
+    """The steps an attempt reported, after the mark of its start."""
+    lines = (folder / "runs" / "trials" / trial_id / "points.jsonl").read_text(encoding="utf-8").splitlines()
+    points = [json.loads(line) for line in lines]
+    return [point["step"] for point in points if point["attempt"] == attempt and point["metrics"]]
+
+
+@pytest.mark.slow  # 24 trials, twice
+def test_a_node_lost_in_mid_run_costs_no_finished_trial_and_no_bit(tmp_path: Path) -> None:
+    calm, stormy = prepare(tmp_path / "calm", SPACE), prepare(tmp_path / "stormy", ON_NODES)
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    running = [
+        start(stormy, str(Path(__file__).with_name("lose_a_node.py")), "cluster.yaml", **token),
+        start(calm, "-m", "orchestrator.sweep", "cluster.yaml", "--executor", "serial"),
+    ]
+    try:
+        codes = [process.wait(timeout=400) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    assert codes == [0, 0], "".join((folder / "output.txt").read_text() for folder in (stormy, calm))
+
+    summary = json.loads((stormy / "summary.json").read_text(encoding="utf-8"))
+    killed = summary["killed"]
+    assert killed, "no moment came at which all nodes were in the middle of a trial"
+    assert summary["completed"]
+    assert summary["gpus_left"] == 2, "what the dead node had is no room any more"
+
+    found, wanted = attempts(stormy), attempts(calm)
+    assert len(found) == 24
+    assert {trial_id: final(history) for trial_id, history in found.items()} == {
+        trial_id: final(history) for trial_id, history in wanted.items()
+    }
+    assert all(len(final(history)) > 2 for history in found.values())
+    for style in ("md", "tex", "csv"):
+        tables = [(folder / "reports" / "out" / "cluster" / f"table.{style}").read_text() for folder in (stormy, calm)]
+        assert tables[0] == tables[1]
+
+    lost = {trial_id: history for trial_id, history in found.items() if len(history) > 1}
+    assert len(lost) == 1, "one node, one GPU: one trial"
+    assert set(lost) < set(killed["steps"])
+    for trial_id, history in found.items():
+        assert [record["state"] for record in history] == (["lost", "done"] if trial_id in lost else ["done"])
+        assert trial_id not in killed["done"] or history[0]["ended_at"] < killed["at"]
+    for trial_id, history in lost.items():
+        assert history[0]["environment"]["node"] == killed["node"]
+        checkpointed = max(steps(stormy, trial_id, 1)) - 4
+        assert min(steps(stormy, trial_id, 2)) > checkpointed > 0, "the second attempt began at the beginning"
