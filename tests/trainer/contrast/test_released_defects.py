@@ -255,14 +255,16 @@ def test_defect_10_a_lone_pixel_has_no_positive_and_counts_for_nothing():
 
 
 def test_defect_10_autocast_changes_neither_precision_nor_value():
-    batch, losses = random_batch(), []
+    batch, found = random_batch(), []
     for autocast in (False, True):
         module = module_with(mining=MiningConfig())
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             module.push(*batch[:2], generator=draw())
-            losses.append(module(*batch, generator=draw(1)).loss)
-    assert losses[1].dtype == torch.float32
-    assert losses[0] == losses[1]
+            output = module(*batch, generator=draw(1))
+        (grad_BDhw,) = torch.autograd.grad(output.loss, batch[0])
+        found.append({**output.stats, "loss": output.loss.detach(), "gradient": grad_BDhw, **module.state_dict()})
+    assert found[1]["loss"].dtype == torch.float32
+    assert [name for name, value in found[0].items() if not torch.equal(value, found[1][name])] == []
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
