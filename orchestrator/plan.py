@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from orchestrator.rows import RowSpec
 from orchestrator.settings import Setting
 from orchestrator.spec import SweepSpec
 from trainer.bank_size import require_bank_fits
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, require_class_weights_fit
 
 __all__ = ["SweepPlan", "Trial", "check_labels", "dry_run_json", "plan_sweep"]
 
@@ -65,7 +66,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     rows = resolve_rows(spec, problems)
     facts = check_data(((row.config.data, row.settings, row.origin) for row in rows), run_dir / CACHE, problems)
     check_weights(rows, problems)
-    check_banks(rows, facts, problems)
+    check_classes(rows, facts, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
     trials: dict[tuple[str, int], Trial] = {}
@@ -140,16 +141,23 @@ def check_weights(rows: Sequence[ResolvedRow], problems: list[str]) -> None:
             problems.append(f"{origin_of(key, row.settings, row.origin)}: {key}: {text}")
 
 
-def check_banks(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
-    """Complain of memory banks above their cap, with the arithmetic."""
+def check_classes(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
+    """Complain of what the number of classes forbids: a bank above its cap, class weights too many or too few."""
     for row in rows:
-        contrast, known = row.config.contrast, facts.get(data_key(row.config.data))
+        contrast, loss, known = row.config.contrast, row.config.loss, facts.get(data_key(row.config.data))
         if known is None:
             continue
-        try:
-            require_bank_fits(contrast.memory, known.classes, contrast.embedding_dim)
-        except ValueError as error:
-            problems.append(f"{origin_of('contrast.memory.pixels_per_class', row.settings, row.origin)}: {error}")
+        checks = {
+            "contrast.memory.pixels_per_class": partial(
+                require_bank_fits, contrast.memory, known.classes, contrast.embedding_dim
+            ),
+            "loss.class_weights": partial(require_class_weights_fit, loss, known.classes),
+        }
+        for key, check in checks.items():
+            try:
+                check()
+            except ValueError as error:
+                problems.append(f"{origin_of(key, row.settings, row.origin)}: {error}")
 
 
 def dry_run_json(plan: SweepPlan, statuses: Mapping[str, str]) -> dict[str, Any]:
