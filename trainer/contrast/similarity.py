@@ -13,17 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.block_size import SPARSE_SHARE, tile_similarities
 from trainer.contrast.keys import Keys
 from trainer.contrast.mining import ILLEGAL
 
 __all__ = ["SimilarityMatrix", "tiles"]
-
-TILE_SIMILARITIES = {"cpu": 2**18}
-"""Similarities worked on at a time: 1 MiB, half the cache of a core. A device not named has no use for small tiles."""
-
-SPARSE_SHARE = 0.1
-"""Up to this share of chosen keys their rows are summed one by one (measured: 0.02 takes a third of the time that the
-product with all keys takes)."""
 
 
 class SimilarityMatrix:
@@ -106,6 +100,5 @@ class SimilarityMatrix:
 
 def tiles(matrix_aN: Tensor) -> Iterator[slice]:
     """Ranges of columns to work on at a time."""
-    similarities = TILE_SIMILARITIES.get(matrix_aN.device.type, 2**28)
-    step = max(1, similarities // max(1, len(matrix_aN)))
+    step = max(1, tile_similarities(matrix_aN.device.type) // max(1, len(matrix_aN)))
     return (slice(start, min(start + step, matrix_aN.shape[1])) for start in range(0, matrix_aN.shape[1], step))
