@@ -111,9 +111,16 @@ class RayTune:
 
     @property
     def capacity(self) -> Share:
-        """CPUs and GPUs of the nodes that are alive."""
+        """CPUs and GPUs of the nodes that are alive, or without end where an autoscaler adds nodes.
+
+        It adds nodes with GPUs where there is one, and where no node can run a trial as yet: clusters that grow from
+        nothing are there for GPUs; `resources.gpus: 0` says otherwise.
+        """
         found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-        return Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        alive = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        if not self.grows:
+            return alive
+        return BOUNDLESS if alive.gpus > 0 or alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
 
     def run(self, director: Director) -> None:
         """Run what the director hands out until it is finished."""
@@ -235,7 +242,7 @@ class Flights:
         limit = self.executor.max_concurrent
         if limit is not None and len(self.running) >= limit:
             return None
-        room = self.capacity if limit is None or not self.executor.grows else BOUNDLESS
+        room = self.capacity
         for flight in self.running.values():
             room = room - flight.task.share
         task = self.director.next_task(room)

@@ -29,7 +29,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     with (
-        tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder,  # noqa: S108 - paths of sockets must be short
+        tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder,  # paths of sockets must be short
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("RAY_TMPDIR", folder)
