@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.code_state import code_state
@@ -50,6 +51,9 @@ from ray.tune.search import Searcher  # noqa: E402
 __all__ = ["RayTune"]
 
 POINT, RECORD, NODE, PARCEL = "point", "record", "node", "parcel"
+
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where Ray tells the driver of a Ray job what the job was given."""
 
 CHECK_SECONDS = 1.0
 """Between two looks at the running trials and at what the cluster has."""
@@ -163,16 +167,16 @@ def connect(address: str | None) -> None:
             f"--address {address}: a sweep does not run through Ray Client; start it on a node of the cluster, "
             "with --address auto"
         )
-    sending: dict[str, Any] = {} if address is None else {"runtime_env": shipment()}
     try:
-        with keep_sigterm():
+        with keep_sigterm(), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+            sending = shipment(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
-                **sending,
+                runtime_env=sending,
             )
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         cause = " ".join(str(error).split())
