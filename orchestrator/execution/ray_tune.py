@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.code_state import code_state
@@ -50,6 +51,9 @@ from ray.tune.search import Searcher  # noqa: E402
 __all__ = ["RayTune"]
 
 POINT, RECORD, NODE, PARCEL = "point", "record", "node", "parcel"
+
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where Ray tells the driver of a Ray job what the job was given."""
 
 CHECK_SECONDS = 1.0
 """Between two looks at the running trials and at what the cluster has."""
@@ -111,9 +115,16 @@ class RayTune:
 
     @property
     def capacity(self) -> Share:
-        """CPUs and GPUs of the nodes that are alive."""
+        """CPUs and GPUs of the nodes that are alive, or without end where an autoscaler adds nodes.
+
+        It adds nodes with GPUs where there is one, and where no node can run a trial as yet: clusters that grow from
+        nothing are there for GPUs; `resources.gpus: 0` says otherwise.
+        """
         found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-        return Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        alive = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        if not self.grows:
+            return alive
+        return BOUNDLESS if alive.gpus > 0 or alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
 
     def run(self, director: Director) -> None:
         """Run what the director hands out until it is finished."""
@@ -156,16 +167,16 @@ def connect(address: str | None) -> None:
             f"--address {address}: a sweep does not run through Ray Client; start it on a node of the cluster, "
             "with --address auto"
         )
-    sending: dict[str, Any] = {} if address is None else {"runtime_env": shipment()}
     try:
-        with keep_sigterm():
+        with keep_sigterm(), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+            sending = shipment(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
-                **sending,
+                runtime_env=sending,
             )
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         cause = " ".join(str(error).split())
@@ -235,7 +246,7 @@ class Flights:
         limit = self.executor.max_concurrent
         if limit is not None and len(self.running) >= limit:
             return None
-        room = self.capacity if limit is None or not self.executor.grows else BOUNDLESS
+        room = self.capacity
         for flight in self.running.values():
             room = room - flight.task.share
         task = self.director.next_task(room)
