@@ -35,6 +35,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "when": ("grid", *SEARCHES),
     "trials": SEARCHES,
     "search_seed": SEARCHES,
+    "scheduler": SEARCHES,
 }
 """Methods that read a key."""
 
@@ -165,10 +166,7 @@ def check_method(document: Document, model: SpecModel | None, problems: list[str
     if several and method not in SEARCHES:
         text = "only a search has several objectives; name one, and show the others with table.columns"
         problems.append(f"{origins['metric',]}: metric: {text}")
-    if values.get("scheduler") is not None and method == "ablation":
-        text = "the rows of an ablation are compared whole, so none may be stopped early; remove it"
-        problems.append(f"{origins['scheduler',]}: scheduler: {text}")
-    elif values.get("scheduler") is not None and several:
+    if values.get("scheduler") is not None and several and method in SEARCHES:
         text = "with several objectives no trial is plainly worse; remove it, or name one metric"
         problems.append(f"{origins['scheduler',]}: scheduler: {text}")
     if model is not None and len({metric.name for metric in model.metric}) < len(model.metric):

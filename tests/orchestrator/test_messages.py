@@ -225,17 +225,23 @@ FILES = [
     (
         f"{ONE_ROW}scheduler: {{kind: asha}}\n",
         [
-            "5: scheduler: the rows of an ablation are compared whole, so none may be stopped early; remove it",
+            "5: scheduler: belongs to `method: random | tpe`; remove it or change the method",
         ],
     ),
     (
-        f"{TWO}scheduler: {{kind: pbt}}\n",
+        f"{TWO}scheduler: {{kind: median}}\n",
+        [
+            "6: scheduler: belongs to `method: random | tpe`; remove it or change the method",
+        ],
+    ),
+    (
+        f"{DRAWN}scheduler: {{kind: pbt}}\n",
         [
             "6: scheduler.kind: PBT changes a trial's configuration in mid-run, which contradicts an identity by configuration; choose asha",
         ],
     ),
     (
-        f"{TWO}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
+        f"{DRAWN}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
         [
             "6: scheduler.kind: 'halving' is not a scheduler; choose asha, median or hyperband",
             "6: scheduler.grace_fraction: must lie between 0 and 1, not 1; write for example 0.25",
@@ -244,7 +250,7 @@ FILES = [
         ],
     ),
     (
-        f"{TWO}scheduler: {{grace_fraction: 0.1}}\n",
+        f"{DRAWN}scheduler: {{grace_fraction: 0.1}}\n",
         [
             "6: scheduler.grace_fraction: 0.1 ends before the contrast warm-up (contrast.warmup_fraction is 0.125), so a trial would be judged without its loss; write 0.125",
         ],
