@@ -49,7 +49,9 @@ def measure(case: str, trials: int) -> float:
     command = [sys.executable, "-m", "benchmarks.overhead", "--case", case, "--trials", str(trials)]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(  # noqa: S603 - this very file
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
     return float(json.loads(done.stdout.splitlines()[-1])) / trials
 
 
@@ -163,7 +165,7 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     if reuse:
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 
-    def train(config: dict[str, Any]) -> None:
+    def train(_config: dict[str, Any]) -> None:
         if not reuse:
             import torch  # noqa: F401 - what a fresh process of a trial pays
         for step in range(1, REPORTS + 1):
