@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,15 +133,16 @@ def carry_out(
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=place.out)
         mirror = Background(lambda: open_mlflow(place))
+        resources = spec.resources if place.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
-            resources=spec.resources,
+            resources=resources,
             retries=spec.retries,
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
         costs = CostBook(local_folder(place.run_dir) / CACHE)
         driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
-        runtime = runtime_of(spec.resources)
+        runtime = runtime_of(resources)
         try:
             with gentle_interrupt(driver):
                 driver.run(
@@ -169,6 +170,18 @@ def runtime_of(resources: Resources) -> Runtime:
     from trainer.config import Runtime
 
     return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)
+
+
+def in_this_process(resources: Resources) -> Resources:
+    """What trials take when they run here, one after the other: `auto` is a whole GPU where there is one."""
+    return replace(resources, gpus=min(visible_gpus(), 1.0)) if resources.gpus == "auto" else resources
+
+
+def visible_gpus() -> float:
+    """GPUs that this process sees."""
+    import torch
+
+    return float(torch.cuda.device_count())
 
 
 def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expansion | None:
@@ -248,7 +261,7 @@ def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Ex
         from orchestrator.execution.serial import Serial
         from orchestrator.worker import run_trial
 
-        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial)
+        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial, gpus=visible_gpus())
     from orchestrator.execution.ray_tune import RayTune
 
     executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)

@@ -346,7 +346,7 @@ class Driver:
             trial_id=trial.trial_id,
             attempt=0 if probe else self.store.next_attempt(trial.trial_id),
             config=trial.config,
-            runtime=self.runtime,
+            runtime=replace(self.runtime, device="auto" if share.gpus > 0 else "cpu"),
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid=history.lost_on if history else (),
