@@ -26,8 +26,9 @@ from orchestrator.spec import SweepSpec, read_spec
 
 if TYPE_CHECKING:
     from orchestrator.execution.base import Executor
-    from orchestrator.expansion import Expansion
+    from orchestrator.open_end import OpenEnd
     from orchestrator.policy import Resources
+    from orchestrator.search_space import Search
     from orchestrator.store import RecordStore
     from orchestrator.tracking.base import Tracker
     from trainer.config import Runtime
@@ -122,10 +123,10 @@ def carry_out(
 
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
-        expansion = open_expansion(spec, plan, store)
-        trials = plan.trials if expansion is None else tuple(expansion.trials.values())
+        expansion = open_end(spec, plan, store)
         store.write_sweep(plan.record if expansion is None else expansion.record)
-        outcomes = store.outcomes(trial.trial_id for trial in trials)
+        known = [trial.trial_id for trial in plan.trials] if expansion is None else list(expansion.candidates)
+        outcomes = store.outcomes(known)
         if left_to_run(plan, outcomes) or expansion is not None:
             check_labels(spec, plan, run_dir=local_folder(place.run_dir))
         code = code_state()
@@ -184,10 +185,20 @@ def visible_gpus() -> float:
     return float(torch.cuda.device_count())
 
 
-def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expansion | None:
-    """The open end of a search; None for a plan that is complete as it is."""
-    if spec.search is None:
+def open_end(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> OpenEnd | None:
+    """What a plan may grow by while it runs; None for a plan that is complete as it is."""
+    if spec.search is not None:
+        return open_search(spec, spec.search, plan, store)
+    if spec.until is None:
         return None
+    from orchestrator.top_up import TopUp
+    from reports.decided import open_rows
+
+    return TopUp(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
+
+
+def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordStore) -> OpenEnd:
+    """The search with its study as earlier commands left it."""
     from orchestrator.expansion import Expansion
     from orchestrator.study import Study
 
@@ -198,7 +209,7 @@ def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expa
     if not isinstance(store.files, LocalFiles) and (content := store.files.read(sweep_key(name, JOURNAL))) is not None:
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.write_bytes(content)
-    study = Study(spec.search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
+    study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
     return Expansion(plan, study, spec.scheduler, partial(draw_trial, spec, run_dir=run_dir), keep)
 
 

@@ -120,11 +120,14 @@ def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric:
     trial each show it; within a row every seed counts once.
     """
     trials = {(cell.row, cell.seed): cell.trial_id for cell in sweep.cells}
+    seeds: dict[str, list[int]] = {row.label: [] for row in sweep.rows}
+    for label, seed in trials:
+        seeds[label].append(seed)
     values: dict[str, dict[int, float]] = {}
     gaps: dict[str, dict[int, Gap]] = {}
     for row in sweep.rows:
         values[row.label], gaps[row.label] = {}, {}
-        for seed in sweep.seeds:
+        for seed in seeds[row.label]:
             outcome = outcomes.get(trials.get((row.label, seed), ""))
             found = value_or_gap(outcome, metric)
             if isinstance(found, Gap):

@@ -75,6 +75,28 @@ FILES = [
     ),
     (f"{ONE_ROW}seeds: [1, 2, 1]\n", ["5: seeds: seed 1 is given twice; remove one"]),
     (
+        f"{ONE_ROW}baseline: a\nseeds: {{until: decided, least: 3}}\n",
+        ["6: seeds: unknown key least; write for example {min: 3, max: 10, until: decided}"],
+    ),
+    (
+        f"{ONE_ROW}baseline: a\nseeds: {{min: 3}}\n",
+        [
+            "6: seeds: needs two numbers and `until: decided`, not {min: 3}; write for example "
+            "{min: 3, max: 10, until: decided}"
+        ],
+    ),
+    (
+        f"{ONE_ROW}baseline: a\nseeds: {{min: 2, max: 5, until: decided}}\n",
+        [
+            "6: seeds: min 2 and max 5: nothing is tested below 3 seeds; write for example "
+            "{min: 3, max: 10, until: decided}"
+        ],
+    ),
+    (
+        f"{ONE_ROW}seeds: {{until: decided}}\n",
+        ["5: seeds: until: decided compares rows with a baseline; add `baseline: LABEL`"],
+    ),
+    (
         f"{ONE_ROW}seeds: [-1]\n",
         ["5: seeds: must be a number or a list of whole numbers from 0, not [-1]; write for example 3"],
     ),
