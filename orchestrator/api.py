@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,14 +111,23 @@ def sweep(
 
 
 def carry_out(
-    spec: SweepSpec, plan: SweepPlan, place: Place, trackers: Sequence[Tracker], chosen: frozenset[str] | None = None
+    spec: SweepSpec,
+    plan: SweepPlan,
+    place: Place,
+    trackers: Sequence[Tracker],
+    chosen: frozenset[str] | None = None,
+    command: str = "",
 ) -> SweepResult:
-    """Run what is missing of a plan, or of its `chosen` trials, and write the tables."""
+    """Run what is missing of a plan, or of its `chosen` trials, and write the tables.
+
+    `command`: the command line behind it, which `status` shows with what failed.
+    """
     from orchestrator.code_state import code_state
     from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.table import TableTracker
 
+    plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
         expansion = open_expansion(spec, plan, store)

@@ -184,6 +184,8 @@ class SweepRecord:
     """One sentence for the caption: data set, split, crop, batch, steps, seeds."""
     spec: str = ""
     """Text of the search space file."""
+    command: str = ""
+    """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

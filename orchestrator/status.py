@@ -122,7 +122,9 @@ def show_status(status: SweepStatus, again: str, left_seconds: float | None = No
     labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(sweep.cells)}
     failed = sum(len(group.trial_ids) for group in status.failures)
     counts = [f"{status.count(State.DONE)} done", f"{len(status.running)} running", f"{failed} failed"]
-    counts += [f"{status.count(state)} {state.value}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)]
+    counts += [
+        f"{status.count(state)} {state.value}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)
+    ]
     lines = [f"{sweep.name}: {len(status.trial_ids)} trials: {', '.join(counts)}, {len(status.missing)} not run"]
     if left_seconds is not None and len(status.trial_ids) > status.count(State.DONE, State.STOPPED):
         lines.append(f"left: about {duration(left_seconds)} of work")
