@@ -113,14 +113,23 @@ def sweep(
 
 
 def carry_out(
-    spec: SweepSpec, plan: SweepPlan, place: Place, trackers: Sequence[Tracker], chosen: frozenset[str] | None = None
+    spec: SweepSpec,
+    plan: SweepPlan,
+    place: Place,
+    trackers: Sequence[Tracker],
+    chosen: frozenset[str] | None = None,
+    command: str = "",
 ) -> SweepResult:
-    """Run what is missing of a plan, or of its `chosen` trials, and write the tables."""
+    """Run what is missing of a plan, or of its `chosen` trials, and write the tables.
+
+    `command`: the command line behind it, which `status` shows with what failed.
+    """
     from orchestrator.code_state import code_state
     from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.table import TableTracker
 
+    plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
         expansion = open_end(spec, plan, store)

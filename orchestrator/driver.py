@@ -230,6 +230,8 @@ class Driver:
             return
         if record.state is State.STOPPED and not record.metrics:
             record = replace(record, metrics=running.metrics)
+        if record.state is State.TIMED_OUT and record.error is None:
+            record = replace(record, error=self.spending.overrun)
         self.store.end(record)
         self.outcomes[task.trial_id] = record
         self.spending.ended(task.trial_id, record)

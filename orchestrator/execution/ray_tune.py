@@ -59,7 +59,7 @@ CHECK_SECONDS = 1.0
 """Between two looks at the running trials and at what the cluster has."""
 
 GRACE_SECONDS = 20.0
-"""A trial that is to end and does not report for so long is killed."""
+"""How long a trial that is to end may go on without a report, where nothing else is said."""
 
 BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
@@ -93,8 +93,8 @@ class RayTune:
 
     `processes`: `warm` serves several trials with one process, `fresh` starts one for each, `auto` is warm as long as
     trials take no GPU. With an `address` and `max_concurrent` so many trials are handed to Ray whether or not the
-    cluster has room at present: that is what makes an autoscaler add nodes. Raises SweepError when the cluster
-    cannot be reached.
+    cluster has room at present: that is what makes an autoscaler add nodes. `grace_seconds`: see GRACE_SECONDS.
+    Raises SweepError when the cluster cannot be reached.
     """
 
     def __init__(
@@ -103,11 +103,13 @@ class RayTune:
         address: str | None = None,
         max_concurrent: int | None = None,
         processes: str = "auto",
+        grace_seconds: float | None = None,
         work: Work = run_trial,
     ) -> None:
         self.work = work
         self.max_concurrent = max_concurrent
         self.processes = processes
+        self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
         self.grows = address is not None and max_concurrent is not None
         self.started_here = not ray.is_initialized()
         if self.started_here:
@@ -178,7 +180,7 @@ def connect(address: str | None) -> None:
                 configure_logging=True,
                 runtime_env=sending,
             )
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+    except Exception as error:  # a raylet that dies while it starts is a bare one
         cause = " ".join(str(error).split())
         if address is None:
             raise SweepError(f"a local Ray cluster: cannot start ({cause})") from error
@@ -328,7 +330,7 @@ class Flights:
             if flight.trial is None or self.director.verdict(flight.task) is None:
                 continue
             flight.condemned_at = flight.condemned_at or now
-            if now - flight.condemned_at > GRACE_SECONDS:
+            if now - flight.condemned_at > self.executor.grace_seconds:
                 kill(flight.trial)
 
     def close(self) -> None:

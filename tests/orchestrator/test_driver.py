@@ -348,6 +348,8 @@ def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: Record
     rules = Rules(budget=Budget(trial_hours=1))
     outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
     assert {record.state for record in outcomes.values()} == {State.TIMED_OUT}
+    errors = {record.error for record in outcomes.values()}
+    assert [error.message for error in errors if error] == ["the attempt took longer than budget.trial_hours (1)"]
 
 
 def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures(

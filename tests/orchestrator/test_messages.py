@@ -81,15 +81,19 @@ FILES = [
     (
         f"{ONE_ROW}baseline: a\nseeds: {{min: 3}}\n",
         [
-            "6: seeds: needs two numbers and `until: decided`, not {min: 3}; write for example "
-            "{min: 3, max: 10, until: decided}"
+            (
+                "6: seeds: needs two numbers and `until: decided`, not {min: 3}; write for example "
+                "{min: 3, max: 10, until: decided}"
+            )
         ],
     ),
     (
         f"{ONE_ROW}baseline: a\nseeds: {{min: 2, max: 5, until: decided}}\n",
         [
-            "6: seeds: min 2 and max 5: nothing is tested below 3 seeds; write for example "
-            "{min: 3, max: 10, until: decided}"
+            (
+                "6: seeds: min 2 and max 5: nothing is tested below 3 seeds; write for example "
+                "{min: 3, max: 10, until: decided}"
+            )
         ],
     ),
     (
