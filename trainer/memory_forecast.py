@@ -99,11 +99,13 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
     scoped = 4 * candidates if scopes > 1 else 0
     positives = mined(contrast.mining, contrast.mining.positives, class_keys)
     negatives = mined(contrast.mining, contrast.mining.negatives, candidates)
+    room = pool_size(contrast.mining, candidates) if scopes == 1 else 0
+    copied = 4 * (candidates + room) if room and not negatives.is_everything else 0  # room behind the rows saves it
 
     own = 8 * contrast.keys_per_class
     mining_positives = 17 * class_keys + own + positives.working
     kept = 13 * class_keys if positives.is_everything else 21 * positives.chosen + own
-    mining_negatives = kept + own + negatives.working
+    mining_negatives = kept + own + negatives.working - copied
     chosen = positives.chosen + negatives.chosen
     copies = 3 if block < anchors else 2  # of the gradient of the mini-batch's keys
     if negatives.is_everything:
@@ -113,7 +115,7 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
         if device == "cpu" and scopes == 1 and memory.dtype is None and chosen <= SPARSE_SHARE * held:
             slopes += SPARSE_BYTES * chosen + 4 * keys
             copies += 1
-    similarities = block * (4 * held + scoped + max(mining_positives, mining_negatives, slopes, scoped))
+    similarities = block * (4 * (held + room) + scoped + max(mining_positives, mining_negatives, slopes, scoped))
     if memory.dtype is not None:
         similarities += 4 * width * min(classes * rows_per_class(memory), tile)
     return 4 * (2 * anchors + copies * keys) * width + 4 * held + 8 * candidates + similarities
@@ -122,13 +124,18 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
 def mined(mining: MiningConfig, count: int, candidates: int) -> Mined:
     """What `mining` takes to choose `count` of an anchor's candidates."""
     if mining.kind == "semi_hard":
-        pool = math.ceil(mining.hard_fraction * candidates)
+        pool = pool_size(mining, candidates)
         if pool == candidates <= count:
             return Mined(0, candidates, True)
-        return Mined(4 * (candidates + pool) + 17 * pool, min(pool, count), False)
+        return Mined(4 * (candidates + pool) + 13 * pool, min(pool, count), False)
     if candidates <= count:
         return Mined(0, candidates, True)
     return Mined((6 * candidates if mining.kind == "random" else 0) + 12 * count, count, False)
+
+
+def pool_size(mining: MiningConfig, candidates: int) -> int:
+    """Candidates that `semi_hard` draws from, of so many; 0 for the other miners."""
+    return math.ceil(mining.hard_fraction * candidates) if mining.kind == "semi_hard" else 0
 
 
 def push_bytes(memory: MemoryConfig, classes: int, images: int, pixels: int, width: int) -> int:

@@ -99,10 +99,8 @@ def test_the_paper_s_setting_by_hand():
     assert forecast.bank == 19 * 10_000 * (256 * 4 + 4)
     keys = 19 * (10_000 + 100)
     anchors_of_a_block = 114  # 1,026 in nine equal blocks
-    mining = (
-        anchors_of_a_block * keys * (4 + 4.4 + 1.7)
-    )  # the logits; again, with a tenth of dummies; a pool of a tenth
-    assert mining < forecast.forward < 1.2 * mining
+    mining = anchors_of_a_block * keys * (4.4 + 1.3)  # the logits, room for dummies, and a pool of a tenth
+    assert mining < forecast.forward < 1.3 * mining
     assert forecast.backward > 4 * 4 * 128 * 256 * 256
     assert forecast.peak == forecast.bank + forecast.forward
 

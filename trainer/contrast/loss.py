@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from trainer.block_size import anchors_at_a_time
 from trainer.config import MiningConfig
 from trainer.contrast.keys import Keys
-from trainer.contrast.mining import ILLEGAL, MINERS, is_legal
+from trainer.contrast.mining import ILLEGAL, MINERS, is_legal, room_behind
 from trainer.contrast.similarity import SimilarityMatrix, tiles
 
 __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
@@ -118,7 +118,8 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
         candidates = sum(block.valid_CK.numel() for block in keys.blocks)
         step = anchors_at_a_time(len(anchor_AD), candidates)
-        matrix = SimilarityMatrix(keys, step)
+        room = room_behind(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
+        matrix = SimilarityMatrix(keys, step, room)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
             block_loss, block_sums, grad_aD, grad_batch_KD = compare(

@@ -23,7 +23,8 @@ __all__ = ["SimilarityMatrix", "tiles"]
 class SimilarityMatrix:
     """Logits of blocks of anchors with all keys of their scope, in one buffer that every block uses again."""
 
-    def __init__(self, keys: Keys, block: int) -> None:
+    def __init__(self, keys: Keys, block: int, room: int = 0) -> None:
+        """`room`: columns behind the logits that a miner may write to (`trainer.contrast.mining.room_behind`)."""
         self.keys = keys
         self.classes = keys.batch.valid_CK.shape[0]
         self.rows_KD = tuple(item.embedding_CKD.flatten(0, 1) for item in keys.blocks)
@@ -32,7 +33,7 @@ class SimilarityMatrix:
             for item in keys.blocks
         ]
         device, width = self.bias_N[0].device, sum(len(rows_KD) for rows_KD in self.rows_KD)
-        self.logit_aN = torch.empty(block, width, device=device)
+        self.logit_aN = torch.empty(block, width + room, device=device)[:, :width]
         per_scope = [self.classes * rows for rows in keys.rows]
         number_M = torch.arange(sum(per_scope), device=device)
         self.column_CP = torch.cat(
