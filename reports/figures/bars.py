@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.estimate import Estimate
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
-from reports.figures.text import fitted, literal
+from reports.figures.text import fitted, height_of, literal, under
 
 __all__ = ["BarRow", "Bars", "draw_bars"]
 
@@ -46,7 +46,8 @@ def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
     """
     labels = [fitted(row.label, 24 if width <= COLUMN else 44) for row in data.rows]
     lines = sum(label.count("\n") + 1 for label in labels)
-    height = 0.55 + 0.08 * len(labels) + 0.125 * lines + (0.15 if data.note else 0.0)
+    foot = under(width, data.name, data.note)
+    height = 0.35 + 0.08 * len(labels) + 0.125 * lines + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
         numbers = list(everything(data.rows))
         from_zero = not numbers or min(numbers) <= 0.5 * max(map(abs, numbers))
@@ -55,7 +56,7 @@ def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(labels) - 0.45, -0.55)
-        axes.set_xlabel(literal(data.name) + (f"\n{literal(data.note)}" if data.note else ""))
+        figure.supxlabel(foot)
         axes.grid(axis="x")
         axes.margins(x=0.04)
         if not numbers:
@@ -88,7 +89,7 @@ def draw_row(axes: Axes, place: int, row: BarRow, style: Style, *, bar: bool) ->
         for end in estimate.ends:
             axes.plot((end, end), (place - 0.14, place + 0.14), color=style.text, linewidth=1.1, zorder=3)
     seeds = estimate.seen
-    offset = np.linspace(-0.2, 0.2, len(seeds)) if len(seeds) > 1 else np.zeros(1)
+    offset = np.where(np.arange(len(seeds)) % 2, 0.2, -0.2) if len(seeds) > 1 else np.zeros(1)  # beside the interval
     axes.scatter(seeds, place + offset, s=7, color=color, edgecolors=style.background, linewidths=0.3, zorder=4)
     if len(seeds) > 1:
         axes.plot(estimate.mean, place, marker="D", markersize=3.4, color=style.text, zorder=5)

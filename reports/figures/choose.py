@@ -143,13 +143,8 @@ def search_figures(scene: Scene) -> dict[str, Draw]:
 
 def learning_curves(scene: Scene, run_dir: Path, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
-    labels = [row.label for row in scene.sweep.rows]
-    note = BAND
-    if len(labels) > MOST_CURVES:
-        first = [scene.baseline] if scene.baseline is not None else []
-        best = [label for label in scene.ranking() if label not in first][: MOST_CURVES - len(first)]
-        note = f"The {len(best)} best of {len(labels)} rows" + (" and the baseline" if first else "")
-        labels = [*first, *best]
+    labels = scene.best(MOST_CURVES)
     column = column_for(metric, metric=scene.sweep.metric, goal=scene.sweep.goal)
     curves = read_curves(run_dir, scene.sweep, labels, metric, column.scale)
+    note = "; ".join(part for part in (BAND, scene.of_all(labels)) if part)
     return Curves(name=f"{column.header} {column.arrow}".strip(), curves=curves, note=note)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.estimate import Estimate
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
-from reports.figures.text import fitted, literal
+from reports.figures.text import fitted, height_of, under
 
 __all__ = ["ClassDifference", "ClassDifferences", "draw_classes"]
 
@@ -45,9 +45,9 @@ def draw_classes(data: ClassDifferences, *, style: Style = LIGHT, width: float =
     left_out = max(0, len(ordered) - 2 * MOST_PER_SIDE)
     shown = ordered if not left_out else [*ordered[:MOST_PER_SIDE], *ordered[-MOST_PER_SIDE:]]
     places = [index + (1 if left_out and index >= MOST_PER_SIDE else 0) for index in range(len(shown))]
-    notes = [literal(data.note)] if data.note else []
+    foot = under(width, data.name, data.note)
     rows = len(shown) + bool(left_out)
-    with canvas(width, 0.6 + 0.155 * max(rows, 2) + 0.15 * len(notes), style) as (figure, axes):
+    with canvas(width, 0.35 + 0.155 * max(rows, 2) + height_of(foot), style) as (figure, axes):
         for place, item in zip(places, shown, strict=True):
             mean, ends = item.estimate.mean, item.estimate.ends
             axes.barh(place, mean, height=0.7, color=style.gain if mean >= 0 else style.loss, alpha=0.75, linewidth=0)
@@ -62,7 +62,7 @@ def draw_classes(data: ClassDifferences, *, style: Style = LIGHT, width: float =
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(rows - 0.4, -0.6)
         axes.axvline(0, color=style.text, linewidth=0.6)
-        axes.set_xlabel("\n".join([fitted(data.name, int(15 * width), 2), *notes]))
+        figure.supxlabel(foot)
         axes.grid(axis="x")
         if not shown:
             axes.text(0.5, 0.5, "no class in common", transform=axes.transAxes, ha="center", color=style.muted)

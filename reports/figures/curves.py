@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
-from reports.figures.text import literal
+from reports.figures.text import height_of, literal, under
 
 __all__ = ["BAND", "Curve", "Curves", "draw_curves"]
 
-BAND = "Band: ± sample standard deviation over the seeds"
+BAND = "Band: ± sample standard deviation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +42,21 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
     """Mean lines with bands of one sample standard deviation; seeds that ended early leave the mean of the others."""
     shown = [curve for curve in data.curves if np.isfinite(curve.value_ST).any()]
     labels = [legend_label(curve.label) for curve in shown]
-    banded = any(curve.value_ST.shape[0] > 1 for curve in shown)
-    height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + (0.15 if banded else 0.0)
+    foot = under(width, data.note) if any(curve.value_ST.shape[0] > 1 for curve in shown) else ""
+    height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
         for index, curve in enumerate(shown):
             look = line_style(style, index)
             step_T, mean_T, std_T = summary(curve)
             axes.plot(step_T, mean_T, label=labels[index], marker="o" if len(step_T) == 1 else "", markersize=3, **look)
             axes.fill_between(step_T, mean_T - std_T, mean_T + std_T, color=look["color"], alpha=0.15, linewidth=0)
-        axes.set_xlabel(literal(data.x_name) + (f"\n{literal(data.note)}" if banded else ""))
+        axes.set_xlabel(literal(data.x_name))
         axes.set_ylabel(literal(data.name))
         axes.grid(axis="y")
         if not shown:
             axes.text(0.5, 0.5, "no points", transform=axes.transAxes, ha="center", color=style.muted, style="italic")
             axes.set(xticks=[], yticks=[])
-        place_legend(figure, labels, width)
+        place_legend(figure, labels, foot, width)
     return figure
 
 

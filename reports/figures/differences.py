@@ -17,30 +17,48 @@ from reports.stats import compare_with, paired
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 
 
+MOST_ROWS = 40
+"""More rows than these fit no page: the baseline and the best are drawn."""
+
+
 def bars_of_means(scene: Scene) -> Bars:
-    """All rows in the order of the table."""
+    """The rows in the order of the table."""
+    labels = scene.best(MOST_ROWS)
     rows = tuple(
-        BarRow(label=label, estimate=scene.estimate(label), baseline=label == scene.sweep.baseline, note=gaps_of(cell))
-        for label, cell in scene.cells.items()
+        BarRow(
+            label=label,
+            estimate=scene.estimate(label),
+            baseline=label == scene.sweep.baseline,
+            note=gaps_of(scene.cells[label]),
+        )
+        for label in labels
     )
-    return Bars(name=scene.title, rows=rows, note=interval_note(scene))
+    return Bars(name=scene.title, rows=rows, note=noted(scene, labels, "mean", "seeds"))
 
 
 def bars_of_differences(scene: Scene, baseline: str) -> Bars:
     """Paired differences to the baseline: seeds as dots, the interval of their mean."""
-    values = {label: cell.values for label, cell in scene.cells.items()}
-    found = compare_with(baseline, values, np.random.default_rng(0))
+    labels = scene.best(MOST_ROWS)
+    values = {label: scene.cells[label].values for label in labels}
     scale = scene.column.scale
     rows = []
-    for label, item in found.items():
+    for label, item in compare_with(baseline, values, np.random.default_rng(0)).items():
         _, difference_N = paired(values[label], values[baseline])
-        ends = (item.interval.low * scale, item.interval.high * scale) if item.interval else (None, None)
-        estimate = Estimate(values=tuple(map(float, difference_N * scale)), low=ends[0], high=ends[1])
+        estimate = Estimate(
+            values=tuple(map(float, difference_N * scale)),
+            low=item.interval.low * scale if item.interval else None,
+            high=item.interval.high * scale if item.interval else None,
+        )
         rows.append(
             BarRow(label=label, estimate=estimate, note=gaps_of(scene.cells[label]) or str(item.untested or ""))
         )
-    note = interval_note(scene).replace("mean;", "mean difference;").replace("seeds", "pairs of equal seeds", 1)
+    note = noted(scene, labels, "mean difference", "pairs of equal seeds")
     return Bars(name=f"Δ {scene.title} to “{baseline}”", rows=tuple(rows), note=note)
+
+
+def noted(scene: Scene, labels: Sequence[str], middle: str, dots: str) -> str:
+    """What the interval and the dots are, and which rows are left out."""
+    return "; ".join(part for part in (interval_note(scene, middle, dots), scene.of_all(labels)) if part)
 
 
 def class_differences(scene: Scene) -> ClassDifferences:

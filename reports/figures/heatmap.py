@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
-from reports.figures.text import fitted, literal
+from reports.figures.text import fitted, height_of, literal, under
 
 __all__ = ["HeatMap", "draw_heatmap"]
 
@@ -40,16 +40,15 @@ class HeatMap:
 def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Cells coloured from the lowest to the highest mean. Brightness says higher, not better."""
     columns, rows = len(data.x_levels), len(data.y_levels)
-    x_labels = [fitted(level, max(6, int(12 * width / columns)), 2) for level in data.x_levels]
-    y_labels = [fitted(level, 18, 2) for level in data.y_levels]
-    steep = max(len(part) for label in x_labels for part in label.split("\n")) * 0.06 > (width - 1.6) / columns
-    if steep:
-        x_labels = [fitted(level, 18, 1) for level in data.x_levels]
-    note = fitted(data.note, int(width * 16), 3) if data.note else ""
-    height = 0.75 + rows * (0.36 if data.std_YX is not None else 0.28) + 0.14 * (note.count("\n") + 1) * bool(note)
+    seen = data.mean_YX[np.isfinite(data.mean_YX)]
+    letters = int((width - 1.6) / columns / 0.06)  # in the width of a cell
+    steep = any(len(word) > letters for level in data.x_levels for word in level.split())
+    x_labels = [fitted(level, 18, 1) if steep else fitted(level, letters) for level in data.x_levels]
+    y_labels = [fitted(level, 18) for level in data.y_levels]
+    foot = under(width, data.note, "Hatched: no value" if seen.size < data.mean_YX.size else "")
+    height = 0.6 + rows * (0.36 if data.std_YX is not None else 0.28) + height_of(foot)
     height += 0.055 * max(map(len, x_labels)) if steep else 0.0
     with canvas(width, max(height, 1.5), style) as (figure, axes):
-        seen = data.mean_YX[np.isfinite(data.mean_YX)]
         low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
         high = high if high > low else low + 1.0
         axes.set_facecolor(style.background)
@@ -69,11 +68,13 @@ def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) 
         axes.set_yticks(range(rows), y_labels)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_xlabel(literal(data.x_name) + (f"\n{note}" if note else ""))
+        axes.set_xlabel(fitted(data.x_name, int(width * 11), 1))
+        figure.supxlabel(foot)
         axes.set_ylabel(literal(data.y_name))
-        bar = figure.colorbar(image, ax=axes, aspect=24, pad=0.02)
-        bar.set_label(literal(data.name))
-        bar.outline.set_visible(False)
+        if seen.size:
+            bar = figure.colorbar(image, ax=axes, aspect=24, pad=0.02)
+            bar.set_label(literal(data.name))
+            bar.outline.set_visible(False)
     return figure
 
 

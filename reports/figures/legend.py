@@ -34,8 +34,12 @@ def legend_height(labels: Sequence[str], width: float) -> float:
     return LINE * math.ceil(len(labels) / columns_of(labels, width)) + 0.05 if len(labels) > 1 else 0.0
 
 
-def place_legend(figure: Figure, labels: Sequence[str], width: float = COLUMN) -> None:
-    """Legend of the labelled lines under the axes, if there are several."""
+def place_legend(figure: Figure, labels: Sequence[str], foot: str, width: float = COLUMN) -> None:
+    """Legend of the labelled lines under the axes, if there are several, and the note `foot`, if there is one."""
     if len(labels) > 1:
         handles = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=columns_of(labels, width), columnspacing=1.0)
+        figure.legend(
+            *handles, loc="outside lower center", ncols=columns_of(labels, width), columnspacing=1.0, title=foot or None
+        )
+    elif foot:
+        figure.supxlabel(foot)

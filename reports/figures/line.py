@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from reports.figures.estimate import Estimate, is_geometric
 from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
-from reports.figures.text import literal, number
+from reports.figures.text import height_of, literal, number, under
 
 __all__ = ["Line", "Series", "draw_line"]
 
@@ -48,7 +48,8 @@ def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
     labels = [legend_label(series.label) for series in data.series]
     if data.reference:
         labels.append(legend_label(data.reference[0]))
-    height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + (0.15 if data.note else 0.0)
+    foot = under(width, data.note)
+    height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
         values = sorted({value for series in data.series for value in series.at})
         log = is_geometric(values)
@@ -61,10 +62,10 @@ def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
         axes.xaxis.set_minor_locator(NullLocator())
         shown = spaced(values, log=log, width=width)
         axes.set_xticks(shown, [number(value) for value in shown])
-        axes.set_xlabel(literal(data.x_name) + (f"\n{literal(data.note)}" if data.note else ""))
+        axes.set_xlabel(literal(data.x_name))
         axes.set_ylabel(literal(data.y_name))
         axes.grid(axis="y")
-        place_legend(figure, labels, width)
+        place_legend(figure, labels, foot, width)
     return figure
 
 

@@ -16,6 +16,9 @@ __all__ = ["Pareto", "ParetoPoint", "draw_pareto", "front_of"]
 MOST_NAMED = 20
 """Points of the front that are listed beside it."""
 
+APART = 0.12
+"""Inches between two points that each have a number."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParetoPoint:
@@ -56,7 +59,8 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
     """All points, the front as steps, its points numbered and listed at the right."""
     front = front_of(data)
     named = front[:MOST_NAMED]
-    with canvas(width, max(2.4, 0.6 + 0.15 * len(named)), style) as (figure, axes):
+    height = max(2.4, 0.6 + 0.15 * len(named))
+    with canvas(width, height, style) as (figure, axes):
         others = [point for point in data.points if point not in front]
         axes.scatter([p.x for p in others], [p.y for p in others], s=10, color=style.muted, alpha=0.6, linewidths=0)
         # between two points of the front holds the one that is no worse in x
@@ -70,7 +74,7 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
             zorder=2,
         )
         axes.scatter([p.x for p in front], [p.y for p in front], s=16, color=style.first, linewidths=0, zorder=3)
-        for place, point in number_places(named):
+        for place, point in number_places(named, (0.6 * width, height - 0.6), data.points):
             axes.annotate(
                 place, (point.x, point.y), xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=style.text
             )
@@ -93,13 +97,32 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
             )
         else:
             axes.text(0.5, 0.5, "no points", transform=axes.transAxes, ha="center", color=style.muted, style="italic")
+            axes.set(xticks=[], yticks=[])
     return figure
 
 
-def number_places(points: Sequence[ParetoPoint]) -> list[tuple[str, ParetoPoint]]:
-    """The numbers written at each place; equal points share one text."""
-    places: dict[tuple[float, float], tuple[str, ParetoPoint]] = {}
-    for index, point in enumerate(points, start=1):
-        text, _ = places.get((point.x, point.y), ("", point))
-        places[point.x, point.y] = (f"{text}, {index}" if text else str(index), point)
-    return list(places.values())
+def number_places(
+    front: Sequence[ParetoPoint], inches: tuple[float, float], points: Sequence[ParetoPoint]
+) -> list[tuple[str, ParetoPoint]]:
+    """The numbers written beside the points of the front; neighbours too close for two numbers share one text: `3-5`.
+
+    `inches` is the size of the axes, which all `points` share.
+    """
+    known = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
+    spans = [
+        (max(values) - min(values)) or 1.0 for values in ([p.x for p in known] or [0.0], [p.y for p in known] or [0.0])
+    ]
+    groups: list[list[int]] = []
+    for index, point in enumerate(front):
+        last = front[groups[-1][-1]] if groups else None
+        if (
+            last is not None
+            and math.hypot((point.x - last.x) / spans[0] * inches[0], (point.y - last.y) / spans[1] * inches[1]) < APART
+        ):
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return [
+        (str(group[0] + 1) if len(group) == 1 else f"{group[0] + 1}-{group[-1] + 1}", front[group[-1]])
+        for group in groups
+    ]

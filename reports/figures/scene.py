@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,21 @@ class Scene:
         means = {label: cell.mean for label, cell in self.cells.items() if cell.mean is not None}
         return sorted(means, key=lambda label: -sign * means[label])
 
+    def best(self, most: int) -> list[str]:
+        """All labels in the order of the table, or where they are more than `most` the baseline and the best rows."""
+        labels = [row.label for row in self.sweep.rows]
+        if len(labels) <= most:
+            return labels
+        first = [] if self.baseline is None else [self.baseline]
+        return [*first, *[label for label in self.ranking() if label not in first][: most - len(first)]]
+
+    def of_all(self, labels: Sequence[str]) -> str:
+        """Says of `best` how many rows it left out; nothing where it left out none."""
+        if len(labels) == len(self.sweep.rows):
+            return ""
+        count = len(labels) - (self.baseline is not None)
+        return f"the {count} best of {len(self.sweep.rows)} rows" + (" and the baseline" if self.baseline else "")
+
     def estimate(self, label: str) -> Estimate:
         """Seeds of a row and the 95 % interval of their mean, from three seeds on."""
         value_N = np.array([self.cells[label].values[seed] for seed in sorted(self.cells[label].values)])
@@ -65,12 +80,11 @@ def estimate_of(value_N: NDArray[np.float64]) -> Estimate:
     return Estimate(values=values, low=interval.low, high=interval.high)
 
 
-def interval_note(scene: Scene) -> str:
-    """What the intervals of a figure are."""
-    most = max(cell.n for cell in scene.cells.values())
-    if most < MIN_SEEDS:
-        return f"Dots: seeds; fewer than {MIN_SEEDS}: no interval"
-    return "95 % interval of the mean; dots: seeds"
+def interval_note(scene: Scene, middle: str = "mean", dots: str = "seeds") -> str:
+    """What the intervals and the dots of a figure are."""
+    if max(cell.n for cell in scene.cells.values()) < MIN_SEEDS:
+        return f"Dots: {dots}; fewer than {MIN_SEEDS}: no interval"
+    return f"95 % interval of the {middle}; dots: {dots}"
 
 
 def gaps_of(cell: Cell) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-__all__ = ["fitted", "literal", "number"]
+__all__ = ["fitted", "height_of", "literal", "number", "under"]
 
 
 def literal(text: str) -> str:
@@ -27,6 +27,19 @@ def fitted(text: str, width: int, lines: int = 2) -> str:
     if len(parts) > lines:
         parts = [*parts[: lines - 1], parts[lines - 1][: width - 1].rstrip() + "…"]
     return "\n".join(parts)
+
+
+def under(width: float, *texts: str) -> str:
+    """Names and notes for the foot of a figure of `width` inches, each on up to two lines; empty ones are left out.
+
+    Under the whole figure they have more room than under the axes, which long row labels make narrow.
+    """
+    return "\n".join(fitted(text, int(width * 17)) for text in texts if text)
+
+
+def height_of(text: str) -> float:
+    """Inches that a text of `under` takes."""
+    return 0.13 * len(text.splitlines())
 
 
 def number(value: float) -> str:
