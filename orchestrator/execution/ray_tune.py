@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Director, Share, Task, Work
+from orchestrator.execution.base import Director, ExecutorLostError, Share, Task, Work
 from orchestrator.failures import sign
 from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.worker import run_trial
@@ -51,6 +54,9 @@ CHECK_SECONDS = 1.0
 
 GRACE_SECONDS = 20.0
 """How long a trial that is to end may go on without a report, where nothing else is said."""
+
+DAEMONS = ("gcs_server", "raylet")
+"""Ray's names for the processes that a cluster cannot do without."""
 
 BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
@@ -104,7 +110,8 @@ class RayTune:
         self.grows = address is not None and max_concurrent is not None
         self.started_here = not ray.is_initialized()
         if self.started_here:
-            connect(address)
+            with own_signals():
+                connect(address)
 
     @property
     def capacity(self) -> Share:
@@ -118,7 +125,7 @@ class RayTune:
             return
         flights = Flights(director, self)
         trainable = tune.with_resources(tune.with_parameters(run_task, work=self.work), place)
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is a record, no traceback
         with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
             tuner = tune.Tuner(
                 trainable,
@@ -131,7 +138,11 @@ class RayTune:
                 ),
                 run_config=tune.RunConfig(storage_path=folder, name="sweep", callbacks=[Watch(flights)], verbose=0),
             )
-            tuner.fit()
+            try:
+                tuner.fit()
+            except ExecutorLostError:
+                flights.close()
+                raise
         flights.close()
 
     @property
@@ -143,6 +154,19 @@ class RayTune:
         """End the cluster if it was started here; never anybody else's."""
         if self.started_here:
             ray.shutdown()
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Keep who hears SIGTERM: `ray.init` puts a sudden exit in the place of the driver's orderly one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def connect(address: str | None) -> None:
@@ -158,6 +182,16 @@ def connect(address: str | None) -> None:
     except Exception as error:  # a raylet that dies while it starts is a bare one
         where = f"--address {address}" if address else "a local Ray cluster"
         raise SweepError(f"{where}: cannot connect ({' '.join(str(error).split())}); is `ray status` happy?") from error
+
+
+def dead_daemons() -> list[str]:
+    """Of the processes without which the cluster started here is none: those that died.
+
+    Ray itself says nothing of it, and after some seconds ends the driver by force.
+    """
+    node: Any = ray._private.worker._global_node
+    dead = node.dead_processes() if node is not None else []
+    return [name for name, _ in dead if name in DAEMONS]
 
 
 def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -177,6 +211,8 @@ def run_task(config: dict[str, Any], work: Work) -> None:
         tune.report({POINT: json.dumps(asdict(point)), NODE: node})
 
     record = work(config[PARCEL].task, report)
+    if record.state is State.LOST:  # its device was busy, or one of its ranks died: elsewhere next time
+        record = replace(record, environment={**record.environment, "node": node})
     tune.report({RECORD: json.dumps(record.to_json())})
 
 
@@ -277,6 +313,8 @@ class Flights:
         if now - self.looked_at < CHECK_SECONDS:
             return
         self.looked_at = now
+        if self.executor.started_here and (died := dead_daemons()):
+            raise ExecutorLostError(f"Ray's {' and '.join(died)} died; the same command goes on from here")
         self.capacity = self.executor.capacity
         for flight in list(self.running.values()):
             if flight.trial is None or self.director.verdict(flight.task) is None:
