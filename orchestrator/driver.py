@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.agenda import Agenda
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Executor, Share, Task
+from orchestrator.execution.base import Executor, ExecutorLostError, Share, Task
 from orchestrator.failures import POLICIES, FailureStreak
 from orchestrator.forecast import CostBook
 from orchestrator.identity import canonical
@@ -138,7 +138,10 @@ class Driver:
         if not self.finished:
             self.executor = executor()
             self.refuse_what_fits_nowhere()
-            self.executor.run(self)
+            try:
+                self.executor.run(self)
+            except ExecutorLostError as error:
+                self.halt(str(error))
         return self.outcomes
 
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
