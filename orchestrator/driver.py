@@ -230,6 +230,8 @@ class Driver:
             return
         if record.state is State.STOPPED and not record.metrics:
             record = replace(record, metrics=running.metrics)
+        if running.trial.data_digest:
+            record = replace(record, environment={**record.environment, "data": running.trial.data_digest})
         self.store.end(record)
         self.outcomes[task.trial_id] = record
         self.spending.ended(task.trial_id, record)

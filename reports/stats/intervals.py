@@ -20,6 +20,7 @@ Axes: R resamples, N seeds; leading axes are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations_with_replacement
 from math import comb, factorial
 
@@ -88,13 +89,23 @@ def resamples(n: int, generator: np.random.Generator) -> tuple[Array, Array]:
     Resamples of equal values only have no spread to studentise with and are left out.
     """
     if comb(2 * n - 1, n) <= ALL_RESAMPLES:
-        chosen = np.array(list(combinations_with_replacement(range(n), n)))
-        count_RN = np.stack([(chosen == position).sum(axis=1) for position in range(n)], axis=1)
-        factorials = np.array([factorial(count) for count in range(n + 1)], dtype=np.float64)
-        weight_R = factorial(n) / factorials[count_RN].prod(axis=1) / n**n
-    else:
-        count_RN = generator.multinomial(n, np.full(n, 1 / n), size=DRAWN_RESAMPLES)
-        weight_R = np.ones(len(count_RN))
+        return all_resamples(n)
+    count_RN = generator.multinomial(n, np.full(n, 1 / n), size=DRAWN_RESAMPLES)
+    return with_spread(count_RN, np.ones(len(count_RN)))
+
+
+@cache
+def all_resamples(n: int) -> tuple[Array, Array]:
+    """Every distinct resample of `n` values, with its probability."""
+    chosen = np.array(list(combinations_with_replacement(range(n), n)))
+    count_RN = np.stack([(chosen == position).sum(axis=1) for position in range(n)], axis=1)
+    factorials = np.array([factorial(count) for count in range(n + 1)], dtype=np.float64)
+    return with_spread(count_RN, factorial(n) / factorials[count_RN].prod(axis=1) / n**n)
+
+
+def with_spread(count_RN: NDArray[np.int64], weight_R: Array) -> tuple[Array, Array]:
+    """The resamples of at least two different values; their weights sum to 1."""
+    n = count_RN.shape[-1]
     spread_R = count_RN.max(axis=1) < n
     return count_RN[spread_R].astype(np.float64), weight_R[spread_R] / weight_R[spread_R].sum()
 
