@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import AttemptRecord, SweepRecord
+from reports.files import replace_text
 from reports.published import read_published
 from reports.render import STYLES
 from reports.search import importance
@@ -54,17 +53,3 @@ def write_table(table: Table, out: Path, styles: Iterable[str] = tuple(STYLES)) 
         except OSError as error:
             raise StoreError(f"{paths[style]}: cannot be written ({error.strerror or error})") from error
     return paths
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Give `path` the content `text` by a rename, so that a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,150 @@
+"""Which figures suit a sweep, written as files.
+
+An ablation has bars; a grid over one numeric factor a line, over two factors a heat map, any other bars; a search has a
+Pareto front, and the importance of its parameters where it is given. All have learning curves where points were kept,
+and per-class differences where classes were scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from orchestrator.errors import StoreError
+from orchestrator.records import AttemptRecord, SweepRecord
+from reports.aggregate import aggregate
+from reports.columns import column_for
+from reports.figures.bars import draw_bars
+from reports.figures.classes import draw_classes
+from reports.figures.curves import BAND, Curves, draw_curves
+from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
+from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
+from reports.figures.heatmap import draw_heatmap
+from reports.figures.importance import draw_importance
+from reports.figures.line import draw_line
+from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
+from reports.figures.points import CURVES, read_curves
+from reports.figures.save import save
+from reports.figures.scene import Scene
+from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
+
+__all__ = ["Draw", "choose", "write_figures"]
+
+SEARCHES = ("random", "tpe")
+
+COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
+"""What a search is set against: the first that its trials report."""
+
+MOST_CURVES = 8
+"""More learning curves than these hide one another: the baseline and the best rows are drawn."""
+
+WIDE_MAP = 6
+"""A map of more levels than these takes both columns of the page."""
+
+Draw = Callable[..., Figure]
+"""A figure whose data are settled; takes `style=` and `width=`."""
+
+
+def write_figures(
+    sweep: SweepRecord,
+    outcomes: Mapping[str, AttemptRecord],
+    run_dir: Path,
+    out: Path,
+    *,
+    importance: Mapping[str, float] | None = None,
+    dark: bool = False,
+) -> dict[str, dict[str, Path]]:
+    """Write the figures that suit `sweep` into the folder `out`; returns name -> format -> path.
+
+    `importance` maps parameters of a search to shares. With `dark` each figure is also written as `<name>-dark` for a
+    page on a dark background. Raises StoreError when the folder cannot be written.
+    """
+    paths: dict[str, dict[str, Path]] = {}
+    styles = {"": LIGHT, "-dark": DARK} if dark else {"": LIGHT}
+    for name, draw in choose(sweep, outcomes, run_dir, importance=importance).items():
+        for suffix, style in styles.items():
+            try:
+                paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}")
+            except OSError as error:
+                text = f"{out / name}{suffix}: cannot be written ({error.strerror or error})"
+                raise StoreError(text) from error
+    return paths
+
+
+def choose(
+    sweep: SweepRecord,
+    outcomes: Mapping[str, AttemptRecord],
+    run_dir: Path,
+    *,
+    importance: Mapping[str, float] | None = None,
+) -> dict[str, Draw]:
+    """The figures that suit a sweep, by name, each ready to be drawn in a style; none where nothing was measured."""
+    scene = Scene.of(sweep, outcomes)
+    found: dict[str, Draw] = {}
+    if any(cell.n for cell in scene.cells.values()):
+        found.update(search_figures(scene) if sweep.method in SEARCHES else row_figures(scene))
+        classes = class_differences(scene)
+        if classes.classes:
+            found["classes"] = partial(draw_classes, classes)
+    if importance:
+        found["importance"] = partial(draw_importance, importance)
+    for name, metric in CURVES.items():
+        curves = learning_curves(scene, run_dir, metric)
+        if curves.curves:
+            found[name] = partial(draw_curves, curves)
+    return found
+
+
+def row_figures(scene: Scene) -> dict[str, Draw]:
+    """What shows the rows: a line, a heat map, or bars; with a baseline also the paired differences to it."""
+    found: dict[str, Draw] = {}
+    rows = [row for row in scene.sweep.rows if row.label != scene.sweep.baseline]
+    factors = factors_of(rows) if scene.sweep.method == "grid" else {}
+    if len(factors) == 1 and is_numeric(next(iter(factors.values()))):
+        line = line_over(scene, rows, next(iter(factors)))
+        found["factor"] = partial(draw_line, line)
+    elif len(factors) == 2 and is_full(rows, factors):
+        heatmap = heatmap_of(scene, rows, factors)
+        width = PAGE if len(heatmap.x_levels) > WIDE_MAP else COLUMN
+        found["interaction"] = partial(draw_heatmap, heatmap, width=width)
+    else:
+        means = bars_of_means(scene)
+        found["means"] = partial(draw_bars, means)
+    if scene.baseline is not None and len(scene.cells) > 1:
+        differences = bars_of_differences(scene, scene.baseline)
+        found["differences"] = partial(draw_bars, differences)
+    return found
+
+
+def search_figures(scene: Scene) -> dict[str, Draw]:
+    """The metric against a cost, where the trials report one."""
+    for key in COSTS:
+        costs = aggregate(scene.sweep, scene.outcomes, key)
+        if any(cell.n for cell in costs.values()):
+            column = column_for(key, metric=scene.sweep.metric, goal=scene.sweep.goal)
+            points = tuple(
+                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * scene.column.scale)
+                for (label, cell), cost in zip(scene.cells.items(), costs.values(), strict=True)
+                if cell.mean is not None and cost.mean is not None
+            )
+            pareto = Pareto(
+                x_name=f"{column.header} {column.arrow}",
+                y_name=scene.title,
+                points=points,
+                x_up=column.direction == "up",
+                y_up=scene.sweep.goal != "minimize",
+            )
+            return {"pareto": partial(draw_pareto, pareto)}
+    return {}
+
+
+def learning_curves(scene: Scene, run_dir: Path, metric: str) -> Curves:
+    """Curves of all rows, or of the baseline and the best."""
+    labels = scene.best(MOST_CURVES)
+    column = column_for(metric, metric=scene.sweep.metric, goal=scene.sweep.goal)
+    curves = read_curves(run_dir, scene.sweep, labels, metric, column.scale)
+    note = "; ".join(part for part in (BAND, scene.of_all(labels)) if part)
+    return Curves(name=f"{column.header} {column.arrow}".strip(), curves=curves, note=note)

@@ -1,0 +1,113 @@
+"""A grid as a line over its factor, or as a map of two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.records import Row
+from reports.columns import Column
+from reports.figures.heatmap import HeatMap
+from reports.figures.line import Line, Series
+from reports.figures.scene import Scene, interval_note
+from reports.stats import interaction
+
+__all__ = ["factors_of", "heatmap_of", "is_full", "is_numeric", "line_over"]
+
+Factors = Mapping[str, tuple[object, ...]]
+"""Dotted key -> its levels."""
+
+
+def factors_of(rows: Sequence[Row]) -> dict[str, tuple[object, ...]]:
+    """The keys that rows vary, with their levels in the order of the rows; a row may lack a key (None)."""
+    keys = dict.fromkeys(key for row in rows for key in row.factors)
+    levels = {key: unique([row.factors.get(key) for row in rows]) for key in keys}
+    return {key: found for key, found in levels.items() if len(found) > 1}
+
+
+def unique(values: list[object]) -> tuple[object, ...]:
+    """Without repetition; levels may be lists, which do not hash, and `1` is not `True`."""
+    return tuple({repr(value): value for value in values}.values())
+
+
+def is_numeric(levels: Sequence[object]) -> bool:
+    """Whether all levels have a place on an axis."""
+    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
+
+
+def is_full(rows: Sequence[Row], factors: Factors) -> bool:
+    """Whether no two rows share a pair of levels, and more than half of all pairs have a row."""
+    pairs = [tuple(repr(row.factors.get(key)) for key in factors) for row in rows]
+    first, second = factors.values()
+    return len(set(pairs)) == len(pairs) > len(first) * len(second) / 2
+
+
+def short(key: str) -> str:
+    """Last part of a dotted key, in words."""
+    return key.rpartition(".")[2].replace("_", " ")
+
+
+def line_over(scene: Scene, rows: Sequence[Row], key: str) -> Line:
+    """The metric over one numeric factor."""
+    ordered = sorted(rows, key=lambda row: float(row.factors[key]))
+    series = Series(
+        label=short(key),
+        at=tuple(float(row.factors[key]) for row in ordered),
+        estimates=tuple(scene.estimate(row.label) for row in ordered),
+    )
+    reference = (scene.baseline, scene.estimate(scene.baseline)) if scene.baseline is not None else None
+    if reference is not None and any(row.label == reference[0] for row in rows):
+        reference = None
+    return Line(
+        x_name=short(key).capitalize(),
+        y_name=scene.title,
+        series=(series,),
+        reference=reference,
+        note=interval_note(scene),
+    )
+
+
+def heatmap_of(scene: Scene, rows: Sequence[Row], factors: Factors) -> HeatMap:
+    """Means of a two-factor grid; the factor with more levels runs to the right."""
+    (y_key, y_levels), (x_key, x_levels) = sorted(factors.items(), key=lambda item: len(item[1]))
+    seeds = scene.sweep.seeds
+    value_SYX = np.full((len(seeds), len(y_levels), len(x_levels)), np.nan)
+    y_place = {repr(level): place for place, level in enumerate(y_levels)}
+    x_place = {repr(level): place for place, level in enumerate(x_levels)}
+    for row in rows:
+        y, x = y_place[repr(row.factors.get(y_key))], x_place[repr(row.factors.get(x_key))]
+        for place, seed in enumerate(seeds):
+            value_SYX[place, y, x] = scene.cells[row.label].values.get(seed, np.nan) * scene.column.scale
+    count_YX = np.isfinite(value_SYX).sum(axis=0)
+    total_YX = np.nansum(value_SYX, axis=0)
+    mean_YX = np.divide(total_YX, count_YX, out=np.full(count_YX.shape, np.nan), where=count_YX > 0)
+    square_YX = np.nansum((value_SYX - mean_YX) ** 2, axis=0)
+    variance_YX = np.divide(square_YX, count_YX - 1, out=np.full(count_YX.shape, np.nan), where=count_YX > 1)
+    return HeatMap(
+        name=scene.title,
+        x_name=short(x_key).capitalize(),
+        y_name=short(y_key).capitalize(),
+        x_levels=tuple(map(level_text, x_levels)),
+        y_levels=tuple(map(level_text, y_levels)),
+        mean_YX=mean_YX,
+        std_YX=np.sqrt(variance_YX) if len(seeds) > 1 else None,
+        decimals=scene.column.decimals,
+        note=interaction_note(value_SYX, scene.column),
+    )
+
+
+def level_text(level: object) -> str:
+    """A level as its file has it."""
+    return "–" if level is None else f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
+    """How far the two factors are from adding up, in one line."""
+    found = interaction(value_SYX)
+    if found is None:
+        return "Interaction: needs a seed with every cell"
+    largest = float(np.abs(found.residual_YX).max())
+    text = f"Interaction: {100 * found.share:.0f} % of variation, up to {largest:.{column.decimals}f} {column.unit}"
+    return f"{text.strip()}, p = {found.p:.2g}" if found.p is not None else f"{text.strip()}; one seed: no test"

@@ -1,0 +1,84 @@
+"""Two factors: a map of the means with the values written in, and how far it is from additive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from reports.figures.style import COLUMN, LIGHT, Style, canvas
+from reports.figures.text import fitted, height_of, literal, under
+
+__all__ = ["HeatMap", "draw_heatmap"]
+
+MAP = "cividis"
+"""Rises in brightness, and looks the same to all kinds of colour vision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatMap:
+    """Means of a two-factor grid.   Axes: Y levels from top to bottom, X levels from left to right."""
+
+    name: str
+    """Metric and unit."""
+    x_name: str
+    y_name: str
+    x_levels: tuple[str, ...]
+    y_levels: tuple[str, ...]
+    mean_YX: NDArray[np.float64]
+    """NaN where there is no value: hatched."""
+    std_YX: NDArray[np.float64] | None = None
+    """Sample standard deviations, written under the means; NaN where there is a single seed."""
+    decimals: int = 2
+    note: str = ""
+    """On the interaction, for the line under the axis."""
+
+
+def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+    """Cells coloured from the lowest to the highest mean. Brightness says higher, not better."""
+    columns, rows = len(data.x_levels), len(data.y_levels)
+    seen = data.mean_YX[np.isfinite(data.mean_YX)]
+    letters = int((width - 1.6) / columns / 0.06)  # in the width of a cell
+    steep = any(len(word) > letters for level in data.x_levels for word in level.split())
+    x_labels = [fitted(level, 18, 1) if steep else fitted(level, letters) for level in data.x_levels]
+    y_labels = [fitted(level, 18) for level in data.y_levels]
+    foot = under(width, data.note, "Hatched: no value" if seen.size < data.mean_YX.size else "")
+    height = 0.6 + rows * (0.36 if data.std_YX is not None else 0.28) + height_of(foot)
+    height += 0.055 * max(map(len, x_labels)) if steep else 0.0
+    with canvas(width, max(height, 1.5), style) as (figure, axes):
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
+        high = high if high > low else low + 1.0
+        axes.set_facecolor(style.background)
+        image = axes.imshow(data.mean_YX, cmap=MAP, vmin=low, vmax=high, aspect="auto")
+        size = 7.0 if columns * max(len(f"{low:.{data.decimals}f}"), 4) * 0.066 < width - 1.3 else 5.5
+        for y in range(rows):
+            for x in range(columns):
+                mean = data.mean_YX[y, x]
+                if not np.isfinite(mean):
+                    axes.fill_between((x - 0.5, x + 0.5), y - 0.5, y + 0.5, facecolor="none", hatch="////", linewidth=0)
+                    continue
+                std = np.nan if data.std_YX is None else data.std_YX[y, x]
+                text = f"{mean:.{data.decimals}f}" + (f"\n±{std:.{data.decimals}f}" if np.isfinite(std) else "")
+                dark = is_dark((mean - low) / (high - low))
+                axes.text(x, y, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
+        axes.set_xticks(range(columns), x_labels, rotation=90 if steep else 0)
+        axes.set_yticks(range(rows), y_labels)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel(fitted(data.x_name, int(width * 11), 1))
+        figure.supxlabel(foot)
+        axes.set_ylabel(literal(data.y_name))
+        if seen.size:
+            bar = figure.colorbar(image, ax=axes, aspect=24, pad=0.02)
+            bar.set_label(literal(data.name))
+            bar.outline.set_visible(False)
+    return figure
+
+
+def is_dark(share: float) -> bool:
+    """Whether white is easier to read than black on the colour at `share` of the map (WCAG relative luminance)."""
+    red, green, blue, _ = (part**2.2 for part in colormaps[MAP](float(share)))
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18)

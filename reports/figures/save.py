@@ -1,0 +1,43 @@
+"""A figure as PDF for the paper, PNG and SVG for the page: equal figures are equal bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from reports.figures.style import LIGHT, settings
+from reports.files import replace_bytes
+
+__all__ = ["PNG_DPI", "save"]
+
+PNG_DPI = 300
+
+METADATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+)
+"""Neither the time nor a version stands in the files."""
+
+
+def save(figure: Figure, stem: Path) -> dict[str, Path]:
+    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each whole or not at all; returns the paths by format.
+
+    Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG. Raises OSError when the folder cannot be
+    written.
+    """
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in METADATA}
+    with rc_context(settings(LIGHT)):
+        for kind, path in paths.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=dict(METADATA[kind]))
+            replace_bytes(path, buffer.getvalue())
+    return paths

@@ -1,0 +1,139 @@
+"""How figures look: sizes of a two-column paper, a palette for all eyes, light for paper and dark for the page.
+
+Drawn without pyplot: a figure belongs to its caller, and nothing is kept between two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["COLUMN", "DARK", "LIGHT", "PAGE", "Style", "canvas"]
+
+COLUMN = 3.3
+"""Width of one column of a two-column paper, inches."""
+PAGE = 6.8
+"""Width of both columns, inches."""
+
+FONT_SIZE = 8.0
+"""Points, as the captions around the figure."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """Colours of a figure."""
+
+    name: str
+    background: str
+    text: str
+    grid: str
+    muted: str
+    """What stands back: dominated points, rows beyond the palette."""
+    cycle: tuple[str, ...]
+    """One colour per series, distinguishable under every colour blindness; then again with other dashes."""
+    gain: str
+    loss: str
+
+    @property
+    def first(self) -> str:
+        """The colour of a figure with one series."""
+        return self.cycle[0]
+
+
+# Okabe & Ito 2008; their yellow is too light on white and is left out there, their black is the text
+LIGHT = Style(
+    name="light",
+    background="#ffffff",
+    text="#1a1a1a",
+    grid="#d9d9d9",
+    muted="#8c8c8c",
+    cycle=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    gain="#0072b2",
+    loss="#d55e00",
+)
+DARK = Style(
+    name="dark",
+    background="#14171c",
+    text="#e6e6e6",
+    grid="#3a3f47",
+    muted="#8a919c",
+    cycle=("#56b4e9", "#e69f00", "#2fbf97", "#cc79a7", "#f0e442", "#e57a3c"),
+    gain="#56b4e9",
+    loss="#e57a3c",
+)
+
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+"""Round after round of the palette has the next of these."""
+
+
+def line_style(style: Style, index: int) -> dict[str, Any]:
+    """Colour and dashes of series `index`; those beyond all combinations are thin and muted."""
+    round_, position = divmod(index, len(style.cycle))
+    if round_ >= len(DASHES):
+        return {"color": style.muted, "linestyle": "-", "linewidth": 0.5}
+    return {"color": style.cycle[position], "linestyle": DASHES[round_], "linewidth": 1.2}
+
+
+def settings(style: Style) -> Any:
+    """Settings of matplotlib for the time of drawing, as `rc_context` takes them."""
+    return {
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes on every machine
+        "font.size": FONT_SIZE,
+        "text.parse_math": False,  # a dollar is a dollar
+        "text.usetex": False,
+        "text.color": style.text,
+        "axes.titlesize": FONT_SIZE,
+        "axes.labelsize": FONT_SIZE,
+        "axes.labelcolor": style.text,
+        "axes.edgecolor": style.text,
+        "axes.facecolor": style.background,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.formatter.use_mathtext": False,
+        "axes.unicode_minus": True,
+        "grid.color": style.grid,
+        "grid.linewidth": 0.5,
+        "xtick.color": style.text,
+        "ytick.color": style.text,
+        "xtick.labelsize": FONT_SIZE - 1,
+        "ytick.labelsize": FONT_SIZE - 1,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "legend.fontsize": FONT_SIZE - 1,
+        "legend.title_fontsize": FONT_SIZE - 1,
+        "legend.frameon": False,
+        "legend.handlelength": 1.8,
+        "lines.linewidth": 1.2,
+        "hatch.linewidth": 0.5,
+        "hatch.color": style.muted,
+        "figure.labelsize": FONT_SIZE - 1,
+        "figure.facecolor": style.background,
+        "figure.edgecolor": style.background,
+        "savefig.facecolor": "auto",
+        "figure.constrained_layout.h_pad": 0.02,
+        "figure.constrained_layout.w_pad": 0.02,
+        "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
+        "svg.fonttype": "path",
+        "svg.hashsalt": "contrast-sweep",
+    }
+
+
+@contextmanager
+def canvas(width: float, height: float, style: Style) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of `width` x `height` inches with one pair of axes, to be drawn within the block."""
+    with rc_context(settings(style)):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.add_subplot()
+        figure.draw_without_rendering()  # ticks are made here, with our settings, and the layout is settled

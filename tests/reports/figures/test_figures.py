@@ -1,0 +1,169 @@
+"""Every kind of figure, at its worst: hostile labels, forty rows, one seed, holes, nothing at all."""
+
+import math
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import reports.figures
+from reports.figures.bars import BarRow, Bars, draw_bars
+from reports.figures.classes import ClassDifference, ClassDifferences, draw_classes
+from reports.figures.curves import Curve, Curves, draw_curves
+from reports.figures.estimate import Estimate
+from reports.figures.heatmap import HeatMap, draw_heatmap
+from reports.figures.importance import draw_importance
+from reports.figures.line import Line, Series, draw_line
+from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
+from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
+
+HOSTILE = r"50% & $\tau$_{a} #1 <b> $x$ \alpha"
+LONG = "a label that goes on and on, far beyond what any figure of a paper has room for"
+NONE = Estimate(values=())
+NAN = Estimate(values=(math.nan, 45.1, math.inf), low=math.nan, high=46.0)
+
+
+def estimate(mean, seeds=3):
+    values = tuple(mean + 0.3 * math.sin(7 * mean + seed) for seed in range(seeds))
+    return Estimate(values=values, low=mean - 0.5, high=mean + 0.5) if seeds > 2 else Estimate(values=values)
+
+
+def bars(*rows, note="95 % interval of the mean; dots: seeds"):
+    return Bars(name="mIoU (%) ↑", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
+
+
+def line(*series, **changes):
+    return Line(x_name="Temperature", y_name="mIoU (%) ↑", series=tuple(series), note="95 % interval", **changes)
+
+
+def grid(rows, columns, *, suffix="", holes=(), **changes):
+    mean_YX = 45 + np.sin(np.arange(rows * columns)).reshape(rows, columns)
+    for hole in holes:
+        mean_YX[hole] = np.nan
+    levels = {
+        "x_levels": tuple(f"{x}{suffix}" for x in range(columns)),
+        "y_levels": tuple(f"{y}{suffix}" for y in range(rows)),
+    }
+    return HeatMap(name="mIoU (%) ↑", x_name="Temperature", y_name="Memory", mean_YX=mean_YX, **levels, **changes)
+
+
+def curve(label, seeds=3, steps=10):
+    value_ST = 40 + np.log1p(np.arange(steps)) + np.sin(np.arange(seeds))[:, None]
+    value_ST[0, steps // 2 :] = np.nan
+    return Curve(label=label, step_T=np.arange(steps) * 50.0, value_ST=value_ST)
+
+
+def pareto(count, label="trial", **changes):
+    points = tuple(ParetoPoint(label=f"{i} {label}", x=i + 1.0, y=50 - 20 / (i + 1)) for i in range(count))
+    return Pareto(x_name="GPU time (h) ↓", y_name="mIoU (%) ↑", points=points, **changes)
+
+
+def classes(count, name="class", **changes):
+    items = tuple(ClassDifference(name=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
+    return ClassDifferences(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", classes=items, **changes)
+
+
+EXAMPLES = {
+    "bars": (draw_bars, bars(("base", estimate(45.0)), (HOSTILE, estimate(45.5)), (LONG, estimate(44.9)))),
+    "bars-holes": (
+        draw_bars,
+        bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE), ("nan", NAN)),
+    ),
+    "bars-differences": (draw_bars, bars((HOSTILE, estimate(-0.3)), ("zero", Estimate(values=(0.0, 0.0))))),
+    "bars-from-zero": (draw_bars, bars(("a", estimate(10.0)), ("b", estimate(45.0)))),
+    "bars-forty": (draw_bars, bars(*((f"{number} {LONG}", estimate(20.0 + number)) for number in range(40)))),
+    "bars-nothing": (draw_bars, bars(("a", NONE))),
+    "bars-no-rows": (draw_bars, bars()),
+    "line": (draw_line, line(Series(label="t", at=(0.05, 0.1, 0.4), estimates=tuple(map(estimate, (45, 46, 44)))))),
+    "line-reference": (
+        draw_line,
+        line(
+            Series(label=HOSTILE, at=(1, 2, 3), estimates=(estimate(45), NONE, estimate(45, 1))),
+            Series(label="_hidden", at=(1, 2, 3), estimates=(NAN, estimate(44), NONE)),
+            reference=(LONG, estimate(44.0)),
+        ),
+    ),
+    "line-many": (
+        draw_line,
+        line(Series(label="t", at=tuple(range(1000, 41000, 1000)), estimates=tuple(map(estimate, range(40))))),
+    ),
+    "line-nothing": (draw_line, line(Series(label="t", at=(1, 2), estimates=(NONE, NONE)), reference=("b", NONE))),
+    "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3 % of variation")),
+    "heatmap-holes": (draw_heatmap, grid(2, 6, holes=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
+    "heatmap-labels": (draw_heatmap, grid(3, 6, suffix=f" {HOSTILE}", note=LONG * 2)),
+    "heatmap-forty": (draw_heatmap, grid(40, 4)),
+    "heatmap-nothing": (draw_heatmap, grid(1, 2, holes=[(0, 0), (0, 1)])),
+    "curves": (draw_curves, Curves(name="Val mIoU (%) ↑", curves=(curve("a"), curve(HOSTILE), curve("_b", 1)))),
+    "curves-forty": (draw_curves, Curves(name="loss", curves=tuple(curve(f"{i} {LONG}") for i in range(40)))),
+    "curves-one-point": (draw_curves, Curves(name="loss", curves=(curve("a", 2, 1),))),
+    "curves-nothing": (draw_curves, Curves(name="loss", curves=())),
+    "pareto": (draw_pareto, pareto(12, HOSTILE)),
+    "pareto-many": (draw_pareto, pareto(200, LONG)),
+    "pareto-nothing": (draw_pareto, pareto(0)),
+    "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
+    "classes-many": (draw_classes, classes(171)),
+    "classes-nothing": (draw_classes, ClassDifferences(name="Δ", classes=(ClassDifference(name="a", estimate=NONE),))),
+    "importance": (draw_importance, {"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan}),
+    "importance-nothing": (draw_importance, {}),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_text_has_its_place(name, check_layout):
+    draw, data = EXAMPLES[name]
+    before = dict(mpl.rcParams)
+    figure = draw(data, style=DARK if len(name) % 2 else LIGHT)
+    check_layout(figure)
+    assert figure.get_figheight() < 14
+    assert dict(mpl.rcParams) == before, "the settings of other figures were changed"
+
+
+@pytest.mark.parametrize("name", ["bars", "line-reference", "heatmap-labels", "curves", "pareto", "classes"])
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_both_widths_of_a_paper(name, width, check_layout):
+    draw, data = EXAMPLES[name]
+    figure = draw(data, width=width)
+    assert figure.get_figwidth() == width
+    check_layout(figure)
+
+
+@pytest.mark.parametrize("name", ["bars", "bars-differences", "line-reference", "curves", "pareto", "classes"])
+def test_labels_are_written_as_typed(name, words):
+    draw, data = EXAMPLES[name]
+    assert r"50% & $\tau$_{a} #1" in words(draw(data))
+
+
+def test_bars_begin_at_zero_or_are_not_bars():
+    def lengths(name):
+        return [patch.get_width() for patch in EXAMPLES[name][0](EXAMPLES[name][1]).axes[0].patches]
+
+    assert lengths("bars") == []
+    assert lengths("bars-from-zero") == [item.estimate.mean for item in EXAMPLES["bars-from-zero"][1].rows]
+    assert lengths("bars-differences")[0] < 0
+
+
+def test_what_is_missing_is_said(words):
+    row = BarRow(label="a", estimate=NONE, note="2 failed, 1 not run")
+    assert "2 failed, 1 not run" in words(draw_bars(Bars(name="mIoU", rows=(row,))))
+    assert "no value" in words(draw_bars(EXAMPLES["bars-nothing"][1]))
+    assert "Hatched: no value" in words(draw_heatmap(EXAMPLES["heatmap-holes"][1]))
+    assert "Hatched" not in words(draw_heatmap(EXAMPLES["heatmap"][1]))
+    assert "131 classes between" in words(draw_classes(EXAMPLES["classes-many"][1]))
+    assert "and 180 more" in words(draw_pareto(EXAMPLES["pareto-many"][1]))
+
+
+def test_the_axis_is_logarithmic_where_the_values_are():
+    assert draw_line(EXAMPLES["line"][1]).axes[0].get_xscale() == "log"
+    assert draw_line(EXAMPLES["line-reference"][1]).axes[0].get_xscale() == "linear"
+
+
+def test_a_single_seed_has_no_band():
+    figure = draw_curves(Curves(name="loss", curves=(curve("a", 1),)))
+    assert figure.get_supxlabel() == ""
+
+
+def test_figures_are_drawn_without_pyplot():
+    for path in Path(reports.figures.__file__).parent.glob("*.py"):
+        assert not re.search(r"import.*pyplot", path.read_text(encoding="utf-8")), path
