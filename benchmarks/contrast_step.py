@@ -37,6 +37,7 @@ from trainer.config import (
 )
 from trainer.contrast import PixelContrast
 from trainer.data.batches import Batch
+from trainer.memory_forecast import forecast_contrast
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 
@@ -83,14 +84,19 @@ MODES = {
 }
 
 
-def scene(size: Size, mining: MiningConfig) -> tuple[PixelContrast, tuple[torch.Tensor, ...], torch.Generator]:
-    """A module with a full bank, and (embedding, labels, predictions)."""
-    generator = torch.Generator().manual_seed(0)
-    config = ContrastConfig(
+def contrast_of(size: Size, mining: MiningConfig) -> ContrastConfig:
+    """The loss that is measured."""
+    return ContrastConfig(
         anchors=AnchorConfig(per_class=size.anchors_per_class),
         mining=mining,
         memory=MemoryConfig(kind="pixel", pixels_per_class=size.bank_rows),
     )
+
+
+def scene(size: Size, mining: MiningConfig) -> tuple[PixelContrast, tuple[torch.Tensor, ...], torch.Generator]:
+    """A module with a full bank, and (embedding, labels, predictions)."""
+    generator = torch.Generator().manual_seed(0)
+    config = contrast_of(size, mining)
     module = PixelContrast(config, size.classes)
     for queue in module.bank.contents():
         for class_KD in queue.embedding_CKD:
@@ -101,6 +107,13 @@ def scene(size: Size, mining: MiningConfig) -> tuple[PixelContrast, tuple[torch.
     embedding_BDhw /= embedding_BDhw.norm(dim=1, keepdim=True)
     maps = torch.randint(0, size.classes, (2, size.batch, 4 * size.height, 4 * size.width), generator=generator)
     return module, (embedding_BDhw.requires_grad_(), *maps), generator
+
+
+def forecast(size: Size, mode: str) -> float:
+    """Peak bytes above the bank that `trainer.memory_forecast` expects."""
+    config, shape = contrast_of(size, MODES[mode]), (size.height, size.width)
+    found = forecast_contrast(config, classes=size.classes, images=size.batch, map_size=shape, device="cpu")
+    return float(found.peak - found.bank)
 
 
 def peak_bytes() -> int:
@@ -230,6 +243,7 @@ def figures(quick: bool, threads: int) -> list[Figure]:
             f"contrast step, {mode}, CPU seconds of all threads", cpu, None, "none: says how busy the machine was", None
         )
         add(f"contrast step, {mode}, bytes above inputs", memory, None, "<= 2.2e9", memory <= 2.2e9)
+        add(f"contrast step, {mode}, bytes forecast", forecast(size, mode), None, "none: above the bank", None)
     ours, naive = apart(measure_naive, threads, 1 if quick else 3)
     add("loss and gradient beside a loop per anchor, small size, seconds", ours, naive, "faster", ours < naive)
     contrast, whole = apart(measure_share, threads, *((64, 64, 2) if quick else (192, 256, 5)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -86,10 +87,16 @@ def status_of(options: argparse.Namespace) -> int:
             )
         )
     else:
-        recipe = f" --recipe {options.recipe}" if options.recipe else ""
-        again = f"python -m orchestrator.sweep {options.spec}{recipe} --run-dir {options.run_dir}"
-        print("\n".join(show_status(status, again)))
+        print("\n".join(show_status(status, sweep.command or command_like(options))))
     return DONE if complete else UNFINISHED
+
+
+def command_like(options: argparse.Namespace) -> str:
+    """The command line of a sweep that was run from Python, as far as it can be told."""
+    recipe = ["--recipe", options.recipe] if options.recipe else []
+    return shlex.join(
+        ["python", "-m", "orchestrator.sweep", str(options.spec), *recipe, "--run-dir", str(options.run_dir)]
+    )
 
 
 def why_of(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,9 @@ from orchestrator.spec import SweepSpec, read_spec
 
 if TYPE_CHECKING:
     from orchestrator.execution.base import Executor
-    from orchestrator.expansion import Expansion
+    from orchestrator.open_end import OpenEnd
     from orchestrator.policy import Resources
+    from orchestrator.search_space import Search
     from orchestrator.store import RecordStore
     from orchestrator.tracking.base import Tracker
     from trainer.config import Runtime
@@ -112,20 +113,29 @@ def sweep(
 
 
 def carry_out(
-    spec: SweepSpec, plan: SweepPlan, place: Place, trackers: Sequence[Tracker], chosen: frozenset[str] | None = None
+    spec: SweepSpec,
+    plan: SweepPlan,
+    place: Place,
+    trackers: Sequence[Tracker],
+    chosen: frozenset[str] | None = None,
+    command: str = "",
 ) -> SweepResult:
-    """Run what is missing of a plan, or of its `chosen` trials, and write the tables."""
+    """Run what is missing of a plan, or of its `chosen` trials, and write the tables.
+
+    `command`: the command line behind it, which `status` shows with what failed.
+    """
     from orchestrator.code_state import code_state
     from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.table import TableTracker
 
+    plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
-        expansion = open_expansion(spec, plan, store)
-        trials = plan.trials if expansion is None else tuple(expansion.trials.values())
+        expansion = open_end(spec, plan, store)
         store.write_sweep(plan.record if expansion is None else expansion.record)
-        outcomes = store.outcomes(trial.trial_id for trial in trials)
+        known = [trial.trial_id for trial in plan.trials] if expansion is None else list(expansion.candidates)
+        outcomes = store.outcomes(known)
         if left_to_run(plan, outcomes) or expansion is not None:
             check_labels(spec, plan, run_dir=local_folder(place.run_dir))
         code = code_state()
@@ -133,15 +143,16 @@ def carry_out(
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=place.out)
         mirror = Background(lambda: open_mlflow(place))
+        resources = spec.resources if place.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
-            resources=spec.resources,
+            resources=resources,
             retries=spec.retries,
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
         costs = CostBook(local_folder(place.run_dir) / CACHE)
         driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
-        runtime = runtime_of(spec.resources)
+        runtime = runtime_of(resources)
         try:
             with gentle_interrupt(driver):
                 driver.run(
@@ -171,10 +182,32 @@ def runtime_of(resources: Resources) -> Runtime:
     return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)
 
 
-def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expansion | None:
-    """The open end of a search; None for a plan that is complete as it is."""
-    if spec.search is None:
+def in_this_process(resources: Resources) -> Resources:
+    """What trials take when they run here, one after the other: `auto` is a whole GPU where there is one."""
+    return replace(resources, gpus=min(visible_gpus(), 1.0)) if resources.gpus == "auto" else resources
+
+
+def visible_gpus() -> float:
+    """GPUs that this process sees."""
+    import torch
+
+    return float(torch.cuda.device_count())
+
+
+def open_end(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> OpenEnd | None:
+    """What a plan may grow by while it runs; None for a plan that is complete as it is."""
+    if spec.search is not None:
+        return open_search(spec, spec.search, plan, store)
+    if spec.until is None:
         return None
+    from orchestrator.top_up import TopUp
+    from reports.decided import open_rows
+
+    return TopUp(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
+
+
+def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordStore) -> OpenEnd:
+    """The search with its study as earlier commands left it."""
     from orchestrator.expansion import Expansion
     from orchestrator.study import Study
 
@@ -185,7 +218,7 @@ def open_expansion(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Expa
     if not isinstance(store.files, LocalFiles) and (content := store.files.read(sweep_key(name, JOURNAL))) is not None:
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.write_bytes(content)
-    study = Study(spec.search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
+    study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
     return Expansion(plan, study, spec.scheduler, partial(draw_trial, spec, run_dir=run_dir), keep)
 
 
@@ -248,7 +281,7 @@ def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Ex
         from orchestrator.execution.serial import Serial
         from orchestrator.worker import run_trial
 
-        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial)
+        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial, gpus=visible_gpus())
     from orchestrator.execution.ray_tune import RayTune
 
     executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from orchestrator.search_space import Distribution, Search, holds
 from orchestrator.settings import Setting
 from orchestrator.spec import SweepSpec
 from trainer.bank_size import require_bank_fits
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, require_class_weights_fit
 
 __all__ = [
     "ResolvedRow",
-    "check_banks",
+    "check_classes",
     "check_grace",
     "check_weights",
     "effective_settings",
@@ -129,16 +130,23 @@ def check_weights(rows: Sequence[ResolvedRow], problems: list[str]) -> None:
             problems.append(f"{origin_of(key, row.settings, row.origin)}: {key}: {text}")
 
 
-def check_banks(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
-    """Complain of memory banks above their cap, with the arithmetic."""
+def check_classes(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
+    """Complain of what the number of classes forbids: a bank above its cap, class weights too many or too few."""
     for row in rows:
-        contrast, known = row.config.contrast, facts.get(data_key(row.config.data))
+        contrast, loss, known = row.config.contrast, row.config.loss, facts.get(data_key(row.config.data))
         if known is None:
             continue
-        try:
-            require_bank_fits(contrast.memory, known.classes, contrast.embedding_dim)
-        except ValueError as error:
-            problems.append(f"{origin_of('contrast.memory.pixels_per_class', row.settings, row.origin)}: {error}")
+        checks = {
+            "contrast.memory.pixels_per_class": partial(
+                require_bank_fits, contrast.memory, known.classes, contrast.embedding_dim
+            ),
+            "loss.class_weights": partial(require_class_weights_fit, loss, known.classes),
+        }
+        for key, check in checks.items():
+            try:
+                check()
+            except ValueError as error:
+                problems.append(f"{origin_of(key, row.settings, row.origin)}: {error}")
 
 
 def check_grace(spec: SweepSpec, rows: Sequence[ResolvedRow], problems: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.settings import shown
@@ -101,7 +101,12 @@ def extended_files(value: Any) -> Any:
 
 
 def seed_list(value: Any) -> tuple[int, ...]:
-    """`3` -> (0, 1, 2); `[11, 12]` as it is. Raises ValueError for none, negative or equal seeds."""
+    """`3` -> (0, 1, 2); `[11, 12]` as it is; `{min: 3, ...}` -> (0, 1, 2).
+
+    Raises ValueError for none, negative or equal seeds.
+    """
+    if isinstance(value, dict):
+        return tuple(range(seeds_until(value)[0]))
     if is_whole(value):
         if value < 1:
             raise ValueError(f"must be at least 1, not {value}; write the number of repetitions, or a list of seeds")
@@ -114,6 +119,20 @@ def seed_list(value: Any) -> tuple[int, ...]:
         twice = min(seed for seed in value if value.count(seed) > 1)
         raise ValueError(f"seed {twice} is given twice; remove one")
     return tuple(value)
+
+
+def seeds_until(value: Mapping[str, Any]) -> tuple[int, int]:
+    """Fewest and most seeds of `{min: 3, max: 10, until: decided}`. Raises ValueError for anything else."""
+    example = "write for example {min: 3, max: 10, until: decided}"
+    unknown = sorted(set(map(str, value)) - {"min", "max", "until"})
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]}; {example}")
+    fewest, most = value.get("min", 3), value.get("max", 10)
+    if value.get("until") != "decided" or not is_whole(fewest) or not is_whole(most):
+        raise ValueError(f"needs two numbers and `until: decided`, not {shown(value)}; {example}")
+    if not 3 <= fewest <= most <= MAX_SEEDS:
+        raise ValueError(f"min {fewest} and max {most}: nothing is tested below 3 seeds; {example}")
+    return fewest, most
 
 
 def baseline_choice(value: Any) -> Any:

@@ -14,10 +14,10 @@ from pathlib import Path
 from orchestrator.agenda import Agenda
 from orchestrator.errors import SweepError
 from orchestrator.execution.base import Executor, Share, Task
-from orchestrator.expansion import Expansion
 from orchestrator.failures import POLICIES, FailureStreak
 from orchestrator.forecast import CostBook
 from orchestrator.identity import canonical
+from orchestrator.open_end import OpenEnd
 from orchestrator.packing import Need, Packing, shape_of
 from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
@@ -106,7 +106,7 @@ class Driver:
         self.packing = Packing(cpus=self.rules.resources.cpus, gpus=self.rules.resources.gpus)
         self.shapes: dict[str, str] = {}
         self.roomless_since: float | None = None
-        self.expansion: Expansion | None = None
+        self.expansion: OpenEnd | None = None
 
     def run(
         self,
@@ -114,7 +114,7 @@ class Driver:
         outcomes: Mapping[str, AttemptRecord],
         runtime: Runtime,
         executor: Callable[[], Executor],
-        expansion: Expansion | None = None,
+        expansion: OpenEnd | None = None,
         chosen: frozenset[str] | None = None,
     ) -> dict[str, AttemptRecord]:
         """Run the trials of `plan` that `outcomes` lacks, and those `expansion` draws; returns all outcomes.
@@ -181,7 +181,7 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Nothing runs, nothing waits, and nothing is to be drawn."""
-        more = self.expansion is not None and not self.halted and not self.expansion.study.exhausted
+        more = self.expansion is not None and not self.halted and not self.expansion.exhausted
         return not self.running and not len(self.agenda) and not more
 
     def verdict(self, task: Task) -> State | None:
@@ -232,6 +232,8 @@ class Driver:
             record = replace(record, metrics=running.metrics)
         if running.trial.data_digest:
             record = replace(record, environment={**record.environment, "data": running.trial.data_digest})
+        if record.state is State.TIMED_OUT and record.error is None:
+            record = replace(record, error=self.spending.overrun)
         self.store.end(record)
         self.outcomes[task.trial_id] = record
         self.spending.ended(task.trial_id, record)
@@ -281,15 +283,16 @@ class Driver:
         if not self.halted:
             self.agenda.put_back(running.trial, self.clock())
 
-    def draw(self, expansion: Expansion) -> None:
-        """Put a trial of the search on the agenda; it is in the store's promise before it starts."""
+    def draw(self, expansion: OpenEnd) -> None:
+        """Put the next trial of an open plan on the agenda; it is in the store's promise before it starts."""
         trial = expansion.draw(self.outcomes)
-        self.grow(expansion)
+        if expansion.record is not self.plan.record:
+            self.grow(expansion)
         if trial is not None:
             self.agenda.add(trial)
 
-    def grow(self, expansion: Expansion) -> None:
-        """Take over what the search has added to the plan."""
+    def grow(self, expansion: OpenEnd) -> None:
+        """Take over what was added to the plan."""
         self.plan = SweepPlan(record=expansion.record, trials=tuple(expansion.trials.values()))
         self.store.write_sweep(self.plan.record)
         for tracker in self.trackers:
@@ -348,7 +351,7 @@ class Driver:
             trial_id=trial.trial_id,
             attempt=0 if probe else self.store.next_attempt(trial.trial_id),
             config=trial.config,
-            runtime=self.runtime,
+            runtime=replace(self.runtime, device="auto" if share.gpus > 0 else "cpu"),
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid=history.lost_on if history else (),

@@ -43,6 +43,16 @@ class Expansion:
         self.drawn = {number: self.grow(number, values) for number, values in study.drawn()}
         """What the study holds, as our trials; None for values that make no legal config."""
 
+    @property
+    def candidates(self) -> Mapping[str, Trial]:
+        """All it has drawn."""
+        return self.trials
+
+    @property
+    def exhausted(self) -> bool:
+        """All trials are drawn."""
+        return self.study.exhausted
+
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
         """Take up what earlier drivers drew; returns the trials of it that are to be run."""
         waiting = []

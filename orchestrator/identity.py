@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from trainer.config import RESULT_VERSION, DataConfig, TrainConfig
+from trainer.config import RESULT_VERSION, DataConfig, TrainConfig, is_nameless
 from trainer.data import Source, open_source
 
 __all__ = ["PACKAGED_WEIGHTS", "canonical", "content_id", "data_digest", "trial_id"]
@@ -47,8 +47,8 @@ def content_id(config: Mapping[str, Any], data_digest: str) -> str:
 def canonical(config: TrainConfig) -> dict[str, Any]:
     """What the config computes, as dotted keys and plain JSON values; the seed is one of them.
 
-    Knobs without effect stand at their defaults, paths are left out (weights: replaced by `sha256:...`), optional
-    knobs that are not set do not appear, and `1` in a float field is `1.0`.
+    Knobs without effect stand at their defaults, paths are left out (weights: replaced by `sha256:...`), and so are
+    limits; optional knobs that are not set do not appear, and `1` in a float field is `1.0`.
     """
     normal = config.normalised()
     content: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def layout(config_type: Any) -> tuple[tuple[str, bool, Callable[[Any], Any]], ..
     return tuple(
         (item.name, is_dataclass(types[item.name]), converter(types[item.name]))
         for item in fields(config_type)
-        if not item.metadata.get("location")
+        if not is_nameless(item)
     )
 
 

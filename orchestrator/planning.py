@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.arms import (
-    check_banks,
+    check_classes,
     check_grace,
     check_weights,
     effective_settings,
@@ -68,7 +68,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     arms = [*rows, *resolve_bounds(spec, problems)]
     facts = check_data((arm.use() for arm in arms), run_dir / CACHE, problems)
     check_weights(arms, problems)
-    check_banks(arms, facts, problems)
+    check_classes(arms, facts, problems)
     check_grace(spec, arms, problems)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
@@ -141,7 +141,7 @@ def draw_trial(spec: SweepSpec, number: int, values: Mapping[str, Any], *, run_d
     key, cache_dir = data_key(row.config.data), run_dir / CACHE
     facts = remembered_facts(key, cache_dir) or check_data([row.use()], cache_dir, problems).get(key)
     check_weights([row], problems)
-    check_banks([row], {key: facts} if facts else {}, problems)
+    check_classes([row], {key: facts} if facts else {}, problems)
     if problems or facts is None:
         raise SpecError(*dict.fromkeys(problems))
     factors = {key: list(value) if isinstance(value, tuple) else value for key, value in drawn.items()}

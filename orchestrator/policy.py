@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Budget", "Processes", "Resources", "Retries", "Scheduler", "SchedulerKind"]
+__all__ = ["Budget", "Processes", "Resources", "Retries", "Scheduler", "SchedulerKind", "Until"]
 
 Processes = Literal["auto", "warm", "fresh"]
 SchedulerKind = Literal["asha", "median", "hyperband"]
@@ -64,3 +64,13 @@ class Scheduler:
     """Trials that run to their end before any is stopped (`median`)."""
     origin: str = field(default="", compare=False)
     """File and line of the block."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Until:
+    """How many seeds a row gets, numbered from 0, until it is told apart from the baseline."""
+
+    first: int
+    """At least."""
+    last: int
+    """At most."""

@@ -16,6 +16,7 @@ DATA_TITLES = {
     "pascal_context": "PASCAL-Context",
     "coco_stuff_10k": "COCO-Stuff-10K",
     "coco_stuff_164k": "COCO-Stuff-164K",
+    "ade20k": "ADE20K",
     "folder": "own data",
 }
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}

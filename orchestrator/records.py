@@ -210,6 +210,8 @@ class SweepRecord:
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
     """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
+    command: str = ""
+    """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

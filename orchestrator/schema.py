@@ -32,7 +32,14 @@ Decimals = Annotated[int, Field(ge=0, le=9), BeforeValidator(checks.decimals)]
 Settings = dict[str, Any]
 """Settings of the trainer, which `orchestrator.settings` checks."""
 TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+COUNT_OF_SEEDS = {"type": "integer", "minimum": 3, "maximum": checks.MAX_SEEDS}
 SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
+SEEDS_UNTIL = {
+    "type": "object",
+    "properties": {"min": COUNT_OF_SEEDS, "max": COUNT_OF_SEEDS, "until": {"const": "decided"}},
+    "required": ["until"],
+    "additionalProperties": False,
+}
 
 
 class Door(BaseModel):
@@ -195,9 +202,10 @@ class SpecModel(Door):
     seeds: Annotated[
         tuple[int, ...],
         BeforeValidator(checks.seed_list),
-        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS}, SEEDS]}),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS}, SEEDS, SEEDS_UNTIL]}),
     ] = (0,)
-    """Replication: how many times, or with which seeds, each row is trained. A search has exactly one."""
+    """Replication: how many times, or with which seeds, each row is trained; {min: 3, max: 10, until: decided} adds
+    seeds to the rows that are not told apart from the baseline yet. A search has exactly one."""
     baseline: Annotated[Any, BeforeValidator(checks.baseline_choice)] = None
     """Label of the row the others are compared with; or the settings of an extra row of that name."""
     rows: dict[str, Settings | None] | None = None

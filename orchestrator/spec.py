@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.ablation import ablation_rows, implied_baseline
-from orchestrator.checks import METHODS, seed_list
+from orchestrator.checks import METHODS, seed_list, seeds_until
 from orchestrator.drawn import read_distributions
 from orchestrator.errors import SpecError
 from orchestrator.extends import SEARCH_SPACE, read_extended
 from orchestrator.grid import grid_rows
-from orchestrator.policy import Budget, Resources, Retries, Scheduler
+from orchestrator.policy import Budget, Resources, Retries, Scheduler, Until
 from orchestrator.recipes import name_with_recipe, read_recipe
 from orchestrator.records import TableRecord
 from orchestrator.rows import BASELINE_LABEL, RowSpec, baseline_row, check_labels
@@ -36,6 +36,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "when": ("grid", *SEARCHES),
     "trials": SEARCHES,
     "search_seed": SEARCHES,
+    "scheduler": SEARCHES,
 }
 """Methods that read a key."""
 
@@ -81,6 +82,8 @@ class SweepSpec:
     retries: Retries = field(default_factory=Retries)
     max_consecutive_failures: int = 3
     """Failures of one kind in a row after which the sweep stops; 0: never."""
+    until: Until | None = None
+    """`seeds: {until: decided}`: rows get seeds beyond `seeds` as long as they are open."""
 
 
 def sweep_name(path: Path, recipe: str | None = None) -> str:
@@ -117,6 +120,7 @@ def read_spec(
     check_table(document, model, rows, drawn, problems)
     seed_values = read_seeds(seeds, problems) if seeds is not None else (model.seeds if model else (0,))
     check_size(document, rows, drawn, seed_values, seeds, problems)
+    until = read_until(document, problems) if seeds is None and model is not None else None
     if model is None or problems:
         raise SpecError(*dict.fromkeys(problems))
     objectives = tuple(Objective(name=metric.name, goal=goal_of(metric)) for metric in model.metric)
@@ -141,6 +145,7 @@ def read_spec(
         budget=Budget(**model.budget.model_dump()),
         retries=Retries(**model.retries.model_dump()),
         max_consecutive_failures=model.max_consecutive_failures,
+        until=until,
     )
 
 
@@ -167,10 +172,7 @@ def check_method(document: Document, model: SpecModel | None, problems: list[str
     if several and method not in SEARCHES:
         text = "only a search has several objectives; name one, and show the others with table.columns"
         problems.append(f"{origins['metric',]}: metric: {text}")
-    if values.get("scheduler") is not None and method == "ablation":
-        text = "the rows of an ablation are compared whole, so none may be stopped early; remove it"
-        problems.append(f"{origins['scheduler',]}: scheduler: {text}")
-    elif values.get("scheduler") is not None and several:
+    if values.get("scheduler") is not None and several and method in SEARCHES:
         text = "with several objectives no trial is plainly worse; remove it, or name one metric"
         problems.append(f"{origins['scheduler',]}: scheduler: {text}")
     if model is not None and len({metric.name for metric in model.metric}) < len(model.metric):
@@ -248,6 +250,18 @@ def read_seeds(seeds: str | int, problems: list[str]) -> tuple[int, ...]:
     except ValueError as error:
         problems.append(f"--seeds {seeds}: seeds: {error}")
         return ()
+
+
+def read_until(document: Document, problems: list[str]) -> Until | None:
+    """The seeds of `{min: 3, max: 10, until: decided}`; None for seeds that are given."""
+    given = document.values.get("seeds")
+    if not isinstance(given, dict):
+        return None
+    if implied_baseline(document) is None and document.values.get("baseline") is None:
+        text = "until: decided compares rows with a baseline; add `baseline: LABEL`"
+        problems.append(f"{document.origins['seeds',]}: seeds: {text}")
+    fewest, most = seeds_until(given)
+    return Until(first=fewest, last=most)
 
 
 def goal_of(metric: MetricModel) -> Literal["maximize", "minimize"]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orchestrator.failures import sign
 from orchestrator.policy import Budget
-from orchestrator.records import AttemptRecord
+from orchestrator.records import AttemptRecord, ErrorRecord
 
 __all__ = ["Spending"]
 
@@ -36,6 +37,14 @@ class Spending:
         limit = self.budget.trial_hours
         started = self.running.get(trial_id)
         return limit is not None and started is not None and now - started[0] > limit * HOUR
+
+    @property
+    def overrun(self) -> ErrorRecord:
+        """What is wrong with a trial that is overdue; those of one limit have one signature."""
+        limit = self.budget.trial_hours or 0.0
+        return sign(
+            ErrorRecord(kind="TimedOut", message=f"the attempt took longer than budget.trial_hours ({limit:g})")
+        )
 
     def spent(self, now: float) -> str:
         """What is used up, for the user; empty while there is budget left."""

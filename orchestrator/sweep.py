@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,7 +131,7 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     ]
     if options.json:
         trackers.append(EventTracker(sys.stdout))
-    result = carry_out(spec, plan, place_of(options), trackers, chosen)
+    result = carry_out(spec, plan, place_of(options), trackers, chosen, command_of(options))
     if not options.json:
         console.print(Text(result.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     conclude(result, options, console)
@@ -148,6 +149,19 @@ def place_of(options: argparse.Namespace) -> Place:
         address=options.address,
         max_concurrent=options.max_concurrent,
     )
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The command line that runs the whole sweep like this one, without what chooses trials or shapes the output."""
+    words = ["python", "-m", "orchestrator.sweep", str(options.spec)]
+    for setting in options.set:
+        words += ["--set", setting]
+    defaults = build_parser().parse_args([str(options.spec)])
+    for name in ("recipe", "seeds", "run_dir", "out", "tracking_uri"):
+        value = getattr(options, name)
+        if value != getattr(defaults, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def weights(trials: Sequence[Trial], costs: CostBook) -> dict[str, float]:

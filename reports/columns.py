@@ -81,12 +81,16 @@ KNOWN_COLUMNS: dict[str, Column] = {
         share("contrast/purity", "Bank purity", ranked=False),
         share("contrast/bank_fill", "Bank fill", None, ranked=False),
         share("contrast/skipped_share", "Classes skipped", None, ranked=False),
+        share("contrast/anchored_share", "Classes anchored", None, ranked=False),
         Column(key="contrast/loss", name="Contrast loss", decimals=3),
         Column(key="contrast/anchors", name="Anchors", decimals=1),
+        Column(key="contrast/anchors_per_class", name="Anchors per class", decimals=1),
         Column(key="contrast/positives", name="Positives", decimals=1),
         Column(key="contrast/negatives", name="Negatives", decimals=1),
         Column(key="contrast/positive_similarity", name="Pos. similarity", decimals=3),
         Column(key="contrast/negative_similarity", name="Neg. similarity", decimals=3),
+        Column(key="contrast/alignment", name="Alignment", decimals=3),
+        Column(key="contrast/uniformity", name="Uniformity", decimals=3),
     )
 }
 """Metrics with a header of their own; any other is shown under its own name, as it is, without an arrow."""

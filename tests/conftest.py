@@ -1,4 +1,4 @@
-"""What all tests share: nothing of theirs is left in the user's cache of decoded images."""
+"""What all tests share: a cache of decoded images of their own, and a cuBLAS that may be deterministic."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from trainer.data.cache import CACHE_FOLDER
+
+# torch looks at it once in a process, before the first product on a CUDA device: later a test cannot ask for it.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @pytest.fixture(scope="session", autouse=True)

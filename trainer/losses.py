@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.config import LossConfig, TrainConfig, setting
+from trainer.config import LossConfig, TrainConfig, require_class_weights_fit, setting
 from trainer.data.base import IGNORE_INDEX
 from trainer.errors import TrainerError
 
@@ -140,6 +140,7 @@ class Criterion:
 
 def check_class_weights(config: LossConfig, classes: int) -> None:
     """Raise TrainerError unless there is one class weight for each class."""
-    weights = config.class_weights
-    if weights is not None and len(weights) != classes:
-        raise TrainerError(f"loss.class_weights: {len(weights)} weights for {classes} classes; give one for each")
+    try:
+        require_class_weights_fit(config, classes)
+    except ValueError as error:
+        raise TrainerError(str(error)) from error

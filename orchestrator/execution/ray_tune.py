@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.code_state import code_state
@@ -51,11 +52,14 @@ __all__ = ["RayTune"]
 
 POINT, RECORD, NODE, PARCEL = "point", "record", "node", "parcel"
 
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where Ray tells the driver of a Ray job what the job was given."""
+
 CHECK_SECONDS = 1.0
 """Between two looks at the running trials and at what the cluster has."""
 
 GRACE_SECONDS = 20.0
-"""A trial that is to end and does not report for so long is killed."""
+"""How long a trial that is to end may go on without a report, where nothing else is said."""
 
 BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
@@ -89,8 +93,8 @@ class RayTune:
 
     `processes`: `warm` serves several trials with one process, `fresh` starts one for each, `auto` is warm as long as
     trials take no GPU. With an `address` and `max_concurrent` so many trials are handed to Ray whether or not the
-    cluster has room at present: that is what makes an autoscaler add nodes. Raises SweepError when the cluster
-    cannot be reached.
+    cluster has room at present: that is what makes an autoscaler add nodes. `grace_seconds`: see GRACE_SECONDS.
+    Raises SweepError when the cluster cannot be reached.
     """
 
     def __init__(
@@ -99,11 +103,13 @@ class RayTune:
         address: str | None = None,
         max_concurrent: int | None = None,
         processes: str = "auto",
+        grace_seconds: float | None = None,
         work: Work = run_trial,
     ) -> None:
         self.work = work
         self.max_concurrent = max_concurrent
         self.processes = processes
+        self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
         self.grows = address is not None and max_concurrent is not None
         self.started_here = not ray.is_initialized()
         if self.started_here:
@@ -111,9 +117,16 @@ class RayTune:
 
     @property
     def capacity(self) -> Share:
-        """CPUs and GPUs of the nodes that are alive."""
+        """CPUs and GPUs of the nodes that are alive, or without end where an autoscaler adds nodes.
+
+        It adds nodes with GPUs where there is one, and where no node can run a trial as yet: clusters that grow from
+        nothing are there for GPUs; `resources.gpus: 0` says otherwise.
+        """
         found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-        return Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        alive = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        if not self.grows:
+            return alive
+        return BOUNDLESS if alive.gpus > 0 or alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
 
     def run(self, director: Director) -> None:
         """Run what the director hands out until it is finished."""
@@ -156,18 +169,18 @@ def connect(address: str | None) -> None:
             f"--address {address}: a sweep does not run through Ray Client; start it on a node of the cluster, "
             "with --address auto"
         )
-    sending: dict[str, Any] = {} if address is None else {"runtime_env": shipment()}
     try:
-        with keep_sigterm():
+        with keep_sigterm(), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+            sending = shipment(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
-                **sending,
+                runtime_env=sending,
             )
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+    except Exception as error:  # a raylet that dies while it starts is a bare one
         cause = " ".join(str(error).split())
         if address is None:
             raise SweepError(f"a local Ray cluster: cannot start ({cause})") from error
@@ -235,7 +248,7 @@ class Flights:
         limit = self.executor.max_concurrent
         if limit is not None and len(self.running) >= limit:
             return None
-        room = self.capacity if limit is None or not self.executor.grows else BOUNDLESS
+        room = self.capacity
         for flight in self.running.values():
             room = room - flight.task.share
         task = self.director.next_task(room)
@@ -317,7 +330,7 @@ class Flights:
             if flight.trial is None or self.director.verdict(flight.task) is None:
                 continue
             flight.condemned_at = flight.condemned_at or now
-            if now - flight.condemned_at > GRACE_SECONDS:
+            if now - flight.condemned_at > self.executor.grace_seconds:
                 kill(flight.trial)
 
     def close(self) -> None:

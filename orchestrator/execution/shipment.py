@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,15 @@ MAX_MEGABYTES = 20.0
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def shipment(project: Path = PROJECT, max_megabytes: float = MAX_MEGABYTES) -> dict[str, Any]:
+def shipment(
+    empty: Path, project: Path = PROJECT, max_megabytes: float = MAX_MEGABYTES, job: str = ""
+) -> dict[str, Any]:
     """Ray's `runtime_env` for workers on other machines; nodes need the dependencies installed, not the project.
 
-    Taken from where this code runs, so it is the same for an editable and a plain installation, and goes before a
-    version that a node may have. Raises SweepError when there is more source than there can be.
+    Taken from where this code runs, so it is the same for an editable and a plain installation. `empty`, a folder,
+    becomes the current one of workers: else Ray lets the driver's current folder, as a node happens to have it, go
+    before the source sent. A Ray job that has a working directory (`job`: its configuration as JSON, from Ray's
+    environment) keeps it. Raises SweepError when there is more source than there can be.
     """
     sizes = {path: path.stat().st_size for folder in PACKAGES for path in source_files(project / folder)}
     megabytes = sum(sizes.values()) / 1e6
@@ -38,7 +43,9 @@ def shipment(project: Path = PROJECT, max_megabytes: float = MAX_MEGABYTES) -> d
             f"{project}: {megabytes:.1f} MB of Python source to send to the cluster, more than {max_megabytes:g}; "
             f"the largest is {largest.relative_to(project)}: move what is no code out of {' and '.join(PACKAGES)}"
         )
+    given = json.loads(job).get("runtime_env") or {} if job else {}
     return {
+        **({} if "working_dir" in given else {"working_dir": str(empty)}),
         "py_modules": [str(project / folder) for folder in PACKAGES],
         "excludes": list(EXCLUDES),
         "env_vars": dict.fromkeys(SECRETS, ""),

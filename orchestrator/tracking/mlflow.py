@@ -10,10 +10,11 @@ import json
 import logging
 import os
 import sqlite3
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ STATUS = dict.fromkeys(State, "FAILED") | {
     State.CANCELLED: "KILLED",
 }
 """MLflow's word for how a run ended."""
+SQLITE = "sqlite:///"
 MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
 
 CellKey = tuple[str, int, str]
@@ -70,7 +72,8 @@ class MlflowTracker:
     def __init__(self, uri: str, run_dir: str | Path) -> None:
         self.run_dir = run_dir
         self.children: dict[CellKey, str] = {}
-        self.statuses: dict[str, str] = {}
+        self.found: dict[str, Run] = {}
+        """Child runs as they were when the sweep began; those that were brought up to the store since are gone."""
         self.open: set[str] = set()
         self.logged: dict[str, set[tuple[str, int]]] = {}
         self.cells: dict[str, list[Cell]] = defaultdict(list)
@@ -78,6 +81,7 @@ class MlflowTracker:
         self.factors: dict[str, Mapping[str, Any]] = {}
         self.parent: str
         try:
+            create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             self.experiment = self.open_experiment()
         except (MlflowException, OSError, sqlite3.Error) as error:
@@ -93,7 +97,7 @@ class MlflowTracker:
         self.find_children()
         for cell in sweep.cells:
             record = outcomes.get(cell.trial_id)
-            if record is not None and self.status(cell) != STATUS[record.state]:
+            if record is not None and not self.holds(cell, record):
                 self.replay(cell, record)
         self.count(outcomes)
 
@@ -106,8 +110,10 @@ class MlflowTracker:
             self.cells[cell.trial_id].append(cell)
 
     def started(self, task: Task) -> None:
-        """Open the child run of the trial's first cell."""
-        self.open_child(self.cells[task.trial_id][0], read_trial_config(self.run_dir, task.trial_id))
+        """Open the child run of the trial's first cell; what a killed driver could not deliver goes there first."""
+        run_id = self.open_child(self.cells[task.trial_id][0], read_trial_config(self.run_dir, task.trial_id))
+        if task.attempt > 1:
+            self.log_points(run_id, read_points(self.run_dir, task.trial_id))
 
     def reported(self, task: Task, point: Point) -> None:
         """Log the point's metrics, those that are not there yet."""
@@ -156,6 +162,7 @@ class MlflowTracker:
                 MLFLOW_SOURCE_NAME: "orchestrator.sweep",
             }
             run = self.client.create_run(self.experiment, run_name=self.sweep.name, tags=tags)
+        if not run.data.params:
             params = {"method": self.sweep.method, "recipe": self.sweep.recipe, "metric": self.sweep.metric}
             self.client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in params.items()])
         self.client.update_run(run.info.run_id, status="RUNNING")
@@ -180,19 +187,26 @@ class MlflowTracker:
             key = (tags.get("row", ""), int(tags.get("seed", -1)), tags.get("trial_id", ""))
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
-            self.statuses[run.info.run_id] = run.info.status
+            self.found[run.info.run_id] = run
             self.children[key] = run.info.run_id
 
-    def status(self, cell: Cell) -> str | None:
-        """Status of the cell's run as it was found; None when there is none."""
-        run_id = self.children.get(key_of(cell))
-        return None if run_id is None else self.statuses.get(run_id)
+    def holds(self, cell: Cell, record: AttemptRecord) -> bool:
+        """Whether the cell's run was closed for this very record: the status alone may be a dead driver's KILLED."""
+        run = self.found.get(self.children.get(key_of(cell), ""))
+        if run is None:
+            return False
+        tags = run.data.tags
+        closed = (run.info.status, tags.get("state"), tags.get("attempt"))
+        return closed == (STATUS[record.state], record.state.value, str(record.attempt))
 
     def open_child(self, cell: Cell, config: Mapping[str, Any], **tags: str) -> str:
         """Id of the cell's run, RUNNING: the one that is there, else a new one."""
         key = key_of(cell)
         if key in self.children:
             self.client.update_run(self.children[key], status="RUNNING")
+            run = self.found.get(self.children[key])
+            if run is not None and len(run.data.params) < 1 + len(config):  # its driver died before it wrote them
+                self.log_params(self.children[key], {"row": cell.row, **config})
         else:
             factors = self.factors[cell.row]
             run = self.client.create_run(
@@ -255,7 +269,6 @@ class MlflowTracker:
         self.write_metrics(run_id, metrics)
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if value])
         self.client.set_terminated(run_id, STATUS[record.state], end_time=stamp)
-        self.statuses[run_id] = STATUS[record.state]
         self.logged.pop(run_id, None)
         self.open.discard(run_id)
 
@@ -333,8 +346,23 @@ def first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
+def create_database(uri: str) -> None:
+    """Make the SQLite file of a store that has none; it gets its name when its schema is complete.
+
+    MLflow cannot open a database whose creation, which takes seconds, a SIGKILL has cut short.
+    """
+    path = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or "?" in uri or path.exists() or not path.parent.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        whole = Path(folder).resolve() / path.name
+        MlflowClient(tracking_uri=f"{SQLITE}{whole}").search_experiments()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(whole, path)
+
+
 def use_write_ahead_log(uri: str) -> None:
     """Let readers (the UI) and the one writer of a SQLite store work at the same time (field.md, pitfall 4)."""
-    if uri.startswith("sqlite:///"):
-        with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
+    if uri.startswith(SQLITE):
+        with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -245,6 +245,23 @@ def coco_stuff_164k(root: Path) -> LookAlike:
     )
 
 
+def ade20k(root: Path) -> LookAlike:
+    for part, prefix in (("training", "ADE_train_"), ("validation", "ADE_val_")):
+        for seed in range(2):
+            write_image(root / "images" / part / f"{prefix}0000000{seed + 1}.jpg", seed)
+            write_png(root / "annotations" / part / f"{prefix}0000000{seed + 1}.png", stripes(0, 1, 13, 150 - seed))
+    (root / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n")
+    return LookAlike(
+        name="ade20k",
+        root=root,
+        sizes={"train": 2, "val": 2, "trainval": 4},
+        image=root / "images/training/ADE_train_00000001.jpg",
+        label=root / "annotations/training/ADE_train_00000001.png",
+        label_HW=stripes(255, 0, 12, 149),
+        write_illegal=lambda path: write_png(path, stripes(151)),
+    )
+
+
 def folder(root: Path) -> LookAlike:
     for split in ("train", "val", "night"):
         for seed, stem in enumerate(("a", "b")):
@@ -274,6 +291,7 @@ LOOK_ALIKES: dict[str, Callable[[Path], LookAlike]] = {
         pascal_context_mat,
         coco_stuff_10k,
         coco_stuff_164k,
+        ade20k,
         folder,
     )
 }

@@ -85,3 +85,19 @@ def attempts(folder: Path) -> dict[str, list[dict[str, Any]]]:
     for path in sorted(folder.glob("runs/trials/*/attempt_*.json")):
         found.setdefault(path.parent.name, []).append(json.loads(path.read_text(encoding="utf-8")))
     return found
+
+
+def processes_in(*folders: Path) -> dict[int, str]:
+    """Other processes that work or have files open below the folders, and their command lines.
+
+    Ray's workers leave the current folder, but write their logs below RAY_TMPDIR.
+    """
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            places = [(entry / "cwd").readlink(), *(item.readlink() for item in (entry / "fd").iterdir())]
+            if int(entry.name) != os.getpid() and any(place.is_relative_to(top) for place in places for top in folders):
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has just ended, or is somebody else's
+            continue
+    return found

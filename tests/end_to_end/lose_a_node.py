@@ -66,8 +66,9 @@ class Killer:
 
 def main(spec: str) -> None:
     """Sweep, kill, print."""
-    import orchestrator.api as api
     from ray.cluster_utils import Cluster
+
+    import orchestrator.api as api
 
     runtime = Runtime(device="cpu", threads=1, log_every_steps=EVERY, checkpoint_every_steps=EVERY)
     cluster = Cluster()
@@ -75,7 +76,7 @@ def main(spec: str) -> None:
         for _ in range(3):  # GPUs that are declared only: what a trial takes of a node, not what it computes on
             cluster.add_node(num_cpus=1, num_gpus=1, include_dashboard=False)
         killer = Killer(cluster)
-        with mock.patch.object(api, "runtime_of", lambda spec: runtime):
+        with mock.patch.object(api, "runtime_of", return_value=runtime):
             result = api.sweep(spec, place=api.Place(address=cluster.address), trackers=[killer])
     finally:
         cluster.shutdown()

@@ -32,6 +32,10 @@ SPACE_MISTAKES = {
         "rows:\n  a: {contrast.memory.kind: pixel, contrast.memory.pixels_per_class: 100000000}\n",
         r"wrong\.yaml:7: contrast\.memory: 11 classes x 100000000 rows x 16 wide x 4 bytes .* GB > 4 GB; lower ",
     ),
+    "weights of other classes": (
+        "rows:\n  a: {}\n  b: {loss.class_weights: [1, 2, 0.5]}\n",
+        r"wrong\.yaml:8: loss\.class_weights: 3 weights for 11 classes; give one for each",
+    ),
     "empty rows": ("rows: {}\n", r"wrong\.yaml:6: rows: "),
     "no seeds": ("rows:\n  a: {}\nseeds: 0\n", r"wrong\.yaml:8: seeds: "),
 }

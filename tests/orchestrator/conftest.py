@@ -1,16 +1,22 @@
 """Small sweeps and records that the orchestrator's tests share."""
 
+import io
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from orchestrator.execution.base import Task
+from orchestrator import api
+from orchestrator.api import Place
+from orchestrator.execution.base import StopTrial, Task
 from orchestrator.files.base import SCRATCH_FOLDER
-from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Row, State, SweepRecord
+from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
 from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.tracking.events import EventTracker
+from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
 
@@ -64,6 +70,41 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
         return Task(trial_id=trial_id, attempt=attempt, config=config, runtime=Runtime(), workdir=tmp_path / trial_id)
 
     return make
+
+
+@pytest.fixture
+def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Search space of two rows and two seeds in the current folder of the test."""
+    write_tiny(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "tiny.yaml"
+
+
+@pytest.fixture
+def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Runs a sweep in this process: no trial trains, seed 1 of the row with a memory fails, nothing goes to MLflow."""
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        fails = task.config.seed == 1 and task.config.contrast.source != "none"
+        state = State.USER_ERROR if fails else State.DONE
+        try:
+            report(Point(step=1, metrics={"val/miou": 0.25}, time=time.time(), attempt=task.attempt))
+        except StopTrial as stop:
+            state = stop.state
+        error = ErrorRecord(kind="E", message="m", traceback="Traceback", signature="0ddba11a")
+        return AttemptRecord(
+            trial_id=task.trial_id,
+            attempt=task.attempt,
+            state=state,
+            started_at=100.0,
+            ended_at=160.0,
+            metrics={"final/miou": 0.5} if state is State.DONE else {},
+            error=error if state is State.USER_ERROR else None,
+        )
+
+    monkeypatch.setattr("orchestrator.worker.run_trial", work)
+    monkeypatch.setattr(api, "open_mlflow", lambda place: EventTracker(io.StringIO()))
+    return Place(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 
 @pytest.fixture

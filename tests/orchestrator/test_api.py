@@ -1,12 +1,166 @@
-"""What a trial's share of a machine means for its processes."""
+"""What the command line does, for Python."""
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from orchestrator.api import runtime_of
+from orchestrator import api
+from orchestrator.api import Place, carry_out, choose, gentle_interrupt, runtime_of, tracking_uri_of
+from orchestrator.driver import Driver
+from orchestrator.errors import StoreError, SweepError
+from orchestrator.execution.base import Task
+from orchestrator.planning import SweepPlan, plan_sweep
 from orchestrator.policy import Resources
+from orchestrator.records import State, SweepRecord, read_outcomes, read_sweep
+from orchestrator.spec import read_spec
+from orchestrator.store import RecordStore
+from orchestrator.tracking.events import EventTracker
 from trainer.config import Runtime
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def known(sweep: SweepRecord) -> SweepPlan:
+    """A plan of the trials base0, full0, base1, full1."""
+    trials = api.plan_sweep.__globals__["Trial"]
+    config = api.draw_trial.__globals__["TrainConfig"]
+    return SweepPlan(
+        record=sweep, trials=tuple(trials(trial_id=cell.trial_id, config=config()) for cell in sweep.cells)
+    )
+
+
+def test_plan_and_sweep_are_all_one_imports(tiny_space: Path) -> None:
+    code = (
+        "import json, sys; from orchestrator import plan, sweep; found = plan(sys.argv[1], seeds=3);"
+        "print(json.dumps([len(found.trials), callable(sweep), sorted({'torch', 'ray', 'mlflow'} & set(sys.modules))]))"
+    )
+    line = [sys.executable, "-c", code, str(tiny_space)]
+    result = subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(result.stdout) == [6, True, []]
+
+
+def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, quick_place: Place) -> None:
+    result = api.sweep(tiny_space, place=quick_place)
+    states = sorted(record.state for record in result.outcomes.values())
+    assert states == [State.DONE, State.DONE, State.DONE, State.USER_ERROR]
+    assert not result.completed
+    assert result.mirror_failure is None
+    assert {path.name for path in result.files.values()} >= {"table.md", "table.csv"}
+    again = api.sweep(tiny_space, seeds=1, place=quick_place)
+    assert again.completed
+    assert {record.attempt for record in again.outcomes.values()} == {1}
+
+
+def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: Place) -> None:
+    with pytest.raises(SweepError, match="nowhere"):
+        api.sweep("nowhere.yaml", place=quick_place)
+    with RecordStore("runs").lock(), pytest.raises(StoreError):
+        api.sweep(tiny_space, place=quick_place)
+
+
+def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_place: Place) -> None:
+    spec = read_spec(tiny_space)
+    carry_out(
+        spec, plan_sweep(spec, run_dir=Path("runs")), quick_place, (), command="python -m orchestrator.sweep tiny.yaml"
+    )
+    assert read_sweep("runs", "tiny").command == "python -m orchestrator.sweep tiny.yaml"
+    values = read_sweep("runs", "tiny").to_json()
+    del values["command"]
+    assert SweepRecord.from_json(values).command == "", "as in stores of earlier versions"
+
+
+def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, quick_place: Place) -> None:
+    class Impatient(EventTracker):
+        """Ctrl-C at the second start."""
+
+        def started(self, task: Task) -> None:
+            self.count = getattr(self, "count", 0) + 1
+            if self.count == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    with (tiny_space.parent / "events").open("w") as stream, pytest.raises(KeyboardInterrupt):
+        api.sweep(tiny_space, place=quick_place, trackers=[Impatient(stream)])
+    ids = [cell.trial_id for cell in read_sweep("runs", "tiny").cells]
+    states = sorted(record.state for record in read_outcomes("runs", ids).values())
+    assert states == [State.CANCELLED, State.DONE], "the second ends at its next report, no third one starts"
+    assert (quick_place.out / "tiny" / "table.md").exists()
+
+
+def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    driver = Driver(RecordStore(tmp_path), [])
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with gentle_interrupt(driver):
+        signal.raise_signal(signal.SIGTERM)
+        assert (driver.interrupted, driver.halted) == (True, "interrupted")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_only_the_main_thread_hears_signals(tmp_path: Path) -> None:
+    entered: list[bool] = []
+
+    def enter() -> None:
+        with gentle_interrupt(Driver(RecordStore(tmp_path), [])):
+            entered.append(True)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert entered == [True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "trials", "found"),
+    [
+        ([], [], None),
+        (["without"], [], {"base0", "base1"}),
+        ([], ["full0", "base1"], {"full0", "base1"}),
+        (["without"], ["full0"], {"base0", "base1", "full0"}),
+    ],
+)
+def test_rows_and_trials_are_chosen(
+    rows: list[str], trials: list[str], found: set[str] | None, known: SweepPlan
+) -> None:
+    assert choose(known, rows, trials) == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "trials", "message"),
+    [
+        (["nobody"], [], "--only nobody: no such row; there are: with | pipe, without"),
+        ([], ["x"], "--trial x: no trial of this sweep has this id; `--dry-run --json` lists them"),
+        ([], ["base"], "--trial base: 2 trials have this id; `--dry-run --json` lists them"),
+    ],
+)
+def test_what_cannot_be_chosen_is_said(rows: list[str], trials: list[str], message: str, known: SweepPlan) -> None:
+    with pytest.raises(SweepError) as caught:
+        choose(known, rows, trials)
+    assert str(caught.value) == message
+
+
+def test_mlflows_store_is_as_given_then_the_environments_then_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
+    assert tracking_uri_of("http://here") == "http://here"
+    assert tracking_uri_of(None) == "http://there"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking_uri_of(None) == "sqlite:///mlflow.db"
+
+
+def test_a_trial_has_as_many_threads_as_cpus(tiny_space: Path) -> None:
+    spec = read_spec(tiny_space)
+    wide = replace(spec, resources=replace(spec.resources, cpus=4, ranks=2))
+    runtime = api.runtime_of(wide)
+    assert (runtime.threads, runtime.ranks) == (2, 2)
 
 
 @pytest.mark.parametrize(

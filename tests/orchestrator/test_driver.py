@@ -283,6 +283,16 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
     assert read_outcomes(store.run_dir, ["t00"])["t00"].attempt == 1, "a probe is no attempt"
 
 
+def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    for gpus, device in ((0.0, "cpu"), (1.0, "auto")):
+        scripted = Scripted(make_record, capacity=Share(cpus=1, gpus=1))
+        rules = Rules(resources=Resources(gpus=gpus))
+        Driver(RecordStore(store.run_dir / device), [], rules).run(plan, {}, Runtime(), lambda: scripted)  # noqa: B023
+        assert {task.runtime.device for task in scripted.tasks} == {device}
+
+
 def test_out_of_memory_doubles_the_share_of_its_shape_only(
     sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
 ) -> None:
@@ -338,6 +348,8 @@ def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: Record
     rules = Rules(budget=Budget(trial_hours=1))
     outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
     assert {record.state for record in outcomes.values()} == {State.TIMED_OUT}
+    errors = {record.error for record in outcomes.values()}
+    assert [error.message for error in errors if error] == ["the attempt took longer than budget.trial_hours (1)"]
 
 
 def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures(

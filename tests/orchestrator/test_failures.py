@@ -1,5 +1,7 @@
 """The table of failures: every class has its answer, and the same bug its signature."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.failures import CLASSES, POLICIES, FailureStreak, classify, sign
@@ -16,6 +18,12 @@ def test_every_end_but_a_good_one_has_a_policy_and_every_retry_a_key() -> None:
         assert policy.cause
         assert policy.answer
     assert set(CLASSES.values()) <= set(POLICIES)
+
+
+def test_the_readme_has_the_table() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "search_spaces" / "README.md").read_text(encoding="utf-8")
+    for state, policy in POLICIES.items():
+        assert f"| `{state.value}` | {policy.cause} | {policy.answer} |" in readme
 
 
 class UnluckyError(DivergedError):

@@ -21,7 +21,7 @@ from trainer.config import (
     Runtime,
     SyntheticConfig,
     TrainConfig,
-    location_keys,
+    nameless_keys,
 )
 from trainer.data.camvid import CamVid
 from trainer.errors import DataError
@@ -72,7 +72,6 @@ UNSET = {
     "contrast.projection_channels": 7,
     "contrast.as_released": True,
     "contrast.memory.dtype": "float16",
-    "contrast.memory.max_gigabytes": 0.5,
 }
 """A value for each knob that is unset by default."""
 
@@ -105,7 +104,7 @@ def test_the_name_of_the_default_config_is_known():
     assert trial_id(TrainConfig(), DATA) == "71f8bbb940f2", "all trials are renamed: is that meant?"
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if key not in location_keys(TrainConfig)])
+@pytest.mark.parametrize("key", [key for key in LEAVES if key not in nameless_keys(TrainConfig)])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
     for condition, value in SETTING.get(key, {}).items():
@@ -120,10 +119,10 @@ def test_every_leaf_that_counts_renames_the_trial(key):
     assert trial_id(changed, DATA) != trial_id(plain, DATA)
 
 
-def test_exactly_the_leaves_without_location_count():
+def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
-    assert set(canonical(TrainConfig())) == set(LEAVES) - set(location_keys(TrainConfig)) - unset
+    assert set(canonical(TrainConfig())) == set(LEAVES) - set(nameless_keys(TrainConfig)) - unset
 
 
 @pytest.mark.parametrize(
@@ -147,6 +146,13 @@ def test_exactly_the_leaves_without_location_count():
 )
 def test_saying_what_is_implied_or_has_no_effect_renames_nothing(key, value):
     assert trial_id(with_value(TrainConfig(), key, value), DATA) == trial_id(TrainConfig(), DATA)
+
+
+def test_a_cap_on_the_bank_does_not_count_yet_holds():
+    """A bank above it is refused; below it the cap changes nothing."""
+    capped = with_value(TrainConfig(), "contrast.memory.max_gigabytes", 0.5)
+    assert trial_id(capped, DATA) == trial_id(TrainConfig(), DATA)
+    assert capped.normalised().contrast.memory.max_gigabytes == 0.5
 
 
 def test_the_power_does_not_count_with_a_cosine():

@@ -75,6 +75,32 @@ FILES = [
     ),
     (f"{ONE_ROW}seeds: [1, 2, 1]\n", ["5: seeds: seed 1 is given twice; remove one"]),
     (
+        f"{ONE_ROW}baseline: a\nseeds: {{until: decided, least: 3}}\n",
+        ["6: seeds: unknown key least; write for example {min: 3, max: 10, until: decided}"],
+    ),
+    (
+        f"{ONE_ROW}baseline: a\nseeds: {{min: 3}}\n",
+        [
+            (
+                "6: seeds: needs two numbers and `until: decided`, not {min: 3}; write for example "
+                "{min: 3, max: 10, until: decided}"
+            )
+        ],
+    ),
+    (
+        f"{ONE_ROW}baseline: a\nseeds: {{min: 2, max: 5, until: decided}}\n",
+        [
+            (
+                "6: seeds: min 2 and max 5: nothing is tested below 3 seeds; write for example "
+                "{min: 3, max: 10, until: decided}"
+            )
+        ],
+    ),
+    (
+        f"{ONE_ROW}seeds: {{until: decided}}\n",
+        ["5: seeds: until: decided compares rows with a baseline; add `baseline: LABEL`"],
+    ),
+    (
         f"{ONE_ROW}seeds: [-1]\n",
         ["5: seeds: must be a number or a list of whole numbers from 0, not [-1]; write for example 3"],
     ),
@@ -225,17 +251,23 @@ FILES = [
     (
         f"{ONE_ROW}scheduler: {{kind: asha}}\n",
         [
-            "5: scheduler: the rows of an ablation are compared whole, so none may be stopped early; remove it",
+            "5: scheduler: belongs to `method: random | tpe`; remove it or change the method",
         ],
     ),
     (
-        f"{TWO}scheduler: {{kind: pbt}}\n",
+        f"{TWO}scheduler: {{kind: median}}\n",
+        [
+            "6: scheduler: belongs to `method: random | tpe`; remove it or change the method",
+        ],
+    ),
+    (
+        f"{DRAWN}scheduler: {{kind: pbt}}\n",
         [
             "6: scheduler.kind: PBT changes a trial's configuration in mid-run, which contradicts an identity by configuration; choose asha",
         ],
     ),
     (
-        f"{TWO}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
+        f"{DRAWN}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
         [
             "6: scheduler.kind: 'halving' is not a scheduler; choose asha, median or hyperband",
             "6: scheduler.grace_fraction: must lie between 0 and 1, not 1; write for example 0.25",
@@ -244,7 +276,7 @@ FILES = [
         ],
     ),
     (
-        f"{TWO}scheduler: {{grace_fraction: 0.1}}\n",
+        f"{DRAWN}scheduler: {{grace_fraction: 0.1}}\n",
         [
             "6: scheduler.grace_fraction: 0.1 ends before the contrast warm-up (contrast.warmup_fraction is 0.125), so a trial would be judged without its loss; write 0.125",
         ],

@@ -217,6 +217,23 @@ def test_labels_are_decoded_once(folder, monkeypatch):
     check_labels(spec, found, run_dir=Path("runs"))
 
 
+def test_class_weights_are_counted_while_planning(folder):
+    text = "method: ablation\nrecipe: small\nrows:\n  a:\n  b: {loss.class_weights: [1, 2]}\n"
+
+    assert messages(text) == ["s.yaml:5: loss.class_weights: 2 weights for 11 classes; give one for each"]
+    assert messages(
+        "method: ablation\nrecipe: small\nrows: {a: , b: }\n", settings=["loss.class_weights=[1, 2, 3]"]
+    ) == ["--set loss.class_weights=[1, 2, 3]: loss.class_weights: 3 weights for 11 classes; give one for each"]
+
+
+def test_rows_that_differ_in_the_cap_of_the_bank_share_a_trial(folder):
+    rows = "rows:\n  a:\n  b: {contrast.memory.max_gigabytes: 0.5}\n"
+
+    assert len(plan(f"method: ablation\nrecipe: small\n{rows}").trials) == 1
+    (message,) = messages(f"method: ablation\nrecipe: small\n{rows.replace('0.5', '0.0001')}")
+    assert message.startswith("s.yaml:5: contrast.memory: 11 classes x ")
+
+
 def test_weights_are_a_word_or_a_file(folder):
     text = "method: ablation\nrecipe: small\nrows:\n  a: {model.weights: mine.pth}\n  b: {model.weights: none}\n"
     choices = "choose none, imagenet or the path of a .safetensors or .pth file"

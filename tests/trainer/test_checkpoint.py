@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
-from trainer.config import ContrastConfig, DataConfig, OptimConfig, ScheduleConfig, TrainConfig
+from trainer.config import ContrastConfig, DataConfig, MemoryConfig, OptimConfig, ScheduleConfig, TrainConfig
 
 CONFIG = TrainConfig()
 
@@ -73,6 +73,8 @@ def test_moved_data_and_idle_knobs_are_the_same_config():
     assert fingerprint(here) == fingerprint(there)
     idle, plain = (TrainConfig(contrast=ContrastConfig(source="none", temperature=t)) for t in (0.5, 0.1))
     assert fingerprint(idle) == fingerprint(plain)
+    capped = TrainConfig(contrast=ContrastConfig(memory=MemoryConfig(max_gigabytes=1)))
+    assert fingerprint(capped) == fingerprint(TrainConfig())
 
 
 def cut(path: Path) -> None:

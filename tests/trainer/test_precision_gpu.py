@@ -57,13 +57,20 @@ def losses(config, workdir, until=math.inf):
     return points
 
 
+@pytest.mark.filterwarnings("default")  # the compiler advises what to set; that is no mistake of ours
 @pytest.mark.parametrize(
-    "compute", [{"precision": "bfloat16"}, {"precision": "float16"}, {"compile": True}], ids=lambda c: str(c)
+    ("compute", "steps"),
+    [
+        ({"precision": "bfloat16"}, (1, 2)),
+        ({"precision": "float16"}, (1,)),  # the scaler may skip the first updates until its scale fits
+        ({"compile": True}, (1, 2)),
+    ],
+    ids=str,
 )
-def test_the_first_losses_agree_with_float32(tmp_path, compute):
+def test_the_first_losses_agree_with_float32(tmp_path, compute, steps):
     plain = losses(make_config(), tmp_path / "plain")
     other = losses(make_config(**compute), tmp_path / "other")
-    assert [other[step] for step in (1, 2)] == pytest.approx([plain[step] for step in (1, 2)], rel=0.05)
+    assert [other[step] for step in steps] == pytest.approx([plain[step] for step in steps], rel=0.05)
     assert all(math.isfinite(value) for value in other.values())
 
 

@@ -111,7 +111,7 @@ ENGINES = {
 
 
 @pytest.mark.parametrize("arm", [*ARMS, *ENGINES])
-def test_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
+def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
     config = replace(BASELINE, contrast=ARMS.get(arm, CONTRAST), **ENGINES.get(arm, {}))
     through, first, second = Log(), Log(until=4), Log()
     expected = run(config, tmp_path / "through", through)
@@ -188,7 +188,7 @@ def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
     assert without_cost(run(other, tmp_path / "a")) == without_cost(run(other, tmp_path / "b"))
 
 
-def test_arms_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
+def test_defect_11_arms_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
     baseline, arm = Log(), Log()
     run(BASELINE, tmp_path / "baseline", baseline)
     run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "arm", arm)

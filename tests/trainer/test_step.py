@@ -106,8 +106,7 @@ def test_the_bank_fills_during_the_warm_up_while_the_loss_does_not_count():
 
 @pytest.mark.parametrize("source", ["intra_image", "inter_image"])
 @pytest.mark.parametrize("kind", ["none", "pixel", "region", "pixel_region"])
-def test_the_contrast_reaches_the_backbone_on_every_path(source, kind):
-    # defect 8 of the released code: on one of its paths the weight is silently zero
+def test_defect_8_the_contrast_reaches_the_backbone_on_every_path(source, kind):
     memory = replace(CONFIG.contrast.memory, kind=kind)
     config = replace(CONFIG, contrast=replace(CONFIG.contrast, source=source, memory=memory)).normalised()
     arm = make_step(config)
@@ -119,6 +118,20 @@ def test_the_contrast_reaches_the_backbone_on_every_path(source, kind):
     # a ResNet's blocks start as the identity, so the first step moves no inner convolution: look at the stem
     stem, plain_stem = (step.model.backbone.body.conv1[0].weight for step in (arm, baseline))
     assert not torch.equal(stem, plain_stem)
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_defect_11_arms_share_precision_and_resolution_of_supervision(precision):
+    seen = []
+    for contrast in (ContrastConfig(source="none"), CONFIG.contrast):
+        step = make_step(replace(CONFIG, contrast=contrast, compute=ComputeConfig(precision=precision)))
+        step.model.register_forward_hook(lambda _, __, output: seen.append(output))
+        step(make_batch(), 0)
+    for name in ("logits_BCHW", "aux_logits_BCHW"):
+        baseline, arm = (getattr(output, name) for output in seen)
+        assert baseline.shape[2:] == arm.shape[2:] == make_batch().label_BHW.shape[1:]
+        assert baseline.dtype == arm.dtype == torch.float32
+        assert torch.equal(baseline, arm)
 
 
 def test_a_batch_of_void_is_survived():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.knobs import require
+from trainer.config.knobs import limit, require
 
 __all__ = ["AnchorConfig", "ContrastConfig", "MemoryConfig", "MiningConfig", "effective_contrast", "effective_memory"]
 
@@ -59,7 +59,7 @@ class MemoryConfig:
     """Random pixels of each class that an image pushes into the pixel queue."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """How embeddings are stored; not set: float32. They are compared in float32 whatever it is."""
-    max_gigabytes: float | None = None
+    max_gigabytes: float | None = limit()
     """Highest size of the bank, GB (1e9 bytes), which `trainer.bank_size` checks; not set: 4."""
 
     def __post_init__(self) -> None:

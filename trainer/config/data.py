@@ -47,7 +47,7 @@ class DataConfig:
     """Which images a trial reads and how it augments them."""
 
     name: Literal[
-        "synthetic", "camvid", "cityscapes", "pascal_context", "coco_stuff_10k", "coco_stuff_164k", "folder"
+        "synthetic", "camvid", "cityscapes", "pascal_context", "coco_stuff_10k", "coco_stuff_164k", "ade20k", "folder"
     ] = "synthetic"
     """Data set: a key of `trainer.data.DATASETS`."""
     root: str | None = location()

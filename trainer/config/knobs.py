@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field, fields, replace
+from collections.abc import Callable
+from dataclasses import MISSING, Field, field, fields, replace
 from typing import Any
 
-__all__ = ["location", "location_keys", "optional", "require", "setting", "unset_implied"]
+__all__ = [
+    "is_nameless",
+    "limit",
+    "location",
+    "location_keys",
+    "nameless_keys",
+    "optional",
+    "require",
+    "setting",
+    "unset_implied",
+]
 
 
 def location(default: str | None = None) -> Any:
     """A field that says where bytes lie; the identity of a trial holds their digest, not their path."""
     return field(default=default, metadata={"location": True})
+
+
+def limit() -> Any:
+    """A knob that may forbid a trial but changes nothing of what it computes: no part of its identity."""
+    return field(default=None, metadata={"limit": True})
 
 
 def optional(implied: Any) -> Any:
@@ -37,12 +53,27 @@ def require(condition: bool, key: str, message: str) -> None:
         raise ValueError(f"{key}: {message}")
 
 
-def location_keys(config_type: type, prefix: str = "") -> tuple[str, ...]:
+def location_keys(config_type: type) -> tuple[str, ...]:
     """Dotted keys of all fields marked `location()` below `config_type`, for example `("data.root",)`."""
+    return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
+
+
+def nameless_keys(config_type: type) -> tuple[str, ...]:
+    """Dotted keys of all fields that are no part of a trial's identity: those of `location()` and `limit()`."""
+    return marked_keys(config_type, is_nameless)
+
+
+def is_nameless(item: Field[Any]) -> bool:
+    """Whether a field is no part of a trial's identity."""
+    return bool(item.metadata.get("location") or item.metadata.get("limit"))
+
+
+def marked_keys(config_type: type, is_marked: Callable[[Field[Any]], bool], prefix: str = "") -> tuple[str, ...]:
+    """Dotted keys of the fields below `config_type` that are marked."""
     keys: list[str] = []
     for item in fields(config_type):
-        if item.metadata.get("location"):
+        if is_marked(item):
             keys.append(prefix + item.name)
         elif item.default_factory is not MISSING:
-            keys.extend(location_keys(type(item.default_factory()), f"{prefix}{item.name}."))
+            keys.extend(marked_keys(type(item.default_factory()), is_marked, f"{prefix}{item.name}."))
     return tuple(keys)

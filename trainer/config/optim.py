@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from trainer.config.knobs import optional, require, setting, unset_implied
 
-__all__ = ["LossConfig", "OptimConfig", "ScheduleConfig", "effective_loss"]
+__all__ = ["LossConfig", "OptimConfig", "ScheduleConfig", "effective_loss", "require_class_weights_fit"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +34,12 @@ class LossConfig:
         kept = self.ohem_min_kept
         require(kept is None or kept >= 1, "loss.ohem_min_kept", "must be at least 1")
         require(setting(self, "lovasz_weight") > 0, "loss.lovasz_weight", "must be positive")
+
+
+def require_class_weights_fit(loss: LossConfig, classes: int) -> None:
+    """Raise ValueError unless there is one class weight for each class; needs no torch, so that a planner can ask."""
+    given = classes if loss.class_weights is None else len(loss.class_weights)
+    require(given == classes, "loss.class_weights", f"{given} weights for {classes} classes; give one for each")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,6 @@ width.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,18 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainer.block_size import anchors_at_a_time
 from trainer.config import MiningConfig
 from trainer.contrast.keys import Keys
-from trainer.contrast.mining import ILLEGAL, MINERS, is_legal
+from trainer.contrast.mining import ILLEGAL, MINERS, is_legal, room_behind
 from trainer.contrast.similarity import SimilarityMatrix, tiles
 
 __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
-
-BLOCK_SIMILARITIES = 2**22
-"""Similarities held at a time, 16 MiB in float32, ..."""
-
-BLOCK_ANCHORS = 128
-"""... or those of so many anchors if that is more: the whole bank is read once for every block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +117,9 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         grad_AD, grad_KD = torch.empty_like(anchor_AD), torch.zeros_like(batch_CKD).flatten(0, 1)
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
         candidates = sum(block.valid_CK.numel() for block in keys.blocks)
-        most = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES // candidates)
-        step = math.ceil(len(anchor_AD) / math.ceil(len(anchor_AD) / most))
-        matrix = SimilarityMatrix(keys, step)
+        step = anchors_at_a_time(len(anchor_AD), candidates)
+        room = room_behind(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
+        matrix = SimilarityMatrix(keys, step, room)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
             block_loss, block_sums, grad_aD, grad_batch_KD = compare(

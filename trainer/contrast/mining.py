@@ -16,7 +16,18 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["ILLEGAL", "MINERS", "Miner", "Selection", "hardest", "is_legal", "pool_size", "random", "semi_hard"]
+__all__ = [
+    "ILLEGAL",
+    "MINERS",
+    "Miner",
+    "Selection",
+    "hardest",
+    "is_legal",
+    "pool_size",
+    "random",
+    "room_behind",
+    "semi_hard",
+]
 
 ILLEGAL = -1e30
 """Hardness, or logit, of what does not take part: its exponential is exactly 0 and, unlike minus infinity, it gives
@@ -38,7 +49,7 @@ class Selection:
 
 Miner: TypeAlias = Callable[[Tensor, Tensor, int, float, torch.Generator], Selection | None]
 """(hardness_AM, legal_A, count, hard_fraction, generator) -> at most `count` legal candidates of each anchor; None for
-all of them. `legal_A` says how many are legal."""
+all of them. `legal_A` says how many are legal. Rows may lie further apart by `room_behind`, memory for the miner."""
 
 
 def random(
@@ -73,8 +84,9 @@ def semi_hard(
     # are harder than all fill the pools up to the same size, and no order is needed.
     pool_A = (legal_A.double() * hard_fraction - ROUNDING).ceil()
     is_dummy_AW = torch.arange(width, device=pool_A.device) < (width - pool_A)[:, None]
-    dummy_AW = hardness_AM.new_full((), ILLEGAL).where(~is_dummy_AW, torch.inf)
-    pool = top(torch.cat([hardness_AM, dummy_AW], dim=1), width)
+    widened = with_room(hardness_AM, width)
+    widened[:, candidates:].fill_(ILLEGAL).masked_fill_(is_dummy_AW, torch.inf)
+    pool = top(widened, width)
     in_pool_AW = pool.valid_AK & (pool.index_AK < candidates)
     index_AW = pool.index_AK.clamp(max=candidates - 1)
     if width <= count:
@@ -90,6 +102,23 @@ MINERS: dict[str, Miner] = {"random": random, "hardest": hardest, "semi_hard": s
 def pool_size(candidates: int, hard_fraction: float) -> int:
     """Candidates that `semi_hard` keeps of so many: ceil(hard_fraction * candidates)."""
     return math.ceil(candidates * hard_fraction - ROUNDING)
+
+
+def room_behind(kind: str, candidates: int, hard_fraction: float) -> int:
+    """Columns behind the hardness of so many candidates that a miner may write to, and so need not copy it."""
+    return pool_size(candidates, hard_fraction) if kind == "semi_hard" else 0
+
+
+def with_room(hardness_AM: Tensor, room: int) -> Tensor:
+    """`hardness_AM` and `room` columns more, of any content: where its rows lie so far apart, or a copy."""
+    anchors, candidates = hardness_AM.shape
+    step, along = hardness_AM.stride()
+    wide = (anchors, candidates + room)
+    if along == 1 and step == candidates + room:
+        return hardness_AM.as_strided(wide, (step, 1))
+    widened = hardness_AM.new_empty(wide)
+    widened[:, :candidates] = hardness_AM
+    return widened
 
 
 def is_legal(hardness_AM: Tensor) -> Tensor:

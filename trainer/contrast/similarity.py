@@ -13,23 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.block_size import SPARSE_SHARE, tile_similarities
 from trainer.contrast.keys import Keys
 from trainer.contrast.mining import ILLEGAL
 
 __all__ = ["SimilarityMatrix", "tiles"]
 
-TILE_SIMILARITIES = {"cpu": 2**18}
-"""Similarities worked on at a time: 1 MiB, half the cache of a core. A device not named has no use for small tiles."""
-
-SPARSE_SHARE = 0.1
-"""Up to this share of chosen keys their rows are summed one by one (measured: 0.02 takes a third of the time that the
-product with all keys takes)."""
-
 
 class SimilarityMatrix:
     """Logits of blocks of anchors with all keys of their scope, in one buffer that every block uses again."""
 
-    def __init__(self, keys: Keys, block: int) -> None:
+    def __init__(self, keys: Keys, block: int, room: int = 0) -> None:
+        """`room`: columns behind the logits that a miner may write to (`trainer.contrast.mining.room_behind`)."""
         self.keys = keys
         self.classes = keys.batch.valid_CK.shape[0]
         self.rows_KD = tuple(item.embedding_CKD.flatten(0, 1) for item in keys.blocks)
@@ -38,7 +33,7 @@ class SimilarityMatrix:
             for item in keys.blocks
         ]
         device, width = self.bias_N[0].device, sum(len(rows_KD) for rows_KD in self.rows_KD)
-        self.logit_aN = torch.empty(block, width, device=device)
+        self.logit_aN = torch.empty(block, width + room, device=device)[:, :width]
         per_scope = [self.classes * rows for rows in keys.rows]
         number_M = torch.arange(sum(per_scope), device=device)
         self.column_CP = torch.cat(
@@ -106,6 +101,5 @@ class SimilarityMatrix:
 
 def tiles(matrix_aN: Tensor) -> Iterator[slice]:
     """Ranges of columns to work on at a time."""
-    similarities = TILE_SIMILARITIES.get(matrix_aN.device.type, 2**28)
-    step = max(1, similarities // max(1, len(matrix_aN)))
+    step = max(1, tile_similarities(matrix_aN.device.type) // max(1, len(matrix_aN)))
     return (slice(start, min(start + step, matrix_aN.shape[1])) for start in range(0, matrix_aN.shape[1], step))

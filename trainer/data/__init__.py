@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.config import DataConfig
+from trainer.data.ade20k import ADE20K
 from trainer.data.base import IGNORE_INDEX, Source, require_labels
 from trainer.data.camvid import CamVid
 from trainer.data.cityscapes import Cityscapes
@@ -28,6 +29,7 @@ DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "pascal_context": lambda config: PascalContext(root_of(config)),
     "coco_stuff_10k": lambda config: CocoStuff10K(root_of(config)),
     "coco_stuff_164k": lambda config: CocoStuff164K(root_of(config)),
+    "ade20k": lambda config: ADE20K(root_of(config)),
     "folder": lambda config: Folder(root_of(config)),
 }
 """What `data.name` may say."""

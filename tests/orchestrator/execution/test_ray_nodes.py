@@ -29,7 +29,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     with (
-        tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder,  # noqa: S108 - paths of sockets must be short
+        tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder,  # paths of sockets must be short
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("RAY_TMPDIR", folder)
@@ -101,7 +101,7 @@ def test_workers_get_this_code_and_no_password(cluster: Any, executor: RayTune, 
     (found,) = environments(director)
     assert found["password"] == ""
     assert found["prefix"] == sys.prefix
-    assert Path(found["code"]).name == "__init__.py"
+    assert Path(found["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"
 
 
 def test_a_lost_node_is_no_room_any_more(cluster: Any, executor: RayTune) -> None:

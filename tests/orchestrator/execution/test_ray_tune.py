@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.errors import SweepError
 from orchestrator.execution import ray_tune
-from orchestrator.execution.base import Task
+from orchestrator.execution.base import Share, Task
 from orchestrator.execution.ray_tune import RayTune, keep_sigterm
 from orchestrator.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
@@ -98,6 +98,22 @@ def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the
     }
     assert records["trial1"].error is None
     assert [event for event, _ in director.of("trial1")] == ["started", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("alive", "gpus_to_come"),
+    [({}, True), ({"CPU": 8.0, "GPU": 1.0}, True), ({"CPU": 8.0}, False)],
+    ids=["a head that runs no trials", "GPU nodes", "CPU nodes"],
+)
+def test_a_cluster_that_grows_has_room_before_it_has_nodes(
+    cluster: RayTune, monkeypatch: pytest.MonkeyPatch, alive: dict[str, float], gpus_to_come: bool
+) -> None:
+    monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: alive)
+    growing = RayTune(address="auto", max_concurrent=8).capacity
+    assert Share(cpus=1000).fits(growing)
+    assert Share(cpus=1, gpus=1).fits(growing) == gpus_to_come
+    fixed = RayTune(address="auto").capacity
+    assert fixed == Share(cpus=alive.get("CPU", 0.0), gpus=alive.get("GPU", 0.0))
 
 
 def test_ray_client_is_refused_with_the_way_that_works() -> None:

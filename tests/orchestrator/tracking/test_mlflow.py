@@ -230,3 +230,74 @@ def test_the_pictures_of_a_trial_are_artifacts_also_when_replayed(
 
     found = world.client.list_artifacts(world.child("without", 0).info.run_id, "pictures")
     assert [item.path for item in found] == ["pictures/sheet.png"]
+
+
+def test_points_that_a_killed_driver_kept_to_itself_arrive_with_the_next_attempt(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    first = world.tracker()
+    first.begin(sweep, {})
+    world.begin(first, make_task("full0"), 10)
+    world.store.append("full0", Point(step=20, metrics={"train/loss": 0.05}, time=120.0))
+    # killed here, after a checkpoint at step 20: no later attempt reports that step
+
+    second = world.tracker()
+    second.begin(sweep, {})
+    world.train(second, make_task("full0", attempt=2), make_record("full0", attempt=2), 30)
+    assert world.curve(world.child("with | pipe", 0), "train/loss") == [(10, 0.1), (20, 0.05), (30, 1 / 30)]
+
+
+def test_a_driver_killed_while_it_catches_up_leaves_that_to_the_next(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    first = world.tracker()
+    first.begin(sweep, {})
+    world.begin(first, make_task("full0"), 10)
+    world.store.append("full0", Point(step=20, metrics={"train/loss": 0.05}, time=120.0))
+    world.store.end(make_record("full0", state=State.STOPPED))  # KILLED in MLflow, as is what a dead driver left
+    second = world.tracker()
+    second.planned(sweep)
+    second.parent = second.open_parent()
+    second.find_children()  # and dies
+
+    world.tracker().begin(sweep, world.outcomes(sweep))
+    stopped = world.child("with | pipe", 0)
+    assert (stopped.info.status, stopped.data.tags["state"]) == ("KILLED", "stopped")
+    assert world.curve(stopped, "train/loss") == [(10, 0.1), (20, 0.05)]
+
+
+def test_a_run_whose_driver_died_before_its_parameters_were_written_gets_them(
+    world: World, sweep: SweepRecord, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    first = world.tracker()
+    first.begin(sweep, {})
+    monkeypatch.setattr(first, "log_params", die)
+    with pytest.raises(KeyboardInterrupt):
+        world.begin(first, make_task("full0"))
+    assert world.child("with | pipe", 0).data.params == {}
+
+    second = world.tracker()
+    second.begin(sweep, {})
+    world.begin(second, make_task("full0", attempt=2))
+    assert set(world.child("with | pipe", 0).data.params) == {"row", *CONFIG}
+
+
+def test_a_database_has_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses for ever a database whose creation a SIGKILL cut short."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def die(client: MlflowClient) -> None:
+        assert not (tmp_path / "mlflow.db").exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_experiments", die)
+        with pytest.raises(KeyboardInterrupt):
+            MlflowTracker(uri, tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+    MlflowTracker(uri, tmp_path / "runs")
+    assert (tmp_path / "mlflow.db").exists()
+    assert MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None

@@ -1,4 +1,4 @@
-"""Anchor samplers."""
+"""Every anchor sampler of the table against the contract; what `hard` adds; thin classes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
+from tests.conformance.anchor_sampler import SamplerContract
 from trainer.config import AnchorConfig
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, hard, skip_thin_classes
 
@@ -15,19 +16,10 @@ def test_table_holds_exactly_the_kinds_of_the_config():
     assert set(ANCHOR_SAMPLERS) == set(get_args(get_type_hints(AnchorConfig)["kind"]))
 
 
-@pytest.mark.parametrize("kind", ANCHOR_SAMPLERS)
-def test_anchors_are_distinct_labelled_pixels_of_their_class(kind):
-    generator = torch.Generator().manual_seed(3)
-    label_P = torch.randint(0, 5, (300,), generator=generator)
-    label_P[::7] = 255
-    label_P[label_P == 3] = 255
-    prediction_P = torch.randint(0, 5, (300,), generator=generator)
-    slots = ANCHOR_SAMPLERS[kind](label_P, prediction_P, 5, 40, generator)
-    assert slots.index_Gk.shape == slots.valid_Gk.shape == (5, 40)
-    for c in range(5):
-        chosen = slots.index_Gk[c][slots.valid_Gk[c]]
-        assert (label_P[chosen] == c).all()
-        assert len(chosen.unique()) == len(chosen) == min(40, int((label_P == c).sum()))
+class TestSamplers(SamplerContract):
+    @pytest.fixture(params=ANCHOR_SAMPLERS)
+    def sample(self, request):
+        return ANCHOR_SAMPLERS[request.param]
 
 
 @pytest.mark.parametrize(

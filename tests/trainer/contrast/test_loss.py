@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trainer.contrast.loss as loss_module
+import trainer.block_size as block_size
 import trainer.contrast.similarity as similarity_module
 from trainer.config import MiningConfig
 from trainer.contrast.keys import KeyBlock, Keys
@@ -161,12 +161,12 @@ def test_a_draw_of_everything_is_everything(monkeypatch, sparse_share, mining):
 @pytest.mark.parametrize("negatives", [5, 2048])
 def test_small_blocks_and_tiles_give_the_same(monkeypatch, scopes, negatives):
     anchors, keys, *_ = draw_scene(7, scopes)
-    monkeypatch.setattr(loss_module, "BLOCK_ANCHORS", 1)
+    monkeypatch.setattr(block_size, "BLOCK_ANCHORS", 1)
     candidates = sum(block.valid_CK.numel() for block in keys.blocks)
     results = []
     for similarities, tile in ((2**22, 2**22), (2 * candidates, 7), (1, 1)):
-        monkeypatch.setattr(loss_module, "BLOCK_SIMILARITIES", similarities)
-        monkeypatch.setattr(similarity_module, "TILE_SIMILARITIES", {"cpu": tile})
+        monkeypatch.setattr(block_size, "BLOCK_SIMILARITIES", similarities)
+        monkeypatch.setattr(block_size, "TILE_SIMILARITIES", {"cpu": tile})
         results.append(compared(anchors, keys, MiningConfig(kind="hardest", negatives=negatives)))
     torch.testing.assert_close(results[1], results[0])
     torch.testing.assert_close(results[2], results[0])

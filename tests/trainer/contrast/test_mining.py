@@ -1,8 +1,7 @@
-"""Miners against a slow oracle."""
+"""Every miner of the table against the contract, and against its slow oracle over random cases."""
 
 from __future__ import annotations
 
-import math
 from typing import get_args, get_type_hints
 
 import pytest
@@ -10,94 +9,49 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conformance.miner import POOLS, MinerContract, check_against_pools
 from trainer.config import MiningConfig
-from trainer.contrast.mining import ILLEGAL, MINERS, pool_size
-
-CASES = given(
-    st.integers(1, 5), st.integers(1, 60), st.integers(1, 70), st.sampled_from([0.1, 0.3, 1.0]), st.integers(0, 999)
-)
+from trainer.contrast.mining import MINERS, pool_size, room_behind, semi_hard
 
 
-def scene(anchors: int, candidates: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Generator]:
-    generator = torch.Generator().manual_seed(seed)
-    hardness_AM = torch.rand(anchors, candidates, generator=generator) * 2 - 1
-    legal_AM = torch.rand(anchors, candidates, generator=generator) < torch.rand(1, generator=generator)
-    return hardness_AM, legal_AM, generator
-
-
-def mine(kind, hardness_AM, legal_AM, count, fraction, generator):
-    return MINERS[kind](hardness_AM.masked_fill(~legal_AM, ILLEGAL), legal_AM.sum(1), count, fraction, generator)
-
-
-def chosen_sets(kind, hardness_AM, legal_AM, count, fraction, generator) -> list[set[int]]:
-    selection = mine(kind, hardness_AM, legal_AM, count, fraction, generator)
-    if selection is None:
-        return [set(legal.nonzero().flatten().tolist()) for legal in legal_AM]
-    assert selection.index_AK.min() >= 0
-    assert selection.index_AK.max() < hardness_AM.shape[1]
-    rows = zip(selection.index_AK, selection.valid_AK, strict=True)
-    chosen = [index[valid].tolist() for index, valid in rows]
-    assert all(len(row) == len(set(row)) for row in chosen)
-    return [set(row) for row in chosen]
-
-
-def ranked(hardness: torch.Tensor, legal: torch.Tensor) -> list[int]:
-    """Legal candidates of one anchor, hardest first: the dumb way."""
-    return sorted((m for m in range(len(legal)) if legal[m]), key=lambda m: -float(hardness[m]))
+class TestMiners(MinerContract):
+    @pytest.fixture(params=MINERS)
+    def kind(self, request):
+        return request.param
 
 
 def test_table_holds_exactly_the_kinds_of_the_config():
-    assert set(MINERS) == set(get_args(get_type_hints(MiningConfig)["kind"]))
+    assert set(MINERS) == set(get_args(get_type_hints(MiningConfig)["kind"])) == set(POOLS)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@CASES
-def test_hardest_equals_the_sorted_candidates(anchors, candidates, count, fraction, seed):
-    hardness_AM, legal_AM, generator = scene(anchors, candidates, seed)
-    chosen = chosen_sets("hardest", hardness_AM, legal_AM, count, fraction, generator)
-    for a in range(anchors):
-        assert chosen[a] == set(ranked(hardness_AM[a], legal_AM[a])[:count])
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@CASES
-def test_random_chooses_legal_candidates_and_as_many_as_it_can(anchors, candidates, count, fraction, seed):
-    hardness_AM, legal_AM, generator = scene(anchors, candidates, seed)
-    chosen = chosen_sets("random", hardness_AM, legal_AM, count, fraction, generator)
-    for a in range(anchors):
-        legal = set(ranked(hardness_AM[a], legal_AM[a]))
-        assert chosen[a] <= legal
-        assert len(chosen[a]) == min(count, len(legal))
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@CASES
-def test_semi_hard_draws_from_the_hardest_fraction(anchors, candidates, count, fraction, seed):
-    hardness_AM, legal_AM, generator = scene(anchors, candidates, seed)
-    chosen = chosen_sets("semi_hard", hardness_AM, legal_AM, count, fraction, generator)
-    for a in range(anchors):
-        order = ranked(hardness_AM[a], legal_AM[a])
-        pool = order[: math.ceil(round(fraction * len(order), 6))]
-        assert chosen[a] <= set(pool)
-        assert len(chosen[a]) == min(count, len(pool))
-
-
-@pytest.mark.parametrize(("kind", "likely"), [("random", range(5, 45)), ("semi_hard", range(5, 25))])
-def test_draws_are_uniform_over_what_may_be_drawn(kind, likely):
-    hardness_AM = -torch.arange(50.0).expand(4000, 50)
-    legal_AM = ((torch.arange(50) >= 5) & (torch.arange(50) < 45)).expand(4000, 50)
-    selection = mine(kind, hardness_AM, legal_AM, 8, 0.5, torch.Generator().manual_seed(0))
-    share_M = torch.zeros(50).index_add_(0, selection.index_AK.flatten(), selection.valid_AK.flatten().float()) / 4000
-    assert share_M.sum().item() == pytest.approx(8)
-    assert (share_M[likely] - 8 / len(likely)).abs().max() < 0.03
-
-
-@pytest.mark.parametrize("kind", MINERS)
-def test_the_same_generator_state_gives_the_same_choice(kind):
-    hardness_AM, legal_AM, _ = scene(4, 60, 1)
-    first, second = (mine(kind, hardness_AM, legal_AM, 3, 0.5, torch.Generator().manual_seed(9)) for _ in range(2))
-    assert torch.equal(first.index_AK, second.index_AK)
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(sorted(MINERS)),
+    st.integers(1, 5),
+    st.integers(1, 60),
+    st.integers(1, 70),
+    st.sampled_from([0.1, 0.3, 1.0]),
+    st.integers(0, 999),
+)
+def test_choices_are_those_of_the_slow_oracle(kind, anchors, candidates, count, fraction, seed):
+    check_against_pools(kind, anchors, candidates, count, fraction, seed)
 
 
 def test_pool_size_rounds_up_but_not_from_rounding_errors():
     assert [pool_size(n, 0.1) for n in (1, 10, 11, 30, 70)] == [1, 1, 2, 3, 7]
+
+
+def test_room_behind_the_rows_is_used_and_changes_no_choice():
+    candidates, fraction = 60, 0.3
+    room = room_behind("semi_hard", candidates, fraction)
+    assert (room, room_behind("hardest", candidates, fraction)) == (18, 0)
+    wide_AX = torch.rand(4, candidates + room, generator=torch.Generator().manual_seed(0))
+    close_AM = wide_AX[:, :candidates].clone()
+    legal_A, behind = torch.full((4,), candidates), wide_AX[:, candidates:].clone()
+    found = [
+        semi_hard(hardness_AM, legal_A, 5, fraction, torch.Generator().manual_seed(1))
+        for hardness_AM in (wide_AX[:, :candidates], close_AM)
+    ]
+    assert torch.equal(found[0].index_AK, found[1].index_AK)
+    assert torch.equal(wide_AX[:, :candidates], close_AM)
+    assert not torch.equal(wide_AX[:, candidates:], behind), "no copy is made where there is room"

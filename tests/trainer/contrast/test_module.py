@@ -159,7 +159,7 @@ class NoHostSync(TorchDispatchMode):
 
 @pytest.mark.parametrize("source", ["intra_image", "inter_image"])
 @pytest.mark.parametrize("mining", ["random", "hardest", "semi_hard"])
-def test_a_step_needs_no_host_sync(source, mining):
+def test_defect_14_a_step_needs_no_host_sync(source, mining):
     module = contrast(source=source, mining=mining)
     embedding_BDhw, label_BHW, prediction_BHW = scene()
     with NoHostSync():
@@ -168,11 +168,37 @@ def test_a_step_needs_no_host_sync(source, mining):
             module.push(embedding_BDhw, label_BHW, generator=draw(step))
 
 
+class OperatorCount(TorchDispatchMode):
+    """Count the operators that are run."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("source", ["intra_image", "inter_image"])
+def test_defect_14_no_loop_over_classes_or_images(source):
+    counts = []
+    for classes, images in ((4, 3), (9, 3), (4, 8)):
+        module = PixelContrast(contrast(source=source).config, classes)
+        embedding_BDhw = torch.randn(images, 8, 6, 7).requires_grad_()
+        label_BHW, prediction_BHW = torch.randint(0, classes, (2, images, 24, 28))
+        with OperatorCount() as operators:
+            module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw()).loss.backward()
+            module.push(embedding_BDhw, label_BHW, generator=draw())
+        counts.append(operators.calls)
+    assert counts[0] == counts[1] == counts[2] > 0
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("source", ["intra_image", "inter_image"])
 @pytest.mark.parametrize("mining", ["random", "hardest", "semi_hard"])
-def test_a_step_on_a_gpu_never_waits(source, mining):
+def test_defect_14_a_step_on_a_gpu_never_waits(source, mining):
     module = contrast(source=source, mining=mining).cuda()
     embedding_BDhw, label_BHW, prediction_BHW = scene(device="cuda")
     generator = torch.Generator("cuda").manual_seed(0)

@@ -1,7 +1,25 @@
-"""The defects of the released code that concern contrast (method.md, section 4), one regression test or more each."""
+"""The defects of the released code (method.md, section 4), a regression test or more each: `test_defect_<number>_...`.
+
+ 1  rows filed under a class they do not belong to    here, and tests/trainer/contrast/test_released.py
+ 2  labels at another stride than the features        here, and test_released.py
+ 3  pointer of the queue moves by one                 here, and test_released.py
+ 4  class 0 never stored                              here, and test_released.py
+ 5  self-mask on columns of the queue                 here, and test_released.py
+ 6  empty rows take part                              here
+ 7  ranks overwrite each other's bank                 tests/trainer/test_distributed.py
+ 8  weight silently zero on one path                  here, and tests/trainer/test_step.py
+ 9  semi-hard and hardest mining absent               here; oracles in test_mining.py and test_loss.py
+10  crash, NaN or log(0) where nothing qualifies      here
+11  arms differ in precision and resolution           tests/trainer/test_step.py, test_run.py, data/test_batches.py
+12  resuming loses the bank                           tests/trainer/test_run.py
+13  thin classes dropped                              here
+14  host syncs, loops over classes and images         tests/trainer/contrast/test_module.py
+15  void as a class of CamVid                         tests/trainer/data/test_camvid.py
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +84,12 @@ def module_with(classes: int = CLASSES, **knobs: object) -> PixelContrast:
 def random_batch(classes: int = CLASSES) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     label_BHW, prediction_BHW = torch.randint(0, classes, (2, 3, 48, 40), generator=draw(1))
     return unit_map(3, (12, 10)).requires_grad_(), label_BHW, prediction_BHW
+
+
+def test_every_defect_has_a_test_that_is_named_after_it():
+    tests = Path(__file__).resolve().parents[2]
+    text = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py"))
+    assert {int(number) for number in re.findall(r"^def test_defect_(\d+)_", text, re.MULTILINE)} == {*range(1, 16)}
 
 
 @pytest.mark.parametrize("kind", ["pixel", "region", "pixel_region"])
@@ -231,14 +255,16 @@ def test_defect_10_a_lone_pixel_has_no_positive_and_counts_for_nothing():
 
 
 def test_defect_10_autocast_changes_neither_precision_nor_value():
-    batch, losses = random_batch(), []
+    batch, found = random_batch(), []
     for autocast in (False, True):
         module = module_with(mining=MiningConfig())
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             module.push(*batch[:2], generator=draw())
-            losses.append(module(*batch, generator=draw(1)).loss)
-    assert losses[1].dtype == torch.float32
-    assert losses[0] == losses[1]
+            output = module(*batch, generator=draw(1))
+        (grad_BDhw,) = torch.autograd.grad(output.loss, batch[0])
+        found.append({**output.stats, "loss": output.loss.detach(), "gradient": grad_BDhw, **module.state_dict()})
+    assert found[1]["loss"].dtype == torch.float32
+    assert [name for name, value in found[0].items() if not torch.equal(value, found[1][name])] == []
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

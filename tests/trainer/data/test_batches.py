@@ -126,7 +126,7 @@ def test_seeds_give_other_orders_and_augmentations():
     assert not equal(list(batches(seed=0).iterate(0, 2)), list(batches(seed=1).iterate(0, 2)))
 
 
-def test_contrast_moves_no_pixel_defect_11():
+def test_defect_11_contrast_moves_no_pixel():
     """Baseline and contrast arm read from configs that differ in contrast only: equal batches, bit by bit."""
     arms = [TrainConfig(data=CONFIG, contrast=ContrastConfig(source=source)) for source in ("none", "inter_image")]
     torch.manual_seed(0)

@@ -65,7 +65,7 @@ def test_pairs_come_sorted_and_decoded(root):
     np.testing.assert_array_equal(label_HW, read_back(root / "train/labels/a.png"))
 
 
-def test_void_is_not_a_class_defect_15(root):
+def test_defect_15_void_is_not_a_class(root):
     source = CamVid(root)
     assert len(source.class_names) == len(source.palette) == 11
     assert not {"void", "ignore", "unlabelled"} & set(source.class_names)

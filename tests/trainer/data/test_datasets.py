@@ -11,6 +11,7 @@ from tests.conformance.dataset import DatasetContract, PairsContract, error_of
 from tests.conformance.look_alikes import LOOK_ALIKES, LookAlike
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data import DATASETS, Source, open_source, require_labels
+from trainer.data.ade20k import ADE20K
 from trainer.data.batches import TrainBatches, evaluation_batches
 from trainer.data.cache import CACHE_FOLDER
 from trainer.data.camvid import ORIGINAL_CLASSES
@@ -38,8 +39,8 @@ def test_every_data_set_of_the_table_is_in_a_suite(tmp_path):
 
 
 def test_numbers_of_classes():
-    classes = (Cityscapes, PascalContext, CocoStuff10K, CocoStuff164K)
-    assert [len(source.class_names) for source in classes] == [19, 59, 171, 171]
+    classes = (Cityscapes, PascalContext, CocoStuff10K, CocoStuff164K, ADE20K)
+    assert [len(source.class_names) for source in classes] == [19, 59, 171, 171, 150]
 
 
 def test_classes_of_some_ids_by_name():
@@ -52,12 +53,18 @@ def test_classes_of_some_ids_by_name():
         (CocoStuff10K, 149, "road"),
         (CocoStuff164K, 156, "sky-other"),
         (CocoStuff164K, 168, "tree"),
+        (ADE20K, 1, "wall"),
+        (ADE20K, 13, "person"),
+        (ADE20K, 76, "swivel chair"),
+        (ADE20K, 100, "buffet"),
+        (ADE20K, 128, "bicycle"),
+        (ADE20K, 150, "flag"),
     ):
         opened = source("anywhere")
         assert opened.class_names[opened.label_ids[raw]] == name
 
 
-@pytest.mark.parametrize("source", [Cityscapes, PascalContext, CocoStuff10K, CocoStuff164K])
+@pytest.mark.parametrize("source", [Cityscapes, PascalContext, CocoStuff10K, CocoStuff164K, ADE20K])
 def test_every_class_is_meant_by_one_raw_id(source):
     table = source("anywhere").label_ids
     used = table[(table >= 0) & (table != 255)]

@@ -1,0 +1,198 @@
+"""LossContract: what every supervised loss must do; inherit it and give the fixture `kind`.
+
+A new loss writes its slow twin into `ORACLES`.   Axes: B batch, C classes, H W image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.losses import LOSSES, Knobs
+
+CLASSES = 4
+SIZE = (2, 5, 6)
+WEIGHTS = (1.0, 0.25, 3.0, 2.0)
+Place = tuple[int, int, int]
+
+
+def example(seed: int = 0, void: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Logits (B, C, H, W) and labels (B, H, W), a share of them void."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(SIZE[0], CLASSES, *SIZE[1:], generator=generator)
+    label = torch.randint(0, CLASSES, SIZE, generator=generator)
+    return logits, label.masked_fill(torch.rand(SIZE, generator=generator) < void, 255)
+
+
+def nothing_labelled() -> tuple[Tensor, Tensor]:
+    return example()[0], torch.full(SIZE, 255)
+
+
+def knobs_of(seed: int) -> Knobs:
+    """Other knobs for each seed: with and without weights, thresholds, numbers of pixels kept, factors."""
+    chance = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
+    return Knobs(
+        weight_C=torch.tensor(WEIGHTS) if seed % 2 else None,
+        threshold=0.01 + 0.99 * chance[0],
+        min_kept=1 + int(39 * chance[1]),
+        lovasz_weight=2 * chance[2],
+    )
+
+
+def labelled_places(label: Tensor) -> list[Place]:
+    places = [(b, y, x) for b in range(SIZE[0]) for y in range(SIZE[1]) for x in range(SIZE[2])]
+    return [place for place in places if label[place] != 255]
+
+
+def probability(logits: Tensor, place: Place, name: int) -> float:
+    b, y, x = place
+    return float(logits[b, :, y, x].double().softmax(dim=0)[name])
+
+
+def weighted_mean(logits: Tensor, label: Tensor, knobs: Knobs, places: list[Place]) -> float:
+    """Mean of -log p over `places`, each with the weight of its class."""
+    total = mass = 0.0
+    for place in places:
+        name = int(label[place])
+        weight = 1.0 if knobs.weight_C is None else float(knobs.weight_C[name])
+        total -= weight * math.log(probability(logits, place, name))
+        mass += weight
+    return total / mass if mass else 0.0
+
+
+def slow_cross_entropy(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+    return weighted_mean(logits, label, knobs, labelled_places(label))
+
+
+def slow_ohem(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+    """Sort the pixels by the probability of their class and take them one by one."""
+    chances = {place: probability(logits, place, int(label[place])) for place in labelled_places(label)}
+    kept = [
+        place
+        for rank, place in enumerate(sorted(chances, key=lambda place: chances[place]))
+        if chances[place] < knobs.threshold or rank < SIZE[0] * knobs.min_kept
+    ]
+    return weighted_mean(logits, label, knobs, kept)
+
+
+def jaccard_loss(truth: list[bool], wrong: list[bool]) -> float:
+    """1 - intersection over union of a class when the pixels in `wrong` are predicted wrong."""
+    hits = sum(t and not w for t, w in zip(truth, wrong, strict=True))
+    union = sum(t or w for t, w in zip(truth, wrong, strict=True))
+    return 1 - hits / union if union else 0.0
+
+
+def slow_lovasz(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+    """The Lovász extension by its definition: errors in falling order, each times the growth of the Jaccard loss."""
+    places = labelled_places(label)
+    losses = []
+    for name in range(CLASSES):
+        truth = [int(label[place]) == name for place in places]
+        if not any(truth):
+            continue
+        chances = [probability(logits, place, name) for place in places]
+        error = [1 - p if t else p for t, p in zip(truth, chances, strict=True)]
+        wrong, loss = [False] * len(places), 0.0
+        for number in sorted(range(len(places)), key=lambda number: -error[number]):
+            before = jaccard_loss(truth, wrong)
+            wrong[number] = True
+            loss += error[number] * (jaccard_loss(truth, wrong) - before)
+        losses.append(loss)
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+def slow_sum(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+    return slow_cross_entropy(logits, label, knobs) + knobs.lovasz_weight * slow_lovasz(logits, label, knobs)
+
+
+ORACLES: dict[str, Callable[[Tensor, Tensor, Knobs], float]] = {
+    "ce": slow_cross_entropy,
+    "ohem": slow_ohem,
+    "lovasz": slow_lovasz,
+    "ce_lovasz": slow_sum,
+}
+"""Key of LOSSES -> the same with loops, in double precision."""
+
+
+class LossContract:
+    """Inherit and provide the fixture `kind: str`, a key of LOSSES."""
+
+    @pytest.mark.parametrize("void", [0.0, 0.3, 0.95])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_equals_the_slow_oracle(self, kind: str, seed: int, void: float) -> None:
+        logits, label = example(seed, void)
+        found = LOSSES[kind](logits, label, knobs_of(seed))
+        assert float(found) == pytest.approx(ORACLES[kind](logits, label, knobs_of(seed)), abs=1e-5)
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_without_a_label_it_is_a_differentiable_zero(self, kind: str, weighted: bool) -> None:
+        logits, label = nothing_labelled()
+        logits.requires_grad_()
+        loss = LOSSES[kind](logits, label, Knobs(weight_C=torch.ones(CLASSES) if weighted else None))
+        loss.backward()
+        assert float(loss.detach()) == 0.0
+        assert logits.grad is not None
+        assert not logits.grad.any()
+
+    def test_void_pixels_get_no_gradient_and_have_no_say(self, kind: str) -> None:
+        logits, label = example()
+        void = (label == 255)[:, None].expand_as(logits)
+        other = torch.where(void, 9 * torch.randn_like(logits), logits).requires_grad_()
+        loss = LOSSES[kind](other, label, Knobs())
+        assert torch.allclose(LOSSES[kind](logits, label, Knobs()), loss)
+        loss.backward()
+        assert other.grad is not None
+        assert not other.grad[void].any()
+        assert other.grad[~void].any()
+
+    def test_it_is_in_float32_and_positive(self, kind: str) -> None:
+        logits, label = example()
+        loss = LOSSES[kind](logits, label, Knobs())
+        assert loss.ndim == 0
+        assert loss.dtype == LOSSES[kind](logits.bfloat16(), label, Knobs()).dtype == torch.float32
+        assert loss > 0
+
+    def test_names_of_classes_and_order_of_images_do_not_matter(self, kind: str) -> None:
+        logits, label = example()
+        weight_C = torch.tensor(WEIGHTS)
+        order = torch.tensor([2, 0, 3, 1])
+        moved = torch.where(label == 255, label, order.argsort()[label.clamp(max=CLASSES - 1)])
+        loss = LOSSES[kind](logits, label, Knobs(weight_C=weight_C))
+        assert torch.allclose(LOSSES[kind](logits[:, order], moved, Knobs(weight_C=weight_C[order])), loss)
+        assert torch.allclose(LOSSES[kind](logits.flip(0), label.flip(0), Knobs(weight_C=weight_C)), loss)
+
+    def test_right_and_sure_costs_next_to_nothing(self, kind: str) -> None:
+        _, label = example()
+        sure = 50.0 * F.one_hot(label.clamp(max=CLASSES - 1), CLASSES).permute(0, 3, 1, 2)
+        assert float(LOSSES[kind](sure, label, Knobs())) == pytest.approx(0, abs=1e-6)
+
+    def test_the_gradient_is_that_of_finite_differences(self, kind: str) -> None:
+        logits, label = example(3)
+        step, knobs = 1e-3, Knobs(threshold=1.0)
+        direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(7))
+        logits.requires_grad_()
+        LOSSES[kind](logits, label, knobs).backward()
+        assert logits.grad is not None
+        with torch.no_grad():
+            ends = [LOSSES[kind](logits + sign * step * direction, label, knobs) for sign in (1, -1)]
+        slope = float(ends[0] - ends[1]) / (2 * step)
+        assert float((logits.grad * direction).sum()) == pytest.approx(slope, rel=0.02, abs=1e-3)
+
+    def test_deterministic_algorithms_give_the_same(self, kind: str) -> None:
+        logits, label = example()
+        knobs = Knobs(weight_C=torch.tensor(WEIGHTS))
+        expected = LOSSES[kind](logits, label, knobs)
+        torch.use_deterministic_algorithms(True)
+        try:
+            found = LOSSES[kind](logits, label, knobs)
+        finally:
+            torch.use_deterministic_algorithms(False)
+        assert torch.allclose(found, expected)
+
+
+__all__ = ["ORACLES", "WEIGHTS", "LossContract", "example"]

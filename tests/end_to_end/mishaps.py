@@ -1,0 +1,101 @@
+"""What goes wrong in a trial of test_failures: each mishap marks its trial by a temperature of its own.
+
+`install` writes a sitecustomize.py, which every Python process with its folder in PYTHONPATH runs: the driver's and
+the workers'. It wraps `trainer.run.train` as soon as that is imported, and shortens the driver's patience.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+OUT_OF_MEMORY, HANGS, CRAWLS, HELD = 0.11, 0.12, 0.13, 0.14
+HOLD = "CONTRAST_SWEEP_TEST_HOLD"
+"""Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder."""
+HELD_STEP = 60
+
+
+def install(folder: Path) -> dict[str, str]:
+    """Write the hook into `folder`; returns the environment that makes processes run it."""
+    folder.mkdir()
+    project = Path(__file__).resolve().parents[2]
+    code = "from tests.end_to_end import mishaps\n\nmishaps.watch_imports()\n"
+    (folder / "sitecustomize.py").write_text(code)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(project), *filter(None, given)]), HOLD: str(folder)}
+
+
+def watch_imports() -> None:
+    """Patch the two modules when they are imported."""
+    sys.meta_path.insert(0, Patching())
+
+
+class Patching(MetaPathFinder):
+    """Finds modules as usual and patches those in PATCHES after their execution."""
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The usual spec, its loader wrapped; None for all other modules."""
+        if name not in PATCHES:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = PatchingLoader(spec.loader, PATCHES[name])
+        return spec
+
+
+class PatchingLoader(Loader):
+    """Executes a module, then patches it."""
+
+    def __init__(self, loader: Any, patch: Callable[[Any], None]) -> None:
+        self.loader, self.patch = loader, patch
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As usual."""
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As usual, and more."""
+        self.loader.exec_module(module)
+        self.patch(module)
+
+
+def shorten_patience(module: Any) -> None:
+    """A trial that hangs is killed after a second."""
+    module.GRACE_SECONDS = 1.0
+
+
+def wrap_train(module: Any) -> None:
+    """Put the mishaps into `train`."""
+    train = module.train
+
+    def unlucky(config: Any, runtime: Any, workdir: Path, progress: Callable[[int, dict[str, float]], None]) -> Any:
+        mark = config.contrast.temperature
+
+        def report(step: int, values: dict[str, float]) -> None:
+            progress(step, values)
+            if mark == OUT_OF_MEMORY:
+                import torch
+
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            if mark == CRAWLS:
+                time.sleep(0.3)
+            while mark == HELD and step >= HELD_STEP and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
+                time.sleep(0.1)
+                progress(step, values)
+
+        if mark == HANGS:
+            time.sleep(3600)
+        return train(config, runtime, workdir, report)
+
+    module.train = unlucky
+
+
+PATCHES = {"trainer.run": wrap_train, "orchestrator.execution.ray_tune": shorten_patience}

@@ -1,0 +1,105 @@
+"""`python -m orchestrator`: status, why and clean over a small store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator import api
+from orchestrator.__main__ import main
+from orchestrator.api import Place
+from orchestrator.records import AttemptRecord
+from orchestrator.store import RecordStore
+from orchestrator.sweep import build_parser, command_of
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def swept(tiny_space: Path, quick_place: Place) -> Path:
+    """Three trials done, one failed."""
+    api.sweep(tiny_space, place=quick_place)
+    return tiny_space
+
+
+def test_status_counts_groups_and_says_how_to_look_closer(swept: Path, capsys: Capture) -> None:
+    assert main(["status", "tiny.yaml"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tiny: 4 trials: 3 done, 0 running, 1 failed, 0 not run"
+    assert "user error, 1 trial, signature 0ddba11a:" in lines
+    again = "  debug it: python -m orchestrator.sweep tiny.yaml --run-dir runs --trial "
+    assert any(line.startswith(again) for line in lines)
+
+
+def test_status_as_json(swept: Path, capsys: Capture) -> None:
+    assert main(["status", "tiny.yaml", "--json"]) == 1
+    status = json.loads(capsys.readouterr().out)
+    assert (status["sweep"], status["trials"], status["done"]) == ("tiny", 4, 3)
+    assert status["failed"]["0ddba11a"]["state"] == "user_error"
+    assert len(status["failed"]["0ddba11a"]["trials"]) == 1
+    assert (status["running"], status["missing"]) == ([], [])
+
+
+def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_place: Place, capsys: Capture) -> None:
+    assert api.sweep(tiny_space, seeds=1, place=quick_place).completed
+    assert main(["status", "tiny.yaml"]) == 0
+    assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
+
+
+def test_a_sweep_never_run_is_one_line(tiny_space: Path, capsys: Capture) -> None:
+    assert main(["status", "tiny.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no sweep 'tiny'" in error
+
+
+def test_why_has_a_line_for_each_trial(swept: Path, capsys: Capture) -> None:
+    assert main(["why", "tiny.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines) == ["reused", "reused", "reused", "runs"]
+    assert main(["why", "tiny.yaml", "--seeds", "1", "--set", "optim.lr=0.5"]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("runs     w/o contrast, seed 0 [")
+    assert line.endswith("which differs in optim.lr: 0.01 -> 0.5")
+
+
+def test_clean_shows_first_and_removes_when_told(
+    swept: Path, make_record: Callable[..., AttemptRecord], capsys: Capture
+) -> None:
+    store = RecordStore("runs")
+    store.start("forgotten", 1, {}, time=1.0)
+    store.end(make_record("forgotten"))
+    assert main(["clean"]) == 0
+    shown = capsys.readouterr().out
+    assert "trials/forgotten" in shown
+    assert shown.endswith("1 trials that no sweep refers to, 0.0 MB; --yes removes them\n")
+    assert main(["clean", "--yes"]) == 0
+    assert capsys.readouterr().out.endswith("removed 1 trials, 0.0 MB\n")
+    assert not Path("runs/trials/forgotten").exists()
+    assert len(list(Path("runs/trials").iterdir())) == 4
+
+
+def test_ui_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str | None, int]] = []
+    monkeypatch.setattr("orchestrator.ui.serve", lambda uri, port: asked.append((uri, port)) or 0)
+    assert main(["ui", "--port", "5001", "--tracking-uri", "sqlite:///a.db"]) == 0
+    assert asked == [("sqlite:///a.db", 5001)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (["tiny.yaml"], "tiny.yaml"),
+        (["tiny.yaml", "--json", "--only", "a row", "--trial", "0d", "--max-concurrent", "2"], "tiny.yaml"),
+        (["my tiny.yaml", "--set", "a=b c", "--seeds", "3"], "'my tiny.yaml' --set 'a=b c' --seeds 3"),
+        (
+            ["tiny.yaml", "--run-dir", "s3://bucket/runs", "--recipe", "camvid_lite0", "--out", "tables"],
+            "tiny.yaml --recipe camvid_lite0 --run-dir s3://bucket/runs --out tables",
+        ),
+    ],
+)
+def test_the_command_of_a_sweep_is_quoted_and_means_all_of_it(typed: list[str], kept: str) -> None:
+    assert command_of(build_parser().parse_args(typed)) == f"python -m orchestrator.sweep {kept}"

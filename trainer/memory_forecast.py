@@ -1,0 +1,152 @@
+"""How much memory the contrast path of a step takes, worked out beforehand; needs no torch, so that a planner can ask.
+
+The sums follow the tensors of `trainer.contrast` at the moments when most of them live; tests hold them against what
+torch allocates. Bytes per element stand as they are: 4 for a float32, 8 for an index, 1 for a flag.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trainer.bank_size import bank_gigabytes, rows_per_class
+from trainer.block_size import SPARSE_SHARE, anchors_at_a_time, tile_similarities
+from trainer.config import ContrastConfig, MemoryConfig, MiningConfig, effective_memory
+
+__all__ = ["ContrastMemory", "forecast_contrast"]
+
+SPREAD_ROWS = 1024
+"""Rows that alignment and uniformity look at, `trainer.contrast.spread.ROWS`."""
+
+SPREAD_BYTES = 18
+"""Per pair of these rows: four float32 and two flags."""
+
+SAMPLING_BYTES = 64
+"""Per pixel while anchors and keys are drawn: eight indices."""
+
+SPARSE_BYTES = 27
+"""Per chosen key while its gradient is summed: where it lies in its block, twice, its slope, and flags."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContrastMemory:
+    """Bytes that contrast adds to a training step on one device, beside the projection and the embedding map."""
+
+    bank: int
+    """The queues, held all the time."""
+    forward: int
+    """Peak of the loss: gathered rows, and the similarities of one block with all that mines them."""
+    backward: int
+    """Peak of its gradient: that of the gathered rows, and that of the whole embedding map."""
+    push: int
+    """Peak of storing the mini-batch."""
+
+    @property
+    def peak(self) -> int:
+        """The highest of a step."""
+        return self.bank + max(self.forward, self.backward, self.push)
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """What a miner takes for one anchor, bytes, and what it leaves."""
+
+    working: int
+    chosen: int
+    is_everything: bool
+
+
+def forecast_contrast(
+    contrast: ContrastConfig, *, classes: int, images: int, map_size: tuple[int, int], device: str = "cuda"
+) -> ContrastMemory:
+    """Memory of a step with `images` images on one device (`cuda`, `cpu`) and embedding maps of `map_size` (h, w).
+
+    Within 20 %, or half a megabyte, of the peak that torch allocates on a CPU; what libraries take inside an operator
+    is left out. All zeros for the source `none`.
+    """
+    if contrast.source == "none":
+        return ContrastMemory(bank=0, forward=0, backward=0, push=0)
+    memory, width = effective_memory(contrast), contrast.embedding_dim
+    pixels = images * math.prod(map_size)
+    scopes = images if contrast.source == "intra_image" else 1
+    anchors = classes * contrast.anchors.per_class
+    keys = classes * scopes * contrast.keys_per_class
+    gathered = 4 * (anchors + keys) * width
+    spread_rows = classes * min(scopes * contrast.keys_per_class, max(2, SPREAD_ROWS // classes))
+    drawn = 16 * pixels + 9 * (anchors + keys)
+    forward = max(
+        pixels * max(classes + 8, SAMPLING_BYTES),
+        gathered + SPREAD_BYTES * spread_rows**2,
+        gathered + loss_bytes(contrast, memory, classes, scopes, device),
+    )
+    return ContrastMemory(
+        bank=round(1e9 * bank_gigabytes(memory, classes, width)) + 4 * classes * rows_per_class(memory),
+        forward=drawn + forward,
+        backward=16 * (anchors + keys) + gathered + max(gathered, 4 * pixels * width),
+        push=push_bytes(memory, classes, images, pixels, width),
+    )
+
+
+def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, scopes: int, device: str) -> int:
+    """Peak of `trainer.contrast.loss` above the gathered rows."""
+    width, anchors = contrast.embedding_dim, classes * contrast.anchors.per_class
+    class_keys = contrast.keys_per_class + rows_per_class(memory)
+    candidates = classes * class_keys
+    held = candidates * scopes
+    keys = classes * scopes * contrast.keys_per_class
+    block = anchors_at_a_time(anchors, held)
+    tile = tile_similarities(device) // block
+    scoped = 4 * candidates if scopes > 1 else 0
+    positives = mined(contrast.mining, contrast.mining.positives, class_keys)
+    negatives = mined(contrast.mining, contrast.mining.negatives, candidates)
+    room = pool_size(contrast.mining, candidates) if scopes == 1 else 0
+    copied = 4 * (candidates + room) if room and not negatives.is_everything else 0  # room behind the rows saves it
+
+    own = 8 * contrast.keys_per_class
+    mining_positives = 17 * class_keys + own + positives.working
+    kept = 13 * class_keys if positives.is_everything else 21 * positives.chosen + own
+    mining_negatives = kept + own + negatives.working - copied
+    chosen = positives.chosen + negatives.chosen
+    copies = 3 if block < anchors else 2  # of the gradient of the mini-batch's keys
+    if negatives.is_everything:
+        slopes = kept + 8 * class_keys + 4 * min(candidates, tile)
+    else:
+        slopes = kept + 13 * negatives.chosen + 12 * chosen
+        if device == "cpu" and scopes == 1 and memory.dtype is None and chosen <= SPARSE_SHARE * held:
+            slopes += SPARSE_BYTES * chosen + 4 * keys
+            copies += 1
+    similarities = block * (4 * (held + room) + scoped + max(mining_positives, mining_negatives, slopes, scoped))
+    if memory.dtype is not None:
+        similarities += 4 * width * min(classes * rows_per_class(memory), tile)
+    return 4 * (2 * anchors + copies * keys) * width + 4 * held + 8 * candidates + similarities
+
+
+def mined(mining: MiningConfig, count: int, candidates: int) -> Mined:
+    """What `mining` takes to choose `count` of an anchor's candidates."""
+    if mining.kind == "semi_hard":
+        pool = pool_size(mining, candidates)
+        if pool == candidates <= count:
+            return Mined(0, candidates, True)
+        return Mined(4 * (candidates + pool) + 13 * pool, min(pool, count), False)
+    if candidates <= count:
+        return Mined(0, candidates, True)
+    return Mined((6 * candidates if mining.kind == "random" else 0) + 12 * count, count, False)
+
+
+def pool_size(mining: MiningConfig, candidates: int) -> int:
+    """Candidates that `semi_hard` draws from, of so many; 0 for the other miners."""
+    return math.ceil(mining.hard_fraction * candidates) if mining.kind == "semi_hard" else 0
+
+
+def push_bytes(memory: MemoryConfig, classes: int, images: int, pixels: int, width: int) -> int:
+    """Peak of `trainer.contrast.memory.MemoryBank.push`."""
+    peak = 0
+    if memory.kind in ("pixel", "pixel_region"):
+        offered = images * memory.pixels_per_image
+        written = min(offered, memory.pixels_per_class)
+        peak = max(SAMPLING_BYTES * pixels, 8 * pixels + 4 * classes * (offered + 3 * written) * width)
+    if memory.kind in ("region", "pixel_region"):
+        written = min(images, memory.regions_per_class)
+        rows = 4 * classes * (images + 3 * written) * width
+        peak = max(peak, (12 * classes + 8) * pixels, (2 * classes + 8) * pixels + rows)
+    return peak
