@@ -204,6 +204,27 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def decimals(value: Any) -> Any:
+    """Digits behind the point."""
+    if is_whole(value) and 0 <= value <= 9:
+        return value
+    raise ValueError(f"must be a number of decimals from 0 to 9, not {shown(value)}; write for example 2")
+
+
+def shown_rows(value: Any) -> Any:
+    """The rows of a table: labels, or how many."""
+    if (is_whole(value) and value >= 1) or (isinstance(value, list) and value):
+        return value
+    raise ValueError(f"must be a list of labels or a number from 1, not {shown(value)}; write for example 10")
+
+
+def switch(value: Any) -> Any:
+    """true or false."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {shown(value)}; write true")
+
+
 def any_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
     """A checker of words."""
 

@@ -233,6 +233,8 @@ class Driver:
             return
         if record.state is State.STOPPED and not record.metrics:
             record = replace(record, metrics=running.metrics)
+        if running.trial.data_digest:
+            record = replace(record, environment={**record.environment, "data": running.trial.data_digest})
         if record.state is State.TIMED_OUT and record.error is None:
             record = replace(record, error=self.spending.overrun)
         self.store.end(record)

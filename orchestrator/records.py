@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from orchestrator.compaction import read_compacted
 from orchestrator.errors import StoreError
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Layout = Literal["auto", "list", "groups", "matrix"]
 
 ATTEMPT_FILE = re.compile(r"attempt_\d+\.json")
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
@@ -107,7 +108,7 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`, and the digest of its `data`."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` it held."""
 
@@ -161,6 +162,29 @@ class TableRecord:
     columns: tuple[str, ...] = ("final/miou", "final/pixel_accuracy", "cost/train_minutes")
     published: str | None = None
     """Stem of a file in reports/published/ to show beside ours."""
+    rows: tuple[str, ...] = ()
+    """Labels of the rows to show, in this order; empty: all."""
+    top: int | None = None
+    """So many rows are shown, best first, below the baseline; None: all, of a search the best ten."""
+    layout: Layout = "auto"
+    """`list`: a line per row; `groups`: equal neighbours of the leading factors merged; `matrix`: one factor down, one
+    across; `auto`: what suits the method."""
+    group: tuple[str, ...] = ()
+    """Factors (dotted keys) by which lines are grouped, or the one that runs down a matrix."""
+    precision: Mapping[str, int] = field(default_factory=dict)
+    """Decimals of columns that differ from the usual."""
+    direction: Mapping[str, str] = field(default_factory=dict)
+    """`up` or `down` by column, where it differs from the usual."""
+    split: str = "test"
+    """`test`: columns `final/...` are the declared test split's; `val`: the validation split's stand in their place."""
+    intervals: bool = False
+    """A column with the 95 % interval of each difference, and its p."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `asdict`; what a file of an older version lacks has its default."""
+        lists = {key: tuple(values[key]) for key in ("columns", "rows", "group") if key in values}
+        return cls(**{**values, **lists})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,14 +220,13 @@ class SweepRecord:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        table = values["table"]
         return cls(
             **{
                 **values,
                 "rows": tuple(Row(**row) for row in values["rows"]),
                 "seeds": tuple(values["seeds"]),
                 "cells": tuple(Cell(**cell) for cell in values["cells"]),
-                "table": TableRecord(**{**table, "columns": tuple(table["columns"])}),
+                "table": TableRecord.from_json(values["table"]),
             }
         )
 

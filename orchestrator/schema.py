@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from orchestrator import checks
 from orchestrator.checks import METHODS, README
 from orchestrator.policy import Processes, SchedulerKind
+from orchestrator.records import Layout
 from orchestrator.settings import closest, shown
 from orchestrator.yaml_reader import Origins
 
@@ -27,6 +28,7 @@ Number = Annotated[float, BeforeValidator(checks.number)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(checks.positive)]
 FromZero = Annotated[float, Field(ge=0), BeforeValidator(checks.from_zero)]
 Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(checks.fraction)]
+Decimals = Annotated[int, Field(ge=0, le=9), BeforeValidator(checks.decimals)]
 Settings = dict[str, Any]
 """Settings of the trainer, which `orchestrator.settings` checks."""
 TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -75,6 +77,24 @@ class TableModel(Door):
     """Final scalars, one column each."""
     published: str | None = None
     """Stem of a file in reports/published/ to show beside ours."""
+    rows: Annotated[
+        list[str] | int | None,
+        BeforeValidator(checks.shown_rows),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, TEXTS]}),
+    ] = None
+    """Labels of the rows to show, in this order; or how many, best first. Default: all, of a search the best ten."""
+    layout: Annotated[Layout, BeforeValidator(checks.any_of(("auto", "list", "groups", "matrix")))] = "auto"
+    """list, groups (equal neighbours merged) or matrix (one factor down, one across); auto: what suits the method."""
+    group: list[str] = []
+    """Factors by which lines are grouped, or the one that runs down a matrix."""
+    precision: dict[str, Decimals] = {}
+    """Decimals by column, where they differ from the usual."""
+    direction: dict[str, Annotated[Literal["up", "down"], BeforeValidator(checks.any_of(("up", "down")))]] = {}
+    """Which way is better by column, up or down, where it differs from the usual."""
+    split: Annotated[Literal["test", "val"], BeforeValidator(checks.any_of(("test", "val")))] = "test"
+    """val: columns final/... show the validation split's figures (its last point) instead of the test split's."""
+    intervals: Annotated[bool, BeforeValidator(checks.switch)] = False
+    """A column with the 95 % interval and the p of each difference to the baseline."""
 
 
 class ResourcesModel(Door):

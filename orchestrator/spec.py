@@ -20,6 +20,7 @@ from orchestrator.rows import BASELINE_LABEL, RowSpec, baseline_row, check_label
 from orchestrator.schema import MetricModel, SpecModel, check_document
 from orchestrator.search_space import Distribution, Objective, Search
 from orchestrator.settings import Setting, read_assignment, read_block
+from orchestrator.table_spec import check_table, table_of
 from orchestrator.yaml_reader import Document
 
 __all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
@@ -116,6 +117,7 @@ def read_spec(
     problems += later
     check_effect((*fixed_settings, *constants, *assigned), rows, drawn, problems)
     check_labels(document, rows, problems)
+    check_table(document, model, rows, drawn, problems)
     seed_values = read_seeds(seeds, problems) if seeds is not None else (model.seeds if model else (0,))
     check_size(document, rows, drawn, seed_values, seeds, problems)
     until = read_until(document, problems) if seeds is None and model is not None else None
@@ -133,7 +135,7 @@ def read_spec(
         rows=rows,
         seeds=seed_values,
         base=by_key(recipe_settings, fixed_settings, constants, assigned),
-        table=table_of(model),
+        table=table_of(model.table),
         resources=resources_of(model),
         path=path,
         text=document.text,
@@ -294,10 +296,3 @@ def scheduler_of(model: SpecModel, document: Document) -> Scheduler | None:
     if model.scheduler is None:
         return None
     return Scheduler(**model.scheduler.model_dump(), origin=document.origins.nearest("scheduler", "grace_fraction"))
-
-
-def table_of(model: SpecModel) -> TableRecord:
-    """The table asked for; its columns by default those of `TableRecord`."""
-    given = model.table.model_dump(exclude_unset=True)
-    columns = given.pop("columns", None)
-    return TableRecord(**given, columns=tuple(columns)) if columns else TableRecord(**given)

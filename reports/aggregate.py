@@ -7,8 +7,7 @@ named, never averaged. Planned seeds are the yardstick: a cell is complete when 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +39,11 @@ class Gap(StrEnum):
         """The run itself is missing, not just this metric."""
         return self not in (Gap.NOT_REPORTED, Gap.NOT_FINITE)
 
+    @property
+    def outstanding(self) -> bool:
+        """The run may still come: nobody has tried it to its end."""
+        return self in (Gap.NOT_RUN, Gap.CANCELLED)
+
 
 GAPS = {
     State.OUT_OF_MEMORY: Gap.OUT_OF_MEMORY,
@@ -52,6 +56,13 @@ GAPS = {
     State.CANCELLED: Gap.CANCELLED,
 }
 """What the table calls a run that ended otherwise than `done`."""
+
+DERIVED: Mapping[str, Callable[[AttemptRecord], float | None]] = {
+    "cost/gpu_hours": lambda record: (
+        record.resources["gpus"] * (record.ended_at - record.started_at) / 3600 if record.resources.get("gpus") else None
+    ),
+}
+"""What follows from the record where the trial does not report it."""
 
 UNTRIED = (Gap.STOPPED, Gap.CANCELLED, Gap.NOT_RUN)
 
@@ -85,12 +96,15 @@ class Cell:
     @property
     def mean(self) -> float | None:
         """Mean over the seeds there are; None when there is none."""
-        return statistics.fmean(self.values.values()) if self.values else None
+        return mean_of(self.values.values()) if self.values else None
 
     @property
     def std(self) -> float | None:
         """Sample standard deviation (ddof 1); None below two seeds."""
-        return statistics.stdev(self.values.values()) if self.n >= 2 else None
+        if self.n < 2:
+            return None
+        mean = mean_of(self.values.values())
+        return math.sqrt(math.fsum((value - mean) ** 2 for value in self.values.values()) / (self.n - 1))
 
     @property
     def complete(self) -> bool:
@@ -102,6 +116,16 @@ class Cell:
         """May be called best or second: complete, and not the luck of a single seed."""
         return self.complete and self.n >= 2
 
+    @property
+    def provisional(self) -> bool:
+        """A planned run is still to come, so the value will change."""
+        return any(gap.outstanding for gap in self.gaps.values())
+
+
+def mean_of(values: Collection[float]) -> float:
+    """Mean of at least one value, the sum without rounding (`statistics.fmean` is three times as slow)."""
+    return math.fsum(values) / len(values)
+
 
 def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> float | None:
     """Mean over the seeds both have of (value - baseline value of the same seed); None when they share no seed.
@@ -110,37 +134,34 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
     out on both, so that a lucky seed of one row is never compared with the average of another.
     """
     shared = [seed for seed in values if seed in baseline]
-    return statistics.fmean(values[seed] - baseline[seed] for seed in shared) if shared else None
+    return mean_of([values[seed] - baseline[seed] for seed in shared]) if shared else None
 
 
 def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric: str) -> dict[str, Cell]:
     """One cell of `metric` per row label of `sweep`, in the order of its rows.
 
     `outcomes` maps trial ids to the attempt that counts (`orchestrator.records.read_outcomes`). Rows that share a
-    trial each show it; within a row every seed counts once.
+    trial each show it; within a row every planned seed counts once, and rows may be planned with different seeds.
     """
-    trials = {(cell.row, cell.seed): cell.trial_id for cell in sweep.cells}
-    seeds: dict[str, list[int]] = {row.label: [] for row in sweep.rows}
-    for label, seed in trials:
-        seeds[label].append(seed)
-    values: dict[str, dict[int, float]] = {}
-    gaps: dict[str, dict[int, Gap]] = {}
-    for row in sweep.rows:
-        values[row.label], gaps[row.label] = {}, {}
-        for seed in seeds[row.label]:
-            outcome = outcomes.get(trials.get((row.label, seed), ""))
-            found = value_or_gap(outcome, metric)
-            if isinstance(found, Gap):
-                gaps[row.label][seed] = found
-            else:
-                values[row.label][seed] = found
-    cells: dict[str, Cell] = {}
-    for label in values:
-        delta = None
-        if sweep.baseline is not None and label != sweep.baseline:
-            delta = paired_difference(values[label], values.get(sweep.baseline, {}))
-        cells[label] = Cell(values=values[label], gaps=gaps[label], delta=delta)
-    return cells
+    values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
+    gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}
+    for planned in sweep.cells:
+        found = value_or_gap(outcomes.get(planned.trial_id), metric)
+        if isinstance(found, Gap):
+            gaps[planned.row][planned.seed] = found
+        else:
+            values[planned.row][planned.seed] = found
+    reference = values.get(sweep.baseline) if sweep.baseline is not None else None
+    return {
+        label: Cell(
+            values=values[label],
+            gaps=gaps[label],
+            delta=None
+            if reference is None or label == sweep.baseline
+            else paired_difference(values[label], reference),
+        )
+        for label in values
+    }
 
 
 def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
@@ -150,6 +171,8 @@ def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
     if outcome.state is not State.DONE:
         return GAPS[outcome.state]
     value = outcome.metrics.get(metric)
+    if value is None and metric in DERIVED:
+        value = DERIVED[metric](outcome)
     if value is None:
         return Gap.NOT_REPORTED
     return float(value) if math.isfinite(value) else Gap.NOT_FINITE

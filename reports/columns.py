@@ -9,6 +9,7 @@ __all__ = ["IOU_PREFIX", "KNOWN_COLUMNS", "Column", "column_for"]
 
 IOU_PREFIX = "final/iou/"
 """Metrics of single classes are named `final/iou/<class>`."""
+COST_PREFIX = "cost/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +75,7 @@ KNOWN_COLUMNS: dict[str, Column] = {
         cost("cost/train_minutes", "Train", "min", 1),
         cost("cost/gpu_hours", "GPU time", "h", 2),
         cost("cost/step_ms", "Step", "ms", 1),
+        Column(key="cost/images_per_second", name="Throughput", unit="images/s", direction="up", decimals=1),
         cost("cost/peak_memory_gb", "Peak memory", "GB", 2),
         cost("cost/parameters_millions", "Parameters", "M", 2),
         share("contrast/purity", "Bank purity", ranked=False),
@@ -94,10 +96,14 @@ KNOWN_COLUMNS: dict[str, Column] = {
 """Metrics with a header of their own; any other is shown under its own name, as it is, without an arrow."""
 
 
-def column_for(key: str, *, metric: str, goal: str) -> Column:
+def column_for(
+    key: str, *, metric: str, goal: str, decimals: int | None = None, direction: str | None = None
+) -> Column:
     """The column of metric `key` in a sweep that optimises `metric` towards `goal` (`maximize` or `minimize`).
 
-    The sweep's own metric takes its direction from `goal` and is always ranked.
+    The sweep's own metric takes its direction from `goal` and is always ranked. `decimals` and `direction` (`up` or
+    `down`) are what the specification says otherwise; a metric with a direction of the specification is ranked unless
+    it is a cost.
     """
     if key in KNOWN_COLUMNS:
         column = KNOWN_COLUMNS[key]
@@ -105,6 +111,11 @@ def column_for(key: str, *, metric: str, goal: str) -> Column:
         column = share(key, f"IoU {key.removeprefix(IOU_PREFIX)}")
     else:
         column = Column(key=key, name=key)
+    if decimals is not None:
+        column = replace(column, decimals=decimals)
     if key == metric:
         return replace(column, direction="down" if goal == "minimize" else "up", ranked=True)
+    if direction is not None:
+        ranked = column.ranked or not key.startswith(COST_PREFIX)
+        return replace(column, direction="down" if direction == "down" else "up", ranked=ranked)
     return column

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from orchestrator.records import AttemptRecord, State, SweepRecord
-from reports.aggregate import Cell, Gap
+from reports.aggregate import Gap
 from reports.columns import Column
-from reports.problems import Problem, name_runs
+from reports.entries import Entry, Mark, Origin
+from reports.problems import ROWS_NAMED, Problem, name_runs
+from reports.stats import MIN_SEEDS
 
-__all__ = ["Mark", "Note", "shared_rows", "write_notes"]
-
-
-class Mark(StrEnum):
-    """What a note explains; the renderers know how each looks."""
-
-    NONE = "none"
-    BEST = "best"
-    SECOND = "second"
-    DELTA = "delta"
-    """The signed subscript."""
-    FEWER = "fewer"
-    """† on a value."""
-    MISSING = "missing"
-    """An en dash instead of a value."""
-    SHARED = "shared"
-    """‡ on a row's label."""
+__all__ = ["Mark", "Note", "Seen", "shared_rows", "write_notes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,100 +23,145 @@ class Note:
     mark: Mark = Mark.NONE
 
 
-def write_notes(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    columns: Sequence[Column],
-    cells: Mapping[str, Sequence[Cell]],
-    problems: Sequence[Problem],
-    used: set[Mark],
-) -> tuple[Note, ...]:
-    """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the notes are about: a sweep and what its table shows of it."""
 
-    `cells` holds for each row label one cell per column.
-    """
-    explain: dict[Mark, Callable[[], str]] = {
-        Mark.BEST: lambda: "best of its column, by the value as printed; ties alike.",
-        Mark.SECOND: lambda: "second best.",
-        Mark.DELTA: lambda: (
-            f"mean difference to “{sweep.baseline}” over the seeds that both rows have, in the unit of the column."
+    sweep: SweepRecord
+    outcomes: Mapping[str, AttemptRecord]
+    columns: Sequence[Column]
+    entries: Mapping[str, Sequence[Entry]]
+    """For each shown row one entry per column."""
+    origins: Mapping[str, frozenset[Origin]]
+    problems: Sequence[Problem]
+    published: str = ""
+    """Where the published column comes from, and how its protocol differs."""
+
+
+def write_notes(seen: Seen, used: set[Mark]) -> tuple[Note, ...]:
+    """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
+    explain: dict[Mark, Callable[[Seen], str]] = {
+        Mark.BEST: explain_best,
+        Mark.SECOND: lambda _: "second best.",
+        Mark.ALIKE: lambda _: (
+            "not distinguishable from the best of its column (paired t test at 5 %, Holm over all pairs of rows)."
         ),
-        Mark.FEWER: lambda: f"fewer seeds than planned, not ranked: {'; '.join(name_partial(columns, cells))}.",
-        Mark.MISSING: lambda: f"no value: {'; '.join(name_missing(columns, cells))}.",
-        Mark.SHARED: lambda: (
+        Mark.DELTA: explain_difference,
+        Mark.SIGNIFICANT: lambda _: "p ≤ 0.05 (paired t test, Holm over the rows).",
+        Mark.FEWER: lambda seen: f"fewer seeds than planned, not ranked: {'; '.join(name_partial(seen, Mark.FEWER))}.",
+        Mark.PROVISIONAL: lambda seen: (
+            "provisional, not ranked: planned runs are still to come: "
+            f"{'; '.join(name_partial(seen, Mark.PROVISIONAL))}."
+        ),
+        Mark.MIXED: explain_mixed,
+        Mark.MISSING: lambda seen: f"no value: {'; '.join(name_missing(seen))}.",
+        Mark.SHARED: lambda seen: (
             "rows that compute the same share their runs: "
-            + "; ".join(" = ".join(labels) for labels in shared_rows(sweep))
+            + "; ".join(" = ".join(labels) for labels in shared_rows(seen.sweep))
             + "."
         ),
+        Mark.PUBLISHED: lambda seen: seen.published,
     }
-    notes = [Note(mark=mark, text=text()) for mark, text in explain.items() if mark in used]
-    notes += [Note(text=text) for text in plain_notes(sweep, outcomes, columns, cells, problems)]
+    notes = [Note(mark=mark, text=text(seen)) for mark, text in explain.items() if mark in used]
+    notes += [Note(text=text) for text in plain_notes(seen, used)]
     return tuple(notes)
 
 
-def plain_notes(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    columns: Sequence[Column],
-    cells: Mapping[str, Sequence[Cell]],
-    problems: Sequence[Problem],
-) -> list[str]:
+def explain_best(seen: Seen) -> str:
+    """What bold means, and of how many."""
+    outstanding = any(gap.outstanding for row in seen.entries.values() for entry in row for gap in entry.cell.gaps.values())
+    return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
+
+
+def explain_difference(seen: Seen) -> str:
+    """What the subscript is, and whether it was tested."""
+    text = f"mean difference to “{seen.sweep.baseline}” over the seeds that both rows have, in the unit of the column"
+    compared = [entry.comparison for row in seen.entries.values() for entry in row if entry.comparison is not None]
+    if any(item.distinguishable() for item in compared):
+        return f"{text}."
+    if any(item.p_holm is not None for item in compared):
+        return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."
+    seeds = max((item.n for item in compared), default=0)
+    return f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test." if 0 < seeds < MIN_SEEDS else f"{text}."
+
+
+def explain_mixed(seen: Seen) -> str:
+    """What the § rows were made with."""
+    groups: dict[str, list[str]] = {}
+    for label in seen.entries:
+        for origin in seen.origins.get(label, ()):
+            groups.setdefault(origin.text, []).append(label)
+    parts = [f"{text} ({name_labels(labels)})" for text, labels in sorted(groups.items())]
+    return (
+        "mixed: its runs, or those of the baseline, differ in code or data, so the difference may not be the row's: "
+        + "; ".join(parts)
+        + "."
+    )
+
+
+def name_labels(labels: Sequence[str]) -> str:
+    """Labels in one line, many of them cut and counted."""
+    more = len(labels) - ROWS_NAMED
+    return ", ".join(labels[:ROWS_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
     """Sentences that belong to no mark."""
-    texts = []
-    if len(sweep.seeds) == 1 and any(column.ranked for column in columns):
+    sweep, texts = seen.sweep, []
+    if len(sweep.seeds) == 1 and any(column.ranked for column in seen.columns):
         texts.append("One seed per row: nothing is called best.")
     by_kind: dict[str, list[tuple[str, int]]] = {}
-    for problem in problems:
+    for problem in seen.problems:
         if problem.gap.of_run:
             heading = f"{problem.gap.value.capitalize()}{f' ({problem.kind})' if problem.kind else ''}"
             by_kind.setdefault(heading, []).extend((row, problem.seed) for row in problem.rows)
     texts += [f"{heading}: {name_runs(runs)}." for heading, runs in by_kind.items()]
-    for index, column in enumerate(columns):
+    for index, column in enumerate(seen.columns):
         runs = [
             (label, seed)
-            for label, row in cells.items()
-            for seed, gap in row[index].gaps.items()
+            for label, row in seen.entries.items()
+            for seed, gap in row[index].cell.gaps.items()
             if gap is Gap.NOT_FINITE
         ]
         if runs:
             texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
-    done = [outcomes[cell.trial_id] for cell in sweep.cells if cell.trial_id in outcomes]
+    done = [seen.outcomes[cell.trial_id] for cell in sweep.cells if cell.trial_id in seen.outcomes]
     done = [outcome for outcome in done if outcome.state is State.DONE]
-    for key, consequence in (("commit", "the rows may differ in code"), ("device", "costs are not comparable")):
-        seen = sorted({outcome.environment[key] for outcome in done if outcome.environment.get(key)})
-        if len(seen) > 1:
-            texts.append(f"The runs come from {len(seen)} {key}s ({', '.join(seen)}): {consequence}.")
+    checks = [("device", "costs are not comparable")]
+    if Mark.MIXED not in used:
+        checks.insert(0, ("commit", "the rows may differ in code"))
+    for key, consequence in checks:
+        names = sorted({outcome.environment[key] for outcome in done if outcome.environment.get(key)})
+        if len(names) > 1:
+            texts.append(f"The runs come from {len(names)} {key}s ({', '.join(names)}): {consequence}.")
     return texts
 
 
-def name_partial(columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
+def name_partial(seen: Seen, mark: Mark) -> list[str]:
     """`pixel memory 2 of 3`, with the columns where only some of the row's are concerned."""
     parts = []
-    for label, row in cells.items():
+    for label, row in seen.entries.items():
         names: dict[str, list[str]] = {}
-        for column, cell in zip(columns, row, strict=True):
-            if 0 < cell.n < cell.expected:
-                names.setdefault(f"{label} {cell.n} of {cell.expected}", []).append(column.name)
+        for column, entry in zip(seen.columns, row, strict=True):
+            if mark in entry.marks:
+                names.setdefault(f"{label} {entry.cell.n} of {entry.cell.expected}", []).append(column.name)
+        valued = sum(bool(entry.mean) for entry in row)
         parts += [
-            count if len(concerned) == len(columns) else f"{count} ({', '.join(concerned)})"
+            count if len(concerned) == valued else f"{count} ({', '.join(concerned)})"
             for count, concerned in names.items()
         ]
     return parts
 
 
-def name_missing(columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
-    """Per reason the rows without any value, with the columns where the run itself is there."""
+def name_missing(seen: Seen) -> list[str]:
+    """Per reason the rows without a value although their runs are there."""
     parts: dict[str, list[str]] = {}
-    for label, row in cells.items():
-        for column, cell in zip(columns, row, strict=True):
-            if cell.n:
-                continue
-            if any(not gap.of_run for gap in cell.gaps.values()):
-                reason = "not finite" if Gap.NOT_FINITE in cell.gaps.values() else "not reported"
+    for label, row in seen.entries.items():
+        for column, entry in zip(seen.columns, row, strict=True):
+            if not entry.cell.n and not entry.missing:
+                reason = "not finite" if Gap.NOT_FINITE in entry.cell.gaps.values() else "not reported"
                 parts.setdefault(f"{column.name} {reason}", []).append(label)
-            elif label not in parts.setdefault("no finished run", []):
-                parts["no finished run"].append(label)
-    return [f"{reason} ({', '.join(labels)})" for reason, labels in parts.items()]
+    return [f"{reason} ({name_labels(labels)})" for reason, labels in parts.items()]
 
 
 def shared_rows(sweep: SweepRecord) -> list[tuple[str, ...]]:

@@ -7,39 +7,30 @@ Every text in a `Table` is plain: no markup, ASCII minus. Escaping is the render
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.records import AttemptRecord, Row, State, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import Column, column_for
-from reports.notes import Mark, Note, shared_rows, write_notes
+from reports.entries import Entry, Mark, make_entries, origins_of
+from reports.layout import Layout, Line, Slot, Stub, list_layout, marks_in, matrix_keys, matrix_layout
+from reports.notes import Note, Seen, shared_rows, write_notes
 from reports.problems import Problem, find_problems
-from reports.published import Published
+from reports.published import Published, published_note, stand_beside
+from reports.stats import MIN_SEEDS
+from reports.stubs import make_stubs, varied_keys
 
-__all__ = ["Entry", "Table", "TableRow", "build_table"]
+__all__ = ["MOST_ROWS", "Entry", "Reference", "Table", "TableRow", "build_table", "sentence"]
 
-MIN_SEEDS_FOR_TEST = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """What one cell prints. `mean` is empty where there is no value, `std` below two seeds, `delta` without one."""
-
-    cell: Cell
-    mean: str = ""
-    std: str = ""
-    delta: str = ""
-    rank: Mark = Mark.NONE
-    """`BEST`, `SECOND` or `NONE`."""
-
-    @property
-    def partial(self) -> bool:
-        """Printed with a †."""
-        return 0 < self.cell.n < self.cell.expected
+SEARCHES = ("random", "tpe")
+TOP_OF_A_SEARCH = 10
+MOST_ROWS = 100
+"""More rows than these are no table any more: the best are shown, all stand in the CSV and Parquet files."""
+ARCHITECTURE = "model."
+"""A grid over one of these keys is grouped by it: each architecture has costs of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +41,11 @@ class TableRow:
     factors: Mapping[str, Any]
     """Dotted keys and values of the whole row, as planned."""
     stub: tuple[str, ...]
-    """Texts of the leading columns, one per `Table.stub_names`."""
+    """Texts of the leading columns of a list."""
     entries: tuple[Entry, ...]
     baseline: bool = False
     shared: bool = False
-    """Printed with a ‡: another row has the same runs."""
+    """Printed with a ¶: another row has the same runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,15 +71,21 @@ class Table:
     spec: str
     seeds: tuple[int, ...]
     baseline: str | None
-    stub_names: tuple[str, ...]
-    """Headers of the leading columns: `Variant`, or one per factor."""
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
+    """Those that are printed."""
+    cells: Mapping[str, tuple[Cell, ...]]
+    """Of every row of the sweep, printed or not, one cell per column."""
+    factors: Mapping[str, Mapping[str, Any]]
+    """Of every row of the sweep, in its order."""
+    layout: Layout
     notes: tuple[Note, ...]
     problems: tuple[Problem, ...]
     runs_done: int
     runs_planned: int
     """Distinct trials; rows that share a trial need it once."""
+    trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """Row label -> seed -> trial id, of the printed rows."""
     references: tuple[Reference, ...] = field(default=())
     references_title: str = ""
 
@@ -97,35 +94,56 @@ class Table:
         """Every planned run is done and has a finite value of the sweep's metric."""
         return not self.problems
 
+    @property
+    def stub_names(self) -> tuple[str, ...]:
+        """Headers of the leading columns: `Variant`, or one per factor."""
+        return self.layout.stub_names
 
-def build_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], published: Published | None = None) -> Table:
+
+def build_table(
+    sweep: SweepRecord,
+    outcomes: Mapping[str, AttemptRecord],
+    published: Published | None = None,
+    importance: Mapping[str, float] | None = None,
+) -> Table:
     """The table of `sweep`, the baseline first, then the rows in the order of the specification.
 
-    `outcomes` maps trial ids to the attempt that counts. `published` rows are shown below ours, in their own block.
-    Raises StoreError when the baseline is not among the rows.
+    `outcomes` maps trial ids to the attempt that counts. `published` figures stand in a column of their own beside the
+    rows that ask the same, and in a block below where there is none. `importance` holds shares by parameter of a
+    search. Raises StoreError when the baseline is not among the rows.
     """
-    rows = ordered_rows(sweep)
-    columns = tuple(column_for(key, metric=sweep.metric, goal=sweep.goal) for key in sweep.table.columns)
+    columns = columns_of(sweep)
     cells_of = [aggregate(sweep, outcomes, column.key) for column in columns]
-    entries = [
-        rank_column(column, [cells[row.label] for row in rows]) for column, cells in zip(columns, cells_of, strict=True)
+    rows = shown_rows(sweep, outcomes)
+    labels = [row.label for row in rows]
+    origins = origins_of(sweep, outcomes)
+    entries_of = [
+        make_entries(column, cells, origins, sweep.baseline, labels)
+        for column, cells in zip(columns, cells_of, strict=True)
     ]
-    stub_names, stubs = stub_columns(rows, sweep.baseline, by_factor=sweep.method != "ablation")
-    sharing = {label for group in shared_rows(sweep) for label in group}
-    table_rows = tuple(
-        TableRow(
-            label=row.label,
-            factors=row.factors,
-            stub=stubs[index],
-            entries=tuple(column_entries[index] for column_entries in entries),
-            baseline=row.label == sweep.baseline,
-            shared=row.label in sharing,
-        )
-        for index, row in enumerate(rows)
-    )
+    entries = {label: tuple(of_column[label] for of_column in entries_of) for label in labels}
+    beside = stand_beside(published, rows) if published is not None else {}
+    shared = frozenset(label for group in shared_rows(sweep) for label in group)
+    layout, stubs = lay_out(sweep, columns, [(row, entries[row.label]) for row in rows], shared, beside)
+    used = marks_in(layout)
     problems = find_problems(sweep, outcomes)
-    cells = {row.label: [entry.cell for entry in row.entries] for row in table_rows}
+    seen = Seen(
+        sweep=sweep,
+        outcomes=outcomes,
+        columns=columns,
+        entries=entries,
+        origins=origins,
+        problems=problems,
+        published=published_note(published, sweep.protocol) if published is not None else "",
+    )
     planned = {cell.trial_id for cell in sweep.cells}
+    wanted = set(labels)
+    trials: dict[str, dict[int, str]] = {label: {} for label in labels}
+    for cell in sweep.cells:
+        if cell.row in wanted:
+            trials[cell.row][cell.seed] = cell.trial_id
+    below = published_rows(published, columns, {row.label for row in beside.values()}) if published else ()
+    title = f"Published, not ours: {published.title}" if published and below else ""
     return Table(
         name=sweep.name,
         caption=write_caption(sweep),
@@ -136,19 +154,77 @@ def build_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], publi
         spec=sweep.spec,
         seeds=sweep.seeds,
         baseline=sweep.baseline,
-        stub_names=stub_names,
         columns=columns,
-        rows=table_rows,
+        rows=tuple(
+            TableRow(
+                label=row.label,
+                factors=row.factors,
+                stub=stubs[place],
+                entries=entries[row.label],
+                baseline=row.label == sweep.baseline,
+                shared=row.label in shared,
+            )
+            for place, row in enumerate(rows)
+        ),
+        cells={row.label: tuple(cells[row.label] for cells in cells_of) for row in sweep.rows},
+        factors={row.label: row.factors for row in sweep.rows},
+        layout=with_references(layout, columns, title, below),
         notes=(
-            *write_notes(sweep, outcomes, columns, cells, problems, used_marks(table_rows)),
-            *([Note(text=f"Published rows: {published.source}; {published.setting}.")] if published else []),
+            *write_notes(seen, used),
+            *extra_notes(sweep, layout, len(rows), importance or {}),
+            *([Note(text=f"Published rows: {seen.published}")] if below and Mark.PUBLISHED not in used else []),
         ),
         problems=problems,
         runs_done=sum(key in outcomes and outcomes[key].state is State.DONE for key in planned),
         runs_planned=len(planned),
-        references=published_rows(published, columns) if published else (),
-        references_title=f"Published, not ours: {published.title}" if published else "",
+        trials=trials,
+        references=below,
+        references_title=title,
     )
+
+
+def columns_of(sweep: SweepRecord) -> tuple[Column, ...]:
+    """The columns that the table asks for, in its split, precision and direction."""
+    table = sweep.table
+    moved = {key: in_split(key, table.split) for key in table.columns}
+    metric = sweep.metric
+    return tuple(
+        column_for(
+            moved[key],
+            metric=moved.get(metric, metric),
+            goal=sweep.goal,
+            decimals=table.precision.get(key),
+            direction=table.direction.get(key),
+        )
+        for key in table.columns
+    )
+
+
+def in_split(key: str, split: str) -> str:
+    """`val/miou` for `final/miou` in a table of the validation split."""
+    return key.replace("final/", "val/", 1) if split == "val" and key.startswith("final/") else key
+
+
+def shown_rows(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> list[Row]:
+    """The baseline, then the rows asked for; of a search or of very many the best, best first.
+
+    Raises StoreError when the baseline is no row.
+    """
+    rows = ordered_rows(sweep)
+    if sweep.table.rows:
+        by_label = {row.label: row for row in rows}
+        return [by_label[label] for label in sweep.table.rows if label in by_label] or rows
+    top = sweep.table.top or (TOP_OF_A_SEARCH if sweep.method in SEARCHES else None)
+    if top is None and len(rows) <= MOST_ROWS:
+        return rows
+    cells = aggregate(sweep, outcomes, sweep.metric)
+    sign = -1.0 if sweep.goal == "minimize" else 1.0
+    means = {label: sign * cell.mean for label, cell in cells.items() if cell.mean is not None}
+    others = sorted(
+        (row for row in rows if row.label != sweep.baseline),
+        key=lambda row: (row.label not in means, -means.get(row.label, 0.0)),
+    )
+    return [row for row in rows if row.label == sweep.baseline] + others[: top or MOST_ROWS]
 
 
 def ordered_rows(sweep: SweepRecord) -> list[Row]:
@@ -159,93 +235,70 @@ def ordered_rows(sweep: SweepRecord) -> list[Row]:
     return sorted(sweep.rows, key=lambda row: row.label != sweep.baseline)
 
 
-def rank_column(column: Column, cells: Sequence[Cell]) -> list[Entry]:
-    """The cells of one column as texts, best and second marked.
+def lay_out(
+    sweep: SweepRecord,
+    columns: Sequence[Column],
+    rows: Sequence[tuple[Row, Sequence[Entry]]],
+    shared: frozenset[str],
+    beside: Mapping[str, Any],
+) -> tuple[Layout, Sequence[tuple[str, ...]]]:
+    """The layout that suits the method unless the table names one, and the leading texts of a list."""
+    table, baseline = sweep.table, sweep.baseline
+    listed = [row for row, _ in rows]
+    stubs = make_stubs(listed, baseline, method=sweep.method, group=table.group, merge=table.layout != "list")
+    inner = [row for row in listed if row.label != baseline or set(row.factors) >= set(varied_keys(listed, baseline))]
+    keys = varied_keys(inner, None) if inner else ()
+    suits = table.layout == "auto" and not any(key.startswith(ARCHITECTURE) for key in keys) and not beside
+    if sweep.method == "grid" and (table.layout == "matrix" or suits):
+        down_across = matrix_keys(inner, keys, table.group)
+        if down_across is not None:
+            return matrix_layout(down_across, columns, rows, baseline=baseline), stubs.texts
+    layout = list_layout(
+        stubs,
+        columns,
+        rows,
+        baseline=baseline,
+        shared=shared,
+        published={label: row.values for label, row in beside.items()},
+        intervals=table.intervals,
+    )
+    return layout, stubs.texts
 
-    Ranked are complete cells of at least two seeds, by the value as shown, so that equal digits get equal marks.
-    Where all ranked cells show the same digits, or only one can be ranked, nothing is marked.
-    """
-    sign = -1.0 if column.direction == "down" else 1.0
-    scores = {
-        index: sign * column.shown(cell.mean)
-        for index, cell in enumerate(cells)
-        if column.ranked and column.direction is not None and cell.rankable and cell.mean is not None
-    }
-    places = sorted(set(scores.values()), reverse=True)
-    marks = dict(zip(places, (Mark.BEST, Mark.SECOND), strict=False)) if len(places) > 1 else {}
-    return [
-        Entry(
-            cell=cell,
-            mean="" if cell.mean is None else column.text(cell.mean),
-            std="" if cell.std is None else column.text(cell.std),
-            delta="" if cell.delta is None or not column.ranked else column.difference(cell.delta),
-            rank=marks.get(scores[index], Mark.NONE) if index in scores else Mark.NONE,
+
+def with_references(layout: Layout, columns: Sequence[Column], title: str, below: Sequence[Reference]) -> Layout:
+    """The layout with the published rows in a block below ours."""
+    if not below:
+        return layout
+    width = len(layout.stub_names)
+    places = {column.key: place for place, column in enumerate(columns)}
+    heads = layout.spanners or layout.heads
+    lines = [
+        Line(
+            stubs=(Stub(text=row.label), *[Stub(text="")] * (width - 1)),
+            slots=tuple(
+                Slot(text=row.values[places[head.key]] if head.key in places else "", span=head.span) for head in heads
+            ),
+            ours=False,
         )
-        for index, cell in enumerate(cells)
+        for row in below
     ]
+    return replace(layout, lines=(*layout.lines, Line(heading=title, ruled=True, ours=False), *lines))
 
 
-def stub_columns(
-    rows: Sequence[Row], baseline: str | None, *, by_factor: bool
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headers and texts of the leading columns: the label, or one column per factor.
-
-    A baseline outside the grid shows its label instead of factors of its own. Labels stay beside the factors where
-    these alone do not tell the rows apart.
-    """
-    varied = [row for row in rows if row.label != baseline] or rows
-    keys = tuple(dict.fromkeys(key for row in varied for key in row.factors))
-    if not by_factor or not keys:
-        return ("Variant",), [(row.label,) for row in rows]
-    texts = [tuple(factor_text(row.factors[key]) if key in row.factors else "" for key in keys) for row in rows]
-    for index, row in enumerate(rows):
-        if (row.label == baseline and not set(row.factors) <= set(keys)) or not any(texts[index]):
-            texts[index] = (row.label, *[""] * (len(keys) - 1))
-    names = short_names(keys)
-    if len(set(texts)) == len(texts):
-        return names, texts
-    return ("Variant", *names), [(row.label, *text) for row, text in zip(rows, texts, strict=True)]
-
-
-def short_names(keys: Sequence[str]) -> tuple[str, ...]:
-    """The last part of each dotted key, with as many parts before it as tell it from the others.
-
-    >>> short_names(["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature"])
-    ('memory.kind', 'mining.kind', 'temperature')
-    """
-    parts = [key.split(".") for key in keys]
-    names = []
-    for own in parts:
-        length = next(
-            (length for length in range(1, len(own)) if sum(other[-length:] == own[-length:] for other in parts) == 1),
-            len(own),
-        )
-        names.append(".".join(own[-length:]))
-    return tuple(names)
-
-
-def factor_text(value: Any) -> str:
-    """A factor's value as a reader would write it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    return "none" if value is None else json.dumps(value, default=str)
-
-
-def used_marks(rows: Sequence[TableRow]) -> set[Mark]:
-    """The marks that appear in the table, hence need a note."""
-    entries = [entry for row in rows for entry in row.entries]
-    used = {entry.rank for entry in entries} - {Mark.NONE}
-    for mark, present in (
-        (Mark.DELTA, any(entry.delta for entry in entries)),
-        (Mark.FEWER, any(entry.partial for entry in entries)),
-        (Mark.MISSING, any(not entry.mean for entry in entries)),
-        (Mark.SHARED, any(row.shared for row in rows)),
-    ):
-        if present:
-            used.add(mark)
-    return used
+def extra_notes(sweep: SweepRecord, layout: Layout, shown: int, importance: Mapping[str, float]) -> list[Note]:
+    """What the layout leaves out, which split is shown, and what mattered in a search."""
+    notes = []
+    if importance:
+        shares = ", ".join(f"{key} {share:.0%}".replace("%", " %") for key, share in importance.items())
+        notes.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
+    if sweep.table.split == "val":
+        notes.append("Figures of the validation split, at the last step of training; not those of the test split.")
+    if layout.left_out:
+        notes.append(f"Not shown in the matrix: {', '.join(layout.left_out)}; all stand in the CSV file.")
+    if shown < len(sweep.rows):
+        best = "" if sweep.table.rows else "the best "
+        notes.append(f"Shown are {best}{shown} of {len(sweep.rows)} rows; all stand in the CSV file.")
+    return [Note(text=text) for text in notes]
 
 
 def write_caption(sweep: SweepRecord) -> str:
@@ -253,8 +306,8 @@ def write_caption(sweep: SweepRecord) -> str:
     n = len(sweep.seeds)
     if n == 1:
         spread = "Single seed (n = 1): no spread, and no test is possible."
-    elif n < MIN_SEEDS_FOR_TEST:
-        spread = f"Mean ± sample standard deviation over {n} seeds; with n < {MIN_SEEDS_FOR_TEST} no test is possible."
+    elif n < MIN_SEEDS:
+        spread = f"Mean ± sample standard deviation over {n} seeds; with n < {MIN_SEEDS} no test is possible."
     else:
         spread = f"Mean ± sample standard deviation over {n} seeds."
     return " ".join(sentence(text) for text in (sweep.table.caption or sweep.question, sweep.protocol, spread) if text)
@@ -266,8 +319,8 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
-def published_rows(published: Published, columns: Sequence[Column]) -> tuple[Reference, ...]:
-    """The published figures in the order and precision of our columns."""
+def published_rows(published: Published, columns: Sequence[Column], beside: set[str]) -> tuple[Reference, ...]:
+    """The published figures that stand beside no row of ours, in the order and precision of our columns."""
     return tuple(
         Reference(
             label=row.label,
@@ -277,4 +330,5 @@ def published_rows(published: Published, columns: Sequence[Column]) -> tuple[Ref
             ),
         )
         for row in published.rows
+        if row.label not in beside
     )

@@ -10,26 +10,32 @@ from orchestrator.records import AttemptRecord, SweepRecord
 from reports.files import replace_text
 from reports.published import read_published
 from reports.render import STYLES
-from reports.tables import Table, build_table
+from reports.search import importance
+from reports.tables import SEARCHES, Table, build_table
 
-__all__ = ["make_table", "write_reports", "write_table"]
+__all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
+
+FORMATS = (*STYLES, "parquet")
+"""Names as on the command line."""
 
 
 def write_reports(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], out: Path, styles: Iterable[str] = tuple(STYLES)
+    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], out: Path, styles: Iterable[str] = FORMATS
 ) -> dict[str, Path]:
-    """Write `table.{md,tex,html,csv}` into the folder `out`; returns the paths by style.
+    """Write `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet` into the folder `out`; returns paths by style.
 
-    `table.html` is one self-contained page. Raises StoreError when `table.published` names no source or the folder
-    cannot be written, ValueError for an unknown style.
+    `table.html` is one self-contained page, `table.tex` a fragment for `\\input` and `preview.tex` a document around
+    it. Raises StoreError when `table.published` names no source or the folder cannot be written, ValueError for an
+    unknown style.
     """
-    return write_table(make_table(sweep, outcomes), out, styles)
+    return write_table(make_table(sweep, outcomes), out, styles, runs=(sweep, outcomes))
 
 
 def make_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Table:
     """The table of a sweep with the published rows it asks for. Raises StoreError as `write_reports`."""
     published = read_published(sweep.table.published) if sweep.table.published else None
-    return build_table(sweep, outcomes, published)
+    shares = importance(sweep, outcomes) if sweep.method in SEARCHES else {}
+    return build_table(sweep, outcomes, published, shares)
 
 
 def write_table(table: Table, out: Path, styles: Iterable[str] = tuple(STYLES)) -> dict[str, Path]:

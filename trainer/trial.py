@@ -172,6 +172,7 @@ class Trial:
             **self.metrics,
             "val/best_miou": self.best_miou,
             "cost/train_minutes": self.seconds / 60,
+            "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
             "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,
             "cost/parameters_millions": sum(parameter.numel() for parameter in inference) / 1e6,
         }

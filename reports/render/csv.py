@@ -1,4 +1,4 @@
-"""A table as CSV: one line per row, full precision, in the unit of the records (shares, not per cent)."""
+"""A table as CSV: one line per row of the sweep, full precision, in the unit of the records (shares, not per cent)."""
 
 from __future__ import annotations
 
@@ -6,28 +6,52 @@ from typing import Any
 
 import pandas as pd
 
+from reports.entries import Entry
 from reports.tables import Table
 
 __all__ = ["render_csv", "to_frame"]
 
+STATISTICS = ("mean", "std", "n", "expected", "delta")
+COMPARED = ("delta_low", "delta_high", "p", "p_holm")
+"""Of columns with differences, for the rows that are printed: the 95 % interval, paired t, and corrected over the rows."""
+
 
 def to_frame(table: Table) -> pd.DataFrame:
-    """The table as a frame: `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}`.
+    """The table as a frame: `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, of columns
+    with differences, `<metric>.{delta_low,delta_high,p,p_holm}`.
 
-    A factor that a row does not set, and a mean, std or delta that does not exist, are None.
+    A factor that a row does not set, and a figure that does not exist, are None. Rows too many to be printed are here.
     """
-    factors = tuple(dict.fromkeys(key for row in table.rows for key in row.factors))
-    records: list[dict[str, Any]] = []
-    for row in table.rows:
-        record: dict[str, Any] = {"row": row.label, **dict.fromkeys(factors)}
-        for column, entry in zip(table.columns, row.entries, strict=True):
-            for statistic in ("mean", "std", "n", "expected", "delta"):
-                record[f"{column.key}.{statistic}"] = getattr(entry.cell, statistic)
-        records.append(record)
-    frame = pd.DataFrame.from_records(records)
-    for key in factors:  # as objects, or a factor that one row does not set would turn 5000 into 5000.0
-        frame[key] = pd.Series([row.factors.get(key) for row in table.rows], dtype=object)
-    return frame
+    keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
+    printed = {row.label: row.entries for row in table.rows}
+    order = [*printed, *(label for label in table.cells if label not in printed)]
+    columns: dict[str, list[Any]] = {"row": order}
+    for key in keys:  # as objects, or a factor that one row does not set would turn 5000 into 5000.0
+        columns[key] = [table.factors[label].get(key) for label in order]
+    compared = [
+        any(entries[place].comparison is not None for entries in printed.values())
+        for place in range(len(table.columns))
+    ]
+    for place, column in enumerate(table.columns):
+        for statistic in STATISTICS:
+            columns[f"{column.key}.{statistic}"] = [getattr(table.cells[label][place], statistic) for label in order]
+        if compared[place]:
+            rows = [compared_values(printed[label][place] if label in printed else None) for label in order]
+            for position, name in enumerate(COMPARED):
+                columns[f"{column.key}.{name}"] = [row[position] for row in rows]
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=object if name in keys else None) for name, values in columns.items()}
+    )
+
+
+def compared_values(entry: Entry | None) -> tuple[float | None, ...]:
+    """Low, high, p and corrected p of one cell; None where there is no comparison."""
+    found = entry.comparison if entry is not None else None
+    if found is None:
+        return (None,) * len(COMPARED)
+    interval = found.interval
+    ends = (interval.low, interval.high) if interval else (None, None)
+    return (*ends, found.p_t, found.p_holm)
 
 
 def render_csv(table: Table) -> str:

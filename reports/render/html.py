@@ -1,21 +1,31 @@
-"""A table as one self-contained HTML page: no script, no request, light and dark, wide and narrow screens."""
+"""A table as one self-contained HTML page: no request to anywhere, light and dark, wide and narrow screens.
+
+The only script is the one that sorts, allowed by its hash; every text of the table is escaped by the templates.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.aggregate import Cell
 from reports.columns import Column
-from reports.notes import Mark
+from reports.entries import Entry
+from reports.evidence import Evidence, Failure
+from reports.layout import p_text
 from reports.render.markdown import minus
-from reports.tables import Entry, Table
+from reports.tables import Table
 
 __all__ = ["render_html"]
 
 TEMPLATE = "page.html.jinja"
+SCRIPT = "script.js.jinja"
 EDGE = 4.0
 """Room left and right of the outermost seeds in a strip, per cent of its width."""
 
@@ -30,6 +40,7 @@ class SeedLine:
     delta: str = ""
     position: float | None = None
     """Place in the strip, per cent; None without a value, or in a column without a strip."""
+    trial_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +54,55 @@ class CellView:
     """`good`, `bad` or `even`: which way the difference points."""
     delta_width: int = 0
     """Characters kept free for the difference, so that the numbers of a column stay aligned."""
+    marks_width: int = 0
+    """The same for †, ‡, § and ≈."""
     baseline_position: float | None = None
     """Where the baseline's mean lies in the strip, per cent."""
+    facts: tuple[str, ...] = ()
+    """Interval and p of the difference."""
+
+    @property
+    def placed(self) -> bool:
+        """Its seeds are drawn in a strip."""
+        return any(line.position is not None for line in self.seeds)
 
 
-def render_html(table: Table) -> str:
-    """The whole page. Every text of the table is escaped by the template."""
-    environment = Environment(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Further:
+    """A table below the main one."""
+
+    table: Table
+    views: Mapping[str, Mapping[str, CellView]]
+
+
+def render_html(table: Table, evidence: Evidence | None = None, others: Sequence[Table] = ()) -> str:
+    """The whole page; `others` are shown below the figures."""
+    evidence = evidence or Evidence()
+    script = environment().get_template(SCRIPT).render().rstrip("\n")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    failures: dict[str, list[Failure]] = {}
+    for failure in evidence.failures:
+        failures.setdefault(failure.trial_id, []).append(failure)
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            table=table,
+            views=views_by_key(table),
+            evidence=evidence,
+            failures=failures,
+            others=[Further(table=other, views=views_by_key(other)) for other in others],
+            script=script,
+            script_hash=f"sha256-{digest}",
+        )
+        .lstrip("\n")
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with every value escaped."""
+    found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),  # a folder named reports/ here must not shadow the package
         autoescape=True,
         undefined=StrictUndefined,
@@ -57,8 +110,17 @@ def render_html(table: Table) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["minus"] = minus
-    return environment.get_template(TEMPLATE).render(table=table, views=cell_views(table), Mark=Mark)
+    found.filters["minus"] = minus
+    found.filters["first_placed"] = lambda views: any(view.placed for view in views.values())
+    return found
+
+
+def views_by_key(table: Table) -> dict[str, dict[str, CellView]]:
+    """`cell_views` by row label and metric."""
+    keys = [column.key for column in table.columns]
+    return {
+        row.label: dict(zip(keys, views, strict=True)) for row, views in zip(table.rows, cell_views(table), strict=True)
+    }
 
 
 def cell_views(table: Table) -> list[list[CellView]]:
@@ -69,22 +131,24 @@ def cell_views(table: Table) -> list[list[CellView]]:
         values = [value for entry in entries for value in entry.cell.values.values()]
         low, high = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
         reference = next((row.entries[index].cell for row in table.rows if row.baseline), None)
-        width = max((len(entry.delta) for entry in entries), default=0)
-        for view_row, entry in zip(views, entries, strict=True):
-            view = view_cell(table.seeds, column, entry, reference, (low, high))
-            view_row.append(replace(view, delta_width=width))
+        width = max((len(entry.delta) + entry.significant for entry in entries if entry.delta), default=0)
+        marks = max((len(entry.marks) for entry in entries), default=0)
+        for view_row, row, entry in zip(views, table.rows, entries, strict=True):
+            view = view_cell(table.trials.get(row.label, {}), column, entry, reference, (low, high))
+            view_row.append(replace(view, delta_width=width, marks_width=marks))
     return views
 
 
 def view_cell(
-    seeds: tuple[int, ...], column: Column, entry: Entry, reference: Cell | None, limits: tuple[float, float]
+    trials: Mapping[int, str], column: Column, entry: Entry, reference: Cell | None, limits: tuple[float, float]
 ) -> CellView:
     """`entry` beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
     low, high = limits
     lines = []
-    for seed in seeds:
+    for seed in sorted({*entry.cell.values, *entry.cell.gaps}):
+        trial_id = trials.get(seed, "")
         if seed not in entry.cell.values:
-            lines.append(SeedLine(seed=seed, text=entry.cell.gaps[seed].value))
+            lines.append(SeedLine(seed=seed, text=entry.cell.gaps[seed].value, trial_id=trial_id))
             continue
         value = entry.cell.values[seed]
         pair = reference.values.get(seed) if reference is not None and entry.delta else None
@@ -94,6 +158,7 @@ def view_cell(
                 text=minus(column.text(value)),
                 delta="" if pair is None else minus(column.difference(value - pair)),
                 position=place(value, low, high),
+                trial_id=trial_id,
             )
         )
     shown = column.shown(entry.cell.delta) if entry.delta and entry.cell.delta is not None else 0.0
@@ -105,7 +170,21 @@ def view_cell(
         seeds=tuple(lines),
         tone="good" if gain > 0 else "bad" if gain < 0 else "even",
         baseline_position=place(mean, low, high) if mean is not None else None,
+        facts=facts_of(entry),
     )
+
+
+def facts_of(entry: Entry) -> tuple[str, ...]:
+    """What the hover says of the difference."""
+    found = entry.comparison
+    if found is None or not entry.delta:
+        return ()
+    facts = [f"Δ {minus(entry.delta)}, 95 % {minus(entry.interval)}"] if entry.interval else []
+    if found.p_holm is not None:
+        facts.append(f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}")
+    if found.untested is not None:
+        facts.append(found.untested.value)
+    return tuple(facts)
 
 
 def place(value: float, low: float, high: float) -> float | None:

@@ -1,22 +1,46 @@
-"""A table in LaTeX with booktabs; compiles with pdflatex, nothing else loaded."""
+r"""A table in LaTeX with booktabs: a fragment for `\input`, and a preview that compiles with pdflatex by itself.
+
+A table wider than the text or taller than a page is scaled down, one of more than 45 lines continues in a further
+float, and words that would stick out of their line may break: whatever the labels are, no box is over-full.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
 
-from reports.notes import Mark
-from reports.tables import Entry, Table, TableRow
+from reports.entries import Entry, Mark
+from reports.layout import Head, Layout, Line, Slot, Stub
+from reports.tables import Table
 
-__all__ = ["escape", "render_latex"]
+__all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
 
+PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "multirow")
+"""What the fragment needs in the preamble; all come with every TeX distribution."""
+
+LINES_PER_FLOAT = 45
+LONG_LABEL = 36
+"""Characters beyond which a leading column gets a width of its own, and its texts several lines."""
+LONG_WORD = 20
+"""Characters beyond which a word may break."""
+
+MARKS = {
+    Mark.ALIKE: r"\approx",
+    Mark.FEWER: r"\dagger",
+    Mark.PROVISIONAL: r"\ddagger",
+    Mark.MIXED: r"\S",
+    Mark.SHARED: r"\P",
+}
 SYMBOLS = {
+    **{mark: f"$^{{{symbol}}}$" for mark, symbol in MARKS.items()},
     Mark.BEST: r"\textbf{Bold}",
     Mark.SECOND: r"\underline{Underlined}",
     Mark.DELTA: r"$_\mathrm{subscript}$",
-    Mark.FEWER: r"$^\dagger$",
+    Mark.SIGNIFICANT: "$_{*}$",
     Mark.MISSING: "--",
-    Mark.SHARED: r"$^\ddagger$",
+    Mark.PUBLISHED: r"\emph{Published}",
 }
 ESCAPES = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -38,6 +62,8 @@ ESCAPES = {
     "–": "--",
     "—": "---",
     "…": r"\ldots{}",
+    "§": r"\S{}",
+    "¶": r"\P{}",
     **{
         character: f"${command}$"
         for character, command in {
@@ -56,6 +82,7 @@ ESCAPES = {
             "↓": r"\downarrow",
             "†": r"\dagger",
             "‡": r"\ddagger",
+            "✓": r"\checkmark",
             "√": r"\surd",
             "²": "^2",
             "³": "^3",
@@ -87,11 +114,23 @@ ESCAPES = {
 
 
 def escape(text: str) -> str:
-    """`text` on one line, printed as itself.
+    """`text` on one line, printed as itself; a word of more than 20 characters may break.
 
     What pdflatex cannot print without further packages loses its accents or becomes its code point (`U+4E2D`).
     """
-    return re.sub(r"-{2,}|.", lambda match: escape_part(match[0]), " ".join(text.split()))
+    return " ".join(escape_word(word) for word in text.split())
+
+
+def escape_word(word: str) -> str:
+    """One word; where it is long, a line may end behind its punctuation and every twelve characters."""
+    pieces, since = [], 0
+    for match in re.finditer(r"-{2,}|.", word):
+        pieces.append(escape_part(match[0]))
+        since += len(match[0])
+        if len(word) > LONG_WORD and (since >= 12 or (since > 2 and not match[0].isalnum())):
+            pieces.append(r"\allowbreak{}")
+            since = 0
+    return "".join(pieces)
 
 
 def escape_part(character: str) -> str:
@@ -107,63 +146,194 @@ def escape_part(character: str) -> str:
 
 
 def render_latex(table: Table) -> str:
-    """A `table` environment with caption, label, tabular and notes. Shows at most what the Markdown shows."""
-    headers = [escape(name) for name in table.stub_names]
-    headers += [f"{escape(column.header)} {escape(column.arrow)}".strip() for column in table.columns]
-    label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
+    """A `table` environment with caption, label, tabular and notes, for `\\input`."""
     name = " ".join(table.name.split())
-    spec = "l" * len(table.stub_names) + "r" * len(table.columns)
-    phantoms = [longest_delta(table, index) for index in range(len(table.columns))]
+    label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
+    parts = split_lines(table.layout)
     lines = [
-        f"% Made by `python -m reports` from the records of the sweep {name}; needs \\usepackage{{booktabs}}.",
-        r"\begin{table}[t]",
-        r"  \centering",
-        f"  \\caption{{{escape(table.caption)}}}",
-        f"  \\label{{{label}}}",
-        r"  \smallskip",
-        r"  \small\setlength{\tabcolsep}{4pt}",
-        f"  \\begin{{tabular}}{{{spec}}}",
-        r"    \toprule",
-        line(headers),
-        r"    \midrule",
+        f"% Made by `python -m reports` from the records of the sweep {name}; needs",
+        f"% \\usepackage{{{','.join(PACKAGES)}}}",
     ]
-    for row in table.rows:
-        lines.append(line(row_texts(row, phantoms)))
-        if row.baseline and len(table.rows) > 1:
-            lines.append(r"    \midrule")
-    if table.references:
-        title = f"\\multicolumn{{{len(spec)}}}{{l}}{{\\emph{{{escape(table.references_title)}}}}}"
-        lines += [r"    \midrule", line([title])]
-        gap = [""] * (len(table.stub_names) - 1)
-        lines += [line([escape(row.label), *gap, *map(escape, row.values)]) for row in table.references]
-    lines += [r"    \bottomrule", r"  \end{tabular}"]
-    if table.notes:
-        lines += ["", r"  \smallskip", r"  \parbox{\linewidth}{\footnotesize\raggedright"]
-        notes = [
-            f"{SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else escape(note.text)
-            for note in table.notes
+    for number, layout in enumerate(parts):
+        caption = escape(table.caption) if number == 0 else f"{escape(table.name)}, continued."
+        lines += [
+            r"\begin{table}[t]",
+            r"  \centering\emergencystretch=3em",
+            f"  \\caption{{{caption}}}",
+            *([f"  \\label{{{label}}}"] if number == 0 else []),
+            r"  \smallskip",
+            r"  \small\setlength{\tabcolsep}{4pt}",
+            *tabular(layout),
+            *(notes_of(table) if number == len(parts) - 1 else []),
+            r"\end{table}",
         ]
-        lines += [f"    {text} \\\\" for text in notes[:-1]] + [f"    {notes[-1]}}}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def longest_delta(table: Table, index: int) -> str:
-    """The widest difference of a column; cells without one keep its place free, so that the numbers stay aligned."""
-    return max((row.entries[index].delta for row in table.rows), key=len, default="")
+def render_preview(table: Table) -> str:
+    """A whole document with the table alone."""
+    return document(render_latex(table))
 
 
-def row_texts(row: TableRow, phantoms: list[str]) -> list[str]:
-    """Leading texts and entries of one row."""
-    stub = [escape(text) for text in row.stub]
-    if row.shared:
-        stub[0] += SYMBOLS[Mark.SHARED]
-    return [*stub, *(entry_text(entry, phantom) for entry, phantom in zip(row.entries, phantoms, strict=True))]
+def document(body: str) -> str:
+    """A document that has what our fragments need."""
+    return "\n".join(
+        [
+            r"\documentclass[10pt]{article}",
+            r"\usepackage[a4paper,margin=2cm]{geometry}",
+            f"\\usepackage{{{','.join(PACKAGES)}}}",
+            r"\begin{document}",
+            body.rstrip("\n"),
+            r"\end{document}",
+            "",
+        ]
+    )
 
 
-def entry_text(entry: Entry, phantom: str) -> str:
-    r"""`\textbf{43.10}\,{\scriptsize $\pm$\,0.52}\,$_{+1.20}$`; the dagger takes no room."""
+def split_lines(layout: Layout) -> list[Layout]:
+    """The layout in parts that fit a page each; what is merged across a cut is shown again."""
+    parts = []
+    for start in range(0, max(len(layout.lines), 1), LINES_PER_FLOAT):
+        lines = list(layout.lines[start : start + LINES_PER_FLOAT])
+        if start and lines and lines[0].stubs:
+            stubs = []
+            for place, stub in enumerate(lines[0].stubs):
+                rest = next((n for n, line in enumerate(lines[1:], 1) if line.stubs and line.stubs[place].lines), None)
+                stubs.append(replace(stub, lines=rest or len(lines)) if stub.lines == 0 else stub)
+            lines[0] = replace(lines[0], stubs=tuple(stubs))
+        for place, line in enumerate(lines):
+            left = len(lines) - place
+            lines[place] = replace(line, stubs=tuple(replace(stub, lines=min(stub.lines, left)) for stub in line.stubs))
+        parts.append(replace(layout, lines=tuple(lines)))
+    return parts
+
+
+def tabular(layout: Layout) -> list[str]:
+    """The tabular, scaled down where it is wider than the text or taller than most of a page."""
+    long = [
+        max((len(line.stubs[place].text) for line in layout.lines if line.stubs), default=0) > LONG_LABEL
+        for place in range(len(layout.stub_names))
+    ]
+    wide = r">{\raggedright\arraybackslash}p{0.3\linewidth}"
+    stub_spec = "".join(
+        "c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)
+    )
+    blocks = [head.span for head in layout.spanners] or [len(layout.heads)]
+    widths = column_widths(layout)
+    lines = [
+        r"  \sbox0{%",
+        f"  \\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
+        r"    \toprule",
+    ]
+    if layout.spanners:
+        lines += spanner_lines(layout)
+    lines += [tex_line([*map(escape, layout.stub_names), *(head_text(head) for head in layout.heads)]), r"    \midrule"]
+    for place, line in enumerate(layout.lines):
+        if line.ruled and place:
+            lines.append(r"    \midrule")
+        lines.append(tex_line(line_texts(line, widths, long, len(stub_spec.replace(wide, "l")) + sum(blocks))))
+    return [
+        *lines,
+        r"    \bottomrule",
+        r"  \end{tabular}}%",
+        r"  \ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi",
+        r"  \ifdim\dimexpr\ht0+\dp0\relax>.7\textheight\sbox0{\resizebox*{!}{.7\textheight}{\usebox0}}\fi",
+        r"  \usebox0",
+    ]
+
+
+def spanner_lines(layout: Layout) -> list[str]:
+    """The headers above the headers, each with its rule."""
+    cells, rules, start = [""] * len(layout.stub_names), [], len(layout.stub_names) + 1
+    for head in layout.spanners:
+        cells.append(f"\\multicolumn{{{head.span}}}{{c}}{{{head_text(head)}}}")
+        rules.append(f"\\cmidrule(lr){{{start}-{start + head.span - 1}}}")
+        start += head.span
+    return [tex_line(cells), f"    {' '.join(rules)}"]
+
+
+def head_text(head: Head) -> str:
+    """Text and arrow."""
+    return f"{escape(head.text)} {escape(head.arrow)}".strip()
+
+
+def notes_of(table: Table) -> list[str]:
+    """What the marks mean."""
+    if not table.notes:
+        return []
+    texts = [
+        f"{SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else escape(note.text)
+        for note in table.notes
+    ]
+    body = [f"    {text} \\par" for text in texts]
+    return [
+        "",
+        r"  \smallskip",
+        r"  \parbox{\linewidth}{\footnotesize\raggedright\emergencystretch=3em",
+        *body[:-1],
+        f"    {texts[-1]}}}",
+    ]
+
+
+def column_widths(layout: Layout) -> list[tuple[str, str]]:
+    """Per column of numbers its widest difference and its most marks: cells without them keep the place free."""
+    count = len(layout.heads)
+    widths = [("", "")] * count
+    for line in layout.lines:
+        place = 0
+        for slot in line.slots:
+            if slot.entry is not None and slot.span == 1:
+                delta, marks = difference(slot.entry), marks_of(slot.entry)
+                old = widths[place]
+                widths[place] = (max(old[0], delta, key=len), max(old[1], marks, key=len))
+            place += slot.span
+    return widths
+
+
+def line_texts(line: Line, widths: Sequence[tuple[str, str]], long: Sequence[bool], total: int) -> list[str]:
+    """Leading texts and entries of one line; a heading runs across all of them."""
+    if line.heading:
+        return [f"\\multicolumn{{{total}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
+    texts = [stub_text(stub, is_long) for stub, is_long in zip(line.stubs, long, strict=True)]
+    if line.shared:
+        texts[0] += SYMBOLS[Mark.SHARED]
+    place = 0
+    for slot in line.slots:
+        text = slot_text(slot, widths[place] if slot.span == 1 else ("", ""))
+        texts.append(text if slot.span == 1 else f"\\multicolumn{{{slot.span}}}{{c}}{{{text}}}")
+        place += slot.span
+    return texts
+
+
+def stub_text(stub: Stub, is_long: bool) -> str:
+    """A leading cell; of several lines where equal neighbours are merged."""
+    if stub.lines == 0:
+        return ""
+    text = escape(stub.text)
+    return f"\\multirow{{{stub.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}" if stub.lines > 1 and text else text
+
+
+def slot_text(slot: Slot, width: tuple[str, str]) -> str:
+    """An entry, or a plain text; its minus signs are typographic."""
+    if slot.entry is not None:
+        return entry_text(slot.entry, width)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(slot.text))
+
+
+def difference(entry: Entry) -> str:
+    """The digits of the subscript, with its star."""
+    return f"{entry.delta}{'*' if entry.significant else ''}" if entry.delta else ""
+
+
+def marks_of(entry: Entry) -> str:
+    """The superscript."""
+    return "".join(MARKS[mark] for mark in entry.marks)
+
+
+def entry_text(entry: Entry, width: tuple[str, str]) -> str:
+    r"""`\textbf{43.10}\,{\scriptsize $\pm$\,0.52}\,$^{\dagger}_{+1.20}$`."""
     if not entry.mean:
-        return SYMBOLS[Mark.MISSING]
+        return f"\\emph{{{entry.missing}}}" if entry.missing else SYMBOLS[Mark.MISSING]
     text = entry.mean.replace("-", "$-$")
     if entry.rank is Mark.BEST:
         text = f"\\textbf{{{text}}}"
@@ -171,16 +341,17 @@ def entry_text(entry: Entry, phantom: str) -> str:
         text = f"\\underline{{{text}}}"
     if entry.std:
         text += f"\\,{{\\scriptsize $\\pm$\\,{entry.std}}}"
-    if entry.delta:
-        sign = "" if entry.delta[0] in "+-" else r"\phantom{+}"
-        text += f"\\,$_{{{sign}{entry.delta}}}$"
-    elif phantom:
-        text += f"\\,\\phantom{{$_{{{phantom}}}$}}"
-    if entry.partial:
-        text += f"\\rlap{{{SYMBOLS[Mark.FEWER]}}}"
-    return text
+    delta, marks = difference(entry), marks_of(entry)
+    above = f"^{{{marks}}}" if marks else f"^{{\\phantom{{{width[1]}}}}}" if width[1] else ""
+    if delta:
+        sign = "" if delta[0] in "+-" else r"\phantom{+}"
+        missing = r"\phantom{*}" if width[0].endswith("*") and not delta.endswith("*") else ""
+        return f"{text}\\,$\\vphantom{{0}}{above}_{{{sign}{delta}{missing}}}$"
+    if width[0]:
+        return f"{text}\\,$\\vphantom{{0}}{above}_{{\\phantom{{{width[0]}}}}}$"
+    return f"{text}$\\vphantom{{0}}{above}$" if above else text
 
 
-def line(cells: list[str]) -> str:
+def tex_line(cells: Sequence[str]) -> str:
     """One line of the tabular."""
     return f"    {' & '.join(cells)} \\\\"

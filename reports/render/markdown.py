@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 
-from reports.notes import Mark
-from reports.tables import Entry, Table, TableRow
+from reports.entries import Entry, Mark
+from reports.layout import Line, Slot
+from reports.tables import Table
 
 __all__ = ["escape", "render_markdown"]
 
+ESCAPED_STAR = r"\*"
 SYMBOLS = {
     Mark.BEST: "**bold**",
     Mark.SECOND: "<u>underlined</u>",
+    Mark.ALIKE: "≈",
     Mark.DELTA: "<sub>subscript</sub>",
+    Mark.SIGNIFICANT: ESCAPED_STAR,
     Mark.FEWER: "†",
+    Mark.PROVISIONAL: "‡",
+    Mark.MIXED: "§",
     Mark.MISSING: "–",
-    Mark.SHARED: "‡",
+    Mark.SHARED: "¶",
+    Mark.PUBLISHED: "published",
 }
 SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![^\W_])_|_(?![^\W_])")
 """What GitHub could read as markup; an underscore between letters is none."""
@@ -29,18 +36,15 @@ def escape(text: str) -> str:
 
 def render_markdown(table: Table) -> str:
     """Title, caption, table, notes and the runs without result."""
-    headers = [escape(name) for name in table.stub_names]
-    headers += [f"{escape(column.header)} {column.arrow}".strip() for column in table.columns]
-    rules = [":--"] * len(table.stub_names) + ["--:"] * len(table.columns)
-    lines = [f"**{escape(table.name)}.** {escape(table.caption)}", "", line(headers), line(rules)]
-    lines += [line(row_texts(row)) for row in table.rows]
-    if table.references:
-        width = len(table.stub_names) - 1
-        lines.append(line([f"*{escape(table.references_title)}*", *[""] * (width + len(table.columns))]))
-        lines += [
-            line([escape(reference.label), *[""] * width, *map(escape, reference.values)])
-            for reference in table.references
-        ]
+    layout = table.layout
+    heads = [head.label for head in layout.heads]
+    if layout.spanners:
+        above = [spanner for spanner in layout.spanners for _ in range(spanner.span)]
+        heads = [f"{spanner.label}: {head}" for spanner, head in zip(above, heads, strict=True)]
+    rules = [":--"] * len(layout.stub_names) + ["--:"] * len(heads)
+    lines = [f"**{escape(table.name)}.** {escape(table.caption)}", ""]
+    lines += [line([*map(escape, layout.stub_names), *map(escape, heads)]), line(rules)]
+    lines += [line(line_texts(item, len(rules))) for item in layout.lines]
     if table.notes:
         lines.append("")
         lines += [
@@ -50,25 +54,34 @@ def render_markdown(table: Table) -> str:
     if table.problems:
         lines += ["", f"Runs without result ({table.runs_done} of {table.runs_planned} are done):", ""]
         lines += [
-            f"- {escape(' = '.join(problem.rows))}, seed {problem.seed}: {escape(problem.reason)} "
-            f"(trial {escape(problem.trial_id)})"
+            f"- {escape(' = '.join(problem.rows))}, seed {problem.seed}: {escape(problem.reason)}"
+            f" (trial {escape(problem.trial_id)})"
             for problem in table.problems
         ]
     return "\n".join(lines) + "\n"
 
 
-def row_texts(row: TableRow) -> list[str]:
-    """Leading texts and entries of one row."""
-    stub = [escape(text) for text in row.stub]
-    if row.shared:
-        stub[0] += "‡"
-    return [*stub, *(entry_text(entry) for entry in row.entries)]
+def line_texts(item: Line, width: int) -> list[str]:
+    """The cells of one line; Markdown has none that span, so the others stay empty."""
+    if item.heading:
+        return [f"*{escape(item.heading)}*", *[""] * (width - 1)]
+    texts = [escape(stub.text) if stub.lines else "" for stub in item.stubs]
+    if item.shared:
+        texts[0] += SYMBOLS[Mark.SHARED]
+    for slot in item.slots:
+        texts += [slot_text(slot), *[""] * (slot.span - 1)]
+    return texts
+
+
+def slot_text(slot: Slot) -> str:
+    """An entry, or a plain text."""
+    return escape(minus(slot.text)) if slot.entry is None else entry_text(slot.entry)
 
 
 def entry_text(entry: Entry) -> str:
-    """`**43.10** ± 0.52 <sub>+1.20</sub>`."""
+    """`**43.10** ± 0.52 <sub>+1.20*</sub>`."""
     if not entry.mean:
-        return SYMBOLS[Mark.MISSING]
+        return entry.missing or SYMBOLS[Mark.MISSING]
     text = minus(entry.mean)
     if entry.rank is Mark.BEST:
         text = f"**{text}**"
@@ -76,10 +89,9 @@ def entry_text(entry: Entry) -> str:
         text = f"<u>{text}</u>"
     if entry.std:
         text += f" ± {entry.std}"
-    if entry.partial:
-        text += "†"
+    text += "".join(SYMBOLS[mark] for mark in entry.marks)
     if entry.delta:
-        text += f" <sub>{minus(entry.delta)}</sub>"
+        text += f" <sub>{minus(entry.delta)}{ESCAPED_STAR if entry.significant else ''}</sub>"
     return text
 
 

@@ -67,19 +67,32 @@ class Comparison:
 
 
 def compare_with(
-    baseline: str, values: Values, generator: np.random.Generator, *, looks: Looks | None = None
+    baseline: str,
+    values: Values,
+    generator: np.random.Generator,
+    *,
+    looks: Looks | None = None,
+    family: int | None = None,
+    power: bool = True,
 ) -> dict[str, Comparison]:
     """Every other row compared with `baseline`, p corrected by Holm over them.
 
-    `looks` says that the number of seeds was chosen while looking (`until: decided`). Raises KeyError when `baseline`
-    is no row.
+    `looks` says that the number of seeds was chosen while looking (`until: decided`); `family` is the number of rows
+    compared where `values` holds only some of them. Without `power` there is no `seeds_needed`, which takes most of
+    the time. Raises KeyError when `baseline` is no row.
     """
-    found = compare_rows(baseline, values, generator, looks)
-    return corrected(found, family=None)
+    found = compare_rows(baseline, values, generator, looks, power=power)
+    return corrected(found, family=family)
 
 
 def compare_with_best(
-    best: str, values: Values, generator: np.random.Generator, *, looks: Looks | None = None
+    best: str,
+    values: Values,
+    generator: np.random.Generator,
+    *,
+    looks: Looks | None = None,
+    family: int | None = None,
+    power: bool = True,
 ) -> dict[str, Comparison]:
     """Every other row compared with the row that came out `best`; see `compare_with`.
 
@@ -87,18 +100,18 @@ def compare_with_best(
     its five comparisons calls a row worse in 8.6 % of all sweeps without any difference (five seeds). Any pair could
     have become one of these comparisons, so Holm is taken over all 15 pairs: 3.2 %.
     """
-    found = compare_rows(best, values, generator, looks)
+    found = compare_rows(best, values, generator, looks, power=power)
     same = sum(item.untested is WhyNot.IDENTICAL for item in found.values())
-    return corrected(found, family=comb(len(values) - same, 2))
+    return corrected(found, family=comb(len(values) - same, 2) if family is None else family)
 
 
 def compare_rows(
-    reference: str, values: Values, generator: np.random.Generator, looks: Looks | None
+    reference: str, values: Values, generator: np.random.Generator, looks: Looks | None, *, power: bool
 ) -> dict[str, Comparison]:
     """The comparisons before any correction over the rows."""
     other = values[reference]
     return {
-        label: compare(reference, *paired(row, other), generator, looks)
+        label: compare(reference, *paired(row, other), generator, looks, power=power)
         for label, row in values.items()
         if label != reference
     }
@@ -110,6 +123,8 @@ def compare(
     difference_N: np.typing.NDArray[np.float64],
     generator: np.random.Generator,
     looks: Looks | None,
+    *,
+    power: bool,
 ) -> Comparison:
     """One row against `reference`, not yet corrected over the rows."""
     untested = why_not(difference_N)
@@ -129,7 +144,8 @@ def compare(
     if untested is not None:
         return found
     p_t = float(paired_t(difference_N) if looks is None else sequential_p(difference_N, looks))
-    return replace(found, p_t=p_t, seeds_needed=seeds_needed(difference, spread, ALPHA, POWER))
+    needed = seeds_needed(difference, spread, ALPHA, POWER) if power else None
+    return replace(found, p_t=p_t, seeds_needed=needed)
 
 
 def corrected(found: Mapping[str, Comparison], family: int | None) -> dict[str, Comparison]:

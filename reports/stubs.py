@@ -1,0 +1,146 @@
+"""The leading columns of a table: labels, factors, or check marks for components that are on.
+
+Texts are plain; a check mark is the one character `CHECK`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.records import Row
+
+__all__ = ["CHECK", "Stubs", "factor_text", "make_stubs", "short_names", "varied_keys"]
+
+CHECK = "✓"
+WITHOUT = "w/o "
+"""How rows that leave a component out are labelled (`leave_one_out`)."""
+FEWEST_COMPONENTS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stubs:
+    """Headers of the leading columns, and their texts for each row."""
+
+    names: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    merged: int = 0
+    """So many leading columns show equal neighbours once."""
+    checks: bool = False
+    """All columns but the first hold check marks."""
+
+
+def make_stubs(
+    rows: Sequence[Row], baseline: str | None, *, method: str, group: Sequence[str] = (), merge: bool = True
+) -> Stubs:
+    """What suits the method: check marks where the rows of an ablation switch components, else their labels; of a
+    grid or a search one column per factor.
+
+    `group` puts factors first; with `merge` equal neighbours of all factors but the last are shown once.
+    """
+    if method == "ablation" and not group:
+        return check_marks(rows) or Stubs(names=("Variant",), texts=tuple((row.label,) for row in rows))
+    names, texts = stub_columns(rows, baseline, group)
+    first = 1 if names[0] == "Variant" else 0
+    merged = len(names) - 1 if merge and not first and method == "grid" else len(group) if not first else 0
+    return Stubs(names=names, texts=tuple(texts), merged=min(merged, len(names) - 1))
+
+
+def check_marks(rows: Sequence[Row]) -> Stubs | None:
+    """One column per component where every row is the full one without some of its settings; None elsewhere.
+
+    Settings that always come and go together are one component; a row `w/o NAME` without one component names it.
+    """
+    full = max(rows, key=lambda row: len(row.factors), default=None)
+    if full is None or any(
+        key not in full.factors or full.factors[key] != value for row in rows for key, value in row.factors.items()
+    ):
+        return None
+    components: dict[tuple[bool, ...], list[str]] = {}
+    for key in full.factors:
+        components.setdefault(tuple(key in row.factors for row in rows), []).append(key)
+    components = {pattern: keys for pattern, keys in components.items() if not all(pattern)}
+    if len(components) < FEWEST_COMPONENTS:
+        return None
+    names = dict(zip(full.factors, short_names(tuple(full.factors)), strict=True))
+    headers = []
+    for pattern, keys in components.items():
+        alone = [
+            row.label.removeprefix(WITHOUT)
+            for place, row in enumerate(rows)
+            if row.label.startswith(WITHOUT) and not pattern[place] and len(row.factors) + len(keys) == len(full.factors)
+        ]
+        headers.append(alone[0] if alone else ", ".join(names[key] for key in keys))
+    texts = tuple(
+        (row.label, *(CHECK if pattern[place] else "" for pattern in components)) for place, row in enumerate(rows)
+    )
+    return Stubs(names=("Variant", *headers), texts=texts, checks=True)
+
+
+def stub_columns(
+    rows: Sequence[Row], baseline: str | None, group: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headers and texts, one column per factor.
+
+    A baseline outside the grid shows its label instead of factors of its own. Labels stay beside the factors where
+    these alone do not tell the rows apart.
+    """
+    keys = varied_keys(rows, baseline, group)
+    if not keys:
+        return ("Variant",), [(row.label,) for row in rows]
+    texts = [tuple(factor_text(row.factors[key]) if key in row.factors else "" for key in keys) for row in rows]
+    for index, row in enumerate(rows):
+        if (row.label == baseline and not set(row.factors) <= set(keys)) or not any(texts[index]):
+            texts[index] = (row.label, *[""] * (len(keys) - 1))
+    names = short_names(keys)
+    if len(set(texts)) == len(texts):
+        return names, texts
+    return ("Variant", *names), [(row.label, *text) for row, text in zip(rows, texts, strict=True)]
+
+
+def varied_keys(rows: Sequence[Row], baseline: str | None, group: Sequence[str] = ()) -> tuple[str, ...]:
+    """Factors of the rows but the baseline, those of `group` first; one that never changes is left out."""
+    varied = [row for row in rows if row.label != baseline] or list(rows)
+    levels: dict[str, set[str]] = {}
+    for row in varied:
+        for key in row.factors:
+            levels.setdefault(key, set())
+    for key, seen in levels.items():
+        seen.update(repr(row.factors.get(key, ...)) for row in varied)
+    changing = [key for key in levels if len(levels[key]) > 1] or list(levels)
+    return tuple(dict.fromkeys([*(key for key in group if key in levels), *changing]))
+
+
+def short_names(keys: Sequence[str]) -> tuple[str, ...]:
+    """The last part of each dotted key, with as many parts before it as tell it from the others.
+
+    >>> short_names(["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature"])
+    ('memory.kind', 'mining.kind', 'temperature')
+    """
+    parts = [key.split(".") for key in keys]
+    names = []
+    for own in parts:
+        length = next(
+            (length for length in range(1, len(own)) if sum(other[-length:] == own[-length:] for other in parts) == 1),
+            len(own),
+        )
+        names.append(".".join(own[-length:]))
+    return tuple(names)
+
+
+def factor_text(value: Any) -> str:
+    """A factor's value as a reader would write it; four digits of a drawn one."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and len(repr(value)) > 8:
+        return f"{value:.4g}"
+    return "none" if value is None else json.dumps(value, default=str)
+
+
+def level_texts(rows: Sequence[Row], key: str) -> Mapping[str, str]:
+    """Text of each level of a factor by its `repr`, in the order of the rows."""
+    return {repr(row.factors[key]): factor_text(row.factors[key]) for row in rows if key in row.factors}
