@@ -56,7 +56,7 @@ def test_a_trial_that_loses_itself_says_where(cluster: RayTune, tmp_path: Path) 
     notebook = Notebook(make_tasks(1, tmp_path))
     RayTune(work=work).run(notebook)
     (node,) = ray.nodes()
-    assert notebook.records()["trial0"].environment == {"node": node["NodeID"]}
+    assert notebook.records()["trial0"].environment["node"] == node["NodeID"]
 
 
 def test_a_trial_that_hangs_is_killed_when_it_is_to_end(cluster: RayTune, tmp_path: Path) -> None:
