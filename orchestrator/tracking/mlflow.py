@@ -42,7 +42,7 @@ from orchestrator.records import (
     trial_folder,
 )
 
-__all__ = ["EXPERIMENT", "MlflowTracker"]
+__all__ = ["EXPERIMENT", "MlflowTracker", "create_database"]
 
 for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
     logging.getLogger(noisy).setLevel(logging.ERROR)

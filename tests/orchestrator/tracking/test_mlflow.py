@@ -13,7 +13,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.execution.base import Task
 from orchestrator.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store import RecordStore
-from orchestrator.tracking.mlflow import EXPERIMENT, MlflowTracker
+from orchestrator.tracking.mlflow import EXPERIMENT, MlflowTracker, create_database
 
 MakeRecord = Callable[..., AttemptRecord]
 MakeTask = Callable[..., Task]
@@ -285,19 +285,33 @@ def test_a_run_whose_driver_died_before_its_parameters_were_written_gets_them(
     assert set(world.child("with | pipe", 0).data.params) == {"row", *CONFIG}
 
 
+class Creating:
+    """Stands for a client that makes its database in two steps; the second may be interrupted."""
+
+    dies = True
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.path = Path(tracking_uri.removeprefix("sqlite:///"))
+        self.path.write_text("half")
+
+    def search_experiments(self) -> None:
+        if self.dies:
+            raise KeyboardInterrupt
+        self.path.write_text("whole")
+
+
 def test_a_database_has_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow refuses for ever a database whose creation a SIGKILL cut short."""
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-    def die(client: MlflowClient) -> None:
-        assert not (tmp_path / "mlflow.db").exists()
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "search_experiments", die)
-        with pytest.raises(KeyboardInterrupt):
-            MlflowTracker(uri, tmp_path / "runs")
-    assert list(tmp_path.iterdir()) == []
-    MlflowTracker(uri, tmp_path / "runs")
-    assert (tmp_path / "mlflow.db").exists()
-    assert MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
+    path = tmp_path / "mlflow.db"
+    monkeypatch.setattr("orchestrator.tracking.mlflow.MlflowClient", Creating)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(f"sqlite:///{path}")
+    assert not path.exists()
+    monkeypatch.setattr(Creating, "dies", False)
+    create_database(f"sqlite:///{path}")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(Creating, "dies", True)
+    create_database(f"sqlite:///{path}")  # one that is there is left alone
+    create_database("http://127.0.0.1:1")
+    create_database(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")  # MLflow says what is wrong
