@@ -363,6 +363,18 @@ def test_a_spent_budget_starts_nothing_more_and_ends_what_runs(
     assert states == [State.DONE, State.CANCELLED, State.CANCELLED]
 
 
+def test_lost_attempts_of_earlier_commands_count_for_the_budget(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    for attempt in (1, 2):
+        record = replace(make_record("base0", state=State.LOST, attempt=attempt), ended_at=100.0 + 3600)
+        store.end(replace(record, resources={"gpus": 1.0}))
+    rules = Rules(budget=Budget(gpu_hours=2))
+    driver = Driver(store, [], rules)
+    driver.run(plan, store.outcomes(["base0"]), Runtime(), lambda: Scripted(make_record))
+    assert driver.halted == "budget.gpu_hours: 2.00 of 2 GPU-hours are spent"
+
+
 def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
     scripted = Scripted(make_record, seconds=7200)
     rules = Rules(budget=Budget(trial_hours=1))
