@@ -15,7 +15,7 @@ from reports.tables import SEARCHES, Table, build_table
 
 __all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
 
-FORMATS = (*STYLES, "parquet")
+FORMATS = tuple(STYLES)
 """Names as on the command line."""
 
 
@@ -28,7 +28,7 @@ def write_reports(
     it. Raises StoreError when `table.published` names no source or the folder cannot be written, ValueError for an
     unknown style.
     """
-    return write_table(make_table(sweep, outcomes), out, styles, runs=(sweep, outcomes))
+    return write_table(make_table(sweep, outcomes), out, styles)
 
 
 def make_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Table:
