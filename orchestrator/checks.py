@@ -219,7 +219,7 @@ def shown_rows(value: Any) -> Any:
 
 
 def switch(value: Any) -> Any:
-    """true or false."""
+    """True or false."""
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {shown(value)}; write true")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.search_space import Distribution
 from orchestrator.records import TableRecord
 from orchestrator.rows import RowSpec
 from orchestrator.schema import SpecModel, TableModel
+from orchestrator.search_space import Distribution
 from orchestrator.settings import closest
 from orchestrator.yaml_reader import Document
 

@@ -18,7 +18,13 @@ from reports.tables import Table
 __all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
 
 PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "multirow")
-"""What the fragment needs in the preamble; all come with every TeX distribution."""
+"""What the fragment needs in the preamble."""
+PREAMBLE = (
+    f"\\usepackage{{{','.join(PACKAGES[:-1])}}}",
+    r"\IfFileExists{multirow.sty}{\usepackage{multirow}}{} % a small TeX has none: the text stands in the first line",
+    r"\providecommand\multirow[3]{#3}",
+)
+"""The same for our own documents, which must compile everywhere."""
 
 LINES_PER_FLOAT = 45
 LONG_LABEL = 36
@@ -118,7 +124,7 @@ def escape(text: str) -> str:
 
     What pdflatex cannot print without further packages loses its accents or becomes its code point (`U+4E2D`).
     """
-    return " ".join(escape_word(word) for word in text.split())
+    return re.sub(r"(?<=\d) \\%", r"\\,\\%", " ".join(escape_word(word) for word in text.split()))
 
 
 def escape_word(word: str) -> str:
@@ -146,7 +152,7 @@ def escape_part(character: str) -> str:
 
 
 def render_latex(table: Table) -> str:
-    """A `table` environment with caption, label, tabular and notes, for `\\input`."""
+    """A `table` environment with caption, label, tabular and notes: a fragment."""
     name = " ".join(table.name.split())
     label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
     parts = split_lines(table.layout)
@@ -181,7 +187,8 @@ def document(body: str) -> str:
         [
             r"\documentclass[10pt]{article}",
             r"\usepackage[a4paper,margin=2cm]{geometry}",
-            f"\\usepackage{{{','.join(PACKAGES)}}}",
+            *PREAMBLE,
+            r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
             r"\begin{document}",
             body.rstrip("\n"),
             r"\end{document}",
@@ -193,8 +200,15 @@ def document(body: str) -> str:
 def split_lines(layout: Layout) -> list[Layout]:
     """The layout in parts that fit a page each; what is merged across a cut is shown again."""
     parts = []
-    for start in range(0, max(len(layout.lines), 1), LINES_PER_FLOAT):
-        lines = list(layout.lines[start : start + LINES_PER_FLOAT])
+    cuts = [0]
+    height = 0
+    for place, line in enumerate(layout.lines):
+        height += max((-(-len(stub.text) // LONG_LABEL) for stub in line.stubs), default=1) or 1
+        if height > LINES_PER_FLOAT and place > cuts[-1]:
+            cuts.append(place)
+            height = 1
+    for start, end in zip(cuts, [*cuts[1:], len(layout.lines)], strict=True):
+        lines = list(layout.lines[start:end])
         if start and lines and lines[0].stubs:
             stubs = []
             for place, stub in enumerate(lines[0].stubs):
@@ -214,15 +228,14 @@ def tabular(layout: Layout) -> list[str]:
         max((len(line.stubs[place].text) for line in layout.lines if line.stubs), default=0) > LONG_LABEL
         for place in range(len(layout.stub_names))
     ]
-    wide = r">{\raggedright\arraybackslash}p{0.3\linewidth}"
+    wide = r">{\raggedright\arraybackslash}p{0.42\linewidth}"
     stub_spec = "".join(
         "c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)
     )
     blocks = [head.span for head in layout.spanners] or [len(layout.heads)]
     widths = column_widths(layout)
     lines = [
-        r"  \sbox0{%",
-        f"  \\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
+        f"  \\sbox0{{\\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
         r"    \toprule",
     ]
     if layout.spanners:
@@ -235,7 +248,7 @@ def tabular(layout: Layout) -> list[str]:
     return [
         *lines,
         r"    \bottomrule",
-        r"  \end{tabular}}%",
+        r"  \end{tabular}}",
         r"  \ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi",
         r"  \ifdim\dimexpr\ht0+\dp0\relax>.7\textheight\sbox0{\resizebox*{!}{.7\textheight}{\usebox0}}\fi",
         r"  \usebox0",
