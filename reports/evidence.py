@@ -118,7 +118,8 @@ def gather(
 ) -> Evidence:
     """The evidence of a sweep.
 
-    Runs and failures come from the records, pictures of the best and the baseline row from the local `run_dir`, `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
+    Runs and failures come from the records, pictures of the best and the baseline row from the local `run_dir`,
+    `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
     `<name>-dark`). `tracked` maps trial ids to id and address of their MLflow runs.
     """
     rows: dict[tuple[str, int], list[str]] = {}

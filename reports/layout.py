@@ -178,7 +178,8 @@ def merge(lines: Sequence[Line], columns: int) -> list[Line]:
 def matrix_keys(rows: Sequence[Row], keys: Sequence[str], down: Sequence[str]) -> tuple[str, str] | None:
     """The factors that run down and across.
 
-    Two must be set in every row, with a row for more than half of all pairs and none twice; None otherwise. The one with fewer levels runs across, unless `down` names it.
+    Two must be set in every row, with a row for more than half of all pairs and none twice; None otherwise. The
+    one with fewer levels runs across, unless `down` names it.
     """
     if len(keys) != 2 or not all(key in row.factors for row in rows for key in keys):
         return None

@@ -20,7 +20,8 @@ def to_frame(table: Table) -> pd.DataFrame:
     """The table as a frame, a line per row of the sweep.
 
     `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, of columns with differences,
-    `<metric>.{delta_low,delta_high,p,p_holm}`. A factor that a row does not set, and a figure that does not exist, are None. Rows too many to be printed are here.
+    `<metric>.{delta_low,delta_high,p,p_holm}`. A factor that a row does not set, and a figure that does not
+    exist, are None. Rows too many to be printed are here.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
     printed = {row.label: row.entries for row in table.rows}

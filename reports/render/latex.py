@@ -25,10 +25,14 @@ PREAMBLE = (
     r"\providecommand\multirow[3]{#3}",
 )
 """The same for our own documents, which must compile everywhere."""
+FLOAT_PAGES = r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}\makeatother"
+"""Pages of floats only are filled from the top."""
 
 LINES_PER_FLOAT = 45
 LONG_LABEL = 36
 """Characters beyond which a leading column gets a width of its own, and its texts several lines."""
+WIDEST_IN_COLUMN = 80
+"""Characters beyond which the table takes both columns of a two-column paper (`table*`)."""
 LONG_WORD = 20
 """Characters beyond which a word may break."""
 
@@ -160,10 +164,11 @@ def render_latex(table: Table) -> str:
         f"% Made by `python -m reports` from the records of the sweep {name}; needs",
         f"% \\usepackage{{{','.join(PACKAGES)}}}",
     ]
+    kind = "table*" if width_of(table.layout) > WIDEST_IN_COLUMN else "table"
     for number, layout in enumerate(parts):
         caption = escape(table.caption) if number == 0 else f"{escape(table.name)}, continued."
         lines += [
-            r"\begin{table}[t]",
+            f"\\begin{{{kind}}}[t]",
             r"  \centering\emergencystretch=3em",
             f"  \\caption{{{caption}}}",
             *([f"  \\label{{{label}}}"] if number == 0 else []),
@@ -171,7 +176,7 @@ def render_latex(table: Table) -> str:
             r"  \small\setlength{\tabcolsep}{4pt}",
             *tabular(layout),
             *(notes_of(table) if number == len(parts) - 1 else []),
-            r"\end{table}",
+            f"\\end{{{kind}}}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -188,13 +193,31 @@ def document(body: str) -> str:
             r"\documentclass[10pt]{article}",
             r"\usepackage[a4paper,margin=2cm]{geometry}",
             *PREAMBLE,
-            r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
+            FLOAT_PAGES,
             r"\begin{document}",
             body.rstrip("\n"),
             r"\end{document}",
             "",
         ]
     )
+
+
+def width_of(layout: Layout) -> int:
+    """About how many characters stand side by side."""
+    stubs = [
+        max([len(name), *(min(len(line.stubs[place].text), LONG_LABEL) for line in layout.lines if line.stubs)])
+        for place, name in enumerate(layout.stub_names)
+    ]
+    heads = [len(head.label) for head in layout.heads]
+    for line in layout.lines:
+        place = 0
+        for slot in line.slots:
+            entry = slot.entry
+            if slot.span == 1:
+                text = slot.text if entry is None else f"{entry.mean} {entry.std} {entry.delta}"
+                heads[place] = max(heads[place], len(text))
+            place += slot.span
+    return sum(stubs) + sum(heads) + 2 * (len(stubs) + len(heads))
 
 
 def split_lines(layout: Layout) -> list[Layout]:

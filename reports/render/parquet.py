@@ -1,6 +1,7 @@
 """All figures of a sweep as tidy Parquet: one line per row, seed and metric.
 
-The one place of the reports that imports pyarrow, on demand. A run without result is one line without metric, so that nobody has to know the plan to see what is missing.
+The one place of the reports that imports pyarrow, on demand. A run without result is one line without metric, so that
+nobody has to know the plan to see what is missing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ WORDS = ("sweep", "row", "trial_id", "state", "metric", "commit", "diff", "data"
 def render_parquet(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> bytes:
     """The bytes of the file.
 
-    Columns: sweep, row, seed, trial_id, attempt, state, metric, value, minutes, commit, diff, data, device, error. Values are in the unit of the records; what a scheduler stopped or what failed has no value.
+    Columns: sweep, row, seed, trial_id, attempt, state, metric, value, minutes, commit, diff, data, device,
+    error. Values are in the unit of the records; what a scheduler stopped or what failed has no value.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
