@@ -163,7 +163,7 @@ def carry_out(
                     plan, outcomes, runtime, partial(get_ready, spec, place, closing_later, mirror), expansion, chosen
                 )
         finally:
-            files = write(driver.plan.record, driver.outcomes)
+            files = write(driver.plan.record, driver.outcomes, run_dir=place.run_dir)
             store.compact(driver.plan.record.name)
             result = SweepResult(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
             driver.finish(files, completed=result.completed)
@@ -317,8 +317,10 @@ def tracking_uri_of(given: str | None) -> str:
     return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
-def write_tables(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], *, out: Path) -> dict[str, Path]:
-    """All formats of the sweep's table."""
+def write_tables(
+    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], *, out: Path, run_dir: Path | str | None = None
+) -> dict[str, Path]:
+    """All formats of the sweep's table; with `run_dir`, at its end, also what takes seconds: figures and pictures."""
     from reports.write import write_reports
 
-    return write_reports(sweep, outcomes, out / sweep.name)
+    return write_reports(sweep, outcomes, out / sweep.name, run_dir=run_dir)

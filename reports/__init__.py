@@ -1,1 +1,22 @@
-"""From the records of a sweep to a table that knows its holes, in four formats."""
+"""From the records of a sweep to a table that knows its holes, in all formats.
+
+In a notebook: `reports.styled("ablation_memory")` is the table, `reports.frame` its figures, `reports.runs` all runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.notebook import frame, runs, styled
+
+__all__ = ["frame", "runs", "styled"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what notebooks use when it is first asked for, and not with every part of the package."""
+    if name in __all__:
+        from reports import notebook
+
+        return getattr(notebook, name)
+    raise AttributeError(f"module 'reports' has no attribute {name!r}")

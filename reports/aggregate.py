@@ -59,7 +59,9 @@ GAPS = {
 
 DERIVED: Mapping[str, Callable[[AttemptRecord], float | None]] = {
     "cost/gpu_hours": lambda record: (
-        record.resources["gpus"] * (record.ended_at - record.started_at) / 3600 if record.resources.get("gpus") else None
+        record.resources["gpus"] * (record.ended_at - record.started_at) / 3600
+        if record.resources.get("gpus")
+        else None
     ),
 }
 """What follows from the record where the trial does not report it."""
@@ -156,9 +158,7 @@ def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric:
         label: Cell(
             values=values[label],
             gaps=gaps[label],
-            delta=None
-            if reference is None or label == sweep.baseline
-            else paired_difference(values[label], reference),
+            delta=None if reference is None or label == sweep.baseline else paired_difference(values[label], reference),
         )
         for label in values
     }

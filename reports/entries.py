@@ -210,4 +210,3 @@ def interval_text(column: Column, comparison: Comparison | None) -> str:
         return ""
     interval = comparison.interval
     return f"[{column.difference(interval.low)}, {column.difference(interval.high)}]"
-

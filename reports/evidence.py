@@ -116,8 +116,10 @@ def gather(
     figures: Mapping[str, Mapping[str, Path]] | None = None,
     tracked: Mapping[str, tuple[str, str]] | None = None,
 ) -> Evidence:
-    """The evidence of a sweep: runs and failures from the records, pictures of the best and the baseline row from the
-    local `run_dir`, `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
+    """The evidence of a sweep.
+
+    Runs and failures come from the records, pictures of the best and the baseline row from the local `run_dir`,
+    `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
     `<name>-dark`). `tracked` maps trial ids to id and address of their MLflow runs.
     """
     rows: dict[tuple[str, int], list[str]] = {}
@@ -136,7 +138,9 @@ def gather(
     return Evidence(
         runs=tuple(runs),
         runs_left_out=max(0, len(rows) - MOST_RUNS),
-        failures=tuple(describe_failure(tuple(labels), seed, record) for labels, seed, record in failed[:MOST_FAILURES]),
+        failures=tuple(
+            describe_failure(tuple(labels), seed, record) for labels, seed, record in failed[:MOST_FAILURES]
+        ),
         failures_left_out=max(0, len(failed) - MOST_FAILURES),
         figures=tuple(view_figures(figures or {})),
         pictures=tuple(pictures),

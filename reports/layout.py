@@ -15,7 +15,18 @@ from reports.columns import Column
 from reports.entries import Entry, Mark
 from reports.stubs import Stubs, level_texts, short_names
 
-__all__ = ["Head", "Layout", "Line", "Slot", "Stub", "list_layout", "marks_in", "matrix_keys", "matrix_layout", "p_text"]
+__all__ = [
+    "Head",
+    "Layout",
+    "Line",
+    "Slot",
+    "Stub",
+    "list_layout",
+    "marks_in",
+    "matrix_keys",
+    "matrix_layout",
+    "p_text",
+]
 
 WIDEST_MATRIX = 8
 """Columns of numbers; a further metric that would go beyond them is left to the other files."""
@@ -165,8 +176,10 @@ def merge(lines: Sequence[Line], columns: int) -> list[Line]:
 
 
 def matrix_keys(rows: Sequence[Row], keys: Sequence[str], down: Sequence[str]) -> tuple[str, str] | None:
-    """The factors that run down and across: of two that are set in every row, with a row for more than half of all
-    pairs and none twice; None otherwise. The one with fewer levels runs across, unless `down` names it.
+    """The factors that run down and across.
+
+    Two must be set in every row, with a row for more than half of all pairs and none twice; None otherwise. The
+    one with fewer levels runs across, unless `down` names it.
     """
     if len(keys) != 2 or not all(key in row.factors for row in rows for key in keys):
         return None

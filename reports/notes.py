@@ -12,6 +12,9 @@ from reports.entries import Entry, Mark, Origin
 from reports.problems import ROWS_NAMED, Problem, name_runs
 from reports.stats import MIN_SEEDS
 
+LETTERS_NAMED = 200
+"""A note names rows with at most so many letters together."""
+
 __all__ = ["Mark", "Note", "Seen", "shared_rows", "write_notes"]
 
 
@@ -48,10 +51,10 @@ def write_notes(seen: Seen, used: set[Mark]) -> tuple[Note, ...]:
         ),
         Mark.DELTA: explain_difference,
         Mark.SIGNIFICANT: lambda _: "p ≤ 0.05 (paired t test, Holm over the rows).",
-        Mark.FEWER: lambda seen: f"fewer seeds than planned, not ranked: {'; '.join(name_partial(seen, Mark.FEWER))}.",
+        Mark.FEWER: lambda seen: f"fewer seeds than planned, not ranked: {name_parts(name_partial(seen, Mark.FEWER))}.",
         Mark.PROVISIONAL: lambda seen: (
             "provisional, not ranked: planned runs are still to come: "
-            f"{'; '.join(name_partial(seen, Mark.PROVISIONAL))}."
+            f"{name_parts(name_partial(seen, Mark.PROVISIONAL))}."
         ),
         Mark.MIXED: explain_mixed,
         Mark.MISSING: lambda seen: f"no value: {'; '.join(name_missing(seen))}.",
@@ -69,7 +72,9 @@ def write_notes(seen: Seen, used: set[Mark]) -> tuple[Note, ...]:
 
 def explain_best(seen: Seen) -> str:
     """What bold means, and of how many."""
-    outstanding = any(gap.outstanding for row in seen.entries.values() for entry in row for gap in entry.cell.gaps.values())
+    outstanding = any(
+        gap.outstanding for row in seen.entries.values() for entry in row for gap in entry.cell.gaps.values()
+    )
     return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
 
 
@@ -82,7 +87,11 @@ def explain_difference(seen: Seen) -> str:
     if any(item.p_holm is not None for item in compared):
         return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."
     seeds = max((item.n for item in compared), default=0)
-    return f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test." if 0 < seeds < MIN_SEEDS else f"{text}."
+    return (
+        f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test."
+        if 0 < seeds < MIN_SEEDS
+        else f"{text}."
+    )
 
 
 def explain_mixed(seen: Seen) -> str:
@@ -100,9 +109,19 @@ def explain_mixed(seen: Seen) -> str:
 
 
 def name_labels(labels: Sequence[str]) -> str:
-    """Labels in one line, many of them cut and counted."""
-    more = len(labels) - ROWS_NAMED
-    return ", ".join(labels[:ROWS_NAMED]) + (f" and {more} more" if more > 0 else "")
+    """Labels in one line; many of them, or long ones, are cut and counted."""
+    named: list[str] = []
+    for label in labels[:ROWS_NAMED]:
+        if named and sum(map(len, named)) + len(label) > LETTERS_NAMED:
+            break
+        named.append(label)
+    more = len(labels) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def name_parts(parts: Sequence[str]) -> str:
+    """The same for parts that hold commas themselves."""
+    return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
 
 
 def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
@@ -155,13 +174,16 @@ def name_partial(seen: Seen, mark: Mark) -> list[str]:
 
 def name_missing(seen: Seen) -> list[str]:
     """Per reason the rows without a value although their runs are there."""
-    parts: dict[str, list[str]] = {}
+    labels: dict[tuple[str, str], list[str]] = {}
     for label, row in seen.entries.items():
         for column, entry in zip(seen.columns, row, strict=True):
             if not entry.cell.n and not entry.missing:
                 reason = "not finite" if Gap.NOT_FINITE in entry.cell.gaps.values() else "not reported"
-                parts.setdefault(f"{column.name} {reason}", []).append(label)
-    return [f"{reason} ({name_labels(labels)})" for reason, labels in parts.items()]
+                labels.setdefault((column.name, reason), []).append(label)
+    columns: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (name, reason), concerned in labels.items():
+        columns.setdefault((reason, tuple(concerned)), []).append(name)
+    return [f"{', '.join(names)} {reason} ({name_labels(rows)})" for (reason, rows), names in columns.items()]
 
 
 def shared_rows(sweep: SweepRecord) -> list[tuple[str, ...]]:

@@ -35,10 +35,10 @@ class Stubs:
 def make_stubs(
     rows: Sequence[Row], baseline: str | None, *, method: str, group: Sequence[str] = (), merge: bool = True
 ) -> Stubs:
-    """What suits the method: check marks where the rows of an ablation switch components, else their labels; of a
-    grid or a search one column per factor.
+    """What suits the method.
 
-    `group` puts factors first; with `merge` equal neighbours of all factors but the last are shown once.
+    Check marks where the rows of an ablation switch components, else their labels; of a grid or a search one column per
+    factor. `group` puts factors first; with `merge` equal neighbours of all factors but the last are shown once.
     """
     if method == "ablation" and not group:
         return check_marks(rows) or Stubs(names=("Variant",), texts=tuple((row.label,) for row in rows))
@@ -70,7 +70,9 @@ def check_marks(rows: Sequence[Row]) -> Stubs | None:
         alone = [
             row.label.removeprefix(WITHOUT)
             for place, row in enumerate(rows)
-            if row.label.startswith(WITHOUT) and not pattern[place] and len(row.factors) + len(keys) == len(full.factors)
+            if row.label.startswith(WITHOUT)
+            and not pattern[place]
+            and len(row.factors) + len(keys) == len(full.factors)
         ]
         headers.append(alone[0] if alone else ", ".join(names[key] for key in keys))
     texts = tuple(

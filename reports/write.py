@@ -7,49 +7,108 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import AttemptRecord, SweepRecord
-from reports.files import replace_text
+from reports.classes import build_class_table
+from reports.evidence import Evidence, gather
+from reports.files import replace_bytes, replace_text
 from reports.published import read_published
-from reports.render import STYLES
+from reports.render import STYLES, render_html, render_parquet
 from reports.search import importance
 from reports.tables import SEARCHES, Table, build_table
 
 __all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
 
-FORMATS = tuple(STYLES)
+PARQUET = "parquet"
+FORMATS = (*STYLES, PARQUET)
 """Names as on the command line."""
+FIGURE_FOLDER = "figures"
+
+Tracked = Mapping[str, tuple[str, str]]
+"""By trial id the id and the address of its MLflow run."""
 
 
 def write_reports(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], out: Path, styles: Iterable[str] = FORMATS
+    sweep: SweepRecord,
+    outcomes: Mapping[str, AttemptRecord],
+    out: Path,
+    styles: Iterable[str] = FORMATS,
+    *,
+    run_dir: Path | str | None = None,
+    tracked: Tracked | None = None,
 ) -> dict[str, Path]:
-    """Write `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet` into the folder `out`; returns paths by style.
+    r"""Write the reports of a sweep into the folder `out`; returns the paths by style.
 
-    `table.html` is one self-contained page, `table.tex` a fragment for `\\input` and `preview.tex` a document around
-    it. Raises StoreError when `table.published` names no source or the folder cannot be written, ValueError for an
-    unknown style.
+    `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet`; where classes were scored also `classes.{md,tex,csv}`
+    (`classes.markdown` and so on in the result). `table.html` is one self-contained page, `table.tex` a fragment for
+    `\input` and `preview.tex` a document around it. With `run_dir` there is also what takes seconds: figures
+    (the folder `figures`), which the page shows with pictures, and the importance of a search's parameters. Raises
+    StoreError when `table.published` names no source or the folder cannot be written, ValueError for an unknown style.
     """
-    return write_table(make_table(sweep, outcomes), out, styles)
+    styles = tuple(styles)
+    check_styles(styles)
+    shares = shares_of(sweep, outcomes) if run_dir is not None else {}
+    table, classes = make_table(sweep, outcomes, shares), build_class_table(sweep, outcomes)
+    figures: dict[str, dict[str, Path]] = {}
+    if run_dir is not None:
+        from reports.figures.choose import write_figures
+
+        figures = write_figures(sweep, outcomes, run_dir, out / FIGURE_FOLDER, importance=shares, dark=True)
+    evidence = gather(sweep, outcomes, run_dir, figures=figures, tracked=tracked)
+    others = () if classes is None else (classes,)
+    paths = write_table(table, out, [style for style in styles if style != PARQUET], evidence=evidence, others=others)
+    if classes is not None:
+        wanted = [style for style in styles if style in ("markdown", "latex", "csv")]
+        paths |= {f"classes.{style}": path for style, path in write_table(classes, out, wanted, stem="classes").items()}
+    if PARQUET in styles:
+        paths[PARQUET] = out / "runs.parquet"
+        write(paths[PARQUET], render_parquet(sweep, outcomes))
+    return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
 
 
-def make_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Table:
+def make_table(
+    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], shares: Mapping[str, float] | None = None
+) -> Table:
     """The table of a sweep with the published rows it asks for. Raises StoreError as `write_reports`."""
     published = read_published(sweep.table.published) if sweep.table.published else None
-    shares = importance(sweep, outcomes) if sweep.method in SEARCHES else {}
-    return build_table(sweep, outcomes, published, shares)
+    return build_table(sweep, outcomes, published, shares_of(sweep, outcomes) if shares is None else shares)
 
 
-def write_table(table: Table, out: Path, styles: Iterable[str] = tuple(STYLES)) -> dict[str, Path]:
-    """Render `table` in each of `styles` and write it; see `write_reports`."""
-    styles = tuple(styles)
-    unknown = [style for style in styles if style not in STYLES]
+def shares_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, float]:
+    """Importance of the parameters of a search; nothing for other methods."""
+    return importance(sweep, outcomes) if sweep.method in SEARCHES else {}
+
+
+def check_styles(styles: Iterable[str]) -> None:
+    """Raise ValueError for a style that there is not."""
+    unknown = [style for style in styles if style not in FORMATS]
     if unknown:
-        raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(STYLES)}")
+        raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(FORMATS)}")
+
+
+def write_table(
+    table: Table,
+    out: Path,
+    styles: Iterable[str] = tuple(STYLES),
+    *,
+    stem: str = "table",
+    evidence: Evidence | None = None,
+    others: tuple[Table, ...] = (),
+) -> dict[str, Path]:
+    """Render `table` in each of `styles` and write it as `stem`; the page shows `evidence` and the `others` too."""
     paths: dict[str, Path] = {}
     for style in styles:
-        suffix, render = STYLES[style]
-        paths[style] = out / f"table.{suffix}"
-        try:
-            replace_text(paths[style], render(table))
-        except OSError as error:
-            raise StoreError(f"{paths[style]}: cannot be written ({error.strerror or error})") from error
+        name, render = STYLES[style]
+        paths[style] = out / name.replace("table", stem)
+        text = render_html(table, evidence, others) if style == "html" else render(table)
+        write(paths[style], text)
     return paths
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all. Raises StoreError when it cannot be written."""
+    try:
+        if isinstance(content, bytes):
+            replace_bytes(path, content)
+        else:
+            replace_text(path, content)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error

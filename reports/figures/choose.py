@@ -51,7 +51,7 @@ Draw = Callable[..., Figure]
 def write_figures(
     sweep: SweepRecord,
     outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path,
+    run_dir: Path | str,
     out: Path,
     *,
     importance: Mapping[str, float] | None = None,
@@ -77,7 +77,7 @@ def write_figures(
 def choose(
     sweep: SweepRecord,
     outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path,
+    run_dir: Path | str,
     *,
     importance: Mapping[str, float] | None = None,
 ) -> dict[str, Draw]:
@@ -141,7 +141,7 @@ def search_figures(scene: Scene) -> dict[str, Draw]:
     return {}
 
 
-def learning_curves(scene: Scene, run_dir: Path, metric: str) -> Curves:
+def learning_curves(scene: Scene, run_dir: Path | str, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
     labels = scene.best(MOST_CURVES)
     column = column_for(metric, metric=scene.sweep.metric, goal=scene.sweep.goal)

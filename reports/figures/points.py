@@ -18,7 +18,7 @@ CURVES: Mapping[str, str] = MappingProxyType({"curves": "val/miou", "loss": "tra
 
 
 def read_curves(
-    run_dir: Path, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
+    run_dir: Path | str, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
 ) -> tuple[Curve, ...]:
     """One curve per label whose trials reported `metric`, times `scale`.
 
@@ -35,7 +35,7 @@ def read_curves(
     return tuple(curves)
 
 
-def read_metric(run_dir: Path, trial_id: str, metric: str) -> dict[int, float]:
+def read_metric(run_dir: Path | str, trial_id: str, metric: str) -> dict[int, float]:
     """Step -> value of one metric of one trial."""
     return {
         point.step: float(point.metrics[metric])

@@ -1,4 +1,7 @@
-"""The formats of a table: each a pure function from `Table` to text, and the suffix of its file."""
+"""The formats of a table: each a pure function from `Table` to text, and the name of its file.
+
+Parquet holds the runs behind it instead (`reports.render.parquet`).
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,26 @@ from collections.abc import Callable
 
 from reports.render.csv import render_csv
 from reports.render.html import render_html
-from reports.render.latex import render_latex
+from reports.render.latex import render_latex, render_preview
 from reports.render.markdown import render_markdown
+from reports.render.parquet import render_parquet
 from reports.tables import Table
 
-__all__ = ["STYLES", "render_csv", "render_html", "render_latex", "render_markdown"]
+__all__ = [
+    "STYLES",
+    "render_csv",
+    "render_html",
+    "render_latex",
+    "render_markdown",
+    "render_parquet",
+    "render_preview",
+]
 
 STYLES: dict[str, tuple[str, Callable[[Table], str]]] = {
-    "markdown": ("md", render_markdown),
-    "latex": ("tex", render_latex),
-    "html": ("html", render_html),
-    "csv": ("csv", render_csv),
+    "markdown": ("table.md", render_markdown),
+    "latex": ("table.tex", render_latex),
+    "preview": ("preview.tex", render_preview),
+    "html": ("table.html", render_html),
+    "csv": ("table.csv", render_csv),
 }
 """Names as on the command line."""

@@ -13,14 +13,15 @@ __all__ = ["render_csv", "to_frame"]
 
 STATISTICS = ("mean", "std", "n", "expected", "delta")
 COMPARED = ("delta_low", "delta_high", "p", "p_holm")
-"""Of columns with differences, for the rows that are printed: the 95 % interval, paired t, and corrected over the rows."""
+"""Of columns with differences, in printed rows: the 95 % interval, p of the paired t test, and corrected by Holm."""
 
 
 def to_frame(table: Table) -> pd.DataFrame:
-    """The table as a frame: `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, of columns
-    with differences, `<metric>.{delta_low,delta_high,p,p_holm}`.
+    """The table as a frame, a line per row of the sweep.
 
-    A factor that a row does not set, and a figure that does not exist, are None. Rows too many to be printed are here.
+    `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, of columns with differences,
+    `<metric>.{delta_low,delta_high,p,p_holm}`. A factor that a row does not set, and a figure that does not
+    exist, are None. Rows too many to be printed are here.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
     printed = {row.label: row.entries for row in table.rows}

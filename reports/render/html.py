@@ -181,7 +181,9 @@ def facts_of(entry: Entry) -> tuple[str, ...]:
         return ()
     facts = [f"Δ {minus(entry.delta)}, 95 % {minus(entry.interval)}"] if entry.interval else []
     if found.p_holm is not None:
-        facts.append(f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}")
+        facts.append(
+            f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}"
+        )
     if found.untested is not None:
         facts.append(found.untested.value)
     return tuple(facts)

@@ -18,11 +18,21 @@ from reports.tables import Table
 __all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
 
 PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "multirow")
-"""What the fragment needs in the preamble; all come with every TeX distribution."""
+"""What the fragment needs in the preamble."""
+PREAMBLE = (
+    f"\\usepackage{{{','.join(PACKAGES[:-1])}}}",
+    r"\IfFileExists{multirow.sty}{\usepackage{multirow}}{} % a small TeX has none: the text stands in the first line",
+    r"\providecommand\multirow[3]{#3}",
+)
+"""The same for our own documents, which must compile everywhere."""
+FLOAT_PAGES = r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}\makeatother"
+"""Pages of floats only are filled from the top."""
 
 LINES_PER_FLOAT = 45
 LONG_LABEL = 36
 """Characters beyond which a leading column gets a width of its own, and its texts several lines."""
+WIDEST_IN_COLUMN = 80
+"""Characters beyond which the table takes both columns of a two-column paper (`table*`)."""
 LONG_WORD = 20
 """Characters beyond which a word may break."""
 
@@ -118,7 +128,7 @@ def escape(text: str) -> str:
 
     What pdflatex cannot print without further packages loses its accents or becomes its code point (`U+4E2D`).
     """
-    return " ".join(escape_word(word) for word in text.split())
+    return re.sub(r"(?<=\d) \\%", r"\\,\\%", " ".join(escape_word(word) for word in text.split()))
 
 
 def escape_word(word: str) -> str:
@@ -146,7 +156,7 @@ def escape_part(character: str) -> str:
 
 
 def render_latex(table: Table) -> str:
-    """A `table` environment with caption, label, tabular and notes, for `\\input`."""
+    """A `table` environment with caption, label, tabular and notes: a fragment."""
     name = " ".join(table.name.split())
     label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
     parts = split_lines(table.layout)
@@ -154,10 +164,11 @@ def render_latex(table: Table) -> str:
         f"% Made by `python -m reports` from the records of the sweep {name}; needs",
         f"% \\usepackage{{{','.join(PACKAGES)}}}",
     ]
+    kind = "table*" if width_of(table.layout) > WIDEST_IN_COLUMN else "table"
     for number, layout in enumerate(parts):
         caption = escape(table.caption) if number == 0 else f"{escape(table.name)}, continued."
         lines += [
-            r"\begin{table}[t]",
+            f"\\begin{{{kind}}}[t]",
             r"  \centering\emergencystretch=3em",
             f"  \\caption{{{caption}}}",
             *([f"  \\label{{{label}}}"] if number == 0 else []),
@@ -165,7 +176,7 @@ def render_latex(table: Table) -> str:
             r"  \small\setlength{\tabcolsep}{4pt}",
             *tabular(layout),
             *(notes_of(table) if number == len(parts) - 1 else []),
-            r"\end{table}",
+            f"\\end{{{kind}}}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -181,7 +192,8 @@ def document(body: str) -> str:
         [
             r"\documentclass[10pt]{article}",
             r"\usepackage[a4paper,margin=2cm]{geometry}",
-            f"\\usepackage{{{','.join(PACKAGES)}}}",
+            *PREAMBLE,
+            FLOAT_PAGES,
             r"\begin{document}",
             body.rstrip("\n"),
             r"\end{document}",
@@ -190,11 +202,36 @@ def document(body: str) -> str:
     )
 
 
+def width_of(layout: Layout) -> int:
+    """About how many characters stand side by side."""
+    stubs = [
+        max([len(name), *(min(len(line.stubs[place].text), LONG_LABEL) for line in layout.lines if line.stubs)])
+        for place, name in enumerate(layout.stub_names)
+    ]
+    heads = [len(head.label) for head in layout.heads]
+    for line in layout.lines:
+        place = 0
+        for slot in line.slots:
+            entry = slot.entry
+            if slot.span == 1:
+                text = slot.text if entry is None else f"{entry.mean} {entry.std} {entry.delta}"
+                heads[place] = max(heads[place], len(text))
+            place += slot.span
+    return sum(stubs) + sum(heads) + 2 * (len(stubs) + len(heads))
+
+
 def split_lines(layout: Layout) -> list[Layout]:
     """The layout in parts that fit a page each; what is merged across a cut is shown again."""
     parts = []
-    for start in range(0, max(len(layout.lines), 1), LINES_PER_FLOAT):
-        lines = list(layout.lines[start : start + LINES_PER_FLOAT])
+    cuts = [0]
+    height = 0
+    for place, line in enumerate(layout.lines):
+        height += max((-(-len(stub.text) // LONG_LABEL) for stub in line.stubs), default=1) or 1
+        if height > LINES_PER_FLOAT and place > cuts[-1]:
+            cuts.append(place)
+            height = 1
+    for start, end in zip(cuts, [*cuts[1:], len(layout.lines)], strict=True):
+        lines = list(layout.lines[start:end])
         if start and lines and lines[0].stubs:
             stubs = []
             for place, stub in enumerate(lines[0].stubs):
@@ -214,15 +251,14 @@ def tabular(layout: Layout) -> list[str]:
         max((len(line.stubs[place].text) for line in layout.lines if line.stubs), default=0) > LONG_LABEL
         for place in range(len(layout.stub_names))
     ]
-    wide = r">{\raggedright\arraybackslash}p{0.3\linewidth}"
+    wide = r">{\raggedright\arraybackslash}p{0.42\linewidth}"
     stub_spec = "".join(
         "c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)
     )
     blocks = [head.span for head in layout.spanners] or [len(layout.heads)]
     widths = column_widths(layout)
     lines = [
-        r"  \sbox0{%",
-        f"  \\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
+        f"  \\sbox0{{\\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
         r"    \toprule",
     ]
     if layout.spanners:
@@ -235,7 +271,7 @@ def tabular(layout: Layout) -> list[str]:
     return [
         *lines,
         r"    \bottomrule",
-        r"  \end{tabular}}%",
+        r"  \end{tabular}}",
         r"  \ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi",
         r"  \ifdim\dimexpr\ht0+\dp0\relax>.7\textheight\sbox0{\resizebox*{!}{.7\textheight}{\usebox0}}\fi",
         r"  \usebox0",

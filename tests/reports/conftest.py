@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,7 +87,9 @@ def outcomes_of():
 
 @pytest.fixture
 def example():
-    """A sweep that shows every mark: ranks, a lost seed, a row never run, shared runs, an unreported metric."""
+    """A sweep that shows every mark: ranks, a lost seed, a row never run, one half run, one of other code, shared runs,
+    an unreported metric.
+    """
     sweep = make_sweep(
         {
             "mini-batch, no memory": {"contrast.memory.kind": "none"},
@@ -96,6 +99,7 @@ def example():
             "region memory": {"contrast.memory.kind": "region"},
             "pixel & region <memory>": {"contrast.memory.kind": "pixel_region"},
             "all | of_it*": {"contrast.memory.pixels_per_class": 5000},
+            "half way": {"contrast.memory.pixels_per_class": 50},
         },
         baseline="w/o contrast",
         shared={"weight 0": "w/o contrast"},
@@ -119,8 +123,12 @@ def example():
             "region memory": [metrics(0.4301, 2.4, 1.0), State.USER_ERROR, metrics(0.4455, 2.5, 1.0)],
             "pixel & region <memory>": [metrics(0.4388, 2.8, 1.0), metrics(0.4312, 2.7, 1.0), metrics(0.45, 2.9, 1.0)],
             "all | of_it*": [State.LOST, None, None],
+            "half way": [metrics(0.4222, 2.2, 1.0), None, metrics(0.4333, 2.3, 1.0)],
         }
     )
+    for key, record in outcomes.items():
+        facts = {"commit": "b" * 40 if key.startswith("pixel memory") else "a" * 40, "data": "d" * 12}
+        outcomes[key] = replace(record, environment=facts)
     return sweep, outcomes
 
 

@@ -22,15 +22,18 @@ def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, e
     store(project / "runs", *example)
     assert command.main(["memory.yaml"]) == 1
     output = capsys.readouterr()
-    assert "| w/o contrast‡ | 40.95 ± 0.58 |" in output.out
+    assert "| w/o contrast¶ | 40.95 ± 0.58≈ |" in output.out
     assert "region memory, seed 1: failed: DivergedError" in output.out
     assert "wrote reports/out/ablation_memory/table.html" in output.out
     assert output.err == ""
-    assert sorted(path.suffix for path in (project / "reports/out/ablation_memory").iterdir()) == [
-        ".csv",
-        ".html",
-        ".md",
-        ".tex",
+    assert sorted(path.name for path in (project / "reports/out/ablation_memory").iterdir()) == [
+        "figures",
+        "preview.tex",
+        "runs.parquet",
+        "table.csv",
+        "table.html",
+        "table.md",
+        "table.tex",
     ]
 
 
@@ -38,8 +41,9 @@ def test_a_complete_sweep_exits_with_zero(project, store, sweep_of, outcomes_of,
     store(project / "elsewhere", sweep_of({"base": {}}), outcomes_of({"base": [0.1, 0.2, 0.3]}))
     arguments = ["memory.yaml", "--run-dir", "elsewhere", "--out", "tables", "--style", "latex", "--style", "csv"]
     assert command.main(arguments) == 0
-    assert sorted(path.name for path in (project / "tables/ablation_memory").iterdir()) == ["table.csv", "table.tex"]
-    assert capsys.readouterr().out.count("wrote ") == 2
+    names = sorted(path.name for path in (project / "tables/ablation_memory").iterdir())
+    assert names == ["figures", "table.csv", "table.tex"]
+    assert capsys.readouterr().out.count("wrote ") == 3
 
 
 def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, capsys, monkeypatch):

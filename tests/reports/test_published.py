@@ -17,11 +17,12 @@ def test_a_source_names_itself_and_gives_percentages_of_known_metrics(stem):
     assert published.title
     assert published.source
     assert published.setting
+    assert published.checked
     for row in published.rows:
         assert set(row.values) <= set(KNOWN_COLUMNS)
         assert all(1 < value <= 100 for value in row.values.values())
 
 
 def test_an_unknown_source_lists_those_there_are():
-    with pytest.raises(StoreError, match="no source 'nobody'; there are: contrastiveseg_readme"):
+    with pytest.raises(StoreError, match="no source 'nobody'; there are: cirkd_camvid, contrastiveseg_readme"):
         read_published("nobody")

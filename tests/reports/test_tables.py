@@ -8,7 +8,8 @@ from orchestrator.errors import StoreError
 from orchestrator.records import State, TableRecord
 from reports.notes import Mark
 from reports.published import Published, PublishedRow
-from reports.tables import build_table, factor_text, short_names
+from reports.stubs import factor_text, short_names
+from reports.tables import build_table
 
 MIOU = "final/miou"
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}
@@ -104,12 +105,12 @@ def test_a_baseline_that_is_no_row_is_an_error(sweep_of):
 def test_a_grid_has_one_column_per_factor(sweep_of):
     rows = {
         "w/o contrast": {"contrast.source": "none"},
-        "t=0.05": {"contrast.temperature": 0.05, "contrast.memory.pixels_per_class": 100},
-        "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 100},
+        "t=0.05": {"contrast.temperature": 0.05, "contrast.memory.pixels_per_class": 100, "contrast.weight": 1.0},
+        "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 200, "contrast.weight": 1.0},
     }
     table = build_table(sweep_of(rows, method="grid"), {})
-    assert table.stub_names == ("temperature", "pixels_per_class")
-    assert [row.stub for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "100")]
+    assert table.stub_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
+    assert [row.stub for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
 
 
 def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
@@ -160,11 +161,15 @@ def test_complete_means_every_run_has_the_metric(sweep_of, outcomes_of):
 
 def test_published_rows_follow_our_columns_and_precision(sweep_of):
     published = Published(
-        title="T", setting="S", source="README", rows=(PublishedRow(label="theirs", values={MIOU: 80.2}),)
+        title="T",
+        setting="S",
+        source="README",
+        checked="read",
+        rows=(PublishedRow(label="theirs", values={MIOU: 80.2}),),
     )
     table = build_table(sweep_of(ROWS, columns=("final/pixel_accuracy", MIOU)), {}, published)
     assert [(row.label, row.values) for row in table.references] == [("theirs", ("", "80.20"))]
-    assert table.notes[-1].text == "Published rows: README; S."
+    assert table.notes[-1].text.startswith("Published rows: T: S. Source: README (read). Not our protocol (Synthetic")
 
 
 def test_the_caption_of_the_file_wins_over_the_question(sweep_of):

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.records import TableRecord
-from reports import write
+from reports import files
 from reports.write import write_reports
 
 
@@ -13,8 +13,10 @@ def test_one_file_per_style(tmp_path, example):
     assert {style: path.name for style, path in paths.items()} == {
         "markdown": "table.md",
         "latex": "table.tex",
+        "preview": "preview.tex",
         "html": "table.html",
         "csv": "table.csv",
+        "parquet": "runs.parquet",
     }
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == sorted(
         path.name for path in paths.values()
@@ -34,7 +36,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, example, mon
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.Path, "replace", full)
+    monkeypatch.setattr(files.Path, "replace", full)
     with pytest.raises(StoreError, match=r"table\.csv: cannot be written \(No space left on device\)"):
         write_reports(*example, tmp_path, ["csv"])
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
@@ -42,7 +44,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, example, mon
 
 
 def test_an_unknown_style_lists_the_others(tmp_path, example):
-    with pytest.raises(ValueError, match="no style 'word'; there are: markdown, latex, html, csv"):
+    with pytest.raises(ValueError, match="no style 'word'; there are: markdown, latex, preview, html, csv, parquet"):
         write_reports(*example, tmp_path, ["word"])
 
 

@@ -13,8 +13,8 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 @pytest.mark.parametrize("style", STYLES)
 def test_rendering_equals_the_golden_file(style, example):
-    suffix, render = STYLES[style]
-    path = GOLDEN / f"example.{suffix}"
+    name, render = STYLES[style]
+    path = GOLDEN / name.replace("table", "example")
     text = render(build_table(*example))
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8", newline="\n")

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.records import TableRecord
 from reports.published import read_published
-from reports.render.latex import escape, render_latex
+from reports.render.latex import document, escape, render_latex, render_preview
 from reports.tables import build_table
 
 HOSTILE = r"50% & $x_1$ #2 {a} ~b^c \end{table} <d> | \"e\" --seeds `q` [1] *"
@@ -53,7 +53,7 @@ def test_braces_balance_and_lines_have_equal_cells(sweep_of, outcomes_of):
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     lines = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {2}
-    assert not any(re.search(r"(?<!\\)[%#]", line) for line in text.splitlines()[1:])
+    assert not any(re.search(r"(?<!\\)[%#]", line) for line in text.splitlines()[2:])
     assert text.count(r"\end{table}") == 1
 
 
@@ -66,10 +66,10 @@ def test_rules_are_booktabs_and_none_is_vertical(example):
 
 def test_cells_are_marked_and_aligned(example):
     text = render_latex(build_table(*example))
-    assert r"\textbf{44.00}\,{\scriptsize $\pm$\,0.95}\,$_{+3.05}$" in text
+    assert r"\textbf{44.00}\,{\scriptsize $\pm$\,0.95}\,$\vphantom{0}^{\phantom{\approx\S}}_{+3.05*}$" in text
     assert r"\underline{43.20}\,{\scriptsize $\pm$\,0.74}" in text
-    assert r"40.95\,{\scriptsize $\pm$\,0.58}\,\phantom{$_{+0.74}$}" in text
-    assert r"43.78\,{\scriptsize $\pm$\,1.09}\,$_{+2.52}$\rlap{$^\dagger$}" in text
+    assert r"40.95\,{\scriptsize $\pm$\,0.58}\,$\vphantom{0}^{\approx}_{\phantom{+3.05*}}$" in text
+    assert r"43.78\,{\scriptsize $\pm$\,1.09}\,$\vphantom{0}^{\dagger}_{+2.52\phantom{*}}$" in text
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,92 @@ def test_the_label_can_be_referred_to(sweep_of, label, name, expected):
     assert expected in render_latex(build_table(sweep, {}))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_an_article_with_booktabs_alone_compiles(tmp_path, example, sweep_of, outcomes_of):
-    tables = render_latex(build_table(*example)) + render_latex(hostile_table(sweep_of, outcomes_of))
-    (tmp_path / "paper.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + tables + "\\end{document}\n",
-        encoding="utf-8",
-    )
+def compile_document(folder, text):
+    """Run pdflatex until the references are settled; returns its log. `text` is a whole document."""
+    (folder / "paper.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stdout[-2000:].decode(errors="replace")
+    for _ in range(2):
+        result = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
+        assert result.returncode == 0, result.stdout[-2000:].decode(errors="replace")
+    return (folder / "paper.log").read_text(encoding="utf-8", errors="replace")
+
+
+COMPLAINT = re.compile(r"^.*(?:Overfull|Float too large|LaTeX Warning|Missing character|Package .* Warning).*$", re.M)
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+TYPED = r"50% & $\tau$_{a} #1 ~ \alpha <b>"
+
+
+def table_of_forty(sweep_of, outcomes_of):
+    """Rows whose labels are long, or one long word."""
+    rows = {TYPED: {}} | {f"{TYPED} number {n} of a great many rows with a long label": {"x": n} for n in range(38)}
+    rows["contrast.memory.pixels_per_class=5000,contrast.memory.kind=pixel_region" + "x" * 60] = {"x": 99}
+    values = {label: [0.1 + 0.01 * n, 0.2, 0.3] for n, label in enumerate(rows)}
+    columns = ("final/miou", "final/pixel_accuracy", "final/mean_accuracy", "val/miou", "val/best_miou")
+    return build_table(sweep_of(rows, columns=columns, name="forty"), outcomes_of(values))
+
+
+def grouped_table(sweep_of, outcomes_of, **changes):
+    rows = {
+        f"b={b}, t={t}, w={w}": {"model.backbone": b, "contrast.temperature": t, "contrast.weight": w}
+        for b in ("resnet18", "resnet50")
+        for t in (0.05, 0.1)
+        for w in (0.1, 1.0)
+    }
+    sweep = sweep_of(rows, method="grid", baseline=None, **changes)
+    return build_table(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows}))
+
+
+def matrix_table(sweep_of, outcomes_of):
+    rows = {"w/o contrast": {"contrast.source": "none"}} | {
+        f"t={t}, k={k}": {"contrast.temperature": t, "contrast.memory.pixels_per_class": k}
+        for t in (0.05, 0.1, 0.3)
+        for k in (50, 5000)
+    }
+    sweep = sweep_of(rows, method="grid", columns=("final/miou", "final/pixel_accuracy", "cost/train_minutes"))
+    return build_table(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows}))
+
+
+@needs_latex
+@pytest.mark.parametrize("columns", ["", "twocolumn"])
+def test_an_article_of_all_our_tables_compiles_without_a_complaint(tmp_path, example, sweep_of, outcomes_of, columns):
+    sweep, outcomes = example
+    tables = [
+        build_table(sweep, outcomes, read_published("contrastiveseg_readme")),
+        hostile_table(sweep_of, outcomes_of),
+        table_of_forty(sweep_of, outcomes_of),
+        grouped_table(sweep_of, outcomes_of, name="groups"),
+        matrix_table(sweep_of, outcomes_of),
+    ]
+    body = "\n\\clearpage\n".join(map(render_latex, tables))
+    text = document(body).replace("[10pt]", f"[10pt,{columns}]")
+    log = compile_document(tmp_path, text)
+    own_labels = [line for line in COMPLAINT.findall(log) if "multiply" not in line]
+    assert own_labels == []
+
+
+@needs_latex
+def test_the_preview_compiles_by_itself(tmp_path, example):
+    assert COMPLAINT.findall(compile_document(tmp_path, render_preview(build_table(*example)))) == []
+
+
+def test_equal_neighbours_are_merged(sweep_of, outcomes_of):
+    text = render_latex(grouped_table(sweep_of, outcomes_of))
+    assert r"\multirow{4}{*}{resnet18} & \multirow{2}{*}{0.05} & 0.1 &" in text
+    assert "\n     &  & 1.0 &" in text
+    assert text.count(r"\midrule") == 2
+
+
+def test_a_matrix_has_a_header_above_the_levels(sweep_of, outcomes_of):
+    text = render_latex(matrix_table(sweep_of, outcomes_of))
+    assert r" & \multicolumn{2}{c}{mIoU (\%) $\uparrow$} & \multicolumn{2}{c}{Pixel acc. (\%) $\uparrow$} \\" in text
+    assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in text
+    assert "w/o contrast & \\multicolumn{2}{c}{" in text
+
+
+def test_a_table_of_many_rows_continues_in_a_second_float(sweep_of):
+    rows = {f"row {n}": {"x": n} for n in range(60)}
+    text = render_latex(build_table(sweep_of(rows), {}))
+    assert text.count(r"\begin{table") == 2
+    assert text.count(r"\label") == 1
+    assert "continued." in text
+    assert text.count("row 44 &") == text.count("row 45 &") == 1
