@@ -189,6 +189,8 @@ class SweepRecord:
     """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What holds for every row unless it says otherwise: recipe, then `fixed`, then `--set`."""
+    models: str = "none"
+    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

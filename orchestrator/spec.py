@@ -81,6 +81,8 @@ class SweepSpec:
     retries: Retries = field(default_factory=Retries)
     max_consecutive_failures: int = 3
     """Failures of one kind in a row after which the sweep stops; 0: never."""
+    models: str = "none"
+    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
 
 def sweep_name(path: Path, recipe: str | None = None) -> str:
@@ -140,6 +142,7 @@ def read_spec(
         budget=Budget(**model.budget.model_dump()),
         retries=Retries(**model.retries.model_dump()),
         max_consecutive_failures=model.max_consecutive_failures,
+        models=model.tracking.models,
     )
 
 

@@ -11,8 +11,9 @@ import json
 import logging
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -32,12 +33,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT  # noqa: E402
 
-from orchestrator.errors import AccessError, OutageError, TrackingError  # noqa: E402
+from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
 from orchestrator.tracking.content import Reading  # noqa: E402
 from orchestrator.tracking.limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.masking import masked, without_password  # noqa: E402
 
-__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server"]
+__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database"]
 
 for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
     logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -47,6 +48,7 @@ MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment in the UI's view for training runs, not the one for language models."""
 FULL_TEXT = "full_text"
 """Folder of artifacts: what was cut, whole."""
+SQLITE = "sqlite:///"
 MAX_METRICS, MAX_PARAMS = 1000, 100
 DIGEST_CHARACTERS = 36
 REFUSALS = (401, 403)
@@ -83,6 +85,7 @@ class Server:
         self.name = without_password(uri)
         """As messages call it."""
         with self.in_one_line():
+            create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             self.experiment = self.open_experiment(create)
             use_write_ahead_log(uri)
@@ -92,7 +95,7 @@ class Server:
         """Turn what MLflow and its libraries raise into TrackingError."""
         try:
             yield
-        except TrackingError:
+        except SweepError:  # has its line
             raise
         except MlflowException as error:
             code = error.get_http_status_code()  # type: ignore[no-untyped-call]
@@ -260,8 +263,23 @@ def first_line(error: Exception) -> str:
     return masked(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
+def create_database(uri: str) -> None:
+    """Make the SQLite file of a store that has none; it gets its name when its schema is complete.
+
+    MLflow cannot open a database whose creation, which takes seconds, a SIGKILL has cut short.
+    """
+    path = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or "?" in uri or path.exists() or not path.parent.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        whole = Path(folder).resolve() / path.name
+        MlflowClient(tracking_uri=f"{SQLITE}{whole}").search_experiments()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(whole, path)
+
+
 def use_write_ahead_log(uri: str) -> None:
     """Let readers (the UI) and the one writer of a SQLite store work at the same time (field.md, pitfall 4)."""
-    if uri.startswith("sqlite:///"):
-        with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
+    if uri.startswith(SQLITE):
+        with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

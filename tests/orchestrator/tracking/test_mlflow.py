@@ -2,11 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import AccessError, OutageError
-from orchestrator.tracking.mlflow import Server
+from orchestrator.tracking.mlflow import Server, create_database
 from tests.orchestrator.tracking.conftest import World
 
 
@@ -27,3 +28,35 @@ def test_a_server_that_is_down_is_an_outage_and_its_password_is_not_told() -> No
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("http://127.0.0.1:1: ")
     assert "verysecret" not in str(caught.value)
+
+
+class Creating:
+    """Stands for a client that makes its database in two steps; the second may be interrupted."""
+
+    dies = True
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.path = Path(tracking_uri.removeprefix("sqlite:///"))
+        self.path.write_text("half")
+
+    def search_experiments(self) -> None:
+        if self.dies:
+            raise KeyboardInterrupt
+        self.path.write_text("whole")
+
+
+def test_a_database_has_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses for ever a database whose creation a SIGKILL cut short."""
+    path = tmp_path / "mlflow.db"
+    monkeypatch.setattr("orchestrator.tracking.mlflow.MlflowClient", Creating)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(f"sqlite:///{path}")
+    assert not path.exists()
+    monkeypatch.setattr(Creating, "dies", False)
+    create_database(f"sqlite:///{path}")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(Creating, "dies", True)
+    create_database(f"sqlite:///{path}")  # one that is there is left alone
+    create_database("http://127.0.0.1:1")
+    create_database(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")  # MLflow says what is wrong
