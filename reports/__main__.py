@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.records import AttemptRecord, SweepRecord
 from orchestrator.spec import sweep_name
+from orchestrator.tracking.address import tracking_uri_of
 from reports.load import load_sweep, recorded_name
 from reports.render import STYLES, render_markdown
 from reports.write import make_table, write_table
@@ -27,18 +29,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Load, build, write and print the table."""
-    name = sweep_name(arguments.spec, arguments.recipe)
-    if arguments.recipe is None:
-        name = recorded_name(arguments.run_dir, name)
-    table = make_table(*load_sweep(arguments.run_dir, name))
-    paths = write_table(table, arguments.out / name, arguments.style or tuple(STYLES))
+    sweep, outcomes = load(arguments)
+    table = make_table(sweep, outcomes)
+    paths = write_table(table, arguments.out / sweep.name, arguments.style or tuple(STYLES))
     sys.stdout.write(render_markdown(table) + "\n")
     sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     return DONE if table.complete else UNFINISHED
 
 
+def load(arguments: argparse.Namespace) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
+    """The sweep and its outcomes, from where the command line says."""
+    name = sweep_name(arguments.spec, arguments.recipe)
+    if arguments.source == "mlflow":
+        from reports.from_mlflow import load_from_mlflow
+
+        return load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=arguments.recipe is not None)
+    if arguments.recipe is None:
+        name = recorded_name(arguments.run_dir, name)
+    return load_sweep(arguments.run_dir, name)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line as typed attributes: spec, recipe, style, out, run_dir."""
+    """The command line as typed attributes: spec, recipe, style, out, run_dir, source, tracking_uri."""
     parser = Parser(prog="python -m reports", description="Tables of a sweep, from its records.")
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
     parser.add_argument("--recipe", metavar="NAME|PATH", help="the recipe given to the sweep, if any was")
@@ -47,6 +59,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
     parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="folder of the records (%(default)s)")
+    parser.add_argument(
+        "--from", dest="source", choices=("store", "mlflow"), default="store", help="records or MLflow (%(default)s)"
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="with --from mlflow (default: sqlite:///mlflow.db)")
     return parser.parse_args(argv)
 
 

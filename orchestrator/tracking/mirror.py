@@ -126,6 +126,8 @@ class Mirror:
         self.cells = {}
         for cell in sweep.cells:
             self.cells.setdefault(cell.trial_id, []).append(cell)
+        if hasattr(self, "parent"):
+            self.parent.sweep = sweep
 
     def deliver(self, trial_id: str, record: AttemptRecord | None, points: Sequence[Point] | None = None) -> None:
         """Bring a trial up to `points`, or (None) to all that the store has of it, and to its end if there is one."""

@@ -74,7 +74,8 @@ def count_classes(state: dict[str, Tensor]) -> int:
 def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: str, size: tuple[int, int]) -> str:
     """Log the `best` or `last` network of a trial to its run; returns the model's address, `models:/...`.
 
-    `size`: height and width of the example, two images, so that a batch may have any number of them. Raises StoreError, and whatever MLflow raises.
+    `size`: height and width of the example: two images, so that a batch may have any number of them. Raises
+    StoreError, and whatever MLflow raises.
     """
     folder = trial_folder(run_dir, trial_id)
     fetch_checkpoints(run_dir, trial_id, folder)
