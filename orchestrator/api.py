@@ -6,7 +6,6 @@ result = sweep("search_spaces/ablation_memory.yaml", seeds=5)
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from orchestrator.forecast import CostBook
 from orchestrator.planning import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
 from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.execution.base import Executor
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 """File of a search's study, beside the sweep's promise."""
 
-__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep", "tracking_uri_of"]
+__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -310,11 +310,6 @@ def open_mirror(place: Place, name: str) -> Mirror:
     from orchestrator.tracking.mlflow import Server
 
     return Mirror(Server(tracking_uri_of(place.tracking_uri)), place.run_dir, place.out / name / "table.md")
-
-
-def tracking_uri_of(given: str | None) -> str:
-    """MLflow's store: as given, else the environment's, else a database in the current folder."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def write_tables(

@@ -92,6 +92,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         spec=spec.text,
         search=describe_search(spec),
         settings={key: plain(setting.value) for key, setting in spec.base.items()},
+        models=spec.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials))
 

@@ -215,6 +215,8 @@ class SweepRecord:
     """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What holds for every row unless it says otherwise: recipe, then `fixed`, then `--set`."""
+    models: str = "none"
+    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.api import tracking_uri_of, write_tables
+from orchestrator.api import write_tables
 from orchestrator.errors import AccessError, OutageError, StoreError, TrackingError
 from orchestrator.records import (
     AttemptRecord,
@@ -21,6 +21,7 @@ from orchestrator.records import (
     read_trial_config,
 )
 from orchestrator.store import RecordStore
+from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.content import STATUS, Reading, key_of, link_readings, trial_readings
 from orchestrator.tracking.limits import fit_name
 from orchestrator.tracking.mirror import REUSED, Mirror

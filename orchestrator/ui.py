@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from orchestrator.api import tracking_uri_of
+from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.masking import without_password
 
 __all__ = ["free_port", "serve"]

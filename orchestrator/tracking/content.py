@@ -40,6 +40,10 @@ STATUS = dict.fromkeys(State, "FAILED") | {
 LINKED = ("final/", "cost/")
 """What a run that stands for another one repeats of it, so that a table of runs has the figures."""
 
+BARE = ("commit", "host", "device")
+"""Facts of an attempt's environment that people filter by; the others' tags begin with `ENVIRONMENT`."""
+ENVIRONMENT, RESOURCES = "environment.", "resources."
+
 IOU_PREFIX = "final/iou/"
 IOU_TABLE = "per_class_iou.json"
 LARGEST = 1.7976931348623157e308
@@ -121,7 +125,11 @@ def curve_only(record: AttemptRecord, last: Mapping[str, Reading]) -> list[str]:
 def outcome_tags(record: AttemptRecord) -> dict[str, str]:
     """How an attempt ended, on which machine and code, and why; empty where that is not known."""
     tags = {"attempt": str(record.attempt), "state": record.state.value}
-    tags |= {key: record.environment.get(key, "") for key in ("commit", "host", "device")}
+    tags |= {
+        key if key in BARE else f"{ENVIRONMENT}{key}": value
+        for key, value in {**dict.fromkeys(BARE, ""), **record.environment}.items()
+    }
+    tags |= {f"{RESOURCES}{key}": str(value) for key, value in record.resources.items()}
     error = record.error
     tags |= {
         "failure": f"{error.kind}: {error.message}" if error else "",

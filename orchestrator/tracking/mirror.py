@@ -41,7 +41,9 @@ TABLES_LOGGED = "mlflow.loggedArtifacts"
 REUSED = "reused_from"
 """Tag of a run that stands for another one: its id."""
 FAILURE = ("failure", "failure_kind", "failure_signature")
-REMEMBERED = ("attempt", "state", REUSED, *FAILURE)
+MODEL = "model"
+"""Tag of a run with a logged model: its address."""
+REMEMBERED = ("attempt", "state", REUSED, MODEL, *FAILURE)
 """Tags of a child that later decisions need."""
 
 
@@ -124,6 +126,8 @@ class Mirror:
         self.cells = {}
         for cell in sweep.cells:
             self.cells.setdefault(cell.trial_id, []).append(cell)
+        if hasattr(self, "parent"):
+            self.parent.sweep = sweep
 
     def deliver(self, trial_id: str, record: AttemptRecord | None, points: Sequence[Point] | None = None) -> None:
         """Bring a trial up to `points`, or (None) to all that the store has of it, and to its end if there is one."""
@@ -222,6 +226,8 @@ class Mirror:
             if name in child.tags and not tags[name]:
                 self.server.remove_tag(child.run_id, name)
         self.attach(child, record)
+        if self.sweep.models != "none" and record.state is State.DONE:
+            tags[MODEL] = child.tags.get(MODEL) or self.log_model(child, cell.trial_id, config)
         self.write(child, readings, tags)
         self.close(child, record, tags)
         if record.state is State.DONE:
@@ -312,6 +318,15 @@ class Mirror:
             self.server.log(child.run_id, tags={TABLES_LOGGED: shown})
         if record.error is not None and record.error.traceback:
             self.server.write_text(child.run_id, "failure.txt", record.error.traceback)
+
+    def log_model(self, child: Child, trial_id: str, config: Mapping[str, Any]) -> str:
+        """The trial's network as a model of MLflow; its address."""
+        height, width = config["data.crop"]
+        with self.server.in_one_line():
+            from orchestrator.tracking.models import log_model
+
+            run_dir, kind = self.files.run_dir, self.sweep.models
+            return log_model(self.server.uri, child.run_id, run_dir, trial_id, kind, (height, width))
 
     def close(self, child: Child, record: AttemptRecord, tags: Mapping[str, str]) -> None:
         """The status, last of all; what only a running trial needs is forgotten."""

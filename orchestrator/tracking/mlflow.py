@@ -33,7 +33,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT  # noqa: E402
 
-from orchestrator.errors import AccessError, OutageError, TrackingError  # noqa: E402
+from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
 from orchestrator.tracking.content import Reading  # noqa: E402
 from orchestrator.tracking.limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.masking import masked, without_password  # noqa: E402
@@ -46,9 +46,9 @@ for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of it
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment in the UI's view for training runs, not the one for language models."""
-SQLITE = "sqlite:///"
 FULL_TEXT = "full_text"
 """Folder of artifacts: what was cut, whole."""
+SQLITE = "sqlite:///"
 MAX_METRICS, MAX_PARAMS = 1000, 100
 DIGEST_CHARACTERS = 36
 REFUSALS = (401, 403)
@@ -85,8 +85,7 @@ class Server:
         self.name = without_password(uri)
         """As messages call it."""
         with self.in_one_line():
-            if create:
-                create_database(uri)
+            create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             self.experiment = self.open_experiment(create)
             use_write_ahead_log(uri)
@@ -96,7 +95,7 @@ class Server:
         """Turn what MLflow and its libraries raise into TrackingError."""
         try:
             yield
-        except TrackingError:
+        except SweepError:  # has its line
             raise
         except MlflowException as error:
             code = error.get_http_status_code()  # type: ignore[no-untyped-call]

@@ -34,6 +34,7 @@ class Parent:
         self.began = run.started_at
         self.live_table = live_table
         self.clock = clock
+        self.documented: SweepRecord | None = None
         self.refreshed_at = float("-inf")
         self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
         self.note = run.tags.get(NOTE, "")
@@ -80,8 +81,13 @@ class Parent:
         missing = {key: value for key, value in params.items() if value and key not in run.params}
         if tags or missing:
             self.server.log(self.run_id, tags=tags, params=missing)
+        self.write_documents()
+
+    def write_documents(self) -> None:
+        """What was asked, again when the plan has grown."""
         for name, text in self.documents().items():
             self.server.write_text(self.run_id, name, text)
+        self.documented = self.sweep
 
     def documents(self) -> dict[str, str]:
         """Artifacts that say what was asked, by name."""
@@ -135,6 +141,8 @@ class Parent:
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], status: str) -> None:
         """The final tables and figures, where the trials ran, and the end."""
+        if self.documented is not self.sweep:
+            self.write_documents()
         for path in artifacts.values():
             self.server.write_file(self.run_id, path, "tables")
         for folder in {path.parent / "figures" for path in artifacts.values()}:

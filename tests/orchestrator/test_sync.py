@@ -24,7 +24,7 @@ def filled(
     for name in ("mlflow.db", "second.db"):
         (tmp_path / name).write_bytes(migrated.read_bytes())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # MLflow remembers relative ones
     store = RecordStore("runs")
     store.write_sweep(sweep)
     for number, cell in enumerate(sweep.cells):
@@ -46,7 +46,7 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
     (second,) = replay("runs", ["tiny"], None)
     assert (second.delivered, second.refused) == ((), {})
     assert differences("runs", "tiny", None) == []
-    client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+    client = MlflowClient()
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -58,7 +58,7 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
 
 def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, capsys: pytest.CaptureFixture) -> None:
     list(replay("runs", ["tiny"], None))
-    client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+    client = MlflowClient()
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
     runs = {run.data.tags.get("trial_id"): run for run in client.search_runs([experiment.experiment_id])}
@@ -74,10 +74,11 @@ def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, c
     assert capsys.readouterr().out.count("\n") == 3
 
 
-def test_the_command_says_what_it_did(filled: RecordStore, capsys: pytest.CaptureFixture) -> None:
-    assert main(["sync", "--tracking-uri", "sqlite:///second.db"]) == 0
+def test_the_command_says_what_it_did(filled: RecordStore, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    second = f"sqlite:///{tmp_path / 'second.db'}"
+    assert main(["sync", "--tracking-uri", second]) == 0
     assert capsys.readouterr().out == "tiny: 3 of 4 trials delivered, the others were there\n"
-    assert main(["sync", "all", "--tracking-uri", "sqlite:///second.db", "--check"]) == 0
+    assert main(["sync", "all", "--tracking-uri", second, "--check"]) == 0
     assert capsys.readouterr().out == "tiny: MLflow and the store are equal\n"
 
 
