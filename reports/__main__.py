@@ -38,11 +38,10 @@ def report(arguments: argparse.Namespace) -> int:
     tables = []
     for sweep, outcomes in loaded:
         folder, styles = arguments.out / sweep.name, arguments.style or FORMATS
-        if arguments.paper is None:
-            paths = write_reports(sweep, outcomes, folder, styles, run_dir=arguments.run_dir)
         tables.append(make_table(sweep, outcomes))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
+            paths = write_reports(sweep, outcomes, folder, styles, run_dir=arguments.run_dir, table=tables[-1])
             sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     if len(tables) > 1:
         sys.stdout.write(render_markdown(join_tables(tables)) + "\n")
