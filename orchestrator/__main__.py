@@ -1,4 +1,4 @@
-"""`python -m orchestrator COMMAND`: look at a sweep (status, why), tidy its store (clean), open MLflow (ui)."""
+"""`python -m orchestrator COMMAND`: look at a sweep (status, why), tidy its store (clean), MLflow (sync, ui)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.records import State, read_outcomes, read_sweep
+from orchestrator.records import State, read_outcomes, read_sweep, sweep_names
 from orchestrator.spec import read_spec, sweep_name
 
 __all__ = ["main"]
@@ -48,6 +48,15 @@ def build_parser() -> Parser:
     )
     clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
     clean.set_defaults(run=clean_up)
+    sync = commands.add_parser("sync", help="replay the store into MLflow", description=sync_up.__doc__)
+    sync.add_argument(
+        "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="the search space; all: every sweep (default)"
+    )
+    sync.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    sync.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
+    sync.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
+    sync.add_argument("--check", action="store_true", help="compare the two, write nothing")
+    sync.set_defaults(run=sync_up)
     ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
     ui.add_argument("--port", type=int, default=0, help="default: a free one")
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
@@ -138,6 +147,33 @@ def clean_up(options: argparse.Namespace) -> int:
         removed = [*store.clean(gone), *store.prune(kept, options.keep)]
     print(f"removed {len(removed)} of them, {sum(item.size for item in removed) / 1e6:.1f} MB")
     return DONE
+
+
+def sync_up(options: argparse.Namespace) -> int:
+    """Bring sweeps of the record store to MLflow, as far as it lacks them; with --check compare every metric point.
+
+    Exit code 1 when something could not be delivered, or differs.
+    """
+    from orchestrator.sync import differences, replay
+
+    if options.spec == "all":
+        names = sweep_names(options.run_dir)
+    else:
+        names = [sweep_name(Path(options.spec), options.recipe)]
+        read_sweep(options.run_dir, names[0])
+    wrong = 0
+    if options.check:
+        for name in names:
+            found = differences(options.run_dir, name, options.tracking_uri)
+            wrong += len(found)
+            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the store are equal"]))
+        return UNFINISHED if wrong else DONE
+    for done in replay(options.run_dir, names, options.tracking_uri):
+        wrong += len(done.refused)
+        trials = len({cell.trial_id for cell in done.sweep.cells})
+        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, the others were there")
+        print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
+    return UNFINISHED if wrong else DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:

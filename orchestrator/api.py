@@ -6,7 +6,6 @@ result = sweep("search_spaces/ablation_memory.yaml", seeds=5)
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from orchestrator.forecast import CostBook
 from orchestrator.planning import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
 from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.execution.base import Executor
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from orchestrator.policy import Resources
     from orchestrator.search_space import Search
     from orchestrator.store import RecordStore
+    from orchestrator.tracking.background import Background
     from orchestrator.tracking.base import Tracker
+    from orchestrator.tracking.mirror import Mirror
     from trainer.config import Runtime
 
 JOURNAL = "study.journal"
 """File of a search's study, beside the sweep's promise."""
 
-__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep", "tracking_uri_of"]
+__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +75,8 @@ class SweepResult:
     """Why the sweep stopped early; empty when it did not."""
     mirror_failure: Exception | None = None
     """Why MLflow did not get everything."""
+    mirror_lacks: str = ""
+    """What it did not get, `3 trials and the final table`; `orchestrator.sync` delivers it."""
 
     @property
     def completed(self) -> bool:
@@ -142,7 +146,7 @@ def carry_out(
         if code.diff:
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=place.out)
-        mirror = Background(lambda: open_mlflow(place))
+        mirror = Background(partial(open_mirror, place, plan.record.name))
         resources = spec.resources if place.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
             resources=resources,
@@ -156,7 +160,7 @@ def carry_out(
         try:
             with gentle_interrupt(driver):
                 driver.run(
-                    plan, outcomes, runtime, lambda: open_executor(spec, place, closing_later), expansion, chosen=chosen
+                    plan, outcomes, runtime, partial(get_ready, spec, place, closing_later, mirror), expansion, chosen
                 )
         finally:
             files = write(driver.plan.record, driver.outcomes, run_dir=place.run_dir)
@@ -172,6 +176,7 @@ def carry_out(
             files=files,
             halted=driver.halted,
             mirror_failure=mirror.failure,
+            mirror_lacks=mirror.lacking,
         )
 
 
@@ -289,16 +294,22 @@ def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Ex
     return executor
 
 
-def open_mlflow(place: Place) -> Tracker:
-    """The MLflow tracker; called in the mirror's thread, because importing MLflow takes seconds."""
-    from orchestrator.tracking.mlflow import MlflowTracker
+def get_ready(spec: SweepSpec, place: Place, closing_later: ExitStack, mirror: Background) -> Executor:
+    """The executor, once MLflow has been heard of too: both start at the same time.
 
-    return MlflowTracker(tracking_uri_of(place.tracking_uri), place.run_dir)
+    Raises AccessError when MLflow does not let us in; one that is silent is waited for a little, and never needed.
+    """
+    executor = open_executor(spec, place, closing_later)
+    mirror.admit()
+    return executor
 
 
-def tracking_uri_of(given: str | None) -> str:
-    """MLflow's store: as given, else the environment's, else a database in the current folder."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+def open_mirror(place: Place, name: str) -> Mirror:
+    """The mirror of sweep `name`; called in a thread of its own, because importing MLflow takes seconds."""
+    from orchestrator.tracking.mirror import Mirror
+    from orchestrator.tracking.mlflow import Server
+
+    return Mirror(Server(tracking_uri_of(place.tracking_uri)), place.run_dir, place.out / name / "table.md")
 
 
 def write_tables(

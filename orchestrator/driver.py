@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.agenda import Agenda
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Executor, Share, Task
+from orchestrator.execution.base import Executor, ExecutorLostError, Share, Task
 from orchestrator.failures import POLICIES, FailureStreak
 from orchestrator.forecast import CostBook
 from orchestrator.identity import canonical
@@ -21,7 +21,7 @@ from orchestrator.open_end import OpenEnd
 from orchestrator.packing import Need, Packing, shape_of
 from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
-from orchestrator.records import AttemptRecord, Point, State
+from orchestrator.records import AttemptRecord, Point, State, read_attempts
 from orchestrator.spending import Spending
 from orchestrator.store import RecordStore
 from orchestrator.tracking.base import Tracker
@@ -132,14 +132,24 @@ class Driver:
             waiting.update({trial.trial_id: trial for trial in expansion.resume(outcomes)})
             self.grow(expansion)
         self.agenda = Agenda(waiting.values())
-        self.spending = Spending(self.rules.budget, outcomes.values(), self.clock())
+        self.spending = Spending(self.rules.budget, self.earlier_attempts(), self.clock())
         for tracker in self.trackers:
             tracker.begin(self.plan.record, outcomes)
         if not self.finished:
             self.executor = executor()
             self.refuse_what_fits_nowhere()
-            self.executor.run(self)
+            try:
+                self.executor.run(self)
+            except ExecutorLostError as error:
+                self.halt(str(error))
         return self.outcomes
+
+    def earlier_attempts(self) -> list[AttemptRecord]:
+        """All that earlier commands tried of this plan, where the budget asks for it."""
+        if self.rules.budget.gpu_hours is None:
+            return []
+        ids = [trial.trial_id for trial in self.plan.trials]
+        return [record for trial_id in ids for record in read_attempts(self.store.run_dir, trial_id)]
 
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Tell the trackers that the sweep is over, with the files written for it."""

@@ -4,11 +4,13 @@ SweepError            exit code 2
 ├── SpecError         a specification that cannot be planned: file, line, key, remedy
 ├── StoreError        a record store that cannot be read or written
 └── TrackingError     an MLflow store that cannot be used
+    ├── AccessError   it is there, and does not let us in
+    └── OutageError   it is not there at the moment, or in trouble
 """
 
 from __future__ import annotations
 
-__all__ = ["SpecError", "StoreError", "SweepError", "TrackingError"]
+__all__ = ["AccessError", "OutageError", "SpecError", "StoreError", "SweepError", "TrackingError"]
 
 
 class SweepError(Exception):
@@ -29,3 +31,11 @@ class StoreError(SweepError):
 
 class TrackingError(SweepError):
     """MLflow refuses the tracking store."""
+
+
+class AccessError(TrackingError):
+    """User or password are wrong, or may not do this; or nobody knows what kind of store this is."""
+
+
+class OutageError(TrackingError):
+    """The server is down, slow or in trouble; the same again later may well do."""

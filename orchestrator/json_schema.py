@@ -28,6 +28,7 @@ from orchestrator.schema import (
     SchedulerModel,
     SpecModel,
     TableModel,
+    TrackingModel,
 )
 from orchestrator.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
@@ -47,7 +48,7 @@ ANY_LABEL = {"type": "object", "additionalProperties": {"$ref": f"#/$defs/{SETTI
 NUMBERS = ("min", "max", "distribution", "step")
 MODELS: tuple[type[Door], ...] = (
     *(MetricModel, TableModel, ResourcesModel, BudgetModel, RetriesModel, SchedulerModel),
-    *(ParameterModel, SpecModel),
+    *(ParameterModel, TrackingModel, SpecModel),
 )
 
 Schema = dict[str, Any]

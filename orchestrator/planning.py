@@ -91,8 +91,15 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         protocol=describe_protocol([(arm.config, facts[data_key(arm.config.data)]) for arm in arms], spec.seeds),
         spec=spec.text,
         search=describe_search(spec),
+        settings={key: plain(setting.value) for key, setting in spec.base.items()},
+        models=spec.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials))
+
+
+def plain(value: Any) -> Any:
+    """A setting's value as JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def describe_search(spec: SweepSpec) -> dict[str, Any]:

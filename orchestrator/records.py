@@ -39,6 +39,7 @@ __all__ = [
     "read_points",
     "read_sweep",
     "read_trial_config",
+    "read_trial_facts",
     "sweep_key",
     "sweep_names",
     "sweep_path",
@@ -212,6 +213,10 @@ class SweepRecord:
     """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
     command: str = ""
     """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What holds for every row unless it says otherwise: recipe, then `fixed`, then `--set`."""
+    models: str = "none"
+    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -272,9 +277,14 @@ def read_sweep(run_dir: Path | str, name: str) -> SweepRecord:
 
 def read_trial_config(run_dir: Path | str, trial_id: str) -> dict[str, Any]:
     """The canonical config behind a trial's id, by dotted key; empty for a trial never started."""
+    return dict(read_trial_facts(run_dir, trial_id).get("config", {}))
+
+
+def read_trial_facts(run_dir: Path | str, trial_id: str) -> dict[str, Any]:
+    """What a trial's id is a function of: `config`, `data`, `result_version`; empty for a trial never started."""
     files, key = open_files(run_dir), trial_key(trial_id, "trial.json")
     content = files.read(key)
-    return {} if content is None else parse(config_of, content, f"{files.name}/{key}")
+    return {} if content is None else parse(facts_of, content, f"{files.name}/{key}")
 
 
 def read_attempts(run_dir: Path | str, trial_id: str) -> tuple[AttemptRecord, ...]:
@@ -379,9 +389,9 @@ def deciding(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
     return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
 
 
-def config_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The config in a parsed trial.json."""
-    return dict(values["config"])
+def facts_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A parsed trial.json, which has a config at least."""
+    return {**values, "config": dict(values["config"])}
 
 
 def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:

@@ -182,6 +182,15 @@ class ParameterModel(Door):
     """Distance of neighbouring values, from min on (uniform, int_uniform)."""
 
 
+class TrackingModel(Door):
+    """What MLflow gets besides figures and pictures."""
+
+    models: Annotated[Literal["none", "best", "last"], BeforeValidator(checks.any_of(("none", "best", "last")))] = (
+        "none"
+    )
+    """Checkpoint of each finished trial that is logged as an MLflow model: best on val, last, or none."""
+
+
 class SpecModel(Door):
     """A search space: the question of a sweep."""
 
@@ -240,6 +249,8 @@ class SpecModel(Door):
     """How often a trial is tried again, by the class of its failure."""
     max_consecutive_failures: Count = 3
     """Failures of one kind in a row after which the sweep stops; 0: never."""
+    tracking: TrackingModel = TrackingModel()
+    """What MLflow gets besides figures and pictures."""
 
 
 BLOCKS: Mapping[str, type[Door]] = {
@@ -251,6 +262,7 @@ BLOCKS: Mapping[str, type[Door]] = {
     "retries": RetriesModel,
     "scheduler": SchedulerModel,
     "parameters": ParameterModel,
+    "tracking": TrackingModel,
 }
 
 

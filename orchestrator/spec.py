@@ -84,6 +84,8 @@ class SweepSpec:
     """Failures of one kind in a row after which the sweep stops; 0: never."""
     until: Until | None = None
     """`seeds: {until: decided}`: rows get seeds beyond `seeds` as long as they are open."""
+    models: str = "none"
+    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
 
 def sweep_name(path: Path, recipe: str | None = None) -> str:
@@ -146,6 +148,7 @@ def read_spec(
         retries=Retries(**model.retries.model_dump()),
         max_consecutive_failures=model.max_consecutive_failures,
         until=until,
+        models=model.tracking.models,
     )
 
 

@@ -19,6 +19,7 @@ from orchestrator.forecast import CostBook, forecast
 from orchestrator.planning import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
 from orchestrator.records import read_outcomes
 from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.tracking.masking import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -195,9 +196,19 @@ def conclude(result: SweepResult, options: argparse.Namespace, console: Console)
     if result.halted:
         console.print(Text(f"stopped: {result.halted}", style="red"), soft_wrap=True)
     console.print(Text(f"tables: {', '.join(str(path) for path in result.files.values())}"), soft_wrap=True)
-    if result.mirror_failure is not None:
-        text = f"MLflow got only a part ({result.mirror_failure}); run the same command to deliver the rest"
-        console.print(Text(text), soft_wrap=True)
+    if result.mirror_failure is not None or result.mirror_lacks:
+        console.print(Text(undelivered(result, options), style="yellow"), soft_wrap=True)
+
+
+def undelivered(result: SweepResult, options: argparse.Namespace) -> str:
+    """What MLflow lacks, why, and the command that delivers it."""
+    lacks = result.mirror_lacks or "a part"
+    reason = f" ({result.mirror_failure})" if result.mirror_failure else ""
+    recipe = f" --recipe {options.recipe}" if options.recipe else ""
+    again = f"python -m orchestrator sync {options.spec}{recipe} --run-dir {options.run_dir}"
+    if options.tracking_uri:
+        again += f" --tracking-uri {without_password(options.tracking_uri)}"
+    return f"MLflow lacks {lacks} of {result.plan.record.name}{reason}; deliver it with `{again}`"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 
-from orchestrator.api import tracking_uri_of
+from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.masking import without_password
 
 __all__ = ["free_port", "serve"]
 
@@ -33,9 +34,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def without_password(uri: str) -> str:
-    """The address without the credentials some people write into it."""
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pdb
 import platform
+import resource
 import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -65,7 +67,8 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, flo
             deliver_checkpoints(task.run_dir, task.trial_id, task.workdir)
 
     def progress(step: int, values: dict[str, float]) -> None:
-        report(Point(step=step, metrics=values, time=time.time(), attempt=task.attempt))
+        measured = {**values, **memory_held()} if "val/miou" in values else values
+        report(Point(step=step, metrics=measured, time=time.time(), attempt=task.attempt))
         deliver()
 
     if task.run_dir:
@@ -75,6 +78,19 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, flo
         return train(task.config, task.runtime, task.workdir, progress).metrics
     finally:
         deliver()
+
+
+def memory_held() -> dict[str, float]:
+    """Memory of this process, GB: `system/rss_gb`, and where it uses a GPU the peak there, `system/gpu_memory_gb`."""
+    import torch
+
+    held = {}
+    with suppress(OSError, ValueError, IndexError):  # a system without /proc
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        held["system/rss_gb"] = pages * resource.getpagesize() / 1e9
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        held["system/gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return held
 
 
 def last_written(workdir: Path) -> int:
@@ -111,5 +127,6 @@ def environment() -> dict[str, str]:
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
         "torch": torch.__version__,
+        "cuda": torch.version.cuda or "",
         "python": platform.python_version(),
     }

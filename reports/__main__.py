@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec import sweep_name
+from orchestrator.tracking.address import tracking_uri_of
 from reports.joined import join_tables
 from reports.load import load_sweep, recorded_name
 from reports.paper import Loaded, write_paper
@@ -35,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """Load, build, write and print the tables; of several sweeps, and for a paper, also what they share."""
     loaded = [load(spec, arguments) for spec in arguments.spec]
+    run_dir = arguments.run_dir if arguments.source == "store" else None
     tables = []
     for sweep, outcomes in loaded:
         folder, styles = arguments.out / sweep.name, arguments.style or FORMATS
         tables.append(make_table(sweep, outcomes))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
-            paths = write_reports(sweep, outcomes, folder, styles, run_dir=arguments.run_dir, table=tables[-1])
+            paths = write_reports(sweep, outcomes, folder, styles, run_dir=run_dir, table=tables[-1])
             sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     if len(tables) > 1:
         sys.stdout.write(render_markdown(join_tables(tables)) + "\n")
@@ -57,8 +59,12 @@ def tell(arguments: argparse.Namespace) -> int:
 
 
 def load(spec: Path, arguments: argparse.Namespace) -> Loaded:
-    """The sweep of a search space and its outcomes."""
+    """The sweep of a search space and its outcomes, from where the command line says."""
     name = sweep_name(spec, arguments.recipe)
+    if arguments.source == "mlflow":
+        from reports.from_mlflow import load_from_mlflow
+
+        return load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=arguments.recipe is not None)
     if arguments.recipe is None:
         name = recorded_name(arguments.run_dir, name)
     return load_sweep(arguments.run_dir, name)
@@ -89,6 +95,10 @@ def add_source(parser: Parser) -> None:
     """Options that say where the records are."""
     parser.add_argument("--recipe", metavar="NAME|PATH", help="the recipe given to the sweep, if any was")
     parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="folder of the records (%(default)s)")
+    parser.add_argument(
+        "--from", dest="source", choices=("store", "mlflow"), default="store", help="records or MLflow (%(default)s)"
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="with --from mlflow (default: sqlite:///mlflow.db)")
 
 
 if __name__ == "__main__":

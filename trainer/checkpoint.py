@@ -15,7 +15,7 @@ import json
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -106,15 +106,22 @@ class Checkpoints:
         another RESULT_VERSION, is passed over.
         """
         wanted = fingerprint(config)
+        return next((checkpoint for checkpoint in self.whole() if checkpoint.config == wanted), None)
+
+    def newest(self) -> Checkpoint | None:
+        """Return the newest whole checkpoint, whatever its config; None when there is none."""
+        return next(self.whole(), None)
+
+    def whole(self) -> Iterator[Checkpoint]:
+        """The whole checkpoints, the newest first; damaged ones are deleted."""
         for path in (self.last, self.previous):
             if not path.exists():
                 continue
             checkpoint = read(path)
             if checkpoint is None:
                 path.unlink()  # else the next save would push a whole previous.pt out for it
-            elif checkpoint.config == wanted:
-                return checkpoint
-        return None
+            else:
+                yield checkpoint
 
 
 def write(values: dict[str, Any], path: Path) -> Path:
@@ -141,6 +148,6 @@ def read(path: Path) -> Checkpoint | None:
     content = io.BytesIO(path.read_bytes())
     try:
         return Checkpoint(**torch.load(content, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError, LookupError) as error:
         warnings.warn(f"{path}: damaged checkpoint passed over ({type(error).__name__})", stacklevel=3)
         return None

@@ -10,7 +10,18 @@ from typing import Protocol
 from orchestrator.records import AttemptRecord, Point, State
 from trainer.config import Runtime, TrainConfig
 
-__all__ = ["Director", "Executor", "Judge", "Listener", "Share", "StopTrial", "Task", "TaskSource", "Work"]
+__all__ = [
+    "Director",
+    "Executor",
+    "ExecutorLostError",
+    "Judge",
+    "Listener",
+    "Share",
+    "StopTrial",
+    "Task",
+    "TaskSource",
+    "Work",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +67,10 @@ class StopTrial(BaseException):
     def __init__(self, state: State) -> None:
         super().__init__(state.value)
         self.state = state
+
+
+class ExecutorLostError(Exception):
+    """What runs the tasks is gone. All that had started have ended as lost; the message says what to do."""
 
 
 Work = Callable[[Task, Callable[[Point], None]], AttemptRecord]
@@ -105,4 +120,7 @@ class Executor(Protocol):
         """What can run tasks at the moment."""
 
     def run(self, director: Director) -> None:
-        """Run what the director hands out until it is finished. KeyboardInterrupt passes through."""
+        """Run what the director hands out until it is finished. KeyboardInterrupt passes through.
+
+        Raises ExecutorLostError when nothing can be run any more.
+        """

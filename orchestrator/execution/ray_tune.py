@@ -22,7 +22,7 @@ from typing import Any
 
 from orchestrator.code_state import code_state
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Director, Share, Task, Work
+from orchestrator.execution.base import Director, ExecutorLostError, Share, Task, Work
 from orchestrator.execution.shipment import shipment
 from orchestrator.failures import sign
 from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
@@ -60,6 +60,9 @@ CHECK_SECONDS = 1.0
 
 GRACE_SECONDS = 20.0
 """How long a trial that is to end may go on without a report, where nothing else is said."""
+
+DAEMONS = ("gcs_server", "raylet")
+"""Ray's names for the processes that a cluster cannot do without."""
 
 BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
@@ -148,7 +151,11 @@ class RayTune:
                 ),
                 run_config=tune.RunConfig(storage_path=folder, name="sweep", callbacks=[Watch(flights)], verbose=0),
             )
-            tuner.fit()
+            try:
+                tuner.fit()
+            except ExecutorLostError:
+                flights.close()
+                raise
         flights.close()
 
     @property
@@ -203,6 +210,16 @@ def keep_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def dead_daemons() -> list[str]:
+    """Of the processes without which the cluster started here is none: those that died.
+
+    Ray itself says nothing of it, and after some seconds ends the driver by force.
+    """
+    node: Any = ray._private.worker._global_node
+    dead = node.dead_processes() if node is not None else []
+    return [name for name, _ in dead if name in DAEMONS]
+
+
 def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     """What a trial takes: one bundle, all of it on one node, and none of those to avoid while others are alive."""
     task: Task = config[PARCEL].task
@@ -225,6 +242,8 @@ def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> Non
     record = work(config[PARCEL].task, report)
     if not record.environment.get("commit"):
         record = replace(record, environment={**record.environment, **code})
+    if record.state is State.LOST:  # its device was busy, or one of its ranks died: elsewhere next time
+        record = replace(record, environment={**record.environment, "node": node})
     tune.report({RECORD: json.dumps(record.to_json())})
 
 
@@ -325,6 +344,8 @@ class Flights:
         if now - self.looked_at < CHECK_SECONDS:
             return
         self.looked_at = now
+        if self.executor.started_here and (died := dead_daemons()):
+            raise ExecutorLostError(f"Ray's {' and '.join(died)} died; the same command goes on from here")
         self.capacity = self.executor.capacity
         for flight in list(self.running.values()):
             if flight.trial is None or self.director.verdict(flight.task) is None:

@@ -52,7 +52,7 @@ def bars_of_differences(scene: Scene, baseline: str) -> Bars:
         rows.append(
             BarRow(label=label, estimate=estimate, note=gaps_of(scene.cells[label]) or str(item.untested or ""))
         )
-    note = noted(scene, labels, "mean difference", "pairs of equal seeds")
+    note = noted(scene, labels, "mean difference", "seed pairs")
     return Bars(name=f"Δ {scene.title} to “{baseline}”", rows=tuple(rows), note=note)
 
 

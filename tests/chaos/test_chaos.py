@@ -21,8 +21,8 @@ from orchestrator.records import read_points
 from tests.end_to_end.conftest import attempts, environment, processes_in, write_tiny
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "6"))
-"""Kills. Issue 4 asks for 20, which take 9 minutes on two cores with eight processes at work: a driver's new Ray and
-the import of torch in its workers are most of it."""
+"""Kills. Issue 4 asks for 20; on two busy cores those took 9 minutes and 6 took 4: a driver's new Ray and the import of
+torch in its workers are most of it."""
 VICTIMS = ("worker", "worker", "worker", "driver", "driver", "raylet")
 """What is killed in six rounds, in random order."""
 RULES = """

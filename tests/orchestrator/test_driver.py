@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
-from orchestrator.execution.base import Director, Share, Task
+from orchestrator.execution.base import Director, ExecutorLostError, Share, Task
 from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
 from orchestrator.records import AttemptRecord, Point, State, SweepRecord, read_outcomes, read_points
@@ -84,8 +84,11 @@ class Scripted:
         for step in (1, 2):
             self.clock.now += self.seconds / 2
             director.reported(task, Point(step=step, metrics={"train/loss": 1 / step}, attempt=task.attempt))
-        state = director.verdict(task) or self.ending(task)
+        verdict = director.verdict(task)
+        state = verdict or self.ending(task)
         record = self.make_record(task.trial_id, attempt=task.attempt, state=state)
+        if verdict is not None:
+            record = replace(record, error=None)
         if state is State.DONE:
             record = replace(record, metrics={"final/miou": 0.5})
         director.ended(task, replace(record, environment={"node": self.node} if self.node else {}))
@@ -208,6 +211,23 @@ def test_the_first_interrupt_starts_nothing_more_and_cancels_what_runs(
     driver.run(plan, {}, Runtime(), lambda: scripted)
     assert ids(scripted.tasks) == ["base0", "full0"]
     assert [driver.outcomes[key].state for key in ("base0", "full0")] == [State.DONE, State.CANCELLED]
+
+
+def test_a_sweep_whose_executor_died_stops_and_says_so(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    class Dying(Scripted):
+        """Loses its first task, and itself."""
+
+        def finish(self, director: Director, task: Task) -> None:
+            director.ended(task, self.make_record(task.trial_id, attempt=task.attempt, state=State.LOST))
+            raise ExecutorLostError("it died")
+
+    driver = Driver(store, [])
+    outcomes = driver.run(plan, {}, Runtime(), lambda: Dying(make_record))
+    assert {key: record.state for key, record in outcomes.items()} == {"base0": State.LOST}
+    assert driver.halted == "it died"
+    assert driver.finished, "the lost trial does not wait for a second try"
 
 
 def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
@@ -341,6 +361,18 @@ def test_a_spent_budget_starts_nothing_more_and_ends_what_runs(
     assert driver.halted == "budget.wall_hours: 1 hours are over"
     states = [outcomes[key].state for key in sorted(outcomes)]
     assert states == [State.DONE, State.CANCELLED, State.CANCELLED]
+
+
+def test_lost_attempts_of_earlier_commands_count_for_the_budget(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    for attempt in (1, 2):
+        record = replace(make_record("base0", state=State.LOST, attempt=attempt), ended_at=100.0 + 3600)
+        store.end(replace(record, resources={"gpus": 1.0}))
+    rules = Rules(budget=Budget(gpu_hours=2))
+    driver = Driver(store, [], rules)
+    driver.run(plan, store.outcomes(["base0"]), Runtime(), lambda: Scripted(make_record))
+    assert driver.halted == "budget.gpu_hours: 2.00 of 2 GPU-hours are spent"
 
 
 def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:

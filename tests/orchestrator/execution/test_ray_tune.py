@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from orchestrator.errors import SweepError
 from orchestrator.execution import ray_tune
@@ -45,6 +46,49 @@ def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, 
     assert error is not None
     assert error.kind == "WorkerLost"
     assert [event for event, _ in notebook.of("trial1")] == ["started", "ended"]
+
+
+def test_a_trial_that_loses_itself_says_where(cluster: RayTune, tmp_path: Path) -> None:
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        now = time.time()
+        return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
+
+    notebook = Notebook(make_tasks(1, tmp_path))
+    RayTune(work=work).run(notebook)
+    (node,) = ray.nodes()
+    assert notebook.records()["trial0"].environment["node"] == node["NodeID"]
+
+
+def test_a_trial_that_hangs_is_killed_when_it_is_to_end(cluster: RayTune, tmp_path: Path) -> None:
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        time.sleep(3600)
+        raise AssertionError
+
+    notebook = Notebook(make_tasks(1, tmp_path))
+    notebook.verdicts["trial0"] = State.TIMED_OUT
+    RayTune(work=work, grace_seconds=0.5).run(notebook)
+    assert notebook.records()["trial0"].state is State.TIMED_OUT
+
+
+def test_the_driver_hears_its_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray puts an exit there
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    before = signal.getsignal(signal.SIGTERM)
+    RayTune()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_ray_that_dies_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: object) -> None:
+        raise Exception("The current node timed out\nduring startup.")  # as Ray does: a bare one
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(SweepError, match=r"a local Ray cluster: cannot connect \(The current node timed out during"):
+        RayTune()
 
 
 def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_path: Path) -> None:

@@ -44,5 +44,5 @@ def test_missing_folder_names_it_and_the_remedy(tmp_path):
 def test_no_folder_and_unknown_name():
     with pytest.raises(DataError, match=r"data\.root: 'camvid' needs its folder"):
         open_source(DataConfig(name="camvid"))
-    with pytest.raises(DataError, match="no data set 'kitti'; choose camvid, cityscapes, "):
+    with pytest.raises(DataError, match="no data set 'kitti'; choose ade20k, camvid, cityscapes, "):
         open_source(DataConfig(name="kitti"))

@@ -1,0 +1,118 @@
+"""Reads a sweep and its outcomes from MLflow alone, for where the run directory is out of reach."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.errors import StoreError
+from orchestrator.records import AttemptRecord, ErrorRecord, State, SweepRecord
+from orchestrator.tracking.content import ENVIRONMENT, LARGEST, RESOURCES
+from orchestrator.tracking.limits import read_name
+from orchestrator.tracking.mirror import REUSED
+from orchestrator.tracking.mlflow import FULL_TEXT, RunFacts, Server
+
+__all__ = ["load_from_mlflow"]
+
+
+def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
+    """What sweep `name` promised, and by trial id the attempt that counts; as `load_sweep` reads them from a store.
+
+    Unless `exact`, the only sweep called `name@<recipe>` is meant where there is none called `name`. Raises StoreError
+    when there is no such sweep, TrackingError when MLflow cannot be read.
+    """
+    server = Server(uri, create=False)
+    parents: dict[str, RunFacts] = {}
+    for run in server.runs("tags.role = 'sweep'"):
+        parents.setdefault(run.tags.get("sweep", ""), run)
+    found = named(server, name, parents, exact=exact)
+    with tempfile.TemporaryDirectory() as folder:
+        text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
+    try:
+        sweep = SweepRecord.from_json(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
+    return sweep, read_runs(server, sweep)
+
+
+def named(server: Server, name: str, names: Mapping[str, RunFacts], *, exact: bool) -> str:
+    """The sweep that `name` means. Raises StoreError when none is, or several are."""
+    variants = [] if exact else [known for known in names if known.startswith(f"{name}@")]
+    if name in names:
+        return name
+    if len(variants) > 1:
+        several = ", ".join(sorted(variants))
+        raise StoreError(f"{server.name}: several sweeps of {name!r}: {several}. Choose one with --recipe")
+    if not variants:
+        there = f"there are: {', '.join(sorted(names))}" if names else "it has no sweep yet"
+        raise StoreError(
+            f"{server.name}: no sweep {name!r}; {there}. `python -m orchestrator sync` brings sweeps there"
+        )
+    return variants[0]
+
+
+def read_runs(server: Server, sweep: SweepRecord) -> dict[str, AttemptRecord]:
+    """The outcomes of a sweep's trials; of runs that stand for others, with what the others have."""
+    planned = {(cell.row, str(cell.seed), cell.trial_id) for cell in sweep.cells}
+    runs: dict[str, RunFacts] = {}
+    for run in server.runs(f"tags.sweep = '{sweep.name}' AND tags.role = 'trial'"):
+        trial_id = run.tags.get("trial_id", "")
+        ended = "state" in run.tags and (run.tags.get("row"), run.tags.get("seed"), trial_id) in planned
+        if ended and (trial_id not in runs or REUSED in runs[trial_id].tags):
+            runs[trial_id] = run
+    outcomes = {}
+    for trial_id, run in runs.items():
+        full = server.run(run.tags[REUSED]) if REUSED in run.tags else run
+        outcomes[trial_id] = record_of(server, trial_id, run, full)
+    return outcomes
+
+
+def record_of(server: Server, trial_id: str, run: RunFacts, full: RunFacts) -> AttemptRecord:
+    """The attempt behind a run; `full` is the one with its curves."""
+    tags = run.tags
+    kind = tags.get("failure_kind", "")
+    message = tags.get("failure", "").removeprefix(f"{kind}: ")
+    error = ErrorRecord(kind=kind, message=message, signature=tags.get("failure_signature", "")) if kind else None
+    known = {key: tags[key] for key in ("commit", "host", "device") if key in tags}
+    return AttemptRecord(
+        trial_id=trial_id,
+        attempt=int(tags.get("attempt", 1)),
+        state=State(tags["state"]),
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        metrics=metrics_of(server, full) | metrics_of(server, run),
+        error=error,
+        environment=known | below(tags, ENVIRONMENT),
+        resources={key: float(value) for key, value in below(tags, RESOURCES).items()},
+    )
+
+
+def below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The tags that begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)}
+
+
+def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
+    """The figures of a run's record: all that it ends with, but for what stands on its curves alone."""
+    aside = set(json.loads(run.tags.get("curve_only", "[]")))
+    values = {key: value for key, value in run.metrics.items() if key not in aside}
+    cut = whole_names(server, run.run_id) if any(read_name(key) is None for key in values) else {}
+    return {read_name(key) or cut.get(key, key): restored(value) for key, value in values.items()}
+
+
+def whole_names(server: Server, run_id: str) -> dict[str, str]:
+    """Names that were too long for MLflow, by what it has instead."""
+    names = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in server.artifacts(run_id, FULL_TEXT):
+            whole = json.loads(server.read_text(run_id, path, Path(folder)))
+            names[whole["as"]] = whole["name"]
+    return names
+
+
+def restored(value: float) -> float:
+    """The value that was stored."""
+    return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
