@@ -78,7 +78,7 @@ def make_table(
 
 
 def shares_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, float]:
-    """Importance of the parameters of a search; nothing for other methods, nor beyond 2,000 trials: it takes minutes."""
+    """Importance of the parameters of a search; nothing for other methods, nor beyond 2,000 trials (slow)."""
     return importance(sweep, outcomes) if sweep.method in SEARCHES and len(outcomes) <= MOST_TRIALS else {}
 
 

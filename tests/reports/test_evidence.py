@@ -42,5 +42,6 @@ def test_pictures_of_the_best_and_the_baseline_within_bounds(tmp_path, example, 
 
 
 def test_a_figure_brings_no_prolog_and_ids_of_its_own():
-    svg = '<?xml version="1.0"?><!DOCTYPE svg><svg><metadata>m</metadata><g id="a" clip-path="url(#b)"/><use xlink:href="#a"/></svg>'
+    drawn = '<g id="a" clip-path="url(#b)"/><use xlink:href="#a"/>'
+    svg = f'<?xml version="1.0"?><!DOCTYPE svg><svg><metadata>m</metadata>{drawn}</svg>'
     assert embeddable(svg, "x-") == '<svg><g id="x-a" clip-path="url(#x-b)"/><use xlink:href="#x-a"/></svg>'

@@ -1,4 +1,4 @@
-"""The page in a real browser: text stays text, nothing is asked of anybody, it sorts, and fits a phone in both schemes."""
+"""The page in a real browser: text stays text, nothing is asked of anybody, it sorts, and it fits a phone."""
 
 import json
 from dataclasses import replace
