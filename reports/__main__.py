@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.records import SweepRecord
 from orchestrator.spec import sweep_name
 from orchestrator.tracking.address import tracking_uri_of
 from reports.joined import join_tables
@@ -40,11 +41,11 @@ def report(arguments: argparse.Namespace) -> int:
     tables = []
     for sweep, outcomes in loaded:
         folder, styles = arguments.out / sweep.name, arguments.style or FORMATS
-        if arguments.paper is None:
-            paths = write_reports(sweep, outcomes, folder, styles, run_dir=run_dir)
         tables.append(make_table(sweep, outcomes))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
+            tracked = runs_of(sweep, arguments)
+            paths = write_reports(sweep, outcomes, folder, styles, run_dir=run_dir, tracked=tracked, table=tables[-1])
             sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     if len(tables) > 1:
         sys.stdout.write(render_markdown(join_tables(tables)) + "\n")
@@ -55,7 +56,8 @@ def report(arguments: argparse.Namespace) -> int:
 
 def tell(arguments: argparse.Namespace) -> int:
     """Print how one cell came to be."""
-    sys.stdout.write(trace(*load(arguments.spec, arguments), arguments.row, arguments.metric))
+    sweep, outcomes = load(arguments.spec, arguments)
+    sys.stdout.write(trace(sweep, outcomes, arguments.row, arguments.metric, runs_of(sweep, arguments)))
     return DONE
 
 
@@ -69,6 +71,15 @@ def load(spec: Path, arguments: argparse.Namespace) -> Loaded:
     if arguments.recipe is None:
         name = recorded_name(arguments.run_dir, name)
     return load_sweep(arguments.run_dir, name)
+
+
+def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tuple[str, str]]:
+    """Ids and addresses of the MLflow runs, where the command line says which MLflow; importing it takes seconds."""
+    if arguments.source != "mlflow" and arguments.tracking_uri is None:
+        return {}
+    from reports.from_mlflow import tracked_runs
+
+    return tracked_runs(tracking_uri_of(arguments.tracking_uri), sweep)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -99,7 +110,9 @@ def add_source(parser: Parser) -> None:
     parser.add_argument(
         "--from", dest="source", choices=("store", "mlflow"), default="store", help="records or MLflow (%(default)s)"
     )
-    parser.add_argument("--tracking-uri", metavar="URI", help="with --from mlflow (default: sqlite:///mlflow.db)")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow, also to link its runs (default: sqlite:///mlflow.db)"
+    )
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ TITLES = {
     "pareto": "Against the cost",
     "importance": "What mattered",
     "curves": "Learning curves",
+    "loss": "Training loss",
 }
 
 

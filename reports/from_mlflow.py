@@ -15,7 +15,7 @@ from orchestrator.tracking.limits import read_name
 from orchestrator.tracking.mirror import REUSED
 from orchestrator.tracking.mlflow import FULL_TEXT, RunFacts, Server
 
-__all__ = ["load_from_mlflow"]
+__all__ = ["load_from_mlflow", "tracked_runs"]
 
 
 def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
@@ -36,6 +36,21 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> tuple[SweepR
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
     return sweep, read_runs(server, sweep)
+
+
+def tracked_runs(uri: str, sweep: SweepRecord) -> dict[str, tuple[str, str]]:
+    """By trial id the id of its MLflow run and the address where a server shows it (empty for a plain database).
+
+    Raises TrackingError when MLflow cannot be read.
+    """
+    server = Server(uri, create=False)
+    found: dict[str, tuple[str, str]] = {}
+    for run in server.runs(f"tags.sweep = '{sweep.name}' AND tags.role = 'trial'"):
+        trial_id = run.tags.get("trial_id", "")
+        if trial_id not in found or REUSED not in run.tags:
+            page = f"{server.name.rstrip('/')}/#/experiments/{server.experiment}/runs/{run.run_id}"
+            found[trial_id] = (run.run_id, page if server.name.startswith("http") else "")
+    return found
 
 
 def named(server: Server, name: str, names: Mapping[str, RunFacts], *, exact: bool) -> str:

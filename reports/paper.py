@@ -11,7 +11,7 @@ from reports.classes import build_class_table
 from reports.joined import join_tables
 from reports.render.latex import FLOAT_PAGES, PREAMBLE, escape, render_latex
 from reports.tables import Table
-from reports.write import make_table, shares_of, write
+from reports.write import make_table, write
 
 __all__ = ["write_paper"]
 
@@ -41,9 +41,8 @@ def write_paper(sweeps: Sequence[Loaded], out: Path, run_dir: Path | str) -> lis
     tables: list[Table] = []
     body: list[str] = []
     for sweep, outcomes in sweeps:
-        shares = shares_of(sweep, outcomes)
         stem = file_stem(sweep.name)
-        tables.append(make_table(sweep, outcomes, shares))
+        tables.append(make_table(sweep, outcomes))
         body += [f"\\section{{{escape(sweep.name)}}}", escape(sweep.question), ""]
         paths.append(put(out / "tables" / f"{stem}.tex", render_latex(tables[-1])))
         body.append(f"\\input{{tables/{stem}}}")
@@ -51,7 +50,7 @@ def write_paper(sweeps: Sequence[Loaded], out: Path, run_dir: Path | str) -> lis
         if classes is not None:
             paths.append(put(out / "tables" / f"{stem}-classes.tex", render_latex(classes)))
             body.append(f"\\input{{tables/{stem}-classes}}")
-        figures = write_figures(sweep, outcomes, run_dir, out / "figures" / stem, importance=shares)
+        figures = write_figures(sweep, outcomes, run_dir, out / "figures" / stem, importance=tables[-1].importance)
         for name, by_format in figures.items():
             paths.append(by_format["pdf"])
             body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", sweep.name, name)

@@ -86,6 +86,8 @@ class Table:
     """Distinct trials; rows that share a trial need it once."""
     trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     """Row label -> seed -> trial id, of the printed rows."""
+    importance: Mapping[str, float] = field(default_factory=dict)
+    """Share of the variation that each parameter of a search explains."""
     references: tuple[Reference, ...] = field(default=())
     references_title: str = ""
 
@@ -178,6 +180,7 @@ def build_table(
         runs_done=sum(key in outcomes and outcomes[key].state is State.DONE for key in planned),
         runs_planned=len(planned),
         trials=trials,
+        importance=importance or {},
         references=below,
         references_title=title,
     )

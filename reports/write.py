@@ -21,6 +21,8 @@ PARQUET = "parquet"
 FORMATS = (*STYLES, PARQUET)
 """Names as on the command line."""
 FIGURE_FOLDER = "figures"
+MOST_TRIALS = 2000
+"""Of searches with more, no importance is computed."""
 
 Tracked = Mapping[str, tuple[str, str]]
 """By trial id the id and the address of its MLflow run."""
@@ -34,24 +36,27 @@ def write_reports(
     *,
     run_dir: Path | str | None = None,
     tracked: Tracked | None = None,
+    table: Table | None = None,
 ) -> dict[str, Path]:
     r"""Write the reports of a sweep into the folder `out`; returns the paths by style.
 
     `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet`; where classes were scored also `classes.{md,tex,csv}`
     (`classes.markdown` and so on in the result). `table.html` is one self-contained page, `table.tex` a fragment for
     `\input` and `preview.tex` a document around it. With `run_dir` there is also what takes seconds: figures
-    (the folder `figures`), which the page shows with pictures, and the importance of a search's parameters. Raises
+    (the folder `figures`), which the page shows with pictures, and the importance of a search's parameters.
+    `table` is that of the sweep where it is made already. Raises
     StoreError when `table.published` names no source or the folder cannot be written, ValueError for an unknown style.
     """
     styles = tuple(styles)
     check_styles(styles)
-    shares = shares_of(sweep, outcomes) if run_dir is not None else {}
-    table, classes = make_table(sweep, outcomes, shares), build_class_table(sweep, outcomes)
+    if table is None:
+        table = make_table(sweep, outcomes, None if run_dir is not None else {})
+    classes = build_class_table(sweep, outcomes)
     figures: dict[str, dict[str, Path]] = {}
     if run_dir is not None:
         from reports.figures.choose import write_figures
 
-        figures = write_figures(sweep, outcomes, run_dir, out / FIGURE_FOLDER, importance=shares, dark=True)
+        figures = write_figures(sweep, outcomes, run_dir, out / FIGURE_FOLDER, importance=table.importance, dark=True)
     evidence = gather(sweep, outcomes, run_dir, figures=figures, tracked=tracked)
     others = () if classes is None else (classes,)
     paths = write_table(table, out, [style for style in styles if style != PARQUET], evidence=evidence, others=others)
@@ -73,8 +78,8 @@ def make_table(
 
 
 def shares_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, float]:
-    """Importance of the parameters of a search; nothing for other methods."""
-    return importance(sweep, outcomes) if sweep.method in SEARCHES else {}
+    """Importance of the parameters of a search; nothing for other methods, nor beyond 2,000 trials (slow)."""
+    return importance(sweep, outcomes) if sweep.method in SEARCHES and len(outcomes) <= MOST_TRIALS else {}
 
 
 def check_styles(styles: Iterable[str]) -> None:

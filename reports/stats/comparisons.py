@@ -100,18 +100,24 @@ def compare_with_best(
     its five comparisons calls a row worse in 8.6 % of all sweeps without any difference (five seeds). Any pair could
     have become one of these comparisons, so Holm is taken over all 15 pairs: 3.2 %.
     """
-    found = compare_rows(best, values, generator, looks, power=power)
+    found = compare_rows(best, values, generator, looks, power=power, interval=power)
     same = sum(item.untested is WhyNot.IDENTICAL for item in found.values())
     return corrected(found, family=comb(len(values) - same, 2) if family is None else family)
 
 
 def compare_rows(
-    reference: str, values: Values, generator: np.random.Generator, looks: Looks | None, *, power: bool
+    reference: str,
+    values: Values,
+    generator: np.random.Generator,
+    looks: Looks | None,
+    *,
+    power: bool,
+    interval: bool = True,
 ) -> dict[str, Comparison]:
     """The comparisons before any correction over the rows."""
     other = values[reference]
     return {
-        label: compare(reference, *paired(row, other), generator, looks, power=power)
+        label: compare(reference, *paired(row, other), generator, looks, power=power, interval=interval)
         for label, row in values.items()
         if label != reference
     }
@@ -125,6 +131,7 @@ def compare(
     looks: Looks | None,
     *,
     power: bool,
+    interval: bool,
 ) -> Comparison:
     """One row against `reference`, not yet corrected over the rows."""
     untested = why_not(difference_N)
@@ -138,7 +145,8 @@ def compare(
     found = replace(found, spread=spread)
     if untested is WhyNot.TWO_PAIRS:
         return found
-    found = replace(found, interval=mean_interval(difference_N, generator))
+    if interval:
+        found = replace(found, interval=mean_interval(difference_N, generator))
     if looks is None:
         found = replace(found, p_flip=sign_flip(difference_N, generator))
     if untested is not None:

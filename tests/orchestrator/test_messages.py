@@ -122,6 +122,38 @@ FILES = [
         ],
     ),
     (f"{ONE_ROW}table: {{columns: a}}\n", ["5: table.columns: must be a list, not 'a'; write [...]"]),
+    (
+        f"{ONE_ROW}table:\n  rows: a\n  layout: square\n  split: dev\n  intervals: 1\n  precision: {{final/miou: 10}}\n",
+        [
+            "6: table.rows: must be a list of labels or a number from 1, not 'a'; write for example 10",
+            "7: table.layout: 'square' is not a choice; choose auto, list, groups or matrix",
+            "10: table.precision.final/miou: must be a number of decimals from 0 to 9, not 10; write for example 2",
+            "8: table.split: 'dev' is not a choice; choose test or val",
+            "9: table.intervals: must be true or false, not 1; write true",
+        ],
+    ),
+    (
+        f"{ONE_ROW}table: {{rows: [a, b], precision: {{final/mio: 1}}, direction: {{a/b: up}}, layout: matrix}}\n",
+        [
+            "5: table.rows: no row 'b'; choose a",
+            "5: table.layout: a matrix belongs to `method: grid`; write layout: list",
+            "5: table.precision.final/mio: no column of this table; did you mean 'final/miou'?",
+            "5: table.direction.a/b: no column of this table; choose final/miou, final/pixel_accuracy, cost/train_minutes",
+        ],
+    ),
+    (
+        f"{GRID}  optim.lr: {{values: [0.1, 0.2]}}\ntable: {{layout: matrix, group: [optim.rl]}}\n",
+        [
+            "5: table.group: no factor 'optim.rl'; did you mean 'optim.lr'?",
+            "5: table.layout: a matrix needs a grid over two factors; write layout: list or groups",
+        ],
+    ),
+    (
+        f"{DRAWN}table: {{rows: [a]}}\n",
+        [
+            "6: table.rows: the trials of a search are not known by name; write how many to show, for example rows: 10",
+        ],
+    ),
     (f"{ONE_ROW}rows: {{b: {{}}}}\n", ["5: rows: given twice (first in line 3); remove one of the two"]),
     (
         f"{HEAD}rows:\n  a: {{optim.lr: 0.1}}\nfixed: {{optim.lr: 0.2}}\n",
@@ -945,7 +977,7 @@ LANGUAGE = (
         "rows",
         "schema",
     ),
-    *("settings", "spec", "yaml_reader"),
+    *("settings", "spec", "table_spec", "yaml_reader"),
 )
 """Modules of the orchestrator that complain about what a user wrote."""
 REMEDY = "; "

@@ -1,5 +1,6 @@
 """MLflow alone gives the table that the store gives, to the byte."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from orchestrator.records import AttemptRecord, Point
 from orchestrator.store import RecordStore
 from orchestrator.sync import differences, replay
+from orchestrator.tracking.mlflow import Server
 from reports.__main__ import main
 from tests.reports.conftest import make_outcomes, make_sweep
 
@@ -98,3 +100,19 @@ def test_a_sweep_with_another_recipe_is_found_and_one_that_is_not_there_is_one_l
     assert "no sweep 'other'; there are: ablation_memory@lite0" in error
     assert main(["memory.yaml", "--from", "mlflow", "--tracking-uri", f"sqlite:///{tmp_path / 'empty.db'}"]) == 2
     assert "no experiment 'contrast-sweep'; run a sweep" in capsys.readouterr().err
+
+
+def test_runs_are_named_in_the_trace_and_on_the_page(
+    swept: Callable[..., RecordStore], capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept()
+    server = Server(str(os.environ["MLFLOW_TRACKING_URI"]), create=False)
+    runs = {run.tags["trial_id"]: run.run_id for run in server.runs("tags.role = 'trial' AND tags.row = 'pixel'")}
+    assert main(["trace", "memory.yaml", "pixel", "final/miou", "--tracking-uri", server.uri]) == 0
+    told = capsys.readouterr().out
+    assert len(runs) == 3
+    assert all(run_id in told for run_id in runs.values())
+    assert "MLflow run" in told
+    main(["memory.yaml", "--out", "out", "--style", "html", "--from", "mlflow"])
+    page = Path("out/ablation_memory/table.html").read_text(encoding="utf-8")
+    assert all(run_id[:12] in page for run_id in runs.values())

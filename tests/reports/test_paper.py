@@ -1,0 +1,47 @@
+"""Several sweeps in one table, and a folder that compiles."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from reports.joined import join_tables
+from reports.paper import write_paper
+from reports.render import render_markdown
+from reports.tables import build_table
+
+FULL = {"base": [0.1, 0.2, 0.3], "a & b_1": [0.2, 0.3, 0.4]}
+
+
+def two_sweeps(sweep_of, outcomes_of):
+    rows = {"base": {}, "a & b_1": {"x": 1}}
+    first = sweep_of(rows, name="first_one", columns=("final/miou", "cost/step_ms"))
+    second = sweep_of(rows, name="second@recipe", columns=("final/miou", "val/miou"), protocol="Another data set")
+    return [(first, outcomes_of(FULL)), (second, outcomes_of(FULL))]
+
+
+def test_a_joined_table_keeps_sweeps_apart(sweep_of, outcomes_of):
+    tables = [build_table(*loaded) for loaded in two_sweeps(sweep_of, outcomes_of)]
+    joined = join_tables(tables)
+    assert [line.heading for line in joined.layout.lines if line.heading] == ["first_one", "second@recipe"]
+    assert [head.key for head in joined.layout.heads] == ["final/miou", "cost/step_ms", "val/miou"]
+    text = render_markdown(joined)
+    assert text.count("**30.00** ± 10.00 <sub>+10.00</sub>") == 2
+    assert "Protocol of second@recipe: Another data set." in text
+    assert "The protocols differ: compare within a sweep only." in text
+    with pytest.raises(ValueError, match="no table"):
+        join_tables([])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_folder_compiles_without_a_complaint(tmp_path, sweep_of, outcomes_of):
+    paths = write_paper(two_sweeps(sweep_of, outcomes_of), tmp_path, tmp_path / "runs")
+    names = {path.relative_to(tmp_path).as_posix() for path in paths}
+    assert {"main.tex", "tables/all.tex", "tables/first_one.tex", "figures/second-recipe/means.pdf"} <= names
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    for _ in range(2):
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=120)
+        assert result.returncode == 0, result.stdout[-2000:].decode(errors="replace")
+    log = (tmp_path / "main.log").read_text(encoding="utf-8", errors="replace")
+    assert re.findall(r"Overfull|Float too large|LaTeX Warning|Missing character", log) == []
