@@ -1,6 +1,5 @@
 """Small sweeps and records that the orchestrator's tests share."""
 
-import io
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from orchestrator.execution.base import StopTrial, Task
 from orchestrator.files.base import SCRATCH_FOLDER
 from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
 from orchestrator.spec import SweepSpec, read_spec
-from orchestrator.tracking.events import EventTracker
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -72,6 +70,25 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
     return make
 
 
+class NoMirror:
+    """A tracking server that takes everything and keeps nothing."""
+
+    def begin(self, sweep: SweepRecord, outcomes: object, running: object) -> list[str]:
+        return []
+
+    def planned(self, sweep: SweepRecord) -> None:
+        pass
+
+    def deliver(self, trial_id: str, record: object, points: object) -> None:
+        pass
+
+    def refresh(self, outcomes: object, running: object) -> None:
+        pass
+
+    def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
+        pass
+
+
 @pytest.fixture
 def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Search space of two rows and two seeds in the current folder of the test."""
@@ -103,7 +120,7 @@ def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         )
 
     monkeypatch.setattr("orchestrator.worker.run_trial", work)
-    monkeypatch.setattr(api, "open_mlflow", lambda place: EventTracker(io.StringIO()))
+    monkeypatch.setattr(api, "open_mirror", lambda place, name: NoMirror())
     return Place(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,13 +153,6 @@ def test_mlflows_store_is_as_given_then_the_environments_then_a_file(monkeypatch
     assert tracking_uri_of(None) == "http://there"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert tracking_uri_of(None) == "sqlite:///mlflow.db"
-
-
-def test_a_trial_has_as_many_threads_as_cpus(tiny_space: Path) -> None:
-    spec = read_spec(tiny_space)
-    wide = replace(spec, resources=replace(spec.resources, cpus=4, ranks=2))
-    runtime = api.runtime_of(wide)
-    assert (runtime.threads, runtime.ranks) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Grids: labels and order, paired lists, skipped combinations, factors that count only somewhere."""
 
-import pytest
-
 GRID = "method: grid\nrecipe: small\nparameters:\n"
 THREE = (
     f"{GRID}  contrast.temperature: {{values: [0.1, 0.2]}}\n  contrast.memory.kind: {{values: [none, pixel]}}\n"
@@ -81,8 +79,3 @@ def test_skip_looks_at_what_is_left_after_the_conditions(read_space):
 
     assert "temperature=0.1, kind=none" in labels(spec)
     assert not any("pixels_per_class=5" in label for label in labels(spec))
-
-
-@pytest.mark.parametrize("kind", ["asha", "median", "hyperband"])
-def test_a_grid_may_stop_trials_early(read_space, kind):
-    assert read_space(f"{THREE}scheduler: {{kind: {kind}}}\n").scheduler.kind == kind

@@ -75,9 +75,9 @@ def test_clean_shows_first_and_removes_when_told(
     assert main(["clean"]) == 0
     shown = capsys.readouterr().out
     assert "trials/forgotten" in shown
-    assert shown.endswith("1 trials that no sweep refers to, 0.0 MB; --yes removes them\n")
+    assert shown.endswith("1 trials that no sweep refers to and 0 checkpoints, 0.0 MB; --yes removes them\n")
     assert main(["clean", "--yes"]) == 0
-    assert capsys.readouterr().out.endswith("removed 1 trials, 0.0 MB\n")
+    assert capsys.readouterr().out.endswith("removed 1 of them, 0.0 MB\n")
     assert not Path("runs/trials/forgotten").exists()
     assert len(list(Path("runs/trials").iterdir())) == 4
 

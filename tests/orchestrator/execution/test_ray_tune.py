@@ -87,7 +87,7 @@ def test_a_ray_that_dies_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(SweepError, match=r"a local Ray cluster: cannot connect \(The current node timed out during"):
+    with pytest.raises(SweepError, match=r"a local Ray cluster: cannot start \(The current node timed out during"):
         RayTune()
 
 
