@@ -93,6 +93,8 @@ class Background:
         self.waiting_points = 0
         self.ending: tuple[Mapping[str, Path], bool] | None = None
         self.closing = False
+        self.abandoned = False
+        """Nobody waits any more."""
         self.finished = False
         self.refused: AccessError | None = None
         self.contact = threading.Event()
@@ -174,6 +176,7 @@ class Background:
             hopeless = since is not None and now - since > self.patience.outage and tried_again
             if hopeless or now - closed_at > self.patience.end:
                 break
+        self.abandoned = self.thread.is_alive()
         if self.lacking and self.failure is None:
             self.failure = TrackingError(f"not finished after {time.monotonic() - closed_at:.0f} s")
 
@@ -195,7 +198,7 @@ class Background:
         """Write what waits, round after round, until the end or a refusal."""
         mirror: Mirroring | None = None
         retry = self.patience.first_retry
-        while True:
+        while not self.abandoned:
             try:
                 if mirror is None:
                     mirror = self.connected(connect)

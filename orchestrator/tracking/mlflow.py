@@ -40,7 +40,7 @@ from orchestrator.tracking.masking import masked, without_password  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database"]
 
-for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
+for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets levels of its own
     logging.getLogger(noisy).setLevel(logging.ERROR)
 
 EXPERIMENT = "contrast-sweep"

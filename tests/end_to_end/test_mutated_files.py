@@ -68,7 +68,6 @@ parameters:
 zip: [[contrast.temperature, optim.lr]]
 skip: [{contrast.temperature: 0.1, contrast.memory.kind: pixel}]
 when: {contrast.memory.pixels_per_class: {contrast.memory.kind: [pixel]}}
-scheduler: {kind: asha, grace_fraction: 0.25}
 max_consecutive_failures: 3
 """
 SEARCH = """\

@@ -1,0 +1,166 @@
+"""MLflow over HTTP: killed and started again in mid-sweep, killed for good, and with credentials nobody may see."""
+
+import base64
+import http.server
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from orchestrator.__main__ import main as orchestrator
+from orchestrator.api import Place, SweepResult, sweep
+from orchestrator.execution.base import Task
+from orchestrator.records import AttemptRecord, Point, State
+from orchestrator.sync import differences
+from orchestrator.tracking.background import Background, Patience
+from tests.end_to_end.conftest import Command, run_module
+from tests.end_to_end.tracking_server import TrackingServer
+
+REPORTS = 20
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[TrackingServer]:
+    """A server with a database of its own, running."""
+    server = TrackingServer(folder / "server").start()
+    yield server
+    server.kill()
+
+
+def sleeping(task: Task, report: Callable[[Point], None], *, seconds: float) -> AttemptRecord:
+    """A trial that takes `seconds` and reports 20 times."""
+    began = time.time()
+    for step in range(1, REPORTS + 1):
+        time.sleep(seconds / REPORTS)
+        report(Point(step=step, metrics={"train/loss": 1 / step, "val/miou": step / 100}, time=time.time()))
+    return AttemptRecord(
+        trial_id=task.trial_id,
+        attempt=task.attempt,
+        state=State.DONE,
+        started_at=began,
+        ended_at=time.time(),
+        metrics={"final/miou": 0.25, "val/miou": REPORTS / 100},
+    )
+
+
+def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float, trials: int):
+    """A sweep of `trials` sleeping trials in this process."""
+    monkeypatch.setattr("orchestrator.worker.run_trial", partial(sleeping, seconds=seconds))
+    place = Place(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
+    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), place=place)
+
+
+def overtime(result: SweepResult, seconds: float) -> float:
+    """By what share the slowest trial took longer than its sleep."""
+    return max((item.ended_at - item.started_at) / seconds - 1 for item in result.outcomes.values())
+
+
+@pytest.mark.slow  # a server has to start twice, and to be away for 20 seconds
+def test_a_server_away_for_20_seconds_in_mid_sweep_misses_nothing_and_slows_nobody(
+    folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        time.sleep(6)
+        server.kill()
+        time.sleep(20)
+        server.start()
+
+    outage = threading.Thread(target=interrupt)
+    outage.start()
+    result = run(folder, server, monkeypatch, seconds=4.0, trials=12)
+    outage.join()
+    assert result.completed
+    assert (result.mirror_lacks, result.mirror_failure) == ("", None)
+    assert differences(folder / "runs", "tiny", server.uri) == []
+    assert overtime(result, 4.0) < 0.05
+
+
+@pytest.mark.slow  # two servers
+def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_another(
+    folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    impatient = partial(Background, patience=Patience(outage=3.0))
+    monkeypatch.setattr("orchestrator.tracking.background.Background", impatient)
+    threading.Timer(3, server.kill).start()
+    result = run(folder, server, monkeypatch, seconds=2.0, trials=4)
+    assert result.completed
+    assert result.mirror_lacks.endswith("and the final table")
+    assert overtime(result, 2.0) < 0.05
+    second = TrackingServer(folder / "second").start()
+    try:
+        assert orchestrator(["sync", "--run-dir", str(folder / "runs"), "--tracking-uri", second.uri]) == 0
+        assert "tiny: 4 of 4 trials delivered" in capsys.readouterr().out
+        assert differences(folder / "runs", "tiny", second.uri) == []
+    finally:
+        second.kill()
+
+
+def test_a_server_that_is_not_there_is_one_line_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "orchestrator.tracking.background.Background", partial(Background, patience=Patience(outage=0.5))
+    )
+    nowhere = TrackingServer(folder / "nowhere")
+    result = run(folder, nowhere, monkeypatch, seconds=0.1, trials=2)
+    assert result.completed
+    assert result.mirror_lacks == "2 trials and the final table"
+    assert str(result.mirror_failure).startswith(f"{nowhere.uri}: ")
+
+
+class Doorman(http.server.BaseHTTPRequestHandler):
+    """Lets nobody in, and notes who knocked."""
+
+    seen: list[str]
+
+    def do_GET(self) -> None:
+        self.seen.append(self.headers.get("Authorization", ""))
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def doorman() -> Iterator[tuple[str, list[str]]]:
+    """Address of a server that refuses, and what it was shown."""
+    seen: list[str] = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Doorman,), {"seen": seen})) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+
+
+@pytest.mark.slow  # Ray starts
+def test_wrong_credentials_are_one_line_before_any_trial_and_are_written_nowhere(
+    folder: Path, command: Command, doorman: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, seen = doorman
+    monkeypatch.setattr("tests.end_to_end.conftest.environment", partial(with_credentials, address))
+    result = run_module(
+        folder, "orchestrator.sweep", "tiny.yaml", "--tracking-uri", f"http://anna:verysecret@{address}"
+    )
+    assert result.returncode == 2, result.stdout
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stderr.startswith(f"http://{address}: MLflow refuses access; set MLFLOW_TRACKING_USERNAME")
+    assert seen, "it was asked"
+    assert "Basic" in seen[0]
+    assert not list(folder.glob("runs/trials/*")), "no trial started"
+    secrets = (b"verysecret", base64.b64encode(b"anna:verysecret"))
+    # a patch of uncommitted changes may hold this very test
+    written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".patch"}
+    written |= {Path("stdout"): result.stdout.encode(), Path("stderr"): result.stderr.encode()}
+    assert [path for path, text in written.items() if any(secret in text for secret in secrets)] == []
+
+
+def with_credentials(address: str) -> dict[str, str]:
+    """The environment of a user with a wrong password."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
+    ours = {"MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": "verysecret", "OMP_NUM_THREADS": "1"}
+    return kept | ours
