@@ -82,6 +82,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         method=spec.method,
         recipe=spec.recipe,
         metric=spec.metric,
+        looks=(spec.until.first, spec.until.last) if spec.until is not None else None,
         goal=spec.goal,
         baseline=spec.baseline,
         rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),

@@ -211,6 +211,8 @@ class SweepRecord:
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
     """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
+    looks: tuple[int, int] | None = None
+    """Of `seeds: {until: decided}` the fewest and the most seeds of a row; tests are corrected for the looks."""
     command: str = ""
     """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -232,6 +234,7 @@ class SweepRecord:
                 "seeds": tuple(values["seeds"]),
                 "cells": tuple(Cell(**cell) for cell in values["cells"]),
                 "table": TableRecord.from_json(values["table"]),
+                "looks": tuple(values["looks"]) if values.get("looks") else None,
             }
         )
 

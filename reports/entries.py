@@ -17,7 +17,7 @@ import numpy as np
 from orchestrator.records import AttemptRecord, State, SweepRecord
 from reports.aggregate import Cell
 from reports.columns import Column
-from reports.stats import Comparison, compare_with, compare_with_best
+from reports.stats import Comparison, Looks, compare_with, compare_with_best
 
 __all__ = ["ALPHA", "Entry", "Mark", "Origin", "make_entries", "origins_of"]
 
@@ -124,8 +124,9 @@ def make_entries(
     origins: Mapping[str, frozenset[Origin]],
     baseline: str | None,
     shown: Collection[str],
+    looks: Looks | None = None,
 ) -> dict[str, Entry]:
-    """The cells of one column by row label, those of the rows `shown`.
+    """The cells of one column by row label, those of the rows `shown`; `looks` where seeds were added until decided.
 
     Ranks and corrections are over all rows, shown or not. Where all ranked cells show the same digits, or only one can
     be ranked, nothing is marked best.
@@ -133,8 +134,8 @@ def make_entries(
     scores = score_of(column, cells)
     places = sorted(set(scores.values()), reverse=True)
     ranks = dict(zip(places, (Mark.BEST, Mark.SECOND), strict=False)) if len(places) > 1 else {}
-    alike = alike_rows(scores, cells, shown) if ranks else frozenset()
-    compared = compare_rows(column, cells, baseline, shown)
+    alike = alike_rows(scores, cells, shown, looks) if ranks else frozenset()
+    compared = compare_rows(column, cells, baseline, shown, looks)
     known = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
     entries = {}
     for label in shown:
@@ -168,12 +169,14 @@ def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:
     }
 
 
-def alike_rows(scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Collection[str]) -> frozenset[str]:
+def alike_rows(
+    scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Collection[str], looks: Looks | None
+) -> frozenset[str]:
     """Ranked rows that the seeds cannot tell from the best one; nobody below three seeds, where nothing is tested."""
     best = max(scores, key=lambda label: scores[label])
     values = {label: cells[label].values for label in scores if label == best or label in shown}
     family = comb(len(scores), 2) if len(values) < len(scores) else None
-    found = compare_with_best(best, values, np.random.default_rng(0), power=False, family=family)
+    found = compare_with_best(best, values, np.random.default_rng(0), looks=looks, power=False, family=family)
     return frozenset(
         label
         for label, item in found.items()
@@ -182,14 +185,14 @@ def alike_rows(scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Co
 
 
 def compare_rows(
-    column: Column, cells: Mapping[str, Cell], baseline: str | None, shown: Collection[str]
+    column: Column, cells: Mapping[str, Cell], baseline: str | None, shown: Collection[str], looks: Looks | None
 ) -> dict[str, Comparison]:
     """Each row against the baseline; nothing in columns that show no differences."""
     if baseline is None or not column.ranked or not cells[baseline].n:
         return {}
     values = {label: cells[label].values for label in cells if label == baseline or label in shown}
     family = len(cells) - 1 if len(values) < len(cells) else None
-    return compare_with(baseline, values, np.random.default_rng(0), power=False, family=family)
+    return compare_with(baseline, values, np.random.default_rng(0), looks=looks, power=False, family=family)
 
 
 def differ(origins: frozenset[Origin], baseline: frozenset[Origin]) -> bool:

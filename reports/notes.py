@@ -37,6 +37,8 @@ class Seen:
     """For each shown row one entry per column."""
     origins: Mapping[str, frozenset[Origin]]
     problems: Sequence[Problem]
+    correction: str = ""
+    """How p is corrected where seeds were added while looking; empty where their number was fixed."""
     published: str = ""
     """Where the published column comes from, and how its protocol differs."""
 
@@ -127,6 +129,8 @@ def name_parts(parts: Sequence[str]) -> str:
 def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
     """Sentences that belong to no mark."""
     sweep, texts = seen.sweep, []
+    if seen.correction:
+        texts.append(f"Seeds were added until decided: {seen.correction}.")
     if len(sweep.seeds) == 1 and any(column.ranked for column in seen.columns):
         texts.append("One seed per row: nothing is called best.")
     by_kind: dict[str, list[tuple[str, int]]] = {}

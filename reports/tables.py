@@ -15,6 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.records import AttemptRecord, Row, State, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import Column, column_for
+from reports.decided import looks_of
 from reports.entries import Entry, Mark, make_entries, origins_of
 from reports.layout import Layout, Line, Slot, Stub, list_layout, marks_in, matrix_keys, matrix_layout
 from reports.notes import Note, Seen, shared_rows, write_notes
@@ -119,8 +120,9 @@ def build_table(
     rows = shown_rows(sweep, outcomes)
     labels = [row.label for row in rows]
     origins = origins_of(sweep, outcomes)
+    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
     entries_of = [
-        make_entries(column, cells, origins, sweep.baseline, labels)
+        make_entries(column, cells, origins, sweep.baseline, labels, looks)
         for column, cells in zip(columns, cells_of, strict=True)
     ]
     entries = {label: tuple(of_column[label] for of_column in entries_of) for label in labels}
@@ -136,6 +138,7 @@ def build_table(
         entries=entries,
         origins=origins,
         problems=problems,
+        correction=looks.correction if looks is not None else "",
         published=published_note(published, sweep.protocol) if published is not None else "",
     )
     planned = {cell.trial_id for cell in sweep.cells}

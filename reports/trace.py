@@ -12,6 +12,7 @@ from orchestrator.records import AttemptRecord, SweepRecord
 from orchestrator.settings import closest
 from reports.aggregate import Cell, aggregate
 from reports.columns import column_for
+from reports.decided import looks_of
 from reports.entries import Mark, make_entries, origins_of
 from reports.layout import p_text
 from reports.stats import Comparison, compare_with, paired
@@ -45,7 +46,8 @@ def trace(
     if known and metric not in known and not any(cell.n for cell in cells.values()):
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     column = column_for(metric, metric=sweep.metric, goal=sweep.goal)
-    entry = make_entries(column, cells, origins_of(sweep, outcomes), sweep.baseline, labels)[row]
+    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
+    entry = make_entries(column, cells, origins_of(sweep, outcomes), sweep.baseline, labels, looks)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(sweep, outcomes, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
@@ -119,7 +121,8 @@ def difference_lines(sweep: SweepRecord, cells: Mapping[str, Cell], row: str) ->
     if not seeds:
         return [f"against “{baseline}”: no seed in common"]
     values = {label: cell.values for label, cell in cells.items()}
-    found = compare_with(baseline, values, np.random.default_rng(0))[row]
+    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
+    found = compare_with(baseline, values, np.random.default_rng(0), looks=looks)[row]
     parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
     lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
     return lines + test_lines(found, len(cells) - 1)

@@ -161,3 +161,15 @@ def test_a_clear_difference_is_starred(sweep_of, outcomes_of):
     assert notes(table)[Mark.SIGNIFICANT] == "p ≤ 0.05 (paired t test, Holm over the rows)."
     assert notes(table)[Mark.DELTA].endswith("in the unit of the column.")
     assert table.rows[1].entries[0].interval.startswith("[+")
+
+
+def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_of):
+    seeds = (0, 1, 2, 3)
+    values = {"base": [0.10, 0.11, 0.12, 0.13], "a": [0.14, 0.16, 0.15, 0.18], "b": [0.11, 0.10, 0.13, 0.12]}
+    fixed, looked = (
+        build_table(sweep_of(ROWS, seeds=seeds, looks=looks), outcomes_of(values, seeds=seeds))
+        for looks in (None, (3, 4))
+    )
+    assert fixed.rows[1].entries[0].p < looked.rows[1].entries[0].p
+    assert any("corrected for 2 looks, after 3 to 4 seeds" in text for text in plain(looked))
+    assert plain(fixed) == []

@@ -214,7 +214,7 @@ def test_points_and_figures_have_their_names(tmp_path):
     assert figures["val/best_miou"] == max(log.of("val/miou").values())
     assert figures["contrast/purity"] == 1.0
     wanted = {"final/miou", "final/pixel_accuracy", "final/mean_accuracy", "final/iou/road"}
-    wanted |= {"cost/train_minutes", "cost/step_ms", "cost/parameters_millions"}
+    wanted |= {"cost/train_minutes", "cost/step_ms", "cost/images_per_second", "cost/parameters_millions"}
     assert wanted <= figures.keys()
     assert all(type(value) is float and math.isfinite(value) for value in figures.values())
     ious = [value for name, value in figures.items() if name.startswith("final/iou/")]
