@@ -22,7 +22,7 @@ baseline: w/o contrast
 fixed:
   data.crop: [32, 32]
   data.synthetic: {train_images: 8, val_images: 1, test_images: 1, height: 32, width: 32}
-  schedule: {steps: 20, eval_every_steps: 20}
+  schedule: {steps: 80, eval_every_steps: 80}
 rows:
   w/o contrast:          {contrast.source: none}
   pixel + region memory: {contrast.memory.kind: pixel_region}
