@@ -162,9 +162,7 @@ def test_a_picture_of_a_trial_is_shown(site: Site, page: Any) -> None:
     page.wait_for_function("image => image.complete && image.naturalWidth === 64", arg=image.element_handle())
 
 
-def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(
-    tmp_path: Path, page: Any, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(tmp_path: Path, page: Any) -> None:
     site = Site(tmp_path, rows=250, seeds=4, knobs=60)
     try:
         page.goto(site.url("runs"))
@@ -184,10 +182,8 @@ def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(
     finally:
         site.server.kill()
 
-    record_property("listing_seconds", listing)
-    record_property("filtering_seconds", filtering)
-    assert statistics.median(listing) < LIMIT_SECONDS
-    assert statistics.median(filtering) < LIMIT_SECONDS
+    assert statistics.median(listing) < LIMIT_SECONDS, listing
+    assert statistics.median(filtering) < LIMIT_SECONDS, filtering
 
 
 def unfold(page: Any) -> None:
