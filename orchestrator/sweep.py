@@ -161,7 +161,7 @@ def command_of(options: argparse.Namespace) -> str:
     for name in ("recipe", "seeds", "run_dir", "out", "tracking_uri"):
         value = getattr(options, name)
         if value != getattr(defaults, name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", without_password(str(value))]  # it is kept in the store
     return shlex.join(words)
 
 

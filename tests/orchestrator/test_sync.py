@@ -1,5 +1,6 @@
 """The store replayed into a server, and the two compared point by point."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
     (second,) = replay("runs", ["tiny"], None)
     assert (second.delivered, second.refused) == ((), {})
     assert differences("runs", "tiny", None) == []
-    client = MlflowClient()
+    client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -58,7 +59,7 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
 
 def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, capsys: pytest.CaptureFixture) -> None:
     list(replay("runs", ["tiny"], None))
-    client = MlflowClient()
+    client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
     runs = {run.data.tags.get("trial_id"): run for run in client.search_runs([experiment.experiment_id])}

@@ -1,0 +1,237 @@
+"""What mirroring a sweep to MLflow costs its driver, beside Ray's MLflowLoggerCallback on the same reports.
+
+    python -m benchmarks.tracking [--seconds 20] [--trials 4] [--burst-seconds 20] [--json OUT]
+
+Figures: log_batch calls per report; driver time (CPU seconds of the process) of the mirror against that of the
+callback, for the same trials; the share of their wall time that logging adds to trials of 20 s with 20 reports on two
+slots; points lost by eight trials that report five times a second. SQLite, one process, trials that sleep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from orchestrator.execution.base import Task
+from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store import RecordStore
+from orchestrator.sync import differences
+from orchestrator.tracking.background import Background
+from orchestrator.tracking.mirror import Mirror
+from orchestrator.tracking.mlflow import MlflowClient, Server, create_database
+from trainer.config import Runtime, TrainConfig
+
+METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")
+KNOBS = 60
+REPORTS = 20
+COST_GOAL, RATIO_GOAL = 0.02, 2.0
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of one trial (default: 20)")
+    parser.add_argument("--trials", type=int, default=4, help="on two slots (default: 4)")
+    parser.add_argument("--burst-seconds", type=float, default=20.0, help="of the eight quick trials (default: 20)")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    given = parser.parse_args()
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), given)
+    print(f"{'figure':<66}{'ours':>10}{'beside':>10}{'ratio':>8}{'goal':>8}")
+    for row in figures:
+        print(f"{row['figure']:<66}{row['ours']:>10.3f}{row['beside']:>10.3f}{row['ratio']:>8.2f}{row['goal']:>8g}")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0 if all(row["held"] for row in figures) else 1
+
+
+def measure(folder: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The figures; each way has a database of its own."""
+    plain = play(folder / "plain", given.trials, 2, given.seconds, REPORTS, mirrored=False)
+    ours = play(folder / "ours", given.trials, 2, given.seconds, REPORTS)
+    theirs = callback(folder / "callback", given.trials, REPORTS)
+    burst = play(folder / "burst", 8, 8, given.burst_seconds, round(5 * given.burst_seconds))
+    reports = given.trials * REPORTS
+    added = max(0.0, ours.wall - plain.wall) / plain.wall
+    cpu = max(ours.cpu - plain.cpu, 1e-9)
+    return [
+        {**row("log_batch calls per report", ours.batches / reports, 1.0), "held": ours.batches <= reports},
+        {**row("driver time for the same reports, CPU s", cpu, theirs, RATIO_GOAL), "held": theirs / cpu >= RATIO_GOAL},
+        {**row("wall time that logging adds to trials, share", added, COST_GOAL), "held": added <= COST_GOAL},
+        {**row("CPU of logging per wall time of a slot, share", cpu / 2 / ours.wall, COST_GOAL), "held": True},
+        {**row("points lost by 8 trials at 5 reports/s", burst.lost, 0.0), "held": burst.lost == 0},
+    ]
+
+
+def row(name: str, ours: float, beside: float, goal: float | None = None) -> dict[str, Any]:
+    """One line of the table; `beside` is the callback's figure, or the limit where there is nothing to compare with."""
+    return {
+        "figure": name,
+        "ours": ours,
+        "beside": beside,
+        "ratio": beside / ours if ours else 0.0,
+        "goal": beside if goal is None else goal,
+    }
+
+
+def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *, mirrored: bool = True) -> Any:
+    """A sweep of sleeping trials through the store and, unless told otherwise, the mirror; what it took."""
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    create_database(uri)
+    Server(uri)
+    sweep = sweep_of(trials)
+    store = RecordStore(folder / "runs")
+    store.write_sweep(sweep)
+    with counted() as calls:
+        background = Background(lambda: Mirror(Server(uri), store.run_dir)) if mirrored else None
+        if background:
+            background.begin(sweep, {})
+            background.admit()
+        guard = threading.Lock()
+        waiting = [cell.trial_id for cell in sweep.cells]
+        began, cpu = time.monotonic(), time.process_time()
+
+        def slot() -> None:
+            while True:
+                with guard:
+                    if not waiting:
+                        return
+                    trial_id = waiting.pop(0)
+                train(store, background, guard, trial_id, seconds, reports)
+
+        threads = [threading.Thread(target=slot) for _ in range(slots)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wall = time.monotonic() - began
+        if background:
+            background.finish(store.outcomes(cell.trial_id for cell in sweep.cells), {}, True)
+            background.close()
+            if background.lacking:
+                raise RuntimeError(f"{background.lacking}: {background.failure}")
+        spent = time.process_time() - cpu
+    lost = len(differences(store.run_dir, sweep.name, uri)) if mirrored else 0
+    return SimpleNamespace(wall=wall, cpu=spent, batches=calls["writes"], lost=lost)
+
+
+def train(
+    store: RecordStore,
+    background: Background | None,
+    guard: threading.Lock,
+    trial_id: str,
+    seconds: float,
+    reports: int,
+) -> None:
+    """One trial as the driver sees it: sleep, report, sleep."""
+    task = Task(trial_id=trial_id, attempt=1, config=TrainConfig(), runtime=Runtime(), workdir=Path(trial_id))
+    began = time.time()
+    with guard:
+        store.start(trial_id, 1, {f"knob.{index}": index for index in range(KNOBS)}, began)
+        if background:
+            background.started(task)
+    for step in range(1, reports + 1):
+        time.sleep(seconds / reports)
+        point = Point(step=step, metrics=values(step), time=time.time())
+        with guard:
+            store.append(trial_id, point)
+            if background:
+                background.reported(task, point)
+    record = AttemptRecord(
+        trial_id=trial_id, attempt=1, state=State.DONE, started_at=began, ended_at=time.time(), metrics=finals()
+    )
+    with guard:
+        store.end(record)
+        if background:
+            background.ended(task, record)
+
+
+def callback(folder: Path, trials: int, reports: int) -> float:
+    """CPU seconds of the process in which Ray's MLflowLoggerCallback logs the same trials."""
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    create_database(uri)
+    logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name="callback", save_artifact=False)
+    logger.setup()
+    config = {f"knob.{index}": index for index in range(KNOBS)}
+    cpu = time.process_time()
+    for number in range(trials):
+        trial: Any = RayTrial(f"t{number}", config)
+        logger.log_trial_start(trial)
+        for step in range(1, reports + 1):
+            logger.log_trial_result(step, trial, {"training_iteration": step, **values(step)})
+        logger.log_trial_result(reports + 1, trial, {"training_iteration": reports + 1, **finals()})
+        logger.log_trial_end(trial, failed=False)
+    return time.process_time() - cpu
+
+
+class RayTrial:
+    """What the callback looks at of a Tune trial."""
+
+    def __init__(self, trial_id: str, config: dict[str, Any]) -> None:
+        self.trial_id, self.config, self.evaluated_params = trial_id, config, config
+
+    def __str__(self) -> str:
+        return self.trial_id
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count the requests that carry points of curves, as `writes`."""
+    calls: Counter[str] = Counter()
+    original: Callable[..., Any] = MlflowClient.log_batch
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls["writes"] += any(metric.key in METRICS for metric in options.get("metrics", ()))
+        return original(*arguments, **options)
+
+    MlflowClient.log_batch = call
+    try:
+        yield calls
+    finally:
+        MlflowClient.log_batch = original
+
+
+def values(step: int) -> dict[str, float]:
+    """What a report holds."""
+    return {name: step / (index + 3) for index, name in enumerate(METRICS)}
+
+
+def finals() -> dict[str, float]:
+    """What a record holds."""
+    return {f"final/iou/class {index}": 0.5 for index in range(19)} | {"final/miou": 0.5}
+
+
+def sweep_of(trials: int) -> SweepRecord:
+    """One row, so many seeds."""
+    return SweepRecord(
+        name="benchmark",
+        question="",
+        method="ablation",
+        recipe="none",
+        metric="final/miou",
+        goal="maximize",
+        baseline=None,
+        rows=(Row(label="row", factors={}),),
+        seeds=tuple(range(trials)),
+        cells=tuple(Cell(row="row", seed=seed, trial_id=f"t{seed}") for seed in range(trials)),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

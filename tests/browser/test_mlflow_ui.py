@@ -1,0 +1,198 @@
+"""A real browser on MLflow's pages of a sweep: what people see, and how soon with a thousand trials."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store import RecordStore
+from orchestrator.sync import replay
+from orchestrator.tracking.mlflow import EXPERIMENT
+from tests.end_to_end.tracking_server import TrackingServer
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = [
+    pytest.mark.slow,  # a server and a browser
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+SECONDS = 60_000
+"""Patience with the page, in ms; what is measured has limits of its own."""
+LIMIT_SECONDS = 3.0
+FILTER_BOX = "input[placeholder*='metrics.rmse']"
+
+
+class Site:
+    """A store's sweep behind a server."""
+
+    def __init__(self, folder: Path, rows: int, seeds: int, knobs: int) -> None:
+        self.server = TrackingServer(folder / "server")
+        backend = f"sqlite:///{folder / 'server' / 'server.db'}"
+        fill(RecordStore(folder / "runs"), rows, seeds, knobs)
+        (done,) = replay(folder / "runs", ["memory"], backend)
+        assert len(done.delivered) == rows * seeds
+        self.server.start()
+        client = MlflowClient(tracking_uri=backend)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        assert experiment is not None
+        self.experiment = experiment.experiment_id
+        self.runs = {run.info.run_name: run for run in client.search_runs([self.experiment], max_results=5000)}
+
+    def url(self, path: str) -> str:
+        return f"{self.server.uri}/#/experiments/{self.experiment}/{path}"
+
+    def run_url(self, name: str, path: str = "") -> str:
+        return self.url(f"runs/{self.runs[name].info.run_id}{path}")
+
+
+def fill(store: RecordStore, rows: int, seeds: int, knobs: int) -> None:
+    """A finished sweep of `rows` x `seeds` trials with so many parameters each."""
+    cells = [
+        Cell(row=f"row {row}", seed=seed, trial_id=f"t{row}x{seed}") for row in range(rows) for seed in range(seeds)
+    ]
+    store.write_sweep(
+        SweepRecord(
+            name="memory",
+            question="Which memory lifts mIoU?",
+            method="ablation",
+            recipe="synthetic",
+            metric="final/miou",
+            goal="maximize",
+            baseline="row 0",
+            rows=tuple(Row(label=f"row {row}", factors={"contrast.memory.kind": f"kind {row}"}) for row in range(rows)),
+            seeds=tuple(range(seeds)),
+            cells=tuple(cells),
+        )
+    )
+    picture = Image.fromarray(np.full((32, 64, 3), (200, 30, 30), dtype=np.uint8))
+    for index, cell in enumerate(cells):
+        config = {"schedule.steps": 100, **{f"knob.{number}": number for number in range(knobs)}}
+        store.start(cell.trial_id, 1, config, time=1e9 + index)
+        for step in (50, 100):
+            point = Point(step=step, metrics={"val/miou": step / 1000 + index / 1e4, "train/loss": 1 / step}, time=1e9)
+            store.append(cell.trial_id, point)
+        if index == 0:
+            (store.workdir(cell.trial_id) / "pictures").mkdir(parents=True)
+            picture.save(store.workdir(cell.trial_id) / "pictures" / "sheet.png")
+        metrics = {"final/miou": 0.3 + index / 1e4, **{f"final/iou/class {number}": 0.5 for number in range(19)}}
+        store.end(
+            AttemptRecord(
+                trial_id=cell.trial_id, attempt=1, state=State.DONE, started_at=1e9, ended_at=1e9 + 60, metrics=metrics
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.set_default_timeout(SECONDS)
+    yield page
+    page.screenshot(path=str(tmp_path / "last.png"))
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"), rows=5, seeds=3, knobs=10)
+    yield site
+    site.server.kill()
+
+
+def test_the_list_nests_children_below_their_sweep(site: Site, page: Any) -> None:
+    page.goto(site.url("runs"))
+    page.get_by_text("16 matching runs").wait_for()
+    assert page.get_by_text("row 4 · seed 2", exact=True).count() == 0
+    unfold(page)
+    page.get_by_text("row 4 · seed 2", exact=True).first.wait_for()
+
+
+def test_the_page_of_the_sweep_shows_the_table_and_the_children(site: Site, page: Any) -> None:
+    page.goto(site.run_url("memory"))
+    page.get_by_text("Which memory lifts mIoU?").first.wait_for()
+    table = page.locator("table", has_text="Variant").first
+    table.wait_for(state="attached")
+    text = table.inner_text()
+    assert [f"row {row}" in text for row in range(5)] == [True] * 5
+    assert "30.01 ± 0.01" in text
+    page.get_by_text("row 3 · seed 1").first.wait_for()
+    page.get_by_text("trials/done").first.wait_for(state="attached")
+
+
+def test_five_children_are_compared_in_a_chart(site: Site, page: Any) -> None:
+    names = [f"row {row} · seed 0" for row in range(5)]
+    runs = quote(json.dumps([site.runs[name].info.run_id for name in names]))
+    metric, experiments = quote(json.dumps("val/miou")), quote(json.dumps([site.experiment]))
+    keys = quote(json.dumps(["val/miou"]))
+    address = f"{site.server.uri}/#/metric/val/miou?runs={runs}&metric={metric}&experiments={experiments}"
+    page.goto(f"{address}&plot_metric_keys={keys}&plot_layout=%7B%7D&x_axis=step&y_axis_scale=linear&line_smoothness=1")
+    page.get_by_text("Comparing 5 Runs").first.wait_for()
+    page.locator(".js-plotly-plot .scatterlayer .trace").nth(4).wait_for(state="attached")
+    drawn = page.evaluate("[...document.querySelector('.js-plotly-plot').data].map(line => [line.name, [...line.y]])")
+    curves = {name.split(" (")[0]: values for name, values in drawn}
+    assert curves == {f"row {row} · seed 0": [0.05 + 3 * row / 1e4, 0.1 + 3 * row / 1e4] for row in range(5)}
+
+
+def test_a_picture_of_a_trial_is_shown(site: Site, page: Any) -> None:
+    page.goto(site.run_url("row 0 · seed 0", "/artifacts/pictures/sheet.png"))
+    image = page.locator("img[src*='blob:'], img[src*='get-artifact'], img[src*='sheet']").first
+    image.wait_for(state="attached")
+    page.wait_for_function("image => image.complete && image.naturalWidth === 64", arg=image.element_handle())
+
+
+def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(tmp_path: Path, page: Any) -> None:
+    site = Site(tmp_path, rows=250, seeds=4, knobs=60)
+    try:
+        page.goto(site.url("runs"))
+        page.get_by_text("matching runs").wait_for()
+        listing = [seconds(lambda: (page.reload(), page.get_by_text("matching runs").wait_for())) for _ in range(3)]
+
+        unfold(page)
+
+        def find(row: int, seed: int) -> None:
+            box = page.locator(FILTER_BOX)
+            box.fill(f"tags.row = 'row {row}' AND tags.seed = '{seed}'")
+            box.press("Enter")
+            page.get_by_text(f"row {row} · seed {seed}", exact=True).first.wait_for()
+            page.get_by_text("2 matching runs").wait_for()  # the trial, and its sweep above it
+
+        filtering = [seconds(lambda row=row: find(row, row % 4)) for row in (17, 101, 202)]
+    finally:
+        site.server.kill()
+
+    assert statistics.median(listing) < LIMIT_SECONDS, listing
+    assert statistics.median(filtering) < LIMIT_SECONDS, filtering
+
+
+def unfold(page: Any) -> None:
+    """Show the children of the sweep in the list."""
+    page.locator("[role=row]", has_text="memory").locator("button, svg").first.click()
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """How long it takes."""
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
