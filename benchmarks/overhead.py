@@ -76,7 +76,8 @@ def ours(trials: int) -> float:
     from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
     from orchestrator.store import RecordStore
     from orchestrator.tracking.background import Background
-    from orchestrator.tracking.mlflow import MlflowTracker
+    from orchestrator.tracking.mirror import Mirror
+    from orchestrator.tracking.mlflow import Server
     from trainer.config import Runtime, TrainConfig
 
     def work(task: Task, report: Any) -> AttemptRecord:
@@ -109,7 +110,7 @@ def ours(trials: int) -> float:
     )
     executor = RayTune(max_concurrent=SLOTS, work=work)
     store = RecordStore(Path("runs"))
-    mirror = Background(lambda: MlflowTracker("sqlite:///mlflow.db", Path("runs")))
+    mirror = Background(lambda: Mirror(Server("sqlite:///mlflow.db"), Path("runs"), Path("table.md")))
     began = time.perf_counter()
     with store.lock():
         store.write_sweep(sweep)
