@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from orchestrator.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
 from orchestrator.files import LocalFiles, local_folder
 from orchestrator.forecast import CostBook
-from orchestrator.planning import CACHE, SweepPlan, check_labels, draw_trial, plan_sweep
+from orchestrator.planning import CACHE, SweepPlan, Trial, check_labels, draw_trial, plan_sweep
 from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.spec import SweepSpec, read_spec
 from orchestrator.tracking.address import tracking_uri_of
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 """File of a search's study, beside the sweep's promise."""
 
-__all__ = ["Place", "SweepResult", "carry_out", "choose", "plan", "sweep"]
+Watchers = Callable[[Sequence[Trial]], Sequence["Tracker"]]
+"""Makes the trackers of a sweep from the trials that are to run."""
+
+__all__ = ["Choice", "Place", "SweepResult", "Watchers", "carry_out", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +62,30 @@ class Place:
     """Trials at the same time, at most."""
     debug: bool = False
     """With the serial executor: open the debugger where a trial raises."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Some trials of a sweep instead of all: `--only ROW` and `--trial ID`."""
+
+    rows: tuple[str, ...] = ()
+    trials: tuple[str, ...] = ()
+    """Ids, or what they begin with."""
+
+    def of(self, plan: SweepPlan) -> frozenset[str]:
+        """Their ids. Raises SweepError for a row or an id that the plan does not have."""
+        labels = {row.label for row in plan.record.rows}
+        for row in self.rows:
+            if row not in labels:
+                raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
+        found = {cell.trial_id for cell in plan.record.cells if cell.row in self.rows}
+        for text in self.trials:
+            matching = {trial.trial_id for trial in plan.trials if trial.trial_id.startswith(text)}
+            if len(matching) != 1:
+                what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
+                raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
+            found |= matching
+        return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,18 +140,18 @@ def sweep(
     """
     place = place or Place()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(read, plan_sweep(read, run_dir=local_folder(place.run_dir)), place, trackers)
+    return carry_out(read, plan_sweep(read, run_dir=local_folder(place.run_dir)), place, lambda _: trackers)
 
 
 def carry_out(
     spec: SweepSpec,
     plan: SweepPlan,
     place: Place,
-    trackers: Sequence[Tracker],
-    chosen: frozenset[str] | None = None,
+    watchers: Watchers,
+    choice: Choice | None = None,
     command: str = "",
 ) -> SweepResult:
-    """Run what is missing of a plan, or of its `chosen` trials, and write the tables.
+    """Run what is missing of a plan, or of the trials of `choice`, and write the tables.
 
     `command`: the command line behind it, which `status` shows with what failed.
     """
@@ -137,10 +164,13 @@ def carry_out(
     store = RecordStore(place.run_dir)
     with store.lock(), ExitStack() as closing_later:
         expansion = open_end(spec, plan, store)
-        store.write_sweep(plan.record if expansion is None else expansion.record)
-        known = [trial.trial_id for trial in plan.trials] if expansion is None else list(expansion.candidates)
-        outcomes = store.outcomes(known)
-        if left_to_run(plan, outcomes) or expansion is not None:
+        known = plan if expansion is None else grown(expansion, expansion.trials)
+        candidates = plan if expansion is None else grown(expansion, expansion.candidates)
+        chosen = None if choice is None else choice.of(candidates)
+        store.write_sweep(known.record)
+        outcomes = store.outcomes([trial.trial_id for trial in candidates.trials])
+        todo = [trial for trial in left_to_run(known, outcomes) if chosen is None or trial.trial_id in chosen]
+        if todo or expansion is not None:
             check_labels(spec, plan, run_dir=local_folder(place.run_dir))
         code = code_state()
         if code.diff:
@@ -155,12 +185,12 @@ def carry_out(
             max_consecutive_failures=spec.max_consecutive_failures,
         )
         costs = CostBook(local_folder(place.run_dir) / CACHE)
-        driver = Driver(store, [mirror, *trackers, TableTracker(write)], rules, costs=costs)
+        driver = Driver(store, [mirror, *watchers(todo), TableTracker(write)], rules, costs=costs)
         runtime = runtime_of(resources)
         try:
             with gentle_interrupt(driver):
                 driver.run(
-                    plan, outcomes, runtime, partial(get_ready, spec, place, closing_later, mirror), expansion, chosen
+                    known, outcomes, runtime, partial(get_ready, spec, place, closing_later, mirror), expansion, chosen
                 )
         finally:
             files = write(driver.plan.record, driver.outcomes, run_dir=place.run_dir)
@@ -170,14 +200,12 @@ def carry_out(
             mirror.close()
         if driver.interrupted:
             raise KeyboardInterrupt
-        return SweepResult(
-            plan=driver.plan,
-            outcomes=driver.outcomes,
-            files=files,
-            halted=driver.halted,
-            mirror_failure=mirror.failure,
-            mirror_lacks=mirror.lacking,
-        )
+        return replace(result, mirror_failure=mirror.failure, mirror_lacks=mirror.lacking)
+
+
+def grown(expansion: OpenEnd, trials: Mapping[str, Trial]) -> SweepPlan:
+    """The plan as it has grown so far, with these trials."""
+    return SweepPlan(record=expansion.record, trials=tuple(trials.values()))
 
 
 def runtime_of(resources: Resources) -> Runtime:
@@ -239,25 +267,6 @@ def steps_of(spec: SweepSpec) -> int:
 
     given = spec.base.get("schedule.steps")
     return int(given.value) if given is not None else ScheduleConfig().steps
-
-
-def choose(plan: SweepPlan, rows: Sequence[str], trials: Sequence[str]) -> frozenset[str] | None:
-    """Ids of the trials that `--only ROW` and `--trial ID` leave; None for all. Raises SweepError for one unknown."""
-    if not rows and not trials:
-        return None
-    labels = {row.label for row in plan.record.rows}
-    for row in rows:
-        if row not in labels:
-            raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
-    known = {trial.trial_id for trial in plan.trials}
-    found = set()
-    for text in trials:
-        matching = {trial_id for trial_id in known if trial_id.startswith(text)}
-        if len(matching) != 1:
-            what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
-            raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
-        found |= matching
-    return frozenset(found | {cell.trial_id for cell in plan.record.cells if cell.row in rows})
 
 
 @contextmanager

@@ -21,16 +21,13 @@ from orchestrator.open_end import OpenEnd
 from orchestrator.packing import Need, Packing, shape_of
 from orchestrator.planning import SweepPlan, Trial
 from orchestrator.policy import Budget, Resources, Retries
-from orchestrator.records import AttemptRecord, Point, State, read_attempts
+from orchestrator.records import SEARCHES, AttemptRecord, Point, State, read_attempts
 from orchestrator.spending import Spending
 from orchestrator.store import RecordStore
 from orchestrator.tracking.base import Tracker
 from trainer.config import RESULT_VERSION, Runtime
 
 __all__ = ["Driver", "Rules", "left_to_run"]
-
-SEARCHES = ("random", "tpe")
-"""Methods whose trials are drawn."""
 
 ROOMLESS_SECONDS = 60.0
 """How long a sweep waits for nodes to come back when none is left that can run a trial."""
@@ -107,6 +104,8 @@ class Driver:
         self.shapes: dict[str, str] = {}
         self.roomless_since: float | None = None
         self.expansion: OpenEnd | None = None
+        self.draws = False
+        """Whether the plan grows."""
 
     def run(
         self,
@@ -119,18 +118,19 @@ class Driver:
     ) -> dict[str, AttemptRecord]:
         """Run the trials of `plan` that `outcomes` lacks, and those `expansion` draws; returns all outcomes.
 
-        They are by trial id. `chosen` leaves only trials with these ids. `executor` is called only when there is
-        something to run. KeyboardInterrupt passes through: all that ended is kept, and the same call goes on from
-        there. Raises SweepError when a trial fits nowhere.
+        They are by trial id. `chosen` leaves only trials with these ids, and draws none. `executor` is called only when
+        there is something to run. KeyboardInterrupt passes through: all that ended is kept, and the same call goes on
+        from there. Raises SweepError when a trial fits nowhere.
         """
         self.plan, self.outcomes, self.runtime = plan, dict(outcomes), runtime
         self.expansion = expansion
         waiting = {trial.trial_id: trial for trial in left_to_run(plan, outcomes)}
-        if chosen is not None:
-            waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in chosen}
         if expansion is not None:
             waiting.update({trial.trial_id: trial for trial in expansion.resume(outcomes)})
             self.grow(expansion)
+        if chosen is not None:
+            waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in chosen}
+        self.draws = expansion is not None and chosen is None
         self.agenda = Agenda(waiting.values())
         self.spending = Spending(self.rules.budget, self.earlier_attempts(), self.clock())
         for tracker in self.trackers:
@@ -177,7 +177,7 @@ class Driver:
         if self.halted:
             return None
         capacity = self.executor.capacity
-        if self.expansion is not None and not len(self.agenda) and self.least(capacity).fits(room):
+        if self.expansion is not None and self.draws and not len(self.agenda) and self.least(capacity).fits(room):
             self.draw(self.expansion)
         trial = self.agenda.take(self.clock(), lambda trial: self.suits(trial, capacity, room))
         if trial is None:
@@ -191,8 +191,9 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Nothing runs, nothing waits, and nothing is to be drawn."""
-        more = self.expansion is not None and not self.halted and not self.expansion.exhausted
-        return not self.running and not len(self.agenda) and not more
+        if self.running or len(self.agenda):
+            return False
+        return self.expansion is None or not self.draws or bool(self.halted) or self.expansion.exhausted
 
     def verdict(self, task: Task) -> State | None:
         """Whether a running task is to end, and as what."""

@@ -26,6 +26,7 @@ from orchestrator.errors import StoreError
 from orchestrator.files import Files, local_folder, open_files
 
 __all__ = [
+    "SEARCHES",
     "AttemptRecord",
     "Cell",
     "ErrorRecord",
@@ -52,6 +53,10 @@ Layout = Literal["auto", "list", "groups", "matrix"]
 
 ATTEMPT_FILE = re.compile(r"attempt_\d+\.json")
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
+
+
+SEARCHES = ("random", "tpe")
+"""Methods whose trials are drawn while the sweep runs; of the others all rows are known when it is planned."""
 
 
 class State(StrEnum):

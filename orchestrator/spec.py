@@ -15,7 +15,7 @@ from orchestrator.extends import SEARCH_SPACE, read_extended
 from orchestrator.grid import grid_rows
 from orchestrator.policy import Budget, Resources, Retries, Scheduler, Until
 from orchestrator.recipes import name_with_recipe, read_recipe
-from orchestrator.records import TableRecord
+from orchestrator.records import SEARCHES, TableRecord
 from orchestrator.rows import BASELINE_LABEL, RowSpec, baseline_row, check_labels
 from orchestrator.schema import MetricModel, SpecModel, check_document
 from orchestrator.search_space import Distribution, Objective, Search
@@ -25,7 +25,6 @@ from orchestrator.yaml_reader import Document
 
 __all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
 
-SEARCHES = ("random", "tpe")
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "rows": ("ablation",),
     "one_at_a_time": ("ablation",),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Place, SweepResult, carry_out, choose
+from orchestrator.api import Choice, Place, SweepResult, carry_out
 from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.driver import left_to_run
 from orchestrator.files import local_folder
@@ -123,16 +123,14 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     from orchestrator.tracking.events import EventTracker
 
     console = Console(stderr=options.json, highlight=False)
-    chosen = choose(plan, options.only, options.trial)
-    outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
-    todo = [trial for trial in left_to_run(plan, outcomes) if chosen is None or trial.trial_id in chosen]
-    costs = CostBook(local_folder(options.run_dir) / CACHE)
-    trackers: list[Tracker] = [
-        ConsoleTracker(console, weights(todo, costs), rows_to_come(spec) if chosen is None else 0)
-    ]
-    if options.json:
-        trackers.append(EventTracker(sys.stdout))
-    result = carry_out(spec, plan, place_of(options), trackers, chosen, command_of(options))
+    choice = Choice(rows=tuple(options.only), trials=tuple(options.trial)) if options.only or options.trial else None
+
+    def watchers(todo: Sequence[Trial]) -> list[Tracker]:
+        costs = CostBook(local_folder(options.run_dir) / CACHE)
+        shown = ConsoleTracker(console, weights(todo, costs), 0 if choice else rows_to_come(spec))
+        return [shown, EventTracker(sys.stdout)] if options.json else [shown]
+
+    result = carry_out(spec, plan, place_of(options), watchers, choice, command_of(options))
     if not options.json:
         console.print(Text(result.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     conclude(result, options, console)

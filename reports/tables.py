@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.records import AttemptRecord, Row, State, SweepRecord
+from orchestrator.records import SEARCHES, AttemptRecord, Row, State, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import Column, column_for
 from reports.decided import looks_of
@@ -26,7 +26,6 @@ from reports.stubs import make_stubs, varied_keys
 
 __all__ = ["MOST_ROWS", "Entry", "Reference", "Table", "TableRow", "build_table", "sentence"]
 
-SEARCHES = ("random", "tpe")
 TOP_OF_A_SEARCH = 10
 MOST_ROWS = 100
 """More rows than these are no table any more: the best are shown, all stand in the CSV and Parquet files."""

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.records import SEARCHES, AttemptRecord, SweepRecord
 from reports.classes import build_class_table
 from reports.evidence import Evidence, gather
 from reports.files import replace_bytes, replace_text
 from reports.published import read_published
 from reports.render import STYLES, render_html, render_parquet
 from reports.search import importance
-from reports.tables import SEARCHES, Table, build_table
+from reports.tables import Table, build_table
 
 __all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
 

@@ -114,6 +114,9 @@ class RayTune:
         self.processes = processes
         self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
         self.grows = address is not None and max_concurrent is not None
+        self.alive = Share(cpus=0.0)
+        """What the nodes had at the last look."""
+        self.looked_at = float("-inf")
         self.started_here = not ray.is_initialized()
         if self.started_here:
             connect(address)
@@ -122,14 +125,17 @@ class RayTune:
     def capacity(self) -> Share:
         """CPUs and GPUs of the nodes that are alive, or without end where an autoscaler adds nodes.
 
-        It adds nodes with GPUs where there is one, and where no node can run a trial as yet: clusters that grow from
-        nothing are there for GPUs; `resources.gpus: 0` says otherwise.
+        The cluster is asked about once a second, Tune at every step. An autoscaler adds nodes with GPUs where there is
+        one, and where no node can run a trial as yet: clusters that grow from nothing are there for GPUs;
+        `resources.gpus: 0` says otherwise.
         """
-        found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-        alive = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0))
+        now = time.monotonic()
+        if now - self.looked_at >= CHECK_SECONDS:
+            found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
+            self.alive, self.looked_at = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0)), now
         if not self.grows:
-            return alive
-        return BOUNDLESS if alive.gpus > 0 or alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
+            return self.alive
+        return BOUNDLESS if self.alive.gpus > 0 or self.alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
 
     def run(self, director: Director) -> None:
         """Run what the director hands out until it is finished."""
@@ -256,7 +262,6 @@ class Flights:
         self.running: dict[int, Flight] = {}
         self.count = 0
         self.looked_at = 0.0
-        self.capacity = executor.capacity
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Nothing: Tune pickles what it gets for a restore that never comes, and directors hold threads and files."""
@@ -267,7 +272,7 @@ class Flights:
         limit = self.executor.max_concurrent
         if limit is not None and len(self.running) >= limit:
             return None
-        room = self.capacity
+        room = self.executor.capacity
         for flight in self.running.values():
             room = room - flight.task.share
         task = self.director.next_task(room)
@@ -339,14 +344,13 @@ class Flights:
             self.director.ended(flight.task, record)
 
     def look(self) -> None:
-        """About once a second: note what the cluster has, and end by force what should have ended."""
+        """About once a second: see that the cluster lives, and end by force what should have ended."""
         now = time.monotonic()
         if now - self.looked_at < CHECK_SECONDS:
             return
         self.looked_at = now
         if self.executor.started_here and (died := dead_daemons()):
             raise ExecutorLostError(f"Ray's {' and '.join(died)} died; the same command goes on from here")
-        self.capacity = self.executor.capacity
         for flight in list(self.running.values()):
             if flight.trial is None or self.director.verdict(flight.task) is None:
                 continue

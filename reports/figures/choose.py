@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.records import SEARCHES, AttemptRecord, SweepRecord
 from reports.aggregate import aggregate
 from reports.columns import column_for
 from reports.figures.bars import draw_bars
@@ -33,7 +33,6 @@ from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
 __all__ = ["Draw", "choose", "write_figures"]
 
-SEARCHES = ("random", "tpe")
 
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
 """What a search is set against: the first that its trials report."""

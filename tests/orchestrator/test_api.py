@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import api
-from orchestrator.api import Place, carry_out, choose, gentle_interrupt, runtime_of, tracking_uri_of
+from orchestrator.api import Choice, Place, carry_out, gentle_interrupt, runtime_of, tracking_uri_of
 from orchestrator.driver import Driver
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.execution.base import Task
@@ -25,6 +25,19 @@ from orchestrator.tracking.events import EventTracker
 from trainer.config import Runtime
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+SEARCH = """
+name: tiny
+question: Which rate?
+recipe: ./tiny_recipe.yaml
+method: random
+metric: {name: final/miou, goal: maximize}
+seeds: [1]
+trials: 2
+parameters:
+  contrast.temperature: {min: 0.05, max: 0.5}
+"""
+"""All its trials fail: `quick_place` lets no seed 1 of a contrastive loss pass."""
 
 
 @pytest.fixture
@@ -59,6 +72,27 @@ def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, qu
     assert {record.attempt for record in again.outcomes.values()} == {1}
 
 
+def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_place: Place) -> None:
+    tiny_space.write_text(SEARCH)
+    first = api.sweep(tiny_space, settings=["schedule.steps=9"], place=quick_place)
+    drawn = [cell.trial_id for cell in first.plan.record.cells]
+    assert [first.outcomes[key].attempt for key in drawn] == [1, 1]
+    tiny_space.write_text(SEARCH.replace("trials: 2", "trials: 4"))
+    spec = read_spec(tiny_space, settings=["schedule.steps=9"])
+    seen: list[str] = []
+    chosen = Choice(trials=(drawn[1][:6],))
+    again = carry_out(
+        spec,
+        plan_sweep(spec, run_dir=Path("runs")),
+        quick_place,
+        lambda todo: seen.extend(trial.trial_id for trial in todo) or (),
+        chosen,
+    )
+    assert seen == [drawn[1]]
+    assert [cell.trial_id for cell in again.plan.record.cells] == drawn, "nothing was drawn"
+    assert [again.outcomes[key].attempt for key in drawn] == [1, 2]
+
+
 def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: Place) -> None:
     with pytest.raises(SweepError, match="nowhere"):
         api.sweep("nowhere.yaml", place=quick_place)
@@ -68,9 +102,8 @@ def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: P
 
 def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_place: Place) -> None:
     spec = read_spec(tiny_space)
-    carry_out(
-        spec, plan_sweep(spec, run_dir=Path("runs")), quick_place, (), command="python -m orchestrator.sweep tiny.yaml"
-    )
+    plan = plan_sweep(spec, run_dir=Path("runs"))
+    carry_out(spec, plan, quick_place, lambda _: (), command="python -m orchestrator.sweep tiny.yaml")
     assert read_sweep("runs", "tiny").command == "python -m orchestrator.sweep tiny.yaml"
     values = read_sweep("runs", "tiny").to_json()
     del values["command"]
@@ -121,16 +154,13 @@ def test_only_the_main_thread_hears_signals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "trials", "found"),
     [
-        ([], [], None),
         (["without"], [], {"base0", "base1"}),
         ([], ["full0", "base1"], {"full0", "base1"}),
         (["without"], ["full0"], {"base0", "base1", "full0"}),
     ],
 )
-def test_rows_and_trials_are_chosen(
-    rows: list[str], trials: list[str], found: set[str] | None, known: SweepPlan
-) -> None:
-    assert choose(known, rows, trials) == found
+def test_rows_and_trials_are_chosen(rows: list[str], trials: list[str], found: set[str], known: SweepPlan) -> None:
+    assert Choice(rows=tuple(rows), trials=tuple(trials)).of(known) == found
 
 
 @pytest.mark.parametrize(
@@ -143,7 +173,7 @@ def test_rows_and_trials_are_chosen(
 )
 def test_what_cannot_be_chosen_is_said(rows: list[str], trials: list[str], message: str, known: SweepPlan) -> None:
     with pytest.raises(SweepError) as caught:
-        choose(known, rows, trials)
+        Choice(rows=tuple(rows), trials=tuple(trials)).of(known)
     assert str(caught.value) == message
 
 
