@@ -302,14 +302,17 @@ class Flights:
             self.director.started(flight.task)
 
     def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
-        """A point, or the record that ends the attempt; returns whether the trial is to stop now."""
+        """A point, or the record that ends the attempt; returns whether the trial is to stop now.
+
+        It does after its record, which is the last that it does: Tune need not ask its process once more.
+        """
         self.start(trial)
         flight = self.running.get(index_of(trial))
         if flight is None:
             return False
         if RECORD in result:
             self.end(trial, AttemptRecord.from_json(json.loads(result[RECORD])))
-            return False
+            return True
         if POINT in result:
             flight.node = result[NODE]
             self.director.reported(flight.task, Point(**json.loads(result[POINT])))

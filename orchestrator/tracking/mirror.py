@@ -208,7 +208,8 @@ class Mirror:
     def fill(self, cell: Cell, record: AttemptRecord | None, points: Sequence[Point] | None) -> str:
         """The cell's own run with the trial's curves, and its end; returns its id."""
         config = self.files.config(cell.trial_id)
-        child = self.open(cell, config)
+        child = self.open(cell)
+        params = self.describe(child, cell, config)
         if child.logged is None:  # of a run that was not watched from its start, the store knows what it should hold
             points = None
             self.look_up(child)
@@ -217,7 +218,7 @@ class Mirror:
         readings = new_readings(found, logged, child.last)
         child.logged = logged
         if record is None:
-            self.write(child, readings)
+            self.write(child, readings, params=params)
             return child.run_id
         curve = curve_only(record, child.last)
         tags = outcome_tags(record) | self.files.checkpoints(cell.trial_id) | {"curve_only": json.dumps(curve)}
@@ -228,7 +229,7 @@ class Mirror:
         self.attach(child, record)
         if self.sweep.models != "none" and record.state is State.DONE:
             tags[MODEL] = child.tags.get(MODEL) or self.log_model(child, cell.trial_id, config)
-        self.write(child, readings, tags)
+        self.write(child, readings, tags, params)
         self.close(child, record, tags)
         if record.state is State.DONE:
             self.full[cell.trial_id] = child.run_id
@@ -240,18 +241,16 @@ class Mirror:
         if child is not None and child.holds(record) and child.link == full:
             return
         config = self.files.config(cell.trial_id)
-        child = self.open(cell, config, {REUSED: full})
+        child = self.open(cell, {REUSED: full})
         tags = outcome_tags(record) | self.files.checkpoints(cell.trial_id) | {REUSED: full}
-        self.server.log(child.run_id, link_readings(record, config), present(tags))
+        self.write(child, link_readings(record, config), tags, self.describe(child, cell, config))
         self.close(child, record, tags)
 
-    def open(self, cell: Cell, config: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Child:
+    def open(self, cell: Cell, more: Mapping[str, str] | None = None) -> Child:
         """The cell's run, RUNNING: the one that is there, else a new one."""
         child = self.children.get(key_of(cell))
         if child is None:
             child = self.create(cell, more or {})
-        if not child.described:
-            self.describe(child, cell, config)
         if child.status != "RUNNING":
             self.server.reopen(child.run_id)
             child.status = "RUNNING"
@@ -261,7 +260,7 @@ class Mirror:
         return child
 
     def create(self, cell: Cell, more: Mapping[str, str]) -> Child:
-        """A new run."""
+        """A new run, with all tags that are known before it is trained."""
         tags = {
             PARENT: self.parent.run_id,
             SOURCE: "orchestrator.sweep",
@@ -270,6 +269,8 @@ class Mirror:
             "row": cell.row,
             "seed": str(cell.seed),
             "trial_id": cell.trial_id,
+            "data_digest": self.files.data_digest(cell.trial_id),
+            **{f"factor.{name}": as_text(value) for name, value in self.factors.get(cell.row, {}).items()},
             **more,
         }
         started_at = self.files.started_at(cell.trial_id) or self.clock()
@@ -278,18 +279,16 @@ class Mirror:
         self.children[key_of(cell)] = child
         return child
 
-    def describe(self, child: Child, cell: Cell, config: Mapping[str, Any]) -> None:
-        """What is trained: data set, factors and parameters; the parameters last, as a sign that all is there."""
+    def describe(self, child: Child, cell: Cell, config: Mapping[str, Any]) -> dict[str, str]:
+        """Log the data set of a run that lacks its parameters; returns these, to be logged with what is next."""
+        if child.described:
+            return {}
         digest = self.files.data_digest(cell.trial_id)
         if digest:
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
             self.server.write_input(child.run_id, str(config.get("data.name", "data")), digest, profile)
-        factors = self.factors.get(cell.row, {})
-        tags = {f"factor.{name}": as_text(value) for name, value in factors.items()}
         params = {key: as_text(value) for key, value in config.items()}
-        params |= {"sweep": self.sweep.name, "row": cell.row, "seed": str(cell.seed)}
-        self.server.log(child.run_id, tags=present({"data_digest": digest, **tags}), params=params)
-        child.described = True
+        return params | {"sweep": self.sweep.name, "row": cell.row, "seed": str(cell.seed)}
 
     def look_up(self, child: Child) -> None:
         """Learn which points a run holds already; a new one none."""
@@ -302,10 +301,17 @@ class Mirror:
                 if key not in child.last or child.last[key].step <= reading.step:
                     child.last[key] = reading
 
-    def write(self, child: Child, readings: Sequence[Reading], tags: Mapping[str, str] | None = None) -> None:
+    def write(
+        self,
+        child: Child,
+        readings: Sequence[Reading],
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
         """What is new, in one request where it fits."""
-        if readings or tags:
-            self.server.log(child.run_id, readings, present(tags or {}))
+        if readings or tags or params:
+            self.server.log(child.run_id, readings, present(tags or {}), params)
+            child.described = child.described or bool(params)
 
     def attach(self, child: Child, record: AttemptRecord) -> None:
         """Artifacts of an ended trial: pictures, a table of classes, the traceback."""

@@ -161,12 +161,15 @@ class Server:
 
     def create(self, name: str, tags: Mapping[str, str], started_at: float) -> str:
         """A new run, RUNNING; its id."""
-        fitted = {fit_name(key): fit_value(value, LONGEST_NOTE) for key, value in tags.items() if value}
+        tags = {key: text for key, text in tags.items() if text}
+        fitted = {fit_name(key): fit_value(text, LONGEST_NOTE) for key, text in tags.items()}
         with self.in_one_line():
             run = self.client.create_run(
                 self.experiment, start_time=milliseconds(started_at), tags=fitted, run_name=fit_value(name, 250)
             )
-        return str(run.info.run_id)
+        run_id = str(run.info.run_id)
+        self.keep_cut(run_id, tags)
+        return run_id
 
     def log(
         self,
@@ -188,11 +191,15 @@ class Server:
         with self.in_one_line():
             for some_metrics, some_tags, some_params in batches:
                 self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
-        for key, text in {**(tags or {}), **(params or {})}.items():
-            if len(text) > LONGEST_VALUE or is_cut(key):
-                self.keep_whole(run_id, key, text)
+        self.keep_cut(run_id, {**(tags or {}), **(params or {})})
         for key in dict.fromkeys(item.key for item in readings if is_cut(item.key)):
             self.keep_whole(run_id, key, "")
+
+    def keep_cut(self, run_id: str, texts: Mapping[str, str]) -> None:
+        """Keep those of the names and values whole that MLflow gets less of."""
+        for key, text in texts.items():
+            if len(text) > LONGEST_VALUE or is_cut(key):
+                self.keep_whole(run_id, key, text)
 
     def keep_whole(self, run_id: str, name: str, value: str) -> None:
         """A name or value that was cut, whole, as an artifact of its own."""
