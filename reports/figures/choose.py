@@ -92,7 +92,7 @@ def choose(
         found["importance"] = partial(draw_importance, importance)
     for name, metric in CURVES.items():
         curves = learning_curves(scene, run_dir, metric)
-        if curves.curves:
+        if any(len(curve.step_T) > 1 for curve in curves.curves):
             found[name] = partial(draw_curves, curves)
     return found
 

@@ -84,7 +84,8 @@ def interval_note(scene: Scene, middle: str = "mean", dots: str = "seeds") -> st
     """What the intervals and the dots of a figure are."""
     if max(cell.n for cell in scene.cells.values()) < MIN_SEEDS:
         return f"Dots: {dots}; fewer than {MIN_SEEDS}: no interval"
-    return f"95 % interval of the {middle}; dots: {dots}"
+    looks = ", not corrected for seeds added until decided" if scene.sweep.looks is not None else ""
+    return f"95 % interval of the {middle}{looks}; dots: {dots}"
 
 
 def gaps_of(cell: Cell) -> str:

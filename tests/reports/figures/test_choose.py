@@ -1,6 +1,7 @@
 """The figures that suit a sweep, from its records to the files."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from reports.figures.choose import choose, write_figures
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.grids import factors_of, heatmap_of, line_over
 from reports.figures.points import read_curves
-from reports.figures.scene import Scene, gaps_of
+from reports.figures.scene import Scene, gaps_of, interval_note
 
 MIOU = "final/miou"
 TEMPERATURES = (0.05, 0.07, 0.1, 0.2)
@@ -138,6 +139,9 @@ def test_curves_come_from_the_points(sweep_of, outcomes_of, tmp_path):
     assert curve.value_ST[0, 1] == pytest.approx(30)
     assert str(curve.value_ST[1, 1]) == "nan"
     assert list(choose(sweep, {}, tmp_path)) == ["curves"]
+    for trial in points:
+        (trial_folder(tmp_path, trial) / "points.jsonl").write_text('{"step": 20, "metrics": {"val/miou": 0.3}}\n')
+    assert list(choose(sweep, {}, tmp_path)) == [], "one evaluation is no curve"
 
 
 def test_many_rows_leave_the_best_curves(sweep_of, outcomes_of, tmp_path):
@@ -146,7 +150,8 @@ def test_many_rows_leave_the_best_curves(sweep_of, outcomes_of, tmp_path):
     for cell in sweep.cells:
         folder = trial_folder(tmp_path, cell.trial_id)
         folder.mkdir(parents=True)
-        (folder / "points.jsonl").write_text('{"step": 1, "metrics": {"train/loss": 1.0}}\n')
+        lines = [f'{{"step": {step}, "metrics": {{"train/loss": 1.0}}}}\n' for step in (1, 2)]
+        (folder / "points.jsonl").write_text("".join(lines))
     outcomes = outcomes_of(dict(zip(rows, row_values(12), strict=True)))
     data = choose(sweep, outcomes, tmp_path)["loss"].args[0]
     assert [curve.label for curve in data.curves] == ["row 0", *(f"row {number}" for number in range(11, 4, -1))]
@@ -178,3 +183,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(example, tmp_path):
     (tmp_path / "figures").write_text("a file")
     with pytest.raises(StoreError, match=r"figures/means: cannot be written"):
         write_figures(*example, tmp_path, tmp_path / "figures")
+
+
+def test_intervals_of_seeds_added_until_decided_are_called_uncorrected(sweep_of, outcomes_of):
+    values = {"a": [0.1, 0.2, 0.3], "b": [0.2, 0.3, 0.5]}
+    sweep = sweep_of({"a": {}, "b": {}}, seeds=(0, 1, 2))
+    outcomes = outcomes_of(values)
+    plain, open_end = (Scene.of(item, outcomes) for item in (sweep, replace(sweep, looks=(3, 10))))
+    assert interval_note(plain) == "95 % interval of the mean; dots: seeds"
+    assert "not corrected for seeds added until decided" in interval_note(open_end)
