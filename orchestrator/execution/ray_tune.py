@@ -77,6 +77,10 @@ class Parcel:
     def __repr__(self) -> str:
         return str(self.index)
 
+    def __deepcopy__(self, memo: object) -> Parcel:
+        """Itself: Tune copies what it hands on, key by key, and a task never changes."""
+        return self
+
 
 @dataclass(slots=True)
 class Flight:

@@ -160,6 +160,24 @@ def test_a_cluster_that_grows_has_room_before_it_has_nodes(
     assert fixed == Share(cpus=alive.get("CPU", 0.0), gpus=alive.get("GPU", 0.0))
 
 
+def test_the_cluster_is_asked_about_once_a_second(
+    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    really = ray_tune.ray.cluster_resources
+
+    def counted() -> dict[str, float]:
+        asked.append(time.monotonic())
+        return really()
+
+    monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
+    notebook = Notebook(make_tasks(8, tmp_path))
+    RayTune(work=quick_work()).run(notebook)
+    assert len(notebook.records()) == 8
+    assert asked
+    assert all(later - earlier >= ray_tune.CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
+
+
 def test_ray_client_is_refused_with_the_way_that_works() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
         ray_tune.connect("ray://head:10001")
