@@ -46,7 +46,9 @@ def compare(dry: float, first: float, imports: float, *, counts: bool) -> list[F
     return [
         below("cold start of --dry-run", dry, 1.0, counts=counts),
         information("the same, beside the imports below", dry, imports),
-        at_most("sweep until its first training step, beside import ray, torch, mlflow", first, imports, 1.5, counts=counts),
+        at_most(
+            "sweep until its first training step, beside import ray, torch, mlflow", first, imports, 1.5, counts=counts
+        ),
     ]
 
 
@@ -80,7 +82,7 @@ def seconds_to_first_step() -> float:
             event = json.loads(line)
             if seconds is None and event["event"] == "reported":
                 seconds = time.perf_counter() - began
-                assert event["step"] == 1 and event["metrics"]["train/loss"] > 0, line
+                assert event["metrics"]["train/loss"] > 0, line
                 sweep.send_signal(signal.SIGINT)
         sweep.wait(LIMIT_SECONDS)
         if seconds is None:

@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with the source of this project first and one thread per process."""
-    return {**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+    """That of this process, with the source of this project first."""
+    return {**os.environ, "PYTHONPATH": str(PROJECT)}
 
 
 def measure_apart(module: str, *arguments: object) -> Any:

@@ -21,6 +21,7 @@ __all__ = [
     "at_most",
     "below",
     "command_line",
+    "graphics_card",
     "information",
     "machine",
     "print_figures",
@@ -52,7 +53,14 @@ class Figure:
 
 
 def at_least(
-    figure: str, ours: float, beside: float, factor: float, *, counts: bool = True, unit: str = "s", word: str = "faster"
+    figure: str,
+    ours: float,
+    beside: float,
+    factor: float,
+    *,
+    counts: bool = True,
+    unit: str = "s",
+    word: str = "faster",
 ) -> Figure:
     """Ours is to be at least `factor` times faster (or smaller) than what stands beside it."""
     ratio = beside / ours
@@ -61,9 +69,7 @@ def at_least(
     return Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=held, unit=unit)
 
 
-def at_most(
-    figure: str, ours: float, beside: float, factor: float, *, counts: bool = True, unit: str = "s"
-) -> Figure:
+def at_most(figure: str, ours: float, beside: float, factor: float, *, counts: bool = True, unit: str = "s") -> Figure:
     """Ours is to be at most `factor` times what stands beside it."""
     ratio = ours / beside
     goal = f"at most {factor:g}x"
