@@ -118,28 +118,26 @@ def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float 
         out = Path(folder) / "out.json"
         command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", "--device", device, "--json", str(out)]
         began = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603 - a file of this folder
+        last, late = "", threading.Event()
+        with subprocess.Popen(  # noqa: S603 - a file of this folder
             [*command, *(["--quick"] if quick else [])],
             cwd=PROJECT,
             env=environment() | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        hanging = threading.Timer(limit_seconds, process.kill)
-        hanging.start()
-        last = ""
-        for line in process.stdout or ():
-            last = line.strip() or last
-            print(f"{time.perf_counter() - began:7.1f} s  {line.rstrip()}", flush=True)
-        code = process.wait()
-        late = not hanging.is_alive()
+        ) as process:
+            hanging = threading.Timer(limit_seconds, lambda: (late.set(), process.kill()))
+            hanging.start()
+            for line in process.stdout or ():
+                last = line.strip() or last
+                print(f"{time.perf_counter() - began:7.1f} s  {line.rstrip()}", flush=True)
         hanging.cancel()
         seconds = time.perf_counter() - began
-        if late:
+        if late.is_set():
             return Outcome(benchmark=benchmark.name, seconds=seconds, failure=f"ended after {limit_seconds:g} s")
         if not out.exists():
-            return Outcome(benchmark=benchmark.name, seconds=seconds, failure=last or f"exit code {code}")
+            return Outcome(benchmark=benchmark.name, seconds=seconds, failure=last or f"exit code {process.returncode}")
         content = json.loads(out.read_text(encoding="utf-8"))
     figures = tuple(Figure(**item) for item in content["figures"])
     return Outcome(benchmark=benchmark.name, seconds=seconds, figures=figures, machine=content["machine"])

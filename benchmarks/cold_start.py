@@ -25,7 +25,6 @@ SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set
 """Of one step each, because the first of several is reported with others."""
 TRIALS = 15
 DRY_RUNS, ROUNDS = 5, 3
-LIMIT_SECONDS = 300.0
 
 
 def main() -> int:
@@ -74,17 +73,16 @@ def seconds_to_first_step() -> float:
     """Wall time until the first loss is printed; the sweep is then interrupted as by Ctrl-C, and waited for."""
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder, (Path(folder) / "log").open("w") as log:
         began = time.perf_counter()
-        sweep = subprocess.Popen(  # noqa: S603
-            SWEEP, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
-        )
         seconds = None
-        for line in sweep.stdout or ():
-            event = json.loads(line)
-            if seconds is None and event["event"] == "reported":
-                seconds = time.perf_counter() - began
-                assert event["metrics"]["train/loss"] > 0, line
-                sweep.send_signal(signal.SIGINT)
-        sweep.wait(LIMIT_SECONDS)
+        with subprocess.Popen(  # noqa: S603
+            SWEEP, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+        ) as sweep:
+            for line in sweep.stdout or ():
+                event = json.loads(line)
+                if seconds is None and event["event"] == "reported":
+                    seconds = time.perf_counter() - began
+                    assert event["metrics"]["train/loss"] > 0, line
+                    sweep.send_signal(signal.SIGINT)
         if seconds is None:
             raise RuntimeError(f"the sweep ended before its first step: {(Path(folder) / 'log').read_text()[-500:]}")
         return seconds
