@@ -127,7 +127,7 @@ def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float 
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            hanging = threading.Timer(limit_seconds, lambda: (late.set(), process.kill()))
+            hanging = threading.Timer(limit_seconds, end, (process, late))
             hanging.start()
             for line in process.stdout or ():
                 last = line.strip() or last
@@ -141,6 +141,12 @@ def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float 
         content = json.loads(out.read_text(encoding="utf-8"))
     figures = tuple(Figure(**item) for item in content["figures"])
     return Outcome(benchmark=benchmark.name, seconds=seconds, figures=figures, machine=content["machine"])
+
+
+def end(process: subprocess.Popen[str], late: threading.Event) -> None:
+    """End a process, and say so to whoever waits for it."""
+    late.set()
+    process.kill()
 
 
 def summarise(outcomes: Sequence[Outcome]) -> None:

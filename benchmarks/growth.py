@@ -2,7 +2,7 @@
 
 No-op trials with five reports each, record store and MLflow mirror on. Sweeps of 100, 1,000 and 10,000 trials run in
 this project's serial executor, each in a process of its own: through Ray the last would take a quarter of an hour. One
-sweep of 1,000 trials on two slots of Ray is there for Ray's own share: seconds between ends, early and late in it.
+sweep of 400 trials on two slots of Ray is there for Ray's own share: seconds between ends, early and late in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestrator.records import AttemptRecord, Point, SweepRecord
 
 SLOTS = 2
 WITHIN = 1.2
-SIZES, RAY_TRIALS = (100, 1_000, 10_000), 1_000
+SIZES, RAY_TRIALS = (100, 1_000, 10_000), 400
 QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20, 40), 20
 
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,15 @@ def loop(plan: Path, threads: int) -> dict[str, dict[str, float]]:
     metrics = {}
     for trial_id, config in pickle.loads(plan.read_bytes()):  # noqa: S301 - written by our parent
         points: list[tuple[int, dict[str, float]]] = []
-        result = train(
-            config,
-            Runtime(device="cpu", threads=threads),
-            Path(trial_id),
-            lambda step, values, points=points: points.append((step, values)),
-        )
+        runtime = Runtime(device="cpu", threads=threads)
+        result = train(config, runtime, Path(trial_id), partial(keep, points))
         metrics[trial_id] = result.metrics
     return metrics
+
+
+def keep(points: list[tuple[int, dict[str, float]]], step: int, values: dict[str, float]) -> None:
+    """Note a point of a curve."""
+    points.append((step, values))
 
 
 def differences(found: Metrics, expected: Metrics) -> list[str]:
