@@ -121,17 +121,33 @@ def processor() -> str:
 
 
 def graphics_card() -> dict[str, Any]:
-    """`gpu` and `gpu_memory_bytes` of the first card; empty without one. Asks the driver: torch takes seconds."""
+    """`gpu` and `gpu_memory_bytes` of the first card; empty without one.
+
+    Asks the driver's program; torch, which takes seconds, only where there is a card but no such program.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
-        return {}
+        return card_of_torch() if Path("/dev/nvidiactl").exists() else {}
     query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return {}
     name, _, mebibytes = (answer.splitlines() or [""])[0].rpartition(",")
-    return {"gpu": name.strip(), "gpu_memory_bytes": int(mebibytes) * 2**20} if name else {}
+    memory = {"gpu_memory_bytes": int(mebibytes) * 2**20} if mebibytes.strip().isdigit() else {}
+    return {"gpu": name.strip(), **memory} if name else {}
+
+
+def card_of_torch() -> dict[str, Any]:
+    """The first card as torch sees it."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "gpu_memory_bytes": torch.cuda.get_device_properties(0).total_memory,
+    }
 
 
 def command_line(description: str | None, devices: Sequence[str] = ("cpu",)) -> argparse.ArgumentParser:

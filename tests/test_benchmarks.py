@@ -12,7 +12,17 @@ import pytest
 
 from benchmarks import __main__ as runner
 from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
-from benchmarks.report import DEVICES, Figure, at_least, at_most, below, information, publish, share_at_least
+from benchmarks.report import (
+    DEVICES,
+    Figure,
+    at_least,
+    at_most,
+    below,
+    graphics_card,
+    information,
+    publish,
+    share_at_least,
+)
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = {"__main__", "report", "process", "idle_sweep"}
@@ -112,6 +122,23 @@ def test_a_crash_is_a_row_and_not_the_end(monkeypatch, capsys):
 def test_a_benchmark_that_hangs_is_ended():
     found = runner.run(BENCHMARKS[0], "cpu", quick=True, limit_seconds=0.05)
     assert found.failure == "ended after 0.05 s"
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        ("NVIDIA H200, 143771", {"gpu": "NVIDIA H200", "gpu_memory_bytes": 143771 * 2**20}),
+        ("NVIDIA H200, [N/A]", {"gpu": "NVIDIA H200"}),
+        ("", {}),
+    ],
+)
+def test_the_card_is_named(answer, facts, tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert graphics_card() == facts
+    assert runner.name_of("cuda", facts or {"gpu": "A/B 1"}) == ("nvidia_h200" if facts else "a_b_1")
 
 
 @pytest.mark.parametrize(
