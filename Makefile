@@ -1,16 +1,22 @@
-# Two commands: `make sweep` runs the first ablation, `make test` checks everything. Both install once, into .venv.
+# `make sweep` runs the first ablation, `make test` checks everything, `make bench` measures it beside what else one
+# could use. All install once, into .venv.
 
 PYTHON ?= python3
 SPEC ?= search_spaces/ablation_memory.yaml
+DEVICE ?= cpu
 BIN := .venv/bin
 
-.PHONY: sweep test lint clean
+.PHONY: sweep test bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest
+
+# `make bench DEVICE=cuda`, `make bench JSON=reports/results`, `make bench ONLY="scale busy"`
+bench: .venv/installed
+	$(BIN)/python -m benchmarks --device $(DEVICE) $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

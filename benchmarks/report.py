@@ -1,16 +1,37 @@
-"""What every benchmark writes: figures side by side, the machine they come from, a table and a JSON file."""
+"""What every benchmark shares: its command line, figures side by side, the machine they come from, a table and JSON."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Figure", "at_least", "at_most", "machine", "publish"]
+__all__ = [
+    "DEVICES",
+    "Figure",
+    "at_least",
+    "at_most",
+    "below",
+    "command_line",
+    "graphics_card",
+    "information",
+    "machine",
+    "print_figures",
+    "publish",
+    "share_at_least",
+]
+
+DEVICES = ("cpu", "cuda")
+LOAD_AT_START = os.getloadavg()[0]
+"""Processes that wanted a core in the minute before this one began."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,53 +48,136 @@ class Figure:
     """Empty for a figure that is given for information."""
     held: bool | None = None
     """None without a goal, and in a quick run, whose sizes are not those of the goal."""
+    unit: str = "s"
+    """Of `ours` and `beside`; empty for a share or a number of things."""
 
 
-def at_least(figure: str, ours: float, beside: float, factor: float, *, counts: bool = True) -> Figure:
+def at_least(
+    figure: str,
+    ours: float,
+    beside: float,
+    factor: float,
+    *,
+    counts: bool = True,
+    unit: str = "s",
+    word: str = "faster",
+) -> Figure:
     """Ours is to be at least `factor` times faster (or smaller) than what stands beside it."""
     ratio = beside / ours
-    goal = f"at least {factor:g}x faster"
-    return Figure(
-        figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=ratio >= factor if counts else None
-    )
+    goal = f"at least {factor:g}x {word}"
+    held = ratio >= factor if counts else None
+    return Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=held, unit=unit)
 
 
-def at_most(figure: str, ours: float, beside: float, factor: float, *, counts: bool = True) -> Figure:
+def at_most(figure: str, ours: float, beside: float, factor: float, *, counts: bool = True, unit: str = "s") -> Figure:
     """Ours is to be at most `factor` times what stands beside it."""
     ratio = ours / beside
     goal = f"at most {factor:g}x"
-    return Figure(
-        figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=ratio <= factor if counts else None
-    )
+    held = ratio <= factor if counts else None
+    return Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=held, unit=unit)
+
+
+def share_at_least(figure: str, ours: float, least: float, *, counts: bool = True) -> Figure:
+    """Ours, a share of 1, is to be at least `least`."""
+    held = ours >= least if counts else None
+    return Figure(figure=figure, ours=ours, goal=f"at least {least:.0%}", held=held, unit="")
+
+
+def below(figure: str, ours: float, limit: float, *, counts: bool = True, unit: str = "s") -> Figure:
+    """Ours is to be below `limit`, of the same unit."""
+    held = ours < limit if counts else None
+    return Figure(figure=figure, ours=ours, goal=f"under {limit:g} {unit}".rstrip(), held=held, unit=unit)
+
+
+def information(figure: str, ours: float, beside: float | None = None, *, unit: str = "s") -> Figure:
+    """A figure without a goal; the ratio, where there is something beside it, is ours / beside."""
+    ratio = ours / beside if beside else None
+    return Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, unit=unit)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """What the figures depend on: processor, cores, memory in bytes, load before, versions, GPU."""
     facts: dict[str, Any] = {
+        "processor": processor(),
         "cores": os.cpu_count(),
-        "processor": platform.machine(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load_at_start": round(LOAD_AT_START, 2),
         "python": platform.python_version(),
     }
-    try:
-        import torch
+    for package in ("torch", "ray", "mlflow"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return facts | graphics_card()
 
-        facts["torch"] = torch.__version__
-        if torch.cuda.is_available():
-            facts["gpu"] = torch.cuda.get_device_name()
-    except ImportError:
-        pass
-    return facts
+
+def processor() -> str:
+    """Model name of the processor, or its architecture where the system does not tell."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.machine()
+
+
+def graphics_card() -> dict[str, Any]:
+    """`gpu` and `gpu_memory_bytes` of the first card; empty without one.
+
+    Asks the driver's program; torch, which takes seconds, only where there is a card but no such program.
+    """
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return card_of_torch() if Path("/dev/nvidiactl").exists() else {}
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    name, _, mebibytes = (answer.splitlines() or [""])[0].rpartition(",")
+    memory = {"gpu_memory_bytes": int(mebibytes) * 2**20} if mebibytes.strip().isdigit() else {}
+    return {"gpu": name.strip(), **memory} if name else {}
+
+
+def card_of_torch() -> dict[str, Any]:
+    """The first card as torch sees it."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "gpu_memory_bytes": torch.cuda.get_device_properties(0).total_memory,
+    }
+
+
+def command_line(description: str | None, devices: Sequence[str] = ("cpu",)) -> argparse.ArgumentParser:
+    """The options that every benchmark has; it may add its own. `devices`: those it applies to, the usual one first."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=tuple(devices), default=devices[0], help=f"default: {devices[0]}")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, no goal counts: a check that it runs")
+    return parser
+
+
+def print_figures(figures: Sequence[Figure]) -> None:
+    """The figures as a table."""
+    width = max((len(item.figure) for item in figures), default=0)
+    print(f"{'figure':<{width}}  {'ours':>12}  {'beside':>12}  {'ratio':>7}  {'goal':<22} held")
+    for item in figures:
+        ratio = "-" if item.ratio is None else f"{item.ratio:.2f}x"
+        held = {True: "yes", False: "NO", None: "-"}[item.held]
+        ours, beside = (amount(value, item.unit) for value in (item.ours, item.beside))
+        print(f"{item.figure:<{width}}  {ours:>12}  {beside:>12}  {ratio:>7}  {item.goal or '-':<22} {held}")
+
+
+def amount(value: float | None, unit: str) -> str:
+    """`0.0342 s`; a dash for nothing."""
+    return "-" if value is None else f"{value:.4g} {unit}".rstrip()
 
 
 def publish(figures: Sequence[Figure], path: Path | None = None) -> bool:
     """Print the figures as a table and write them to `path`; returns whether every goal that counts was held."""
-    width = max(len(item.figure) for item in figures)
-    print(f"{'figure':<{width}}  {'ours':>10}  {'beside':>10}  {'ratio':>7}  {'goal':<22} held")
-    for item in figures:
-        beside = "-" if item.beside is None else f"{item.beside:.4g}"
-        ratio = "-" if item.ratio is None else f"{item.ratio:.2f}x"
-        held = {True: "yes", False: "NO", None: "-"}[item.held]
-        print(f"{item.figure:<{width}}  {item.ours:>10.4g}  {beside:>10}  {ratio:>7}  {item.goal or '-':<22} {held}")
+    print_figures(figures)
     if path is not None:
         content = {"machine": machine(), "figures": [asdict(item) for item in figures]}
         path.parent.mkdir(parents=True, exist_ok=True)

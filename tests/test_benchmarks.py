@@ -1,4 +1,4 @@
-"""Each benchmark runs at its quick size and writes what it promises."""
+"""Each benchmark runs at its quick size and writes what it promises; how fast is not tested here."""
 
 from __future__ import annotations
 
@@ -10,25 +10,142 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as runner
+from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
+from benchmarks.report import (
+    DEVICES,
+    Figure,
+    at_least,
+    at_most,
+    below,
+    graphics_card,
+    information,
+    publish,
+    share_at_least,
+)
+
 PROJECT = Path(__file__).resolve().parents[1]
+SHARED = {"__main__", "report", "process", "idle_sweep"}
+"""Modules that benchmarks share."""
+APART = {"contrast_step", "data", "tracking"}
+"""Commands with options of their own, which the suite does not run."""
+FACTS = {"processor", "cores", "memory_bytes", "load_at_start", "python", "torch", "ray", "mlflow"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(path.stem for path in (PROJECT / "benchmarks").glob("contrast_*.py")))
-def test_quick_run_writes_its_figures(name, tmp_path):
-    command = [
-        sys.executable,
-        str(PROJECT / "benchmarks" / f"{name}.py"),
-        "--quick",
-        "--json",
-        str(tmp_path / "out.json"),
-    ]
+def test_the_table_names_every_file():
+    files = {path.stem for path in (PROJECT / "benchmarks").glob("*.py")}
+    names = [item.name for item in BENCHMARKS]
+    assert len(names) == len(set(names))
+    assert set(names) == files - SHARED - APART
+    assert all(set(item.devices) <= set(DEVICES) for item in BENCHMARKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        pytest.param(item.name, device, marks=marks, id=f"{item.name}-{device}")
+        for item in BENCHMARKS
+        for device in item.devices
+        for marks in [[getattr(pytest.mark, mark) for mark in ("gpu",) * (device == "cuda") + ("slow",) * item.slow]]
+    ],
+)
+def test_a_quick_run_writes_its_figures(name, device, tmp_path):
+    out = tmp_path / "out.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--device", device, "--quick", "--json", str(out)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    finished = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    lines = json.loads((tmp_path / "out.json").read_text())
-    assert lines
-    for line in lines:
-        assert set(line) >= {"figure", "ours", "beside", "ratio", "goal", "held"}
+    content = json.loads(out.read_text())
+    assert set(content["machine"]) >= FACTS
+    assert content["figures"]
+    for line in content["figures"]:
+        assert set(line) >= {"figure", "ours", "beside", "ratio", "goal", "held", "unit"}
         assert line["ours"] >= 0
+        assert line["held"] is None, "no goal counts at a quick size"
         assert line["figure"] in finished.stdout
+    assert any(line["goal"] for line in content["figures"])
+
+
+def test_goals_hold_at_their_limits(tmp_path, capsys):
+    figures = [
+        at_least("faster", 1.0, 5.0, 5.0),
+        at_most("overhead", 1.3, 1.0, 1.3),
+        share_at_least("busy", 0.95, 0.95),
+        below("dry run", 0.99, 1.0),
+        information("load", 3.0, unit=""),
+    ]
+    assert [item.ratio for item in figures] == [5.0, 1.3, None, None, None]
+    assert [item.held for item in figures] == [True, True, True, True, None]
+    assert publish(figures, tmp_path / "folder" / "out.json")
+    assert json.loads((tmp_path / "folder" / "out.json").read_text())["figures"][0]["goal"] == "at least 5x faster"
+    missed = [at_least("a", 1.0, 4.9, 5.0), at_most("b", 1.31, 1.0, 1.3), share_at_least("c", 0.94, 0.95)]
+    missed.append(below("d", 1.0, 1.0))
+    assert [item.held for item in missed] == [False] * 4
+    assert not publish(missed)
+    assert capsys.readouterr().out.count(" NO\n") == 4
+    assert at_most("e", 9.0, 1.0, 1.3, counts=False).held is None
+
+
+def outcome_of(benchmark: Benchmark, held: bool | None, failure: str = "") -> Outcome:
+    figures = () if failure else (Figure(figure=f"{benchmark.name} figure", ours=0.5, goal="under 1 s", held=held),)
+    return Outcome(
+        benchmark=benchmark.name, seconds=1.0, figures=figures, failure=failure, machine={"load_at_start": 0.25}
+    )
+
+
+@pytest.mark.parametrize(("held", "failure", "code"), [(True, "", 0), (False, "", 1), (True, "ValueError: no", 1)])
+def test_the_suite_ends_with_one_table_and_a_verdict(held, failure, code, tmp_path, capsys, monkeypatch):
+    first = BENCHMARKS[0].name
+    monkeypatch.setattr(
+        runner, "run", lambda item, device, quick: outcome_of(item, held, failure if item.name == first else "")
+    )
+    assert main(["--json", str(tmp_path)]) == code
+    printed = capsys.readouterr().out
+    assert f"{BENCHMARKS[1].name} figure" in printed
+    assert (f"{first}: failed: ValueError: no" in printed) == bool(failure)
+    (file,) = tmp_path.glob("bench_cpu_*cores.json")
+    content = json.loads(file.read_text())
+    assert set(content["machine"]) >= FACTS
+    assert [item["name"] for item in content["benchmarks"]] == [item.name for item in BENCHMARKS]
+    assert content["benchmarks"][0]["failure"] == failure
+    assert content["benchmarks"][0]["load_at_start"] == 0.25
+    assert content["figures"][-1]["benchmark"] == BENCHMARKS[-1].name
+
+
+def test_a_crash_is_a_row_and_not_the_end(monkeypatch, capsys):
+    """The last line of a traceback says what went wrong."""
+    found = runner.run(Benchmark(name="no_such_file", measures="nothing"), "cpu", quick=True)
+    assert "No module named benchmarks.no_such_file" in found.failure
+    assert found.figures == ()
+
+
+def test_a_benchmark_that_hangs_is_ended():
+    found = runner.run(BENCHMARKS[0], "cpu", quick=True, limit_seconds=0.05)
+    assert found.failure == "ended after 0.05 s"
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        ("NVIDIA H200, 143771", {"gpu": "NVIDIA H200", "gpu_memory_bytes": 143771 * 2**20}),
+        ("NVIDIA H200, [N/A]", {"gpu": "NVIDIA H200"}),
+        ("", {}),
+    ],
+)
+def test_the_card_is_named(answer, facts, tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert graphics_card() == facts
+    assert runner.name_of("cuda", facts or {"gpu": "A/B 1"}) == ("nvidia_h200" if facts else "a_b_1")
+
+
+@pytest.mark.parametrize(
+    "words", [["--only", "nothing"], ["--device", "tpu"], ["--device", "cuda", "--only", "scale"], ["--fast"]]
+)
+def test_wrong_usage_ends_with_2(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert "error: " in capsys.readouterr().err

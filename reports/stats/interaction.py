@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 __all__ = ["Interaction", "interaction"]
 
@@ -43,5 +43,5 @@ def interaction(value_SYX: NDArray[np.float64]) -> Interaction | None:
     p = None
     if seeds > 1 and (noise_SYX**2).sum() > 1e-18 * (value_SYX**2).sum():
         ratio = seeds * (residual_YX**2).sum() / freedom / ((noise_SYX**2).sum() / error_freedom)
-        p = float(stats.f.sf(ratio, freedom, error_freedom))
+        p = float(special.fdtrc(freedom, error_freedom, ratio))
     return Interaction(residual_YX=residual_YX, share=float((residual_YX**2).sum() / total) if total else 0.0, p=p)

@@ -27,7 +27,7 @@ from math import comb, factorial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.stats.pairs import MIN_SEEDS, sample_std, spreadless
 
@@ -79,7 +79,7 @@ def t_interval(difference_N: Array, level: float | Array = 0.95) -> tuple[Array,
     """Ends of Student's interval of the mean over the last axis, N >= 2."""
     n = difference_N.shape[-1]
     mean = difference_N.mean(axis=-1)
-    half = stats.t.isf((1 - np.asarray(level)) / 2, n - 1) * sample_std(difference_N) / np.sqrt(n)
+    half = -special.stdtrit(n - 1, (1 - np.asarray(level)) / 2) * sample_std(difference_N) / np.sqrt(n)
     half = np.where(spreadless(difference_N), 0.0, half)
     return np.asarray(mean - half), np.asarray(mean + half)
 

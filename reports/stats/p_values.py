@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.stats.pairs import sample_std, spreadless
 
@@ -26,7 +26,7 @@ def paired_t(difference_N: Array) -> Array:
     n = difference_N.shape[-1]
     none = spreadless(difference_N)
     error = np.where(none, np.nan, sample_std(difference_N) / np.sqrt(n))
-    return np.asarray(2 * stats.t.sf(np.abs(difference_N.mean(axis=-1)) / error, n - 1))
+    return np.asarray(2 * special.stdtr(n - 1, -np.abs(difference_N.mean(axis=-1)) / error))
 
 
 def sign_flip(difference_N: Array, generator: np.random.Generator) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from reports.stats.pairs import MIN_SEEDS
 
@@ -19,6 +18,8 @@ MOST_SEEDS = 10_000
 
 def power_of(effect: float, n: int, alpha: float = ALPHA) -> float:
     """Chance that the two-sided paired t test of `n` >= 2 seeds finds a true difference of `effect` spreads."""
+    from scipy import stats  # on demand: a table asks for no power, and this import takes most of a second
+
     critical = stats.t.isf(alpha / 2, n - 1)
     centre = abs(effect) * math.sqrt(n)
     tails = [stats.nct.sf(critical, n - 1, centre), stats.nct.cdf(-critical, n - 1, centre)]

@@ -1,0 +1,192 @@
+"""All benchmarks, one after the other: `python -m benchmarks [--device cpu|cuda] [--json FOLDER] [--only NAME ...]`.
+
+Each runs as a process of its own (`python -m benchmarks.NAME`), and all figures stand in one table at the end: figure,
+ours, beside, ratio, goal, held or not. One that crashes is a row of the table, not the end of the suite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import PROJECT, environment
+from benchmarks.report import DEVICES, Figure, graphics_card, machine, print_figures
+
+__all__ = ["BENCHMARKS", "Benchmark", "main"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """A file of this folder."""
+
+    name: str
+    measures: str
+    devices: tuple[str, ...] = ("cpu",)
+    """Where it applies."""
+    slow: bool = False
+    """Its quick run takes more than ten seconds: it starts a Ray cluster."""
+
+
+BENCHMARKS = (
+    Benchmark(name="scale", measures="planning, store and tables at 10,000 trials"),
+    Benchmark(
+        name="cold_start", measures="seconds until a dry run answers, and until the first training step", slow=True
+    ),
+    Benchmark(name="overhead", measures="what a trial costs besides training, beside Ray Tune by itself", slow=True),
+    Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", slow=True),
+    Benchmark(name="busy", measures="busy share of two slots", slow=True),
+    Benchmark(name="sweep", measures="a whole sweep beside the trainer in a plain loop", slow=True),
+)
+
+LIMIT_SECONDS = 900.0
+"""After so long a benchmark is taken for hanging, and ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a benchmark brought."""
+
+    benchmark: str
+    seconds: float
+    figures: tuple[Figure, ...] = ()
+    failure: str = ""
+    """Its last line, where it brought no figures."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """As the benchmark saw it: the load before it began is its own."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks of the device; 0 all goals held, 1 a goal missed or a benchmark failed, 2 wrong usage."""
+    given = parse(argv)
+    chosen = [
+        item for item in BENCHMARKS if given.device in item.devices and (not given.only or item.name in given.only)
+    ]
+    width = max(len(item.name) for item in chosen)
+    for item in chosen:
+        print(f"{item.name:<{width}}  {item.measures}")
+    began = time.perf_counter()
+    outcomes = [run(item, given.device, quick=given.quick) for item in chosen]
+    print()
+    summarise(outcomes)
+    minutes = (time.perf_counter() - began) / 60
+    failed = [item.benchmark for item in outcomes if item.failure]
+    missed = sum(figure.held is False for item in outcomes for figure in item.figures)
+    verdict = f"{missed} goals missed" + (f", {', '.join(failed)} failed" if failed else "")
+    print(f"{len(outcomes)} benchmarks in {minutes:.1f} minutes on {given.device}: {verdict}")
+    if given.json is not None:
+        print(f"figures: {write(outcomes, given.device, given.json)}")
+    return 1 if missed or failed else 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; ends with exit code 2 when it is wrong, or asks for a card that is not there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
+    parser.add_argument("--json", type=Path, metavar="FOLDER", help="write bench_<device>_<machine>.json there")
+    parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="NAME", help="only these benchmarks")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, no goal counts: a check that all run")
+    given = parser.parse_args(argv)
+    there = [item.name for item in BENCHMARKS if given.device in item.devices]
+    for name in given.only:
+        if name not in there:
+            parser.error(
+                f"--only {name}: no such benchmark for {given.device}; there are: {', '.join(there) or 'none'}"
+            )
+    if not there:
+        parser.error(f"--device {given.device}: no benchmark applies to it")
+    if given.device == "cuda" and not graphics_card():
+        parser.error("--device cuda: this machine has no card that nvidia-smi shows")
+    return given
+
+
+def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float = LIMIT_SECONDS) -> Outcome:
+    """Run one as a process; its lines are shown as they come, with the seconds since it began."""
+    print(f"\n== {benchmark.name}: {benchmark.measures}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+        out = Path(folder) / "out.json"
+        command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", "--device", device, "--json", str(out)]
+        began = time.perf_counter()
+        last, late = "", threading.Event()
+        with subprocess.Popen(  # noqa: S603 - a file of this folder
+            [*command, *(["--quick"] if quick else [])],
+            cwd=PROJECT,
+            env=environment() | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            hanging = threading.Timer(limit_seconds, end, (process, late))
+            hanging.start()
+            for line in process.stdout or ():
+                last = line.strip() or last
+                print(f"{time.perf_counter() - began:7.1f} s  {line.rstrip()}", flush=True)
+        hanging.cancel()
+        seconds = time.perf_counter() - began
+        if late.is_set():
+            return Outcome(benchmark=benchmark.name, seconds=seconds, failure=f"ended after {limit_seconds:g} s")
+        if not out.exists():
+            return Outcome(benchmark=benchmark.name, seconds=seconds, failure=last or f"exit code {process.returncode}")
+        content = json.loads(out.read_text(encoding="utf-8"))
+    figures = tuple(Figure(**item) for item in content["figures"])
+    return Outcome(benchmark=benchmark.name, seconds=seconds, figures=figures, machine=content["machine"])
+
+
+def end(process: subprocess.Popen[str], late: threading.Event) -> None:
+    """End a process, and say so to whoever waits for it."""
+    late.set()
+    process.kill()
+
+
+def summarise(outcomes: Sequence[Outcome]) -> None:
+    """The one table, and a line for each benchmark that failed."""
+    print_figures([figure for item in outcomes for figure in item.figures])
+    for item in outcomes:
+        if item.failure:
+            print(f"{item.benchmark}: failed: {item.failure}")
+
+
+def write(outcomes: Sequence[Outcome], device: str, folder: Path) -> Path:
+    """All figures in one file; each with its benchmark, and each benchmark with its seconds and the load before it."""
+    from orchestrator.code_state import code_state
+
+    facts = machine()
+    path = folder / f"bench_{device}_{name_of(device, facts)}.json"
+    content = {
+        "machine": facts,
+        "code": code_state().facts(),
+        "benchmarks": [
+            {
+                "name": item.benchmark,
+                "seconds": item.seconds,
+                "failure": item.failure,
+                "load_at_start": item.machine.get("load_at_start"),
+            }
+            for item in outcomes
+        ],
+        "figures": [{"benchmark": item.benchmark, **asdict(figure)} for item in outcomes for figure in item.figures],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def name_of(device: str, facts: dict[str, Any]) -> str:
+    """What a file's name says of the machine: `2cores`, `nvidia_h200`."""
+    shown = str(facts.get("gpu", "card")) if device == "cuda" else f"{facts['cores']}cores"
+    return re.sub(r"[^a-z0-9]+", "_", shown.lower()).strip("_")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""How busy the slots of a sweep are: `python -m benchmarks.busy [--json OUT] [--quick]`.
+
+Twelve trials of ten seconds (asleep, five reports each) on two slots of Ray, record store and MLflow on; ideal are 60
+seconds. The share with the goal is counted from the first trial's start to the last one's end, so it holds whatever
+lies between trials; the other one from the moment Ray is up until store and MLflow have everything, so it also holds
+Tune's start, the start of two worker processes and the end of the mirror. Starting Ray is in `benchmarks.cold_start`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
+from benchmarks.process import measure_apart
+from benchmarks.report import Figure, command_line, information, publish, share_at_least
+
+SLOTS = 2
+TRIALS, SECONDS = 12, 10.0
+QUICK_TRIALS, QUICK_SECONDS = 4, 0.5
+GOAL = 0.95
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
+    parser.add_argument("--case", nargs=2, type=float, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(run(int(given.case[0]), given.case[1])))
+        return 0
+    trials, seconds = (QUICK_TRIALS, QUICK_SECONDS) if given.quick else (TRIALS, SECONDS)
+    print(f"{trials} trials of {seconds:g} s on {SLOTS} slots", flush=True)
+    found = measure_apart("benchmarks.busy", "--case", trials, seconds)
+    return 0 if publish(compare(found, trials * seconds, counts=not given.quick), given.json) else 1
+
+
+def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figure]:
+    """Shares of `work` seconds in all slots' time."""
+    between, whole = (work / SLOTS / found[key] for key in ("between", "whole"))
+    return [
+        share_at_least("busy share of two slots, first trial's start to last one's end", between, GOAL, counts=counts),
+        information("the same, from Ray being up until everything is logged", whole, unit=""),
+        information("first trial's start to last one's end, beside the ideal", found["between"], work / SLOTS),
+    ]
+
+
+def run(trials: int, seconds: float) -> dict[str, float]:
+    """The sweep in the current folder; seconds as `compare` wants them."""
+    from orchestrator.execution.ray_tune import RayTune
+
+    executor = RayTune(max_concurrent=SLOTS, work=idle_work(seconds))
+    done = run_idle(idle_plan("busy", trials), executor)
+    executor.shutdown()
+    records = done.outcomes.values()
+    between = max(record.ended_at for record in records) - min(record.started_at for record in records)
+    return {"between": between, "whole": done.seconds}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

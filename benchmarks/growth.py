@@ -1,0 +1,116 @@
+"""Whether a trial costs more in a long sweep: `python -m benchmarks.growth [--json OUT] [--quick]`.
+
+No-op trials with five reports each, record store and MLflow mirror on. Sweeps of 100, 1,000 and 10,000 trials run in
+this project's serial executor, each in a process of its own: through Ray the last would take a quarter of an hour. One
+sweep of 400 trials on two slots of Ray is there for Ray's own share: seconds between ends, early and late in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
+from benchmarks.process import measure_apart
+from benchmarks.report import Figure, at_most, command_line, information, publish
+from orchestrator.execution.base import Task
+from orchestrator.records import AttemptRecord, Point, SweepRecord
+
+SLOTS = 2
+WITHIN = 1.2
+SIZES, RAY_TRIALS = (100, 1_000, 10_000), 400
+QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20, 40), 20
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
+    parser.add_argument("--case", choices=("serial", "ray"), help=argparse.SUPPRESS)
+    parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(run(given.case, given.trials)))
+        return 0
+    sizes, ray_trials = (QUICK_SIZES, QUICK_RAY_TRIALS) if given.quick else (SIZES, RAY_TRIALS)
+    found = {}
+    for trials in sizes:
+        found[trials] = measure_apart("benchmarks.growth", "--case", "serial", "--trials", trials)
+        each, work = (found[trials][key] / trials for key in ("seconds", "cpu_seconds"))
+        print(f"serial, {trials} trials: {each:.5f} s per trial, {work:.5f} CPU s", flush=True)
+    ray = measure_apart("benchmarks.growth", "--case", "ray", "--trials", ray_trials)
+    print(f"Ray, {ray_trials} trials: {ray['seconds'] / ray_trials:.5f} s per trial", flush=True)
+    return 0 if publish(compare(found, ray, ray_trials, counts=not given.quick), given.json) else 1
+
+
+def compare(
+    serial: Mapping[int, Mapping[str, float]], ray: Mapping[str, float], ray_trials: int, *, counts: bool
+) -> list[Figure]:
+    """Each sweep beside the smallest, and the ends of one sweep beside its beginning."""
+    small, *larger = serial
+    figures = []
+    for trials in larger:
+        name = f"overhead per trial, {trials:,} trials beside {small} (serial executor, store and MLflow)"
+        ours, beside = (serial[size]["seconds"] / size for size in (trials, small))
+        figures.append(at_most(name, ours, beside, WITHIN, counts=counts))
+        work, least = (serial[size]["cpu_seconds"] / size for size in (trials, small))
+        figures.append(information("the same, CPU seconds of the driver", work, least))
+    late, early = ray["late"], ray["early"]
+    name = f"overhead per trial, Ray, {ray_trials:,} trials: the last tenth beside the second"
+    figures.append(at_most(name, late, early, WITHIN, counts=counts))
+    return figures
+
+
+def run(case: str, trials: int) -> dict[str, float]:
+    """A sweep in the current folder: its wall and CPU seconds, and seconds per trial in its second and last tenth."""
+    ends = Ends()
+    if case == "serial":
+        from orchestrator.execution.serial import Serial
+
+        done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends])
+    else:
+        from orchestrator.execution.ray_tune import RayTune
+
+        executor = RayTune(max_concurrent=SLOTS, work=idle_work())
+        done = run_idle(idle_plan("growth", trials), executor, [ends])
+        executor.shutdown()
+    tenth = trials // 10
+    return {
+        "seconds": done.seconds,
+        "cpu_seconds": done.cpu_seconds,
+        "early": (ends.times[2 * tenth - 1] - ends.times[tenth - 1]) / tenth,
+        "late": (ends.times[-1] - ends.times[-1 - tenth]) / tenth,
+    }
+
+
+class Ends:
+    """A tracker that notes when trials end."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def planned(self, sweep: SweepRecord) -> None:
+        """Nothing to note."""
+
+    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """Nothing to note."""
+
+    def started(self, task: Task) -> None:
+        """Nothing to note."""
+
+    def reported(self, task: Task, point: Point) -> None:
+        """Nothing to note."""
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        """Note the time."""
+        self.times.append(time.perf_counter())
+
+    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
+        """Nothing to note."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

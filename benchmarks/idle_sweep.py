@@ -1,0 +1,116 @@
+"""A sweep of one row whose trials only report: its plan, the work its workers do, and a run of it with all logging."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.execution.base import Executor, Task, Work
+from orchestrator.planning import SweepPlan, Trial
+from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord, read_outcomes, read_points
+from orchestrator.tracking.base import Tracker
+from trainer.config import Runtime, TrainConfig
+
+__all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
+
+REPORTS = 5
+"""Of a trial."""
+RUNS = Path("runs")
+TRACKING_URI = "sqlite:///mlflow.db"
+
+
+def idle_record(name: str, trial_ids: Sequence[str]) -> SweepRecord:
+    """The promise of a sweep with a seed for each trial."""
+    return SweepRecord(
+        name=name,
+        question="",
+        method="ablation",
+        recipe="none",
+        metric="final/miou",
+        goal="maximize",
+        baseline=None,
+        rows=(Row(label="row", factors={}),),
+        seeds=tuple(range(len(trial_ids))),
+        cells=tuple(Cell(row="row", seed=seed, trial_id=trial_id) for seed, trial_id in enumerate(trial_ids)),
+    )
+
+
+def idle_plan(name: str, trials: int) -> SweepPlan:
+    """The plan of so many trials, which differ in their seed."""
+    planned = tuple(
+        Trial(trial_id=f"{number:012x}", config=replace(TrainConfig(), seed=number)) for number in range(trials)
+    )
+    return SweepPlan(record=idle_record(name, [trial.trial_id for trial in planned]), trials=planned)
+
+
+def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
+    """Work that takes `seconds`, asleep, and reports `reports` times: a metric that ends at `reports` / 10."""
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        started_at = time.time()
+        for step in range(1, reports + 1):
+            time.sleep(seconds / reports)
+            report(Point(step=step, metrics={"val/miou": step / 10}, time=time.time(), attempt=task.attempt))
+        return AttemptRecord(
+            trial_id=task.trial_id,
+            attempt=task.attempt,
+            state=State.DONE,
+            started_at=started_at,
+            ended_at=time.time(),
+            metrics={"final/miou": 0.5},
+        )
+
+    return work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdleRun:
+    """What a run took, from the first trial handed out until store and MLflow hold everything."""
+
+    outcomes: Mapping[str, AttemptRecord]
+    seconds: float
+    """Wall time."""
+    cpu_seconds: float
+    """Of this process, all threads."""
+
+
+def run_idle(plan: SweepPlan, executor: Executor, trackers: Sequence[Tracker] = ()) -> IdleRun:
+    """Run `plan` in the current folder with driver, record store and MLflow mirror, and check what was kept.
+
+    The clock starts when the executor is ready and MLflow was heard of, as trials of a sweep do. Raises RuntimeError
+    when store or MLflow lacks a trial or a report.
+    """
+    from orchestrator.driver import Driver
+    from orchestrator.store import RecordStore
+    from orchestrator.tracking.background import Background
+    from orchestrator.tracking.mirror import Mirror
+    from orchestrator.tracking.mlflow import Server
+
+    store = RecordStore(RUNS)
+    mirror = Background(lambda: Mirror(Server(TRACKING_URI), RUNS, Path("table.md")))
+    mirror.admit()
+    began, worked = time.perf_counter(), time.process_time()
+    with store.lock():
+        store.write_sweep(plan.record)
+        driver = Driver(store, [mirror, *trackers])
+        outcomes = driver.run(plan, {}, Runtime(), lambda: executor)
+        driver.finish({}, completed=True)
+        mirror.close()
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
+    check_kept(outcomes, len(plan.trials))
+    return IdleRun(outcomes=outcomes, seconds=seconds, cpu_seconds=cpu_seconds)
+
+
+def check_kept(outcomes: Mapping[str, AttemptRecord], trials: int) -> None:
+    """Raise RuntimeError unless store and MLflow hold every trial and every report."""
+    from orchestrator.tracking.mlflow import Server
+
+    kept = read_outcomes(RUNS, outcomes)
+    points = {sum(1 for _ in read_points(RUNS, trial_id)) for trial_id in kept}
+    done = [record for record in kept.values() if record.state is State.DONE]
+    runs = Server(TRACKING_URI, create=False).runs("tags.role = 'trial'")
+    finished = [run for run in runs if run.status == "FINISHED" and run.metrics.get("val/miou") == REPORTS / 10]
+    if not len(done) == len(finished) == trials or points != {REPORTS + 1}:
+        raise RuntimeError(f"of {trials} trials the store has {len(done)}, MLflow {len(finished)}; points {points}")

@@ -1,0 +1,213 @@
+"""Ten thousand trials: `python -m benchmarks.scale [--json OUT] [--quick]`.
+
+Planning a grid of 1,000 rows with ten seeds, opening a store in which all of them are done (from their own files, and
+from the Parquet file that a sweep leaves), and the tables of 20 metrics: load, aggregate, render in all formats. Each
+runs three times in a fresh process, imports included; the files are in the page cache, and the fastest counts. Results
+are checked: counts, a name and a cell computed the slow way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import PROJECT, measure_apart
+from benchmarks.report import Figure, below, command_line, information, publish
+
+RECIPE = PROJECT / "search_spaces" / "recipes" / "synthetic.yaml"
+SEEDS = 10
+ROUNDS = 3
+VALUES, QUICK_VALUES = 10, 2
+"""Of each of three factors."""
+METRICS = 20
+LIMITS = {"planning": 2.0, "store": 2.0, "compacted": 2.0, "tables": 3.0}
+NAMES = {
+    "planning": "planning {trials:,} trials",
+    "store": "opening a store of {trials:,} finished trials",
+    "compacted": "the same, compacted",
+    "tables": f"tables of {{trials:,}} trials x {METRICS} metrics: load, aggregate, render",
+}
+KEYS = ("contrast.temperature", "contrast.memory.pixels_per_class", "optim.lr")
+
+Took = dict[str, float]
+"""Wall and CPU seconds."""
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
+    parser.add_argument("--case", nargs=3, metavar=("NAME", "FOLDER", "TRIALS"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        name, folder, trials = given.case
+        print(json.dumps(CASES[name](Path(folder), int(trials))))
+        return 0
+    values = QUICK_VALUES if given.quick else VALUES
+    trials = values**3 * SEEDS
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+        write_space(Path(folder), values)
+        for name in ("planning", "fill", "store", "compact", "compacted", "tables"):
+            rounds = ROUNDS if name in LIMITS and not given.quick else 1
+            runs: list[Took] = [
+                measure_apart("benchmarks.scale", "--case", name, folder, trials) for _ in range(rounds)
+            ]
+            took = min(runs, key=lambda run: run["seconds"])
+            print(f"{name}: {took['seconds']:.2f} s, {took['cpu_seconds']:.2f} CPU s", flush=True)
+            if name in LIMITS:
+                figures += compare(name, trials, took, counts=not given.quick)
+    return 0 if publish(figures, given.json) else 1
+
+
+def compare(name: str, trials: int, took: Took, *, counts: bool) -> list[Figure]:
+    """Wall time with its goal, CPU time beside it."""
+    return [
+        below(NAMES[name].format(trials=trials), took["seconds"], LIMITS[name], counts=counts),
+        information("the same, CPU seconds", took["cpu_seconds"]),
+    ]
+
+
+def write_space(folder: Path, values: int) -> None:
+    """A grid of so many values of three factors."""
+    listed = ", ".join(str(number) for number in range(1, values + 1))
+    parameters = "".join(f"  {key}: {{values: [{listed}]}}\n" for key in KEYS)
+    columns = ", ".join(metric_names())
+    (folder / "large.yaml").write_text(
+        f"name: large\nquestion: Does it scale?\nrecipe: {RECIPE}\nmethod: grid\n"
+        f"metric: {{name: final/miou, goal: maximize}}\nseeds: {SEEDS}\nparameters:\n{parameters}"
+        f"table: {{columns: [{columns}]}}\n",
+        encoding="utf-8",
+    )
+
+
+def metric_names() -> list[str]:
+    """Those of the records."""
+    return ["final/miou", *(f"final/metric_{number}" for number in range(1, METRICS))]
+
+
+@contextmanager
+def clock(took: Took) -> Iterator[None]:
+    """Note what the body takes."""
+    began, worked = time.perf_counter(), time.process_time()
+    yield
+    took.update(seconds=time.perf_counter() - began, cpu_seconds=time.process_time() - worked)
+
+
+def plan_of(folder: Path) -> Any:
+    """The plan of the large search space."""
+    from orchestrator.api import plan
+
+    return plan(folder / "large.yaml", run_dir=folder / "runs")
+
+
+def planning(folder: Path, trials: int) -> Took:
+    """Plan; all names differ, and the last one is that of its whole configuration."""
+    took: Took = {}
+    with clock(took):
+        found = plan_of(folder)
+    from orchestrator.identity import canonical, content_id
+
+    last = found.trials[-1]
+    assert len({trial.trial_id for trial in found.trials}) == len(found.record.cells) == trials
+    assert last.trial_id == content_id(canonical(last.config), last.data_digest)
+    return took
+
+
+def fill(folder: Path, trials: int) -> Took:
+    """Write the sweep and a record for each trial as the store does, but for its flushes to the disk."""
+    took: Took = {}
+    with clock(took):
+        found = plan_of(folder)
+        from orchestrator.records import AttemptRecord, State, attempt_name, trial_folder
+        from orchestrator.store import RecordStore
+
+        RecordStore(folder / "runs").write_sweep(found.record)
+        for number, trial in enumerate(found.trials):
+            metrics = {name: value_of(number, place) for place, name in enumerate(metric_names())}
+            record = AttemptRecord(
+                trial_id=trial.trial_id, attempt=1, state=State.DONE, started_at=0.0, ended_at=60.0, metrics=metrics
+            )
+            home = trial_folder(folder / "runs", trial.trial_id)
+            home.mkdir(parents=True)
+            (home / attempt_name(1)).write_text(json.dumps(record.to_json(), indent=1) + "\n", encoding="utf-8")
+    assert number == trials - 1
+    return took
+
+
+def value_of(trial: int, metric: int) -> float:
+    """A figure between 0 and 1 that differs from trial to trial."""
+    return math.modf((trial * 7919 + metric * 104729) * 0.6180339887)[0]
+
+
+def store(folder: Path, trials: int) -> Took:
+    """Read which trials are done, as the start of a sweep does; one record is compared with its file."""
+    took: Took = {}
+    with clock(took):
+        from orchestrator.records import attempt_name, read_sweep, trial_folder
+        from orchestrator.store import RecordStore
+
+        trial_ids = [cell.trial_id for cell in read_sweep(folder / "runs", "large").cells]
+        opened = RecordStore(folder / "runs")
+        with opened.lock():
+            outcomes = opened.outcomes(trial_ids)
+    assert len(outcomes) == trials
+    assert all(record.state == "done" for record in outcomes.values())
+    some = trial_ids[trials // 2]
+    text = (trial_folder(folder / "runs", some) / attempt_name(1)).read_text(encoding="utf-8")
+    assert outcomes[some].to_json() == json.loads(text)
+    return took
+
+
+def compact(folder: Path, trials: int) -> Took:
+    """What the driver does when a sweep ends."""
+    from orchestrator.store import RecordStore
+
+    took: Took = {}
+    with clock(took):
+        opened = RecordStore(folder / "runs")
+        with opened.lock():
+            assert opened.compact("large") == trials
+    return took
+
+
+def tables(folder: Path, trials: int) -> Took:
+    """Load, aggregate and render in all formats; a cell's mean is compared with one from the files."""
+    took: Took = {}
+    with clock(took):
+        from reports.load import load_sweep
+        from reports.write import make_table, write_reports
+
+        sweep, outcomes = load_sweep(folder / "runs", "large")
+        table = make_table(sweep, outcomes)
+        files = write_reports(sweep, outcomes, folder / "out", table=table)
+    assert table.runs_done == trials
+    row, column = sweep.rows[len(sweep.rows) // 3].label, 7
+    total = 0.0
+    for cell in sweep.cells:
+        if cell.row == row:
+            text = (folder / "runs" / "trials" / cell.trial_id / "attempt_001.json").read_text(encoding="utf-8")
+            total += json.loads(text)["metrics"][metric_names()[column]]
+    assert math.isclose(table.cells[row][column].mean or 0.0, total / SEEDS)
+    assert len(files["csv"].read_text(encoding="utf-8").splitlines()) > len(sweep.rows)
+    return took
+
+
+CASES: dict[str, Callable[[Path, int], Took]] = {
+    "planning": planning,
+    "fill": fill,
+    "store": store,
+    "compact": compact,
+    "compacted": store,
+    "tables": tables,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

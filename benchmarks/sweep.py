@@ -1,0 +1,146 @@
+"""A sweep beside a loop: `python -m benchmarks.sweep [--json OUT] [--quick]`.
+
+The 15 trials of search_spaces/ablation_memory.yaml on generated scenes: the command as a user gives it, from its start
+to its exit with record store, MLflow, tables and figures, beside a process that calls the same trainer 15 times in a
+plain loop and keeps the metrics in memory. The loop may use all cores: one thread and one per core are tried with a
+trial each, and the faster is taken. Trials of the sweep have one thread, so the metrics of a loop with one thread must
+be equal bit for bit; with more, sums are taken in another order, and only the trial tried with one is compared so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import PROJECT, environment, measure_apart
+from benchmarks.report import Figure, at_most, command_line, information, publish
+
+SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
+QUICK = ("schedule.steps=2", "schedule.eval_every_steps=2", "data.synthetic.test_images=4")
+FACTOR = 0.65
+COMPARED = ("final/", "val/", "contrast/")
+"""Groups of metrics that a trial's configuration decides; the others are times."""
+
+Metrics = Mapping[str, Mapping[str, float]]
+"""By trial id."""
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
+    parser.add_argument("--loop", nargs=2, metavar=("PLAN", "THREADS"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.loop:
+        print(json.dumps(loop(Path(given.loop[0]), int(given.loop[1]))))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+        figures = measure(Path(folder), quick=given.quick)
+    return 0 if publish(figures, given.json) else 1
+
+
+def measure(folder: Path, *, quick: bool) -> list[Figure]:
+    """The sweep in `folder`, then the loop; their metrics are compared."""
+    settings, seeds = (QUICK, 1) if quick else ((), None)
+    trials = planned(settings, seeds)
+    options = [word for setting in settings for word in ("--set", setting)] + (["--seeds", str(seeds)] if seeds else [])
+    ours = run_sweep(folder, options)
+    print(f"sweep of {len(trials)} trials: {ours:.1f} s", flush=True)
+    found = metrics_of(folder, [trial_id for trial_id, _ in trials])
+    tried = {threads: run_loop(folder, trials[:1], threads) for threads in sorted({1, os.cpu_count() or 1})}
+    threads = min(tried, key=lambda number: tried[number][0])
+    shown = ", ".join(f"{number} thread(s) {tried[number][0]:.1f} s" for number in tried)
+    print(f"loop of one trial: {shown}", flush=True)
+    beside, expected = run_loop(folder, trials, threads)
+    print(f"loop of {len(trials)} trials with {threads} thread(s): {beside:.1f} s", flush=True)
+    differing = differences(found, {**expected, **tried[1][1]} if threads == 1 else tried[1][1])
+    if differing:
+        raise RuntimeError(f"the sweep's metrics differ from the loop's: {', '.join(differing[:5])}")
+    name = f"a sweep of {len(trials)} trials from cold, all logging, beside a loop with {threads} thread(s)"
+    compared = len(expected) if threads == 1 else 1
+    return [
+        at_most(name, ours, beside, FACTOR, counts=not quick),
+        information(f"trials with the bits of the loop, of {compared} compared", compared, unit=""),
+        information("largest difference of mIoU to the loop's", largest_difference(found, expected), unit=""),
+    ]
+
+
+def planned(settings: Sequence[str], seeds: int | None) -> list[tuple[str, Any]]:
+    """Ids and configurations of the sweep's trials."""
+    from orchestrator.api import plan
+
+    return [(trial.trial_id, trial.config) for trial in plan(SPEC, settings=settings, seeds=seeds).trials]
+
+
+def run_sweep(folder: Path, options: Sequence[str]) -> float:
+    """Wall time of the whole command. Raises RuntimeError unless all trials are done."""
+    command = [sys.executable, "-m", "orchestrator.sweep", str(SPEC), *options]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)  # noqa: S603
+    seconds = time.perf_counter() - began
+    if done.returncode != 0:
+        raise RuntimeError("the sweep: " + " | ".join((done.stdout + done.stderr).splitlines()[-5:]))
+    return seconds
+
+
+def metrics_of(folder: Path, trial_ids: Sequence[str]) -> Metrics:
+    """What the sweep's records say, and the MLflow runs confirm."""
+    from orchestrator.records import read_outcomes
+    from orchestrator.sync import differences as unequal
+
+    lacking = unequal(folder / "runs", SPEC.stem, f"sqlite:///{folder / 'mlflow.db'}")
+    if lacking:
+        raise RuntimeError(f"MLflow differs from the store: {lacking[:3]}")
+    return {trial_id: record.metrics for trial_id, record in read_outcomes(folder / "runs", trial_ids).items()}
+
+
+def run_loop(folder: Path, trials: Sequence[tuple[str, Any]], threads: int) -> tuple[float, Metrics]:
+    """Wall time of a process that trains these trials one after the other, and their metrics."""
+    plan = folder / "plan.pickle"
+    plan.write_bytes(pickle.dumps(trials))
+    began = time.perf_counter()
+    metrics: Metrics = measure_apart("benchmarks.sweep", "--loop", plan, threads)
+    return time.perf_counter() - began, metrics
+
+
+def loop(plan: Path, threads: int) -> dict[str, dict[str, float]]:
+    """What somebody without an orchestrator writes."""
+    from trainer.config import Runtime
+    from trainer.run import train
+
+    metrics = {}
+    for trial_id, config in pickle.loads(plan.read_bytes()):  # noqa: S301 - written by our parent
+        points: list[tuple[int, dict[str, float]]] = []
+        runtime = Runtime(device="cpu", threads=threads)
+        result = train(config, runtime, Path(trial_id), partial(keep, points))
+        metrics[trial_id] = result.metrics
+    return metrics
+
+
+def keep(points: list[tuple[int, dict[str, float]]], step: int, values: dict[str, float]) -> None:
+    """Note a point of a curve."""
+    points.append((step, values))
+
+
+def differences(found: Metrics, expected: Metrics) -> list[str]:
+    """Trial and metric where the two are not equal bit for bit."""
+    names = [(trial_id, name) for trial_id in expected for name in expected[trial_id] if name.startswith(COMPARED)]
+    return [f"{trial_id} {name}" for trial_id, name in names if found[trial_id].get(name) != expected[trial_id][name]]
+
+
+def largest_difference(found: Metrics, expected: Metrics) -> float:
+    """Of the trials' mIoU on the test split."""
+    return max(abs(found[trial_id]["final/miou"] - metrics["final/miou"]) for trial_id, metrics in expected.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""What a sweep costs its driver, counted and not timed: processes, status requests, writes per report, files per trial.
+
+The bounds are what the code does plus little: who exceeds one has added work to every trial of every sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import ray
+from mlflow import MlflowClient
+
+from orchestrator.driver import Driver
+from orchestrator.execution.base import Executor, Task
+from orchestrator.execution.ray_tune import RayTune
+from orchestrator.execution.serial import Serial
+from orchestrator.files import LocalFiles
+from orchestrator.planning import SweepPlan, Trial
+from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store import RecordStore
+from orchestrator.tracking.background import Background, Patience
+from orchestrator.tracking.base import Tracker
+from orchestrator.tracking.mirror import Mirror
+from orchestrator.tracking.mlflow import Server
+from trainer.config import Runtime, TrainConfig
+
+REPORTS = 5
+RAY_TRIALS, SLOTS = 100, 2
+LOCAL_TRIALS = 12
+STATUS_CALLS = ("cluster_resources", "available_resources", "nodes")
+WRITES = (
+    *("log_batch", "log_metric", "log_param", "log_inputs", "log_artifact", "log_text"),
+    *("create_run", "update_run", "set_terminated", "set_tag", "delete_tag"),
+)
+
+
+def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+    """A trial that only reports; its record names its process."""
+    for step in range(1, REPORTS + 1):
+        report(Point(step=step, metrics={"val/miou": step / 10}, time=time.time(), attempt=task.attempt))
+    return AttemptRecord(
+        trial_id=task.trial_id,
+        attempt=task.attempt,
+        state=State.DONE,
+        started_at=time.time(),
+        ended_at=time.time(),
+        metrics={"final/miou": 0.5},
+        environment={"process": str(os.getpid())},
+    )
+
+
+def plan_of(trials: int) -> SweepPlan:
+    """One row, a seed for each trial."""
+    planned = tuple(Trial(trial_id=f"t{seed}", config=replace(TrainConfig(), seed=seed)) for seed in range(trials))
+    record = SweepRecord(
+        name="guard",
+        question="",
+        method="ablation",
+        recipe="none",
+        metric="final/miou",
+        goal="maximize",
+        baseline=None,
+        rows=(Row(label="row", factors={}),),
+        seeds=tuple(range(trials)),
+        cells=tuple(Cell(row="row", seed=seed, trial_id=trial.trial_id) for seed, trial in enumerate(planned)),
+    )
+    return SweepPlan(record=record, trials=planned)
+
+
+def run(folder: Path, trials: int, executor: Executor, trackers: Sequence[Tracker] = ()) -> dict[str, AttemptRecord]:
+    """A sweep with a record store in `folder`."""
+    store = RecordStore(folder)
+    plan = plan_of(trials)
+    with store.lock():
+        store.write_sweep(plan.record)
+        driver = Driver(store, trackers)
+        outcomes = driver.run(plan, {}, Runtime(), lambda: executor)
+        driver.finish({}, completed=True)
+    return outcomes
+
+
+def counted(patch: pytest.MonkeyPatch, owner: object, names: Sequence[str], calls: Counter[str]) -> None:
+    """Let calls of `owner.name` be counted under their name."""
+    for name in names:
+        patch.setattr(owner, name, counting(getattr(owner, name), name, calls))
+
+
+def counting(real: Callable[..., object], name: str, calls: Counter[str]) -> Callable[..., object]:
+    """`real`, and one more under `name`."""
+
+    def call(*given: object, **named: object) -> object:
+        calls[name] += 1
+        return real(*given, **named)
+
+    return call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What a sweep did."""
+
+    outcomes: dict[str, AttemptRecord]
+    calls: Counter[str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
+    """A sweep of 100 trials on two warm slots."""
+    folder = tmp_path_factory.mktemp("ray")
+    calls: Counter[str] = Counter()
+    executor = RayTune(max_concurrent=SLOTS, work=work)
+    with pytest.MonkeyPatch.context() as patch:
+        counted(patch, ray, STATUS_CALLS, calls)
+        outcomes = run(folder, RAY_TRIALS, executor)
+    executor.shutdown()
+    return Counted(outcomes=outcomes, calls=calls, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
+    """A sweep in this process with its mirror, whose thread writes as trials report."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    calls: Counter[str] = Counter()
+    mirror = Background(lambda: Mirror(Server(f"sqlite:///{folder / 'mlflow.db'}"), folder), Patience(pause=0.0))
+    mirror.admit()
+    with pytest.MonkeyPatch.context() as patch:
+        counted(patch, LocalFiles, ("append", "write", "sync"), calls)
+        counted(patch, MlflowClient, WRITES, calls)
+        outcomes = run(folder, LOCAL_TRIALS, Serial(work), [mirror])
+        mirror.close()
+    assert not mirror.lacking
+    return Counted(outcomes=outcomes, calls=calls, folder=folder)
+
+
+@pytest.mark.slow  # a Ray cluster
+def test_warm_slots_start_a_process_each(on_ray: Counted) -> None:
+    """Whatever the number of trials; one more where Tune let go of a process before it knew of the next trial."""
+    processes = Counter(record.environment["process"] for record in on_ray.outcomes.values())
+    assert sum(processes.values()) == RAY_TRIALS
+    assert len(processes) <= SLOTS + 1
+
+
+@pytest.mark.slow  # the same cluster
+def test_the_cluster_is_asked_for_its_state_now_and_then(on_ray: Counted) -> None:
+    """Once a second and at the start, not once a trial: a request takes a millisecond and more on a busy head."""
+    seconds = max(record.ended_at for record in on_ray.outcomes.values()) - min(
+        record.started_at for record in on_ray.outcomes.values()
+    )
+    assert sum(on_ray.calls.values()) <= 5 + seconds, on_ray.calls
+
+
+def test_a_report_is_one_append_to_the_store(mirrored: Counted) -> None:
+    """And a start is one; the record and the configuration are a file each, the sweep's promise is another."""
+    assert mirrored.calls["append"] == LOCAL_TRIALS * (REPORTS + 1)
+    assert mirrored.calls["sync"] == LOCAL_TRIALS, "points are flushed once, when the trial ends"
+    assert mirrored.calls["write"] == 2 * LOCAL_TRIALS + 1
+
+
+def test_a_report_is_at_most_one_request_to_mlflow(mirrored: Counted) -> None:
+    """Reports that come together travel together; a trial's own requests are few, and the sweep's do not grow."""
+    per_trial, per_sweep = 6, 40
+    requests = sum(mirrored.calls[name] for name in WRITES)
+    assert requests <= LOCAL_TRIALS * (REPORTS + per_trial) + per_sweep, mirrored.calls
+    assert mirrored.calls["create_run"] == LOCAL_TRIALS + 1
+    assert mirrored.calls["log_metric"] == mirrored.calls["log_param"] == 0, "one value a request"
+
+
+@pytest.mark.parametrize("where", ["mirrored", pytest.param("on_ray", marks=pytest.mark.slow)])
+def test_a_trial_leaves_three_files(where: str, request: pytest.FixtureRequest) -> None:
+    """Nothing of Tune, nothing of MLflow, nothing temporary."""
+    found: Counted = request.getfixturevalue(where)
+    for trial_id in found.outcomes:
+        names = sorted(path.name for path in (found.folder / "trials" / trial_id).iterdir())
+        assert names == ["attempt_001.json", "points.jsonl", "trial.json"]
+    others = {path.name for path in found.folder.iterdir()} - {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm"}
+    assert others == {"trials", "sweeps", "driver.lock"}
