@@ -40,7 +40,9 @@ def test_a_server_that_does_not_know_its_name_is_no_matter_of_passwords(monkeypa
         verify_rest_response(answer, "/api/2.0/mlflow/experiments/get-by-name")
 
     monkeypatch.setattr("orchestrator.tracking.mlflow.MlflowClient.get_experiment_by_name", refuse)
-    with pytest.raises(AccessError, match=r"^http://mlflow\.lab: MLflow does not answer to this name; .*--allowed-hosts"):
+    with pytest.raises(
+        AccessError, match=r"^http://mlflow\.lab: MLflow does not answer to this name; .*--allowed-hosts"
+    ):
         Server("http://mlflow.lab")
 
 
