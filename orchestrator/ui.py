@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 
 from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.masking import without_password
@@ -38,13 +37,11 @@ def serve(uri: str | None, port: int = 0) -> int:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Each of `ENDS` is a KeyboardInterrupt in the body."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in ENDS}
+    """Each of `ENDS` is a KeyboardInterrupt in the body, except what the caller (nohup) has us ignore."""
+    before = {number: signal.getsignal(number) for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN}
     try:
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
         yield
     finally:
         for number, handler in before.items():

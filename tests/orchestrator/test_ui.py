@@ -78,13 +78,23 @@ time.sleep(600)
 """Stands for MLflow: a server with a worker that does not hear SIGTERM."""
 
 
+HEARING = """
+import os, signal, sys
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Starts Python as a terminal does, also where the tests run under nohup."""
+
+
 @pytest.mark.parametrize("number", ui.ENDS)
 def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "__init__.py").touch()
     (tmp_path / "mlflow" / "__main__.py").write_text(MLFLOW, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
-    command = [sys.executable, "-m", "orchestrator", "ui", "--tracking-uri", "sqlite:///none.db"]
+    command = [sys.executable, "-c", HEARING, "-m", "orchestrator", "ui", "--tracking-uri", "sqlite:///none.db"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as process:
         pids = tmp_path / "pids"
         until(pids.exists)
