@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.masking import without_password
 
 __all__ = ["free_port", "serve"]
 
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a supervisor, a terminal that is closed."""
+GRACE_SECONDS = 5.0
+"""The server has so long to end by itself."""
+
 
 def serve(uri: str | None, port: int = 0) -> int:
-    """Run the server until it ends or Ctrl-C; returns its exit code. A server that is there already is named."""
+    """Run the server until it ends or we are asked to; returns its exit code. One that is there already is named."""
     store = tracking_uri_of(uri)
     if store.startswith(("http://", "https://")):
         print(f"MLflow is served at {without_password(store)} already")
@@ -21,12 +30,44 @@ def serve(uri: str | None, port: int = 0) -> int:
     port = port or free_port()
     print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
-    with subprocess.Popen([*command, "--port", str(port)]) as server:  # noqa: S603 - fixed arguments
+    with suppress(KeyboardInterrupt), interrupting(), running([*command, "--port", str(port)]) as server:
+        return server.wait()
+    return 0
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """Each of `ENDS` is a KeyboardInterrupt in the body, except what the caller (nohup) has us ignore."""
+    before = {number: signal.getsignal(number) for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN}
+    try:
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, whose members (MLflow starts workers) all end with the body."""
+    with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - fixed arguments
         try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            return 0
+            yield process
+        finally:
+            end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group: gently, and after `GRACE_SECONDS`, or a second Ctrl-C, at once."""
+    try:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port() -> int:

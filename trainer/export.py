@@ -12,6 +12,8 @@ import argparse
 import json
 import pickle
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,54 +26,76 @@ from trainer.config import ContrastConfig, ModelConfig
 from trainer.errors import TrainerError
 from trainer.models.segmentor import Segmentor
 
-__all__ = ["export_inference", "load_inference", "main"]
+__all__ = ["export_inference", "inference_network", "load_inference", "main"]
 
 PROJECTION = "projection."
 
 
-def export_inference(workdir: Path, out: Path, *, best: bool = False) -> None:
-    """Write the last weights of the trial in `workdir`, or those that were best on val, to `out`.
+def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, ModelConfig]:
+    """The network of the trial in `workdir` with its last weights, or those that were best on val, and its config.
 
-    The projection head and the bank serve training only and stay behind (paper, section 3.3), so the exported network
-    costs exactly what the baseline costs. A trial that keeps a moving average is exported as it was evaluated. Raises
-    TrainerError when there is no checkpoint.
+    The projection head and the bank serve training only and stay behind (paper, section 3.3), so it costs exactly what
+    the baseline costs. A trial that keeps a moving average is taken as it was evaluated. In evaluation mode, on the
+    CPU. Raises TrainerError when there is no such checkpoint.
     """
-    found = Checkpoints(workdir).newest()
+    checkpoints = Checkpoints(workdir)
+    found = checkpoints.newest()
     if found is None:
         raise TrainerError(f"{workdir}: no checkpoint (last.pt); give the folder of a trial that has been trained")
     weights = found.model if found.average is None else found.average
     if best:
-        weights = torch.load(workdir / "best.pt", map_location="cpu", weights_only=True)
+        weights = read_best(checkpoints.best)
     state = {name: value for name, value in weights.items() if not name.startswith(PROJECTION)}
-    model = json.loads(found.config)["model"]
-    classes = count_classes(state)
+    config = ModelConfig(**json.loads(found.config)["model"])
+    return build_network(config, state), config
+
+
+def read_best(path: Path) -> Mapping[str, Tensor]:
+    """The weights in best.pt. Raises TrainerError."""
+    try:
+        weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        cause = (isinstance(error, OSError) and error.strerror) or f"damaged, {type(error).__name__}"
+        raise TrainerError(
+            f"{path.parent}: no weights that were best on val ({path.name}: {cause}); take the last ones"
+        ) from error
+    return weights
+
+
+def build_network(config: ModelConfig, state: Mapping[str, Tensor]) -> Segmentor:
+    """The network that holds `state`, in evaluation mode; its pretrained weights are not looked for."""
+    bare = replace(config, weights="none")
+    network = build_segmentor(bare, ContrastConfig(source="none"), classes=count_classes(state), seed=0)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def export_inference(workdir: Path, out: Path, *, best: bool = False) -> None:
+    """Write the `inference_network` of the trial in `workdir` to `out`. Raises TrainerError."""
+    network, config = inference_network(workdir, best=best)
     out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": model, "classes": classes, "weights": state}, out)
+    torch.save({"model": asdict(config), "weights": network.state_dict()}, out)
 
 
-def count_classes(state: dict[str, Tensor]) -> int:
+def count_classes(state: Mapping[str, Tensor]) -> int:
     """Number of classes: the width of the classifiers, which alone of a head's convolutions have a bias."""
-    widths = {
-        value.shape[0]
+    (classes,) = {
+        int(value.shape[0])
         for name, value in state.items()
         if name.startswith("head.") and value.ndim == 4 and name.removesuffix("weight") + "bias" in state
     }
-    (classes,) = widths
-    return int(classes)
+    return classes
 
 
 def load_inference(path: Path | str) -> Segmentor:
     """The network in `path`, in evaluation mode on the CPU. Raises TrainerError for a file of another kind."""
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        config = ModelConfig(**{**content["model"], "weights": "none"})
-        network = build_segmentor(config, ContrastConfig(source="none"), classes=content["classes"], seed=0)
-        network.load_state_dict(content["weights"])
+        return build_network(ModelConfig(**content["model"]), content["weights"])
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise TrainerError(
             f"{path}: no exported network ({type(error).__name__}); write one with trainer.export"
         ) from error
-    return network.eval()
 
 
 def main() -> int:

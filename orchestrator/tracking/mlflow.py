@@ -24,6 +24,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # waiting is our business, which can be given up
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which is the sweep's, and JSON lines with --json
 }
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
@@ -99,6 +100,9 @@ class Server:
             raise
         except MlflowException as error:
             code = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            if "Invalid Host header" in str(error):
+                remedy = "start it with --allowed-hosts that names the host of this address, with the port"
+                raise AccessError(f"{self.name}: MLflow does not answer to this name; {remedy}") from error
             if code in REFUSALS:
                 remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to those of a user who may write"
                 raise AccessError(f"{self.name}: MLflow refuses access; {remedy}") from error

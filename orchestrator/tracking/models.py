@@ -8,7 +8,6 @@ Axes: B batch, C classes, H W image.
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from torch import Tensor, nn
 from orchestrator.delivery import fetch_checkpoints
 from orchestrator.errors import StoreError
 from orchestrator.records import trial_folder
-from trainer.build import build_segmentor
-from trainer.config import ContrastConfig, ModelConfig
+from trainer.errors import TrainerError
+from trainer.export import inference_network
 
 __all__ = ["Logits", "load_network", "log_model"]
 
@@ -48,27 +47,11 @@ def load_network(folder: Path, kind: str) -> Logits:
     Raises StoreError when there is no such checkpoint.
     """
     try:
-        last = torch.load(folder / "last.pt", map_location="cpu", weights_only=True)
-        weights = last["average"] or last["model"]
-        if kind == "best":
-            weights = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: no {kind} checkpoint for a model ({error.strerror})") from error
-    state = {name: value for name, value in weights.items() if not name.startswith("projection.")}
-    config = ModelConfig(**{**json.loads(last["config"])["model"], "weights": "none"})
-    network = build_segmentor(config, ContrastConfig(source="none"), classes=count_classes(state), seed=0)
-    network.load_state_dict(state)
+        network, _ = inference_network(folder, best=kind == "best")
+    except TrainerError as error:
+        cause = str(error).removeprefix(f"{folder}: ")
+        raise StoreError(f"{folder}: no {kind} checkpoint for a model ({cause})") from error
     return Logits(network).eval()
-
-
-def count_classes(state: dict[str, Tensor]) -> int:
-    """Number of classes: the width of the classifiers, which alone of a head's convolutions have a bias."""
-    (classes,) = {
-        int(value.shape[0])
-        for name, value in state.items()
-        if name.startswith("head.") and value.ndim == 4 and name.removesuffix("weight") + "bias" in state
-    }
-    return classes
 
 
 def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: str, size: tuple[int, int]) -> str:

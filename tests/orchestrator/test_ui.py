@@ -1,25 +1,34 @@
-"""MLflow's pages: on the right store, on this machine, and ended by Ctrl-C."""
+"""MLflow's pages: on the right store, on this machine, and gone with all their processes when asked to."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator import ui
 
+PROJECT = Path(__file__).resolve().parents[2]
+
 
 class Server:
     """Stands for the server's process."""
 
     started: list[list[str]]
-    ends: list[BaseException | int]
-    terminated: bool
+    code: int
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], *, start_new_session: bool) -> None:
+        assert start_new_session
         type(self).started.append(command)
+        self.pid = 2**22 + 1  # of nobody
 
     def __enter__(self) -> Server:
         return self
@@ -27,21 +36,15 @@ class Server:
     def __exit__(self, *arguments: object) -> None:
         return None
 
-    def wait(self) -> int:
-        ending = type(self).ends.pop(0)
-        if isinstance(ending, BaseException):
-            raise ending
-        return ending
-
-    def terminate(self) -> None:
-        type(self).terminated = True
+    def wait(self, timeout: float | None = None) -> int:
+        return type(self).code
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> type[Server]:
     monkeypatch.setattr(ui.subprocess, "Popen", Server)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    Server.started, Server.ends, Server.terminated = [], [0], False
+    Server.started, Server.code = [], 0
     return Server
 
 
@@ -55,15 +58,69 @@ def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[
 
 
 def test_the_exit_code_is_the_servers_and_the_port_as_asked(server: type[Server]) -> None:
-    server.ends = [3]
+    server.code = 3
     assert ui.serve("sqlite:///other.db", port=5001) == 3
     assert server.started[0][-1] == "5001"
 
 
-def test_ctrl_c_ends_the_server(server: type[Server]) -> None:
-    server.ends = [KeyboardInterrupt()]
-    assert ui.serve(None) == 0
-    assert server.terminated
+MLFLOW = """
+import os, signal, subprocess, sys, time
+
+if "worker" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    worker = subprocess.Popen([sys.executable, __file__, "worker"])
+    with open("pids.partial", "w") as file:
+        file.write(f"{os.getpid()} {worker.pid}")
+    os.replace("pids.partial", "pids")
+time.sleep(600)
+"""
+"""Stands for MLflow: a server with a worker that does not hear SIGTERM."""
+
+
+HEARING = """
+import os, signal, sys
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Starts Python as a terminal does, also where the tests run under nohup."""
+
+
+@pytest.mark.parametrize("number", ui.ENDS)
+def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "__init__.py").touch()
+    (tmp_path / "mlflow" / "__main__.py").write_text(MLFLOW, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
+    command = [sys.executable, "-c", HEARING, "-m", "orchestrator", "ui", "--tracking-uri", "sqlite:///none.db"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as process:
+        pids = tmp_path / "pids"
+        until(pids.exists)
+        server, worker = (int(text) for text in pids.read_text().split())
+        assert alive(server)
+        assert alive(worker)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert not alive(server)
+    until(lambda: not alive(worker))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, a bounded time."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one whose end nobody has read yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_server_that_is_there_is_named_without_its_password(server: type[Server], capsys: Any) -> None:

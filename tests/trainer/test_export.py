@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from trainer.config import (
 )
 from trainer.data import open_source
 from trainer.data.batches import evaluation_batches
-from trainer.export import export_inference, load_inference, main
+from trainer.export import export_inference, inference_network, load_inference, main
 from trainer.run import train
 
 CONFIG = TrainConfig(
@@ -89,6 +90,20 @@ def test_the_average_is_exported_where_it_was_evaluated(tmp_path):
     with torch.inference_mode():
         right = (network(batch.image_B3HW).logits_BCHW.argmax(1) == batch.label_BHW)[known].float().mean()
     assert float(right) == pytest.approx(figures["final/pixel_accuracy"], abs=1e-6)
+
+
+def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
+    _, workdir, _ = trained
+    shutil.copy(workdir / "last.pt", tmp_path)
+    expected = rf"^{tmp_path}: no weights that were best on val \(best\.pt: {{}}\); take the last ones$"
+    with pytest.raises(TrainerError, match=expected.format("No such file or directory")):
+        inference_network(tmp_path, best=True)
+    (tmp_path / "best.pt").write_bytes((workdir / "best.pt").read_bytes()[:1000])
+    with pytest.raises(TrainerError, match=expected.format("damaged, \\w+")):
+        inference_network(tmp_path, best=True)
+    network, config = inference_network(tmp_path)
+    assert not network.training
+    assert config.backbone == "timm/test_resnet"
 
 
 def test_mistakes_are_one_line(tmp_path: Path, monkeypatch, capsys):

@@ -5,6 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.server.security_utils import INVALID_HOST_MSG
+from mlflow.utils.rest_utils import verify_rest_response
+from requests import Response
 
 from orchestrator.errors import AccessError, OutageError
 from orchestrator.tracking.mlflow import Server, create_database
@@ -28,6 +31,19 @@ def test_a_server_that_is_down_is_an_outage_and_its_password_is_not_told() -> No
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("http://127.0.0.1:1: ")
     assert "verysecret" not in str(caught.value)
+
+
+def test_a_server_that_does_not_know_its_name_is_no_matter_of_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        answer = Response()
+        answer.status_code, answer._content = 403, INVALID_HOST_MSG.encode()
+        verify_rest_response(answer, "/api/2.0/mlflow/experiments/get-by-name")
+
+    monkeypatch.setattr("orchestrator.tracking.mlflow.MlflowClient.get_experiment_by_name", refuse)
+    with pytest.raises(
+        AccessError, match=r"^http://mlflow\.lab: MLflow does not answer to this name; .*--allowed-hosts"
+    ):
+        Server("http://mlflow.lab")
 
 
 class Creating:

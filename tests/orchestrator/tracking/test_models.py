@@ -68,5 +68,6 @@ def test_a_model_is_logged_once_and_predicts_what_the_trial_did(
 
 
 def test_a_checkpoint_that_is_not_there_is_one_line(world: World) -> None:
-    with pytest.raises(StoreError, match="no best checkpoint for a model"):
+    with pytest.raises(StoreError, match=r"no best checkpoint for a model \(no checkpoint \(last\.pt\);") as caught:
         load_network(world.folder, "best")
+    assert str(caught.value).count(str(world.folder)) == 1
