@@ -43,6 +43,7 @@ BENCHMARKS = (
         name="cold_start", measures="seconds until a dry run answers, and until the first training step", slow=True
     ),
     Benchmark(name="overhead", measures="what a trial costs besides training, beside Ray Tune by itself", slow=True),
+    Benchmark(name="tracking", measures="what mirroring to MLflow costs the driver", slow=True),
     Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", slow=True),
     Benchmark(name="busy", measures="busy share of two slots", slow=True),
     Benchmark(name="sweep", measures="a whole sweep beside the trainer in a plain loop", slow=True),

@@ -7,7 +7,6 @@ without MLflow; points lost by eight trials that report five times a second. SQL
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 import tempfile
@@ -20,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Figure, at_least, at_most, publish
+from benchmarks.idle_sweep import idle_record
+from benchmarks.report import Figure, at_least, at_most, command_line, information, publish
 from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.records import AttemptRecord, Point, State
 from orchestrator.store import RecordStore
 from orchestrator.sync import differences
 from orchestrator.tracking.background import Background
@@ -53,10 +53,7 @@ class Played:
 
 def main() -> int:
     """Measure, print, write; 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
-    parser.add_argument("--quick", action="store_true", help="two trials of two seconds: a check that it runs")
-    given = parser.parse_args()
+    given = command_line(__doc__).parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     trials, seconds = (2, 2.0) if given.quick else (4, 20.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,13 +69,14 @@ def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[
     busy = play(folder / "busy", BUSY_TRIALS, BUSY_TRIALS, seconds, round(BUSY_RATE * seconds))
     cpu = max(ours.cpu - plain.cpu, 1e-9)
     return [
-        at_most("log_batch calls, beside reports", ours.calls, trials * REPORTS, 1.0, counts=counts),
+        at_most("log_batch calls, beside reports", ours.calls, trials * REPORTS, 1.0, unit="", counts=counts),
         at_least("driver CPU s, beside MLflowLoggerCallback", cpu, theirs, 2.0, counts=counts),
         at_most("wall s of the trials, beside the same without MLflow", ours.wall, plain.wall, 1.02, counts=counts),
-        Figure(figure="driver CPU s per wall s of a slot", ours=cpu / SLOTS / ours.wall),
+        information("driver CPU s per wall s of a slot", cpu / SLOTS / ours.wall, unit=""),
         Figure(
             figure="differences of MLflow, 8 trials at 5 reports/s",
             ours=busy.lost,
+            unit="",
             goal="none",
             held=busy.lost == 0 if counts else None,
         ),
@@ -91,7 +89,7 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     create_database(uri)
     Server(uri)
-    sweep = sweep_of(trials)
+    sweep = idle_record("benchmark", [f"t{seed}" for seed in range(trials)])
     store = RecordStore(folder / "runs")
     store.write_sweep(sweep)
     with counted() as calls:
@@ -214,22 +212,6 @@ def values(step: int) -> dict[str, float]:
 def finals() -> dict[str, float]:
     """What a record holds."""
     return {f"final/iou/class {index}": 0.5 for index in range(19)} | {"final/miou": 0.5}
-
-
-def sweep_of(trials: int) -> SweepRecord:
-    """One row, so many seeds."""
-    return SweepRecord(
-        name="benchmark",
-        question="",
-        method="ablation",
-        recipe="none",
-        metric="final/miou",
-        goal="maximize",
-        baseline=None,
-        rows=(Row(label="row", factors={}),),
-        seeds=tuple(range(trials)),
-        cells=tuple(Cell(row="row", seed=seed, trial_id=f"t{seed}") for seed in range(trials)),
-    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from benchmarks.report import (
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = {"__main__", "report", "process", "idle_sweep"}
 """Modules that benchmarks share."""
-APART = {"contrast_step", "data", "tracking"}
+APART = {"contrast_step", "data"}
 """Commands with options of their own, which the suite does not run."""
 FACTS = {"processor", "cores", "memory_bytes", "load_at_start", "python", "torch", "ray", "mlflow"}
 
