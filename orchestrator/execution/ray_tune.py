@@ -50,7 +50,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 __all__ = ["RayTune"]
 
-POINT, RECORD, NODE, PARCEL = "point", "record", "node", "parcel"
+POINT, RECORD, NODE, PARCEL, IDLE = "point", "record", "node", "parcel", "idle"
 
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Where Ray tells the driver of a Ray job what the job was given."""
@@ -60,6 +60,12 @@ CHECK_SECONDS = 1.0
 
 GRACE_SECONDS = 20.0
 """How long a trial that is to end may go on without a report, where nothing else is said."""
+
+WARM_UP_SECONDS = 10.0
+"""How long processes that are done wait for those that are starting: see `Flights.holds`."""
+
+IDLE_SECONDS = 0.05
+"""Between two questions of a process that waits."""
 
 DAEMONS = ("gcs_server", "raylet")
 """Ray's names for the processes that a cluster cannot do without."""
@@ -255,6 +261,9 @@ def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> Non
     if record.state is State.LOST:  # its device was busy, or one of its ranks died: elsewhere next time
         record = replace(record, environment={**record.environment, "node": node})
     tune.report({RECORD: json.dumps(record.to_json())})
+    while True:  # until the driver ends us, which it does at the record unless it holds us back
+        time.sleep(IDLE_SECONDS)
+        tune.report({IDLE: True})
 
 
 class Flights:
@@ -266,6 +275,11 @@ class Flights:
         self.running: dict[int, Flight] = {}
         self.count = 0
         self.looked_at = 0.0
+        self.held: dict[int, set[int]] = {}
+        """By flight that is over, those whose start its process waits for."""
+        self.warm_at: float | None = None
+        """When no process waits for another any more, by the monotonic clock."""
+        self.reuses = executor.reuses_processes
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Nothing: Tune pickles what it gets for a restore that never comes, and directors hold threads and files."""
@@ -308,19 +322,45 @@ class Flights:
     def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
         """A point, or the record that ends the attempt; returns whether the trial is to stop now.
 
-        It does after its record, which is the last that it does: Tune need not ask its process once more.
+        It does after its record, which is the last that it does, unless its process is held back.
         """
         self.start(trial)
-        flight = self.running.get(index_of(trial))
+        index = index_of(trial)
+        flight = self.running.get(index)
         if flight is None:
-            return False
+            return not self.holds(index)
         if RECORD in result:
+            self.held[index] = {
+                other
+                for other, item in self.running.items()
+                if item.started_at is None and item.task.share == flight.task.share
+            }
             self.end(trial, AttemptRecord.from_json(json.loads(result[RECORD])))
-            return True
+            return not self.holds(index)
         if POINT in result:
             flight.node = result[NODE]
             self.director.reported(flight.task, Point(**json.loads(result[POINT])))
         return self.director.verdict(flight.task) is not None
+
+    def holds(self, index: int) -> bool:
+        """Whether the process of a flight that is over is to wait for others that are starting.
+
+        Tune gives a process that is free to the trial that waits longest, and calls off the one that was started for
+        it; so with trials shorter than a start one process runs them all, whatever there is room for. A sweep waits
+        `WARM_UP_SECONDS` in all: on a cluster that others fill too, some never start.
+        """
+        waiting = {other for other in self.held.get(index, ()) if self.is_starting(other)}
+        if waiting and self.reuses:
+            now = time.monotonic()
+            self.warm_at = self.warm_at or now + WARM_UP_SECONDS
+            if now < self.warm_at:
+                return True
+        self.held.pop(index, None)
+        return False
+
+    def is_starting(self, index: int) -> bool:
+        """Whether a flight has no process yet."""
+        return index in self.running and self.running[index].started_at is None
 
     def lose(self, trial: TuneTrial, message: str) -> None:
         """The trial ended without a record: stopped by the director, or its process died."""

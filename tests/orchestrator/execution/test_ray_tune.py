@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import ray
 from orchestrator.errors import SweepError
 from orchestrator.execution import ray_tune
 from orchestrator.execution.base import Share, Task
-from orchestrator.execution.ray_tune import RayTune, keep_sigterm
+from orchestrator.execution.ray_tune import Flight, Flights, RayTune, keep_sigterm
 from orchestrator.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
 
@@ -159,6 +161,36 @@ def test_a_cluster_that_grows_has_room_before_it_has_nodes(
     assert Share(cpus=1, gpus=1).fits(growing) == gpus_to_come
     fixed = RayTune(address="auto").capacity
     assert fixed == Share(cpus=alive.get("CPU", 0.0), gpus=alive.get("GPU", 0.0))
+
+
+def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTune, tmp_path: Path) -> None:
+    quick = quick_work()
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        record = quick(task, report)
+        return replace(record, metrics={"pid": os.getpid()})
+
+    notebook = Notebook(make_tasks(30, tmp_path))
+    RayTune(work=work, max_concurrent=2).run(notebook)
+    counts = Counter(record.metrics["pid"] for record in notebook.records().values())
+    assert counts.total() == 30
+    assert len(counts) == 2
+    assert min(counts.values()) > 5
+
+
+def test_a_process_waits_for_one_that_starts_but_not_for_ever(
+    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = make_tasks(2, tmp_path)
+    flights = Flights(Notebook([]), RayTune(max_concurrent=2))
+    flights.running = {1: Flight(one, started_at=1.0), 2: Flight(other)}
+    monkeypatch.setattr(ray_tune, "WARM_UP_SECONDS", 0.2)
+    flights.held[1] = {2}
+    assert flights.holds(1)
+    time.sleep(0.25)
+    assert not flights.holds(1), "the sweep has waited long enough"
+    flights.held[1] = {2}
+    assert not flights.holds(1), "in all"
 
 
 def test_the_cluster_is_asked_about_once_a_second(
