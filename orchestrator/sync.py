@@ -73,7 +73,7 @@ def replay_one(store: RecordStore, server: Server, sweep: SweepRecord) -> Replay
         except (StoreError, TrackingError) as error:
             refused[trial_id] = str(error)
     with tempfile.TemporaryDirectory() as folder:
-        files = write_tables(sweep, outcomes, out=Path(folder))
+        files = write_tables(sweep, outcomes, out=Path(folder), run_dir=store.run_dir)
         mirror.finish(outcomes, files, completed=complete(trial_ids, outcomes, sweep))
     return Replay(sweep=sweep, delivered=tuple(key for key in lacking if key not in refused), refused=refused)
 

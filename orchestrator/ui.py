@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.masking import without_password
 
-__all__ = ["free_port", "serve"]
+__all__ = ["free_port", "page_of", "serve"]
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a supervisor, a terminal that is closed."""
@@ -28,11 +29,25 @@ def serve(uri: str | None, port: int = 0) -> int:
         print(f"MLflow is served at {without_password(store)} already")
         return 0
     port = port or free_port()
-    print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
     with suppress(KeyboardInterrupt), interrupting(), running([*command, "--port", str(port)]) as server:
         return server.wait()
     return 0
+
+
+def page_of(store: str) -> str:
+    """Where MLflow lists our runs, below its address; empty without a sweep.
+
+    MLflow 3.17 opens an experiment at its pages for language models, unless the address names the other kind.
+    """
+    from orchestrator.tracking.mlflow import Server
+
+    try:
+        experiment = Server(store, create=False).experiment
+    except TrackingError:  # MLflow will say what there is to say
+        return ""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 @contextmanager

@@ -46,7 +46,7 @@ for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets l
 
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the experiment in the UI's view for training runs, not the one for language models."""
+"""It is about training, not about language models; MLflow 3.17's pages go by their address (`orchestrator.ui`)."""
 FULL_TEXT = "full_text"
 """Folder of artifacts: what was cut, whole."""
 SQLITE = "sqlite:///"

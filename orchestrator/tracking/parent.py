@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -15,9 +16,10 @@ from orchestrator.tracking.limits import LONGEST_NOTE
 from orchestrator.tracking.mlflow import RunFacts, Server
 from orchestrator.tracking.surroundings import installed_packages, machines
 
-__all__ = ["Parent", "counts_of", "note_of"]
+__all__ = ["Parent", "counts_of", "for_page", "note_of"]
 
 NOTE = "mlflow.note.content"
+UNDERLINED = re.compile(r"<u>(.*?)</u>")
 REFRESH_SECONDS = 10.0
 """Between two looks of the counters and the provisional table, at least."""
 
@@ -120,8 +122,8 @@ class Parent:
         self.count(planned, outcomes, running)
         if self.live_table is not None and self.live_table.is_file():
             done = counts_of(planned, outcomes, ())["trials/done"]
-            table = f"*Provisional: {done} of {len(planned)} trials are done.*\n\n"
-            self.write_note(table + self.live_table.read_text(encoding="utf-8"))
+            state = f"*Provisional: {done} of {len(planned)} trials are done.*\n\n"
+            self.write_note(state + for_page(self.live_table.read_text(encoding="utf-8")))
 
     def count(self, planned: Collection[str], outcomes: Mapping[str, AttemptRecord], running: Iterable[str]) -> None:
         """The counters that have changed; their step is the number of seconds since the run began."""
@@ -149,7 +151,7 @@ class Parent:
             for path in sorted(folder.glob("*")):
                 self.server.write_file(self.run_id, path, "figures")
         if "markdown" in artifacts:
-            self.write_note(artifacts["markdown"].read_text(encoding="utf-8"))
+            self.write_note(for_page(artifacts["markdown"].read_text(encoding="utf-8")))
         self.server.write_text(self.run_id, "environment/machines.json", as_json(machines(outcomes.values())))
         self.server.end(self.run_id, status)
 
@@ -170,6 +172,12 @@ def counts_of(
         "trials/running": len(busy),
         "trials/missing": len(planned) - done - failed - stopped - len(busy),
     }
+
+
+def for_page(markdown: str) -> str:
+    """A table as MLflow's page needs it: above its caption, for the page hides all but a few lines; no underlines."""
+    paragraphs = sorted(markdown.strip().split("\n\n"), key=lambda text: not text.startswith("|"))
+    return UNDERLINED.sub(r"*\1*", "\n\n".join(paragraphs).replace("<u>underlined</u>", "*italic*"))
 
 
 def note_of(sweep: SweepRecord, table: str) -> str:

@@ -20,6 +20,7 @@ from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRe
 from orchestrator.store import RecordStore
 from orchestrator.sync import replay
 from orchestrator.tracking.mlflow import EXPERIMENT
+from orchestrator.ui import page_of
 from tests.end_to_end.tracking_server import TrackingServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
@@ -42,7 +43,7 @@ class Site:
 
     def __init__(self, folder: Path, rows: int, seeds: int, knobs: int) -> None:
         self.server = TrackingServer(folder / "server")
-        backend = f"sqlite:///{folder / 'server' / 'server.db'}"
+        self.backend = backend = f"sqlite:///{folder / 'server' / 'server.db'}"
         fill(RecordStore(folder / "runs"), rows, seeds, knobs)
         (done,) = replay(folder / "runs", ["memory"], backend)
         assert len(done.delivered) == rows * seeds
@@ -122,7 +123,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_the_list_nests_children_below_their_sweep(site: Site, page: Any) -> None:
-    page.goto(site.url("runs"))
+    page.goto(f"{site.server.uri}/{page_of(site.backend)}")
     page.get_by_text("16 matching runs").wait_for()
     assert page.get_by_text("row 4 · seed 2", exact=True).count() == 0
     unfold(page)

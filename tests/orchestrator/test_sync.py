@@ -55,6 +55,8 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
     parent = next(run for run in runs if run.data.tags["role"] == "sweep")
     tables = {item.path for item in client.list_artifacts(parent.info.run_id, "tables")}
     assert tables >= {"tables/table.md", "tables/table.tex", "tables/table.csv", "tables/table.html"}
+    figures = {item.path for item in client.list_artifacts(parent.info.run_id, "figures")}
+    assert figures >= {"figures/curves.png", "figures/means.pdf"}, "as at the end of the sweep"
 
 
 def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, capsys: pytest.CaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 
 from orchestrator import ui
+from orchestrator.tracking.mlflow import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class Server:
+class FakeServer:
     """Stands for the server's process."""
 
     started: list[list[str]]
@@ -30,7 +32,7 @@ class Server:
         type(self).started.append(command)
         self.pid = 2**22 + 1  # of nobody
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> FakeServer:
         return self
 
     def __exit__(self, *arguments: object) -> None:
@@ -41,23 +43,25 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> type[Server]:
-    monkeypatch.setattr(ui.subprocess, "Popen", Server)
+def server(monkeypatch: pytest.MonkeyPatch) -> type[FakeServer]:
+    monkeypatch.setattr(ui.subprocess, "Popen", FakeServer)
+    monkeypatch.setattr(ui, "page_of", lambda store: f"page of {store}")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    Server.started, Server.code = [], 0
-    return Server
+    FakeServer.started, FakeServer.code = [], 0
+    return FakeServer
 
 
-def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[Server], capsys: Any) -> None:
+def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[FakeServer], capsys: Any) -> None:
     assert ui.serve(None) == 0
     ((python, *command),) = server.started
     port = command[-1]
     assert python == sys.executable
     assert " ".join(command) == (f"-m mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port {port}")
-    assert capsys.readouterr().out == f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+    expected = f"MLflow: http://127.0.0.1:{port}/page of sqlite:///mlflow.db (Ctrl-C ends it)\n"
+    assert capsys.readouterr().out == expected
 
 
-def test_the_exit_code_is_the_servers_and_the_port_as_asked(server: type[Server]) -> None:
+def test_the_exit_code_is_the_servers_and_the_port_as_asked(server: type[FakeServer]) -> None:
     server.code = 3
     assert ui.serve("sqlite:///other.db", port=5001) == 3
     assert server.started[0][-1] == "5001"
@@ -79,13 +83,15 @@ time.sleep(600)
 
 
 HEARING = """
-import os, signal, sys
+import signal, sys
+from orchestrator import __main__, ui
 
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+ui.page_of = lambda store: ""
+sys.exit(__main__.main(sys.argv[1:]))
 """
-"""Starts Python as a terminal does, also where the tests run under nohup."""
+"""Runs our command as a terminal does, also where the tests run under nohup."""
 
 
 @pytest.mark.parametrize("number", ui.ENDS)
@@ -94,7 +100,7 @@ def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals
     (tmp_path / "mlflow" / "__init__.py").touch()
     (tmp_path / "mlflow" / "__main__.py").write_text(MLFLOW, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
-    command = [sys.executable, "-c", HEARING, "-m", "orchestrator", "ui", "--tracking-uri", "sqlite:///none.db"]
+    command = [sys.executable, "-c", HEARING, "ui", "--tracking-uri", "sqlite:///none.db"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as process:
         pids = tmp_path / "pids"
         until(pids.exists)
@@ -123,7 +129,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_server_that_is_there_is_named_without_its_password(server: type[Server], capsys: Any) -> None:
+def test_the_page_is_the_list_of_our_runs(tmp_path: Path, migrated: Path) -> None:
+    shutil.copy(migrated, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert ui.page_of(uri) == "", "no sweep yet"
+    experiment = Server(uri).experiment
+    assert ui.page_of(uri) == f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
+def test_a_server_that_is_there_is_named_without_its_password(server: type[FakeServer], capsys: Any) -> None:
     assert ui.serve("https://me:secret@mlflow.example.org/path") == 0
     assert capsys.readouterr().out == "MLflow is served at https://mlflow.example.org/path already\n"
     assert server.started == []
