@@ -1,11 +1,13 @@
-"""Training samples of one core, beside what people write first: PIL and torchvision's v1 transforms.
+"""Training batches of one core, beside what people write first: PIL and torchvision's v1 transforms.
 
     python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT] [--quick]
 
-Both ways make the same samples from the same draws: random scale, crop, flip, colour jitter, normalised float32. Ours
-reads the decoded cache and augments the crop in place; the other decodes JPEG and PNG each time, resizes the whole
-image, crops it, jitters it as an 8-bit PIL image, and makes a tensor of it. Without `--root` a look-alike of CamVid
-(480x360, JPEG quality 90 and PNG labels) is drawn from the synthetic street.
+Both ways make the same batches from the same draws: random scale, crop, flip, colour jitter, float32 in 0..1 (it is the
+model that normalises). Ours reads the decoded cache and augments each crop in its place in the batch; the other is a
+torch DataLoader whose samples decode JPEG and PNG each time, resize the whole image, crop it, jitter it as an 8-bit PIL
+image and make a tensor of it.
+Without `--root` a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) is drawn from the synthetic street.
+Seconds are CPU seconds of the one thread that works, so that a busy machine disturbs them little.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -25,27 +27,30 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as v1
 
 from benchmarks.device import command_line, parse
 from benchmarks.report import Figure, at_least, publish
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data.base import IGNORE_INDEX
+from trainer.data.batches import TrainBatches, epoch_order
 from trainer.data.cache import DecodedCache
 from trainer.data.camvid import CamVid
 from trainer.data.listing import FilePair
 from trainer.data.synthetic import Synthetic
-from trainer.data.transforms import PAD_GREY, augment, between
+from trainer.data.transforms import PAD_GREY, between
+from trainer.seeding import stream_seed
 
 GOAL = 5.0
+SEED = 0
 HEIGHT, WIDTH = 360, 480
 CROP = (256, 256)
-MEAN_3, STD_3 = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RECIPES = {
-    "camvid_lite0's crop of 160x208": DataConfig(crop=(160, 208), scale=(0.75, 2.0), color_jitter=0.1),
-    "camvid_hrnet_w48's crop of 352x480": DataConfig(crop=(352, 480), scale=(0.5, 2.0), color_jitter=0.25),
+    "camvid_lite0": (4, DataConfig(crop=(160, 208), scale=(0.75, 2.0), color_jitter=0.1)),
+    "camvid_hrnet_w48": (16, DataConfig(crop=(352, 480), scale=(0.5, 2.0), color_jitter=0.25)),
 }
-"""The augmentation of two recipes."""
+"""Batch size and augmentation of two recipes."""
 CHECKED = 24
 """Samples that are compared before anything is timed."""
 PLAIN_TOLERANCE, JITTER_TOLERANCE, LABEL_TOLERANCE = 0.02, 0.03, 0.03
@@ -53,8 +58,8 @@ PLAIN_TOLERANCE, JITTER_TOLERANCE, LABEL_TOLERANCE = 0.02, 0.03, 0.03
 0..1, without and with jitter (the other one's grey padding is part of its contrast), and share of labels that are not
 the same, along edges."""
 
-Sample: TypeAlias = Callable[[int, int], tuple[Tensor, Tensor]]
-"""From the index of an image and the number of a sample, which seeds its draws."""
+Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
+"""Images (B, 3, h, w), 0..1, and labels (B, h, w)."""
 
 
 def main() -> int:
@@ -77,59 +82,72 @@ def main() -> int:
 def measure(root: Path, cache: DecodedCache, repeats: int, *, counts: bool) -> list[Figure]:
     """The figures, in seconds per image; both ways visit the same samples with the same draws."""
     cached, decoding = CamVid(root, cache=cache), CamVid(root, cache=DecodedCache(None, 0))
-    began = time.perf_counter()
+    began = time.process_time()
     cached.read("train", 0)
-    images = cached.size("train")
-    build = (time.perf_counter() - began) / images
+    build = time.process_time() - began
+    build /= cached.size("train")
     files = cached.list_part("train").pairs
     figures = []
-    for name, config in RECIPES.items():
+    for recipe, (batch_size, config) in RECIPES.items():
         check_equal(cached, files, config)
-        ours, beside = compare(of_cache(cached, config), of_files(files, config), images, repeats)
-        figures.append(at_least(f"a training sample, {name}, seconds", ours, beside, GOAL, counts=counts))
-    ours, beside = compare(crop_of(cached), crop_of(decoding), images, repeats)
+        steps = max(1, len(files) // batch_size)
+        ours, beside = compare(
+            lambda number, size=batch_size, config=config, steps=steps: of_cache(cached, config, size, number, steps),
+            lambda number, size=batch_size, config=config, steps=steps: of_files(files, config, size, number, steps),
+            repeats,
+        )
+        name = f"a training image, as {recipe} crops it to {config.crop[0]}x{config.crop[1]}, seconds"
+        images = steps * batch_size
+        figures.append(at_least(name, ours / images, beside / images, GOAL, counts=counts))
+    ours, beside = compare(lambda number: crops(cached, number), lambda number: crops(decoding, number), repeats)
+    ours, beside = ours / len(files), beside / len(files)
     name = "reading and cropping 256x256 alone, from the cache and decoding, seconds"
     figures.append(Figure(figure=name, ours=ours, beside=beside, ratio=beside / ours))
     name = "building the cache, once per machine, per image, beside decoding it once, seconds"
     return [*figures, Figure(figure=name, ours=build, beside=beside, ratio=build / beside)]
 
 
-def compare(ours: Sample, beside: Sample, images: int, repeats: int) -> tuple[float, float]:
-    """Median seconds per image of two ways, whose epochs take turns."""
-    seconds = [
-        (epoch_seconds(ours, images, number), epoch_seconds(beside, images, number)) for number in range(repeats)
-    ]
+def compare(
+    ours: Callable[[int], Iterable[object]], beside: Callable[[int], Iterable[object]], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of epoch 0, 1, ... of two ways, which take turns."""
+    seconds = [(exhaust(ours(number)), exhaust(beside(number))) for number in range(repeats)]
     return statistics.median(first for first, _ in seconds), statistics.median(second for _, second in seconds)
 
 
-def epoch_seconds(sample: Sample, images: int, number: int) -> float:
-    """Seconds per image of one shuffled epoch."""
-    order = list(range(images))
-    Random(number).shuffle(order)
-    began = time.perf_counter()
-    for place, index in enumerate(order):
-        sample(index, number * images + place)
-    return (time.perf_counter() - began) / images
+def exhaust(items: Iterable[object]) -> float:
+    """CPU seconds until all are made; none is kept."""
+    began = time.process_time()
+    for _ in items:
+        pass
+    return time.process_time() - began
 
 
-def of_cache(source: CamVid, config: DataConfig) -> Sample:
-    """Ours, normalised as the model does it."""
-    mean_311, std_311 = (torch.tensor(values)[:, None, None] for values in (MEAN_3, STD_3))
-
-    def sample(index: int, number: int) -> tuple[Tensor, Tensor]:
-        image_3hw, label_hw = augment(source.read("train", index), config, number)
-        return image_3hw.sub_(mean_311).div_(std_311), label_hw
-
-    return sample
+def of_cache(source: CamVid, config: DataConfig, batch_size: int, number: int, steps: int) -> Batches:
+    """Batches of steps `number * steps` and on, as training gets them."""
+    for batch in TrainBatches(source, config, batch_size=batch_size, seed=SEED).iterate(number * steps, steps):
+        yield batch.image_B3HW, batch.label_BHW
 
 
-def of_files(files: Sequence[FilePair], config: DataConfig) -> Sample:
-    """The same by PIL and torchvision's v1 functions, from the draws of ours."""
+def of_files(files: Sequence[FilePair], config: DataConfig, batch_size: int, number: int, steps: int) -> Batches:
+    """The same batches by torch's DataLoader, PIL and torchvision's v1 functions."""
+    numbers = range(number * steps * batch_size, (number + 1) * steps * batch_size)
+    batches: Batches = DataLoader(PilSamples(files, config), batch_size, sampler=numbers)
+    return batches
 
-    def sample(index: int, number: int) -> tuple[Tensor, Tensor]:
-        with Image.open(files[index].image) as image_file, Image.open(files[index].label) as label_file:
+
+class PilSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Sample number -> image (3, h, w) and label (h, w), from the draws that ours makes."""
+
+    def __init__(self, files: Sequence[FilePair], config: DataConfig) -> None:
+        self.files, self.config = files, config
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        config, epoch = self.config, number // len(self.files)
+        pair = self.files[epoch_order(SEED, epoch, len(self.files))[number % len(self.files)]]
+        with Image.open(pair.image) as image_file, Image.open(pair.label) as label_file:
             image, label = image_file.convert("RGB"), label_file.copy()
-        random = Random(number)
+        random = Random(stream_seed(SEED, "augment", number))
         scale = between(random, *config.scale)
         height, width = round(image.height * scale), round(image.width * scale)
         start = draw_start(random, height, config.crop[0]), draw_start(random, width, config.crop[1])
@@ -140,10 +158,8 @@ def of_files(files: Sequence[FilePair], config: DataConfig) -> Sample:
         if flip:
             image, label = v1.hflip(image), v1.hflip(label)
         image = jittered(image, random, config.color_jitter)
-        image_3hw: Tensor = v1.normalize(v1.to_tensor(image), MEAN_3, STD_3)
+        image_3hw: Tensor = v1.to_tensor(image)
         return image_3hw, torch.from_numpy(np.array(label, dtype=np.int64))
-
-    return sample
 
 
 def draw_start(random: Random, side: int, crop: int) -> int:
@@ -172,20 +188,18 @@ def jittered(image: Image.Image, random: Random, strength: float) -> Image.Image
     return image
 
 
-def crop_of(source: CamVid) -> Sample:
-    """A random crop, copied out of the image."""
-
-    def sample(index: int, number: int) -> tuple[Tensor, Tensor]:
-        random = Random(number)
-        pair = source.read("train", index)
+def crops(source: CamVid, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A random crop of every image, in an order of its own, copied out of the image."""
+    random = Random(number)
+    order = list(range(source.size("train")))
+    random.shuffle(order)
+    for index in order:
+        image_HW3, label_HW = source.read("train", index)
         top, left = (
-            random.randrange(max(1, side - length + 1)) for side, length in zip(pair[1].shape, CROP, strict=True)
+            random.randrange(max(1, side - length + 1)) for side, length in zip(label_HW.shape, CROP, strict=True)
         )
         part = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
-        image_HW3, label_HW = (torch.from_numpy(pixels[part].copy()) for pixels in pair)
-        return image_HW3, label_HW
-
-    return sample
+        yield image_HW3[part].copy(), label_HW[part].copy()
 
 
 def check_equal(source: CamVid, files: Sequence[FilePair], config: DataConfig) -> None:
@@ -196,20 +210,14 @@ def check_equal(source: CamVid, files: Sequence[FilePair], config: DataConfig) -
                 raise RuntimeError(f"pair {index} differs between the cache and its files")
     for strength, tolerance in ((0.0, PLAIN_TOLERANCE), (config.color_jitter, JITTER_TOLERANCE)):
         drawn = replace(config, color_jitter=strength)
-        ours, beside = of_cache(source, drawn), of_files(files, drawn)
-        apart = [differences(ours(place, place), beside(place, place)) for place in range(min(CHECKED, len(files)))]
-        off, wrong = (statistics.fmean(values) for values in zip(*apart, strict=True))
+        (ours,), (beside,) = of_cache(source, drawn, CHECKED, 0, 1), of_files(files, drawn, CHECKED, 0, 1)
+        shown_Bhw = ours[1] != IGNORE_INDEX
+        off_3Bhw = (ours[0] - beside[0]).abs().transpose(0, 1)
+        off, wrong = float(off_3Bhw[:, shown_Bhw].mean()), float((ours[1] != beside[1]).float().mean())
         if off > tolerance or wrong > LABEL_TOLERANCE:
             raise RuntimeError(
                 f"jitter {strength}: pixels differ by {off:.4f} on average, {wrong:.2%} of the labels differ"
             )
-
-
-def differences(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    """Mean difference of the pixels of two samples that show something, 0..1, and the share of unequal labels."""
-    shown_hw = left[1] != IGNORE_INDEX
-    off_3hw = (left[0] - right[0]).abs() * torch.tensor(STD_3)[:, None, None]
-    return float(off_3hw[:, shown_hw].mean()), float((left[1] != right[1]).float().mean())
 
 
 def draw_camvid(root: Path, images: int) -> Path:

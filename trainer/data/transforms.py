@@ -130,6 +130,8 @@ def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
     a pixel: labels would lie up to half a pixel beside the bilinear image, which thin classes notice.
     """
     rows_i, columns_j = nearest(label_HW.shape[0], height), nearest(label_HW.shape[1], width)
+    if height > label_HW.shape[0]:  # columns cost more than rows: take them while there are few rows
+        return torch.from_numpy(label_HW.take(columns_j, axis=1).take(rows_i, axis=0))
     return torch.from_numpy(label_HW.take(rows_i, axis=0).take(columns_j, axis=1))
 
 
@@ -159,7 +161,9 @@ def jitter(image_3ij: Tensor, random: Random, strength: float, *, flipped: bool 
 
 def adjust_brightness(image_3ij: Tensor, factor: float) -> None:
     """Multiply by `factor`."""
-    image_3ij.mul_(factor).clamp_(0, 1)
+    image_3ij.mul_(factor)
+    if factor > 1:
+        image_3ij.clamp_(max=1)
 
 
 def adjust_contrast(image_3ij: Tensor, factor: float, *, flipped: bool = False) -> None:
