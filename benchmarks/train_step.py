@@ -1,0 +1,245 @@
+"""A training step in each arithmetic and layout: `python -m benchmarks.train_step [--device cuda] [--json OUT] [--quick]`.
+
+Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
+PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
+All start from the same weights and see the same batch, and the losses of their first step are checked. The best is
+named, and the one that the recipe chooses is held against it. The last line adds the data: decoding each image against
+the decoded cache. Steps of all combinations take turns; on a CPU, seconds are CPU seconds.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from benchmarks.contrast_step import Meter
+from benchmarks.data import draw_camvid
+from benchmarks.device import command_line, parse
+from benchmarks.report import Figure, publish
+from trainer.build import build_segmentor
+from trainer.config import ComputeConfig, ContrastConfig, DataConfig, ModelConfig, ScheduleConfig, TrainConfig
+from trainer.data.batches import Batch, TrainBatches
+from trainer.data.cache import DecodedCache
+from trainer.data.camvid import CamVid
+from trainer.optim import build_optimizer
+from trainer.step import TrainStep
+
+CLASSES = 11
+LOSS_TOLERANCE = 0.05
+"""Relative difference of the first loss; bfloat16 has 8 bits."""
+SLACK = 1.05
+"""How near to the best the recipe's choice must be: what two measurements of the same differ by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Combination:
+    """How a step is computed."""
+
+    name: str
+    channels_last: bool = True
+    optimizer: str = "foreach"
+    """`loop`, `foreach` or `fused`."""
+    compute: ComputeConfig = ComputeConfig()
+
+
+BFLOAT16 = ComputeConfig(precision="bfloat16")
+PLAIN = Combination(name="plain", channels_last=False, optimizer="loop")
+RECIPE = Combination(name="channels_last, foreach (the recipes)")
+COMBINATIONS = (
+    PLAIN,
+    RECIPE,
+    Combination(name="channels_last, fused", optimizer="fused"),
+    Combination(name="channels_last, foreach, bfloat16", compute=BFLOAT16),
+)
+COMPILED = (
+    Combination(name="channels_last, foreach, compiled", compute=ComputeConfig(compile=True)),
+    Combination(name="channels_last, foreach, bfloat16, compiled", compute=replace(BFLOAT16, compile=True)),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A model with its mini-batch."""
+
+    backbone: str
+    head_channels: int
+    crop: tuple[int, int]
+    batch: int
+    compiles: bool = True
+
+
+CASES = {
+    "cpu": (
+        Case(backbone="tf_efficientnet_lite0", head_channels=128, crop=(160, 208), batch=4),
+        Case(backbone="hrnet_w18", head_channels=270, crop=(192, 256), batch=4, compiles=False),
+    ),
+    "cuda": (
+        Case(backbone="tf_efficientnet_lite0", head_channels=128, crop=(160, 208), batch=4),
+        Case(backbone="hrnet_w18", head_channels=270, crop=(352, 480), batch=16),
+        Case(backbone="hrnet_w48", head_channels=720, crop=(352, 480), batch=16),
+    ),
+}
+"""camvid_lite0; HRNets as camvid_hrnet_w48 crops them, on a CPU at half that size (compiling one takes minutes)."""
+QUICK = (Case(backbone="timm/test_resnet", head_channels=8, crop=(64, 64), batch=2, compiles=False),)
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps of each; the median counts (default: 5)")
+    given = parse(parser)
+    torch.set_num_threads(given.threads)
+    figures = []
+    for case in QUICK if given.quick else CASES[given.device]:
+        figures += of_case(case, given.device, 1 if given.quick else given.steps, counts=not given.quick)
+    return 0 if publish(figures, given.json) else 1
+
+
+def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure]:
+    """The combinations, the choice of the recipe, and the step with its data."""
+    combinations = COMBINATIONS
+    if case.compiles and can_compile(device):
+        combinations += COMPILED
+    batch, meter = random_batch(case), Meter(device)
+    arms = {item: step_of(case, item, device) for item in combinations}
+    starts = {item: meter.seconds(lambda arm=arm: arm(batch, 0)) for item, arm in arms.items()}
+    check_losses(case, device, combinations)
+    taken: dict[Combination, list[float]] = {item: [] for item in combinations}
+    for number in range(1, steps + 2):  # the first after the start still settles
+        for item, arm in arms.items():
+            taken[item].append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
+    seconds = {item: statistics.median(values[1:]) for item, values in taken.items()}
+    best = min(seconds, key=seconds.__getitem__)
+    label = f"{case.backbone} {case.crop[0]}x{case.crop[1]} batch {case.batch}"
+    figures = [
+        line(f"step, {label}: {item.name}, s", seconds[item], seconds[PLAIN]) for item in seconds if item != PLAIN
+    ]
+    figures += [
+        Figure(figure=f"compiling {label}: {item.name}, s", ours=starts[item] - seconds[item])
+        for item in combinations
+        if item.compute.compile
+    ]
+    near = seconds[RECIPE] / seconds[best]
+    figures.append(
+        Figure(
+            figure=f"step, {label}: the recipe's beside the best ({best.name}), s",
+            ours=seconds[RECIPE],
+            beside=seconds[best],
+            ratio=near,
+            goal=f"at most {SLACK:g}x",
+            held=near <= SLACK if counts else None,
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        figures.append(with_data(case, arms[PLAIN], arms[RECIPE], meter, Path(folder), label, steps))
+    return figures
+
+
+def can_compile(device: str) -> bool:
+    """Whether torch.compile finds what it needs; says so where it does not."""
+    found = device == "cuda" or shutil.which("g++") is not None
+    if not found:
+        print("torch.compile is left out: it needs g++ on a CPU")
+    return found
+
+
+def random_batch(case: Case) -> Batch:
+    """Noise with labels."""
+    generator = torch.Generator().manual_seed(0)
+    return Batch(
+        torch.rand(case.batch, 3, *case.crop, generator=generator),
+        torch.randint(0, CLASSES, (case.batch, *case.crop), generator=generator),
+    )
+
+
+def config_of(case: Case, item: Combination) -> TrainConfig:
+    """The trial whose step is timed."""
+    return TrainConfig(
+        data=DataConfig(crop=case.crop, scale=(0.75, 2.0), color_jitter=0.1),
+        model=ModelConfig(
+            backbone=case.backbone, head="hrnet", head_channels=case.head_channels, output_stride=32, dropout=0.0
+        ),
+        contrast=ContrastConfig(source="none"),
+        schedule=ScheduleConfig(batch_size=case.batch),
+        compute=item.compute,
+    )
+
+
+def step_of(case: Case, item: Combination, device: str) -> TrainStep:
+    """A fresh model and its step."""
+    config = config_of(case, item)
+    model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0).train().to(device)
+    if not item.channels_last:
+        model.to(memory_format=torch.contiguous_format)
+        model.backbone.register_forward_pre_hook(contiguous)
+    optimizer = build_optimizer(model, config.optim)
+    if item.optimizer != "foreach":
+        optimizer = SGD(
+            optimizer.param_groups,
+            lr=config.optim.lr,
+            momentum=config.optim.momentum,
+            weight_decay=config.optim.weight_decay,
+            foreach=False,
+            fused=item.optimizer == "fused",
+        )
+        for group in optimizer.param_groups:  # a group brings the setting of the optimiser it comes from
+            group.update(foreach=False, fused=item.optimizer == "fused")
+    return TrainStep(config, model, None, optimizer, torch.device(device))
+
+
+def contiguous(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Undo the layout that the segmentor gives its image."""
+    return (given[0].contiguous(), *given[1:])
+
+
+def check_losses(case: Case, device: str, combinations: tuple[Combination, ...]) -> None:
+    """Raise unless the first step of all eager combinations has the loss of the plain one.
+
+    Compiled ones have the graph of their eager twins.
+    """
+    batch = random_batch(case)
+    eager = [item for item in combinations if not item.compute.compile]
+    losses = [float(step_of(case, item, device)(batch, 0)["train/ce"]) for item in eager]
+    for item, loss in zip(eager, losses, strict=True):
+        if not abs(loss - losses[0]) <= LOSS_TOLERANCE * abs(losses[0]):
+            raise RuntimeError(f"{case.backbone}, {item.name}: loss {loss:.4f}, plain {losses[0]:.4f}")
+
+
+def line(figure: str, ours: float, plain: float) -> Figure:
+    """A combination beside the plain step; the ratio is the gain."""
+    return Figure(figure=figure, ours=ours, beside=plain, ratio=plain / ours)
+
+
+def with_data(
+    case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
+) -> Figure:
+    """The recipe's step on the decoded cache beside the plain step on files that are decoded each time."""
+    root = draw_camvid(folder / "camvid", 2 * case.batch)
+    sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
+    sources[0].read("train", 0)
+    seconds = []
+    for source, step in zip(sources, (chosen, plain), strict=True):
+        batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
+        values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
+        seconds.append(statistics.median(values))
+    return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding, s", seconds[0], seconds[1])
+
+
+def taking(batches: Iterator[Batch], step: TrainStep, number: int) -> Callable[[], object]:
+    """Getting a batch and taking a step on it."""
+    return lambda: step(next(batches), number + 100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
