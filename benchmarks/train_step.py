@@ -1,4 +1,4 @@
-"""A training step in each arithmetic and layout: `python -m benchmarks.train_step [--device cuda] [--json OUT] [--quick]`.
+"""A training step in each arithmetic and layout: `python -m benchmarks.train_step [--device cuda] [--json OUT]`.
 
 Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
 PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
