@@ -3,20 +3,22 @@
 Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
 PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
 All start from the same weights and see the same batch, and the losses of their first step are checked. The best is
-named, and the one that the recipe chooses is held against it. The last line adds the data: decoding each image against
-the decoded cache. Steps of all combinations take turns; on a CPU, seconds are CPU seconds.
+named, and where a recipe trains the model on this device, its choice is held against it. The last line adds the data:
+decoding each image against the decoded cache. Steps of all combinations take turns and the fastest of each counts, as
+what disturbs only adds; on a CPU, seconds are CPU seconds.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -37,7 +39,7 @@ from trainer.step import TrainStep
 CLASSES = 11
 LOSS_TOLERANCE = 0.05
 """Relative difference of the first loss; bfloat16 has 8 bits."""
-SLACK = 1.05
+SLACK = 1.1
 """How near to the best the recipe's choice must be: what two measurements of the same differ by."""
 
 
@@ -72,37 +74,55 @@ class Case:
     """A model with its mini-batch."""
 
     backbone: str
-    head_channels: int
     crop: tuple[int, int]
     batch: int
+    head: Literal["deeplabv3", "hrnet", "ocr"] = "hrnet"
+    head_channels: int
+    output_stride: Literal[8, 16, 32] = 32
+    recipe: str = ""
+    """The recipe that trains it on the device; empty: none does."""
     compiles: bool = True
 
 
+LITE0 = Case(backbone="tf_efficientnet_lite0", crop=(160, 208), batch=4, head_channels=128, recipe="camvid_lite0")
+SYNTHETIC = Case(
+    backbone="timm/test_resnet",
+    crop=(64, 96),
+    batch=8,
+    head="deeplabv3",
+    head_channels=64,
+    output_stride=8,
+    recipe="synthetic",
+    compiles=False,
+)
 CASES = {
     "cpu": (
-        Case(backbone="tf_efficientnet_lite0", head_channels=128, crop=(160, 208), batch=4),
-        Case(backbone="hrnet_w18", head_channels=270, crop=(192, 256), batch=4, compiles=False),
+        SYNTHETIC,
+        LITE0,
+        Case(backbone="hrnet_w18", crop=(192, 256), batch=4, head_channels=270, compiles=False),
     ),
     "cuda": (
-        Case(backbone="tf_efficientnet_lite0", head_channels=128, crop=(160, 208), batch=4),
-        Case(backbone="hrnet_w18", head_channels=270, crop=(352, 480), batch=16),
-        Case(backbone="hrnet_w48", head_channels=720, crop=(352, 480), batch=16),
+        LITE0,
+        Case(backbone="hrnet_w18", crop=(352, 480), batch=16, head_channels=270),
+        Case(backbone="hrnet_w48", crop=(352, 480), batch=16, head_channels=720, recipe="camvid_hrnet_w48"),
     ),
 }
-"""camvid_lite0; HRNets as camvid_hrnet_w48 crops them, on a CPU at half that size (compiling one takes minutes)."""
-QUICK = (Case(backbone="timm/test_resnet", head_channels=8, crop=(64, 64), batch=2, compiles=False),)
+"""What recipes train on such a device, and an hrnet_w18; on a CPU at half the crop, as compiling one takes minutes."""
+QUICK = (Case(backbone="timm/test_resnet", crop=(64, 64), batch=2, head_channels=8, recipe="none", compiles=False),)
 
 
 def main() -> int:
     """Measure, print, write; 1 when a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each; the median counts (default: 5)")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps of each; the fastest counts (default: 5)")
     given = parse(parser)
     torch.set_num_threads(given.threads)
     figures = []
-    for case in QUICK if given.quick else CASES[given.device]:
-        figures += of_case(case, given.device, 1 if given.quick else given.steps, counts=not given.quick)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # a compilation is measured from cold
+        for case in QUICK if given.quick else CASES[given.device]:
+            figures += of_case(case, given.device, 1 if given.quick else given.steps, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1
 
 
@@ -113,37 +133,44 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
         combinations += COMPILED
     batch, meter = random_batch(case), Meter(device)
     arms = {item: step_of(case, item, device) for item in combinations}
-    starts = {item: meter.seconds(lambda arm=arm: arm(batch, 0)) for item, arm in arms.items()}
+    starts = {item: wall_seconds(lambda arm=arm: arm(batch, 0)) for item, arm in arms.items()}
     check_losses(case, device, combinations)
     taken: dict[Combination, list[float]] = {item: [] for item in combinations}
     for number in range(1, steps + 2):  # the first after the start still settles
         for item, arm in arms.items():
             taken[item].append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
-    seconds = {item: statistics.median(values[1:]) for item, values in taken.items()}
+    seconds = {item: min(values[1:]) for item, values in taken.items()}
     best = min(seconds, key=seconds.__getitem__)
     label = f"{case.backbone} {case.crop[0]}x{case.crop[1]} batch {case.batch}"
     figures = [
         line(f"step, {label}: {item.name}, s", seconds[item], seconds[PLAIN]) for item in seconds if item != PLAIN
     ]
     figures += [
-        Figure(figure=f"compiling {label}: {item.name}, s", ours=starts[item] - seconds[item])
+        Figure(figure=f"first step, {label}: {item.name}, wall time, s", ours=starts[item])
         for item in combinations
         if item.compute.compile
     ]
     near = seconds[RECIPE] / seconds[best]
     figures.append(
         Figure(
-            figure=f"step, {label}: the recipe's beside the best ({best.name}), s",
+            figure=f"step, {label}: as {case.recipe or 'recipes'} beside the best ({best.name}), s",
             ours=seconds[RECIPE],
             beside=seconds[best],
             ratio=near,
-            goal=f"at most {SLACK:g}x",
-            held=near <= SLACK if counts else None,
+            goal=f"at most {SLACK:g}x" if case.recipe else "",
+            held=near <= SLACK if counts and case.recipe else None,
         )
     )
     with tempfile.TemporaryDirectory() as folder:
         figures.append(with_data(case, arms[PLAIN], arms[RECIPE], meter, Path(folder), label, steps))
     return figures
+
+
+def wall_seconds(work: Callable[[], object]) -> float:
+    """Seconds that pass: a compiler works in processes of its own."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def can_compile(device: str) -> bool:
@@ -168,7 +195,11 @@ def config_of(case: Case, item: Combination) -> TrainConfig:
     return TrainConfig(
         data=DataConfig(crop=case.crop, scale=(0.75, 2.0), color_jitter=0.1),
         model=ModelConfig(
-            backbone=case.backbone, head="hrnet", head_channels=case.head_channels, output_stride=32, dropout=0.0
+            backbone=case.backbone,
+            head=case.head,
+            head_channels=case.head_channels,
+            output_stride=case.output_stride,
+            dropout=0.0,
         ),
         contrast=ContrastConfig(source="none"),
         schedule=ScheduleConfig(batch_size=case.batch),
@@ -232,7 +263,7 @@ def with_data(
     for source, step in zip(sources, (chosen, plain), strict=True):
         batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
         values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
-        seconds.append(statistics.median(values))
+        seconds.append(min(values))
     return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding, s", seconds[0], seconds[1])
 
 
