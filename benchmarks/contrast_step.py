@@ -1,10 +1,10 @@
 """Time and memory of the contrast path: `python -m benchmarks.contrast_step [--device cuda] [--json OUT] [--quick]`.
 
-Loss, gradient and push at CamVid and Cityscapes size, beside a loop over classes that leaves the rest to autograd
-(`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; mining, which the loop does not
-have, by itself; and what contrast adds to a step of a plain cross-entropy trial of the same model. Every case runs in
-a process of its own, so that its peak memory is its own. On a CPU, seconds are CPU seconds of all threads, which a
-busy machine disturbs less.
+Loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their candidates
+and leave the rest to autograd (`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; the
+miners that loop has not, by themselves; and what contrast takes beside a step of a plain cross-entropy trial of the
+same model. Every case runs in a process of its own, so that its peak memory is its own. On a CPU, seconds are CPU
+seconds of all threads, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ CITYSCAPES = Size(batch=4, height=128, width=256, classes=19, bank_rows=10_000, 
 SIZES = {"CamVid": CAMVID, "Cityscapes": CITYSCAPES}
 QUICK = Size(batch=2, height=16, width=32, classes=5, bank_rows=200, anchors_per_class=8)
 
-ALL_ROWS = MiningConfig(kind="hardest", positives=EVERYTHING, negatives=EVERYTHING)
+HARDEST = MiningConfig(kind="hardest", positives=1024, negatives=2048)
 SEMI_HARD = MiningConfig(kind="semi_hard", positives=1024, negatives=2048, hard_fraction=0.1)
+ALL_ROWS = MiningConfig(kind="hardest", positives=EVERYTHING, negatives=EVERYTHING)
 
 
 def main() -> int:
@@ -90,13 +91,14 @@ def main() -> int:
 def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) -> list[Figure]:
     """Time and memory at one size."""
     repeats = 1 if quick else 3
-    ours, memory = apart(measure_ours, device, threads, size, ALL_ROWS, repeats)
+    ours, memory = apart(measure_ours, device, threads, size, HARDEST, repeats)
     loop, loop_memory = apart(measure_loop, device, threads, size)
     apart(check_equal, device, threads, size)
     mined, mined_memory = apart(measure_ours, device, threads, size, SEMI_HARD, repeats)
+    whole, _ = apart(measure_ours, device, threads, size, ALL_ROWS, repeats)
     limited = name == "Cityscapes"
     return [
-        at_least(f"contrast step, {name}, beside a loop over classes, seconds", ours, loop, GAIN, counts=not quick),
+        at_least(f"contrast step, {name}, hardest, beside loops over classes, s", ours, loop, GAIN, counts=not quick),
         Figure(
             figure=f"the same, {name}, peak memory above the inputs, bytes",
             ours=memory,
@@ -105,12 +107,13 @@ def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) ->
             goal=f"at most {CITYSCAPES_BYTES:g} B" if limited else "",
             held=memory <= CITYSCAPES_BYTES if limited else None,
         ),
-        Figure(figure=f"the same with semi-hard mining 1024/2048, {name}, seconds", ours=mined),
+        Figure(figure=f"contrast step, {name}, semi-hard, s", ours=mined),
         Figure(
-            figure=f"its peak memory above the inputs, {name}, beside the forecast, bytes",
+            figure=f"the same, {name}, peak memory above the inputs, beside the forecast, bytes",
             ours=mined_memory,
             beside=forecast(size, SEMI_HARD, device),
         ),
+        Figure(figure=f"contrast step, {name}, all rows without mining, s", ours=whole),
     ]
 
 
@@ -119,18 +122,24 @@ def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
     backbone, most = SHARES[device]
     size = replace(CAMVID, batch=16 if device == "cuda" else 4)
     size = replace(QUICK, height=16, width=16) if quick else size
-    plain, added = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
-    share = added / plain
+    plain, alone, added = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
+    share = alone / plain
     crop = f"{4 * size.height}x{4 * size.width}, batch {size.batch}"
     return [
         Figure(
-            figure=f"contrast on top of a plain step of {backbone}, {crop}, seconds",
-            ours=added,
+            figure=f"contrast (loss, mining, push) on top of a plain step of {backbone}, {crop}, s",
+            ours=alone,
             beside=plain,
             ratio=share,
             goal=f"at most {most:g} of it",
             held=None if quick else share <= most,
-        )
+        ),
+        Figure(
+            figure=f"the same with the projection head, {backbone}, {crop}, s",
+            ours=added,
+            beside=plain,
+            ratio=added / plain,
+        ),
     ]
 
 
@@ -223,11 +232,11 @@ def measure_ours(device: str, threads: int, size: Size, mining: MiningConfig, re
 def measure_loop(device: str, threads: int, size: Size) -> tuple[float, float]:
     """Seconds of forward and backward of the loop over classes, with the push of ours, and its peak bytes."""
     torch.set_num_threads(threads)
-    module, batch, generator = scene(size, ALL_ROWS, device)
+    module, batch, generator = scene(size, HARDEST, device)
     meter = Meter(device)
 
     def step() -> None:
-        class_by_class(module, batch, generator).backward()  # type: ignore[no-untyped-call]
+        class_by_class(module, batch, HARDEST, generator).backward()  # type: ignore[no-untyped-call]
         module.push(batch[0].detach(), batch[1], generator=generator)
 
     return meter.seconds(step), meter.above()
@@ -238,31 +247,52 @@ def check_equal(device: str, threads: int, size: Size) -> None:
     torch.set_num_threads(threads)
     found = []
     for is_loop in (False, True):
-        module, batch, generator = scene(size, ALL_ROWS, device)
-        loss = class_by_class(module, batch, generator) if is_loop else module(*batch, generator=generator).loss
+        module, batch, generator = scene(size, HARDEST, device)
+        if is_loop:
+            loss = class_by_class(module, batch, HARDEST, generator)
+        else:
+            loss = module(*batch, generator=generator).loss
         found.append((loss.detach(), *torch.autograd.grad(loss, batch[0])))
     torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=1e-5)
     largest = float(found[1][1].abs().max())
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-3 * largest, rtol=1e-3)
 
 
-def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float]:
-    """Median seconds of a plain cross-entropy step, and of what a step with contrast takes more."""
+def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
+    """Median seconds of a plain cross-entropy step, of the contrast alone, and of what a step with contrast takes more.
+
+    Alone: loss, gradient up to the embedding, push; the embedding is that of the model.
+    """
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     shape = (size.batch, 4 * size.height, 4 * size.width)
     batch = Batch(
-        torch.rand(shape[0], 3, *shape[1:], generator=generator),
-        torch.randint(0, size.classes, shape, generator=generator),
+        torch.rand(shape[0], 3, *shape[1:], generator=generator).to(device),
+        torch.randint(0, size.classes, shape, generator=generator).to(device),
     )
-    meter = Meter(device)
-    arms = [step_of(backbone, size, source, device) for source in ("none", "inter_image")]
-    seconds: tuple[list[float], list[float]] = ([], [])
+    meter, chance = Meter(device), torch.Generator(device).manual_seed(0)
+    plain, arm = (step_of(backbone, size, source, device) for source in ("none", "inter_image"))
+    with torch.no_grad():
+        output = arm.model(batch.image_B3HW)
+    embedding_BDhw, prediction_BHW = output.embedding_BDhw.requires_grad_(), output.logits_BCHW.argmax(dim=1)
+    module = arm.contrast
+
+    def alone(_number: int) -> None:
+        embedding_BDhw.grad = None
+        module(embedding_BDhw, batch.label_BHW, prediction_BHW, generator=chance).loss.backward()
+        module.push(embedding_BDhw.detach(), batch.label_BHW, generator=chance)
+
+    ways: list[Callable[[int], object]] = [
+        lambda number: plain(batch, number),
+        alone,
+        lambda number: arm(batch, number),
+    ]
+    seconds: list[list[float]] = [[] for _ in ways]
     for number in range(steps + 1):  # the first of each warms up
-        for arm, taken in zip(arms, seconds, strict=True):
-            taken.append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
-    plain, whole = (statistics.median(taken[1:]) for taken in seconds)
-    return plain, whole - plain
+        for way, taken in zip(ways, seconds, strict=True):
+            taken.append(meter.seconds(lambda way=way, number=number: way(number)))
+    plainly, contrasting, both = (statistics.median(taken[1:]) for taken in seconds)
+    return plainly, contrasting, both - plainly
 
 
 def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:

@@ -3,7 +3,8 @@
 Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
 PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
 All start from the same weights and see the same batch, and the losses of their first step are checked. The best is
-named, and where a recipe trains the model on this device, its choice is held against it. The last line adds the data:
+named, and where a recipe trains the model on this device, its choice is held against it: on a CPU among those that run
+on any (bfloat16 without AVX512-BF16 or AMX is up to 8 times slower than float32). The last line adds the data:
 decoding each image against the decoded cache. Steps of all combinations take turns and the fastest of each counts, as
 what disturbs only adds; on a CPU, seconds are CPU seconds.
 """
@@ -140,7 +141,8 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
         for item, arm in arms.items():
             taken[item].append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
     seconds = {item: min(values[1:]) for item, values in taken.items()}
-    best = min(seconds, key=seconds.__getitem__)
+    eligible = [item for item in seconds if device == "cuda" or item.compute.precision is None]
+    best = min(eligible, key=seconds.__getitem__)
     label = f"{case.backbone} {case.crop[0]}x{case.crop[1]} batch {case.batch}"
     figures = [
         line(f"step, {label}: {item.name}, s", seconds[item], seconds[PLAIN]) for item in seconds if item != PLAIN

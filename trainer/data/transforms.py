@@ -90,10 +90,12 @@ def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataCo
 
 def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
     """Fill (..., h, w) where the spans show nothing."""
-    for border in (slice(0, rows.before), slice(rows.place.stop, None)):
-        crop_hw[..., border, :] = fill
-    for border in (slice(0, columns.before), slice(columns.place.stop, None)):
-        crop_hw[..., rows.place, border] = fill
+    if rows.before or rows.after:
+        crop_hw[..., : rows.before, :] = fill
+        crop_hw[..., rows.place.stop :, :] = fill
+    if columns.before or columns.after:
+        crop_hw[..., rows.place, : columns.before] = fill
+        crop_hw[..., rows.place, columns.place.stop :] = fill
 
 
 def image_tensor(image_HW3: Pixels) -> Tensor:
@@ -130,9 +132,10 @@ def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
     a pixel: labels would lie up to half a pixel beside the bilinear image, which thin classes notice.
     """
     rows_i, columns_j = nearest(label_HW.shape[0], height), nearest(label_HW.shape[1], width)
+    first, second = (rows_i, 0), (columns_j, 1)
     if height > label_HW.shape[0]:  # columns cost more than rows: take them while there are few rows
-        return torch.from_numpy(label_HW.take(columns_j, axis=1).take(rows_i, axis=0))
-    return torch.from_numpy(label_HW.take(rows_i, axis=0).take(columns_j, axis=1))
+        first, second = second, first
+    return torch.from_numpy(label_HW.take(*first, mode="clip").take(*second, mode="clip"))  # "raise" checks each
 
 
 def nearest(side: int, resized: int) -> NDArray[np.int64]:
