@@ -3,7 +3,7 @@
 Loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their candidates
 and leave the rest to autograd (`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; the
 miners that loop has not, by themselves; and what contrast takes beside a step of a plain cross-entropy trial of the
-same model. Every case runs in a process of its own, so that its peak memory is its own. On a CPU, seconds are CPU
+same model. Every case runs in a process of its own, so that its peak memory is its own (the loops take 9 GB at Cityscapes size). On a CPU, seconds are CPU
 seconds of all threads, which a busy machine disturbs less.
 """
 
@@ -45,6 +45,7 @@ from trainer.step import TrainStep
 
 EVERYTHING = 10**9
 GAIN = 5.0
+GRADIENT_TOLERANCE = 1e-3
 CITYSCAPES_BYTES = 2.2e9
 """A quarter of what the released loss was measured to take at this size."""
 SHARES = {"cpu": ("hrnet_w18", 0.20), "cuda": ("hrnet_w48", 0.15)}
@@ -243,7 +244,10 @@ def measure_loop(device: str, threads: int, size: Size) -> tuple[float, float]:
 
 
 def check_equal(device: str, threads: int, size: Size) -> None:
-    """Raise unless both have the same loss and the same gradient."""
+    """Raise unless both have the same loss and, in Euclidean norm, the same gradient.
+
+    Where the last candidate chosen and the first left out differ in rounding only, the two may take either.
+    """
     torch.set_num_threads(threads)
     found = []
     for is_loop in (False, True):
@@ -254,8 +258,9 @@ def check_equal(device: str, threads: int, size: Size) -> None:
             loss = module(*batch, generator=generator).loss
         found.append((loss.detach(), *torch.autograd.grad(loss, batch[0])))
     torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=1e-5)
-    largest = float(found[1][1].abs().max())
-    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-3 * largest, rtol=1e-3)
+    apart_by = float((found[0][1] - found[1][1]).norm() / found[1][1].norm())
+    if apart_by > GRADIENT_TOLERANCE:
+        raise RuntimeError(f"the gradients of the two ways differ by {apart_by:.2g} of their norm")
 
 
 def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
