@@ -3,8 +3,8 @@
 Loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their candidates
 and leave the rest to autograd (`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; the
 miners that loop has not, by themselves; and what contrast takes beside a step of a plain cross-entropy trial of the
-same model. Every case runs in a process of its own, so that its peak memory is its own (the loops take 9 GB at Cityscapes size). On a CPU, seconds are CPU
-seconds of all threads, which a busy machine disturbs less.
+same model. Every case runs in a process of its own, so that its peak memory is its own; the loops take 9 GB at
+Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
     backbone, most = SHARES[device]
     size = replace(CAMVID, batch=16 if device == "cuda" else 4)
     size = replace(QUICK, height=16, width=16) if quick else size
-    plain, alone, added = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
+    backbone = "timm/test_resnet" if quick else backbone
+    plain, alone, both = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
     share = alone / plain
     crop = f"{4 * size.height}x{4 * size.width}, batch {size.batch}"
     return [
@@ -136,10 +137,10 @@ def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
             held=None if quick else share <= most,
         ),
         Figure(
-            figure=f"the same with the projection head, {backbone}, {crop}, s",
-            ours=added,
+            figure=f"a step with contrast and its projection head beside the plain one, {backbone}, {crop}, s",
+            ours=both,
             beside=plain,
-            ratio=added / plain,
+            ratio=both / plain,
         ),
     ]
 
@@ -264,7 +265,7 @@ def check_equal(device: str, threads: int, size: Size) -> None:
 
 
 def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
-    """Median seconds of a plain cross-entropy step, of the contrast alone, and of what a step with contrast takes more.
+    """Median seconds of a plain cross-entropy step, of the contrast alone, and of a step with contrast.
 
     Alone: loss, gradient up to the embedding, push; the embedding is that of the model.
     """
@@ -296,8 +297,8 @@ def measure_share(device: str, threads: int, backbone: str, size: Size, steps: i
     for number in range(steps + 1):  # the first of each warms up
         for way, taken in zip(ways, seconds, strict=True):
             taken.append(meter.seconds(lambda way=way, number=number: way(number)))
-    plainly, contrasting, both = (statistics.median(taken[1:]) for taken in seconds)
-    return plainly, contrasting, both - plainly
+    first, second, third = (statistics.median(taken[1:]) for taken in seconds)
+    return first, second, third
 
 
 def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:
