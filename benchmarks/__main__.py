@@ -47,6 +47,14 @@ BENCHMARKS = (
     Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", slow=True),
     Benchmark(name="busy", measures="busy share of two slots", slow=True),
     Benchmark(name="sweep", measures="a whole sweep beside the trainer in a plain loop", slow=True),
+    Benchmark(name="data", measures="training batches beside PIL and torchvision v1", slow=True),
+    Benchmark(
+        name="contrast_step", measures="time and memory of the contrast path", devices=("cpu", "cuda"), slow=True
+    ),
+    Benchmark(
+        name="train_step", measures="a training step in each arithmetic and layout", devices=("cpu", "cuda"), slow=True
+    ),
+    Benchmark(name="packing", measures="eight small trials on one card", devices=("cuda",), slow=True),
 )
 
 LIMIT_SECONDS = 900.0

@@ -1,29 +1,30 @@
-"""Time and memory of the contrast path on a CPU: `python benchmarks/contrast_step.py [--json OUT] [--quick]`.
+"""Time and memory of the contrast path: `python -m benchmarks.contrast_step [--device cuda] [--json OUT] [--quick]`.
 
-Forward, backward and push at Cityscapes size, against the goals and against what the released loss was measured to
-need; the gain over a loop per anchor at a smaller size; the share of the contrast path in a training step. Every case
-runs in a process of its own, so that its peak memory is its own. `--quick` shrinks all sizes: a check that it runs.
+Loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their candidates
+and leave the rest to autograd (`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; the
+miners that loop has not, by themselves; and what contrast takes beside a step of a plain cross-entropy trial of the
+same model. Every case runs in a process of its own, so that its peak memory is its own; the loops take 9 GB at
+Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
-import os
-import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from benchmarks.naive_contrast import class_by_class
+from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish
 from trainer.build import build_segmentor
 from trainer.config import (
     AnchorConfig,
@@ -42,21 +43,12 @@ from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 
 EVERYTHING = 10**9
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """One line of the report; `ours` and `beside` in SI units (seconds, bytes) or shares."""
-
-    figure: str
-    ours: float
-    beside: float | None
-    """The naive loop on the same inputs in the same run; None where there is none."""
-    ratio: float | None
-    """beside / ours."""
-    goal: str
-    held: bool | None
-    """None in a quick run, whose sizes are not those of the goal."""
+GAIN = 5.0
+GRADIENT_TOLERANCE = 1e-3
+CITYSCAPES_BYTES = 2.2e9
+"""A quarter of what the released loss was measured to take at this size."""
+SHARES = {"cpu": ("hrnet_w18", 0.20), "cuda": ("hrnet_w48", 0.15)}
+"""The model whose plain step is compared with, and what contrast may add to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,23 +57,93 @@ class Size:
 
     batch: int
     height: int
-    """Of the embedding map; labels have 4 times the size."""
+    """Of the embedding map; images have 4 times the size."""
     width: int
     classes: int
     bank_rows: int
-    """Per class."""
+    """Per class: 10 times the training images (paper), for Cityscapes what the released loss was measured with."""
     anchors_per_class: int
 
 
+CAMVID = Size(batch=16, height=88, width=120, classes=11, bank_rows=3670, anchors_per_class=50)
 CITYSCAPES = Size(batch=4, height=128, width=256, classes=19, bank_rows=10_000, anchors_per_class=54)
 """54 anchors of each of 19 classes: 1,026, the least multiple of 19 from 1,024."""
+SIZES = {"CamVid": CAMVID, "Cityscapes": CITYSCAPES}
 QUICK = Size(batch=2, height=16, width=32, classes=5, bank_rows=200, anchors_per_class=8)
-SMALL = Size(batch=2, height=32, width=32, classes=7, bank_rows=200, anchors_per_class=6)
 
-MODES = {
-    "all rows": MiningConfig(kind="hardest", positives=EVERYTHING, negatives=EVERYTHING),
-    "semi-hard 1024/2048": MiningConfig(kind="semi_hard", positives=1024, negatives=2048, hard_fraction=0.1),
-}
+HARDEST = MiningConfig(kind="hardest", positives=1024, negatives=2048)
+SEMI_HARD = MiningConfig(kind="semi_hard", positives=1024, negatives=2048, hard_fraction=0.1)
+ALL_ROWS = MiningConfig(kind="hardest", positives=EVERYTHING, negatives=EVERYTHING)
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__, DEVICES)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
+    given = parse(parser)
+    figures = []
+    for name, size in ({"quick": QUICK} if given.quick else SIZES).items():
+        figures += of_size(name, size, given.device, given.threads, quick=given.quick)
+    figures += of_share(given.device, given.threads, quick=given.quick)
+    return 0 if publish(figures, given.json) else 1
+
+
+def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) -> list[Figure]:
+    """Time and memory at one size."""
+    repeats = 1 if quick else 3
+    ours, memory = apart(measure_ours, device, threads, size, HARDEST, repeats)
+    loop, loop_memory = apart(measure_loop, device, threads, size)
+    apart(check_equal, device, threads, size)
+    mined, mined_memory = apart(measure_ours, device, threads, size, SEMI_HARD, repeats)
+    whole, _ = apart(measure_ours, device, threads, size, ALL_ROWS, repeats)
+    limited = name == "Cityscapes"
+    return [
+        at_least(f"contrast step, {name}, hardest, beside loops over classes", ours, loop, GAIN, counts=not quick),
+        Figure(
+            figure=f"the same, {name}, peak memory above the inputs",
+            unit="B",
+            ours=memory,
+            beside=loop_memory,
+            ratio=loop_memory / max(memory, 1.0),
+            goal=f"at most {CITYSCAPES_BYTES:g} B" if limited else "",
+            held=memory <= CITYSCAPES_BYTES if limited and not quick else None,
+        ),
+        Figure(figure=f"contrast step, {name}, semi-hard", ours=mined),
+        Figure(
+            figure=f"the same, {name}, peak memory above the inputs, beside the forecast",
+            unit="B",
+            ours=mined_memory,
+            beside=forecast(size, SEMI_HARD, device),
+        ),
+        Figure(figure=f"contrast step, {name}, all rows without mining", ours=whole),
+    ]
+
+
+def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
+    """What contrast adds to a plain step."""
+    backbone, most = SHARES[device]
+    size = replace(CAMVID, batch=16 if device == "cuda" else 4)
+    size = replace(QUICK, height=16, width=16) if quick else size
+    backbone = "timm/test_resnet" if quick else backbone
+    plain, alone, both = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
+    share = alone / plain
+    crop = f"{4 * size.height}x{4 * size.width}, batch {size.batch}"
+    return [
+        Figure(
+            figure=f"contrast (loss, mining, push) on top of a plain step of {backbone}, {crop}",
+            ours=alone,
+            beside=plain,
+            ratio=share,
+            goal=f"at most {most:g} of it",
+            held=None if quick else share <= most,
+        ),
+        Figure(
+            figure=f"a step with contrast and its projection head beside the plain one, {backbone}, {crop}",
+            ours=both,
+            beside=plain,
+            ratio=both / plain,
+        ),
+    ]
 
 
 def contrast_of(size: Size, mining: MiningConfig) -> ContrastConfig:
@@ -90,196 +152,177 @@ def contrast_of(size: Size, mining: MiningConfig) -> ContrastConfig:
         anchors=AnchorConfig(per_class=size.anchors_per_class),
         mining=mining,
         memory=MemoryConfig(kind="pixel", pixels_per_class=size.bank_rows),
+        warmup_fraction=0.0,
     )
 
 
-def scene(size: Size, mining: MiningConfig) -> tuple[PixelContrast, tuple[torch.Tensor, ...], torch.Generator]:
+def scene(
+    size: Size, mining: MiningConfig, device: str
+) -> tuple[PixelContrast, tuple[Tensor, Tensor, Tensor], torch.Generator]:
     """A module with a full bank, and (embedding, labels, predictions)."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
     config = contrast_of(size, mining)
-    module = PixelContrast(config, size.classes)
+    module = PixelContrast(config, size.classes).to(device)
+    fill(module, generator)
+    shape = (size.batch, config.embedding_dim, size.height, size.width)
+    embedding_BDhw = torch.randn(shape, generator=generator, device=device)
+    embedding_BDhw /= embedding_BDhw.norm(dim=1, keepdim=True)
+    shape = (2, size.batch, 4 * size.height, 4 * size.width)
+    label_BHW, prediction_BHW = torch.randint(0, size.classes, shape, generator=generator, device=device)
+    return module, (embedding_BDhw.requires_grad_(), label_BHW, prediction_BHW), generator
+
+
+def fill(module: PixelContrast, generator: torch.Generator) -> None:
+    """Fill the bank with random unit vectors."""
     for queue in module.bank.contents():
         for class_KD in queue.embedding_CKD:
-            class_KD.copy_(F.normalize(torch.randn(class_KD.shape, generator=generator), dim=1))
+            class_KD.copy_(F.normalize(torch.randn(class_KD.shape, generator=generator, device=class_KD.device), dim=1))
         queue.count_C.fill_(queue.capacity)
-    shape = (size.batch, config.embedding_dim, size.height, size.width)
-    embedding_BDhw = torch.randn(shape, generator=generator)
-    embedding_BDhw /= embedding_BDhw.norm(dim=1, keepdim=True)
-    maps = torch.randint(0, size.classes, (2, size.batch, 4 * size.height, 4 * size.width), generator=generator)
-    return module, (embedding_BDhw.requires_grad_(), *maps), generator
 
 
-def forecast(size: Size, mode: str) -> float:
+def forecast(size: Size, mining: MiningConfig, device: str) -> float:
     """Peak bytes above the bank that `trainer.memory_forecast` expects."""
-    config, shape = contrast_of(size, MODES[mode]), (size.height, size.width)
-    found = forecast_contrast(config, classes=size.classes, images=size.batch, map_size=shape, device="cpu")
+    config, shape = contrast_of(size, mining), (size.height, size.width)
+    found = forecast_contrast(config, classes=size.classes, images=size.batch, map_size=shape, device=device)
     return float(found.peak - found.bank)
 
 
-def peak_bytes() -> int:
-    """Highest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class Meter:
+    """Seconds and peak bytes of work on one device."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.base = self.peak()
+
+    def peak(self) -> float:
+        """Highest memory of this process so far, bytes."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+            return float(torch.cuda.max_memory_allocated())
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+    def above(self) -> float:
+        """Peak bytes above what there was when the meter was made."""
+        return self.peak() - self.base
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Time of `work`: of the device, or CPU seconds of all threads."""
+        if self.device == "cpu":
+            began = time.process_time()
+            work()
+            return time.process_time() - began
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        return time.perf_counter() - began
 
 
-def measure_step(threads: int, size: Size, mode: str, repeats: int) -> tuple[float, float, float]:
-    """Median seconds of forward + backward + push, peak bytes above the inputs (bank and mini-batch), CPU seconds."""
+def measure_ours(device: str, threads: int, size: Size, mining: MiningConfig, repeats: int) -> tuple[float, float]:
+    """Median seconds of forward, backward and push, and peak bytes above the inputs (bank and mini-batch)."""
     torch.set_num_threads(threads)
-    module, (embedding_BDhw, label_BHW, prediction_BHW), generator = scene(size, MODES[mode])
-    inputs, seconds, cpu = peak_bytes(), [], []
-    for _ in range(repeats):
+    module, (embedding_BDhw, label_BHW, prediction_BHW), generator = scene(size, mining, device)
+    meter = Meter(device)
+
+    def step() -> None:
         embedding_BDhw.grad = None
-        began, worked = time.perf_counter(), time.process_time()
         module(embedding_BDhw, label_BHW, prediction_BHW, generator=generator).loss.backward()
         module.push(embedding_BDhw.detach(), label_BHW, generator=generator)
-        seconds.append(time.perf_counter() - began)
-        cpu.append(time.process_time() - worked)
-    return statistics.median(seconds), float(peak_bytes() - inputs), statistics.median(cpu)
+
+    return statistics.median(meter.seconds(step) for _ in range(repeats)), meter.above()
 
 
-def measure_naive(threads: int, repeats: int) -> tuple[float, float]:
-    """Median seconds of forward + backward at `SMALL` size: ours, and a loop over anchors and positives."""
+def measure_loop(device: str, threads: int, size: Size) -> tuple[float, float]:
+    """Seconds of forward and backward of the loop over classes, with the push of ours, and its peak bytes."""
     torch.set_num_threads(threads)
-    module, batch, generator = scene(SMALL, MODES["all rows"])
-    ours, naive = [], []
-    for _ in range(repeats):
-        state = generator.get_state()
-        began = time.perf_counter()
-        loss = module(*batch, generator=generator).loss
-        (grad_BDhw,) = torch.autograd.grad(loss, batch[0])
-        ours.append(time.perf_counter() - began)
-        generator.set_state(state)
-        began = time.perf_counter()
-        expected = naive_loss(module, batch, generator)
-        (expected_BDhw,) = torch.autograd.grad(expected, batch[0])
-        naive.append(time.perf_counter() - began)
-        torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(grad_BDhw, expected_BDhw, atol=1e-5, rtol=1e-4)
-    return statistics.median(ours), statistics.median(naive)
+    module, batch, generator = scene(size, HARDEST, device)
+    meter = Meter(device)
+
+    def step() -> None:
+        class_by_class(module, batch, HARDEST, generator).backward()  # type: ignore[no-untyped-call]
+        module.push(batch[0].detach(), batch[1], generator=generator)
+
+    return meter.seconds(step), meter.above()
 
 
-def naive_loss(module: PixelContrast, batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> torch.Tensor:
-    """Equation 3 word by word: one anchor at a time, one class at a time, one positive at a time; no mining."""
-    embedding_BDhw, label_BHW, prediction_BHW = batch
-    label_P, prediction_P = (item[:, 2::4, 2::4].flatten() for item in (label_BHW, prediction_BHW))
-    anchors, keys = module.candidates(embedding_BDhw, label_P, prediction_P, generator)[:2]
-    losses = []
-    for number in range(len(anchors.class_A)):
-        anchor_D, total = anchors.embedding_AD[number], torch.zeros(())
-        positives: list[torch.Tensor] = []
-        for c in range(module.classes):
-            for block in keys.blocks:
-                similarity_K = block.embedding_CKD[c] @ anchor_D / module.config.temperature
-                legal_K = block.valid_CK[c]
-                if c != anchors.class_A[number]:
-                    total = total + similarity_K[legal_K].exp().sum()
-                    continue
-                if block is keys.batch:
-                    legal_K = legal_K & (keys.position_CK[c] != anchors.position_A[number])
-                positives.extend(similarity_K[legal_K].unbind())
-        terms = [-(positive.exp() / (positive.exp() + total)).log() for positive in positives]
-        losses.append(torch.stack(terms).mean())
-    return torch.stack(losses).mean()
+def check_equal(device: str, threads: int, size: Size) -> None:
+    """Raise unless both have the same loss and, in Euclidean norm, the same gradient.
+
+    Where the last candidate chosen and the first left out differ in rounding only, the two may take either.
+    """
+    torch.set_num_threads(threads)
+    found = []
+    for is_loop in (False, True):
+        module, batch, generator = scene(size, HARDEST, device)
+        if is_loop:
+            loss = class_by_class(module, batch, HARDEST, generator)
+        else:
+            loss = module(*batch, generator=generator).loss
+        found.append((loss.detach(), *torch.autograd.grad(loss, batch[0])))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=1e-5)
+    apart_by = float((found[0][1] - found[1][1]).norm() / found[1][1].norm())
+    if apart_by > GRADIENT_TOLERANCE:
+        raise RuntimeError(f"the gradients of the two ways differ by {apart_by:.2g} of their norm")
 
 
-def measure_share(threads: int, height: int, width: int, steps: int) -> tuple[float, float]:
-    """Median seconds of the contrast path and of the whole step of an hrnet_w18 (batch 4, 11 classes, default bank)."""
+def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
+    """Median seconds of a plain cross-entropy step, of the contrast alone, and of a step with contrast.
+
+    Alone: loss, gradient up to the embedding, push; the embedding is that of the model.
+    """
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
-    config = TrainConfig(
-        model=ModelConfig(backbone="hrnet_w18", head="hrnet"),
-        contrast=ContrastConfig(warmup_fraction=0.0),
-        optim=OptimConfig(),
-        schedule=ScheduleConfig(batch_size=4),
-    )
-    module = PixelContrast(config.contrast, 11)
-    for queue in module.bank.contents():
-        queue.embedding_CKD.copy_(F.normalize(torch.randn(queue.embedding_CKD.shape, generator=generator), dim=2))
-        queue.count_C.fill_(queue.capacity)
-    model = build_segmentor(config.model, config.contrast, classes=11, seed=0).train()
-    step = TrainStep(config, model, module, build_optimizer(model, config.optim), torch.device("cpu"))
+    shape = (size.batch, 4 * size.height, 4 * size.width)
     batch = Batch(
-        torch.rand(4, 3, height, width, generator=generator),
-        torch.randint(0, 11, (4, height, width), generator=generator),
+        torch.rand(shape[0], 3, *shape[1:], generator=generator).to(device),
+        torch.randint(0, size.classes, shape, generator=generator).to(device),
     )
-    whole, alone = [], []
-    for number in range(steps):
-        began = time.perf_counter()
-        step(batch, number)
-        whole.append(time.perf_counter() - began)
+    meter, chance = Meter(device), torch.Generator(device).manual_seed(0)
+    plain, arm = (step_of(backbone, size, source, device) for source in ("none", "inter_image"))
     with torch.no_grad():
-        embedding_BDhw = model(batch.image_B3HW).embedding_BDhw
-    assert embedding_BDhw is not None
-    embedding_BDhw.requires_grad_()
-    for _ in range(steps):
-        began = time.perf_counter()
-        module(embedding_BDhw, batch.label_BHW, batch.label_BHW, generator=generator).loss.backward()
-        module.push(embedding_BDhw.detach(), batch.label_BHW, generator=generator)
-        alone.append(time.perf_counter() - began)
-    return statistics.median(alone[1:]), statistics.median(whole[1:])
+        output = arm.model(batch.image_B3HW)
+    embedding_BDhw, prediction_BHW = output.embedding_BDhw.requires_grad_(), output.logits_BCHW.argmax(dim=1)
+    module = arm.contrast
+
+    def alone(_number: int) -> None:
+        embedding_BDhw.grad = None
+        module(embedding_BDhw, batch.label_BHW, prediction_BHW, generator=chance).loss.backward()
+        module.push(embedding_BDhw.detach(), batch.label_BHW, generator=chance)
+
+    ways: list[Callable[[int], object]] = [
+        lambda number: plain(batch, number),
+        alone,
+        lambda number: arm(batch, number),
+    ]
+    seconds: list[list[float]] = [[] for _ in ways]
+    for number in range(steps + 1):  # the first of each warms up
+        for way, taken in zip(ways, seconds, strict=True):
+            taken.append(meter.seconds(lambda way=way, number=number: way(number)))
+    first, second, third = (statistics.median(taken[1:]) for taken in seconds)
+    return first, second, third
 
 
-def apart(function: Callable[..., tuple[float, ...]], *arguments: Any) -> tuple[float, ...]:
+def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:
+    """A training step with a full bank, or that of its baseline."""
+    config = TrainConfig(
+        model=ModelConfig(backbone=backbone, head="hrnet"),
+        contrast=replace(contrast_of(size, SEMI_HARD), source=source),
+        optim=OptimConfig(),
+        schedule=ScheduleConfig(batch_size=size.batch),
+    ).normalised()
+    module = None
+    if source != "none":
+        module = PixelContrast(config.contrast, size.classes).to(device)
+        fill(module, torch.Generator(device).manual_seed(0))
+    model = build_segmentor(config.model, config.contrast, classes=size.classes, seed=0).train().to(device)
+    return TrainStep(config, model, module, build_optimizer(model, config.optim), torch.device(device))
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call `function` in a fresh process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def figures(quick: bool, threads: int) -> list[Figure]:
-    """Measure everything."""
-    size, found = (QUICK if quick else CITYSCAPES), []
-
-    def add(figure: str, ours: float, beside: float | None, goal: str, held: bool | None) -> None:
-        ratio = None if beside is None else beside / ours if ours > 0 else float("inf")
-        line = Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, goal=goal, held=None if quick else held)
-        comparison = "" if beside is None else f", beside {beside:.4g}, ratio {ratio:.3g}"
-        verdict = {True: " held", False: " NOT HELD", None: ""}[line.held]
-        print(f"{figure}: {ours:.4g}{comparison}; goal {goal}{verdict}", flush=True)
-        found.append(line)
-
-    for mode in MODES:
-        seconds, memory, cpu = apart(measure_step, threads, size, mode, 1 if quick else 3)
-        add(f"contrast step, {mode}, seconds", seconds, None, "<= 3 s", seconds <= 3)
-        add(
-            f"contrast step, {mode}, CPU seconds of all threads", cpu, None, "none: says how busy the machine was", None
-        )
-        add(f"contrast step, {mode}, bytes above inputs", memory, None, "<= 2.2e9", memory <= 2.2e9)
-        add(f"contrast step, {mode}, bytes forecast", forecast(size, mode), None, "none: above the bank", None)
-    ours, naive = apart(measure_naive, threads, 1 if quick else 3)
-    add("loss and gradient beside a loop per anchor, small size, seconds", ours, naive, "faster", ours < naive)
-    contrast, whole = apart(measure_share, threads, *((64, 64, 2) if quick else (192, 256, 5)))
-    share = contrast / whole
-    # An HRNet needs sides that are multiples of 32, so 256x192 stands for 240x180.
-    add(
-        f"share of contrast in an hrnet_w18 step, {'64x64' if quick else '256x192'}, batch 4",
-        share,
-        None,
-        "<= 0.2",
-        share <= 0.2,
-    )
-    return found
-
-
-def main() -> None:
-    """Print the figures; write them where `--json` says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads; the goals are meant for 2")
-    options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"{machine()}; {options.threads} threads, torch {torch.__version__}, load before {load:.1f}", flush=True)
-    found = [{**asdict(item), "machine": machine(), "load": load} for item in figures(options.quick, options.threads)]
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def machine() -> str:
-    """Processor and number of cores."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor()} x {os.cpu_count()}"
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,136 +1,222 @@
-"""Epochs of training samples from the decoded cache against decoding JPEG and PNG each time, on one core.
+"""Training batches of one core, beside what people write first: PIL and torchvision's v1 transforms.
 
-    python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT]
+    python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT] [--quick]
 
-Without `--root` it writes a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) from the synthetic street.
-Two figures: reading with random crops, which is what the cache is for, and whole samples with the scaling, flip and
-jitter of training, whose work no cache can save.
+Both ways make the same batches from the same draws: random scale, crop, flip, colour jitter, float32 in 0..1 (it is the
+model that normalises). Ours reads the decoded cache and augments each crop in its place in the batch; the other is a
+torch DataLoader whose samples decode JPEG and PNG each time, resize the whole image, crop it, jitter it as an 8-bit PIL
+image and make a tensor of it.
+Without `--root` a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) is drawn from the synthetic street.
+Seconds are CPU seconds of the one thread that works, so that a busy machine disturbs them little.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import functional as v1
 
+from benchmarks.report import Figure, at_least, command_line, parse, publish
 from trainer.config import DataConfig, SyntheticConfig
-from trainer.data.base import Pair
+from trainer.data.base import IGNORE_INDEX
+from trainer.data.batches import TrainBatches, epoch_order
 from trainer.data.cache import DecodedCache
 from trainer.data.camvid import CamVid
+from trainer.data.listing import FilePair
 from trainer.data.synthetic import Synthetic
+from trainer.data.transforms import PAD_GREY, between
+from trainer.seeding import stream_seed
 
 GOAL = 5.0
-CROP = (256, 256)
+SEED = 0
 HEIGHT, WIDTH = 360, 480
+CROP = (256, 256)
+RECIPES = {
+    "camvid_lite0": (4, DataConfig(crop=(160, 208), scale=(0.75, 2.0), color_jitter=0.1)),
+    "camvid_hrnet_w48": (16, DataConfig(crop=(352, 480), scale=(0.5, 2.0), color_jitter=0.25)),
+}
+"""Batch size and augmentation of two recipes."""
+CHECKED = 24
+"""Samples that are compared before anything is timed."""
+PLAIN_TOLERANCE, JITTER_TOLERANCE, LABEL_TOLERANCE = 0.02, 0.03, 0.03
+"""Means over samples with equal draws, one cropped before it is resized and one after: difference of their pixels,
+0..1, without and with jitter (the other one's grey padding is part of its contrast), and share of labels that are not
+the same, along edges."""
+
+Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
+"""Images (B, 3, h, w), 0..1, and labels (B, h, w)."""
 
 
 def main() -> int:
-    """Measure, print, write; 1 when the goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__)
     parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn now")
     parser.add_argument("--images", type=int, default=96, help="images of the look-alike (default: 96)")
     parser.add_argument("--repeats", type=int, default=3, help="epochs of each kind; the median counts (default: 3)")
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    given = parser.parse_args()
+    given = parse(parser)
+    images, repeats = (3, 1) if given.quick else (given.images, given.repeats)
+    torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
-        root = given.root or draw_camvid(Path(folder) / "camvid", given.images)
-        figures = measure(root, DecodedCache(Path(folder) / "cache", 10**12), given.repeats)
-    print(f"{'figure':<58}{'cached':>12}{'decoding':>12}{'ratio':>8}{'goal':>6}")
-    for row in figures:
-        print(
-            f"{row['figure']:<58}{row['ours'] * 1e3:>9.2f} ms{row['beside'] * 1e3:>9.2f} ms{row['ratio']:>7.1f}x"
-            + (f"{row['goal']:>5.0f}x" if row["goal"] else "     -")
-        )
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0 if all(row["held"] for row in figures) else 1
+        root = given.root or draw_camvid(Path(folder) / "camvid", images)
+        figures = measure(root, DecodedCache(Path(folder) / "cache", 10**12), repeats, counts=not given.quick)
+    return 0 if publish(figures, given.json) else 1
 
 
-def measure(root: Path, cache: DecodedCache, repeats: int) -> list[dict[str, Any]]:
-    """The figures, in seconds per sample; both ways visit the same samples with the same crops."""
+def measure(root: Path, cache: DecodedCache, repeats: int, *, counts: bool) -> list[Figure]:
+    """The figures, in seconds per image; both ways visit the same samples with the same draws."""
     cached, decoding = CamVid(root, cache=cache), CamVid(root, cache=DecodedCache(None, 0))
-    images = cached.size("train")
-    start = time.perf_counter()
+    began = time.process_time()
     cached.read("train", 0)
-    build = (time.perf_counter() - start) / images
-    check_equal(cached, decoding)
-    rows = []
-    for name, sample, goal in (
-        ("read and random crop 256x256", crop, GOAL),
-        ("whole training sample (scale, crop, flip, colour jitter)", training_sample(), None),
-    ):
-        ours, beside = ([], [])
-        for number in range(repeats):
-            ours.append(epoch_seconds(cached, sample, number) / images)
-            beside.append(epoch_seconds(decoding, sample, number) / images)
-        rows.append(figure(f"{name}, per sample", statistics.median(ours), statistics.median(beside), goal))
-    rows.append(figure("building the cache, once per machine, per image", build, rows[0]["beside"], None))
-    return rows
+    build = time.process_time() - began
+    build /= cached.size("train")
+    files = cached.list_part("train").pairs
+    figures = []
+    for recipe, (batch_size, config) in RECIPES.items():
+        check_equal(cached, files, config)
+        steps = max(1, len(files) // batch_size)
+        ours, beside = compare(
+            lambda number, size=batch_size, config=config, steps=steps: of_cache(cached, config, size, number, steps),
+            lambda number, size=batch_size, config=config, steps=steps: of_files(files, config, size, number, steps),
+            repeats,
+        )
+        name = f"a training image, as {recipe} crops it to {config.crop[0]}x{config.crop[1]}"
+        images = steps * batch_size
+        figures.append(at_least(name, ours / images, beside / images, GOAL, counts=counts))
+    ours, beside = compare(lambda number: crops(cached, number), lambda number: crops(decoding, number), repeats)
+    ours, beside = ours / len(files), beside / len(files)
+    name = "reading and cropping 256x256 alone, from the cache and decoding"
+    figures.append(Figure(figure=name, ours=ours, beside=beside, ratio=beside / ours))
+    name = "building the cache, once per machine, per image, beside decoding it once"
+    return [*figures, Figure(figure=name, ours=build, beside=beside, ratio=build / beside)]
 
 
-def figure(name: str, ours: float, beside: float, goal: float | None) -> dict[str, Any]:
-    """One line of the table; without a goal it is for information."""
-    ratio = beside / ours
-    return {
-        "figure": name,
-        "ours": ours,
-        "beside": beside,
-        "ratio": ratio,
-        "goal": goal,
-        "held": goal is None or ratio >= goal,
-    }
+def compare(
+    ours: Callable[[int], Iterable[object]], beside: Callable[[int], Iterable[object]], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of epoch 0, 1, ... of two ways, which take turns."""
+    seconds = [(exhaust(ours(number)), exhaust(beside(number))) for number in range(repeats)]
+    return statistics.median(first for first, _ in seconds), statistics.median(second for _, second in seconds)
 
 
-def epoch_seconds(source: CamVid, sample: Callable[[Pair, int], object], number: int) -> float:
-    """Time of one shuffled epoch."""
+def exhaust(items: Iterable[object]) -> float:
+    """CPU seconds until all are made; none is kept."""
+    began = time.process_time()
+    for _ in items:
+        pass
+    return time.process_time() - began
+
+
+def of_cache(source: CamVid, config: DataConfig, batch_size: int, number: int, steps: int) -> Batches:
+    """Batches of steps `number * steps` and on, as training gets them."""
+    for batch in TrainBatches(source, config, batch_size=batch_size, seed=SEED).iterate(number * steps, steps):
+        yield batch.image_B3HW, batch.label_BHW
+
+
+def of_files(files: Sequence[FilePair], config: DataConfig, batch_size: int, number: int, steps: int) -> Batches:
+    """The same batches by torch's DataLoader, PIL and torchvision's v1 functions."""
+    numbers = range(number * steps * batch_size, (number + 1) * steps * batch_size)
+    batches: Batches = DataLoader(PilSamples(files, config), batch_size, sampler=numbers)
+    return batches
+
+
+class PilSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Sample number -> image (3, h, w) and label (h, w), from the draws that ours makes."""
+
+    def __init__(self, files: Sequence[FilePair], config: DataConfig) -> None:
+        self.files, self.config = files, config
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        config, epoch = self.config, number // len(self.files)
+        pair = self.files[epoch_order(SEED, epoch, len(self.files))[number % len(self.files)]]
+        with Image.open(pair.image) as image_file, Image.open(pair.label) as label_file:
+            image, label = image_file.convert("RGB"), label_file.copy()
+        random = Random(stream_seed(SEED, "augment", number))
+        scale = between(random, *config.scale)
+        height, width = round(image.height * scale), round(image.width * scale)
+        start = draw_start(random, height, config.crop[0]), draw_start(random, width, config.crop[1])
+        flip = random.random() < config.flip_probability
+        grey = round(PAD_GREY * 255)
+        image = cut(image.resize((width, height), Image.Resampling.BILINEAR), start, config.crop, (grey, grey, grey))
+        label = cut(label.resize((width, height), Image.Resampling.NEAREST), start, config.crop, IGNORE_INDEX)
+        if flip:
+            image, label = v1.hflip(image), v1.hflip(label)
+        image = jittered(image, random, config.color_jitter)
+        image_3hw: Tensor = v1.to_tensor(image)
+        return image_3hw, torch.from_numpy(np.array(label, dtype=np.int64))
+
+
+def draw_start(random: Random, side: int, crop: int) -> int:
+    """Where a crop begins on a side; negative where the side is shorter and lies at a random place of the crop."""
+    slack = side - crop
+    return min(slack, 0) + int(random.random() * (abs(slack) + 1))
+
+
+def cut(image: Image.Image, start: tuple[int, int], crop: tuple[int, int], fill: int | tuple[int, ...]) -> Image.Image:
+    """The crop of a resized image, padded where the image is smaller."""
+    (top, left), (height, width) = start, crop
+    padding = [max(0, -left), max(0, -top), max(0, left + width - image.width), max(0, top + height - image.height)]
+    if any(padding):
+        image = v1.pad(image, padding, fill=fill)
+    return v1.crop(image, max(0, top), max(0, left), height, width)
+
+
+def jittered(image: Image.Image, random: Random, strength: float) -> Image.Image:
+    """The ColorJitter of torchvision, with given draws."""
+    changes = [
+        (random.random(), change, between(random, 1 - strength, 1 + strength))
+        for change in (v1.adjust_brightness, v1.adjust_contrast, v1.adjust_saturation)
+    ]
+    for _, change, factor in sorted(changes, key=lambda item: item[0]):
+        image = change(image, factor)
+    return image
+
+
+def crops(source: CamVid, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A random crop of every image, in an order of its own, copied out of the image."""
+    random = Random(number)
     order = list(range(source.size("train")))
-    Random(number).shuffle(order)
-    start = time.perf_counter()
-    for place, index in enumerate(order):
-        sample(source.read("train", index), number * len(order) + place)
-    return time.perf_counter() - start
+    random.shuffle(order)
+    for index in order:
+        image_HW3, label_HW = source.read("train", index)
+        top, left = (
+            random.randrange(max(1, side - length + 1)) for side, length in zip(label_HW.shape, CROP, strict=True)
+        )
+        part = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
+        yield image_HW3[part].copy(), label_HW[part].copy()
 
 
-def crop(pair: Pair, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random crop, copied out of the image as a training sample is."""
-    random = Random(seed)
-    image_HW3, label_HW = pair
-    top, left = (random.randrange(max(1, side - length + 1)) for side, length in zip(label_HW.shape, CROP, strict=True))
-    part = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
-    return image_HW3[part].copy(), label_HW[part].copy()
-
-
-def training_sample() -> Callable[[Pair, int], object]:
-    """The augmentation of training on one thread."""
-    import torch
-
-    from trainer.data.transforms import augment
-
-    torch.set_num_threads(1)
-    config = replace(DataConfig(), crop=CROP)
-    return lambda pair, seed: augment(pair, config, seed)
-
-
-def check_equal(cached: CamVid, decoding: CamVid) -> None:
-    """Raise unless both give the same pixels."""
-    for index in range(cached.size("train")):
-        for left, right in zip(cached.read("train", index), decoding.read("train", index), strict=True):
+def check_equal(source: CamVid, files: Sequence[FilePair], config: DataConfig) -> None:
+    """Raise unless the cache holds the pixels of the files and both ways make the same samples of them."""
+    for index, pair in enumerate(files):
+        for left, right in zip(source.read("train", index), source.decode(pair), strict=True):
             if not np.array_equal(left, right):
                 raise RuntimeError(f"pair {index} differs between the cache and its files")
+    for strength, tolerance in ((0.0, PLAIN_TOLERANCE), (config.color_jitter, JITTER_TOLERANCE)):
+        drawn = replace(config, color_jitter=strength)
+        (ours,), (beside,) = of_cache(source, drawn, CHECKED, 0, 1), of_files(files, drawn, CHECKED, 0, 1)
+        shown_Bhw = ours[1] != IGNORE_INDEX
+        off_3Bhw = (ours[0] - beside[0]).abs().transpose(0, 1)
+        off, wrong = float(off_3Bhw[:, shown_Bhw].mean()), float((ours[1] != beside[1]).float().mean())
+        if off > tolerance or wrong > LABEL_TOLERANCE:
+            raise RuntimeError(
+                f"jitter {strength}: pixels differ by {off:.4f} on average, {wrong:.2%} of the labels differ"
+            )
 
 
 def draw_camvid(root: Path, images: int) -> Path:

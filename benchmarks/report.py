@@ -159,6 +159,16 @@ def command_line(description: str | None, devices: Sequence[str] = ("cpu",)) -> 
     return parser
 
 
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options given; one line and exit code 2 when they ask for a card and there is none."""
+    given = parser.parse_args()
+    if given.device == "cuda" and not card_of_torch():
+        parser.exit(
+            2, f"{parser.prog}: --device cuda: torch sees no CUDA device here; run it on a machine with a card\n"
+        )
+    return given
+
+
 def print_figures(figures: Sequence[Figure]) -> None:
     """The figures as a table."""
     width = max((len(item.figure) for item in figures), default=0)

@@ -1,26 +1,29 @@
 """Training augmentation: random scale, crop, flip and colour jitter, all drawn from one explicit seed.
 
 Nothing here reads or moves a global random state, so a sample's augmentation is the same in every process.
-Axes: H W source image, h w crop.
+Pixels are 8-bit until they are resized, then planar float32 that is changed in place, in the batch itself: no copy of
+the crop is made on the way (benchmarks/NOTES.md). Axes: H W source image, h w crop, i j the part of it with image.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import tv_tensors
+from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
 from trainer.data.base import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment", "image_tensor", "label_tensor"]
+__all__ = ["PAD_GREY", "augment", "augment_into", "image_tensor", "label_tensor"]
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1: near the mean that every backbone subtracts, so padding enters it as about zero."""
@@ -38,9 +41,26 @@ class Span:
     after: int
     """Crop pixels of padding behind them."""
 
+    @property
+    def source(self) -> slice:
+        """The source pixels."""
+        return slice(self.first, self.first + self.length)
+
+    @property
+    def place(self) -> slice:
+        """Where they go in the crop."""
+        return slice(self.before, self.before + self.inside)
+
 
 def augment(pair: Pair, config: DataConfig, seed: int) -> tuple[Tensor, Tensor]:
-    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void where there is no image.
+    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void where there is no image."""
+    image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
+    augment_into(image_3hw, label_hw, pair, config, seed)
+    return image_3hw, label_hw
+
+
+def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:
+    """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`, as `augment` returns it.
 
     The source is cropped before it is resized, so the work is that of the crop, not of the scaled image; the
     image is resized bilinearly with antialiasing, the label by nearest neighbour on the same pixel centres.
@@ -51,19 +71,31 @@ def augment(pair: Pair, config: DataConfig, seed: int) -> tuple[Tensor, Tensor]:
     rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
     columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
     flip = random.random() < config.flip_probability
-    part = (slice(rows.first, rows.first + rows.length), slice(columns.first, columns.first + columns.length))
+    part = (rows.source, columns.source)
 
-    image = tv_tensors.Image(channels_first(image_HW3[part]))
-    image = F.resize(image, [rows.inside, columns.inside], InterpolationMode.BILINEAR, antialias=True)
-    image = jitter(F.to_dtype(image, torch.float32, scale=True), random, config.color_jitter)
-    label = tv_tensors.Mask(resize_label(label_HW[part], rows.inside, columns.inside))
-
-    padding = [columns.before, rows.before, columns.after, rows.after]
-    if any(padding):
-        image, label = F.pad(image, padding, fill=PAD_GREY), F.pad(label, padding, fill=IGNORE_INDEX)
+    size = [rows.inside, columns.inside]
+    image = F.resize_image(channels_first(image_HW3[part]), size, InterpolationMode.BILINEAR, antialias=True)
+    image_3ij = image.contiguous()
+    label_ij = resize_label(label_HW[part], rows.inside, columns.inside)
     if flip:
-        image, label = F.horizontal_flip(image), F.horizontal_flip(label)
-    return image.as_subclass(Tensor).contiguous(), label.as_subclass(Tensor).to(torch.int64)
+        image_3ij, label_ij = image_3ij.flip(-1), label_ij.flip(-1)
+        columns = replace(columns, before=columns.after, after=columns.before)
+
+    place = (..., rows.place, columns.place)
+    jitter(image_3hw[place].copy_(image_3ij).mul_(1 / 255), random, config.color_jitter, flipped=flip)
+    label_hw[place] = label_ij
+    for crop, grey in ((image_3hw, PAD_GREY), (label_hw, IGNORE_INDEX)):
+        pad(crop, rows, columns, grey)
+
+
+def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
+    """Fill (..., h, w) where the spans show nothing."""
+    if rows.before or rows.after:
+        crop_hw[..., : rows.before, :] = fill
+        crop_hw[..., rows.place.stop :, :] = fill
+    if columns.before or columns.after:
+        crop_hw[..., rows.place, : columns.before] = fill
+        crop_hw[..., rows.place, columns.place.stop :] = fill
 
 
 def image_tensor(image_HW3: Pixels) -> Tensor:
@@ -99,28 +131,65 @@ def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
     torchvision resizes a Mask with the older rule of "nearest", which takes the corner instead of the centre of
     a pixel: labels would lie up to half a pixel beside the bilinear image, which thin classes notice.
     """
-    label_1HW = torch.from_numpy(label_HW.copy())[None]
-    resized_1HW: Tensor = F.resize_image(label_1HW, [height, width], InterpolationMode.NEAREST_EXACT)
-    return resized_1HW[0]
+    rows_i, columns_j = nearest(label_HW.shape[0], height), nearest(label_HW.shape[1], width)
+    first, second = (rows_i, 0), (columns_j, 1)
+    if height > label_HW.shape[0]:  # columns cost more than rows: take them while there are few rows
+        first, second = second, first
+    return torch.from_numpy(label_HW.take(*first, mode="clip").take(*second, mode="clip"))  # "raise" checks each
 
 
-def jitter(image: Tensor, random: Random, strength: float) -> Tensor:
-    """Brightness, contrast and saturation by factors in 1 +- `strength`, in random order (torchvision's jitter)."""
+def nearest(side: int, resized: int) -> NDArray[np.int64]:
+    """The source pixel of each of `resized` pixels of a side of `side` pixels: torch's rule, asked of torch."""
+    place_11H = torch.arange(side, dtype=torch.float32)[None, None]
+    place_i: NDArray[np.int64] = (
+        interpolate(place_11H, size=resized, mode="nearest-exact")[0, 0].to(torch.int64).numpy()
+    )
+    return place_i
+
+
+def jitter(image_3ij: Tensor, random: Random, strength: float, *, flipped: bool = False) -> None:
+    """Brightness, contrast and saturation by factors in 1 +- `strength`, in random order, in place.
+
+    The three are torchvision's, bit for bit, but for the mean of `adjust_contrast`.
+    """
     if strength == 0:
-        return image
+        return
     changes = [
         (random.random(), change, between(random, 1 - strength, 1 + strength))
-        for change in (F.adjust_brightness, adjust_contrast, F.adjust_saturation)
+        for change in (adjust_brightness, partial(adjust_contrast, flipped=flipped), adjust_saturation)
     ]
     for _, change, factor in sorted(changes, key=lambda item: item[0]):
-        image = change(image, factor)
-    return image
+        change(image_3ij, factor)
 
 
-def adjust_contrast(image: Tensor, factor: float) -> Tensor:
-    """Contrast as torchvision's, but with numpy's mean: torch's depends, in its last bits, on the number of threads."""
-    mean = float(F.rgb_to_grayscale(image).numpy().mean(dtype=np.float64))
-    return (image * factor + (1 - factor) * mean).clamp(0, 1)
+def adjust_brightness(image_3ij: Tensor, factor: float) -> None:
+    """Multiply by `factor`."""
+    image_3ij.mul_(factor)
+    if factor > 1:
+        image_3ij.clamp_(max=1)
+
+
+def adjust_contrast(image_3ij: Tensor, factor: float, *, flipped: bool = False) -> None:
+    """Move away from the mean grey, `factor` times as far.
+
+    The mean is numpy's: torch's depends, in its last bits, on the number of threads. It is taken of the image as it
+    lies in the file, since it also depends on the order of the pixels.
+    """
+    grey_ij = grey_of(image_3ij)
+    mean = float((grey_ij.flip(-1) if flipped else grey_ij).numpy().mean(dtype=np.float64))
+    image_3ij.mul_(factor).add_((1 - factor) * mean).clamp_(0, 1)
+
+
+def adjust_saturation(image_3ij: Tensor, factor: float) -> None:
+    """Move away from the grey of each pixel, `factor` times as far."""
+    grey_ij = grey_of(image_3ij)
+    image_3ij.mul_(factor).add_(grey_ij, alpha=1 - factor).clamp_(0, 1)
+
+
+def grey_of(image_3ij: Tensor) -> Tensor:
+    """The luma of ITU-R 601-2, as torchvision has it."""
+    red_ij, green_ij, blue_ij = image_3ij.unbind()
+    return red_ij.mul(0.2989).add_(green_ij, alpha=0.587).add_(blue_ij, alpha=0.114)
 
 
 def between(random: Random, low: float, high: float) -> float:

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
@@ -16,6 +18,8 @@ from trainer.data.transforms import (
     PAD_GREY,
     adjust_contrast,
     augment,
+    augment_into,
+    between,
     draw_span,
     image_tensor,
     jitter,
@@ -75,6 +79,61 @@ def test_a_crop_is_a_window_and_windows_reach_every_edge():
         assert torch.equal(image, image_tensor(pair[0])[:, top : top + 32, left : left + 32])
         found.add(places[0])
     assert len(found) == 12
+
+
+def step_by_step(pair, config, seed):
+    """The same sample by torchvision's functions alone, each making a new image; the mean of the contrast by numpy."""
+    random = Random(seed)
+    image_HW3, label_HW = pair
+    scale = between(random, *config.scale)
+    rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
+    columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
+    flip = random.random() < config.flip_probability
+    image_3HW = torch.from_numpy(image_HW3[rows.source, columns.source].copy()).permute(2, 0, 1)
+    image = F.resize(image_3HW, [rows.inside, columns.inside], InterpolationMode.BILINEAR, antialias=True)
+    image = F.to_dtype(image, torch.float32, scale=True)
+    strength = config.color_jitter
+    changes = [
+        (random.random(), change, between(random, 1 - strength, 1 + strength))
+        for change in (F.adjust_brightness, contrast_of_numpys_mean, F.adjust_saturation)
+    ]
+    for _, change, factor in sorted(changes, key=lambda item: item[0]):
+        image = change(image, factor) if strength else image
+    label = torch.from_numpy(label_HW[rows.source, columns.source].copy())[None]
+    label = tv_tensors.Mask(F.resize_image(label, [rows.inside, columns.inside], InterpolationMode.NEAREST_EXACT)[0])
+    padding = [columns.before, rows.before, columns.after, rows.after]
+    image, label = F.pad(image, padding, fill=PAD_GREY), F.pad(label, padding, fill=255)
+    if flip:
+        image, label = F.horizontal_flip(image), F.horizontal_flip(label)
+    return image, label.as_subclass(torch.Tensor).to(torch.int64)
+
+
+def contrast_of_numpys_mean(image, factor):
+    mean = float(F.rgb_to_grayscale(image).numpy().mean(dtype=np.float64))
+    return (image * factor + (1 - factor) * mean).clamp(0, 1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (37, 141), (180, 240)])
+@pytest.mark.parametrize("strength", [0.0, 0.25])
+def test_every_bit_is_that_of_torchvision_step_by_step(height, width, strength):
+    """Changed in place, in the batch, in another order of flip and jitter: results of finished trials must not move."""
+    pair, config = pair_of(height, width), DataConfig(crop=(64, 96), color_jitter=strength)
+    for seed in range(30):
+        image, label = augment(pair, config, seed)
+        expected_image, expected_label = step_by_step(pair, config, seed)
+        assert torch.equal(image, expected_image)
+        assert torch.equal(label, expected_label)
+
+
+def test_a_sample_fills_its_place_in_a_batch_and_no_other():
+    pair, config = pair_of(60, 80), DataConfig(crop=(40, 48))
+    image_B3hw, label_Bhw = torch.full((3, 3, 40, 48), 7.0), torch.full((3, 40, 48), 77)
+    augment_into(image_B3hw[1], label_Bhw[1], pair, config, 5)
+    image_3hw, label_hw = augment(pair, config, 5)
+    assert torch.equal(image_B3hw[1], image_3hw)
+    assert torch.equal(label_Bhw[1], label_hw)
+    assert (image_B3hw[[0, 2]] == 7).all()
+    assert (label_Bhw[[0, 2]] == 77).all()
 
 
 def test_small_images_are_padded_with_grey_and_void():
@@ -172,7 +231,9 @@ def test_source_arrays_are_not_written():
 
 def test_contrast_is_torchvisions_whatever_the_threads():
     image = torch.rand(3, 200, 300, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(adjust_contrast(image, 1.3), F.adjust_contrast(image, 1.3))
+    changed = image.clone()
+    adjust_contrast(changed, 1.3)
+    torch.testing.assert_close(changed, F.adjust_contrast(image, 1.3))
     threads, results = torch.get_num_threads(), []
     try:
         for count in (1, 2):
@@ -185,9 +246,12 @@ def test_contrast_is_torchvisions_whatever_the_threads():
 
 def test_jitter_stays_in_range_and_keeps_the_label_out_of_it():
     image = torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0))
-    assert jitter(image, Random(0), 0.0) is image
+    before = image.clone()
+    jitter(image, Random(0), 0.0)
+    assert torch.equal(image, before)
     for seed in range(10):
-        changed = jitter(image, Random(seed), 1.0)
+        changed = image.clone()
+        jitter(changed, Random(seed), 1.0)
         assert 0 <= changed.min() <= changed.max() <= 1
     pair = pair_of(60, 80)
     plain = DataConfig(crop=(40, 48), color_jitter=0.0)

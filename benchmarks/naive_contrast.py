@@ -1,0 +1,47 @@
+"""The contrastive loss as one writes it first: loops over classes, sorted candidates, the rest left to autograd.
+
+Axes: a anchors of a class, M keys, P positives and N negatives of a class, D embedding width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainer.config import MiningConfig
+from trainer.contrast import PixelContrast
+
+__all__ = ["class_by_class"]
+
+
+def class_by_class(
+    module: PixelContrast, batch: tuple[Tensor, Tensor, Tensor], mining: MiningConfig, generator: torch.Generator
+) -> Tensor:
+    """Mean of equation 3 over the anchors that `module` would draw, with the hardest candidates of each.
+
+    Of each class: the similarities with its own keys, lowest first, and with those of every other class, highest
+    first; -log(exp(p) / (exp(p) + sum_n exp(n))) of the first `positives` and `negatives`, by log-sum-exp.
+    """
+    embedding_BDhw, label_BHW, prediction_BHW = batch
+    label_P, prediction_P = (item[:, 2::4, 2::4].flatten() for item in (label_BHW, prediction_BHW))
+    anchors, keys = module.candidates(embedding_BDhw, label_P, prediction_P, generator)[:2]
+    losses = []
+    for c in range(module.classes):
+        own_aD = anchors.embedding_AD[(anchors.class_A == c) & anchors.valid_A]
+        position_a = anchors.position_A[(anchors.class_A == c) & anchors.valid_A]
+        negatives = []
+        for k in range(module.classes):
+            key_KD = torch.cat([block.embedding_CKD[k][block.valid_CK[k]].float() for block in keys.blocks])
+            logit_aK = own_aD @ key_KD.T / module.config.temperature
+            if k != c:
+                negatives.append(logit_aK)
+                continue
+            in_batch = keys.position_CK[c][keys.batch.valid_CK[c]]
+            is_self_aK = torch.zeros_like(logit_aK, dtype=torch.bool)
+            is_self_aK[:, : len(in_batch)] = in_batch == position_a[:, None]
+            positive_aP = logit_aK.masked_fill(is_self_aK, torch.inf).sort(dim=1).values[:, : mining.positives]
+        negative_aN = torch.cat(negatives, dim=1).sort(dim=1, descending=True).values[:, : mining.negatives]
+        loss_aP = torch.logaddexp(positive_aP, negative_aN.logsumexp(1, keepdim=True)) - positive_aP
+        is_legal_aP = positive_aP.isfinite()
+        losses.append(loss_aP.where(is_legal_aP, 0).sum(1) / is_legal_aP.sum(1).clamp(min=1))
+    return torch.cat(losses).mean()

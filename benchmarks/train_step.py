@@ -1,0 +1,275 @@
+"""A training step in each arithmetic and layout: `python -m benchmarks.train_step [--device cuda] [--json OUT]`.
+
+Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
+PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
+All start from the same weights and see the same batch, and the losses of their first step are checked. The best is
+named, and where a recipe trains the model on this device, its choice is held against it: on a CPU among those that run
+on any (bfloat16 without AVX512-BF16 or AMX is up to 8 times slower than float32). The last line adds the data:
+decoding each image against the decoded cache. Steps of all combinations take turns and the fastest of each counts, as
+what disturbs only adds; on a CPU, seconds are CPU seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from benchmarks.contrast_step import Meter
+from benchmarks.data import draw_camvid
+from benchmarks.report import DEVICES, Figure, command_line, parse, publish
+from trainer.build import build_segmentor
+from trainer.config import ComputeConfig, ContrastConfig, DataConfig, ModelConfig, ScheduleConfig, TrainConfig
+from trainer.data.batches import Batch, TrainBatches
+from trainer.data.cache import DecodedCache
+from trainer.data.camvid import CamVid
+from trainer.optim import build_optimizer
+from trainer.step import TrainStep
+
+CLASSES = 11
+LOSS_TOLERANCE = 0.05
+"""Relative difference of the first loss; bfloat16 has 8 bits."""
+SLACK = 1.1
+"""How near to the best the recipe's choice must be: what two measurements of the same differ by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Combination:
+    """How a step is computed."""
+
+    name: str
+    channels_last: bool = True
+    optimizer: str = "foreach"
+    """`loop`, `foreach` or `fused`."""
+    compute: ComputeConfig = ComputeConfig()
+
+
+BFLOAT16 = ComputeConfig(precision="bfloat16")
+PLAIN = Combination(name="plain", channels_last=False, optimizer="loop")
+RECIPE = Combination(name="channels_last, foreach (the recipes)")
+COMBINATIONS = (
+    PLAIN,
+    RECIPE,
+    Combination(name="channels_last, fused", optimizer="fused"),
+    Combination(name="channels_last, foreach, bfloat16", compute=BFLOAT16),
+)
+COMPILED = (
+    Combination(name="channels_last, foreach, compiled", compute=ComputeConfig(compile=True)),
+    Combination(name="channels_last, foreach, bfloat16, compiled", compute=replace(BFLOAT16, compile=True)),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A model with its mini-batch."""
+
+    backbone: str
+    crop: tuple[int, int]
+    batch: int
+    head: Literal["deeplabv3", "hrnet", "ocr"] = "hrnet"
+    head_channels: int
+    output_stride: Literal[8, 16, 32] = 32
+    recipe: str = ""
+    """The recipe that trains it on the device; empty: none does."""
+    compiles: bool = True
+
+
+LITE0 = Case(backbone="tf_efficientnet_lite0", crop=(160, 208), batch=4, head_channels=128, recipe="camvid_lite0")
+SYNTHETIC = Case(
+    backbone="timm/test_resnet",
+    crop=(64, 96),
+    batch=8,
+    head="deeplabv3",
+    head_channels=64,
+    output_stride=8,
+    recipe="synthetic",
+    compiles=False,
+)
+CASES = {
+    "cpu": (
+        SYNTHETIC,
+        LITE0,
+        Case(backbone="hrnet_w18", crop=(192, 256), batch=4, head_channels=270, compiles=False),
+    ),
+    "cuda": (
+        LITE0,
+        Case(backbone="hrnet_w18", crop=(352, 480), batch=16, head_channels=270),
+        Case(backbone="hrnet_w48", crop=(352, 480), batch=16, head_channels=720, recipe="camvid_hrnet_w48"),
+    ),
+}
+"""What recipes train on such a device, and an hrnet_w18; on a CPU at half the crop, as compiling one takes minutes."""
+QUICK = (Case(backbone="timm/test_resnet", crop=(64, 64), batch=2, head_channels=8, recipe="none", compiles=False),)
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = command_line(__doc__, DEVICES)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps of each; the fastest counts (default: 5)")
+    given = parse(parser)
+    torch.set_num_threads(given.threads)
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # a compilation is measured from cold
+        for case in QUICK if given.quick else CASES[given.device]:
+            figures += of_case(case, given.device, 1 if given.quick else given.steps, counts=not given.quick)
+    return 0 if publish(figures, given.json) else 1
+
+
+def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure]:
+    """The combinations, the choice of the recipe, and the step with its data."""
+    combinations = COMBINATIONS
+    if case.compiles and can_compile(device):
+        combinations += COMPILED
+    batch, meter = random_batch(case), Meter(device)
+    arms = {item: step_of(case, item, device) for item in combinations}
+    starts = {item: wall_seconds(lambda arm=arm: arm(batch, 0)) for item, arm in arms.items()}
+    check_losses(case, device, combinations)
+    taken: dict[Combination, list[float]] = {item: [] for item in combinations}
+    for number in range(1, steps + 2):  # the first after the start still settles
+        for item, arm in arms.items():
+            taken[item].append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
+    seconds = {item: min(values[1:]) for item, values in taken.items()}
+    eligible = [item for item in seconds if device == "cuda" or item.compute.precision is None]
+    best = min(eligible, key=seconds.__getitem__)
+    label = f"{case.backbone} {case.crop[0]}x{case.crop[1]} batch {case.batch}"
+    figures = [line(f"step, {label}: {item.name}", seconds[item], seconds[PLAIN]) for item in seconds if item != PLAIN]
+    figures += [
+        Figure(figure=f"first step, {label}: {item.name}, wall time", ours=starts[item])
+        for item in combinations
+        if item.compute.compile
+    ]
+    near = seconds[RECIPE] / seconds[best]
+    figures.append(
+        Figure(
+            figure=f"step, {label}: as {case.recipe or 'recipes'} beside the best ({best.name})",
+            ours=seconds[RECIPE],
+            beside=seconds[best],
+            ratio=near,
+            goal=f"at most {SLACK:g}x" if case.recipe else "",
+            held=near <= SLACK if counts and case.recipe else None,
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        figures.append(with_data(case, arms[PLAIN], arms[RECIPE], meter, Path(folder), label, steps))
+    return figures
+
+
+def wall_seconds(work: Callable[[], object]) -> float:
+    """Seconds that pass: a compiler works in processes of its own."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def can_compile(device: str) -> bool:
+    """Whether torch.compile finds what it needs; says so where it does not."""
+    found = device == "cuda" or shutil.which("g++") is not None
+    if not found:
+        print("torch.compile is left out: it needs g++ on a CPU")
+    return found
+
+
+def random_batch(case: Case) -> Batch:
+    """Noise with labels."""
+    generator = torch.Generator().manual_seed(0)
+    return Batch(
+        torch.rand(case.batch, 3, *case.crop, generator=generator),
+        torch.randint(0, CLASSES, (case.batch, *case.crop), generator=generator),
+    )
+
+
+def config_of(case: Case, item: Combination) -> TrainConfig:
+    """The trial whose step is timed."""
+    return TrainConfig(
+        data=DataConfig(crop=case.crop, scale=(0.75, 2.0), color_jitter=0.1),
+        model=ModelConfig(
+            backbone=case.backbone,
+            head=case.head,
+            head_channels=case.head_channels,
+            output_stride=case.output_stride,
+            dropout=0.0,
+        ),
+        contrast=ContrastConfig(source="none"),
+        schedule=ScheduleConfig(batch_size=case.batch),
+        compute=item.compute,
+    )
+
+
+def step_of(case: Case, item: Combination, device: str) -> TrainStep:
+    """A fresh model and its step."""
+    config = config_of(case, item)
+    model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0).train().to(device)
+    if not item.channels_last:
+        model.to(memory_format=torch.contiguous_format)
+        model.backbone.register_forward_pre_hook(contiguous)
+    optimizer = build_optimizer(model, config.optim)
+    if item.optimizer != "foreach":
+        optimizer = SGD(
+            optimizer.param_groups,
+            lr=config.optim.lr,
+            momentum=config.optim.momentum,
+            weight_decay=config.optim.weight_decay,
+            foreach=False,
+            fused=item.optimizer == "fused",
+        )
+        for group in optimizer.param_groups:  # a group brings the setting of the optimiser it comes from
+            group.update(foreach=False, fused=item.optimizer == "fused")
+    return TrainStep(config, model, None, optimizer, torch.device(device))
+
+
+def contiguous(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Undo the layout that the segmentor gives its image."""
+    return (given[0].contiguous(), *given[1:])
+
+
+def check_losses(case: Case, device: str, combinations: tuple[Combination, ...]) -> None:
+    """Raise unless the first step of all eager combinations has the loss of the plain one.
+
+    Compiled ones have the graph of their eager twins.
+    """
+    batch = random_batch(case)
+    eager = [item for item in combinations if not item.compute.compile]
+    losses = [float(step_of(case, item, device)(batch, 0)["train/ce"]) for item in eager]
+    for item, loss in zip(eager, losses, strict=True):
+        if not abs(loss - losses[0]) <= LOSS_TOLERANCE * abs(losses[0]):
+            raise RuntimeError(f"{case.backbone}, {item.name}: loss {loss:.4f}, plain {losses[0]:.4f}")
+
+
+def line(figure: str, ours: float, plain: float) -> Figure:
+    """A combination beside the plain step; the ratio is the gain."""
+    return Figure(figure=figure, ours=ours, beside=plain, ratio=plain / ours)
+
+
+def with_data(
+    case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
+) -> Figure:
+    """The recipe's step on the decoded cache beside the plain step on files that are decoded each time."""
+    root = draw_camvid(folder / "camvid", 2 * case.batch)
+    sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
+    sources[0].read("train", 0)
+    seconds = []
+    for source, step in zip(sources, (chosen, plain), strict=True):
+        batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
+        values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
+        seconds.append(min(values))
+    return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding", seconds[0], seconds[1])
+
+
+def taking(batches: Iterator[Batch], step: TrainStep, number: int) -> Callable[[], object]:
+    """Getting a batch and taking a step on it."""
+    return lambda: step(next(batches), number + 100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
