@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -73,18 +74,37 @@ DAEMONS = ("gcs_server", "raylet")
 BOUNDLESS = Share(cpus=1e9, gpus=1e9)
 
 
-@dataclass(frozen=True, slots=True)
 class Parcel:
-    """A task on its way to a worker, short to print: Tune writes the values of a trial into its name."""
+    """A task on its way to a worker, wrapped once: Tune copies it, sends it back with every report and writes it down.
 
-    index: int
-    task: Task
+    Short to print, because Tune writes the values of a trial into its name.
+    """
+
+    __slots__ = ("content", "index")
+
+    def __init__(self, index: int, content: bytes) -> None:
+        self.index = index
+        self.content = content
+
+    @classmethod
+    def wrap(cls, index: int, task: Task) -> Parcel:
+        """A task as a parcel."""
+        return cls(index, pickle.dumps(task))
+
+    @property
+    def task(self) -> Task:
+        """What is in it."""
+        task: Task = pickle.loads(self.content)  # noqa: S301 - wrapped by our own driver
+        return task
 
     def __repr__(self) -> str:
         return str(self.index)
 
+    def __reduce__(self) -> tuple[type[Parcel], tuple[int, bytes]]:
+        return Parcel, (self.index, self.content)
+
     def __deepcopy__(self, memo: object) -> Parcel:
-        """Itself: Tune copies what it hands on, key by key, and a task never changes."""
+        """Itself: it never changes."""
         return self
 
 
@@ -298,7 +318,7 @@ class Flights:
             return None
         self.count += 1
         self.running[self.count] = Flight(self.alive(task))
-        return Parcel(self.count, self.running[self.count].task)
+        return Parcel.wrap(self.count, self.running[self.count].task)
 
     def alive(self, task: Task) -> Task:
         """The task, with only those nodes to avoid that leave it a place to go to."""
