@@ -18,8 +18,10 @@ from benchmarks.report import (
     at_least,
     at_most,
     below,
+    command_line,
     graphics_card,
     information,
+    parse,
     publish,
     share_at_least,
 )
@@ -150,3 +152,14 @@ def test_wrong_usage_ends_with_2(words, capsys):
         main(words)
     assert end.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_card_that_is_not_there_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["train_step.py", "--device", "cuda"])
+    with pytest.raises(SystemExit) as ended:
+        parse(command_line("", DEVICES))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "train_step.py: --device cuda: torch sees no CUDA device here; run it on a machine with a card"
+    ]

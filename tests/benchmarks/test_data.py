@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import data
 from trainer.data.cache import DecodedCache
@@ -35,17 +34,6 @@ def test_writes_its_figures(tmp_path):
     assert [row["goal"] for row in rows] == ["at least 5x faster"] * 2 + [""] * 2
     assert [row["held"] for row in rows] == [None] * 4
     assert all(row["ratio"] == pytest.approx(row["beside"] / row["ours"]) for row in rows[:3])
-
-
-def test_a_card_that_is_not_there_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["data.py", "--device", "cuda"])
-    with pytest.raises(SystemExit) as ended:
-        data.main()
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.splitlines() == [
-        "data.py: --device cuda: torch sees no CUDA device here; run it on a machine with a card"
-    ]
 
 
 def test_what_it_times_is_compared(monkeypatch, tmp_path):
