@@ -24,7 +24,7 @@ DRY_RUN = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--dry-run")
 SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set", "schedule.steps=1")
 """Of one step each, because the first of several is reported with others."""
 TRIALS = 15
-DRY_RUNS, ROUNDS = 5, 3
+DRY_RUNS, ROUNDS = 5, 2
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """Whether a trial costs more in a long sweep: `python -m benchmarks.growth [--json OUT] [--quick]`.
 
-No-op trials with five reports each, record store and MLflow mirror on. Sweeps of 100, 1,000 and 10,000 trials run in
-this project's serial executor, each in a process of its own: through Ray the last would take a quarter of an hour. One
-sweep of 400 trials on two slots of Ray is there for Ray's own share: seconds between ends, early and late in it.
+No-op trials with five reports each, in this project's serial executor, each sweep in a process of its own: 100, 1,000
+and 10,000 trials with the record store, 100 and 1,000 with the MLflow mirror too (`--mirrored-10000` adds the ten
+thousand, four minutes more). One sweep of 400 trials on two slots of Ray is there for Ray's own share: seconds between
+ends, early and late in it.
 """
 
 from __future__ import annotations
@@ -24,40 +25,44 @@ SLOTS = 2
 WITHIN = 1.2
 SIZES, RAY_TRIALS = (100, 1_000, 10_000), 400
 QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20, 40), 20
+WAYS = {"store": "record store", "mirrored": "store and MLflow"}
 
 
 def main() -> int:
     """Measure, print, write; 1 when a goal is missed."""
     parser = command_line(__doc__)
-    parser.add_argument("--case", choices=("serial", "ray"), help=argparse.SUPPRESS)
+    parser.add_argument("--case", choices=(*WAYS, "ray"), help=argparse.SUPPRESS)
     parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--mirrored-10000", action="store_true", help="10,000 trials with MLflow too")
     given = parser.parse_args()
     if given.case:
         print(json.dumps(run(given.case, given.trials)))
         return 0
     sizes, ray_trials = (QUICK_SIZES, QUICK_RAY_TRIALS) if given.quick else (SIZES, RAY_TRIALS)
-    found = {}
-    for trials in sizes:
-        found[trials] = measure_apart("benchmarks.growth", "--case", "serial", "--trials", trials)
-        each, work = (found[trials][key] / trials for key in ("seconds", "cpu_seconds"))
-        print(f"serial, {trials} trials: {each:.5f} s per trial, {work:.5f} CPU s", flush=True)
+    found: dict[str, dict[int, Mapping[str, float]]] = {way: {} for way in WAYS}
+    for way in WAYS:
+        for trials in sizes if way == "store" or given.mirrored_10000 else sizes[:-1]:
+            found[way][trials] = measure_apart("benchmarks.growth", "--case", way, "--trials", trials)
+            each, work = (found[way][trials][key] / trials for key in ("seconds", "cpu_seconds"))
+            print(f"{WAYS[way]}, {trials} trials: {each:.5f} s per trial, {work:.5f} CPU s", flush=True)
     ray = measure_apart("benchmarks.growth", "--case", "ray", "--trials", ray_trials)
     print(f"Ray, {ray_trials} trials: {ray['seconds'] / ray_trials:.5f} s per trial", flush=True)
     return 0 if publish(compare(found, ray, ray_trials, counts=not given.quick), given.json) else 1
 
 
 def compare(
-    serial: Mapping[int, Mapping[str, float]], ray: Mapping[str, float], ray_trials: int, *, counts: bool
+    found: Mapping[str, Mapping[int, Mapping[str, float]]], ray: Mapping[str, float], ray_trials: int, *, counts: bool
 ) -> list[Figure]:
     """Each sweep beside the smallest, and the ends of one sweep beside its beginning."""
-    small, *larger = serial
     figures = []
-    for trials in larger:
-        name = f"overhead per trial, {trials:,} trials beside {small} (serial executor, store and MLflow)"
-        ours, beside = (serial[size]["seconds"] / size for size in (trials, small))
-        figures.append(at_most(name, ours, beside, WITHIN, counts=counts))
-        work, least = (serial[size]["cpu_seconds"] / size for size in (trials, small))
-        figures.append(information("the same, CPU seconds of the driver", work, least))
+    for way, serial in found.items():
+        small, *larger = serial
+        for trials in larger:
+            name = f"overhead per trial, {trials:,} trials beside {small} (serial executor, {WAYS[way]})"
+            ours, beside = (serial[size]["seconds"] / size for size in (trials, small))
+            figures.append(at_most(name, ours, beside, WITHIN, counts=counts))
+            work, least = (serial[size]["cpu_seconds"] / size for size in (trials, small))
+            figures.append(information("the same, CPU seconds of the driver", work, least))
     late, early = ray["late"], ray["early"]
     name = f"overhead per trial, Ray, {ray_trials:,} trials: the last tenth beside the second"
     figures.append(at_most(name, late, early, WITHIN, counts=counts))
@@ -67,10 +72,10 @@ def compare(
 def run(case: str, trials: int) -> dict[str, float]:
     """A sweep in the current folder: its wall and CPU seconds, and seconds per trial in its second and last tenth."""
     ends = Ends()
-    if case == "serial":
+    if case in WAYS:
         from orchestrator.execution.serial import Serial
 
-        done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends])
+        done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends], mirrored=case == "mirrored")
     else:
         from orchestrator.execution.ray_tune import RayTune
 
