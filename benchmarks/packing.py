@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.data import draw_camvid
+from benchmarks.process import environment
 from benchmarks.report import Figure, at_least, command_line, parse, publish
 
 GOAL = 2.5
@@ -102,13 +102,8 @@ def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path)
     place.mkdir()
     command = [sys.executable, "-m", "benchmarks.packing", "--device", device, "--way", way]
     command += ["--quick"] * quick + (["--root", str(root)] if root else [])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
-        "OMP_NUM_THREADS": "1",
-        "CONTRAST_SWEEP_CACHE": str(folder / "cache"),
-    }
-    done = subprocess.run(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    values = environment() | {"OMP_NUM_THREADS": "1", "CONTRAST_SWEEP_CACHE": str(folder / "cache")}
+    done = subprocess.run(command, cwd=place, env=values, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     found = json.loads(done.stdout.splitlines()[-1])
     return float(found["seconds"]), dict(found["figures"])
 

@@ -104,8 +104,8 @@ class Driver:
         self.shapes: dict[str, str] = {}
         self.roomless_since: float | None = None
         self.expansion: OpenEnd | None = None
-        self.draws = False
-        """Whether the plan grows."""
+        self.source: OpenEnd | None = None
+        """The expansion while it may draw; None where only chosen trials run."""
 
     def run(
         self,
@@ -130,7 +130,7 @@ class Driver:
             self.grow(expansion)
         if chosen is not None:
             waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in chosen}
-        self.draws = expansion is not None and chosen is None
+        self.source = expansion if chosen is None else None
         self.agenda = Agenda(waiting.values())
         self.spending = Spending(self.rules.budget, self.earlier_attempts(), self.clock())
         for tracker in self.trackers:
@@ -177,8 +177,8 @@ class Driver:
         if self.halted:
             return None
         capacity = self.executor.capacity
-        if self.expansion is not None and self.draws and not len(self.agenda) and self.least(capacity).fits(room):
-            self.draw(self.expansion)
+        if self.source is not None and not len(self.agenda) and self.least(capacity).fits(room):
+            self.draw(self.source)
         trial = self.agenda.take(self.clock(), lambda trial: self.suits(trial, capacity, room))
         if trial is None:
             self.give_up_what_fits_nowhere(capacity)
@@ -193,7 +193,7 @@ class Driver:
         """Nothing runs, nothing waits, and nothing is to be drawn."""
         if self.running or len(self.agenda):
             return False
-        return self.expansion is None or not self.draws or bool(self.halted) or self.expansion.exhausted
+        return self.source is None or bool(self.halted) or self.source.exhausted
 
     def verdict(self, task: Task) -> State | None:
         """Whether a running task is to end, and as what."""

@@ -9,26 +9,26 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import ray
 from mlflow import MlflowClient
 
+from benchmarks.idle_sweep import idle_plan
 from orchestrator.driver import Driver
 from orchestrator.execution.base import Executor, Task
 from orchestrator.execution.ray_tune import RayTune
 from orchestrator.execution.serial import Serial
 from orchestrator.files import LocalFiles
-from orchestrator.planning import SweepPlan, Trial
-from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.records import AttemptRecord, Point, State
 from orchestrator.store import RecordStore
 from orchestrator.tracking.background import Background, Patience
 from orchestrator.tracking.base import Tracker
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow import Server
-from trainer.config import Runtime, TrainConfig
+from trainer.config import Runtime
 
 REPORTS = 5
 RAY_TRIALS, SLOTS = 100, 2
@@ -55,28 +55,10 @@ def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
     )
 
 
-def plan_of(trials: int) -> SweepPlan:
-    """One row, a seed for each trial."""
-    planned = tuple(Trial(trial_id=f"t{seed}", config=replace(TrainConfig(), seed=seed)) for seed in range(trials))
-    record = SweepRecord(
-        name="guard",
-        question="",
-        method="ablation",
-        recipe="none",
-        metric="final/miou",
-        goal="maximize",
-        baseline=None,
-        rows=(Row(label="row", factors={}),),
-        seeds=tuple(range(trials)),
-        cells=tuple(Cell(row="row", seed=seed, trial_id=trial.trial_id) for seed, trial in enumerate(planned)),
-    )
-    return SweepPlan(record=record, trials=planned)
-
-
 def run(folder: Path, trials: int, executor: Executor, trackers: Sequence[Tracker] = ()) -> dict[str, AttemptRecord]:
     """A sweep with a record store in `folder`."""
     store = RecordStore(folder)
-    plan = plan_of(trials)
+    plan = idle_plan("guard", trials)
     with store.lock():
         store.write_sweep(plan.record)
         driver = Driver(store, trackers)
