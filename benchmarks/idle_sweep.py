@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.process import cpu_seconds
 from orchestrator.execution.base import Executor, Task, Work
 from orchestrator.planning import SweepPlan, Trial
 from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord, read_outcomes, read_points
@@ -73,7 +74,7 @@ class IdleRun:
     seconds: float
     """Wall time."""
     cpu_seconds: float
-    """Of this process, all threads."""
+    """Of this process and of that which keeps the mirror, all threads."""
 
 
 def run_idle(
@@ -86,15 +87,15 @@ def run_idle(
     """
     from orchestrator.driver import Driver
     from orchestrator.store import RecordStore
+    from orchestrator.tracking.apart import MirrorProcess
     from orchestrator.tracking.background import Background
-    from orchestrator.tracking.mirror import Mirror
-    from orchestrator.tracking.mlflow import Server
 
     store = RecordStore(RUNS)
-    mirror = Background(lambda: Mirror(Server(TRACKING_URI), RUNS, Path("table.md"))) if mirrored else None
+    apart = MirrorProcess(TRACKING_URI, RUNS, Path("table.md"))
+    mirror = Background(apart.connect) if mirrored else None
     if mirror is not None:
         mirror.admit()
-    began, worked = time.perf_counter(), time.process_time()
+    began, worked = time.perf_counter(), cpu_seconds(apart.process)
     with store.lock():
         store.write_sweep(plan.record)
         driver = Driver(store, [*([mirror] if mirror is not None else []), *trackers])
@@ -102,9 +103,10 @@ def run_idle(
         driver.finish({}, completed=True)
         if mirror is not None:
             mirror.close()
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
+    seconds, worked = time.perf_counter() - began, cpu_seconds(apart.process) - worked
+    apart.close()
     check_kept(outcomes, len(plan.trials), mirrored=mirrored)
-    return IdleRun(outcomes=outcomes, seconds=seconds, cpu_seconds=cpu_seconds)
+    return IdleRun(outcomes=outcomes, seconds=seconds, cpu_seconds=worked)
 
 
 def check_kept(outcomes: Mapping[str, AttemptRecord], trials: int, *, mirrored: bool) -> None:

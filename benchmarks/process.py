@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PROJECT", "environment", "measure_apart"]
+__all__ = ["PROJECT", "cpu_seconds", "environment", "measure_apart"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -31,3 +31,13 @@ def measure_apart(module: str, *arguments: object) -> Any:
     if done.returncode != 0:
         raise RuntimeError(f"{module} {' '.join(command[3:])}: " + " | ".join(done.stderr.splitlines()[-3:]))
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def cpu_seconds(*processes: subprocess.Popen[bytes] | None) -> float:
+    """What this process and `processes`, which are running, have spent so far on all their threads; Linux."""
+    pids = [os.getpid(), *(process.pid for process in processes if process is not None)]
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th of proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from orchestrator.policy import Resources
     from orchestrator.search_space import Search
     from orchestrator.store import RecordStore
+    from orchestrator.tracking.apart import MirrorProcess
     from orchestrator.tracking.background import Background
     from orchestrator.tracking.base import Tracker
-    from orchestrator.tracking.mirror import Mirror
     from trainer.config import Runtime
 
 JOURNAL = "study.journal"
@@ -176,7 +176,9 @@ def carry_out(
         if code.diff:
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=place.out)
-        mirror = Background(partial(open_mirror, place, plan.record.name))
+        apart = mirror_process(place, plan.record.name)
+        closing_later.callback(apart.close)
+        mirror = Background(apart.connect)
         resources = spec.resources if place.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
             resources=resources,
@@ -313,12 +315,11 @@ def get_ready(spec: SweepSpec, place: Place, closing_later: ExitStack, mirror: B
     return executor
 
 
-def open_mirror(place: Place, name: str) -> Mirror:
-    """The mirror of sweep `name`; called in a thread of its own, because importing MLflow takes seconds."""
-    from orchestrator.tracking.mirror import Mirror
-    from orchestrator.tracking.mlflow import Server
+def mirror_process(place: Place, name: str) -> MirrorProcess:
+    """What keeps the mirror of sweep `name`."""
+    from orchestrator.tracking.apart import MirrorProcess
 
-    return Mirror(Server(tracking_uri_of(place.tracking_uri)), place.run_dir, place.out / name / "table.md")
+    return MirrorProcess(tracking_uri_of(place.tracking_uri), place.run_dir, place.out / name / "table.md")
 
 
 def write_tables(

@@ -45,7 +45,7 @@ class Patience:
     """How long for what, in seconds."""
 
     pause: float = 1.0
-    """Between two rounds of writing: several reports of a trial travel in one request."""
+    """From one round of writing to the next: several reports of a trial travel in one request."""
     first_retry: float = 1.0
     """After a failure; each further one waits twice as long."""
     last_retry: float = 15.0
@@ -199,6 +199,7 @@ class Background:
         mirror: Mirroring | None = None
         retry = self.patience.first_retry
         while not self.abandoned:
+            began = time.monotonic()
             try:
                 if mirror is None:
                     mirror = self.connected(connect)
@@ -218,7 +219,7 @@ class Background:
                 self.succeed()
                 if self.over:
                     return
-                self.rest(self.patience.pause, for_news=True)
+                self.rest(self.patience.pause - (time.monotonic() - began), for_news=True)
                 continue
             self.contact.set()
             self.rest(min(retry, self.patience.closing_retry) if self.closing else retry)
@@ -259,14 +260,16 @@ class Background:
         return mirror
 
     def write(self, mirror: Mirroring) -> None:
-        """One round: all trials with news, the sweep as a whole, and its end once nothing else waits."""
+        """One round: all trials with news by now, the sweep as a whole, and its end once nothing else waits."""
         if self.sweep is None:
             return
         if self.told is not self.sweep:
             self.told = self.sweep
             mirror.planned(self.sweep)
-        while (taken := self.take()) is not None:
-            trial_id, news = taken
+        with self.changed:
+            due = list(self.news)
+        for trial_id in due:
+            news = self.take(trial_id)
             try:
                 mirror.deliver(trial_id, news.record, news.points)
             except Exception as error:
@@ -275,22 +278,20 @@ class Background:
             self.strikes.pop(trial_id, None)
             self.succeed()
         with self.changed:
-            outcomes, running, ending = dict(self.outcomes), set(self.running), self.ending
+            outcomes, running = dict(self.outcomes), set(self.running)
+            ending = None if self.news else self.ending
         if ending is None:
             mirror.refresh(outcomes, running)
         elif not self.finished:
             mirror.finish(outcomes, *ending)
             self.finished = True
 
-    def take(self) -> tuple[str, News] | None:
-        """The oldest news; None when there are none."""
+    def take(self, trial_id: str) -> News:
+        """All that a trial has brought."""
         with self.changed:
-            trial_id = next(iter(self.news), None)
-            if trial_id is None:
-                return None
             news = self.news.pop(trial_id)
             self.waiting_points -= len(news.points or ())
-            return trial_id, news
+            return news
 
     def put_back(self, trial_id: str, news: News, error: Exception) -> None:
         """What could not be written waits, as behind; a trial that fails again and again is left out."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -71,7 +72,13 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
 
 
 class NoMirror:
-    """A tracking server that takes everything and keeps nothing."""
+    """A mirror that takes everything and keeps nothing."""
+
+    def connect(self) -> Self:
+        return self
+
+    def close(self) -> None:
+        pass
 
     def begin(self, sweep: SweepRecord, outcomes: object, running: object) -> list[str]:
         return []
@@ -120,7 +127,7 @@ def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         )
 
     monkeypatch.setattr("orchestrator.worker.run_trial", work)
-    monkeypatch.setattr(api, "open_mirror", lambda place, name: NoMirror())
+    monkeypatch.setattr(api, "mirror_process", lambda place, name: NoMirror())
     return Place(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

@@ -16,7 +16,8 @@ import ray
 from orchestrator.errors import SweepError
 from orchestrator.execution import ray_tune
 from orchestrator.execution.base import Share, Task
-from orchestrator.execution.ray_tune import Flight, Flights, RayTune, keep_sigterm
+from orchestrator.execution.flights import CHECK_SECONDS
+from orchestrator.execution.ray_tune import RayTune, keep_sigterm
 from orchestrator.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
 
@@ -178,21 +179,6 @@ def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTu
     assert min(counts.values()) > 5
 
 
-def test_a_process_waits_for_one_that_starts_but_not_for_ever(
-    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, other = make_tasks(2, tmp_path)
-    flights = Flights(Notebook([]), RayTune(max_concurrent=2))
-    flights.running = {1: Flight(one, started_at=1.0), 2: Flight(other)}
-    monkeypatch.setattr(ray_tune, "WARM_UP_SECONDS", 0.2)
-    flights.held[1] = {2}
-    assert flights.holds(1)
-    time.sleep(0.25)
-    assert not flights.holds(1), "the sweep has waited long enough"
-    flights.held[1] = {2}
-    assert not flights.holds(1), "in all"
-
-
 def test_the_cluster_is_asked_about_once_a_second(
     cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +195,7 @@ def test_the_cluster_is_asked_about_once_a_second(
     RayTune(work=quick_work()).run(notebook)
     assert len(notebook.records()) == 8
     assert asked
-    assert all(later - earlier > 0.5 * ray_tune.CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
+    assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
 
 
 def test_ray_client_is_refused_with_the_way_that_works() -> None:
