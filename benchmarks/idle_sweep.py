@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,10 @@ def idle_plan(name: str, trials: int) -> SweepPlan:
 
 
 def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
-    """Work that takes `seconds`, asleep, and reports `reports` times: a metric that ends at `reports` / 10."""
+    """Work that takes `seconds`, asleep, and reports `reports` times: a metric that ends at `reports` / 10.
+
+    The record names its process.
+    """
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         started_at = time.time()
@@ -61,6 +65,7 @@ def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
             started_at=started_at,
             ended_at=time.time(),
             metrics={"final/miou": 0.5},
+            environment={"process": str(os.getpid())},
         )
 
     return work

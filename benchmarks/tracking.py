@@ -2,7 +2,9 @@
 
 Log_batch calls per report; driver time (CPU seconds of the process) of the mirror beside that of Ray's
 MLflowLoggerCallback, for the same trials; the wall time of trials of 20 s with 20 reports on two slots, beside the same
-without MLflow; points lost by eight trials that report five times a second. SQLite, one process, trials that sleep.
+without MLflow; points lost by eight trials that report five times a second. SQLite, trials that sleep. A sweep keeps
+its mirror in a process of its own; here it is kept in this one, where its requests are counted and all of its work is
+the driver's, as the callback's is.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ The bounds are what the code does plus little: who exceeds one has added work to
 
 from __future__ import annotations
 
-import os
-import time
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,14 @@ import pytest
 import ray
 from mlflow import MlflowClient
 
-from benchmarks.idle_sweep import idle_plan
+from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
+from benchmarks.process import environment
 from orchestrator.driver import Driver
-from orchestrator.execution.base import Executor, Task
+from orchestrator.execution.base import Executor
 from orchestrator.execution.ray_tune import RayTune
 from orchestrator.execution.serial import Serial
 from orchestrator.files import LocalFiles
-from orchestrator.records import AttemptRecord, Point, State
+from orchestrator.records import AttemptRecord
 from orchestrator.store import RecordStore
 from orchestrator.tracking.background import Background, Patience
 from orchestrator.tracking.base import Tracker
@@ -30,29 +31,39 @@ from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow import Server
 from trainer.config import Runtime
 
-REPORTS = 5
 RAY_TRIALS, SLOTS = 100, 2
 LOCAL_TRIALS = 12
+DRIVER = """
+import sys
+from benchmarks.idle_sweep import idle_plan, idle_work, Path, RUNS, TRACKING_URI
+from orchestrator.driver import Driver
+from orchestrator.execution.ray_tune import RayTune
+from orchestrator.store import RecordStore
+from orchestrator.tracking.apart import MirrorProcess
+from orchestrator.tracking.background import Background
+from trainer.config import Runtime
+executor = RayTune(max_concurrent=1, work=idle_work())
+apart = MirrorProcess(TRACKING_URI, RUNS)
+mirror = Background(apart.connect)
+store = RecordStore(RUNS)
+plan = idle_plan("guard", 2)
+with store.lock():
+    store.write_sweep(plan.record)
+    driver = Driver(store, [mirror])
+    (state,) = {record.state.value for record in driver.run(plan, {}, Runtime(), lambda: executor).values()}
+    driver.finish({}, completed=True)
+    mirror.close()
+executor.shutdown()
+apart.close()
+assert not mirror.lacking, mirror.failure
+print(state, "mlflow" in sys.modules)
+"""
+"""A whole sweep with its mirror; prints how its trials ended, and whether MLflow is in this process."""
 STATUS_CALLS = ("cluster_resources", "available_resources", "nodes")
 WRITES = (
     *("log_batch", "log_metric", "log_param", "log_inputs", "log_artifact", "log_text"),
     *("create_run", "update_run", "set_terminated", "set_tag", "delete_tag"),
 )
-
-
-def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-    """A trial that only reports; its record names its process."""
-    for step in range(1, REPORTS + 1):
-        report(Point(step=step, metrics={"val/miou": step / 10}, time=time.time(), attempt=task.attempt))
-    return AttemptRecord(
-        trial_id=task.trial_id,
-        attempt=task.attempt,
-        state=State.DONE,
-        started_at=time.time(),
-        ended_at=time.time(),
-        metrics={"final/miou": 0.5},
-        environment={"process": str(os.getpid())},
-    )
 
 
 def run(folder: Path, trials: int, executor: Executor, trackers: Sequence[Tracker] = ()) -> dict[str, AttemptRecord]:
@@ -97,7 +108,7 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
     """A sweep of 100 trials on two warm slots."""
     folder = tmp_path_factory.mktemp("ray")
     calls: Counter[str] = Counter()
-    executor = RayTune(max_concurrent=SLOTS, work=work)
+    executor = RayTune(max_concurrent=SLOTS, work=idle_work())
     with pytest.MonkeyPatch.context() as patch:
         counted(patch, ray, STATUS_CALLS, calls)
         outcomes = run(folder, RAY_TRIALS, executor)
@@ -115,7 +126,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
     with pytest.MonkeyPatch.context() as patch:
         counted(patch, LocalFiles, ("append", "write", "sync"), calls)
         counted(patch, MlflowClient, WRITES, calls)
-        outcomes = run(folder, LOCAL_TRIALS, Serial(work), [mirror])
+        outcomes = run(folder, LOCAL_TRIALS, Serial(idle_work()), [mirror])
         mirror.close()
     assert not mirror.lacking
     return Counted(outcomes=outcomes, calls=calls, folder=folder)
@@ -127,6 +138,15 @@ def test_warm_slots_start_a_process_each(on_ray: Counted) -> None:
     processes = Counter(record.environment["process"] for record in on_ray.outcomes.values())
     assert sum(processes.values()) == RAY_TRIALS
     assert len(processes) <= SLOTS + 1
+
+
+@pytest.mark.slow  # a Ray cluster of its own
+def test_the_driver_of_a_sweep_does_not_import_mlflow(tmp_path: Path) -> None:
+    """It costs seconds, and its work takes turns from the driver's: a process of its own does that."""
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["done", "False"], done.stderr
 
 
 @pytest.mark.slow  # the same cluster
