@@ -1,4 +1,4 @@
-"""Background: the mirror of a sweep, kept by one thread, so that neither driver nor training waits for a server.
+"""Background: the mirror of a sweep, driven by one thread, so that neither driver nor training waits for a server.
 
 What is to be written waits in memory, a bounded number of points; beyond that, and whenever the server is slow, refuses
 or is down, a trial is only noted as behind: the record store has its points, and the thread reads them there when it
@@ -22,7 +22,7 @@ __all__ = ["Background", "Mirroring", "Patience"]
 
 
 class Mirroring(Protocol):
-    """What the thread drives: `orchestrator.tracking.mirror.Mirror`."""
+    """What the thread drives: a `Mirror`, in a process of its own (`orchestrator.tracking.apart`) or in this one."""
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], running: set[str]) -> list[str]:
         """Look at what is there; returns the ended trials of which something is missing."""
