@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "DEVICES",
     "Figure",
+    "amount",
     "at_least",
     "at_most",
     "below",

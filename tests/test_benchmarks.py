@@ -16,6 +16,7 @@ from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
 from benchmarks.report import (
     DEVICES,
     Figure,
+    amount,
     at_least,
     at_most,
     below,
@@ -41,6 +42,22 @@ def test_the_table_names_every_file():
     assert len(names) == len(set(names))
     assert set(names) == files - SHARED
     assert all(set(item.devices) <= set(DEVICES) for item in BENCHMARKS)
+
+
+def test_the_readme_shows_what_was_measured():
+    """Each line of its table is a figure of the results it names, misses included."""
+    kept = json.loads((PROJECT / "reports" / "results" / "bench_cpu_2cores.json").read_text(encoding="utf-8"))
+    figures = {item["figure"]: item for item in kept["figures"]}
+    lines = (PROJECT / "README.md").read_text(encoding="utf-8").split("## Benchmarks")[1].split("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][2:]
+    assert rows
+    for figure, ours, beside, ratio, goal, held in rows:
+        item = figures.pop(figure)
+        expected = [amount(item[side], item["unit"]) for side in ("ours", "beside")]
+        assert [ours, beside, goal] == [*expected, item["goal"]]
+        assert ratio == ("-" if item["ratio"] is None else f"{item['ratio']:.2f}x")
+        assert held == ("yes" if item["held"] else "**no**")
+    assert not [item for item in figures.values() if item["held"] is False], "a miss that the README does not show"
 
 
 @pytest.mark.parametrize(
