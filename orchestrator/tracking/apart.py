@@ -132,8 +132,9 @@ class Served:
     def open(self, tracking_uri: str, run_dir: Path | str, live_table: Path | None) -> None:
         """Open the mirror."""
         from orchestrator.tracking.mirror import Mirror
-        from orchestrator.tracking.mlflow import Server
+        from orchestrator.tracking.mlflow import Server, spare_syncs
 
+        spare_syncs()
         self.mirror = Mirror(Server(tracking_uri), run_dir, live_table)
 
     def begin(self, sweep: SweepRecord, outcomes: dict[str, AttemptRecord], running: set[str]) -> list[str]:

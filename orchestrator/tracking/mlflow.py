@@ -41,7 +41,7 @@ from orchestrator.tracking.content import Reading  # noqa: E402
 from orchestrator.tracking.limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.masking import masked, without_password  # noqa: E402
 
-__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database"]
+__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
 
 for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets levels of its own
     logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -291,13 +291,19 @@ def create_database(uri: str) -> None:
             os.link(whole, path)
 
 
-@event.listens_for(Engine, "connect")
-def spare_syncs(connection: object, _record: object) -> None:
-    """Let a SQLite store wait for the disk at checkpoints of its log only, not at each of seven commits per trial.
+def spare_syncs() -> None:
+    """Let SQLite stores opened from now on wait for the disk at checkpoints of their log only.
 
-    With a write-ahead log nothing breaks when the power goes: the last commits are missing, which the next sweep or
-    `sync` sees and delivers from the record store.
+    Not at each of seven commits per trial. With a write-ahead log nothing breaks when the power goes: the last commits
+    are missing, which the next sweep or `sync` sees and delivers from the record store. It holds for every SQLite
+    database that this process opens through SQLAlchemy, so it is for a process that does nothing else.
     """
+    if not event.contains(Engine, "connect", sync_seldom):
+        event.listen(Engine, "connect", sync_seldom)
+
+
+def sync_seldom(connection: object, _record: object) -> None:
+    """Set up a new connection."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=NORMAL")
 

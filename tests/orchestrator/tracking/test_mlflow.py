@@ -8,9 +8,11 @@ import pytest
 from mlflow.server.security_utils import INVALID_HOST_MSG
 from mlflow.utils.rest_utils import verify_rest_response
 from requests import Response
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
 
 from orchestrator.errors import AccessError, OutageError
-from orchestrator.tracking.mlflow import Server, create_database
+from orchestrator.tracking.mlflow import Server, create_database, spare_syncs, sync_seldom
 from tests.orchestrator.tracking.conftest import World
 
 
@@ -18,6 +20,24 @@ def test_the_database_lets_readers_in_while_it_is_written(world: World) -> None:
     Server(world.uri)
     with closing(sqlite3.connect(world.uri.removeprefix("sqlite:///"))) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_only_a_process_that_asks_for_it_waits_seldom_for_the_disk(tmp_path: Path) -> None:
+    """Other databases of a notebook that imports us are not ours to set up."""
+    full, normal = 2, 1
+
+    def level() -> int:
+        with create_engine(f"sqlite:///{tmp_path / 'some.db'}").connect() as connection:
+            return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+    assert level() == full
+    for _ in range(2):
+        spare_syncs()
+    try:
+        assert level() == normal
+    finally:
+        event.remove(Engine, "connect", sync_seldom)
+    assert level() == full
 
 
 def test_an_address_of_no_store_is_one_line() -> None:
