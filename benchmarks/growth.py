@@ -62,7 +62,7 @@ def compare(
             ours, beside = (serial[size]["seconds"] / size for size in (trials, small))
             figures.append(at_most(name, ours, beside, WITHIN, counts=counts))
             work, least = (serial[size]["cpu_seconds"] / size for size in (trials, small))
-            figures.append(information("the same, CPU seconds of the driver", work, least))
+            figures.append(information("the same, CPU seconds of driver and mirror", work, least))
     late, early = ray["late"], ray["early"]
     name = f"overhead per trial, Ray, {ray_trials:,} trials: the last tenth beside the second"
     figures.append(at_most(name, late, early, WITHIN, counts=counts))

@@ -97,16 +97,16 @@ def run_idle(
 
     store = RecordStore(RUNS)
     apart = MirrorProcess(TRACKING_URI, RUNS, Path("table.md"))
-    mirror = Background(apart.connect) if mirrored else None
-    if mirror is not None:
+    mirrors = [Background(apart.connect)] if mirrored else []
+    for mirror in mirrors:
         mirror.admit()
     began, worked = time.perf_counter(), cpu_seconds(apart.process)
     with store.lock():
         store.write_sweep(plan.record)
-        driver = Driver(store, [*([mirror] if mirror is not None else []), *trackers])
+        driver = Driver(store, [*mirrors, *trackers])
         outcomes = driver.run(plan, {}, Runtime(), lambda: executor)
         driver.finish({}, completed=True)
-        if mirror is not None:
+        for mirror in mirrors:
             mirror.close()
     seconds, worked = time.perf_counter() - began, cpu_seconds(apart.process) - worked
     apart.close()

@@ -17,6 +17,7 @@ import pytest
 
 from orchestrator import ui
 from orchestrator.tracking.mlflow import Server
+from tests.processes import is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -105,12 +106,12 @@ def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals
         pids = tmp_path / "pids"
         until(pids.exists)
         server, worker = (int(text) for text in pids.read_text().split())
-        assert alive(server)
-        assert alive(worker)
+        assert is_alive(server)
+        assert is_alive(worker)
         process.send_signal(number)
         assert process.wait(30) == 0
-    assert not alive(server)
-    until(lambda: not alive(worker))
+    assert not is_alive(server)
+    until(lambda: not is_alive(worker))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -119,14 +120,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one whose end nobody has read yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_the_page_is_the_list_of_our_runs(tmp_path: Path, migrated: Path) -> None:

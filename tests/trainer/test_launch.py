@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from tests.processes import is_alive
 from trainer.errors import DataError, RankLostError
 from trainer.launch import Failed, first_cause, run_ranks
 
@@ -38,14 +38,6 @@ def wait_for(condition, seconds=30.0):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return condition()
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def sign_in(folder, seat):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ from orchestrator.sync import differences
 from orchestrator.tracking.apart import MirrorProcess
 from orchestrator.tracking.background import Background, Patience
 from tests.orchestrator.tracking.conftest import World
+from tests.processes import is_alive
 
 MakeRecord = Callable[..., AttemptRecord]
 MakeTask = Callable[..., Task]
@@ -44,14 +44,6 @@ def train(world: World, sweep: SweepRecord, make_record: MakeRecord) -> None:
     for trial_id in {cell.trial_id for cell in sweep.cells}:
         world.store.start(trial_id, 1, {"seed": 0}, time=100.0, facts={"data": "d" * 64, "result_version": 2})
         world.store.end(make_record(trial_id, final__miou=0.5))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 def test_a_sweep_arrives_whole(world: World, apart: MirrorProcess, sweep: SweepRecord, make_record: MakeRecord) -> None:
