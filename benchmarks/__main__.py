@@ -168,7 +168,7 @@ def summarise(outcomes: Sequence[Outcome]) -> None:
 
 def write(outcomes: Sequence[Outcome], device: str, folder: Path) -> Path:
     """All figures in one file; each with its benchmark, and each benchmark with its seconds and the load before it."""
-    from orchestrator.code_state import code_state
+    from orchestrator.store.git_state import code_state
 
     facts = machine()
     path = folder / f"bench_{device}_{name_of(device, facts)}.json"

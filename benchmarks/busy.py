@@ -48,7 +48,7 @@ def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figur
 
 def run(trials: int, seconds: float) -> dict[str, float]:
     """The sweep in the current folder; seconds as `compare` wants them."""
-    from orchestrator.execution.ray_tune import RayTune
+    from orchestrator.running.executors.ray_tune import RayTune
 
     executor = RayTune(max_concurrent=SLOTS, work=idle_work(seconds))
     done = run_idle(idle_plan("busy", trials), executor)

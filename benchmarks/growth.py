@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
 SLOTS = 2
 WITHIN = 1.2
@@ -73,11 +73,11 @@ def run(case: str, trials: int) -> dict[str, float]:
     """A sweep in the current folder: its wall and CPU seconds, and seconds per trial in its second and last tenth."""
     ends = Ends()
     if case in WAYS:
-        from orchestrator.execution.serial import Serial
+        from orchestrator.running.executors.serial import Serial
 
         done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends], mirrored=case == "mirrored")
     else:
-        from orchestrator.execution.ray_tune import RayTune
+        from orchestrator.running.executors.ray_tune import RayTune
 
         executor = RayTune(max_concurrent=SLOTS, work=idle_work())
         done = run_idle(idle_plan("growth", trials), executor, [ends])

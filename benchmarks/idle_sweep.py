@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.process import cpu_seconds
-from orchestrator.execution.base import Executor, Task, Work
-from orchestrator.planning import SweepPlan, Trial
-from orchestrator.records import AttemptRecord, Cell, Point, Row, State, SweepRecord, read_outcomes, read_points
-from orchestrator.tracking.base import Tracker
+from orchestrator.running.executors.base import Executor, Task, Work
+from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord, read_outcomes, read_points
+from orchestrator.running.tracker import Tracker
 from trainer.config import Runtime, TrainConfig
 
 __all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
@@ -90,8 +90,8 @@ def run_idle(
     The clock starts when the executor is ready and MLflow was heard of, as trials of a sweep do. Raises RuntimeError
     when store or MLflow lacks a trial or a report.
     """
-    from orchestrator.driver import Driver
-    from orchestrator.store import RecordStore
+    from orchestrator.running.driver import Driver
+    from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.apart import MirrorProcess
     from orchestrator.tracking.background import Background
 
@@ -116,7 +116,7 @@ def run_idle(
 
 def check_kept(outcomes: Mapping[str, AttemptRecord], trials: int, *, mirrored: bool) -> None:
     """Raise RuntimeError unless the store, and MLflow where it is `mirrored`, hold every trial and every report."""
-    from orchestrator.tracking.mlflow import Server
+    from orchestrator.tracking.mlflow_store import Server
 
     kept = read_outcomes(RUNS, outcomes)
     points = {sum(1 for _ in read_points(RUNS, trial_id)) for trial_id in kept}

@@ -66,7 +66,7 @@ def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
 
 def ours(trials: int) -> float:
     """Driver, Ray executor, record store and MLflow mirror."""
-    from orchestrator.execution.ray_tune import RayTune
+    from orchestrator.running.executors.ray_tune import RayTune
 
     executor = RayTune(max_concurrent=SLOTS, work=idle_work())
     run = run_idle(idle_plan("overhead", trials), executor)
@@ -86,7 +86,7 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     if with_mlflow:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        from orchestrator.tracking.mlflow import create_database
+        from orchestrator.tracking.mlflow_store import create_database
 
         create_database(TRACKING_URI)
         callbacks = [MLflowLoggerCallback(tracking_uri=TRACKING_URI, experiment_name="overhead")]

@@ -111,7 +111,7 @@ def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path)
 def run_sweep(way: Way, root: Path | None, *, quick: bool) -> dict[str, object]:
     """The sweep in the current folder, from cold; raises unless every trial is done."""
     from orchestrator.api import Place, sweep
-    from orchestrator.records import State
+    from orchestrator.store.records import State
 
     Path("tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     text = SPACE.format(

@@ -113,7 +113,7 @@ def planning(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
-    from orchestrator.identity import canonical, content_id
+    from orchestrator.planning.identity import canonical, content_id
 
     last = found.trials[-1]
     assert len({trial.trial_id for trial in found.trials}) == len(found.record.cells) == trials
@@ -126,8 +126,8 @@ def fill(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
-        from orchestrator.records import AttemptRecord, State, attempt_name, trial_folder
-        from orchestrator.store import RecordStore
+        from orchestrator.store.records import AttemptRecord, State, attempt_name, trial_folder
+        from orchestrator.store.record_store import RecordStore
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
@@ -151,8 +151,8 @@ def store(folder: Path, trials: int) -> Took:
     """Read which trials are done, as the start of a sweep does; one record is compared with its file."""
     took: Took = {}
     with clock(took):
-        from orchestrator.records import attempt_name, read_sweep, trial_folder
-        from orchestrator.store import RecordStore
+        from orchestrator.store.records import attempt_name, read_sweep, trial_folder
+        from orchestrator.store.record_store import RecordStore
 
         trial_ids = [cell.trial_id for cell in read_sweep(folder / "runs", "large").cells]
         opened = RecordStore(folder / "runs")
@@ -168,7 +168,7 @@ def store(folder: Path, trials: int) -> Took:
 
 def compact(folder: Path, trials: int) -> Took:
     """What the driver does when a sweep ends."""
-    from orchestrator.store import RecordStore
+    from orchestrator.store.record_store import RecordStore
 
     took: Took = {}
     with clock(took):

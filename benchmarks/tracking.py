@@ -23,13 +23,13 @@ from typing import Any
 
 from benchmarks.idle_sweep import idle_record
 from benchmarks.report import Figure, at_least, at_most, command_line, information, publish
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, State
-from orchestrator.store import RecordStore
-from orchestrator.sync import differences
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.record_store import RecordStore
+from orchestrator.commands.sync import differences
 from orchestrator.tracking.background import Background
 from orchestrator.tracking.mirror import Mirror
-from orchestrator.tracking.mlflow import MlflowClient, Server, create_database
+from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database
 from trainer.config import Runtime, TrainConfig
 
 METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")

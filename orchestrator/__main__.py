@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.records import State, read_outcomes, read_sweep, sweep_names
-from orchestrator.spec import read_spec, sweep_name
+from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.store.records import State, read_outcomes, read_sweep, sweep_names
+from orchestrator.spec.sweep_spec import read_spec, sweep_name
 
 __all__ = ["main"]
 
@@ -73,7 +73,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 def status_of(options: argparse.Namespace) -> int:
     """Show how a sweep stands, also while it runs. Exit code 0 when every trial is done, else 1."""
-    from orchestrator.status import read_status, show_status
+    from orchestrator.commands.status import read_status, show_status
 
     sweep = read_sweep(options.run_dir, sweep_name(options.spec, options.recipe))
     status = read_status(options.run_dir, sweep, time.time())
@@ -110,9 +110,9 @@ def command_like(options: argparse.Namespace) -> str:
 
 def why_of(options: argparse.Namespace) -> int:
     """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
-    from orchestrator.files import local_folder
-    from orchestrator.planning import plan_sweep
-    from orchestrator.why import explain, finished_identities, identity_of, show_reason
+    from orchestrator.store.backends import local_folder
+    from orchestrator.planning.plan import plan_sweep
+    from orchestrator.commands.why import explain, finished_identities, identity_of, show_reason
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
     plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
@@ -127,9 +127,9 @@ def why_of(options: argparse.Namespace) -> int:
 
 def clean_up(options: argparse.Namespace) -> int:
     """Show trials that no sweep of the store refers to and checkpoints not to be kept; with --yes remove them."""
-    from orchestrator.cleaning import superfluous, unreferenced
-    from orchestrator.files import open_files
-    from orchestrator.store import RecordStore
+    from orchestrator.store.cleanup import superfluous, unreferenced
+    from orchestrator.store.backends import open_files
+    from orchestrator.store.record_store import RecordStore
 
     trials = unreferenced(options.run_dir)
     gone = {item.trial_id for item in trials}
@@ -154,7 +154,7 @@ def sync_up(options: argparse.Namespace) -> int:
 
     Exit code 1 when something could not be delivered, or differs.
     """
-    from orchestrator.sync import differences, replay
+    from orchestrator.commands.sync import differences, replay
 
     if options.spec == "all":
         names = sweep_names(options.run_dir)
@@ -178,7 +178,7 @@ def sync_up(options: argparse.Namespace) -> int:
 
 def open_ui(options: argparse.Namespace) -> int:
     """Serve MLflow's pages for the store that sweeps write to, on this machine only, until Ctrl-C."""
-    from orchestrator.ui import serve
+    from orchestrator.commands.ui import serve
 
     return serve(options.tracking_uri, options.port)
 

@@ -15,24 +15,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.driver import Driver, Rules, left_to_run
+from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
-from orchestrator.files import LocalFiles, local_folder
-from orchestrator.forecast import CostBook
-from orchestrator.planning import CACHE, SweepPlan, Trial, check_labels, draw_trial, plan_sweep
-from orchestrator.records import AttemptRecord, SweepRecord, sweep_key
-from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.store.backends import LocalFiles, local_folder
+from orchestrator.planning.cost_forecast import CostBook
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, check_labels, draw_trial, plan_sweep
+from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
+from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
-    from orchestrator.execution.base import Executor
-    from orchestrator.open_end import OpenEnd
-    from orchestrator.policy import Resources
-    from orchestrator.search_space import Search
-    from orchestrator.store import RecordStore
+    from orchestrator.running.executors.base import Executor
+    from orchestrator.planning.adaptive.base import OpenEnd
+    from orchestrator.spec.blocks import Resources
+    from orchestrator.spec.distributions import Search
+    from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.apart import MirrorProcess
     from orchestrator.tracking.background import Background
-    from orchestrator.tracking.base import Tracker
+    from orchestrator.running.tracker import Tracker
     from trainer.config import Runtime
 
 JOURNAL = "study.journal"
@@ -103,7 +103,7 @@ class SweepResult:
     mirror_failure: Exception | None = None
     """Why MLflow did not get everything."""
     mirror_lacks: str = ""
-    """What it did not get, `3 trials and the final table`; `orchestrator.sync` delivers it."""
+    """What it did not get, `3 trials and the final table`; `orchestrator.commands.sync` delivers it."""
 
     @property
     def completed(self) -> bool:
@@ -155,10 +155,10 @@ def carry_out(
 
     `command`: the command line behind it, which `status` shows with what failed.
     """
-    from orchestrator.code_state import code_state
-    from orchestrator.store import RecordStore
+    from orchestrator.store.git_state import code_state
+    from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.background import Background
-    from orchestrator.tracking.table import TableTracker
+    from orchestrator.tracking.live_table import TableTracker
 
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(place.run_dir)
@@ -235,7 +235,7 @@ def open_end(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> OpenEnd | 
         return open_search(spec, spec.search, plan, store)
     if spec.until is None:
         return None
-    from orchestrator.top_up import TopUp
+    from orchestrator.planning.adaptive.seeds import TopUp
     from reports.decided import open_rows
 
     return TopUp(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
@@ -243,8 +243,8 @@ def open_end(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> OpenEnd | 
 
 def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordStore) -> OpenEnd:
     """The search with its study as earlier commands left it."""
-    from orchestrator.expansion import Expansion
-    from orchestrator.study import Study
+    from orchestrator.planning.adaptive.search import Expansion
+    from orchestrator.planning.adaptive.study import Study
 
     name = plan.record.name
     run_dir = local_folder(store.run_dir)
@@ -294,11 +294,11 @@ def gentle_interrupt(driver: Driver) -> Iterator[None]:
 def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Executor:
     """The executor the options ask for; its cluster ends with `closing_later`."""
     if place.executor == "serial":
-        from orchestrator.execution.serial import Serial
-        from orchestrator.worker import run_trial
+        from orchestrator.running.executors.serial import Serial
+        from orchestrator.running.worker import run_trial
 
         return Serial(partial(run_trial, inspect=True) if place.debug else run_trial, gpus=visible_gpus())
-    from orchestrator.execution.ray_tune import RayTune
+    from orchestrator.running.executors.ray_tune import RayTune
 
     executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)
     closing_later.callback(executor.shutdown)

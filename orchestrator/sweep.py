@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.api import Choice, Place, SweepResult, carry_out
-from orchestrator.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.driver import left_to_run
-from orchestrator.files import local_folder
-from orchestrator.forecast import CostBook, forecast
-from orchestrator.planning import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
-from orchestrator.records import read_outcomes
-from orchestrator.spec import SweepSpec, read_spec
-from orchestrator.tracking.masking import without_password
+from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.running.driver import left_to_run
+from orchestrator.store.backends import local_folder
+from orchestrator.planning.cost_forecast import CostBook, forecast
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
+from orchestrator.store.records import read_outcomes
+from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.tracking.uri import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.tracking.base import Tracker
+    from orchestrator.running.tracker import Tracker
 
 __all__ = ["main"]
 
@@ -120,7 +120,7 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     from rich.text import Text
 
     from orchestrator.tracking.console import ConsoleTracker
-    from orchestrator.tracking.events import EventTracker
+    from orchestrator.tracking.json_events import EventTracker
 
     console = Console(stderr=options.json, highlight=False)
     choice = Choice(rows=tuple(options.only), trials=tuple(options.trial)) if options.only or options.trial else None

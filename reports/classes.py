@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from orchestrator.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import IOU_PREFIX, Column, column_for
 from reports.entries import ALPHA, Entry, Mark, interval_text

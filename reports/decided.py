@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.aggregate import aggregate
 from reports.stats import Looks, calibrate, decide
 

@@ -14,7 +14,7 @@ from math import comb
 
 import numpy as np
 
-from orchestrator.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.aggregate import Cell
 from reports.columns import Column
 from reports.stats import Comparison, Looks, compare_with, compare_with_best

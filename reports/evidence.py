@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.records import AttemptRecord, State, SweepRecord, trial_folder
+from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_folder
 from reports.aggregate import aggregate
 
 __all__ = ["Evidence", "Failure", "FigureView", "Picture", "Run", "gather"]

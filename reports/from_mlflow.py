@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.tracking.content import ENVIRONMENT, LARGEST, RESOURCES
-from orchestrator.tracking.limits import read_name
+from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
+from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
+from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mirror import REUSED
-from orchestrator.tracking.mlflow import FULL_TEXT, RunFacts, Server
+from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
 

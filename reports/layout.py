@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from orchestrator.records import Row
+from orchestrator.store.records import Row
 from reports.columns import Column
 from reports.entries import Entry, Mark
 from reports.stubs import Stubs, level_texts, short_names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.entries import Entry, Mark
 from reports.load import load_sweep, recorded_name
 from reports.render.csv import to_frame

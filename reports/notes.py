@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.aggregate import Gap
 from reports.columns import Column
 from reports.entries import Entry, Mark, Origin

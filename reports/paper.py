@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.classes import build_class_table
 from reports.joined import join_tables
 from reports.render.latex import FLOAT_PAGES, PREAMBLE, escape, render_latex

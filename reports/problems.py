@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.aggregate import Gap, value_or_gap
 
 __all__ = ["Problem", "find_problems", "name_runs"]

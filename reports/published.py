@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from orchestrator.errors import StoreError
-from orchestrator.records import Row
+from orchestrator.store.records import Row
 
 __all__ = ["Published", "PublishedRow", "published_note", "read_published", "stand_beside"]
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
 __all__ = ["importance", "objective_values", "pareto_front"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.records import Row
+from orchestrator.store.records import Row
 
 __all__ = ["CHECK", "Stubs", "factor_text", "make_stubs", "short_names", "varied_keys"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.records import SEARCHES, AttemptRecord, Row, State, SweepRecord
+from orchestrator.store.records import SEARCHES, AttemptRecord, Row, State, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import Column, column_for
 from reports.decided import looks_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.records import SEARCHES, AttemptRecord, SweepRecord
+from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
 from reports.classes import build_class_table
 from reports.evidence import Evidence, gather
 from reports.files import replace_bytes, replace_text

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OutageError, SweepError, TrackingError
-from orchestrator.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mirror import Mirror
@@ -132,7 +132,7 @@ class Served:
     def open(self, tracking_uri: str, run_dir: Path | str, live_table: Path | None) -> None:
         """Open the mirror."""
         from orchestrator.tracking.mirror import Mirror
-        from orchestrator.tracking.mlflow import Server, spare_syncs
+        from orchestrator.tracking.mlflow_store import Server, spare_syncs
 
         spare_syncs()
         self.mirror = Mirror(Server(tracking_uri), run_dir, live_table)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.errors import AccessError, OutageError, TrackingError
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
 __all__ = ["Background", "Mirroring", "Patience"]
 

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.execution.base import Task
-from orchestrator.forecast import duration
-from orchestrator.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.planning.cost_forecast import duration
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.tracking.progress import RunningTrial, SweepProgress
 
 __all__ = ["ConsoleTracker"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.records import AttemptRecord, Cell, Point, State, SweepRecord, read_points
-from orchestrator.tracking.content import (
+from orchestrator.store.records import AttemptRecord, Cell, Point, State, SweepRecord, read_points
+from orchestrator.tracking.trial_run import (
     IOU_TABLE,
     STATUS,
     CellKey,
@@ -30,8 +30,8 @@ from orchestrator.tracking.content import (
     new_readings,
     outcome_tags,
 )
-from orchestrator.tracking.mlflow import RunFacts, Server
-from orchestrator.tracking.parent import Parent
+from orchestrator.tracking.mlflow_store import RunFacts, Server
+from orchestrator.tracking.sweep_run import Parent
 from orchestrator.tracking.trial_files import TrialFiles
 
 __all__ = ["Mirror"]
@@ -329,7 +329,7 @@ class Mirror:
         """The trial's network as a model of MLflow; its address."""
         height, width = config["data.crop"]
         with self.server.in_one_line():
-            from orchestrator.tracking.models import log_model
+            from orchestrator.tracking.mlflow_models import log_model
 
             run_dir, kind = self.files.run_dir, self.sweep.models
             return log_model(self.server.uri, child.run_id, run_dir, trial_id, kind, (height, width))

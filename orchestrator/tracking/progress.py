@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 
 __all__ = ["RunningTrial", "SweepProgress"]
 

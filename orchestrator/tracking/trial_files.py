@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.delivery import fetch_pictures
-from orchestrator.files import LocalFiles, open_files
-from orchestrator.records import read_points, read_trial_facts, trial_folder, trial_key
-from orchestrator.tracking.masking import without_password
+from orchestrator.store.checkpoint_sync import fetch_pictures
+from orchestrator.store.backends import LocalFiles, open_files
+from orchestrator.store.records import read_points, read_trial_facts, trial_folder, trial_key
+from orchestrator.tracking.uri import without_password
 
 __all__ = ["CHECKPOINTS", "TrialFiles"]
 

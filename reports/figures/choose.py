@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
-from orchestrator.records import SEARCHES, AttemptRecord, SweepRecord
+from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
 from reports.aggregate import aggregate
 from reports.columns import column_for
 from reports.figures.bars import draw_bars

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.records import Row
+from orchestrator.store.records import Row
 from reports.columns import Column
 from reports.figures.heatmap import HeatMap
 from reports.figures.line import Line, Series

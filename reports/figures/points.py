@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from orchestrator.records import SweepRecord, read_points
+from orchestrator.store.records import SweepRecord, read_points
 from reports.figures.curves import Curve
 
 __all__ = ["CURVES", "read_curves"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import Column, column_for
 from reports.figures.estimate import Estimate

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
 __all__ = ["render_parquet"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from orchestrator.sync import differences
+from orchestrator.commands.sync import differences
 from tests.end_to_end.conftest import attempts, environment, processes_in, write_tiny
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "6"))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.execution.base import Director, Share, StopTrial, Task, Work
-from orchestrator.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.running.executors.base import Director, Share, StopTrial, Task, Work
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.config import Runtime, TrainConfig
 
 Run = Callable[[Director, Work], None]

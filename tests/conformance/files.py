@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from orchestrator.files import Files
+from orchestrator.store.backends import Files
 
 
 class FilesContract:

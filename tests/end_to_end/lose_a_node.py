@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, State
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, State
 from trainer.config import Runtime
 
 EVERY = 4

@@ -98,4 +98,4 @@ def wrap_train(module: Any) -> None:
     module.train = unlucky
 
 
-PATCHES = {"trainer.run": wrap_train, "orchestrator.execution.ray_tune": shorten_patience}
+PATCHES = {"trainer.run": wrap_train, "orchestrator.running.executors.ray_tune": shorten_patience}

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.failures import POLICIES
-from orchestrator.policy import Retries
-from orchestrator.records import State, read_points, read_sweep
+from orchestrator.running.failures import POLICIES
+from orchestrator.spec.blocks import Retries
+from orchestrator.store.records import State, read_points, read_sweep
 from tests.conformance.look_alikes import folder as folder_data
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny

@@ -13,9 +13,9 @@ import pytest
 
 from orchestrator.__main__ import main as orchestrator
 from orchestrator.api import Place, SweepResult, sweep
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, State
-from orchestrator.sync import differences
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.commands.sync import differences
 from orchestrator.tracking.background import Background, Patience
 from tests.end_to_end.conftest import Command, run_module
 from tests.end_to_end.tracking_server import TrackingServer
@@ -49,7 +49,7 @@ def sleeping(task: Task, report: Callable[[Point], None], *, seconds: float) -> 
 
 def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float, trials: int):
     """A sweep of `trials` sleeping trials in this process."""
-    monkeypatch.setattr("orchestrator.worker.run_trial", partial(sleeping, seconds=seconds))
+    monkeypatch.setattr("orchestrator.running.worker.run_trial", partial(sleeping, seconds=seconds))
     place = Place(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
     return sweep(folder / "tiny.yaml", seeds=str(trials // 2), place=place)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import main as orchestrator
-from orchestrator.sync import differences
-from orchestrator.ui import free_port
+from orchestrator.commands.sync import differences
+from orchestrator.commands.ui import free_port
 from tests.end_to_end.conftest import PROJECT, TINY_SPACE, run_module
 from tests.end_to_end.tracking_server import TrackingServer
 

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.ui import free_port
+from orchestrator.commands.ui import free_port
 
 PATIENCE_SECONDS = 120
 

@@ -11,10 +11,10 @@ import pytest
 
 from orchestrator import api
 from orchestrator.api import Place
-from orchestrator.execution.base import StopTrial, Task
-from orchestrator.files.base import SCRATCH_FOLDER
-from orchestrator.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
-from orchestrator.spec import SweepSpec, read_spec
+from orchestrator.running.executors.base import StopTrial, Task
+from orchestrator.store.backends.base import SCRATCH_FOLDER
+from orchestrator.store.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
+from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -126,7 +126,7 @@ def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
             error=error if state is State.USER_ERROR else None,
         )
 
-    monkeypatch.setattr("orchestrator.worker.run_trial", work)
+    monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
     monkeypatch.setattr(api, "mirror_process", lambda place, name: NoMirror())
     return Place(run_dir="runs", out=tmp_path / "out", executor="serial")
 

@@ -11,8 +11,8 @@ import pytest
 from orchestrator import api
 from orchestrator.__main__ import main
 from orchestrator.api import Place
-from orchestrator.records import AttemptRecord
-from orchestrator.store import RecordStore
+from orchestrator.store.records import AttemptRecord
+from orchestrator.store.record_store import RecordStore
 from orchestrator.sweep import build_parser, command_of
 
 Capture = pytest.CaptureFixture[str]
@@ -84,7 +84,7 @@ def test_clean_shows_first_and_removes_when_told(
 
 def test_ui_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str | None, int]] = []
-    monkeypatch.setattr("orchestrator.ui.serve", lambda uri, port: asked.append((uri, port)) or 0)
+    monkeypatch.setattr("orchestrator.commands.ui.serve", lambda uri, port: asked.append((uri, port)) or 0)
     assert main(["ui", "--port", "5001", "--tracking-uri", "sqlite:///a.db"]) == 0
     assert asked == [("sqlite:///a.db", 5001)]
 

@@ -18,17 +18,17 @@ from mlflow import MlflowClient
 
 from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
 from benchmarks.process import environment
-from orchestrator.driver import Driver
-from orchestrator.execution.base import Executor
-from orchestrator.execution.ray_tune import RayTune
-from orchestrator.execution.serial import Serial
-from orchestrator.files import LocalFiles
-from orchestrator.records import AttemptRecord
-from orchestrator.store import RecordStore
+from orchestrator.running.driver import Driver
+from orchestrator.running.executors.base import Executor
+from orchestrator.running.executors.ray_tune import RayTune
+from orchestrator.running.executors.serial import Serial
+from orchestrator.store.backends import LocalFiles
+from orchestrator.store.records import AttemptRecord
+from orchestrator.store.record_store import RecordStore
 from orchestrator.tracking.background import Background, Patience
-from orchestrator.tracking.base import Tracker
+from orchestrator.running.tracker import Tracker
 from orchestrator.tracking.mirror import Mirror
-from orchestrator.tracking.mlflow import Server
+from orchestrator.tracking.mlflow_store import Server
 from trainer.config import Runtime
 
 RAY_TRIALS, SLOTS = 100, 2
@@ -36,7 +36,7 @@ LOCAL_TRIALS = 12
 DRIVER = """
 import sys
 from benchmarks import idle_sweep
-from orchestrator.execution.ray_tune import RayTune
+from orchestrator.running.executors.ray_tune import RayTune
 check_kept = idle_sweep.check_kept  # asks MLflow, and so imports it
 def note_first(*given, **named):
     print("mlflow" in sys.modules)

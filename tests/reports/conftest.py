@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import (
+from orchestrator.store.records import (
     AttemptRecord,
     Cell,
     ErrorRecord,
@@ -134,7 +134,7 @@ def example():
 
 @pytest.fixture
 def store():
-    """Writes a promise and its outcomes where `orchestrator.records` reads them."""
+    """Writes a promise and its outcomes where `orchestrator.store.records` reads them."""
 
     def write(run_dir, sweep, outcomes):
         write_json(sweep_path(run_dir, sweep.name), sweep.to_json())

@@ -7,7 +7,7 @@ import statistics
 import pandas as pd
 import pytest
 
-from orchestrator.records import State
+from orchestrator.store.records import State
 from reports.aggregate import Gap, aggregate, paired_difference
 
 MIOU = "final/miou"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from orchestrator.records import Cell, State
+from orchestrator.store.records import Cell, State
 from reports.entries import Mark
 from reports.tables import build_table
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import AttemptRecord, Point
-from orchestrator.store import RecordStore
-from orchestrator.sync import differences, replay
-from orchestrator.tracking.mlflow import Server
+from orchestrator.store.records import AttemptRecord, Point
+from orchestrator.store.record_store import RecordStore
+from orchestrator.commands.sync import differences, replay
+from orchestrator.tracking.mlflow_store import Server
 from reports.__main__ import main
 from tests.reports.conftest import make_outcomes, make_sweep
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.records import TableRecord
+from orchestrator.store.records import TableRecord
 from reports.published import Published, PublishedRow, read_published
 from reports.tables import MOST_ROWS, build_table
 

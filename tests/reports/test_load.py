@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.records import sweep_path
+from orchestrator.store.records import sweep_path
 from reports.load import load_sweep, recorded_name
 
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from orchestrator.records import State
+from orchestrator.store.records import State
 from reports.notes import Mark
 from reports.problems import ROWS_NAMED
 from reports.published import read_published

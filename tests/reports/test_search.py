@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.records import AttemptRecord, Cell, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, Cell, Row, State, SweepRecord
 from reports.search import importance, objective_values, pareto_front
 
 PARAMETERS = [

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.records import State, TableRecord
+from orchestrator.store.records import State, TableRecord
 from reports.notes import Mark
 from reports.published import Published, PublishedRow
 from reports.stubs import factor_text, short_names

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.records import TableRecord
+from orchestrator.store.records import TableRecord
 from reports import files
 from reports.write import write_reports
 

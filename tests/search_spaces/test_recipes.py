@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from orchestrator.config_builder import ConfigBuilder
-from orchestrator.settings import Setting, read_block
-from orchestrator.yaml_reader import read_yaml
+from orchestrator.planning.build_config import ConfigBuilder
+from orchestrator.spec.settings import Setting, read_block
+from orchestrator.spec.yaml_document import read_yaml
 from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
 from trainer.contrast.module import PixelContrast

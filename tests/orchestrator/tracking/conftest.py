@@ -9,11 +9,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, SweepRecord
-from orchestrator.store import RecordStore
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.record_store import RecordStore
 from orchestrator.tracking.mirror import Mirror
-from orchestrator.tracking.mlflow import EXPERIMENT, Server
+from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
 
 CONFIG = {"seed": 0, "data.name": "camvid", "data.crop": [96, 128], "optim.lr": 0.01, "schedule.steps": 30}
 

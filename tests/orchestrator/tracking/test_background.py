@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import AccessError, OutageError, TrackingError
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, Point, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.background import Background, Patience
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from orchestrator.execution.base import Task
-from orchestrator.forecast import duration
-from orchestrator.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.planning.cost_forecast import duration
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.tracking.console import ConsoleTracker
 from orchestrator.tracking.progress import SweepProgress
 

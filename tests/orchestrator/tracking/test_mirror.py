@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.execution.base import Task
-from orchestrator.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 from tests.orchestrator.tracking.conftest import CONFIG, World
 
 MakeRecord = Callable[..., AttemptRecord]

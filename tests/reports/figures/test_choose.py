@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.records import State, trial_folder
+from orchestrator.store.records import State, trial_folder
 from reports.figures.choose import choose, write_figures
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.grids import factors_of, heatmap_of, line_over

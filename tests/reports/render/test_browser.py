@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import ErrorRecord, TableRecord
+from orchestrator.store.records import ErrorRecord, TableRecord
 from reports.write import write_reports
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from orchestrator.records import TableRecord
+from orchestrator.store.records import TableRecord
 from reports.published import read_published
 from reports.render.latex import document, escape, render_latex, render_preview
 from reports.tables import build_table

@@ -1,0 +1,92 @@
+"""MLflow's pages on the store that sweeps write to; on this machine only, on a free port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from orchestrator.errors import TrackingError
+from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.uri import without_password
+
+__all__ = ["free_port", "page_of", "serve"]
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a supervisor, a terminal that is closed."""
+GRACE_SECONDS = 5.0
+"""The server has so long to end by itself."""
+
+
+def serve(uri: str | None, port: int = 0) -> int:
+    """Run the server until it ends or we are asked to; returns its exit code. One that is there already is named."""
+    store = tracking_uri_of(uri)
+    if store.startswith(("http://", "https://")):
+        print(f"MLflow is served at {without_password(store)} already")
+        return 0
+    port = port or free_port()
+    print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
+    with suppress(KeyboardInterrupt), interrupting(), running([*command, "--port", str(port)]) as server:
+        return server.wait()
+    return 0
+
+
+def page_of(store: str) -> str:
+    """Where MLflow lists our runs, below its address; empty without a sweep.
+
+    MLflow 3.17 opens an experiment at its pages for language models, unless the address names the other kind.
+    """
+    from orchestrator.tracking.mlflow_store import Server
+
+    try:
+        experiment = Server(store, create=False).experiment
+    except TrackingError:  # MLflow will say what there is to say
+        return ""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """Each of `ENDS` is a KeyboardInterrupt in the body, except what the caller (nohup) has us ignore."""
+    before = {number: signal.getsignal(number) for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN}
+    try:
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, whose members (MLflow starts workers) all end with the body."""
+    with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - fixed arguments
+        try:
+            yield process
+        finally:
+            end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group: gently, and after `GRACE_SECONDS`, or a second Ctrl-C, at once."""
+    try:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

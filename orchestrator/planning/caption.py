@@ -1,0 +1,77 @@
+"""The sentence under a table that says how its numbers were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.planning.datasets import DataFacts
+from trainer.config import TrainConfig, setting
+
+__all__ = ["describe_protocol", "describe_seeds"]
+
+DATA_TITLES = {
+    "synthetic": "Synthetic scenes",
+    "camvid": "CamVid",
+    "cityscapes": "Cityscapes",
+    "pascal_context": "PASCAL-Context",
+    "coco_stuff_10k": "COCO-Stuff-10K",
+    "coco_stuff_164k": "COCO-Stuff-164K",
+    "ade20k": "ADE20K",
+    "folder": "own data",
+}
+WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
+VARIED = "varied"
+"""Stands where the rows differ."""
+
+
+def describe_protocol(arms: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
+    """Data set, split, images, model, crop, batch, steps, seeds and evaluation; what the rows vary is called so."""
+    configs = [config for config, _ in arms]
+
+    def same(value: Callable[[TrainConfig], str], what: str) -> str:
+        found = {value(config) for config in configs}
+        return found.pop() if len(found) == 1 else f"{VARIED} {what}"
+
+    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in arms}
+    size = f" ({images.pop()})" if len(images) == 1 else ""
+    backbone = same(lambda config: config.model.backbone, "backbone")
+    weights = same(weights_title, "weights")
+    head = same(lambda config: f"{config.model.head} head", "head")
+    parts = (
+        same(lambda config: f"{data_title(config)}, {config.data.test_split} split", "data") + size,
+        f"{backbone} ({weights}) + {head}",
+        same(lambda config: f"crop {'x'.join(map(str, config.data.crop))}", "crop"),
+        same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
+        same(lambda config: f"{config.schedule.steps} steps", "number of steps"),
+        describe_seeds(seeds),
+        same(evaluation_title, "evaluation"),
+    )
+    return ", ".join(parts)
+
+
+def data_title(config: TrainConfig) -> str:
+    """A data set's name as papers write it."""
+    return DATA_TITLES.get(config.data.name, config.data.name)
+
+
+def weights_title(config: TrainConfig) -> str:
+    """Where the backbone starts from."""
+    return WEIGHT_TITLES.get(config.model.weights, "own weights")
+
+
+def evaluation_title(config: TrainConfig) -> str:
+    """What the network saw of each image: `512x1024-window multi-scale (0.75, 1) evaluation with flip`."""
+    evaluation = config.evaluation
+    view = "whole-image" if evaluation.window is None else f"{'x'.join(map(str, evaluation.window))}-window"
+    scales, flip = setting(evaluation, "scales"), setting(evaluation, "flip")
+    size = "single-scale" if scales == (1.0,) else f"multi-scale ({', '.join(f'{scale:g}' for scale in scales)})"
+    return f"{view} {size} evaluation{' with flip' if flip else ''}"
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """`seed 0`, `seeds 0-2` or `seeds 11, 13`."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"

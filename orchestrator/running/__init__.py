@@ -1,0 +1,1 @@
+"""Runs the trials of a plan: the driver, its queue and budget, and what executes them."""

@@ -1,0 +1,1 @@
+"""Reads and checks a search space; everything behind it is typed."""

@@ -1,0 +1,52 @@
+"""TableTracker: the sweep's table while it runs, so that a provisional one is there early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from orchestrator.running.executors.base import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+
+__all__ = ["TableTracker"]
+
+Write = Callable[[SweepRecord, Mapping[str, AttemptRecord]], Mapping[str, Path]]
+"""Writes the tables of a sweep as far as it is; `reports.write.write_reports`, bound to a folder."""
+
+
+class TableTracker:
+    """Writes the tables anew as trials end, at most every `pause_seconds`; the last one is the sweep's own affair."""
+
+    def __init__(self, write: Write, pause_seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.write = write
+        self.pause_seconds = pause_seconds
+        self.clock = clock
+        self.written_at = -pause_seconds
+        self.outcomes: dict[str, AttemptRecord] = {}
+        self.sweep: SweepRecord
+
+    def planned(self, sweep: SweepRecord) -> None:
+        """The plan has more rows."""
+        self.sweep = sweep
+
+    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """Start from what earlier runs brought."""
+        self.sweep, self.outcomes = sweep, dict(outcomes)
+
+    def started(self, task: Task) -> None:
+        """Nothing to write."""
+
+    def reported(self, task: Task, point: Point) -> None:
+        """Nothing to write."""
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        """A cell has changed."""
+        self.outcomes[task.trial_id] = record
+        now = self.clock()
+        if now - self.written_at >= self.pause_seconds:
+            self.written_at = now
+            self.write(self.sweep, self.outcomes)
+
+    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
+        """Nothing to write: the final table is written before anybody is told of the end."""

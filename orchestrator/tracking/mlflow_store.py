@@ -1,0 +1,315 @@
+"""Server: an MLflow tracking store, spoken to in words of ours; with the models' door the only import of mlflow.
+
+What MLflow refuses (long values, odd names, large batches) is put right here (`orchestrator.tracking.mlflow_limits`), and
+every failure is a TrackingError of one line without a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # a sweep talks to its tracking server only
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # waiting is our business, which can be given up
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which is the sweep's, and JSON lines with --json
+}
+for name, value in QUIET.items():
+    os.environ.setdefault(name, value)
+
+from mlflow import MlflowClient  # noqa: E402 - reads its environment while it is imported
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT  # noqa: E402
+from sqlalchemy import event  # noqa: E402 - MLflow's own way to its databases
+from sqlalchemy.engine import Engine  # noqa: E402
+
+from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
+from orchestrator.tracking.trial_run import Reading  # noqa: E402
+from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
+from orchestrator.tracking.uri import masked, without_password  # noqa: E402
+
+__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
+
+for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets levels of its own
+    logging.getLogger(noisy).setLevel(logging.ERROR)
+
+EXPERIMENT = "contrast-sweep"
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""It is about training, not about language models; MLflow 3.17's pages go by their address (`orchestrator.commands.ui`)."""
+FULL_TEXT = "full_text"
+"""Folder of artifacts: what was cut, whole."""
+SQLITE = "sqlite:///"
+MAX_METRICS, MAX_PARAMS = 1000, 100
+DIGEST_CHARACTERS = 36
+REFUSALS = (401, 403)
+PASSING = (408, 429, *range(500, 600))
+"""Codes of HTTP: no access; and trouble that passes, which includes that nobody answers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """A run as a listing shows it."""
+
+    run_id: str
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Latest values, by MLflow's name."""
+    started_at: float = 0.0
+    """Seconds since the epoch."""
+    ended_at: float = 0.0
+
+
+class Server:
+    """The tracking store at `uri` and our experiment in it; to be used from one thread.
+
+    Creates the database of a fresh store on the way, so that nobody else has to (field.md, pitfall 3). Raises
+    AccessError when the store does not let us in, OutageError when it cannot be reached, TrackingError for what it
+    refuses.
+    """
+
+    def __init__(self, uri: str, *, create: bool = True) -> None:
+        """With `create` false a store without our experiment is a TrackingError."""
+        self.uri = uri
+        self.name = without_password(uri)
+        """As messages call it."""
+        with self.in_one_line():
+            create_database(uri)
+            self.client = MlflowClient(tracking_uri=uri)
+            self.experiment = self.open_experiment(create)
+            use_write_ahead_log(uri)
+
+    @contextmanager
+    def in_one_line(self) -> Iterator[None]:
+        """Turn what MLflow and its libraries raise into TrackingError."""
+        try:
+            yield
+        except SweepError:  # has its line
+            raise
+        except MlflowException as error:
+            code = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            if "Invalid Host header" in str(error):
+                remedy = "start it with --allowed-hosts that names the host of this address, with the port"
+                raise AccessError(f"{self.name}: MLflow does not answer to this name; {remedy}") from error
+            if code in REFUSALS:
+                remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to those of a user who may write"
+                raise AccessError(f"{self.name}: MLflow refuses access; {remedy}") from error
+            if type(error).__name__.startswith("Unsupported"):
+                known = "it is an address such as http://host:5000 or sqlite:///mlflow.db"
+                raise AccessError(f"{self.name}: no tracking store of MLflow; {known}") from error
+            kind = OutageError if code in PASSING else TrackingError
+            raise kind(f"{self.name}: {first_line(error)}") from error
+        except Exception as error:  # requests, SQLAlchemy, the file system: whatever a store is made of
+            raise OutageError(f"{self.name}: {first_line(error)}") from error
+
+    def open_experiment(self, create: bool) -> str:
+        """Id of the experiment that all sweeps share."""
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        if not create:
+            raise TrackingError(
+                f"{self.name}: no experiment {EXPERIMENT!r}; run a sweep, or `orchestrator sync`, first"
+            )
+        return str(self.client.create_experiment(EXPERIMENT, tags=MODEL_TRAINING))
+
+    # -- reading
+
+    def runs(self, condition: str) -> Iterator[RunFacts]:
+        """All runs that meet `condition`, newest first, a thousand a request."""
+        token: str | None = None
+        while True:
+            with self.in_one_line():
+                page = self.client.search_runs(
+                    [self.experiment], condition, max_results=1000, order_by=["start_time DESC"], page_token=token
+                )
+            yield from map(facts_of, page)
+            token = page.token
+            if not token:
+                return
+
+    def run(self, run_id: str) -> RunFacts:
+        """One run."""
+        with self.in_one_line():
+            return facts_of(self.client.get_run(run_id))
+
+    def history(self, run_id: str, key: str) -> list[Reading]:
+        """All points of a metric, by MLflow's name, in no order."""
+        with self.in_one_line():
+            found = self.client.get_metric_history(run_id, key)
+        return [Reading(key, float(item.value), int(item.step), item.timestamp / 1000) for item in found]
+
+    def read_text(self, run_id: str, name: str, folder: Path) -> str:
+        """Content of an artifact, brought to `folder`."""
+        with self.in_one_line():
+            return Path(self.client.download_artifacts(run_id, name, str(folder))).read_text(encoding="utf-8")
+
+    def artifacts(self, run_id: str, folder: str | None = None) -> list[str]:
+        """Paths of a run's artifacts directly in `folder`."""
+        with self.in_one_line():
+            return [str(item.path) for item in self.client.list_artifacts(run_id, folder)]
+
+    # -- writing
+
+    def create(self, name: str, tags: Mapping[str, str], started_at: float) -> str:
+        """A new run, RUNNING; its id."""
+        tags = {key: text for key, text in tags.items() if text}
+        fitted = {fit_name(key): fit_value(text, LONGEST_NOTE) for key, text in tags.items()}
+        with self.in_one_line():
+            run = self.client.create_run(
+                self.experiment, start_time=milliseconds(started_at), tags=fitted, run_name=fit_value(name, 250)
+            )
+        run_id = str(run.info.run_id)
+        self.keep_cut(run_id, tags)
+        return run_id
+
+    def log(
+        self,
+        run_id: str,
+        readings: Sequence[Reading] = (),
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        """Metrics, tags and parameters in one request, or as many as MLflow's limits ask for; safe to repeat."""
+        metrics = [Metric(fit_name(item.key), item.value, milliseconds(item.time), item.step) for item in readings]
+        labels = [RunTag(fit_name(key), fit_value(text, LONGEST_NOTE)) for key, text in (tags or {}).items()]
+        entries = [Param(fit_name(key), fit_value(text)) for key, text in (params or {}).items()]
+        batches = zip_longest(
+            in_batches(metrics, MAX_METRICS - 2 * MAX_PARAMS, lambda item: len(item.key)),
+            in_batches(labels, MAX_PARAMS, lambda item: len(item.key) + len(item.value)),
+            in_batches(entries, MAX_PARAMS, lambda item: len(item.key) + len(item.value)),
+            fillvalue=(),
+        )
+        with self.in_one_line():
+            for some_metrics, some_tags, some_params in batches:
+                self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
+        self.keep_cut(run_id, {**(tags or {}), **(params or {})})
+        for key in dict.fromkeys(item.key for item in readings if is_cut(item.key)):
+            self.keep_whole(run_id, key, "")
+
+    def keep_cut(self, run_id: str, texts: Mapping[str, str]) -> None:
+        """Keep those of the names and values whole that MLflow gets less of."""
+        for key, text in texts.items():
+            if len(text) > LONGEST_VALUE or is_cut(key):
+                self.keep_whole(run_id, key, text)
+
+    def keep_whole(self, run_id: str, name: str, value: str) -> None:
+        """A name or value that was cut, whole, as an artifact of its own."""
+        whole = {"as": fit_name(name), "name": name, "value": value}
+        file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
+        self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
+
+    def remove_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away."""
+        with self.in_one_line():
+            self.client.delete_tag(run_id, key)
+
+    def reopen(self, run_id: str) -> None:
+        """The run is RUNNING again."""
+        with self.in_one_line():
+            self.client.update_run(run_id, status="RUNNING")
+
+    def end(self, run_id: str, status: str, ended_at: float | None = None) -> None:
+        """The run is over."""
+        with self.in_one_line():
+            stamp = None if ended_at is None else milliseconds(ended_at)
+            self.client.set_terminated(run_id, status, end_time=stamp)
+
+    def write_text(self, run_id: str, name: str, text: str) -> None:
+        """An artifact of text."""
+        with self.in_one_line():
+            self.client.log_text(run_id, text, name)
+
+    def write_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        """An artifact from a file of this machine."""
+        with self.in_one_line():
+            self.client.log_artifact(run_id, str(path), folder)
+
+    def write_input(self, run_id: str, name: str, digest: str, profile: Mapping[str, Any]) -> None:
+        """The data set that a run is trained on."""
+        source = json.dumps({"name": name, "digest": digest})
+        dataset = Dataset(name, digest[:DIGEST_CHARACTERS], "local", source, profile=json.dumps(profile))
+        with self.in_one_line():
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])])
+
+
+def facts_of(run: Run) -> RunFacts:
+    """A run as plain values."""
+    info, data = run.info, run.data
+    return RunFacts(
+        run_id=info.run_id,
+        status=info.status,
+        tags=data.tags,
+        params=data.params,
+        metrics=data.metrics,
+        started_at=(info.start_time or 0) / 1000,
+        ended_at=(info.end_time or 0) / 1000,
+    )
+
+
+def is_cut(name: str) -> bool:
+    """Whether MLflow gets less than this name."""
+    return read_name(fit_name(name)) is None
+
+
+def milliseconds(seconds: float) -> int:
+    """MLflow's clock."""
+    return round(seconds * 1000)
+
+
+def first_line(error: Exception) -> str:
+    """An exception in one line of bounded length, without secrets."""
+    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
+
+
+def create_database(uri: str) -> None:
+    """Make the SQLite file of a store that has none; it gets its name when its schema is complete.
+
+    MLflow cannot open a database whose creation, which takes seconds, a SIGKILL has cut short.
+    """
+    path = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or "?" in uri or path.exists() or not path.parent.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        whole = Path(folder).resolve() / path.name
+        MlflowClient(tracking_uri=f"{SQLITE}{whole}").search_experiments()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(whole, path)
+
+
+def spare_syncs() -> None:
+    """Let SQLite stores opened from now on wait for the disk at checkpoints of their log only.
+
+    Not at each of seven commits per trial. With a write-ahead log nothing breaks when the power goes: the last commits
+    are missing, which the next sweep or `sync` sees and delivers from the record store. It holds for every SQLite
+    database that this process opens through SQLAlchemy, so it is for a process that does nothing else.
+    """
+    if not event.contains(Engine, "connect", sync_seldom):
+        event.listen(Engine, "connect", sync_seldom)
+
+
+def sync_seldom(connection: object, _record: object) -> None:
+    """Set up a new connection."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def use_write_ahead_log(uri: str) -> None:
+    """Let readers (the UI) and the one writer of a SQLite store work at the same time (field.md, pitfall 4)."""
+    if uri.startswith(SQLITE):
+        with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,195 @@
+"""Parent: the run of a sweep as a whole, with its question, plan, counters, tables, figures and surroundings."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from orchestrator.store.git_state import code_state
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.tracking.trial_run import Reading, as_text
+from orchestrator.tracking.mlflow_limits import LONGEST_NOTE
+from orchestrator.tracking.mlflow_store import RunFacts, Server
+from orchestrator.tracking.environment import installed_packages, machines
+
+__all__ = ["Parent", "counts_of", "for_page", "note_of"]
+
+NOTE = "mlflow.note.content"
+UNDERLINED = re.compile(r"<u>(.*?)</u>")
+REFRESH_SECONDS = 10.0
+"""Between two looks of the counters and the provisional table, at least."""
+
+
+class Parent:
+    """One parent run on one server. Every method raises TrackingError."""
+
+    def __init__(
+        self, server: Server, sweep: SweepRecord, run: RunFacts, live_table: Path | None, clock: Callable[[], float]
+    ) -> None:
+        self.server = server
+        self.sweep = sweep
+        self.run_id = run.run_id
+        self.began = run.started_at
+        self.live_table = live_table
+        self.clock = clock
+        self.documented: SweepRecord | None = None
+        self.refreshed_at = float("-inf")
+        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
+        self.note = run.tags.get(NOTE, "")
+
+    @classmethod
+    def open(
+        cls,
+        server: Server,
+        sweep: SweepRecord,
+        run: RunFacts | None,
+        live_table: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """The sweep's run, RUNNING: the one that is there, else a new one."""
+        if run is None:
+            tags = {
+                "role": "sweep",
+                "sweep": sweep.name,
+                "method": sweep.method,
+                "mlflow.source.name": "orchestrator.sweep",
+            }
+            run_id = server.create(sweep.name, tags, clock())
+            run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
+        elif run.status != "RUNNING":
+            server.reopen(run.run_id)
+        parent = cls(server, sweep, run, live_table, clock)
+        parent.describe(run)
+        return parent
+
+    def describe(self, run: RunFacts) -> None:
+        """The question, the code, and as artifacts the plan, what it was made of, and the packages."""
+        sweep = self.sweep
+        params = {
+            "method": sweep.method,
+            "recipe": sweep.recipe,
+            "metric": sweep.metric,
+            "goal": sweep.goal,
+            "baseline": sweep.baseline or "",
+        }
+        tags = {"question": sweep.question, "mlflow.source.git.commit": code_state().commit}
+        tags = {key: value for key, value in tags.items() if value and run.tags.get(key) != value}
+        if not self.note:
+            tags[NOTE] = self.note = note_of(sweep, "")
+        missing = {key: value for key, value in params.items() if value and key not in run.params}
+        if tags or missing:
+            self.server.log(self.run_id, tags=tags, params=missing)
+        self.write_documents()
+
+    def write_documents(self) -> None:
+        """What was asked, again when the plan has grown."""
+        for name, text in self.documents().items():
+            self.server.write_text(self.run_id, name, text)
+        self.documented = self.sweep
+
+    def documents(self) -> dict[str, str]:
+        """Artifacts that say what was asked, by name."""
+        sweep = self.sweep
+        given = sweep.to_json()
+        keys = ("name", "question", "method", "recipe", "metric", "goal", "baseline", "seeds", "protocol", "search")
+        resolved = {key: given[key] for key in keys} | {"settings": given["settings"], "rows": given["rows"]}
+        recipe = "".join(f"{key}: {as_text(value)}\n" for key, value in sweep.settings.items())
+        return {
+            "spec.yaml": sweep.spec,
+            "recipe.yaml": recipe,
+            "resolved.json": as_json(resolved),
+            "sweep.json": as_json(given),
+            "environment/requirements.txt": installed_packages(),
+            "environment/machines.json": as_json(machines(())),
+        }
+
+    def refresh(
+        self,
+        planned: Collection[str],
+        outcomes: Mapping[str, AttemptRecord],
+        running: Iterable[str],
+        pause_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        """Counters and the provisional table, unless they were written less than `pause_seconds` ago."""
+        now = self.clock()
+        if now - self.refreshed_at < pause_seconds:
+            return
+        self.refreshed_at = now
+        self.count(planned, outcomes, running)
+        if self.live_table is not None and self.live_table.is_file():
+            done = counts_of(planned, outcomes, ())["trials/done"]
+            state = f"*Provisional: {done} of {len(planned)} trials are done.*\n\n"
+            self.write_note(state + for_page(self.live_table.read_text(encoding="utf-8")))
+
+    def count(self, planned: Collection[str], outcomes: Mapping[str, AttemptRecord], running: Iterable[str]) -> None:
+        """The counters that have changed; their step is the number of seconds since the run began."""
+        counts = counts_of(planned, outcomes, running)
+        changed = {key: float(value) for key, value in counts.items() if self.counted.get(key) != value}
+        now = self.clock()
+        step = max(0, int(now - self.began))
+        self.server.log(self.run_id, [Reading(key, value, step, now) for key, value in changed.items()])
+        self.counted.update(changed)
+
+    def write_note(self, table: str) -> None:
+        """The question and the table, where the page of the run shows them."""
+        note = note_of(self.sweep, table)
+        if note != self.note:
+            self.server.log(self.run_id, tags={NOTE: note})
+            self.note = note
+
+    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], status: str) -> None:
+        """The final tables and figures, where the trials ran, and the end."""
+        if self.documented is not self.sweep:
+            self.write_documents()
+        for path in artifacts.values():
+            self.server.write_file(self.run_id, path, "tables")
+        for folder in {path.parent / "figures" for path in artifacts.values()}:
+            for path in sorted(folder.glob("*")):
+                self.server.write_file(self.run_id, path, "figures")
+        if "markdown" in artifacts:
+            self.write_note(for_page(artifacts["markdown"].read_text(encoding="utf-8")))
+        self.server.write_text(self.run_id, "environment/machines.json", as_json(machines(outcomes.values())))
+        self.server.end(self.run_id, status)
+
+
+def counts_of(
+    planned: Collection[str], outcomes: Mapping[str, AttemptRecord], running: Iterable[str]
+) -> dict[str, int]:
+    """How many trials are planned, done, failed, stopped by a scheduler, running, and none of these."""
+    busy = {trial_id for trial_id in running if trial_id in planned}
+    states = [outcomes[trial_id].state for trial_id in planned if trial_id in outcomes and trial_id not in busy]
+    done, stopped = states.count(State.DONE), states.count(State.STOPPED)
+    failed = len(states) - done - stopped - states.count(State.CANCELLED)
+    return {
+        "trials/planned": len(planned),
+        "trials/done": done,
+        "trials/failed": failed,
+        "trials/stopped": stopped,
+        "trials/running": len(busy),
+        "trials/missing": len(planned) - done - failed - stopped - len(busy),
+    }
+
+
+def for_page(markdown: str) -> str:
+    """A table as MLflow's page needs it: above its caption, for the page hides all but a few lines; no underlines."""
+    paragraphs = sorted(markdown.strip().split("\n\n"), key=lambda text: not text.startswith("|"))
+    return UNDERLINED.sub(r"*\1*", "\n\n".join(paragraphs).replace("<u>underlined</u>", "*italic*"))
+
+
+def note_of(sweep: SweepRecord, table: str) -> str:
+    """The question and the table; of one too long as many lines as fit."""
+    note = "\n\n".join(part for part in (sweep.question, table) if part) or sweep.name
+    if len(note) <= LONGEST_NOTE:
+        return note
+    rest = "\n\n… (the artifact tables/table.md has all of it)"
+    kept = note[: LONGEST_NOTE - len(rest)]
+    return kept[: kept.rfind("\n")] + rest
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Indented, for people."""
+    return json.dumps(values, indent=1, ensure_ascii=False, default=list) + "\n"

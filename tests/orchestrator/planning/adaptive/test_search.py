@@ -1,0 +1,126 @@
+"""The part of a plan that is drawn while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import SpecError
+from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge, on_the_way
+from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.spec.blocks import Scheduler
+from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
+from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.planning.adaptive.study import Study
+from trainer.config import ContrastConfig, ScheduleConfig, TrainConfig
+
+MakeRecord = Callable[..., AttemptRecord]
+STEPS = 40
+
+
+def make(number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
+    """One of few trials, so that draws repeat; a rate of 3 makes none."""
+    rate = values["optim.lr"]
+    if rate == 3:
+        raise SpecError("no such rate")
+    config = TrainConfig(contrast=ContrastConfig(source="none"), schedule=ScheduleConfig(steps=STEPS))
+    return Row(label=f"trial {number}", factors=values), Trial(trial_id=f"rate{rate}", config=config)
+
+
+class World:
+    """A study in a folder, and the expansions of drivers that follow one another."""
+
+    def __init__(self, folder: Path, sweep: SweepRecord, trials: int, choices: tuple[int, ...]) -> None:
+        self.folder = folder
+        self.plan = SweepPlan(record=sweep, trials=())
+        drawn = Distribution(key="optim.lr", kind="categorical", choices=choices)
+        self.search = Search(sampler="random", trials=trials, seed=0, parameters=(drawn,))
+        self.kept = 0
+
+    def open(self, scheduler: Scheduler | None = None) -> Expansion:
+        objective = Objective(name="final/miou", goal="maximize")
+        study = Study(self.search, (objective,), scheduler, journal=self.folder / "study.journal", steps=STEPS)
+        return Expansion(self.plan, study, scheduler, make, self.keep)
+
+    def keep(self) -> None:
+        self.kept += 1
+
+
+def states(expansion: Expansion) -> list[str]:
+    return [trial.state.name for trial in expansion.study.study.get_trials()]
+
+
+def test_each_draw_is_a_row_that_is_kept_before_it_runs(tmp_path: Path, sweep: SweepRecord) -> None:
+    world = World(tmp_path, sweep, trials=3, choices=(1,))
+    expansion = world.open()
+    trial = expansion.draw({})
+    assert trial is not None
+    assert trial.trial_id == "rate1"
+    assert world.kept == 1
+    assert expansion.record.rows[-1].label == "trial 0"
+    assert expansion.record.cells[-1].trial_id == "rate1"
+
+
+def test_a_trial_drawn_again_runs_once_and_answers_for_all(
+    tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord
+) -> None:
+    expansion = World(tmp_path, sweep, trials=3, choices=(1,)).open()
+    assert expansion.draw({}) is not None
+    assert expansion.draw({}) is None, "the two other draws wait for the first"
+    expansion.ended("rate1", make_record("rate1", final__miou=0.5))
+    assert states(expansion) == ["COMPLETE"] * 3
+    assert expansion.study.exhausted
+
+
+def test_values_that_make_no_trial_are_failed_draws(tmp_path: Path, sweep: SweepRecord) -> None:
+    expansion = World(tmp_path, sweep, trials=2, choices=(3,)).open()
+    assert expansion.draw({}) is None
+    assert set(states(expansion)) == {"FAIL"}
+
+
+def test_what_is_done_already_is_told_and_not_run(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
+    expansion = World(tmp_path, sweep, trials=2, choices=(1,)).open()
+    assert expansion.draw({"rate1": make_record("rate1", final__miou=0.5)}) is None
+    assert states(expansion) == ["COMPLETE"] * 2
+
+
+def test_the_next_driver_takes_up_what_was_drawn(tmp_path: Path, sweep: SweepRecord) -> None:
+    world = World(tmp_path, sweep, trials=2, choices=(1,))
+    world.open().draw({})
+    later = world.open()
+    assert [trial.trial_id for trial in later.resume({})] == ["rate1"]
+    assert len(later.record.rows) == len(sweep.rows) + 1
+
+
+def test_nothing_is_stopped_without_a_scheduler_or_by_another_metric(tmp_path: Path, sweep: SweepRecord) -> None:
+    expansion = World(tmp_path, sweep, trials=2, choices=(1,)).open()
+    expansion.draw({})
+    assert not expansion.stops("rate1", Point(step=20, metrics={"val/miou": 0.0}))
+    judged = World(tmp_path / "other", sweep, trials=2, choices=(1,)).open(Scheduler(kind="median", startup_trials=1))
+    judged.draw({})
+    assert not judged.stops("rate1", Point(step=20, metrics={"train/loss": 9.0}))
+
+
+def test_the_metric_of_the_curve_is_that_of_the_end() -> None:
+    assert (on_the_way("final/miou"), on_the_way("cost/gpu_hours")) == ("val/miou", "cost/gpu_hours")
+
+
+@pytest.mark.parametrize(
+    ("source", "warmup", "grace", "step"),
+    [("none", 0.5, 0.25, 10), ("inter_image", 0.125, 0.25, 10), ("inter_image", 0.5, 0.25, 21), ("none", 0.5, 0.3, 12)],
+)
+def test_no_trial_is_judged_before_its_contrast_counts(source: str, warmup: float, grace: float, step: int) -> None:
+    contrast = ContrastConfig(source=source, warmup_fraction=warmup)  # type: ignore[arg-type]
+    config = TrainConfig(contrast=contrast, schedule=ScheduleConfig(steps=STEPS))
+    assert first_step_to_judge(config, Scheduler(kind="asha", grace_fraction=grace)) == step
+
+
+def test_a_stopped_trial_is_pruned_in_its_study(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
+    expansion = World(tmp_path, sweep, trials=1, choices=(1,)).open(Scheduler(kind="asha"))
+    expansion.draw({})
+    expansion.stops("rate1", Point(step=20, metrics={"val/miou": 0.1}))
+    expansion.ended("rate1", make_record("rate1", state=State.STOPPED))
+    assert states(expansion) == ["PRUNED"]

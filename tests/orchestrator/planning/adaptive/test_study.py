@@ -1,0 +1,229 @@
+"""Searches: one study whatever happens to the driver, and better than chance."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.running.driver import Driver
+from orchestrator.running.executors.base import Task
+from orchestrator.running.executors.serial import Serial
+from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge
+from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.spec.blocks import Scheduler
+from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
+from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.store.record_store import RecordStore
+from orchestrator.planning.adaptive.study import Study
+from trainer.config import ContrastConfig, OptimConfig, Runtime, ScheduleConfig, TrainConfig
+
+LR = Distribution(key="optim.lr", kind="log_uniform", low=1e-4, high=1.0)
+DECAY = Distribution(key="optim.weight_decay", kind="log_uniform", low=1e-6, high=1e-1)
+STEPS = 90
+ASHA = Scheduler(kind="asha", grace_fraction=0.1, reduction_factor=3)
+MIOU = (Objective(),)
+
+
+def search_of(sampler: str, trials: int, seed: int = 0, *parameters: Distribution) -> Search:
+    return Search(sampler=sampler, trials=trials, seed=seed, parameters=parameters or (LR, DECAY))  # type: ignore[arg-type]
+
+
+def quality(lr: float, decay: float) -> float:
+    """A bowl over two logarithms; its top, 1, is at lr 0.01 and decay 1e-4."""
+    return 1 - ((math.log10(lr) + 2) / 2) ** 2 / 2 - ((math.log10(decay) + 4) / 3) ** 2 / 2
+
+
+def make(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
+    config = TrainConfig(
+        optim=OptimConfig(lr=values["optim.lr"], weight_decay=values["optim.weight_decay"]),
+        contrast=ContrastConfig(source="none"),
+        schedule=ScheduleConfig(steps=STEPS, batch_size=2, eval_every_steps=10),
+    )
+    name = f"{values['optim.lr']:.6g}-{values['optim.weight_decay']:.6g}"
+    return Row(label=f"trial {number}", factors=values), Trial(trial_id=name, config=config)
+
+
+class World:
+    """A store, a study, and trials whose quality is known."""
+
+    def __init__(self, folder: Path, search: Search, scheduler: Scheduler | None = None) -> None:
+        self.folder, self.search, self.scheduler = folder, search, scheduler
+        self.worked: list[tuple[str, int]] = []
+        self.die_after: int | None = None
+        self.plan = SweepPlan(
+            record=SweepRecord(
+                name="s",
+                question="",
+                method=search.sampler,
+                recipe="r",
+                metric="final/miou",
+                goal="maximize",
+                baseline=None,
+                rows=(),
+                seeds=(0,),
+                cells=(),
+            ),
+            trials=(),
+        )
+
+    def work(self, task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        if self.die_after is not None and len(self.worked) >= self.die_after:
+            raise KeyboardInterrupt
+        config = task.config
+        state, step = State.DONE, 0
+        try:
+            for step in range(10, STEPS + 1, 10):
+                value = quality(config.optim.lr, config.optim.weight_decay) * (1 - math.exp(-step / 20))
+                report(Point(step=step, metrics={"val/miou": value}, attempt=task.attempt))
+        except BaseException as stop:
+            if not hasattr(stop, "state"):
+                raise
+            state = stop.state
+        self.worked.append((task.trial_id, step))
+        now = time.time()
+        metrics = {"final/miou": quality(config.optim.lr, config.optim.weight_decay)} if state is State.DONE else {}
+        return AttemptRecord(
+            trial_id=task.trial_id, attempt=task.attempt, state=state, started_at=now, ended_at=now, metrics=metrics
+        )
+
+    def run(self) -> Driver:
+        store = RecordStore(self.folder)
+        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
+        expansion = Expansion(self.plan, study, self.scheduler, make)
+        driver = Driver(store, [])
+        outcomes = store.outcomes(expansion.trials)
+        driver.run(self.plan, outcomes, Runtime(), lambda: Serial(self.work), expansion)
+        return driver
+
+    def states(self) -> list[str]:
+        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
+        return [trial.state.name for trial in study.study.get_trials()]
+
+
+@pytest.mark.parametrize("kills", [(7,), (0, 1, 12, 13, 30)])
+def test_a_search_killed_and_resumed_ends_with_exactly_its_trials(kills: tuple[int, ...], tmp_path: Path) -> None:
+    world = World(tmp_path, search_of("tpe", 40), ASHA)
+    for kill in kills:
+        world.die_after = kill
+        with pytest.raises(KeyboardInterrupt):
+            world.run()
+    world.die_after = None
+    driver = world.run()
+    states = world.states()
+    assert len(states) == 40
+    assert set(states) == {"COMPLETE", "PRUNED"}
+    assert len(driver.plan.record.rows) == 40
+    assert len({name for name, _ in world.worked}) == len(world.worked) == 40, "none was trained twice"
+    assert {record.state for record in driver.outcomes.values()} == {State.DONE, State.STOPPED}
+    assert world.run().outcomes == driver.outcomes, "the same command again runs nothing"
+    assert len(world.worked) == 40
+
+
+def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    whole, halves = World(tmp_path / "whole", search_of("tpe", 20)), World(tmp_path / "halves", search_of("tpe", 20))
+    whole.run()
+    halves.die_after = 9
+    with pytest.raises(KeyboardInterrupt):
+        halves.run()
+    halves.die_after = None
+    halves.run()
+    assert halves.worked == whole.worked
+
+
+def test_tpe_beats_random_search_at_equal_budget(tmp_path: Path) -> None:
+    """Median over ten seeds of the best of 40 trials."""
+    best: dict[str, list[float]] = {"tpe": [], "random": []}
+    for sampler, seed in itertools.product(best, range(10)):
+        study = Study(search_of(sampler, 40, seed), MIOU, None, journal=tmp_path / f"{sampler}{seed}", steps=STEPS)
+        values = []
+        for _ in range(40):
+            number, drawn = study.draw()
+            values.append(quality(drawn["optim.lr"], drawn["optim.weight_decay"]))
+            study.study.tell(number, values[-1])
+        best[sampler].append(max(values))
+    assert statistics.median(best["tpe"]) > statistics.median(best["random"])
+
+
+def test_asha_spends_less_and_keeps_the_best(tmp_path: Path) -> None:
+    free, pruned = World(tmp_path / "a", search_of("random", 30)), World(tmp_path / "b", search_of("random", 30), ASHA)
+    everything, some = free.run().outcomes, pruned.run().outcomes
+    assert sum(step for _, step in pruned.worked) < 0.7 * sum(step for _, step in free.worked)
+    finished = [record.metrics["final/miou"] for record in some.values() if record.state is State.DONE]
+    assert max(finished) == max(record.metrics["final/miou"] for record in everything.values())
+
+
+@pytest.mark.parametrize("kind", ["asha", "median", "hyperband"])
+def test_no_trial_is_stopped_before_its_grace_is_over(kind: str, tmp_path: Path) -> None:
+    scheduler = Scheduler(kind=kind, grace_fraction=0.5, startup_trials=2)  # type: ignore[arg-type]
+    world = World(tmp_path, search_of("random", 25), scheduler)
+    world.run()
+    steps = [step for _, step in world.worked]
+    assert min(steps) >= STEPS * 0.5
+    assert min(steps) < STEPS, "some were stopped"
+
+
+def test_nor_before_its_contrast_had_a_say() -> None:
+    config = TrainConfig(
+        contrast=ContrastConfig(source="inter_image", warmup_fraction=0.5), schedule=ScheduleConfig(steps=100)
+    )
+    assert first_step_to_judge(config, ASHA) == 51
+    baseline = TrainConfig(contrast=ContrastConfig(source="none"), schedule=ScheduleConfig(steps=100))
+    assert first_step_to_judge(baseline, ASHA) == 10
+
+
+def test_equal_draws_are_one_trial_told_of_twice(tmp_path: Path) -> None:
+    rates = Distribution(key="optim.lr", kind="categorical", choices=(0.1, 0.01))
+    decay = Distribution(key="optim.weight_decay", kind="categorical", choices=(1e-4,))
+    world = World(tmp_path, search_of("random", 12, 0, rates, decay))
+    driver = world.run()
+    assert len(world.worked) == 2
+    assert world.states() == ["COMPLETE"] * 12
+    assert len(driver.plan.record.cells) == 12
+
+
+def test_values_that_the_trainer_refuses_fail_and_the_search_goes_on(tmp_path: Path) -> None:
+    from orchestrator.errors import SpecError
+
+    def picky(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
+        if number % 3 == 0:
+            raise SpecError("tiny.yaml:3: optim.lr: no")
+        return make(number, values)
+
+    store = RecordStore(tmp_path)
+    world = World(tmp_path, search_of("random", 9))
+    study = Study(world.search, MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
+    Driver(store, []).run(
+        world.plan, {}, Runtime(), lambda: Serial(world.work), Expansion(world.plan, study, None, picky)
+    )
+    assert world.states().count("FAIL") == 3
+    assert len(world.worked) == 6
+
+
+def test_several_objectives(tmp_path: Path) -> None:
+    objectives = (Objective(), Objective(name="cost/gpu_hours", goal="minimize"))
+    study = Study(search_of("tpe", 15), objectives, None, journal=tmp_path / "study.journal", steps=STEPS)
+    for _ in range(15):
+        number, values = study.draw()
+        metrics = {
+            "final/miou": quality(values["optim.lr"], values["optim.weight_decay"]),
+            "cost/gpu_hours": values["optim.lr"],
+        }
+        record = AttemptRecord(trial_id="x", attempt=1, state=State.DONE, started_at=0, ended_at=1, metrics=metrics)
+        study.tell(number, record)
+    assert len(study.study.best_trials) >= 1
+    assert study.exhausted
+
+
+def test_lists_survive_the_journal(tmp_path: Path) -> None:
+    crops = Distribution(key="data.crop", kind="categorical", choices=((64, 64), (96, 128)))
+    study = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
+    drawn = [study.draw()[1]["data.crop"] for _ in range(4)]
+    again = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
+    assert [values["data.crop"] for _, values in again.drawn()] == drawn
+    assert set(drawn) <= {(64, 64), (96, 128)}

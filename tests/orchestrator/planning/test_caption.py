@@ -1,0 +1,52 @@
+"""The sentence under a table."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.planning.datasets import DataFacts
+from orchestrator.planning.caption import describe_protocol, describe_seeds
+from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
+
+CONFIG = TrainConfig(
+    data=DataConfig(name="camvid", root="anywhere", crop=(160, 208)),
+    model=ModelConfig(backbone="tf_efficientnet_lite0", weights="imagenet", head="hrnet"),
+)
+
+FACTS = DataFacts(digest="0", classes=11, train_images=96, test_images=32)
+
+
+def test_one_config_is_described_in_full():
+    assert describe_protocol([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], (0, 1)) == (
+        "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
+        "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
+    )
+
+
+def test_own_weights_are_not_told_by_path():
+    config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
+
+    assert "(own weights)" in describe_protocol([(config, FACTS)], (0,))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"), [((5,), "seed 5"), ((0, 1, 2), "seeds 0-2"), ((2, 3), "seeds 2-3"), ((1, 3, 5), "seeds 1, 3, 5")]
+)
+def test_seeds_in_words(seeds, text):
+    assert describe_seeds(seeds) == text
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "text"),
+    [
+        (EvaluationConfig(), "whole-image single-scale evaluation"),
+        (EvaluationConfig(flip=True), "whole-image single-scale evaluation with flip"),
+        (EvaluationConfig(window=(512, 1024)), "512x1024-window single-scale evaluation"),
+        (EvaluationConfig(scales=(0.75, 1.0), flip=True), "whole-image multi-scale (0.75, 1) evaluation with flip"),
+    ],
+)
+def test_test_time_settings_in_words(evaluation, text):
+    config = replace(CONFIG, evaluation=evaluation)
+
+    assert describe_protocol([(config, FACTS)], (0,)).endswith(f"seed 0, {text}")
+    assert describe_protocol([(config, FACTS), (CONFIG, FACTS)], (0,)).endswith("evaluation")

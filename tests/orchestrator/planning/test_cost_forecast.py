@@ -1,0 +1,80 @@
+"""What a sweep will take, from what its shapes have taken before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.planning.cost_forecast import Cost, CostBook, Forecast, duration, forecast
+from orchestrator.running.gpu_packing import shape_of
+from orchestrator.planning.plan import Trial
+from orchestrator.store.records import AttemptRecord, State
+from trainer.config import ScheduleConfig, TrainConfig
+
+SHORT, LONG = (TrainConfig(schedule=ScheduleConfig(steps=steps)) for steps in (100, 300))
+OTHER = TrainConfig(schedule=ScheduleConfig(steps=100, batch_size=32))
+COST = Cost(step_seconds=0.5, other_seconds=10.0, disk_bytes=2_000_000)
+
+
+def trials(*configs: TrainConfig) -> list[Trial]:
+    return [Trial(trial_id=str(number), config=config) for number, config in enumerate(configs)]
+
+
+def test_a_cost_grows_with_the_steps() -> None:
+    assert shape_of(SHORT) == shape_of(LONG)
+    assert (COST.seconds(SHORT), COST.seconds(LONG)) == (60.0, 160.0)
+
+
+def test_a_forecast_fills_the_slots_in_order() -> None:
+    found = forecast(trials(LONG, SHORT, SHORT, SHORT), {shape_of(SHORT): COST}, slots=2, gpus_per_trial=0.5)
+    assert found == Forecast(
+        trials=4, known=4, slots=2, seconds=180.0, gpu_hours=340.0 * 0.5 / 3600, disk_bytes=8_000_000
+    )
+    assert found.describe() == "forecast: about 3 min on 2 slots, 0.05 GPU-hours, 8 MB of disk"
+
+
+def test_shapes_never_seen_are_said_and_not_guessed() -> None:
+    found = forecast(trials(SHORT, OTHER), {shape_of(SHORT): COST}, slots=1, gpus_per_trial=0.0)
+    assert found.seconds == 60.0
+    assert found.describe() == (
+        "forecast: about 60 s on 1 slot, 2 MB of disk (1 of 2 trials have a shape that was never run here: not counted)"
+    )
+    nothing = forecast(trials(OTHER), {}, slots=1, gpus_per_trial=0.0)
+    assert nothing.describe() == "forecast: none yet, no trial of these shapes has been run here"
+
+
+def test_a_book_learns_from_whole_attempts_and_forgets_nothing(
+    tmp_path: Path, make_record: Callable[..., AttemptRecord]
+) -> None:
+    workdir = tmp_path / "trial"
+    workdir.mkdir()
+    (workdir / "last.pt").write_bytes(b"x" * 1000)
+    record = make_record("t", cost__step_ms=500.0)  # took 60 s
+    book = CostBook(tmp_path)
+    for useless in (
+        replace(record, attempt=2),
+        replace(record, state=State.DIVERGED),
+        replace(record, metrics={}),
+    ):
+        book.note(SHORT, useless, workdir)
+    assert book.of(SHORT) is None
+    book.note(SHORT, record, workdir)
+    book.save()
+    again = CostBook(tmp_path)
+    assert again.of(LONG) == Cost(step_seconds=0.5, other_seconds=10.0, disk_bytes=1000)
+    assert again.of(OTHER) is None
+
+
+def test_a_book_of_another_version_is_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "costs.json").write_text('{"shape": "{}", "other": "[1]", "third": "no json"}')
+    assert CostBook(tmp_path).costs == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (5340, "89 min"), (7500, "2 h 05 min")]
+)
+def test_durations_in_words(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,114 @@
+"""The Ray executor on more than one node: who is avoided, what reaches a node that was started by somebody else."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.running.executors.base import Share, Task
+from orchestrator.running.executors.ray_tune import RayTune, ray
+from orchestrator.store.records import AttemptRecord, Point, State
+from tests.conformance.executor import Notebook, make_tasks
+
+pytestmark = pytest.mark.slow  # starts a cluster of two nodes
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes with one CPU each, behind a token, started in a shell that knows MLflow's password."""
+    from ray._private.authentication.authentication_token_setup import (
+        enable_token_auth_by_default,
+        ensure_token_if_auth_enabled,
+    )
+    from ray.cluster_utils import Cluster
+
+    with (
+        tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp") as folder,  # paths of sockets must be short
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", "hush-hush")
+        enable_token_auth_by_default()  # as ray.init does for a cluster of its own
+        ensure_token_if_auth_enabled()
+        nodes = Cluster()
+        try:
+            for _ in range(2):
+                nodes.add_node(num_cpus=1, include_dashboard=False)
+            yield nodes
+        finally:
+            nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def executor(cluster: Any) -> Iterator[RayTune]:
+    executor = RayTune(address=cluster.address)
+    yield executor
+    executor.shutdown()
+
+
+def where_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
+    """Work that says where it ran, and what it found there."""
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        import orchestrator
+
+        now = time.time()
+        return AttemptRecord(
+            trial_id=task.trial_id,
+            attempt=task.attempt,
+            state=State.DONE,
+            started_at=now,
+            ended_at=now,
+            environment={
+                "node": ray.get_runtime_context().get_node_id(),
+                "password": os.environ.get("MLFLOW_TRACKING_PASSWORD", "unset"),
+                "code": str(orchestrator.__file__),
+                "prefix": sys.prefix,
+            },
+        )
+
+    return work
+
+
+def environments(director: Notebook) -> list[dict[str, str]]:
+    return [dict(record.environment) for record in director.records().values()]
+
+
+def test_a_node_to_avoid_is_avoided_and_a_dead_one_forgotten(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
+    bad, good = sorted(node.node_id for node in cluster.list_all_nodes())
+    tasks = [replace(task, avoid=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
+    director = Notebook(tasks)
+    RayTune(work=where_work()).run(director)
+    assert [found["node"] for found in environments(director)] == [good, good, good]
+
+
+def test_where_all_nodes_are_to_be_avoided_none_is(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
+    everywhere = tuple(node.node_id for node in cluster.list_all_nodes())
+    director = Notebook([replace(task, avoid=everywhere) for task in make_tasks(1, tmp_path)])
+    RayTune(work=where_work()).run(director)
+    assert environments(director)[0]["node"] in everywhere
+
+
+def test_workers_get_this_code_and_no_password(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
+    director = Notebook(make_tasks(1, tmp_path))
+    RayTune(work=where_work()).run(director)
+    (found,) = environments(director)
+    assert found["password"] == ""
+    assert found["prefix"] == sys.prefix
+    assert Path(found["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"
+
+
+def test_a_lost_node_is_no_room_any_more(cluster: Any, executor: RayTune) -> None:
+    assert executor.capacity == Share(cpus=2)
+    lost = next(iter(cluster.worker_nodes))
+    cluster.remove_node(lost, allow_graceful=False)
+    deadline = time.monotonic() + 60
+    while executor.capacity != Share(cpus=1) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert executor.capacity == Share(cpus=1)

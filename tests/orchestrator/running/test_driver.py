@@ -1,0 +1,418 @@
+"""The driver: runs what is left, keeps before it tells, and does about a failure what the table says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.running.driver import Driver, Rules, left_to_run
+from orchestrator.errors import SweepError
+from orchestrator.running.executors.base import Director, ExecutorLostError, Share, Task
+from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.spec.blocks import Budget, Resources, Retries
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, read_outcomes, read_points
+from orchestrator.store.record_store import RecordStore
+from trainer.config import Runtime, TrainConfig
+
+MakeRecord = Callable[..., AttemptRecord]
+Ending = Callable[[Task], State]
+
+
+class Clock:
+    """Time that passes when the executor says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scripted:
+    """An executor that starts all that fits, then lets the oldest task report twice and end as `ending` says."""
+
+    def __init__(
+        self,
+        make_record: MakeRecord,
+        ending: Ending = lambda task: State.DONE,
+        *,
+        capacity: Share | None = None,
+        clock: Clock | None = None,
+        seconds: float = 1.0,
+        probe_gb: float = 20.0,
+        node: str = "",
+    ) -> None:
+        self.make_record = make_record
+        self.ending = ending
+        self.capacity = capacity or Share(cpus=1)
+        self.clock = clock or Clock()
+        self.seconds = seconds
+        self.probe_gb = probe_gb
+        self.node = node
+        self.tasks: list[Task] = []
+        self.most = 0
+        self.break_off_after: int | None = None
+
+    def run(self, director: Director) -> None:
+        alive: list[Task] = []
+        while not director.finished:
+            room = self.capacity
+            for task in alive:
+                room = room - task.share
+            task = director.next_task(room)
+            if task is not None:
+                if len(self.tasks) == self.break_off_after:
+                    raise KeyboardInterrupt
+                self.tasks.append(task)
+                alive.append(task)
+                self.most = max(self.most, len([item for item in alive if not item.probe]))
+                director.started(task)
+            elif alive:
+                self.finish(director, alive.pop(0))
+            else:
+                self.clock.now += 1.0
+
+    def finish(self, director: Director, task: Task) -> None:
+        if task.probe:
+            metrics = {"probe__peak_memory_gb": self.probe_gb, "probe__device_memory_gb": 100.0}
+            director.ended(task, self.make_record(task.trial_id, attempt=0, **metrics))
+            return
+        for step in (1, 2):
+            self.clock.now += self.seconds / 2
+            director.reported(task, Point(step=step, metrics={"train/loss": 1 / step}, attempt=task.attempt))
+        verdict = director.verdict(task)
+        state = verdict or self.ending(task)
+        record = self.make_record(task.trial_id, attempt=task.attempt, state=state)
+        if verdict is not None:
+            record = replace(record, error=None)
+        if state is State.DONE:
+            record = replace(record, metrics={"final/miou": 0.5})
+        director.ended(task, replace(record, environment={"node": self.node} if self.node else {}))
+
+
+class Witness:
+    """A tracker that looks into the store the moment it is told of an end."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self.store = store
+        self.heard: list[str] = []
+        self.kept_before_told: list[bool] = []
+
+    def planned(self, sweep: SweepRecord) -> None:
+        self.heard.append("planned")
+
+    def begin(self, sweep: SweepRecord, outcomes: object) -> None:
+        self.heard.append("begin")
+
+    def started(self, task: Task) -> None:
+        self.heard.append("started")
+
+    def reported(self, task: Task, point: Point) -> None:
+        self.heard.append("reported")
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        self.heard.append("ended")
+        kept = read_outcomes(self.store.run_dir, [task.trial_id])
+        self.kept_before_told.append(kept == {task.trial_id: record})
+
+    def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
+        self.heard.append("finish")
+
+
+@pytest.fixture
+def plan(sweep: SweepRecord) -> SweepPlan:
+    ids = dict.fromkeys(cell.trial_id for cell in sweep.cells)
+    return SweepPlan(record=sweep, trials=tuple(Trial(trial_id=key, config=TrainConfig()) for key in ids))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordStore:
+    return RecordStore(tmp_path / "runs")
+
+
+def many(sweep: SweepRecord, count: int) -> SweepPlan:
+    """A plan of `count` trials."""
+    return SweepPlan(
+        record=sweep, trials=tuple(Trial(trial_id=f"t{number:02d}", config=TrainConfig()) for number in range(count))
+    )
+
+
+def ids(tasks: Sequence[Task]) -> list[str]:
+    return [task.trial_id for task in tasks]
+
+
+def test_everything_is_kept_before_anybody_hears_of_it(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    witness = Witness(store)
+    outcomes = Driver(store, [witness]).run(plan, {}, Runtime(), lambda: Scripted(make_record))
+    assert set(outcomes) == {trial.trial_id for trial in plan.trials}
+    assert witness.kept_before_told == [True] * 4
+    assert witness.heard[:5] == ["begin", "started", "reported", "reported", "ended"]
+    assert [point.step for point in read_points(store.run_dir, "base0")] == [0, 1, 2]
+
+
+def test_only_what_is_left_runs_and_nothing_opens_an_executor_for_nothing(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    known = {"base0": make_record("base0"), "full0": make_record("full0", state=State.USER_ERROR)}
+    assert [trial.trial_id for trial in left_to_run(plan, known)] == ["full0", "base1", "full1"]
+    scripted = Scripted(make_record)
+    outcomes = Driver(store, []).run(plan, known, Runtime(), lambda: scripted)
+    assert ids(scripted.tasks) == ["full0", "base1", "full1"]
+
+    def refuse() -> Scripted:
+        raise AssertionError("there is nothing to run")
+
+    assert Driver(store, []).run(plan, outcomes, Runtime(), refuse) == outcomes
+
+
+def test_chosen_trials_run_alone(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+    scripted = Scripted(make_record)
+    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, chosen=frozenset({"full1"}))
+    assert ids(scripted.tasks) == ["full1"]
+
+
+def test_a_trial_that_a_scheduler_stopped_is_settled_for_a_search_and_left_for_an_ablation(
+    plan: SweepPlan, make_record: MakeRecord
+) -> None:
+    stopped = {trial.trial_id: make_record(trial.trial_id, state=State.STOPPED) for trial in plan.trials}
+    assert left_to_run(plan, stopped) == plan.trials
+    search = replace(plan, record=replace(plan.record, method="tpe"))
+    assert left_to_run(search, stopped) == ()
+
+
+def test_an_interrupt_passes_through_and_keeps_what_ended(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    driver, scripted = Driver(store, []), Scripted(make_record)
+    scripted.break_off_after = 2
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(plan, {}, Runtime(), lambda: scripted)
+    names = [trial.trial_id for trial in plan.trials]
+    assert set(read_outcomes(store.run_dir, names)) == set(names[:2])
+    assert set(driver.outcomes) == set(names[:2])
+
+
+def test_the_first_interrupt_starts_nothing_more_and_cancels_what_runs(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    driver = Driver(store, [])
+
+    def interrupt(task: Task) -> State:
+        driver.interrupt()
+        return State.DONE
+
+    scripted = Scripted(make_record, interrupt, capacity=Share(cpus=2))
+    driver.run(plan, {}, Runtime(), lambda: scripted)
+    assert ids(scripted.tasks) == ["base0", "full0"]
+    assert [driver.outcomes[key].state for key in ("base0", "full0")] == [State.DONE, State.CANCELLED]
+
+
+def test_a_sweep_whose_executor_died_stops_and_says_so(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    class Dying(Scripted):
+        """Loses its first task, and itself."""
+
+        def finish(self, director: Director, task: Task) -> None:
+            director.ended(task, self.make_record(task.trial_id, attempt=task.attempt, state=State.LOST))
+            raise ExecutorLostError("it died")
+
+    driver = Driver(store, [])
+    outcomes = driver.run(plan, {}, Runtime(), lambda: Dying(make_record))
+    assert {key: record.state for key, record in outcomes.items()} == {"base0": State.LOST}
+    assert driver.halted == "it died"
+    assert driver.finished, "the lost trial does not wait for a second try"
+
+
+def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    store.start("base0", 1, {}, time=1.0)
+    store.end(make_record("base0", state=State.USER_ERROR, attempt=1))
+    scripted = Scripted(make_record)
+    Driver(store, []).run(plan, store.outcomes(["base0"]), Runtime(), lambda: scripted)
+    assert [task.attempt for task in scripted.tasks] == [2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("state", [State.DIVERGED, State.USER_ERROR, State.DATA_ERROR, State.TIMED_OUT])
+def test_what_will_fail_again_is_not_tried_again(
+    state: State, plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, lambda task: state if task.trial_id == "full0" else State.DONE)
+    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted)
+    assert ids(scripted.tasks) == ["base0", "full0", "base1", "full1"]
+
+
+def test_a_lost_trial_runs_again_elsewhere_after_pauses_that_double(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    clock = Clock()
+    starts: list[float] = []
+
+    def ending(task: Task) -> State:
+        if task.trial_id != "full0":
+            return State.DONE
+        starts.append(clock.now)
+        return State.LOST if task.attempt < 4 else State.DONE
+
+    scripted = Scripted(make_record, ending, clock=clock, node="n1", seconds=0.0)
+    rules = Rules(retries=Retries(lost=3, back_off_seconds=10))
+    outcomes = Driver(store, [], rules, clock=clock).run(plan, {}, Runtime(), lambda: scripted)
+    again = [task for task in scripted.tasks if task.trial_id == "full0"]
+    assert [task.attempt for task in again] == [1, 2, 3, 4]
+    assert [task.avoid for task in again] == [(), ("n1",), ("n1",), ("n1",)]
+    assert outcomes["full0"].state is State.DONE
+    pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert pauses == pytest.approx([10, 20, 40], abs=1)
+
+
+def test_retries_end(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+    scripted = Scripted(make_record, lambda task: State.LOST if task.trial_id == "full0" else State.DONE)
+    rules = Rules(retries=Retries(lost=2, back_off_seconds=1))
+    outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
+    assert ids(scripted.tasks).count("full0") == 3
+    assert outcomes["full0"].state is State.LOST
+
+
+def test_three_failures_at_the_same_place_in_a_row_end_a_sweep_of_fifty(
+    sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, lambda task: State.USER_ERROR)
+    driver = Driver(store, [])
+    driver.run(many(sweep, 50), {}, Runtime(), lambda: scripted)
+    assert len(scripted.tasks) == 3
+    assert driver.halted.startswith("max_consecutive_failures: 3 trials in a row failed at the same place")
+    assert Driver(store, [], Rules(max_consecutive_failures=0)).halted == ""
+
+
+def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
+    sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, capacity=Share(cpus=16, gpus=1), probe_gb=20.0)
+    Driver(store, []).run(many(sweep, 8), {}, Runtime(), lambda: scripted)
+    assert [task.probe for task in scripted.tasks] == [True] + [False] * 8
+    assert scripted.tasks[0].share.gpus == 1.0
+    assert {task.share.gpus for task in scripted.tasks[1:]} == {0.25}
+    assert scripted.most == 4, "a fifth of a GPU each: four at a time"
+    assert read_outcomes(store.run_dir, ["t00"])["t00"].attempt == 1, "a probe is no attempt"
+
+
+def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    for gpus, device in ((0.0, "cpu"), (1.0, "auto")):
+        scripted = Scripted(make_record, capacity=Share(cpus=1, gpus=1))
+        rules = Rules(resources=Resources(gpus=gpus))
+        Driver(RecordStore(store.run_dir / device), [], rules).run(plan, {}, Runtime(), lambda: scripted)  # noqa: B023
+        assert {task.runtime.device for task in scripted.tasks} == {device}
+
+
+def test_out_of_memory_doubles_the_share_of_its_shape_only(
+    sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    small = TrainConfig()
+    large = replace(small, schedule=replace(small.schedule, batch_size=small.schedule.batch_size * 2))
+    trials = tuple(
+        Trial(trial_id=f"{name}{number}", config=config)
+        for number in range(2)
+        for name, config in (("small", small), ("large", large))
+    )
+
+    def ending(task: Task) -> State:
+        grows = task.trial_id.startswith("large") and task.share.gpus < 0.5
+        return State.OUT_OF_MEMORY if grows else State.DONE
+
+    scripted = Scripted(make_record, ending, capacity=Share(cpus=16, gpus=1), probe_gb=20.0)
+    plan = SweepPlan(record=sweep, trials=trials)
+    outcomes = Driver(store, []).run(plan, {}, Runtime(), lambda: scripted)
+    assert {record.state for record in outcomes.values()} == {State.DONE}
+    shares = {(task.trial_id, task.share.gpus) for task in scripted.tasks if not task.probe}
+    assert shares == {
+        ("small0", 0.25),
+        ("small1", 0.25),
+        ("large0", 0.25),
+        ("large1", 0.25),
+        ("large0", 0.5),
+        ("large1", 0.5),
+    }
+
+
+def test_a_trial_too_large_for_the_whole_gpu_fails(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, lambda task: State.OUT_OF_MEMORY, capacity=Share(cpus=16, gpus=1))
+    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, chosen=frozenset({"base0"}))
+    assert [task.share.gpus for task in scripted.tasks] == [1.0, 0.25, 0.5, 1.0]
+
+
+def test_a_spent_budget_starts_nothing_more_and_ends_what_runs(
+    sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, capacity=Share(cpus=2), seconds=1800)
+    rules = Rules(budget=Budget(wall_hours=1))
+    driver = Driver(store, [], rules, clock=scripted.clock)
+    outcomes = driver.run(many(sweep, 10), {}, Runtime(), lambda: scripted)
+    assert driver.halted == "budget.wall_hours: 1 hours are over"
+    states = [outcomes[key].state for key in sorted(outcomes)]
+    assert states == [State.DONE, State.CANCELLED, State.CANCELLED]
+
+
+def test_lost_attempts_of_earlier_commands_count_for_the_budget(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    for attempt in (1, 2):
+        record = replace(make_record("base0", state=State.LOST, attempt=attempt), ended_at=100.0 + 3600)
+        store.end(replace(record, resources={"gpus": 1.0}))
+    rules = Rules(budget=Budget(gpu_hours=2))
+    driver = Driver(store, [], rules)
+    driver.run(plan, store.outcomes(["base0"]), Runtime(), lambda: Scripted(make_record))
+    assert driver.halted == "budget.gpu_hours: 2.00 of 2 GPU-hours are spent"
+
+
+def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+    scripted = Scripted(make_record, seconds=7200)
+    rules = Rules(budget=Budget(trial_hours=1))
+    outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
+    assert {record.state for record in outcomes.values()} == {State.TIMED_OUT}
+    errors = {record.error for record in outcomes.values()}
+    assert [error.message for error in errors if error] == ["the attempt took longer than budget.trial_hours (1)"]
+
+
+def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    rules = Rules(resources=Resources(cpus=4, gpus=1.0))
+    scripted = Scripted(make_record, capacity=Share(cpus=2))
+    with pytest.raises(SweepError, match="a trial wants 4 CPUs and 1 GPUs, the cluster has 2 and 0"):
+        Driver(store, [], rules).run(plan, {}, Runtime(), lambda: scripted)
+
+
+def test_when_no_node_is_left_the_sweep_waits_a_minute_and_stops(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record)
+    driver = Driver(store, [], clock=scripted.clock)
+
+    def ending(task: Task) -> State:
+        scripted.capacity = Share(cpus=0)
+        return State.DONE
+
+    scripted.ending = ending
+    outcomes = driver.run(plan, {}, Runtime(), lambda: scripted)
+    assert set(outcomes) == {"base0"}
+    assert driver.halted == "the cluster has 0 CPUs and 0 GPUs left, too little for a trial"
+    assert 60 < scripted.clock.now < 70
+
+
+def test_the_last_figures_of_a_stopped_trial_are_kept(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, lambda task: State.STOPPED)
+    outcomes = Driver(store, []).run(plan, {}, Runtime(), lambda: scripted)
+    assert outcomes["base0"].metrics == {"train/loss": 0.5}

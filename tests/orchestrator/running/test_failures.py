@@ -1,0 +1,108 @@
+"""The table of failures: every class has its answer, and the same bug its signature."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.running.failures import CLASSES, POLICIES, FailureStreak, classify, sign
+from orchestrator.spec.blocks import Retries
+from orchestrator.store.records import AttemptRecord, ErrorRecord, State
+from orchestrator.running.worker import describe
+from trainer.errors import DataError, DivergedError, TrainerError
+
+
+def test_every_end_but_a_good_one_has_a_policy_and_every_retry_a_key() -> None:
+    assert set(POLICIES) == set(State) - {State.DONE}
+    for policy in POLICIES.values():
+        assert policy.retries is None or isinstance(getattr(Retries(), policy.retries), int)
+        assert policy.cause
+        assert policy.answer
+    assert set(CLASSES.values()) <= set(POLICIES)
+
+
+def test_the_readme_has_the_table() -> None:
+    readme = (Path(__file__).resolve().parents[3] / "search_spaces" / "README.md").read_text(encoding="utf-8")
+    for state, policy in POLICIES.items():
+        assert f"| `{state.value}` | {policy.cause} | {policy.answer} |" in readme
+
+
+class UnluckyError(DivergedError):
+    """A subclass."""
+
+
+def cuda_out_of_memory() -> Exception:
+    import torch
+
+    return torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (cuda_out_of_memory(), State.OUT_OF_MEMORY),
+        (MemoryError(), State.OUT_OF_MEMORY),
+        (DivergedError("step 3: the loss is nan"), State.DIVERGED),
+        (UnluckyError("step 3"), State.DIVERGED),
+        (DataError("a.png: damaged"), State.DATA_ERROR),
+        (TrainerError("no such device"), State.USER_ERROR),
+        (ZeroDivisionError(), State.USER_ERROR),
+    ],
+)
+def test_an_exception_is_classified_by_its_class(failure: Exception, state: State) -> None:
+    assert classify(failure) is state
+
+
+def fail_here(text: str) -> Exception:
+    try:
+        raise ValueError(text)
+    except ValueError as failure:
+        return failure
+
+
+def fail_there(text: str) -> Exception:
+    try:
+        raise ValueError(text)
+    except ValueError as failure:
+        return failure
+
+
+def test_the_signature_is_the_place_not_the_words() -> None:
+    first, second, other = describe(fail_here("row 1")), describe(fail_here("row 2")), describe(fail_there("row 1"))
+    assert first.signature == second.signature
+    assert first.signature != other.signature
+    assert len(first.signature) == 8
+    assert sign(ErrorRecord(kind="WorkerLost", message="node a")) == sign(
+        ErrorRecord(kind="WorkerLost", message="node a")
+    )
+
+
+def record(state: State, signature: str = "a") -> AttemptRecord:
+    error = None if state is State.DONE else ErrorRecord(kind="E", message="m", signature=signature)
+    return AttemptRecord(trial_id="t", attempt=1, state=state, started_at=0, ended_at=1, error=error)
+
+
+@pytest.mark.parametrize(
+    ("ends", "broken"),
+    [
+        ([(State.USER_ERROR, "a")] * 2, False),
+        ([(State.USER_ERROR, "a")] * 3, True),
+        ([(State.USER_ERROR, "a"), (State.USER_ERROR, "b"), (State.USER_ERROR, "a")], False),
+        ([(State.USER_ERROR, "a"), (State.DONE, ""), (State.USER_ERROR, "a"), (State.USER_ERROR, "a")], False),
+        ([(State.LOST, "a")] * 9, False),
+        ([(State.USER_ERROR, "a"), (State.LOST, "x"), (State.USER_ERROR, "a"), (State.USER_ERROR, "a")], True),
+        ([(State.OUT_OF_MEMORY, "a")] * 9, False),
+        ([(State.STOPPED, "a")] * 9, False),
+    ],
+)
+def test_only_the_same_failure_again_and_again_breaks_a_sweep(ends: list[tuple[State, str]], broken: bool) -> None:
+    streak = FailureStreak(3)
+    for state, signature in ends:
+        streak.note(record(state, signature))
+    assert streak.broken is broken
+
+
+def test_zero_never_breaks() -> None:
+    streak = FailureStreak(0)
+    for _ in range(50):
+        streak.note(record(State.USER_ERROR))
+    assert not streak.broken

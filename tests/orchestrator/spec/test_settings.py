@@ -1,0 +1,52 @@
+"""Optional knobs pass the door like any other: choices, lists of any length, true and false."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.spec.settings import config_leaves, read_setting
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("loss.kind", "lovasz", "lovasz"),
+        ("loss.class_weights", [1, 2.5, 0], (1.0, 2.5, 0.0)),
+        ("evaluation.window", [64, 96], (64, 96)),
+        ("evaluation.flip", True, True),
+        ("optim.ema_decay", 0.9, 0.9),
+        ("optim.ema_decay", None, None),
+    ],
+)
+def test_an_optional_knob_is_read(key, value, found):
+    problems = []
+    setting = read_setting(key, value, "here", problems)
+    assert problems == []
+    assert setting.value == found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("loss.kind", "dice", "'dice' is not a choice; choose ce, ohem, lovasz, ce_lovasz"),
+        ("compute.precision", 16, "16 is not a choice; choose float32, bfloat16, float16"),
+        ("evaluation.scales", 0.5, "must be a list of numbers, not 0.5; write for example [1.0]"),
+        ("evaluation.flip", "yes", "must be true or false, not 'yes'; write for example false"),
+        ("evaluation.window", 64, "must be a list of 2 whole numbers, not 64; write for example null"),
+    ],
+)
+def test_a_wrong_value_is_told(key, value, complaint):
+    problems = []
+    assert read_setting(key, value, "here", problems) is None
+    assert problems == [f"here: {key}: {complaint}"]
+
+
+def test_every_leaf_can_explain_itself():
+    assert all(leaf.complaint({}) for leaf in config_leaves().values())
+
+
+def test_a_home_that_nobody_has_is_a_plain_folder():
+    problems = []
+    setting = read_setting("data.root", "~nobody.of.that.name/data", "here", problems)
+
+    assert setting.resolved() == str(Path("~nobody.of.that.name/data").resolve())

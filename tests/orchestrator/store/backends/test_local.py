@@ -1,0 +1,69 @@
+"""A run directory on a disk."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.store.backends import LocalFiles
+from tests.conformance.files import AtomicFilesContract
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> LocalFiles:
+    return LocalFiles(str(tmp_path / "runs"))
+
+
+class TestLocalFiles(AtomicFilesContract):
+    pass
+
+
+def test_a_write_leaves_no_partial_file(files: LocalFiles, tmp_path: Path) -> None:
+    files.write("folder/file.json", b"{}")
+    files.write("folder/file.json", b"[]")
+    assert [path.name for path in (tmp_path / "runs" / "folder").iterdir()] == ["file.json"]
+
+
+def test_a_crash_before_the_rename_leaves_the_old_content(files: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write("file", b"old")
+
+    def crash(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            files.write("file", b"new")
+    assert files.read("file") == b"old"
+
+
+def test_a_stamp_changes_with_the_content(files: LocalFiles) -> None:
+    files.write("trials/a/x", b"1")
+    (before,) = files.stamps(["trials/a/x"])
+    files.write("trials/a/x", b"2")
+    assert files.stamps(["trials/a/x"]) != [before]
+
+
+def test_a_line_appended_after_a_torn_one_stands_alone(files: LocalFiles, tmp_path: Path) -> None:
+    files.append("points", b"one\n")
+    (tmp_path / "runs" / "points").write_bytes(b"one\ntw")
+    files.append("points", b"three\n")
+    assert files.read("points") == b"one\ntw\nthree\n"
+
+
+def test_the_rubbish_of_a_crash_while_deleting_is_swept_out_next_time(files: LocalFiles, tmp_path: Path) -> None:
+    files.write("trash/0123/x", b"left by a crash")
+    files.write("trials/a/x", b"1")
+    files.delete_folder("trials/a")
+    assert files.names("") == ["trials"]
+
+
+def test_what_the_system_refuses_is_one_line_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    files = LocalFiles(str(tmp_path / "file" / "runs"))
+    with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); choose another --run-dir"):
+        files.write("x", b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match=r"folder: cannot be read \(Is a directory\)"):
+        LocalFiles(str(tmp_path)).read("folder")

@@ -1,0 +1,190 @@
+"""A compacted sweep says what its records say, digit for digit, or it is passed over."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.store.record_store import parquet_cache as compaction
+from orchestrator.store.backends import open_files
+from orchestrator.store.records import AttemptRecord, State, SweepRecord, read_outcomes
+from orchestrator.store.record_store import RecordStore
+
+IDS = ["base0", "full0", "base1", "full1"]
+MakeRecord = Callable[..., AttemptRecord]
+
+
+@pytest.fixture(autouse=True)
+def none_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compacted sweep is opened for four trials too."""
+    monkeypatch.setattr(compaction, "FEW", {False: 0, True: 0})
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStore:
+    place = tmp_path / "runs" if request.param == "disk" else request.getfixturevalue("memory")
+    return RecordStore(place)
+
+
+@pytest.fixture
+def filled(store: RecordStore, sweep: SweepRecord, make_record: MakeRecord) -> RecordStore:
+    """base0 done at once, full0 at the second attempt, base1 lost, full1 never tried."""
+    store.write_sweep(sweep)
+    for trial_id in ("base0", "full0", "base1"):
+        store.start(trial_id, 1, {}, time=1.0)
+    store.end(make_record("base0", final__miou=0.1 + 0.2, final__nan=math.nan, final__inf=-math.inf, cost__n=3))
+    store.end(make_record("full0", state=State.LOST))
+    store.end(make_record("full0", attempt=2, final__miou=1e-300))
+    store.end(make_record("base1", state=State.LOST))
+    return store
+
+
+@pytest.fixture
+def compacted(filled: RecordStore) -> RecordStore:
+    assert filled.compact("tiny") == 2
+    return filled
+
+
+def opened(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that reading the outcomes opens."""
+    kind, keys = type(store.files), []
+    read, read_all = kind.read, kind.read_all
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "read", lambda files, key: keys.append(key) or read(files, key))
+        patch.setattr(kind, "read_all", lambda files, wanted: keys.extend(wanted) or read_all(files, wanted))
+        read_outcomes(store.run_dir, IDS)
+    return sorted(set(keys))
+
+
+def same(left: dict[str, AttemptRecord], right: dict[str, AttemptRecord]) -> bool:
+    """Equal to the last digit, NaN too."""
+    return repr(left) == repr(right)
+
+
+def test_it_says_what_the_records_say(filled: RecordStore) -> None:
+    before = filled.outcomes(IDS)
+    filled.compact("tiny")
+    after = filled.outcomes(IDS)
+    assert same(before, after)
+    assert list(after) == ["base0", "full0", "base1"]
+    assert math.isnan(after["base0"].metrics["final/nan"])
+    assert after["full0"].attempt == 2
+
+
+def test_only_the_unfinished_are_read_from_their_own_files(
+    compacted: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert opened(compacted, monkeypatch) == ["sweeps/tiny/records.parquet", "trials/base1/attempt_001.json"]
+
+
+def test_people_can_read_it(compacted: RecordStore, tmp_path: Path) -> None:
+    content = compacted.files.read("sweeps/tiny/records.parquet")
+    assert content is not None
+    (tmp_path / "copy.parquet").write_bytes(content)
+    rows = pq.read_table(tmp_path / "copy.parquet").to_pylist()
+    assert [(row["trial_id"], row["attempt"], row["state"], row["counts"]) for row in rows] == [
+        ("base0", 1, "done", True),
+        ("full0", 1, "lost", False),
+        ("full0", 2, "done", True),
+    ]
+    assert dict(rows[0]["metrics"])["final/miou"] == 0.1 + 0.2
+    assert dict(rows[0]["environment"])["commit"] == "abc"
+
+
+def test_a_trial_that_was_deleted_is_not_done(compacted: RecordStore) -> None:
+    compacted.files.delete_folder("trials/base0")
+    assert list(compacted.outcomes(IDS)) == ["full0", "base1"]
+
+
+def test_a_trial_that_ended_since_is_read_from_its_files(compacted: RecordStore, make_record: MakeRecord) -> None:
+    compacted.end(make_record("full1", final__miou=0.7))
+    compacted.end(make_record("base1", attempt=2, final__miou=0.8))
+    states = {key: (record.state, record.attempt) for key, record in compacted.outcomes(IDS).items()}
+    assert states["full1"] == (State.DONE, 1)
+    assert states["base1"] == (State.DONE, 2)
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_a_record_that_was_deleted_or_changed_since_counts_as_it_is_now(compacted: RecordStore) -> None:
+    folder = Path(compacted.run_dir) / "trials"
+    (folder / "base0" / "attempt_001.json").unlink()
+    path = folder / "full0" / "attempt_002.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"final/miou": 0.5}}), encoding="utf-8")
+    outcomes = compacted.outcomes(IDS)
+    assert "base0" not in outcomes
+    assert outcomes["full0"].metrics == {"final/miou": 0.5}
+
+
+def foreign_parquet() -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"trial_id": ["base0"], "record": ["{}"]}), sink)
+    return bytes(sink.getvalue())
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "foreign", "gone"])
+def test_a_damaged_foreign_or_deleted_file_costs_nothing(compacted: RecordStore, damage: str) -> None:
+    key = "sweeps/tiny/records.parquet"
+    content = compacted.files.read(key)
+    assert content is not None
+    expected = compacted.outcomes(IDS)
+    middle = len(content) // 8
+    replacement = {
+        "cut": content[: len(content) // 2],
+        "flipped": content[:middle]
+        + bytes(255 - byte for byte in content[middle : 2 * middle])
+        + content[2 * middle :],
+        "empty": b"",
+        "text": b"not parquet",
+        "foreign": foreign_parquet(),
+        "gone": None,
+    }[damage]
+    if replacement is None:
+        compacted.files.delete(key)
+    else:
+        compacted.files.write(key, replacement)
+    assert same(compacted.outcomes(IDS), expected)
+
+
+def test_another_sweep_vouches_for_shared_trials(
+    compacted: RecordStore, sweep: SweepRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compacted.write_sweep(replace(sweep, name="a later one"))
+    assert compacted.compact("a later one") == 2
+    assert same(read_outcomes(compacted.run_dir, IDS, sweep="tiny"), compacted.outcomes(IDS))
+    assert "trials/base0/attempt_001.json" not in opened(compacted, monkeypatch)
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_a_store_copied_elsewhere_is_read_right(compacted: RecordStore, tmp_path: Path) -> None:
+    shutil.copytree(compacted.run_dir, tmp_path / "copy")
+    for path in (tmp_path / "copy").glob("trials/*/*.json"):
+        os.utime(path, (1, 1))
+    assert same(read_outcomes(tmp_path / "copy", IDS), compacted.outcomes(IDS))
+
+
+def test_few_trials_import_no_pyarrow_and_no_fsspec(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom orchestrator.store.records import read_outcomes\nimport orchestrator.store.record_store\n"
+        f"read_outcomes({str(tmp_path)!r}, [str(index) for index in range(900)])\n"
+        "print({'pyarrow', 'fsspec', 'pandas', 'torch'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_it_is_written_whole(compacted: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the same door as every record, which writes all or nothing."""
+    written: list[str] = []
+    monkeypatch.setattr(type(compacted.files), "write", lambda files, key, content: written.append(key))
+    compacted.compact("tiny")
+    assert written == ["sweeps/tiny/records.parquet"]
+    assert open_files(compacted.run_dir).read(written[0])

@@ -1,0 +1,146 @@
+"""Curves in chunks: few objects, bounded delay, whole at the end."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.point_log import AppendedCurves, ChunkedCurves
+from orchestrator.errors import StoreError
+from orchestrator.store.backends import Files, LocalFiles, open_files
+from orchestrator.store.records import Point, read_points
+
+HOUR = 3600.0
+
+
+def allow() -> None:
+    """Nobody has taken over."""
+
+
+def steps(run_dir: str | Path) -> list[int]:
+    return [point.step for point in read_points(run_dir, "a")]
+
+
+@pytest.fixture
+def files(memory: str) -> Files:
+    return open_files(memory)
+
+
+def test_chunks_are_joined_in_order(memory: str, files: Files) -> None:
+    curves = ChunkedCurves(files, allow, delay_seconds=HOUR, chunk_points=4)
+    for step in range(11):
+        curves.append("a", Point(step=step, metrics={"train/loss": 1 / (step + 1)}))
+    for step in (8, 12):
+        curves.append("a", Point(step=step, metrics={}, attempt=2))
+    curves.close()
+    assert steps(memory) == [*range(11), 8, 12]
+    assert sorted(files.names("trials/a")) == [
+        "points_001_00001.jsonl",
+        "points_001_00002.jsonl",
+        "points_001_00003.jsonl",
+        "points_002_00001.jsonl",
+    ]
+
+
+def test_the_start_is_there_at_once_and_the_rest_after_a_full_chunk_or_a_while(memory: str, files: Files) -> None:
+    curves = ChunkedCurves(files, allow, delay_seconds=HOUR, chunk_points=4)
+    curves.append("a", Point(step=0, metrics={}))
+    assert steps(memory) == [0]
+    curves.append("a", Point(step=1, metrics={}))
+    curves.append("a", Point(step=2, metrics={}))
+    assert steps(memory) == [0]
+    curves.append("a", Point(step=3, metrics={}))
+    assert steps(memory) == [0, 1, 2, 3]
+    curves.append("a", Point(step=4, metrics={}))
+    assert steps(memory) == [0, 1, 2, 3]
+    curves.put_waiting()
+    assert steps(memory) == [0, 1, 2, 3, 4]
+    curves.append("a", Point(step=5, metrics={}))
+    curves.settle("a")
+    assert steps(memory) == [0, 1, 2, 3, 4, 5]
+    curves.close()
+
+
+def test_a_point_appears_by_itself(memory: str, files: Files) -> None:
+    curves = ChunkedCurves(files, allow, delay_seconds=0.01)
+    curves.append("a", Point(step=0, metrics={}))
+    curves.append("a", Point(step=1, metrics={}))
+    for _ in range(1000):
+        if steps(memory) == [0, 1]:
+            break
+        threading.Event().wait(0.01)
+    assert steps(memory) == [0, 1]
+    curves.close()
+
+
+@pytest.mark.parametrize("points", [10, 100, 1000])
+def test_a_write_carries_a_bounded_number_of_points(files: Files, points: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(files, "write", lambda key, content: written.append(content.count(b"\n")))
+    curves = ChunkedCurves(files, allow, delay_seconds=HOUR)
+    for step in range(points):
+        curves.append("a", Point(step=step, metrics={}))
+    curves.close()
+    assert max(written) <= 64
+    assert len(written) <= 2 + points / 64
+
+
+def test_what_cannot_be_put_waits_and_is_complained_of_at_the_end(
+    memory: str, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves = ChunkedCurves(files, allow, delay_seconds=HOUR)
+    curves.append("a", Point(step=0, metrics={}))
+    curves.append("a", Point(step=1, metrics={}))
+
+    def refuse(key: str, content: bytes) -> None:
+        raise StoreError("cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write", refuse)
+        curves.put_waiting()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            curves.settle("a")
+    curves.close()
+    assert steps(memory) == [0, 1]
+
+
+def test_a_driver_that_was_replaced_puts_no_chunk(memory: str, files: Files) -> None:
+    refusals: list[Callable[[], None]] = []
+
+    def check() -> None:
+        for refuse in refusals:
+            refuse()
+
+    def lost() -> None:
+        raise StoreError("lost its hold")
+
+    curves = ChunkedCurves(files, check, delay_seconds=HOUR)
+    curves.append("a", Point(step=0, metrics={}))
+    curves.append("a", Point(step=1, metrics={}))
+    refusals.append(lost)
+    with pytest.raises(StoreError, match="lost its hold"):
+        curves.close()
+    assert steps(memory) == [0]
+
+
+def test_appending_costs_the_same_however_long_the_curve(tmp_path: Path) -> None:
+    """Bytes read and written by an append do not depend on what is there, of this trial or of others."""
+    curves = AppendedCurves(LocalFiles(str(tmp_path)))
+    costs = []
+    for step in range(200):
+        before = io_bytes()
+        curves.append("a", Point(step=100 + step, metrics={}))
+        costs.append([after - first for after, first in zip(io_bytes(), before, strict=True)])
+    assert max(read for read, _ in costs) < 200, "what the counter itself reads, and one byte"
+    assert len({written for _, written in costs}) == 1
+    assert steps(tmp_path) == [100 + step for step in range(200)]
+
+
+def io_bytes() -> tuple[int, int]:
+    """Bytes this thread has read and written so far."""
+    path = Path("/proc/thread-self/io")
+    if not path.exists():
+        pytest.skip("this system does not count a thread's bytes")
+    values = dict(line.split(": ") for line in path.read_text().splitlines())
+    return int(values["rchar"]), int(values["wchar"])

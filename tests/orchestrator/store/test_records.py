@@ -1,0 +1,169 @@
+"""What reading ten thousand trials opens, counted; and records that are damaged."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.store.records import (
+    AttemptRecord,
+    Point,
+    State,
+    SweepRecord,
+    attempt_files,
+    point_files,
+    read_attempts,
+    read_outcomes,
+    read_points,
+    read_sweep,
+    read_trial_config,
+    sweep_names,
+    trial_folder,
+)
+from orchestrator.store.record_store import RecordStore
+
+MakeRecord = Callable[..., AttemptRecord]
+
+
+class Watcher:
+    """Names of the files that are opened and the folders that are listed below a folder, while it looks."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.opened: list[str] = []
+        self.listed: list[str] = []
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.root and event in ("open", "os.listdir", "os.scandir") and str(arguments[0]).startswith(self.root):
+            (self.opened if event == "open" else self.listed).append(str(arguments[0]).removeprefix(self.root + "/"))
+
+
+WATCHER = Watcher()
+sys.addaudithook(WATCHER.hear)  # for good: an audit hook cannot be taken back
+
+
+@contextmanager
+def watch(root: Path) -> Iterator[Watcher]:
+    WATCHER.root, WATCHER.opened, WATCHER.listed = str(root), [], []
+    try:
+        yield WATCHER
+    finally:
+        WATCHER.root = ""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordStore:
+    return RecordStore(tmp_path)
+
+
+def test_subtracting_opens_one_file_and_lists_one_folder_a_trial(
+    store: RecordStore, tmp_path: Path, make_record: MakeRecord
+) -> None:
+    ids = [f"trial{index:03d}" for index in range(300)]
+    text = json.dumps(make_record("x", final__miou=0.5).to_json())
+    for trial_id in ids[:200]:
+        folder = trial_folder(tmp_path, trial_id)
+        folder.mkdir(parents=True)
+        (folder / "attempt_001.json").write_text(text, encoding="utf-8")
+        for name in ("trial.json", "points.jsonl", "last.pt", "best.pt"):
+            (folder / name).write_text("x" * 1000, encoding="utf-8")
+    with watch(tmp_path) as seen:
+        outcomes = store.outcomes(ids)
+    assert len(outcomes) == 200
+    assert sorted(seen.opened) == [f"trials/{trial_id}/attempt_001.json" for trial_id in ids[:200]]
+    assert sorted(seen.listed) == [f"trials/{trial_id}" for trial_id in ids]
+
+
+def test_the_next_attempt_at_a_trial_never_started_opens_nothing(store: RecordStore, tmp_path: Path) -> None:
+    with watch(tmp_path) as seen:
+        assert store.next_attempt("a") == 1
+    assert seen.opened == []
+    assert seen.listed == ["trials/a"]
+
+
+def test_the_next_attempt_opens_no_record_and_no_checkpoint(
+    store: RecordStore, tmp_path: Path, make_record: MakeRecord
+) -> None:
+    store.start("a", 1, {}, time=1.0)
+    store.end(make_record("a", state=State.LOST))
+    (trial_folder(tmp_path, "a") / "last.pt").write_bytes(b"weights")
+    with watch(tmp_path) as seen:
+        assert store.next_attempt("a") == 2
+    assert seen.opened == ["trials/a/points.jsonl"]
+
+
+def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
+    assert attempt_files(["attempt_1000.json", "attempt_999.json", "trial.json", ".attempt_001.json.1.partial"]) == [
+        "attempt_999.json",
+        "attempt_1000.json",
+    ]
+    assert point_files(["points_002_00001.jsonl", "points_001_00002.jsonl", "points.jsonl", "points.jsonl.bak"]) == [
+        "points.jsonl",
+        "points_001_00002.jsonl",
+        "points_002_00001.jsonl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (
+            "",
+            r"attempt_001\.json: damaged record \(empty: the machine went down while it was written\); delete the file",
+        ),
+        ("{", r"attempt_001\.json: damaged record \(.*\); delete the file"),
+        ("null", r"attempt_001\.json: not a record of this version \(.*\); delete the file"),
+        (
+            '{"trial_id": "a"}',
+            r"attempt_001\.json: not a record of this version \(KeyError: 'state'\); delete the file",
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_one_line_that_names_the_file(
+    store: RecordStore, tmp_path: Path, make_record: MakeRecord, content: str, complaint: str
+) -> None:
+    store.end(make_record("a"))
+    (trial_folder(tmp_path, "a") / "attempt_001.json").write_text(content, encoding="utf-8")
+    with pytest.raises(StoreError, match=complaint) as caught:
+        read_outcomes(tmp_path, ["a"])
+    assert "\n" not in str(caught.value)
+
+
+def test_garbage_in_a_curve_costs_its_lines_only(store: RecordStore, tmp_path: Path) -> None:
+    store.append("a", Point(step=1, metrics={}))
+    with (trial_folder(tmp_path, "a") / "points.jsonl").open("ab") as file:
+        file.write(b"\0\0\0\n\xff\xfe\n[1]\nnull\n")
+    store.append("a", Point(step=2, metrics={}))
+    assert [point.step for point in read_points(tmp_path, "a")] == [1, 2]
+
+
+@pytest.mark.parametrize("place", ["disk", "bucket"])
+def test_everything_comes_back_from_everywhere(
+    place: str, request: pytest.FixtureRequest, tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord
+) -> None:
+    run_dir = str(tmp_path) if place == "disk" else f"{request.getfixturevalue('bucket')}/deep/runs"
+    writer = RecordStore(Path(run_dir))  # as a command line hands it over
+    with writer.lock():
+        writer.write_sweep(sweep)
+        assert writer.next_attempt("full0") == 1
+        writer.start("full0", 1, {"seed": 0}, time=1.0)
+        for step in range(1, 100):
+            writer.append("full0", Point(step=step, metrics={"train/loss": 1 / step}, time=float(step)))
+        writer.end(make_record("full0", final__miou=0.5))
+        writer.start("base0", 1, {"seed": 0}, time=7.0)
+    assert read_sweep(run_dir, "tiny") == sweep
+    assert sweep_names(run_dir) == ["tiny"]
+    assert read_trial_config(run_dir, "full0") == {"seed": 0}
+    assert [point.step for point in read_points(run_dir, "full0")] == list(range(100))
+    assert read_attempts(run_dir, "full0") == (make_record("full0", final__miou=0.5),)
+    assert list(read_outcomes(run_dir, ["full0", "base0", "full1"])) == ["full0"]
+    again = RecordStore(run_dir)
+    assert again.next_attempt("base0") == 2
+    (lost,) = read_attempts(run_dir, "base0")
+    assert (lost.state, lost.started_at) == (State.LOST, 7.0)
+    with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
+        read_sweep(run_dir, "other")

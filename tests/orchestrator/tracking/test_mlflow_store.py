@@ -1,0 +1,98 @@
+"""The door to MLflow: errors of one line, readers beside the writer."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow.server.security_utils import INVALID_HOST_MSG
+from mlflow.utils.rest_utils import verify_rest_response
+from requests import Response
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
+
+from orchestrator.errors import AccessError, OutageError
+from orchestrator.tracking.mlflow_store import Server, create_database, spare_syncs, sync_seldom
+from tests.orchestrator.tracking.conftest import World
+
+
+def test_the_database_lets_readers_in_while_it_is_written(world: World) -> None:
+    Server(world.uri)
+    with closing(sqlite3.connect(world.uri.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_only_a_process_that_asks_for_it_waits_seldom_for_the_disk(tmp_path: Path) -> None:
+    """Other databases of a notebook that imports us are not ours to set up."""
+    full, normal = 2, 1
+
+    def level() -> int:
+        with create_engine(f"sqlite:///{tmp_path / 'some.db'}").connect() as connection:
+            return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+    assert level() == full
+    for _ in range(2):
+        spare_syncs()
+    try:
+        assert level() == normal
+    finally:
+        event.remove(Engine, "connect", sync_seldom)
+    assert level() == full
+
+
+def test_an_address_of_no_store_is_one_line() -> None:
+    with pytest.raises(AccessError, match=r"gopher://nowhere: no tracking store of MLflow; it is an address such as"):
+        Server("gopher://nowhere")
+
+
+def test_a_server_that_is_down_is_an_outage_and_its_password_is_not_told() -> None:
+    with pytest.raises(OutageError) as caught:
+        Server("http://anna:verysecret@127.0.0.1:1")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("http://127.0.0.1:1: ")
+    assert "verysecret" not in str(caught.value)
+
+
+def test_a_server_that_does_not_know_its_name_is_no_matter_of_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        answer = Response()
+        answer.status_code, answer._content = 403, INVALID_HOST_MSG.encode()
+        verify_rest_response(answer, "/api/2.0/mlflow/experiments/get-by-name")
+
+    monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient.get_experiment_by_name", refuse)
+    with pytest.raises(
+        AccessError, match=r"^http://mlflow\.lab: MLflow does not answer to this name; .*--allowed-hosts"
+    ):
+        Server("http://mlflow.lab")
+
+
+class Creating:
+    """Stands for a client that makes its database in two steps; the second may be interrupted."""
+
+    dies = True
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.path = Path(tracking_uri.removeprefix("sqlite:///"))
+        self.path.write_text("half")
+
+    def search_experiments(self) -> None:
+        if self.dies:
+            raise KeyboardInterrupt
+        self.path.write_text("whole")
+
+
+def test_a_database_has_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses for ever a database whose creation a SIGKILL cut short."""
+    path = tmp_path / "mlflow.db"
+    monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient", Creating)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(f"sqlite:///{path}")
+    assert not path.exists()
+    monkeypatch.setattr(Creating, "dies", False)
+    create_database(f"sqlite:///{path}")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(Creating, "dies", True)
+    create_database(f"sqlite:///{path}")  # one that is there is left alone
+    create_database("http://127.0.0.1:1")
+    create_database(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")  # MLflow says what is wrong
