@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
 SLOTS = 2

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.process import cpu_seconds
-from orchestrator.running.executors.base import Executor, Task, Work
 from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord, read_outcomes, read_points
+from orchestrator.running.executors.base import Executor
+from orchestrator.running.task import Task, Work
 from orchestrator.running.tracker import Tracker
+from orchestrator.store.reading import read_outcomes, read_points
+from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
 from trainer.config import Runtime, TrainConfig
 
 __all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]

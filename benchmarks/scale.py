@@ -126,8 +126,9 @@ def fill(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
-        from orchestrator.store.records import AttemptRecord, State, attempt_name, trial_folder
+        from orchestrator.store.reading import attempt_name
         from orchestrator.store.record_store import RecordStore
+        from orchestrator.store.records import AttemptRecord, State, trial_folder
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
@@ -151,8 +152,9 @@ def store(folder: Path, trials: int) -> Took:
     """Read which trials are done, as the start of a sweep does; one record is compared with its file."""
     took: Took = {}
     with clock(took):
-        from orchestrator.store.records import attempt_name, read_sweep, trial_folder
+        from orchestrator.store.reading import attempt_name, read_sweep
         from orchestrator.store.record_store import RecordStore
+        from orchestrator.store.records import trial_folder
 
         trial_ids = [cell.trial_id for cell in read_sweep(folder / "runs", "large").cells]
         opened = RecordStore(folder / "runs")

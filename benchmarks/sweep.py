@@ -94,8 +94,8 @@ def run_sweep(folder: Path, options: Sequence[str]) -> float:
 
 def metrics_of(folder: Path, trial_ids: Sequence[str]) -> Metrics:
     """What the sweep's records say, and the MLflow runs confirm."""
-    from orchestrator.store.records import read_outcomes
     from orchestrator.commands.sync import differences as unequal
+    from orchestrator.store.reading import read_outcomes
 
     lacking = unequal(folder / "runs", SPEC.stem, f"sqlite:///{folder / 'mlflow.db'}")
     if lacking:

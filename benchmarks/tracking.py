@@ -23,10 +23,10 @@ from typing import Any
 
 from benchmarks.idle_sweep import idle_record
 from benchmarks.report import Figure, at_least, at_most, command_line, information, publish
-from orchestrator.running.executors.base import Task
-from orchestrator.store.records import AttemptRecord, Point, State
-from orchestrator.store.record_store import RecordStore
 from orchestrator.commands.sync import differences
+from orchestrator.running.task import Task
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.background import Background
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.store.records import State, read_outcomes, read_sweep, sweep_names
 from orchestrator.spec.sweep_spec import read_spec, sweep_name
+from orchestrator.store.reading import read_outcomes, read_sweep, sweep_names
+from orchestrator.store.records import State
 
 __all__ = ["main"]
 
@@ -110,9 +111,9 @@ def command_like(options: argparse.Namespace) -> str:
 
 def why_of(options: argparse.Namespace) -> int:
     """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
-    from orchestrator.store.backends import local_folder
-    from orchestrator.planning.plan import plan_sweep
     from orchestrator.commands.why import explain, finished_identities, identity_of, show_reason
+    from orchestrator.planning.plan import plan_sweep
+    from orchestrator.store.backends import local_folder
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
     plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
@@ -127,8 +128,8 @@ def why_of(options: argparse.Namespace) -> int:
 
 def clean_up(options: argparse.Namespace) -> int:
     """Show trials that no sweep of the store refers to and checkpoints not to be kept; with --yes remove them."""
-    from orchestrator.store.cleanup import superfluous, unreferenced
     from orchestrator.store.backends import open_files
+    from orchestrator.store.cleanup import superfluous, unreferenced
     from orchestrator.store.record_store import RecordStore
 
     trials = unreferenced(options.run_dir)

@@ -15,24 +15,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
-from orchestrator.store.backends import LocalFiles, local_folder
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, check_labels, draw_trial, plan_sweep
-from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
+from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.store.backends import LocalFiles, local_folder
+from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
-    from orchestrator.running.executors.base import Executor
     from orchestrator.planning.adaptive.base import OpenEnd
+    from orchestrator.running.executors.base import Executor
+    from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
     from orchestrator.spec.distributions import Search
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.apart import MirrorProcess
     from orchestrator.tracking.background import Background
-    from orchestrator.running.tracker import Tracker
     from trainer.config import Runtime
 
 JOURNAL = "study.journal"

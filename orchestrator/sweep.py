@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.api import Choice, Place, SweepResult, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.running.driver import left_to_run
-from orchestrator.store.backends import local_folder
 from orchestrator.planning.cost_forecast import CostBook, forecast
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
-from orchestrator.store.records import read_outcomes
+from orchestrator.running.driver import left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.store.backends import local_folder
+from orchestrator.store.reading import read_outcomes
 from orchestrator.tracking.uri import without_password
 
 if TYPE_CHECKING:

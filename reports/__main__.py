@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.store.records import SweepRecord
 from orchestrator.spec.sweep_spec import sweep_name
+from orchestrator.store.records import SweepRecord
 from orchestrator.tracking.address import tracking_uri_of
 from reports.joined import join_tables
 from reports.load import load_sweep, recorded_name

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
-from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mirror import REUSED
+from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
+from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, SweepRecord, read_outcomes, read_sweep, sweep_names
+from orchestrator.store.reading import read_outcomes, read_sweep, sweep_names
+from orchestrator.store.records import AttemptRecord, SweepRecord
 
 __all__ = ["load_sweep", "recorded_name"]
 

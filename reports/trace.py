@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.spec.settings import closest
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.aggregate import Cell, aggregate
 from reports.columns import column_for
 from reports.decided import looks_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.planning.cost_forecast import duration
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, read_outcomes, read_points
+from orchestrator.store.reading import read_outcomes, read_points
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 
 __all__ = ["FailureGroup", "RunningNow", "SweepStatus", "read_status", "show_status"]
 

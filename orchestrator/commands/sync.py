@@ -11,21 +11,14 @@ from pathlib import Path
 
 from orchestrator.api import write_tables
 from orchestrator.errors import AccessError, OutageError, StoreError, TrackingError
-from orchestrator.store.records import (
-    AttemptRecord,
-    State,
-    SweepRecord,
-    read_outcomes,
-    read_points,
-    read_sweep,
-    read_trial_config,
-)
+from orchestrator.store.reading import read_outcomes, read_points, read_sweep, read_trial_config
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.tracking.address import tracking_uri_of
-from orchestrator.tracking.trial_run import STATUS, Reading, key_of, link_readings, trial_readings
-from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mirror import REUSED, Mirror
+from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds
+from orchestrator.tracking.trial_run import STATUS, Reading, key_of, link_readings, trial_readings
 
 __all__ = ["Replay", "differences", "replay"]
 

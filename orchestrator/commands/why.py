@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.backends import open_files
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import Trial
-from orchestrator.store.records import AttemptRecord, State, read_outcomes, trial_key
+from orchestrator.store.backends import open_files
+from orchestrator.store.reading import read_outcomes
+from orchestrator.store.records import AttemptRecord, State, trial_key
 from trainer.config import RESULT_VERSION
 
 __all__ = ["Identity", "Reason", "explain", "finished_identities", "identity_of", "nearest", "show_reason"]

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orchestrator.planning.identity import read_cache, write_cache
-from orchestrator.running.gpu_packing import shape_of
+from orchestrator.planning.digests import read_cache, write_cache
 from orchestrator.planning.plan import Trial
+from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from orchestrator.planning.build_config import origin_of
-from orchestrator.planning.identity import recall, source_digest, source_key
+from orchestrator.planning.digests import recall, source_digest, source_key
 from orchestrator.spec.settings import Setting
 from trainer.config import DataConfig
 from trainer.data import Source, open_source, require_labels
 from trainer.errors import DataError
 
-__all__ = ["DataFacts", "DataKey", "DataUse", "check_data", "check_label_images", "data_key", "remembered_facts"]
+__all__ = [
+    "DataFacts",
+    "DataKey",
+    "DataUse",
+    "check_data",
+    "check_label_images",
+    "data_key",
+    "remembered_facts",
+]
 
 DataUse: TypeAlias = tuple[DataConfig, Mapping[str, Setting], str]
 """A data config, the settings behind it, and the origin of the row that uses it."""

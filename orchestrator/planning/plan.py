@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import SpecError
+from orchestrator.planning.build_config import ConfigBuilder
+from orchestrator.planning.caption import describe_protocol
+from orchestrator.planning.datasets import check_data, check_label_images, data_key, remembered_facts
+from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.resolve import (
     check_classes,
     check_grace,
@@ -16,14 +21,9 @@ from orchestrator.planning.resolve import (
     resolve_drawn,
     resolve_rows,
 )
-from orchestrator.planning.build_config import ConfigBuilder
-from orchestrator.planning.datasets import check_data, check_label_images, data_key, remembered_facts
-from orchestrator.errors import SpecError
-from orchestrator.planning.identity import canonical, content_id
-from orchestrator.planning.caption import describe_protocol
-from orchestrator.store.records import Cell, Row, SweepRecord
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.records import Cell, Row, SweepRecord
 from trainer.config import TrainConfig
 
 __all__ = ["SweepPlan", "Trial", "check_labels", "draw_trial", "dry_run_json", "plan_sweep"]

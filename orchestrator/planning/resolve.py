@@ -10,13 +10,12 @@ from typing import Any
 
 from orchestrator.planning.build_config import ConfigBuilder, origin_of
 from orchestrator.planning.datasets import DataFacts, DataKey, DataUse, data_key
-from orchestrator.planning.identity import PACKAGED_WEIGHTS
-from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.distributions import Distribution, Search, holds
+from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.settings import Setting
 from orchestrator.spec.sweep_spec import SweepSpec
 from trainer.bank_size import require_bank_fits
-from trainer.config import TrainConfig, require_class_weights_fit
+from trainer.config import PACKAGED_WEIGHTS, TrainConfig, require_class_weights_fit
 
 __all__ = [
     "ResolvedRow",

@@ -11,20 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.running.trial_queue import Agenda
 from orchestrator.errors import SweepError
-from orchestrator.running.executors.base import Executor, ExecutorLostError, Share, Task
-from orchestrator.running.failures import POLICIES, FailureStreak
+from orchestrator.planning.adaptive.base import OpenEnd
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.identity import canonical
-from orchestrator.planning.adaptive.base import OpenEnd
-from orchestrator.running.gpu_packing import Need, Packing, shape_of
 from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.spec.blocks import Budget, Resources, Retries
-from orchestrator.store.records import SEARCHES, AttemptRecord, Point, State, read_attempts
+from orchestrator.planning.shape import shape_of
 from orchestrator.running.budget import Spending
-from orchestrator.store.record_store import RecordStore
+from orchestrator.running.executors.base import Executor, ExecutorLostError
+from orchestrator.running.failures import POLICIES, FailureStreak
+from orchestrator.running.gpu_packing import Need, Packing
+from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
+from orchestrator.running.trial_queue import Agenda
+from orchestrator.spec.blocks import Budget, Resources, Retries
+from orchestrator.store.reading import read_attempts
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import SEARCHES, AttemptRecord, Point, State
 from trainer.config import RESULT_VERSION, Runtime
 
 __all__ = ["Driver", "Rules", "left_to_run"]

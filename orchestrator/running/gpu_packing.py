@@ -6,42 +6,18 @@ Shares are 1/k, so that k trials fill a GPU and none is cut in two.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 
-from orchestrator.running.executors.base import Share
-from orchestrator.planning.identity import canonical
-from trainer.config import TrainConfig
+from orchestrator.running.task import Share
 
-__all__ = ["Need", "Packing", "largest_fraction", "shape_of"]
+__all__ = ["Need", "Packing", "largest_fraction"]
 
-WITHOUT_MEMORY = (
-    "contrast.temperature",
-    "contrast.warmup_fraction",
-    "contrast.weight",
-    "data.color_jitter",
-    "data.flip_probability",
-    "data.scale",
-    "optim.lr",
-    "optim.weight_decay",
-    "schedule.eval_every_steps",
-    "schedule.steps",
-    "seed",
-)
-"""Keys that change what is computed, but not how much memory or time a step takes."""
 
 HEADROOM = 1.1
 """What a trial may need beyond the probe: other images, another moment of the allocator."""
 
 SMALLEST = 16
 """At most so many trials share a GPU."""
-
-
-def shape_of(config: TrainConfig) -> str:
-    """Twelve hexadecimal digits, equal for configs that need the same memory and time per step."""
-    content = {key: value for key, value in canonical(config).items() if key not in WITHOUT_MEMORY}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

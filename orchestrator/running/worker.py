@@ -14,9 +14,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from orchestrator.store.git_state import code_state
-from orchestrator.running.executors.base import StopTrial, Task
 from orchestrator.running.failures import classify, sign
+from orchestrator.running.task import StopTrial, Task
+from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 
 __all__ = ["run_trial"]
@@ -54,8 +54,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
 
 def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, float]:
     """The final figures of the trial; its checkpoints go to the record store as they are written."""
-    from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints
     from orchestrator.running.gpu_memory import claim
+    from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints
     from trainer.run import train
 
     delivered = last_written(task.workdir)

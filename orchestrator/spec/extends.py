@@ -8,9 +8,10 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.validators import extended_files
 from orchestrator.errors import SpecError
-from orchestrator.spec.yaml_document import Document, Origins, Place, expanded, is_file, missing_file, read_yaml
+from orchestrator.spec.paths import expanded, is_file, missing_file
+from orchestrator.spec.validators import extended_files
+from orchestrator.spec.yaml_document import Document, Origins, Place, read_yaml
 
 __all__ = ["RECIPE", "SEARCH_SPACE", "read_extended"]
 

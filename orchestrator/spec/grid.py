@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.spec.conditions import in_order, read_conditions
+from orchestrator.spec.distributions import Conditions, holds
 from orchestrator.spec.parameters import read_parameters, short_names
 from orchestrator.spec.rows import RowSpec, baseline_row
-from orchestrator.spec.distributions import Conditions, holds
 from orchestrator.spec.settings import Setting, closest, read_block, shown
 from orchestrator.spec.yaml_document import Document
 

@@ -1,23 +1,19 @@
-"""`python -m orchestrator.spec.json_schema`: write the JSON Schemas of search spaces and recipes, so that editors complete.
+"""JSON Schemas of search spaces and recipes, so that editors complete and check them.
 
 They are made from the types that check the files (`orchestrator.spec.schema`) and from the trainer's configuration; the
-docstrings of fields become descriptions. What depends on several keys at once is left to `--dry-run`.
+docstrings of fields become descriptions. Rules that span several keys are left to `--dry-run`.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-import json
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, get_type_hints
 
-from orchestrator.commands.command_line import DONE, guarded
 from orchestrator.spec.schema import (
     BudgetModel,
     Door,
@@ -33,13 +29,7 @@ from orchestrator.spec.schema import (
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
 
-__all__ = ["PATHS", "recipe_schema", "search_space_schema"]
-
-PATHS: Mapping[str, Path] = {
-    "search space": Path("search_spaces/schema.json"),
-    "recipe": Path("search_spaces/recipes/schema.json"),
-}
-"""Where the schemas lie, from the root of the project."""
+__all__ = ["recipe_schema", "search_space_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SETTINGS = "settings"
@@ -52,20 +42,6 @@ MODELS: tuple[type[Door], ...] = (
 )
 
 Schema = dict[str, Any]
-
-
-def main() -> int:
-    """Write both files below the current folder."""
-    schemas = {"search space": search_space_schema(), "recipe": recipe_schema()}
-    for name, path in PATHS.items():
-        path.write_text(as_text(schemas[name]), encoding="utf-8")
-        sys.stdout.write(f"{path}\n")
-    return DONE
-
-
-def as_text(schema: Schema) -> str:
-    """The file's content."""
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def search_space_schema() -> Schema:
@@ -220,7 +196,3 @@ def field_docs(documented: Any) -> Mapping[str, str]:
         elif name and isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
             docs[name], name = " ".join(str(item.value.value).split()), ""
     return docs
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

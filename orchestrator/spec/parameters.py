@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.spec.validators import number, positive
 from orchestrator.spec.distributions import Distribution
 from orchestrator.spec.settings import Leaf, Setting, config_leaves, number_type, read_setting, shown, unknown_key
+from orchestrator.spec.validators import number, positive
 from orchestrator.spec.yaml_document import Document, Place
 
 __all__ = ["Parameters", "read_levels", "read_parameters", "short_names"]

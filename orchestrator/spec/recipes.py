@@ -7,8 +7,9 @@ from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.extends import RECIPE, read_extended
+from orchestrator.spec.paths import expanded, is_file
 from orchestrator.spec.settings import Setting, read_block
-from orchestrator.spec.yaml_document import Document, expanded, is_file
+from orchestrator.spec.yaml_document import Document
 
 __all__ = ["name_with_recipe", "read_recipe"]
 

@@ -1,6 +1,6 @@
 """What a search space file may say: the door through which its unchecked values pass (pydantic, strict).
 
-Settings of the trainer (rows, parameters, fixed, a baseline) are checked by `orchestrator.spec.settings`. The docstrings of
+Settings of the trainer (rows, parameters, fixed, a baseline) are checked by `settings`. The docstrings of
 fields are the descriptions of the JSON Schema (`orchestrator.spec.json_schema`).
 """
 
@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import ErrorDetails
 
-from orchestrator.spec.sweep_spec import validators as checks
-from orchestrator.spec.validators import METHODS, README
+from orchestrator.spec import validators as checks
 from orchestrator.spec.blocks import Processes, SchedulerKind
-from orchestrator.store.records import Layout
 from orchestrator.spec.settings import closest, shown
+from orchestrator.spec.validators import METHODS, README
 from orchestrator.spec.yaml_document import Origins
+from orchestrator.store.records import Layout
 
 __all__ = ["Door", "MetricModel", "ParameterModel", "SpecModel", "check_document"]
 

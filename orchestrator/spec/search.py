@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.spec.conditions import in_order, read_conditions
-from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.distributions import Distribution
+from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.settings import Setting
 from orchestrator.spec.yaml_document import Document
 

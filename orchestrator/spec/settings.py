@@ -12,9 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orchestrator.errors import SpecError
-from orchestrator.planning.identity import PACKAGED_WEIGHTS
-from orchestrator.spec.yaml_document import Origins, Place, expanded, is_whole, parse_value
-from trainer.config import TrainConfig, location_keys
+from orchestrator.spec.paths import expanded, is_whole
+from orchestrator.spec.yaml_document import Origins, Place, parse_value
+from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
 
 __all__ = [
     "Leaf",

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.spec.ablation import ablation_rows, implied_baseline
-from orchestrator.spec.validators import METHODS, seed_list, seeds_until
-from orchestrator.spec.search import read_distributions
 from orchestrator.errors import SpecError
+from orchestrator.spec.ablation import ablation_rows, implied_baseline
+from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler, Until
+from orchestrator.spec.distributions import Distribution, Objective, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
-from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler, Until
 from orchestrator.spec.recipes import name_with_recipe, read_recipe
-from orchestrator.store.records import SEARCHES, TableRecord
 from orchestrator.spec.rows import BASELINE_LABEL, RowSpec, baseline_row, check_labels
 from orchestrator.spec.schema import MetricModel, SpecModel, check_document
-from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.spec.search import read_distributions
 from orchestrator.spec.settings import Setting, read_assignment, read_block
 from orchestrator.spec.table import check_table, table_of
+from orchestrator.spec.validators import METHODS, seed_list, seeds_until
 from orchestrator.spec.yaml_document import Document
+from orchestrator.store.records import SEARCHES, TableRecord
 
 __all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
 
@@ -45,7 +45,7 @@ MAX_CELLS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepSpec:
-    """A checked question (search space) with its recipe. What the rows make of it is up to `orchestrator.planning.plan`."""
+    """A checked question (search space) with its recipe. What the rows make of it is up to `plan`."""
 
     name: str
     """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not the search space's own."""

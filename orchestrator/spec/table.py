@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.store.records import TableRecord
+from orchestrator.spec.distributions import Distribution
 from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.schema import SpecModel, TableModel
-from orchestrator.spec.distributions import Distribution
 from orchestrator.spec.settings import closest
 from orchestrator.spec.yaml_document import Document
+from orchestrator.store.records import TableRecord
 
 __all__ = ["check_table", "table_of"]
 

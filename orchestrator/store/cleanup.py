@@ -13,7 +13,8 @@ from pathlib import Path
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.backends.local import PARTIAL
-from orchestrator.store.records import State, read_outcomes, sweep_key, trial_key
+from orchestrator.store.reading import read_outcomes
+from orchestrator.store.records import State, sweep_key, trial_key
 
 __all__ = ["KEEP", "Leftover", "superfluous", "unreferenced"]
 

@@ -8,18 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
-from orchestrator.store.parquet_cache import Attempt, pack
-from orchestrator.store.point_log import AppendedCurves, ChunkedCurves, Curves
 from orchestrator.store.backends import LocalFiles, open_files
+from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
 from orchestrator.store.lease import Lease, Patience
 from orchestrator.store.lock import hold
-from orchestrator.store.records import (
-    AttemptRecord,
-    ErrorRecord,
-    Point,
-    State,
-    SweepRecord,
+from orchestrator.store.parquet_cache import Attempt, pack
+from orchestrator.store.point_log import AppendedCurves, ChunkedCurves, Curves
+from orchestrator.store.reading import (
     attempt_files,
     attempt_keys,
     attempt_name,
@@ -30,6 +25,13 @@ from orchestrator.store.records import (
     read_points,
     read_sweep,
     stored_attempts,
+)
+from orchestrator.store.records import (
+    AttemptRecord,
+    ErrorRecord,
+    Point,
+    State,
+    SweepRecord,
     sweep_key,
     trial_folder,
     trial_key,
@@ -90,7 +92,7 @@ class RecordStore:
     def workdir(self, trial_id: str) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
-        For an object store a folder of the machine it runs on: `orchestrator.store.checkpoint_sync` carries the checkpoints.
+        For an object store a folder of the machine it runs on: `checkpoint_sync` carries the checkpoints.
         """
         return trial_folder(self.run_dir, trial_id).resolve()
 

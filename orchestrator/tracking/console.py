@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.running.executors.base import Task
 from orchestrator.planning.cost_forecast import duration
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.tracking.progress import RunningTrial, SweepProgress
 

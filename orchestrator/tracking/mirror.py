@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.records import AttemptRecord, Cell, Point, State, SweepRecord, read_points
+from orchestrator.store.reading import read_points
+from orchestrator.store.records import AttemptRecord, Cell, Point, State, SweepRecord
+from orchestrator.tracking.mlflow_store import RunFacts, Server
+from orchestrator.tracking.sweep_run import Parent
+from orchestrator.tracking.trial_files import TrialFiles
 from orchestrator.tracking.trial_run import (
     IOU_TABLE,
     STATUS,
@@ -30,9 +34,6 @@ from orchestrator.tracking.trial_run import (
     new_readings,
     outcome_tags,
 )
-from orchestrator.tracking.mlflow_store import RunFacts, Server
-from orchestrator.tracking.sweep_run import Parent
-from orchestrator.tracking.trial_files import TrialFiles
 
 __all__ = ["Mirror"]
 

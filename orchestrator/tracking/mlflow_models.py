@@ -17,8 +17,8 @@ from mlflow import pytorch as mlflow_pytorch
 from mlflow.models import infer_signature
 from torch import Tensor, nn
 
-from orchestrator.store.checkpoint_sync import fetch_checkpoints
 from orchestrator.errors import StoreError
+from orchestrator.store.checkpoint_sync import fetch_checkpoints
 from orchestrator.store.records import trial_folder
 from trainer.errors import TrainerError
 from trainer.export import inference_network

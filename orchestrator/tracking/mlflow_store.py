@@ -1,6 +1,6 @@
 """Server: an MLflow tracking store, spoken to in words of ours; with the models' door the only import of mlflow.
 
-What MLflow refuses (long values, odd names, large batches) is put right here (`orchestrator.tracking.mlflow_limits`), and
+What MLflow refuses (long values, odd names, large batches) is put right here (`mlflow_limits`), and
 every failure is a TrackingError of one line without a secret.
 """
 
@@ -37,8 +37,8 @@ from sqlalchemy import event  # noqa: E402 - MLflow's own way to its databases
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
-from orchestrator.tracking.trial_run import Reading  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
+from orchestrator.tracking.trial_run import Reading  # noqa: E402
 from orchestrator.tracking.uri import masked, without_password  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
@@ -48,7 +48,7 @@ for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets l
 
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-"""It is about training, not about language models; MLflow 3.17's pages go by their address (`orchestrator.commands.ui`)."""
+"""It is about training, not about language models; MLflow 3.17's pages go by their address (`ui`)."""
 FULL_TEXT = "full_text"
 """Folder of artifacts: what was cut, whole."""
 SQLITE = "sqlite:///"

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from orchestrator.tracking.trial_run import Reading, as_text
+from orchestrator.tracking.environment import installed_packages, machines
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE
 from orchestrator.tracking.mlflow_store import RunFacts, Server
-from orchestrator.tracking.environment import installed_packages, machines
+from orchestrator.tracking.trial_run import Reading, as_text
 
 __all__ = ["Parent", "counts_of", "for_page", "note_of"]
 

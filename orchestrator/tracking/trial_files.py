@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.checkpoint_sync import fetch_pictures
 from orchestrator.store.backends import LocalFiles, open_files
-from orchestrator.store.records import read_points, read_trial_facts, trial_folder, trial_key
+from orchestrator.store.checkpoint_sync import fetch_pictures
+from orchestrator.store.reading import read_points, read_trial_facts
+from orchestrator.store.records import trial_folder, trial_key
 from orchestrator.tracking.uri import without_password
 
 __all__ = ["CHECKPOINTS", "TrialFiles"]

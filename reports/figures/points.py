@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from orchestrator.store.records import SweepRecord, read_points
+from orchestrator.store.reading import read_points
+from orchestrator.store.records import SweepRecord
 from reports.figures.curves import Curve
 
 __all__ = ["CURVES", "read_curves"]

@@ -16,11 +16,11 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
-from orchestrator.store.record_store import RecordStore
 from orchestrator.commands.sync import replay
-from orchestrator.tracking.mlflow_store import EXPERIMENT
 from orchestrator.commands.ui import page_of
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.tracking.mlflow_store import EXPERIMENT
 from tests.end_to_end.tracking_server import TrackingServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")

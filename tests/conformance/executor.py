@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.running.executors.base import Director, Share, StopTrial, Task, Work
+from orchestrator.running.executors.base import Director
+from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.config import Runtime, TrainConfig
 

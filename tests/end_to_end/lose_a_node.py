@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from trainer.config import Runtime
 

@@ -13,9 +13,9 @@ import pytest
 
 from orchestrator.__main__ import main as orchestrator
 from orchestrator.api import Place, SweepResult, sweep
-from orchestrator.running.executors.base import Task
-from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.commands.sync import differences
+from orchestrator.running.task import Task
+from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.background import Background, Patience
 from tests.end_to_end.conftest import Command, run_module
 from tests.end_to_end.tracking_server import TrackingServer

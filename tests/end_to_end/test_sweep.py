@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from orchestrator.store.records import read_points
+from orchestrator.store.reading import read_points
 from tests.end_to_end.conftest import Command, attempts, run_module, write_tiny
 
 GRID = """

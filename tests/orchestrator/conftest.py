@@ -11,10 +11,10 @@ import pytest
 
 from orchestrator import api
 from orchestrator.api import Place
-from orchestrator.running.executors.base import StopTrial, Task
+from orchestrator.running.task import StopTrial, Task
+from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
-from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 

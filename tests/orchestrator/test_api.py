@@ -13,14 +13,15 @@ import pytest
 
 from orchestrator import api
 from orchestrator.api import Choice, Place, carry_out, gentle_interrupt, runtime_of, tracking_uri_of
-from orchestrator.running.driver import Driver
 from orchestrator.errors import StoreError, SweepError
-from orchestrator.running.executors.base import Task
 from orchestrator.planning.plan import SweepPlan, plan_sweep
+from orchestrator.running.driver import Driver
+from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
-from orchestrator.store.records import State, SweepRecord, read_outcomes, read_sweep
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.reading import read_outcomes, read_sweep
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import State, SweepRecord
 from orchestrator.tracking.json_events import EventTracker
 from trainer.config import Runtime
 

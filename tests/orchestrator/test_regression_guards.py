@@ -22,11 +22,11 @@ from orchestrator.running.driver import Driver
 from orchestrator.running.executors.base import Executor
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.executors.serial import Serial
-from orchestrator.store.backends import LocalFiles
-from orchestrator.store.records import AttemptRecord
-from orchestrator.store.record_store import RecordStore
-from orchestrator.tracking.background import Background, Patience
 from orchestrator.running.tracker import Tracker
+from orchestrator.store.backends import LocalFiles
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord
+from orchestrator.tracking.background import Background, Patience
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import Server
 from trainer.config import Runtime

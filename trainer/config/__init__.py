@@ -12,13 +12,14 @@ from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, 
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
 from trainer.config.knobs import is_nameless, location_keys, nameless_keys, setting
-from trainer.config.model import BACKBONE_NAMES, ModelConfig
+from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [
     "BACKBONE_NAMES",
+    "PACKAGED_WEIGHTS",
     "RESULT_VERSION",
     "AnchorConfig",
     "ComputeConfig",

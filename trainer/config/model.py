@@ -7,10 +7,13 @@ from typing import Literal
 
 from trainer.config.knobs import require
 
-__all__ = ["BACKBONE_NAMES", "ModelConfig"]
+__all__ = ["BACKBONE_NAMES", "PACKAGED_WEIGHTS", "ModelConfig"]
 
 BACKBONE_NAMES = ("resnet18", "resnet50", "resnet101", "hrnet_w18", "hrnet_w48", "tf_efficientnet_lite0")
 """Backbones tested here. Any other timm model with feature maps is reached as `timm/<name>`."""
+
+PACKAGED_WEIGHTS = ("none", "imagenet")
+"""Values of `ModelConfig.weights` that are no paths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

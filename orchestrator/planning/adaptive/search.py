@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import SpecError
+from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State
-from orchestrator.planning.adaptive.study import Study
 from trainer.config import TrainConfig
 
 __all__ = ["Expansion"]

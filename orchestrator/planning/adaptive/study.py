@@ -24,8 +24,8 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import Trial, TrialState
 
 from orchestrator.spec.blocks import Scheduler
-from orchestrator.store.records import AttemptRecord, State
 from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.store.records import AttemptRecord, State
 
 __all__ = ["Draw", "Study"]
 

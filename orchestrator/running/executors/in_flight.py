@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from orchestrator.running.executors.base import Director, ExecutorLostError, Share, Task
+from orchestrator.running.executors.base import Director, ExecutorLostError
 from orchestrator.running.executors.parcel import Parcel
 from orchestrator.running.failures import sign
+from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 
 __all__ = ["CHECK_SECONDS", "IDLE", "NODE", "PARCEL", "POINT", "RECORD", "Flights"]

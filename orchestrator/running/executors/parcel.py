@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
 
 __all__ = ["Parcel"]
 

@@ -20,13 +20,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.git_state import code_state
 from orchestrator.errors import SweepError
-from orchestrator.running.executors.base import Director, ExecutorLostError, Share, Task, Work
+from orchestrator.running.executors.base import Director, ExecutorLostError
 from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, PARCEL, POINT, RECORD, Flights
 from orchestrator.running.executors.runtime_env import shipment
-from orchestrator.store.records import Point, State
+from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
+from orchestrator.store.git_state import code_state
+from orchestrator.store.records import Point, State
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own

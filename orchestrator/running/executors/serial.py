@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from orchestrator.running.executors.base import Director, Share, StopTrial, Task, Work
-from orchestrator.store.records import Point
+from orchestrator.running.executors.base import Director
+from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.running.worker import run_trial
+from orchestrator.store.records import Point
 
 __all__ = ["Serial"]
 

@@ -27,7 +27,7 @@ UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutErr
 
 
 class ObjectFiles:
-    """Files of a run directory named by a URL (`orchestrator.store.backends.base.Files`). An object is put whole or not."""
+    """Files of a run directory named by a URL (`Files`). An object is put whole or not."""
 
     remote = True
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 from orchestrator.commands.status import FRESH_SECONDS, read_status, show_status
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 NOW = 10_000.0

@@ -8,10 +8,10 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator.__main__ import main
-from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
-from orchestrator.store.record_store import RecordStore
 from orchestrator.commands.sync import differences, replay
+from orchestrator.errors import StoreError
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from tests.orchestrator.tracking.conftest import CONFIG
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.planning.identity import canonical
-from orchestrator.store.records import AttemptRecord, State
-from orchestrator.store.record_store import RecordStore
 from orchestrator.commands.why import Identity, Reason, explain, finished_identities, nearest, show_reason
+from orchestrator.planning.identity import canonical
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, State
 from trainer.config import RESULT_VERSION, OptimConfig, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.caption import describe_protocol, describe_seeds
+from orchestrator.planning.datasets import DataFacts
 from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
 
 CONFIG = TrainConfig(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.planning.cost_forecast import Cost, CostBook, Forecast, duration, forecast
-from orchestrator.running.gpu_packing import shape_of
 from orchestrator.planning.plan import Trial
+from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import ScheduleConfig, TrainConfig
 

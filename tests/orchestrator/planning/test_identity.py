@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.planning.digests import data_digest
+from orchestrator.planning.identity import canonical, trial_id
 from orchestrator.planning.plan import identity
-from orchestrator.planning.identity import canonical, data_digest, trial_id
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,

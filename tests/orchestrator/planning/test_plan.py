@@ -15,10 +15,11 @@ import orchestrator.planning.build_config
 import orchestrator.planning.datasets
 import orchestrator.planning.plan
 from orchestrator.errors import SpecError
-from orchestrator.planning.identity import data_digest, trial_id
+from orchestrator.planning.digests import data_digest
+from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import check_labels, dry_run_json, plan_sweep
-from orchestrator.store.records import SweepRecord
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.records import SweepRecord
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPACES = PROJECT / "search_spaces"

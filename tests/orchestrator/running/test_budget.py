@@ -1,8 +1,8 @@
 """Budgets: what is used up, and by whom."""
 
+from orchestrator.running.budget import Spending
 from orchestrator.spec.blocks import Budget
 from orchestrator.store.records import AttemptRecord, State
-from orchestrator.running.budget import Spending
 
 
 def record(hours: float, gpus: float) -> AttemptRecord:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.errors import SweepError
-from orchestrator.running.executors.base import Director, ExecutorLostError, Share, Task
 from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.running.driver import Driver, Rules, left_to_run
+from orchestrator.running.executors.base import Director, ExecutorLostError
+from orchestrator.running.task import Share, Task
 from orchestrator.spec.blocks import Budget, Resources, Retries
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, read_outcomes, read_points
+from orchestrator.store.reading import read_outcomes, read_points
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from trainer.config import Runtime, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.running.failures import CLASSES, POLICIES, FailureStreak, classify, sign
+from orchestrator.running.worker import describe
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
-from orchestrator.running.worker import describe
 from trainer.errors import DataError, DivergedError, TrainerError
 
 

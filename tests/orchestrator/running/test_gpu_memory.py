@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.running import gpu_memory as device
-from orchestrator.running.gpu_memory import DeviceBusyError, claim, wait_for_memory
 from orchestrator.running.failures import classify
+from orchestrator.running.gpu_memory import DeviceBusyError, claim, wait_for_memory
 from orchestrator.store.records import State
 
 GB = 10**9

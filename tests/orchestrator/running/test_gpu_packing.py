@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.running.executors.base import Share
-from orchestrator.running.gpu_packing import Need, Packing, largest_fraction, shape_of
+from orchestrator.planning.shape import shape_of
+from orchestrator.running.gpu_packing import Need, Packing, largest_fraction
+from orchestrator.running.task import Share
 from trainer.config import (
     ContrastConfig,
     DataConfig,

@@ -1,7 +1,7 @@
 """The order in which trials get their turn."""
 
-from orchestrator.running.trial_queue import Agenda
 from orchestrator.planning.plan import Trial
+from orchestrator.running.trial_queue import Agenda
 from trainer.config import TrainConfig
 
 A, B, C = (Trial(trial_id=name, config=TrainConfig()) for name in "abc")

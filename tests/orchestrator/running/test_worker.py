@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.running.executors.base import StopTrial, Task
-from orchestrator.store.records import Point, State
+from orchestrator.running.task import StopTrial, Task
 from orchestrator.running.worker import run_trial
+from orchestrator.store.records import Point, State
 from trainer.config import (
     ContrastConfig,
     DataConfig,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.spec.extends import RECIPE, SEARCH_SPACE, read_extended
 from orchestrator.planning.plan import plan_sweep
+from orchestrator.spec.extends import RECIPE, SEARCH_SPACE, read_extended
 from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.spec.yaml_document import parse_yaml
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from orchestrator.spec.json_schema import PATHS, as_text, main, recipe_schema, search_space_schema
+from orchestrator.commands.schema import PATHS, as_text, main
+from orchestrator.spec.json_schema import recipe_schema, search_space_schema
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.yaml_document import parse_yaml, read_yaml
 
@@ -28,7 +29,7 @@ def test_the_committed_schemas_are_those_of_the_types():
     for name, schema in (("search space", search_space_schema()), ("recipe", recipe_schema())):
         jsonschema.Draft202012Validator.check_schema(schema)
         committed = (PROJECT / PATHS[name]).read_text(encoding="utf-8")
-        assert committed == as_text(schema), "run python -m orchestrator.spec.json_schema"
+        assert committed == as_text(schema), "run python -m orchestrator.commands.schema"
 
 
 def test_the_command_writes_both(tmp_path, monkeypatch, capsys):

@@ -151,7 +151,9 @@ def test_a_data_set_is_opened_once_for_many_trials(read_space, monkeypatch):
     spec, opened = read_space(SEARCH), []
     plan_sweep(spec, run_dir=Path("runs"))
     real = orchestrator.planning.datasets.open_source
-    monkeypatch.setattr("orchestrator.planning.datasets.open_source", lambda config: opened.append(config) or real(config))
+    monkeypatch.setattr(
+        "orchestrator.planning.datasets.open_source", lambda config: opened.append(config) or real(config)
+    )
 
     for number in range(50):
         draw_trial(spec, number, VALUES | {"contrast.temperature": 0.02 + number / 100}, run_dir=Path("runs"))

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints, fetch_pictures
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import open_files
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.records import trial_folder
+from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints, fetch_pictures
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import trial_folder
 
 
 def put(folder: Path, **contents: str) -> None:

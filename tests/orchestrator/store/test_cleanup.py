@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
 from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, State, SweepRecord, read_outcomes
+from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
+from orchestrator.store.reading import read_outcomes
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orchestrator.store.point_log import ChunkedCurves
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.records import AttemptRecord, Point, State, read_attempts, read_outcomes, read_points, trial_folder
+from orchestrator.store.point_log import ChunkedCurves
+from orchestrator.store.reading import read_attempts, read_outcomes, read_points
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, State, trial_folder
 
 TRIALS = ("a", "b")
 trials = st.sampled_from(TRIALS)

@@ -12,8 +12,9 @@ from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.lease import Lease, Patience
 from orchestrator.store.lock_owner import Owner
-from orchestrator.store.records import Point, State, read_attempts
+from orchestrator.store.reading import read_attempts
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import Point, State
 
 ELSEWHERE = Owner(host="node7", pid=4711, since=1.7e9, machine="another boot")
 

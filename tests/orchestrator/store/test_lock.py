@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.record_store import lock
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.lease import Patience
 from orchestrator.store.lock import file_system, hold
-from orchestrator.store.record_store import RecordStore
+from orchestrator.store.record_store import RecordStore, lock
 
 DRIVER = """
 import os, sys, time

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.point_log import AppendedCurves, ChunkedCurves
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles, open_files
-from orchestrator.store.records import Point, read_points
+from orchestrator.store.point_log import AppendedCurves, ChunkedCurves
+from orchestrator.store.reading import read_points
+from orchestrator.store.records import Point
 
 HOUR = 3600.0
 

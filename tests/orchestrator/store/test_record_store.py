@@ -6,19 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import (
-    AttemptRecord,
-    Point,
-    State,
-    SweepRecord,
-    read_attempts,
-    read_outcomes,
-    read_points,
-    read_sweep,
-    read_trial_config,
-    trial_folder,
-)
+from orchestrator.store.reading import read_attempts, read_outcomes, read_points, read_sweep, read_trial_config
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, trial_folder
 
 MakeRecord = Callable[..., AttemptRecord]
 

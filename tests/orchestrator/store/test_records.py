@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import (
-    AttemptRecord,
-    Point,
-    State,
-    SweepRecord,
+from orchestrator.store.reading import (
     attempt_files,
     point_files,
     read_attempts,
@@ -22,9 +18,9 @@ from orchestrator.store.records import (
     read_sweep,
     read_trial_config,
     sweep_names,
-    trial_folder,
 )
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, trial_folder
 
 MakeRecord = Callable[..., AttemptRecord]
 

@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from orchestrator.running.executors.base import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orchestrator.errors import AccessError, OutageError, TrackingError
-from orchestrator.running.executors.base import Task
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.commands.sync import differences
+from orchestrator.errors import AccessError, OutageError, TrackingError
+from orchestrator.running.task import Task
+from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.tracking.apart import MirrorProcess
 from orchestrator.tracking.background import Background, Patience
 from tests.orchestrator.tracking.conftest import World

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import AccessError, OutageError, TrackingError
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.background import Background, Patience
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from orchestrator.running.executors.base import Task
 from orchestrator.planning.cost_forecast import duration
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.tracking.console import ConsoleTracker
 from orchestrator.tracking.progress import SweepProgress

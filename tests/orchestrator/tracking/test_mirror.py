@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 from tests.orchestrator.tracking.conftest import CONFIG, World
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from orchestrator.errors import StoreError
-from orchestrator.running.executors.base import Task
+from orchestrator.running.task import Task
+from orchestrator.running.worker import run_trial
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.mlflow_models import load_network
-from orchestrator.running.worker import run_trial
 from tests.orchestrator.tracking.conftest import World
 from trainer.config import (
     ContrastConfig,

@@ -10,11 +10,11 @@ import pytest
 
 from orchestrator.errors import SpecError
 from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge, on_the_way
+from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
-from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
 from orchestrator.spec.distributions import Distribution, Objective, Search
-from orchestrator.planning.adaptive.study import Study
+from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
 from trainer.config import ContrastConfig, ScheduleConfig, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.running.driver import Driver
-from orchestrator.running.executors.base import Task
-from orchestrator.running.executors.serial import Serial
-from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
-from orchestrator.store.record_store import RecordStore
 from orchestrator.planning.adaptive.seeds import TopUp, with_seed
+from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.running.driver import Driver
+from orchestrator.running.executors.serial import Serial
+from orchestrator.running.task import Task
+from orchestrator.spec.blocks import Until
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
 from reports.aggregate import aggregate
 from reports.decided import open_rows
 from trainer.config import ContrastConfig, OptimConfig, Runtime, TrainConfig

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.running.driver import Driver
-from orchestrator.running.executors.base import Task
-from orchestrator.running.executors.serial import Serial
 from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge
+from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.running.driver import Driver
+from orchestrator.running.executors.serial import Serial
+from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Scheduler
-from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
 from orchestrator.spec.distributions import Distribution, Objective, Search
 from orchestrator.store.record_store import RecordStore
-from orchestrator.planning.adaptive.study import Study
+from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
 from trainer.config import ContrastConfig, OptimConfig, Runtime, ScheduleConfig, TrainConfig
 
 LR = Distribution(key="optim.lr", kind="log_uniform", low=1e-4, high=1.0)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orchestrator.running.executors import flights as module
-from orchestrator.running.executors.base import Share
 from orchestrator.running.executors.in_flight import PARCEL, Flights
+from orchestrator.running.task import Share
 from orchestrator.store.records import State
 from tests.conformance.executor import Notebook, make_tasks
 

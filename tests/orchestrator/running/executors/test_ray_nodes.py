@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.running.executors.base import Share, Task
 from orchestrator.running.executors.ray_tune import RayTune, ray
+from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from tests.conformance.executor import Notebook, make_tasks
 

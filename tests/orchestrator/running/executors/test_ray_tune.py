@@ -15,9 +15,9 @@ import ray
 
 from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_tune
-from orchestrator.running.executors.base import Share, Task
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune, keep_sigterm
+from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
 
