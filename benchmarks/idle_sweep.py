@@ -14,7 +14,7 @@ from orchestrator.running.executors.base import Executor
 from orchestrator.running.task import Task, Work
 from orchestrator.running.tracker import Tracker
 from orchestrator.store.reading import read_outcomes, read_points
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
 from trainer.config import Runtime, TrainConfig
 
 __all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
@@ -37,7 +37,7 @@ def idle_record(name: str, trial_ids: Sequence[str]) -> SweepRecord:
         baseline=None,
         rows=(Row(label="row", factors={}),),
         seeds=tuple(range(len(trial_ids))),
-        cells=tuple(Cell(row="row", seed=seed, trial_id=trial_id) for seed, trial_id in enumerate(trial_ids)),
+        cells=tuple(PlannedRun(row="row", seed=seed, trial_id=trial_id) for seed, trial_id in enumerate(trial_ids)),
     )
 
 

@@ -98,19 +98,19 @@ def main() -> int:
 
 def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds of the sweep, and final/miou by trial; in a process and a folder of its own."""
-    place = folder / way
-    place.mkdir()
+    options = folder / way
+    options.mkdir()
     command = [sys.executable, "-m", "benchmarks.packing", "--device", device, "--way", way]
     command += ["--quick"] * quick + (["--root", str(root)] if root else [])
     values = environment() | {"OMP_NUM_THREADS": "1", "CONTRAST_SWEEP_CACHE": str(folder / "cache")}
-    done = subprocess.run(command, cwd=place, env=values, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, cwd=options, env=values, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     found = json.loads(done.stdout.splitlines()[-1])
     return float(found["seconds"]), dict(found["figures"])
 
 
 def run_sweep(way: Way, root: Path | None, *, quick: bool) -> dict[str, object]:
     """The sweep in the current folder, from cold; raises unless every trial is done."""
-    from orchestrator.api import Place, sweep
+    from orchestrator.api import RunOptions, sweep
     from orchestrator.store.records import State
 
     Path("tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
@@ -123,7 +123,7 @@ def run_sweep(way: Way, root: Path | None, *, quick: bool) -> dict[str, object]:
     Path("packing.yaml").write_text(text, encoding="utf-8")
     settings = [] if quick else [f"data.root={root}", "model.weights=none"]
     began = time.perf_counter()
-    result = sweep("packing.yaml", settings=settings, place=Place(max_concurrent=way.at_once))
+    result = sweep("packing.yaml", settings=settings, options=RunOptions(max_concurrent=way.at_once))
     seconds = time.perf_counter() - began
     unfinished = [trial_id for trial_id, record in result.outcomes.items() if record.state is not State.DONE]
     if unfinished or not result.completed:

@@ -132,7 +132,7 @@ def fill(folder: Path, trials: int) -> Took:
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
-            metrics = {name: value_of(number, place) for place, name in enumerate(metric_names())}
+            metrics = {name: value_of(number, options) for options, name in enumerate(metric_names())}
             record = AttemptRecord(
                 trial_id=trial.trial_id, attempt=1, state=State.DONE, started_at=0.0, ended_at=60.0, metrics=metrics
             )

@@ -25,7 +25,7 @@ from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
 from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
-    from orchestrator.planning.adaptive.base import OpenEnd
+    from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 """File of a search's study, beside the sweep's promise."""
 
-Watchers = Callable[[Sequence[Trial]], Sequence["Tracker"]]
+TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
 """Makes the trackers of a sweep from the trials that are to run."""
 
-__all__ = ["Choice", "Place", "SweepResult", "Watchers", "carry_out", "plan", "sweep"]
+__all__ = ["RunOptions", "SweepResult", "TrackerFactory", "TrialSelection", "carry_out", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class RunOptions:
     """Where a sweep runs, and where what it brings is put."""
 
     run_dir: str | Path = "runs"
@@ -65,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class TrialSelection:
     """Some trials of a sweep instead of all: `--only ROW` and `--trial ID`."""
 
     rows: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ def sweep(
     recipe: str | None = None,
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
-    place: Place | None = None,
+    options: RunOptions | None = None,
     trackers: Sequence[Tracker] = (),
 ) -> SweepResult:
     """Run what is missing of the search space at `spec` and write its tables; `trackers` are told of everything.
@@ -138,17 +138,17 @@ def sweep(
     Raises SweepError for a wrong specification, a store in use, a cluster without room; a trial that fails is a
     record in the result.
     """
-    place = place or Place()
+    options = options or RunOptions()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(read, plan_sweep(read, run_dir=local_folder(place.run_dir)), place, lambda _: trackers)
+    return carry_out(read, plan_sweep(read, run_dir=local_folder(options.run_dir)), options, lambda _: trackers)
 
 
 def carry_out(
     spec: SweepSpec,
     plan: SweepPlan,
-    place: Place,
-    watchers: Watchers,
-    choice: Choice | None = None,
+    options: RunOptions,
+    make_trackers: TrackerFactory,
+    choice: TrialSelection | None = None,
     command: str = "",
 ) -> SweepResult:
     """Run what is missing of a plan, or of the trials of `choice`, and write the tables.
@@ -161,41 +161,46 @@ def carry_out(
     from orchestrator.tracking.live_table import TableTracker
 
     plan = replace(plan, record=replace(plan.record, command=command))
-    store = RecordStore(place.run_dir)
+    store = RecordStore(options.run_dir)
     with store.lock(), ExitStack() as closing_later:
-        expansion = open_end(spec, plan, store)
-        known = plan if expansion is None else grown(expansion, expansion.trials)
-        candidates = plan if expansion is None else grown(expansion, expansion.candidates)
+        growing_plan = growing_plan_of(spec, plan, store)
+        known = plan if growing_plan is None else grown(growing_plan, growing_plan.trials)
+        candidates = plan if growing_plan is None else grown(growing_plan, growing_plan.candidates)
         chosen = None if choice is None else choice.of(candidates)
         store.write_sweep(known.record)
         outcomes = store.outcomes([trial.trial_id for trial in candidates.trials])
         todo = [trial for trial in left_to_run(known, outcomes) if chosen is None or trial.trial_id in chosen]
-        if todo or expansion is not None:
-            check_labels(spec, plan, run_dir=local_folder(place.run_dir))
+        if todo or growing_plan is not None:
+            check_labels(spec, plan, run_dir=local_folder(options.run_dir))
         code = code_state()
         if code.diff:
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
-        write = partial(write_tables, out=place.out)
-        apart = mirror_process(place, plan.record.name)
+        write = partial(write_tables, out=options.out)
+        apart = mirror_process(options, plan.record.name)
         closing_later.callback(apart.close)
         mirror = Background(apart.connect)
-        resources = spec.resources if place.executor == "ray" else in_this_process(spec.resources)
+        resources = spec.resources if options.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
             resources=resources,
             retries=spec.retries,
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
-        costs = CostBook(local_folder(place.run_dir) / CACHE)
-        driver = Driver(store, [mirror, *watchers(todo), TableTracker(write)], rules, costs=costs)
+        costs = CostBook(local_folder(options.run_dir) / CACHE)
+        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], rules, costs=costs)
         runtime = runtime_of(resources)
         try:
             with gentle_interrupt(driver):
                 driver.run(
-                    known, outcomes, runtime, partial(get_ready, spec, place, closing_later, mirror), expansion, chosen
+                    known,
+                    outcomes,
+                    runtime,
+                    partial(get_ready, spec, options, closing_later, mirror),
+                    growing_plan,
+                    chosen,
                 )
         finally:
-            files = write(driver.plan.record, driver.outcomes, run_dir=place.run_dir)
+            files = write(driver.plan.record, driver.outcomes, run_dir=options.run_dir)
             store.compact(driver.plan.record.name)
             result = SweepResult(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
             driver.finish(files, completed=result.completed)
@@ -205,9 +210,9 @@ def carry_out(
         return replace(result, mirror_failure=mirror.failure, mirror_lacks=mirror.lacking)
 
 
-def grown(expansion: OpenEnd, trials: Mapping[str, Trial]) -> SweepPlan:
+def grown(growing_plan: GrowingPlan, trials: Mapping[str, Trial]) -> SweepPlan:
     """The plan as it has grown so far, with these trials."""
-    return SweepPlan(record=expansion.record, trials=tuple(trials.values()))
+    return SweepPlan(record=growing_plan.record, trials=tuple(trials.values()))
 
 
 def runtime_of(resources: Resources) -> Runtime:
@@ -229,21 +234,21 @@ def visible_gpus() -> float:
     return float(torch.cuda.device_count())
 
 
-def open_end(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> OpenEnd | None:
+def growing_plan_of(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> GrowingPlan | None:
     """What a plan may grow by while it runs; None for a plan that is complete as it is."""
     if spec.search is not None:
         return open_search(spec, spec.search, plan, store)
     if spec.until is None:
         return None
-    from orchestrator.planning.adaptive.seeds import TopUp
+    from orchestrator.planning.adaptive.seeds import SequentialSeeds
     from reports.decided import open_rows
 
-    return TopUp(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
+    return SequentialSeeds(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
 
 
-def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordStore) -> OpenEnd:
+def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordStore) -> GrowingPlan:
     """The search with its study as earlier commands left it."""
-    from orchestrator.planning.adaptive.search import Expansion
+    from orchestrator.planning.adaptive.search import SearchPlan
     from orchestrator.planning.adaptive.study import Study
 
     name = plan.record.name
@@ -254,7 +259,7 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordS
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.write_bytes(content)
     study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps_of(spec))
-    return Expansion(plan, study, spec.scheduler, partial(draw_trial, spec, run_dir=run_dir), keep)
+    return SearchPlan(plan, study, spec.scheduler, partial(draw_trial, spec, run_dir=run_dir), keep)
 
 
 def keep_journal(store: RecordStore, name: str, journal: Path) -> None:
@@ -291,35 +296,37 @@ def gentle_interrupt(driver: Driver) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def open_executor(spec: SweepSpec, place: Place, closing_later: ExitStack) -> Executor:
+def open_executor(spec: SweepSpec, options: RunOptions, closing_later: ExitStack) -> Executor:
     """The executor the options ask for; its cluster ends with `closing_later`."""
-    if place.executor == "serial":
+    if options.executor == "serial":
         from orchestrator.running.executors.serial import Serial
         from orchestrator.running.worker import run_trial
 
-        return Serial(partial(run_trial, inspect=True) if place.debug else run_trial, gpus=visible_gpus())
+        return Serial(partial(run_trial, inspect=True) if options.debug else run_trial, gpus=visible_gpus())
     from orchestrator.running.executors.ray_tune import RayTune
 
-    executor = RayTune(address=place.address, max_concurrent=place.max_concurrent, processes=spec.resources.processes)
+    executor = RayTune(
+        address=options.address, max_concurrent=options.max_concurrent, processes=spec.resources.processes
+    )
     closing_later.callback(executor.shutdown)
     return executor
 
 
-def get_ready(spec: SweepSpec, place: Place, closing_later: ExitStack, mirror: Background) -> Executor:
+def get_ready(spec: SweepSpec, options: RunOptions, closing_later: ExitStack, mirror: Background) -> Executor:
     """The executor, once MLflow has been heard of too: both start at the same time.
 
     Raises AccessError when MLflow does not let us in; one that is silent is waited for a little, and never needed.
     """
-    executor = open_executor(spec, place, closing_later)
+    executor = open_executor(spec, options, closing_later)
     mirror.admit()
     return executor
 
 
-def mirror_process(place: Place, name: str) -> MirrorProcess:
+def mirror_process(options: RunOptions, name: str) -> MirrorProcess:
     """What keeps the mirror of sweep `name`."""
     from orchestrator.tracking.apart import MirrorProcess
 
-    return MirrorProcess(tracking_uri_of(place.tracking_uri), place.run_dir, place.out / name / "table.md")
+    return MirrorProcess(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
 
 
 def write_tables(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Choice, Place, SweepResult, carry_out
+from orchestrator.api import RunOptions, SweepResult, TrialSelection, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.planning.cost_forecast import CostBook, forecast
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, dry_run_json, plan_sweep
@@ -123,23 +123,25 @@ def sweep(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     from orchestrator.tracking.json_events import EventTracker
 
     console = Console(stderr=options.json, highlight=False)
-    choice = Choice(rows=tuple(options.only), trials=tuple(options.trial)) if options.only or options.trial else None
+    choice = (
+        TrialSelection(rows=tuple(options.only), trials=tuple(options.trial)) if options.only or options.trial else None
+    )
 
-    def watchers(todo: Sequence[Trial]) -> list[Tracker]:
+    def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
         costs = CostBook(local_folder(options.run_dir) / CACHE)
         shown = ConsoleTracker(console, weights(todo, costs), 0 if choice else rows_to_come(spec))
         return [shown, EventTracker(sys.stdout)] if options.json else [shown]
 
-    result = carry_out(spec, plan, place_of(options), watchers, choice, command_of(options))
+    result = carry_out(spec, plan, run_options(options), make_trackers, choice, command_of(options))
     if not options.json:
         console.print(Text(result.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     conclude(result, options, console)
     return DONE if result.completed else UNFINISHED
 
 
-def place_of(options: argparse.Namespace) -> Place:
-    """Where the options say that it runs."""
-    return Place(
+def run_options(options: argparse.Namespace) -> RunOptions:
+    """Where the sweep runs, as the command line says."""
+    return RunOptions(
         run_dir=options.run_dir,
         out=options.out,
         tracking_uri=options.tracking_uri,

@@ -23,7 +23,7 @@ from orchestrator.planning.resolve import (
 )
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import Cell, Row, SweepRecord
+from orchestrator.store.records import PlannedRun, Row, SweepRecord
 from trainer.config import TrainConfig
 
 __all__ = ["SweepPlan", "Trial", "check_labels", "draw_trial", "dry_run_json", "plan_sweep"]
@@ -87,7 +87,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         baseline=spec.baseline,
         rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
         seeds=spec.seeds,
-        cells=tuple(Cell(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
+        cells=tuple(PlannedRun(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
         table=spec.table,
         protocol=describe_protocol([(arm.config, facts[data_key(arm.config.data)]) for arm in arms], spec.seeds),
         spec=spec.text,

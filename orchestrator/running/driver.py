@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.errors import SweepError
-from orchestrator.planning.adaptive.base import OpenEnd
+from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan, Trial
@@ -23,7 +23,7 @@ from orchestrator.running.failures import POLICIES, FailureStreak
 from orchestrator.running.gpu_packing import Need, Packing
 from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
-from orchestrator.running.trial_queue import Agenda
+from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.reading import read_attempts
 from orchestrator.store.record_store import RecordStore
@@ -99,16 +99,16 @@ class Driver:
         self.halted = ""
         """Why nothing is started any more; empty while all is well."""
         self.interrupted = False
-        self.agenda = Agenda()
+        self.queue = TrialQueue()
         self.running: dict[str, Running] = {}
         self.history: dict[str, History] = {}
         self.streak = FailureStreak(self.rules.max_consecutive_failures)
         self.packing = Packing(cpus=self.rules.resources.cpus, gpus=self.rules.resources.gpus)
         self.shapes: dict[str, str] = {}
         self.roomless_since: float | None = None
-        self.expansion: OpenEnd | None = None
-        self.source: OpenEnd | None = None
-        """The expansion while it may draw; None where only chosen trials run."""
+        self.growing_plan: GrowingPlan | None = None
+        self.source: GrowingPlan | None = None
+        """The growing_plan while it may draw; None where only chosen trials run."""
 
     def run(
         self,
@@ -116,25 +116,25 @@ class Driver:
         outcomes: Mapping[str, AttemptRecord],
         runtime: Runtime,
         executor: Callable[[], Executor],
-        expansion: OpenEnd | None = None,
+        growing_plan: GrowingPlan | None = None,
         chosen: frozenset[str] | None = None,
     ) -> dict[str, AttemptRecord]:
-        """Run the trials of `plan` that `outcomes` lacks, and those `expansion` draws; returns all outcomes.
+        """Run the trials of `plan` that `outcomes` lacks, and those `growing_plan` draws; returns all outcomes.
 
         They are by trial id. `chosen` leaves only trials with these ids, and draws none. `executor` is called only when
         there is something to run. KeyboardInterrupt passes through: all that ended is kept, and the same call goes on
         from there. Raises SweepError when a trial fits nowhere.
         """
         self.plan, self.outcomes, self.runtime = plan, dict(outcomes), runtime
-        self.expansion = expansion
+        self.growing_plan = growing_plan
         waiting = {trial.trial_id: trial for trial in left_to_run(plan, outcomes)}
-        if expansion is not None:
-            waiting.update({trial.trial_id: trial for trial in expansion.resume(outcomes)})
-            self.grow(expansion)
+        if growing_plan is not None:
+            waiting.update({trial.trial_id: trial for trial in growing_plan.resume(outcomes)})
+            self.grow(growing_plan)
         if chosen is not None:
             waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in chosen}
-        self.source = expansion if chosen is None else None
-        self.agenda = Agenda(waiting.values())
+        self.source = growing_plan if chosen is None else None
+        self.queue = TrialQueue(waiting.values())
         self.spending = Spending(self.rules.budget, self.earlier_attempts(), self.clock())
         for tracker in self.trackers:
             tracker.begin(self.plan.record, outcomes)
@@ -164,7 +164,7 @@ class Driver:
     def halt(self, reason: str) -> None:
         """Start nothing any more, and let what runs end at its next report."""
         self.halted = self.halted or reason
-        self.agenda.clear()
+        self.queue.clear()
 
     def interrupt(self) -> None:
         """Halt because the user says so. May be called from a signal handler."""
@@ -180,9 +180,9 @@ class Driver:
         if self.halted:
             return None
         capacity = self.executor.capacity
-        if self.source is not None and not len(self.agenda) and self.least(capacity).fits(room):
+        if self.source is not None and not len(self.queue) and self.least(capacity).fits(room):
             self.draw(self.source)
-        trial = self.agenda.take(self.clock(), lambda trial: self.suits(trial, capacity, room))
+        trial = self.queue.take(self.clock(), lambda trial: self.suits(trial, capacity, room))
         if trial is None:
             self.give_up_what_fits_nowhere(capacity)
             return None
@@ -194,7 +194,7 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Nothing runs, nothing waits, and nothing is to be drawn."""
-        if self.running or len(self.agenda):
+        if self.running or len(self.queue):
             return False
         return self.source is None or bool(self.halted) or self.source.exhausted
 
@@ -233,7 +233,7 @@ class Driver:
         self.store.append(task.trial_id, point)
         for tracker in self.trackers:
             tracker.reported(task, point)
-        if self.expansion is not None and self.expansion.stops(task.trial_id, point):
+        if self.growing_plan is not None and self.growing_plan.stops(task.trial_id, point):
             running.verdict = running.verdict or State.STOPPED
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
@@ -261,8 +261,12 @@ class Driver:
                 f"max_consecutive_failures: {self.streak.count} trials in a row failed at the same place "
                 f"(signature {self.streak.signature}); mend it and run the same command again"
             )
-        if not self.tries_again(running, record) and self.expansion is not None and record.state is not State.CANCELLED:
-            self.expansion.ended(task.trial_id, record)
+        if (
+            not self.tries_again(running, record)
+            and self.growing_plan is not None
+            and record.state is not State.CANCELLED
+        ):
+            self.growing_plan.ended(task.trial_id, record)
 
     # -- what follows from it
 
@@ -284,7 +288,7 @@ class Driver:
             pause = retries.back_off_seconds * 2 ** (count - 1)
             node = record.environment.get("node")
             history.lost_on = tuple(dict.fromkeys([*history.lost_on, *([node] if node else [])]))
-        self.agenda.put_back(running.trial, self.clock() + pause)
+        self.queue.put_back(running.trial, self.clock() + pause)
         return True
 
     def learn(self, running: Running, record: AttemptRecord) -> None:
@@ -295,19 +299,19 @@ class Driver:
             need = Need(peak_gb=metrics["probe/peak_memory_gb"], device_gb=metrics["probe/device_memory_gb"])
         self.packing.learn(self.shape(running.trial), need)
         if not self.halted:
-            self.agenda.put_back(running.trial, self.clock())
+            self.queue.put_back(running.trial, self.clock())
 
-    def draw(self, expansion: OpenEnd) -> None:
-        """Put the next trial of an open plan on the agenda; it is in the store's promise before it starts."""
-        trial = expansion.draw(self.outcomes)
-        if expansion.record is not self.plan.record:
-            self.grow(expansion)
+    def draw(self, growing_plan: GrowingPlan) -> None:
+        """Put the next trial of an open plan on the queue; it is in the store's promise before it starts."""
+        trial = growing_plan.draw(self.outcomes)
+        if growing_plan.record is not self.plan.record:
+            self.grow(growing_plan)
         if trial is not None:
-            self.agenda.add(trial)
+            self.queue.add(trial)
 
-    def grow(self, expansion: OpenEnd) -> None:
+    def grow(self, growing_plan: GrowingPlan) -> None:
         """Take over what was added to the plan."""
-        self.plan = SweepPlan(record=expansion.record, trials=tuple(expansion.trials.values()))
+        self.plan = SweepPlan(record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
         self.store.write_sweep(self.plan.record)
         for tracker in self.trackers:
             tracker.planned(self.plan.record)
@@ -351,7 +355,7 @@ class Driver:
 
     def give_up_what_fits_nowhere(self, capacity: Share) -> None:
         """Halt when trials wait, nothing runs, and the cluster has had no room for any of them for a minute."""
-        if self.running or not self.agenda.ready or self.least(capacity).fits(capacity):
+        if self.running or not self.queue.ready or self.least(capacity).fits(capacity):
             self.roomless_since = None
             return
         self.roomless_since = self.roomless_since or self.clock()

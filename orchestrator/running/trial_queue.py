@@ -1,4 +1,4 @@
-"""Agenda: what is to run next. Trials wait their turn, some of them until a pause is over."""
+"""TrialQueue: what is to run next. Trials wait their turn, some of them until a pause is over."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 
 from orchestrator.planning.plan import Trial
 
-__all__ = ["Agenda"]
+__all__ = ["TrialQueue"]
 
 
-class Agenda:
+class TrialQueue:
     """Trials in the order they were added; one that is put back comes first again once its pause is over."""
 
     def __init__(self, trials: Iterable[Trial] = ()) -> None:

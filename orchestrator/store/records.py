@@ -24,8 +24,8 @@ from orchestrator.store.backends import local_folder
 __all__ = [
     "SEARCHES",
     "AttemptRecord",
-    "Cell",
     "ErrorRecord",
+    "PlannedRun",
     "Point",
     "Row",
     "State",
@@ -137,7 +137,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
+class PlannedRun:
     """One planned run: which trial answers for a row and a seed. Rows that compute the same share a trial."""
 
     row: str
@@ -194,7 +194,7 @@ class SweepRecord:
     baseline: str | None
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[PlannedRun, ...]
     table: TableRecord = field(default_factory=TableRecord)
     protocol: str = ""
     """One sentence for the caption: data set, split, crop, batch, steps, seeds."""
@@ -223,7 +223,7 @@ class SweepRecord:
                 **values,
                 "rows": tuple(Row(**row) for row in values["rows"]),
                 "seeds": tuple(values["seeds"]),
-                "cells": tuple(Cell(**cell) for cell in values["cells"]),
+                "cells": tuple(PlannedRun(**cell) for cell in values["cells"]),
                 "table": TableRecord.from_json(values["table"]),
                 "looks": tuple(values["looks"]) if values.get("looks") else None,
             }

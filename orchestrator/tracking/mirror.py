@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.store.reading import read_points
-from orchestrator.store.records import AttemptRecord, Cell, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, SweepRecord
 from orchestrator.tracking.mlflow_store import RunFacts, Server
 from orchestrator.tracking.sweep_run import Parent
 from orchestrator.tracking.trial_files import TrialFiles
@@ -91,7 +91,7 @@ class Mirror:
         self.live_table = live_table
         self.clock = clock
         self.sweep: SweepRecord
-        self.cells: dict[str, list[Cell]] = {}
+        self.cells: dict[str, list[PlannedRun]] = {}
         self.factors: dict[str, Mapping[str, Any]] = {}
         self.children: dict[CellKey, Child] = {}
         self.full: dict[str, str] = {}
@@ -206,7 +206,7 @@ class Mirror:
 
     # -- children
 
-    def fill(self, cell: Cell, record: AttemptRecord | None, points: Sequence[Point] | None) -> str:
+    def fill(self, cell: PlannedRun, record: AttemptRecord | None, points: Sequence[Point] | None) -> str:
         """The cell's own run with the trial's curves, and its end; returns its id."""
         config = self.files.config(cell.trial_id)
         child = self.open(cell)
@@ -236,7 +236,7 @@ class Mirror:
             self.full[cell.trial_id] = child.run_id
         return child.run_id
 
-    def link(self, cell: Cell, record: AttemptRecord, full: str) -> None:
+    def link(self, cell: PlannedRun, record: AttemptRecord, full: str) -> None:
         """A run for a cell whose trial was trained for another one: final scalars, and a tag that says where."""
         child = self.children.get(key_of(cell))
         if child is not None and child.holds(record) and child.link == full:
@@ -247,7 +247,7 @@ class Mirror:
         self.write(child, link_readings(record, config), tags, self.describe(child, cell, config))
         self.close(child, record, tags)
 
-    def open(self, cell: Cell, more: Mapping[str, str] | None = None) -> Child:
+    def open(self, cell: PlannedRun, more: Mapping[str, str] | None = None) -> Child:
         """The cell's run, RUNNING: the one that is there, else a new one."""
         child = self.children.get(key_of(cell))
         if child is None:
@@ -260,7 +260,7 @@ class Mirror:
             child.tags = {key: value for key, value in child.tags.items() if key != REUSED}
         return child
 
-    def create(self, cell: Cell, more: Mapping[str, str]) -> Child:
+    def create(self, cell: PlannedRun, more: Mapping[str, str]) -> Child:
         """A new run, with all tags that are known before it is trained."""
         tags = {
             PARENT: self.parent.run_id,
@@ -280,7 +280,7 @@ class Mirror:
         self.children[key_of(cell)] = child
         return child
 
-    def describe(self, child: Child, cell: Cell, config: Mapping[str, Any]) -> dict[str, str]:
+    def describe(self, child: Child, cell: PlannedRun, config: Mapping[str, Any]) -> dict[str, str]:
         """Log the data set of a run that lacks its parameters; returns these, to be logged with what is next."""
         if child.described:
             return {}

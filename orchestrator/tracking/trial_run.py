@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from orchestrator.store.records import AttemptRecord, Cell, Point, State
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State
 from orchestrator.tracking.mlflow_limits import fit_name
 
 __all__ = [
@@ -65,7 +65,7 @@ class Reading(NamedTuple):
     """Seconds since the epoch."""
 
 
-def key_of(cell: Cell) -> CellKey:
+def key_of(cell: PlannedRun) -> CellKey:
     """What makes a child run the run of this cell: a row that was changed gets a new one."""
     return cell.row, cell.seed, cell.trial_id
 

@@ -19,7 +19,7 @@ from PIL import Image
 from orchestrator.commands.sync import replay
 from orchestrator.commands.ui import page_of
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
 from orchestrator.tracking.mlflow_store import EXPERIMENT
 from tests.end_to_end.tracking_server import TrackingServer
 
@@ -64,7 +64,9 @@ class Site:
 def fill(store: RecordStore, rows: int, seeds: int, knobs: int) -> None:
     """A finished sweep of `rows` x `seeds` trials with so many parameters each."""
     cells = [
-        Cell(row=f"row {row}", seed=seed, trial_id=f"t{row}x{seed}") for row in range(rows) for seed in range(seeds)
+        PlannedRun(row=f"row {row}", seed=seed, trial_id=f"t{row}x{seed}")
+        for row in range(rows)
+        for seed in range(seeds)
     ]
     store.write_sweep(
         SweepRecord(

@@ -77,7 +77,7 @@ def main(spec: str) -> None:
             cluster.add_node(num_cpus=1, num_gpus=1, include_dashboard=False)
         killer = Killer(cluster)
         with mock.patch.object(api, "runtime_of", return_value=runtime):
-            result = api.sweep(spec, place=api.Place(address=cluster.address), trackers=[killer])
+            result = api.sweep(spec, options=api.RunOptions(address=cluster.address), trackers=[killer])
     finally:
         cluster.shutdown()
     summary: Mapping[str, Any] = {"completed": result.completed, "killed": killer.killed, "gpus_left": killer.gpus_left}

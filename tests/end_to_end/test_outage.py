@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import main as orchestrator
-from orchestrator.api import Place, SweepResult, sweep
+from orchestrator.api import RunOptions, SweepResult, sweep
 from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
@@ -50,8 +50,8 @@ def sleeping(task: Task, report: Callable[[Point], None], *, seconds: float) -> 
 def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float, trials: int):
     """A sweep of `trials` sleeping trials in this process."""
     monkeypatch.setattr("orchestrator.running.worker.run_trial", partial(sleeping, seconds=seconds))
-    place = Place(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
-    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), place=place)
+    options = RunOptions(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
+    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), options=options)
 
 
 def overtime(result: SweepResult, seconds: float) -> float:

@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 
 from orchestrator import api
-from orchestrator.api import Place
+from orchestrator.api import RunOptions
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from orchestrator.store.records import AttemptRecord, Cell, ErrorRecord, Point, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -24,7 +24,9 @@ def sweep() -> SweepRecord:
     """Two rows, two seeds, four trials."""
     rows = (Row(label="without", factors={"contrast.source": "none"}), Row(label="with | pipe", factors={}))
     ids = {"without": "base", "with | pipe": "full"}
-    cells = tuple(Cell(row=row.label, seed=seed, trial_id=f"{ids[row.label]}{seed}") for seed in (0, 1) for row in rows)
+    cells = tuple(
+        PlannedRun(row=row.label, seed=seed, trial_id=f"{ids[row.label]}{seed}") for seed in (0, 1) for row in rows
+    )
     return SweepRecord(
         name="tiny",
         question="Does it work?",
@@ -105,7 +107,7 @@ def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     """Runs a sweep in this process: no trial trains, seed 1 of the row with a memory fails, nothing goes to MLflow."""
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
@@ -127,8 +129,8 @@ def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         )
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
-    monkeypatch.setattr(api, "mirror_process", lambda place, name: NoMirror())
-    return Place(run_dir="runs", out=tmp_path / "out", executor="serial")
+    monkeypatch.setattr(api, "mirror_process", lambda options, name: NoMirror())
+    return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import api
-from orchestrator.api import Choice, Place, carry_out, gentle_interrupt, runtime_of, tracking_uri_of
+from orchestrator.api import RunOptions, TrialSelection, carry_out, gentle_interrupt, runtime_of, tracking_uri_of
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.running.driver import Driver
@@ -61,27 +61,27 @@ def test_plan_and_sweep_are_all_one_imports(tiny_space: Path) -> None:
     assert json.loads(result.stdout) == [6, True, []]
 
 
-def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, quick_place: Place) -> None:
-    result = api.sweep(tiny_space, place=quick_place)
+def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, quick_place: RunOptions) -> None:
+    result = api.sweep(tiny_space, options=quick_place)
     states = sorted(record.state for record in result.outcomes.values())
     assert states == [State.DONE, State.DONE, State.DONE, State.USER_ERROR]
     assert not result.completed
     assert result.mirror_failure is None
     assert {path.name for path in result.files.values()} >= {"table.md", "table.csv"}
-    again = api.sweep(tiny_space, seeds=1, place=quick_place)
+    again = api.sweep(tiny_space, seeds=1, options=quick_place)
     assert again.completed
     assert {record.attempt for record in again.outcomes.values()} == {1}
 
 
-def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_place: Place) -> None:
+def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_place: RunOptions) -> None:
     tiny_space.write_text(SEARCH)
-    first = api.sweep(tiny_space, settings=["schedule.steps=9"], place=quick_place)
+    first = api.sweep(tiny_space, settings=["schedule.steps=9"], options=quick_place)
     drawn = [cell.trial_id for cell in first.plan.record.cells]
     assert [first.outcomes[key].attempt for key in drawn] == [1, 1]
     tiny_space.write_text(SEARCH.replace("trials: 2", "trials: 4"))
     spec = read_spec(tiny_space, settings=["schedule.steps=9"])
     seen: list[str] = []
-    chosen = Choice(trials=(drawn[1][:6],))
+    chosen = TrialSelection(trials=(drawn[1][:6],))
     again = carry_out(
         spec,
         plan_sweep(spec, run_dir=Path("runs")),
@@ -94,14 +94,14 @@ def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_p
     assert [again.outcomes[key].attempt for key in drawn] == [1, 2]
 
 
-def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: Place) -> None:
+def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: RunOptions) -> None:
     with pytest.raises(SweepError, match="nowhere"):
-        api.sweep("nowhere.yaml", place=quick_place)
+        api.sweep("nowhere.yaml", options=quick_place)
     with RecordStore("runs").lock(), pytest.raises(StoreError):
-        api.sweep(tiny_space, place=quick_place)
+        api.sweep(tiny_space, options=quick_place)
 
 
-def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_place: Place) -> None:
+def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_place: RunOptions) -> None:
     spec = read_spec(tiny_space)
     plan = plan_sweep(spec, run_dir=Path("runs"))
     carry_out(spec, plan, quick_place, lambda _: (), command="python -m orchestrator.sweep tiny.yaml")
@@ -111,7 +111,7 @@ def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, q
     assert SweepRecord.from_json(values).command == "", "as in stores of earlier versions"
 
 
-def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, quick_place: Place) -> None:
+def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, quick_place: RunOptions) -> None:
     class Impatient(EventTracker):
         """Ctrl-C at the second start."""
 
@@ -121,7 +121,7 @@ def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, qui
                 signal.raise_signal(signal.SIGINT)
 
     with (tiny_space.parent / "events").open("w") as stream, pytest.raises(KeyboardInterrupt):
-        api.sweep(tiny_space, place=quick_place, trackers=[Impatient(stream)])
+        api.sweep(tiny_space, options=quick_place, trackers=[Impatient(stream)])
     ids = [cell.trial_id for cell in read_sweep("runs", "tiny").cells]
     states = sorted(record.state for record in read_outcomes("runs", ids).values())
     assert states == [State.CANCELLED, State.DONE], "the second ends at its next report, no third one starts"
@@ -161,7 +161,7 @@ def test_only_the_main_thread_hears_signals(tmp_path: Path) -> None:
     ],
 )
 def test_rows_and_trials_are_chosen(rows: list[str], trials: list[str], found: set[str], known: SweepPlan) -> None:
-    assert Choice(rows=tuple(rows), trials=tuple(trials)).of(known) == found
+    assert TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known) == found
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_rows_and_trials_are_chosen(rows: list[str], trials: list[str], found: s
 )
 def test_what_cannot_be_chosen_is_said(rows: list[str], trials: list[str], message: str, known: SweepPlan) -> None:
     with pytest.raises(SweepError) as caught:
-        Choice(rows=tuple(rows), trials=tuple(trials)).of(known)
+        TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known)
     assert str(caught.value) == message
 
 

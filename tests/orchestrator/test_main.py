@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import api
 from orchestrator.__main__ import main
-from orchestrator.api import Place
+from orchestrator.api import RunOptions
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord
 from orchestrator.sweep import build_parser, command_of
@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def swept(tiny_space: Path, quick_place: Place) -> Path:
+def swept(tiny_space: Path, quick_place: RunOptions) -> Path:
     """Three trials done, one failed."""
-    api.sweep(tiny_space, place=quick_place)
+    api.sweep(tiny_space, options=quick_place)
     return tiny_space
 
 
@@ -43,8 +43,8 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
     assert (status["running"], status["missing"]) == ([], [])
 
 
-def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_place: Place, capsys: Capture) -> None:
-    assert api.sweep(tiny_space, seeds=1, place=quick_place).completed
+def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_place: RunOptions, capsys: Capture) -> None:
+    assert api.sweep(tiny_space, seeds=1, options=quick_place).completed
     assert main(["status", "tiny.yaml"]) == 0
     assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
 

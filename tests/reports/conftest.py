@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.store.records import (
     AttemptRecord,
-    Cell,
     ErrorRecord,
+    PlannedRun,
     Row,
     State,
     SweepRecord,
@@ -40,7 +40,9 @@ def make_sweep(rows: Mapping[str, Mapping[str, Any]], *, shared: Mapping[str, st
         **changes,
     }
     owner = {label: (shared or {}).get(label, label) for label in rows}
-    cells = tuple(Cell(row=label, seed=seed, trial_id=trial_id(owner[label], seed)) for label in rows for seed in seeds)
+    cells = tuple(
+        PlannedRun(row=label, seed=seed, trial_id=trial_id(owner[label], seed)) for label in rows for seed in seeds
+    )
     return SweepRecord(
         rows=tuple(Row(label=label, factors=factors) for label, factors in rows.items()),
         seeds=seeds,

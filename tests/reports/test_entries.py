@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from orchestrator.store.records import Cell, State
+from orchestrator.store.records import PlannedRun, State
 from reports.entries import Mark
 from reports.tables import build_table
 
@@ -44,7 +44,7 @@ def test_equal_means_with_different_numbers_of_seeds_tie_where_both_are_complete
     sweep = sweep_of(ROWS, seeds=(0, 1, 2, 3))
     cells = tuple(cell for cell in sweep.cells if cell.row != "a" or cell.seed < 2)  # topped up row by row
     sweep = type(sweep)(**{**{name: getattr(sweep, name) for name in sweep.__slots__}, "cells": cells})
-    assert all(isinstance(cell, Cell) for cell in cells)
+    assert all(isinstance(cell, PlannedRun) for cell in cells)
     values = {"base": [0.1] * 4, "a": [0.3, 0.5], "b": [0.3, 0.5, 0.3, 0.5]}
     table = build_table(sweep, outcomes_of(values, seeds=(0, 1, 2, 3)))
     _, a, b = (row.entries[0] for row in table.rows)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.records import AttemptRecord, Cell, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
 from reports.search import importance, objective_values, pareto_front
 
 PARAMETERS = [
@@ -36,7 +36,7 @@ def search(results: list[tuple[dict, dict]], objectives: list[dict]) -> tuple[Sw
         baseline=None,
         rows=rows,
         seeds=(0,),
-        cells=tuple(Cell(row=row.label, seed=0, trial_id=row.label) for row in rows),
+        cells=tuple(PlannedRun(row=row.label, seed=0, trial_id=row.label) for row in rows),
         search={"objectives": objectives, "parameters": PARAMETERS},
     )
     outcomes = {

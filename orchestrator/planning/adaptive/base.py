@@ -1,4 +1,4 @@
-"""OpenEnd: a part of a plan that is not known when it starts; what comes next depends on what came out."""
+"""GrowingPlan: a part of a plan that is not known when it starts; what comes next depends on what came out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol
 from orchestrator.planning.plan import Trial
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
-__all__ = ["OpenEnd"]
+__all__ = ["GrowingPlan"]
 
 
-class OpenEnd(Protocol):
+class GrowingPlan(Protocol):
     """Grows a plan while it runs: a search by what its study draws, a table by the seeds its rows still need."""
 
     record: SweepRecord

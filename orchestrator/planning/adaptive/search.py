@@ -1,4 +1,4 @@
-"""Expansion: the part of a plan that is drawn while it runs. Joins a search's study with the trials it stands for."""
+"""SearchPlan: the part of a plan that is drawn while it runs. Joins a search's study with the trials it stands for."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from orchestrator.errors import SpecError
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State
 from trainer.config import TrainConfig
 
-__all__ = ["Expansion"]
+__all__ = ["SearchPlan"]
 
 DrawTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
 """From a number and values to the row and the trial they make (`orchestrator.planning.plan.draw_trial`)."""
 
 
-class Expansion:
+class SearchPlan:
     """Grows a plan by the trials its study draws. A drawn trial that is known already is told of without running."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Expansion:
         self.record = replace(
             self.record,
             rows=(*self.record.rows, row),
-            cells=(*self.record.cells, Cell(row=row.label, seed=seed, trial_id=trial.trial_id)),
+            cells=(*self.record.cells, PlannedRun(row=row.label, seed=seed, trial_id=trial.trial_id)),
         )
         self.trials[trial.trial_id] = trial
         return trial

@@ -1,4 +1,4 @@
-"""TopUp: more seeds for the rows that are not told apart from the baseline yet (`seeds: {until: decided}`).
+"""SequentialSeeds: more seeds for the rows that are not told apart from the baseline yet (`seeds: {until: decided}`).
 
 All rows get the first seeds. Whenever every promised trial is over, the rows whose comparison is still open get the
 next seed, and the baseline with them, until all are decided or the last seed is used. What counts as decided, and the
@@ -13,15 +13,15 @@ from dataclasses import replace
 from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, Cell, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, SweepRecord
 
-__all__ = ["TopUp"]
+__all__ = ["SequentialSeeds"]
 
 OpenRows = Callable[[SweepRecord, Mapping[str, AttemptRecord]], set[str]]
 """Labels of the rows that further seeds may decide (`reports.decided.open_rows`)."""
 
 
-class TopUp:
+class SequentialSeeds:
     """Grows the plan of an ablation or a grid by seeds. The same outcomes always lead to the same seeds."""
 
     def __init__(self, plan: SweepPlan, until: Until, open_rows: OpenRows) -> None:
@@ -72,7 +72,7 @@ class TopUp:
             if row.label not in rows:
                 continue
             trial = self.seeded[row.label, seed]
-            cells.append(Cell(row=row.label, seed=seed, trial_id=trial.trial_id))
+            cells.append(PlannedRun(row=row.label, seed=seed, trial_id=trial.trial_id))
             if trial.trial_id not in self.trials:
                 self.trials[trial.trial_id] = trial
                 self.waiting += [] if trial.trial_id in self.over else [trial]

@@ -1,4 +1,4 @@
-"""Flights: the tasks that Tune has, and what happens to them."""
+"""InFlight: the tasks that Tune has, and what happens to them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from orchestrator.running.executors.base import Director, ExecutorLostError
-from orchestrator.running.executors.parcel import Parcel
+from orchestrator.running.executors.packed_task import PackedTask
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 
-__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "PARCEL", "POINT", "RECORD", "Flights"]
+__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight"]
 
-POINT, RECORD, NODE, PARCEL, IDLE = "point", "record", "node", "parcel", "idle"
+POINT, RECORD, NODE, TASK, IDLE = "point", "record", "node", "packed_task", "idle"
 
 CHECK_SECONDS = 1.0
 """Between two looks at the running trials and at what the cluster has."""
 
 WARM_UP_SECONDS = 10.0
-"""How long processes that are done wait for those that are starting: see `Flights.holds`."""
+"""How long processes that are done wait for those that are starting: see `InFlight.holds`."""
 
 PENDING, RUNNING = "PENDING", "RUNNING"
 """Tune's names for the status of a trial that waits for its process, and of one that has it."""
@@ -36,7 +36,7 @@ class TuneTrial(Protocol):
 
 
 class Cluster(Protocol):
-    """What flights ask of `RayTune`."""
+    """What in_flight ask of `RayTune`."""
 
     max_concurrent: int | None
     grace_seconds: float
@@ -60,7 +60,7 @@ class Cluster(Protocol):
 
 
 @dataclass(slots=True)
-class Flight:
+class TaskInFlight:
     """A task that was handed to Tune and has not ended."""
 
     task: Task
@@ -72,13 +72,13 @@ class Flight:
     """When the director first wanted it to end, by the monotonic clock."""
 
 
-class Flights:
+class InFlight:
     """The tasks that Tune has; turns what happens to them into calls of the director, one `ended` for each task."""
 
     def __init__(self, director: Director, executor: Cluster) -> None:
         self.director = director
         self.executor = executor
-        self.running: dict[int, Flight] = {}
+        self.running: dict[int, TaskInFlight] = {}
         self.count = 0
         self.looked_at = 0.0
         self.held: dict[int, set[int]] = {}
@@ -91,7 +91,7 @@ class Flights:
         """Nothing: Tune pickles what it gets for a restore that never comes, and directors hold threads and files."""
         return object, ()
 
-    def hand_out(self) -> Parcel | None:
+    def hand_out(self) -> PackedTask | None:
         """The director's next task, if there is room for it."""
         limit = self.executor.max_concurrent
         if limit is not None and len(self.running) >= limit:
@@ -103,8 +103,8 @@ class Flights:
         if task is None:
             return None
         self.count += 1
-        self.running[self.count] = Flight(self.alive(task))
-        return Parcel.wrap(self.count, self.running[self.count].task)
+        self.running[self.count] = TaskInFlight(self.alive(task))
+        return PackedTask.wrap(self.count, self.running[self.count].task)
 
     def alive(self, task: Task) -> Task:
         """The task, with only those nodes to avoid that leave it a place to go to."""
@@ -129,7 +129,7 @@ class Flights:
         waiting = (flight.trial for flight in self.running.values() if flight.trial is not None)
         return next((trial for trial in waiting if trial.status == PENDING), None)
 
-    def start(self, flight: Flight) -> None:
+    def start(self, flight: TaskInFlight) -> None:
         """Tell the director that a task has its process, once."""
         if flight.started_at is None:
             flight.started_at = time.time()
@@ -230,5 +230,5 @@ class Flights:
 
 def index_of(trial: TuneTrial) -> int:
     """Number of the flight behind a Tune trial."""
-    parcel: Parcel = trial.config[PARCEL]
-    return parcel.index
+    packed_task: PackedTask = trial.config[TASK]
+    return packed_task.index

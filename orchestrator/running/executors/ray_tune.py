@@ -22,7 +22,7 @@ from typing import Any
 
 from orchestrator.errors import SweepError
 from orchestrator.running.executors.base import Director, ExecutorLostError
-from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, PARCEL, POINT, RECORD, Flights
+from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
 from orchestrator.running.executors.runtime_env import shipment
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
@@ -116,7 +116,7 @@ class RayTune:
         """Run what the director hands out until it is finished."""
         if director.finished:
             return
-        flights = Flights(director, self)
+        in_flight = InFlight(director, self)
         given = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
         trainable = tune.with_resources(given, place)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it complains of trials without a record of Tune
@@ -124,8 +124,8 @@ class RayTune:
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
-                    search_alg=HandedOut(flights),
-                    scheduler=Verdicts(flights),
+                    search_alg=HandedOut(in_flight),
+                    scheduler=Verdicts(in_flight),
                     num_samples=-1,
                     reuse_actors=self.reuses_processes,
                     trial_dirname_creator=str,
@@ -135,9 +135,9 @@ class RayTune:
             try:
                 tuner.fit()
             except ExecutorLostError:
-                flights.close()
+                in_flight.close()
                 raise
-        flights.close()
+        in_flight.close()
 
     @property
     def reuses_processes(self) -> bool:
@@ -213,7 +213,7 @@ def keep_sigterm() -> Iterator[None]:
 
 def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     """What a trial takes: one bundle, all of it on one node, and none of those to avoid while others are alive."""
-    task: Task = config[PARCEL].task
+    task: Task = config[TASK].task
     others: dict[str, Any] = {}
     if task.avoid:
         others["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid)})"}]
@@ -230,7 +230,7 @@ def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> Non
     def report(point: Point) -> None:
         tune.report({POINT: json.dumps(asdict(point)), NODE: node})
 
-    record = work(config[PARCEL].task, report)
+    record = work(config[TASK].task, report)
     if not record.environment.get("commit"):
         record = replace(record, environment={**record.environment, **code})
     if record.state is State.LOST:  # its device was busy, or one of its ranks died: elsewhere next time
@@ -244,20 +244,20 @@ def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> Non
 class HandedOut(Searcher):
     """Gives Tune the director's tasks as they come."""
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, in_flight: InFlight) -> None:
         super().__init__(metric="training_iteration", mode="max")  # nothing is optimised; Tune asks for a name
-        self.flights = flights
+        self.in_flight = in_flight
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next task; None while there is no room or nothing to start; FINISHED when nothing is left."""
-        if self.flights.director.finished:
+        if self.in_flight.director.finished:
             finished: Any = Searcher.FINISHED  # a string, which Tune's annotation does not know
             return finished  # type: ignore[no-any-return]
-        parcel = self.flights.hand_out()
-        return None if parcel is None else {PARCEL: parcel}
+        packed_task = self.in_flight.hand_out()
+        return None if packed_task is None else {TASK: packed_task}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the flights know."""
+        """Nothing: the in_flight know."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to keep: the record store knows what is done."""
@@ -272,35 +272,35 @@ class Verdicts(FIFOScheduler):
     A scheduler is told all that a callback is told, and Tune imports MLflow to count the callbacks of a run.
     """
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, in_flight: InFlight) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.flights = flights
+        self.in_flight = in_flight
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """The trial that comes next; asked at each step of Tune, and so the time to see how things are."""
-        self.flights.notice_starts()
-        self.flights.look()
-        waiting: Any = self.flights.first_pending()
+        self.in_flight.notice_starts()
+        self.in_flight.look()
+        waiting: Any = self.in_flight.first_pending()
         return waiting  # type: ignore[no-any-return]
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """A task became a trial."""
-        self.flights.add(trial)
+        self.in_flight.add(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Hand the report on; stop or go on."""
-        return str(TrialScheduler.STOP if self.flights.receive(trial, result) else TrialScheduler.CONTINUE)
+        return str(TrialScheduler.STOP if self.in_flight.receive(trial, result) else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
         """The trial is over; without a record when it was stopped."""
-        self.flights.lose(trial, "the trial ended without a record")
+        self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """The trial was taken back before it had a process."""
-        self.flights.lose(trial, "the trial ended without a record")
+        self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """The process or its node died: what goes wrong in the trial itself is a record."""
         failure = trial.get_error()
         message = " ".join(str(failure).split())[:500] if failure else "the worker process died"
-        self.flights.lose(trial, message)
+        self.in_flight.lose(trial, message)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, trial_id
-from orchestrator.planning.plan import identity
+from orchestrator.planning import identity
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,

@@ -963,22 +963,8 @@ def test_all_mistakes_come_at_once():
     ]
 
 
-LANGUAGE = (
-    *(
-        "ablation",
-        "arms",
-        "checks",
-        "conditions",
-        "drawn",
-        "extends",
-        "grid",
-        "parameters",
-        "recipes",
-        "rows",
-        "schema",
-    ),
-    *("settings", "spec", "table_spec", "yaml_reader"),
-)
+ORCHESTRATOR = PROJECT / "orchestrator"
+LANGUAGE = (*sorted((ORCHESTRATOR / "spec").glob("*.py")), ORCHESTRATOR / "planning" / "resolve.py")
 """Modules of the orchestrator that complain about what a user wrote."""
 REMEDY = "; "
 """Every message has what is wrong before it and what to do behind it."""
@@ -986,7 +972,7 @@ REMEDY = "; "
 
 def patterns(module):
     """A regular expression for each string with a remedy in a module, with the line it stands in."""
-    tree = ast.parse((PROJECT / "orchestrator" / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(module.read_text(encoding="utf-8"))
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
@@ -1000,7 +986,7 @@ def patterns(module):
             continue
         if REMEDY in "".join(filter(None, pieces)):
             expression = "".join(".*" if piece is None else re.escape(piece) for piece in pieces)
-            yield pytest.param(expression, id=f"{module}:{node.lineno}")
+            yield pytest.param(expression, id=f"{module.stem}:{node.lineno}")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.lease import Patience
 from orchestrator.store.lock import file_system, hold
-from orchestrator.store.record_store import RecordStore, lock
+from orchestrator.store import lock
+from orchestrator.store.record_store import RecordStore
 
 DRIVER = """
 import os, sys, time

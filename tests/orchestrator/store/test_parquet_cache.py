@@ -16,7 +16,7 @@ import pytest
 from orchestrator.store.backends import open_files
 from orchestrator.store.reading import read_outcomes
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.record_store import parquet_cache as compaction
+from orchestrator.store import parquet_cache
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
 IDS = ["base0", "full0", "base1", "full1"]
@@ -26,7 +26,7 @@ MakeRecord = Callable[..., AttemptRecord]
 @pytest.fixture(autouse=True)
 def none_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compacted sweep is opened for four trials too."""
-    monkeypatch.setattr(compaction, "FEW", {False: 0, True: 0})
+    monkeypatch.setattr(parquet_cache, "FEW", {False: 0, True: 0})
 
 
 @pytest.fixture(params=["disk", "memory"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge, on_the_way
+from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_judge, on_the_way
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
@@ -40,51 +40,51 @@ class World:
         self.search = Search(sampler="random", trials=trials, seed=0, parameters=(drawn,))
         self.kept = 0
 
-    def open(self, scheduler: Scheduler | None = None) -> Expansion:
+    def open(self, scheduler: Scheduler | None = None) -> SearchPlan:
         objective = Objective(name="final/miou", goal="maximize")
         study = Study(self.search, (objective,), scheduler, journal=self.folder / "study.journal", steps=STEPS)
-        return Expansion(self.plan, study, scheduler, make, self.keep)
+        return SearchPlan(self.plan, study, scheduler, make, self.keep)
 
     def keep(self) -> None:
         self.kept += 1
 
 
-def states(expansion: Expansion) -> list[str]:
-    return [trial.state.name for trial in expansion.study.study.get_trials()]
+def states(growing_plan: SearchPlan) -> list[str]:
+    return [trial.state.name for trial in growing_plan.study.study.get_trials()]
 
 
 def test_each_draw_is_a_row_that_is_kept_before_it_runs(tmp_path: Path, sweep: SweepRecord) -> None:
     world = World(tmp_path, sweep, trials=3, choices=(1,))
-    expansion = world.open()
-    trial = expansion.draw({})
+    growing_plan = world.open()
+    trial = growing_plan.draw({})
     assert trial is not None
     assert trial.trial_id == "rate1"
     assert world.kept == 1
-    assert expansion.record.rows[-1].label == "trial 0"
-    assert expansion.record.cells[-1].trial_id == "rate1"
+    assert growing_plan.record.rows[-1].label == "trial 0"
+    assert growing_plan.record.cells[-1].trial_id == "rate1"
 
 
 def test_a_trial_drawn_again_runs_once_and_answers_for_all(
     tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
-    expansion = World(tmp_path, sweep, trials=3, choices=(1,)).open()
-    assert expansion.draw({}) is not None
-    assert expansion.draw({}) is None, "the two other draws wait for the first"
-    expansion.ended("rate1", make_record("rate1", final__miou=0.5))
-    assert states(expansion) == ["COMPLETE"] * 3
-    assert expansion.study.exhausted
+    growing_plan = World(tmp_path, sweep, trials=3, choices=(1,)).open()
+    assert growing_plan.draw({}) is not None
+    assert growing_plan.draw({}) is None, "the two other draws wait for the first"
+    growing_plan.ended("rate1", make_record("rate1", final__miou=0.5))
+    assert states(growing_plan) == ["COMPLETE"] * 3
+    assert growing_plan.study.exhausted
 
 
 def test_values_that_make_no_trial_are_failed_draws(tmp_path: Path, sweep: SweepRecord) -> None:
-    expansion = World(tmp_path, sweep, trials=2, choices=(3,)).open()
-    assert expansion.draw({}) is None
-    assert set(states(expansion)) == {"FAIL"}
+    growing_plan = World(tmp_path, sweep, trials=2, choices=(3,)).open()
+    assert growing_plan.draw({}) is None
+    assert set(states(growing_plan)) == {"FAIL"}
 
 
 def test_what_is_done_already_is_told_and_not_run(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
-    expansion = World(tmp_path, sweep, trials=2, choices=(1,)).open()
-    assert expansion.draw({"rate1": make_record("rate1", final__miou=0.5)}) is None
-    assert states(expansion) == ["COMPLETE"] * 2
+    growing_plan = World(tmp_path, sweep, trials=2, choices=(1,)).open()
+    assert growing_plan.draw({"rate1": make_record("rate1", final__miou=0.5)}) is None
+    assert states(growing_plan) == ["COMPLETE"] * 2
 
 
 def test_the_next_driver_takes_up_what_was_drawn(tmp_path: Path, sweep: SweepRecord) -> None:
@@ -96,9 +96,9 @@ def test_the_next_driver_takes_up_what_was_drawn(tmp_path: Path, sweep: SweepRec
 
 
 def test_nothing_is_stopped_without_a_scheduler_or_by_another_metric(tmp_path: Path, sweep: SweepRecord) -> None:
-    expansion = World(tmp_path, sweep, trials=2, choices=(1,)).open()
-    expansion.draw({})
-    assert not expansion.stops("rate1", Point(step=20, metrics={"val/miou": 0.0}))
+    growing_plan = World(tmp_path, sweep, trials=2, choices=(1,)).open()
+    growing_plan.draw({})
+    assert not growing_plan.stops("rate1", Point(step=20, metrics={"val/miou": 0.0}))
     judged = World(tmp_path / "other", sweep, trials=2, choices=(1,)).open(Scheduler(kind="median", startup_trials=1))
     judged.draw({})
     assert not judged.stops("rate1", Point(step=20, metrics={"train/loss": 9.0}))
@@ -119,8 +119,8 @@ def test_no_trial_is_judged_before_its_contrast_counts(source: str, warmup: floa
 
 
 def test_a_stopped_trial_is_pruned_in_its_study(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
-    expansion = World(tmp_path, sweep, trials=1, choices=(1,)).open(Scheduler(kind="asha"))
-    expansion.draw({})
-    expansion.stops("rate1", Point(step=20, metrics={"val/miou": 0.1}))
-    expansion.ended("rate1", make_record("rate1", state=State.STOPPED))
-    assert states(expansion) == ["PRUNED"]
+    growing_plan = World(tmp_path, sweep, trials=1, choices=(1,)).open(Scheduler(kind="asha"))
+    growing_plan.draw({})
+    growing_plan.stops("rate1", Point(step=20, metrics={"val/miou": 0.1}))
+    growing_plan.ended("rate1", make_record("rate1", state=State.STOPPED))
+    assert states(growing_plan) == ["PRUNED"]

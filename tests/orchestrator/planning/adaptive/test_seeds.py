@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.planning.adaptive.seeds import TopUp, with_seed
+from orchestrator.planning.adaptive.seeds import SequentialSeeds, with_seed
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Until
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Cell, Point, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
 from reports.aggregate import aggregate
 from reports.decided import open_rows
 from trainer.config import ContrastConfig, OptimConfig, Runtime, TrainConfig
@@ -41,7 +41,7 @@ def plan() -> SweepPlan:
         for seed in range(UNTIL.first):
             trial = with_seed(Trial(trial_id="", config=config, data_digest="d"), seed)
             trials.append(trial)
-            cells.append(Cell(row=label, seed=seed, trial_id=trial.trial_id))
+            cells.append(PlannedRun(row=label, seed=seed, trial_id=trial.trial_id))
     record = SweepRecord(
         name="s",
         question="",
@@ -80,7 +80,7 @@ class World:
         )
 
     def run(self) -> Driver:
-        more = TopUp(plan(), UNTIL, partial(open_rows, first=UNTIL.first, last=UNTIL.last))
+        more = SequentialSeeds(plan(), UNTIL, partial(open_rows, first=UNTIL.first, last=UNTIL.last))
         driver = Driver(self.store, [])
         driver.run(plan(), self.store.outcomes(more.candidates), Runtime(), lambda: Serial(self.work), more)
         return driver

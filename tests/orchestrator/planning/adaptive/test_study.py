@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.planning.adaptive.search import Expansion, first_step_to_judge
+from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_judge
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
@@ -95,10 +95,10 @@ class World:
     def run(self) -> Driver:
         store = RecordStore(self.folder)
         study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
-        expansion = Expansion(self.plan, study, self.scheduler, make)
+        growing_plan = SearchPlan(self.plan, study, self.scheduler, make)
         driver = Driver(store, [])
-        outcomes = store.outcomes(expansion.trials)
-        driver.run(self.plan, outcomes, Runtime(), lambda: Serial(self.work), expansion)
+        outcomes = store.outcomes(growing_plan.trials)
+        driver.run(self.plan, outcomes, Runtime(), lambda: Serial(self.work), growing_plan)
         return driver
 
     def states(self) -> list[str]:
@@ -199,7 +199,7 @@ def test_values_that_the_trainer_refuses_fail_and_the_search_goes_on(tmp_path: P
     world = World(tmp_path, search_of("random", 9))
     study = Study(world.search, MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
     Driver(store, []).run(
-        world.plan, {}, Runtime(), lambda: Serial(world.work), Expansion(world.plan, study, None, picky)
+        world.plan, {}, Runtime(), lambda: Serial(world.work), SearchPlan(world.plan, study, None, picky)
     )
     assert world.states().count("FAIL") == 3
     assert len(world.worked) == 6

@@ -1,4 +1,4 @@
-"""Parcel: a task on its way to a worker."""
+"""PackedTask: a task on its way to a worker."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pickle
 
 from orchestrator.running.task import Task
 
-__all__ = ["Parcel"]
+__all__ = ["PackedTask"]
 
 
-class Parcel:
+class PackedTask:
     """A task, wrapped once: Tune copies it, sends it back with every report and writes it down.
 
     Short to print, because Tune writes the values of a trial into its name.
@@ -22,8 +22,8 @@ class Parcel:
         self.content = content
 
     @classmethod
-    def wrap(cls, index: int, task: Task) -> Parcel:
-        """A task as a parcel."""
+    def wrap(cls, index: int, task: Task) -> PackedTask:
+        """A task as a packed_task."""
         return cls(index, pickle.dumps(task))
 
     @property
@@ -35,9 +35,9 @@ class Parcel:
     def __repr__(self) -> str:
         return str(self.index)
 
-    def __reduce__(self) -> tuple[type[Parcel], tuple[int, bytes]]:
-        return Parcel, (self.index, self.content)
+    def __reduce__(self) -> tuple[type[PackedTask], tuple[int, bytes]]:
+        return PackedTask, (self.index, self.content)
 
-    def __deepcopy__(self, memo: object) -> Parcel:
+    def __deepcopy__(self, memo: object) -> PackedTask:
         """Itself: it never changes."""
         return self
