@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from orchestrator.spec.settings import Setting, shown
+from orchestrator.spec.settings import Setting, as_yaml
 from trainer.config import TrainConfig
 
 __all__ = ["ConfigBuilder", "origin_of"]
@@ -86,6 +86,6 @@ def explain(refusal: str, settings: Mapping[str, Setting], row_origin: str) -> s
     """The trainer's `key: message` with file and line, and with the value where the message lacks it."""
     key, _, message = refusal.partition(": ")
     setting = settings.get(key)
-    if setting is not None and ";" not in message and f"not {shown(setting.value)}" not in message:
-        message = f"{message}; got {shown(setting.value)}"
+    if setting is not None and ";" not in message and f"not {as_yaml(setting.value)}" not in message:
+        message = f"{message}; got {as_yaml(setting.value)}"
     return f"{origin_of(key, settings, row_origin)}: {key}: {message}"

@@ -1,10 +1,12 @@
-"""An open-ended search: what it aims at and the distributions its trials are drawn from. Knows nothing of samplers."""
+"""A search: its objectives and the distributions that its trials are drawn from, independent of any sampler."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal
+
+from orchestrator.spec.blocks import StrictBlock
 
 __all__ = ["Conditions", "Distribution", "DistributionKind", "Objective", "Search", "holds"]
 
@@ -15,11 +17,24 @@ Conditions = Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Objective:
-    """A final scalar and which way is better."""
+class Objective(StrictBlock):
+    """A final scalar that ranks the rows or guides a search, and which way is better.
+
+    Raises ValueError when `goal` and `mode` contradict each other.
+    """
 
     name: str = "final/miou"
-    goal: Literal["maximize", "minimize"] = "maximize"
+    """Name of the scalar, for example final/miou or cost/train_minutes."""
+    goal: Literal["maximize", "minimize"] = None  # type: ignore[assignment]  # replaced in __post_init__
+    """Which way is better; by default maximize."""
+    mode: InitVar[Literal["max", "min"] | None] = None
+    """Ray's name for goal."""
+
+    def __post_init__(self, mode: str | None) -> None:
+        if self.goal and mode and not self.goal.startswith(mode):
+            raise ValueError(f"goal {self.goal} contradicts mode {mode}; remove one of the two")
+        if not self.goal:
+            object.__setattr__(self, "goal", "minimize" if mode == "min" else "maximize")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
