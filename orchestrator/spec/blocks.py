@@ -50,7 +50,8 @@ COUNT_OR_TEXTS = {
 class StrictBlock:
     """Base of the dataclasses that pydantic builds from a file: unknown keys are refused.
 
-    Pydantic's strict mode would ask for instances; instead, each field that could be converted has a validator before it.
+    Pydantic's strict mode accepts only instances of a dataclass, so each field that pydantic would convert has a
+    validator of its own instead.
     """
 
     __slots__ = ()
@@ -59,7 +60,7 @@ class StrictBlock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources(StrictBlock):
-    """What one trial takes of a machine. Raises ValueError when `ranks` contradicts `gpus`."""
+    """What one trial takes of a machine."""
 
     cpus: PositiveNumber = 1
     """CPU cores."""
@@ -79,6 +80,7 @@ class Resources(StrictBlock):
     """Processes that train one trial together; by default one per GPU where it takes several, else 1."""
 
     def __post_init__(self) -> None:
+        """Set the default of `ranks`. Raises ValueError when `ranks` contradicts `gpus`."""
         gpus = 0 if self.gpus == "auto" else self.gpus
         if self.ranks and gpus and self.ranks != max(gpus, 1):
             raise ValueError(
@@ -141,9 +143,9 @@ class Until:
 class Tracking(StrictBlock):
     """What MLflow gets besides scalars and pictures."""
 
-    models: Annotated[
-        Literal["none", "best", "last"], BeforeValidator(checks.choice_of("none", "best", "last"))
-    ] = "none"
+    models: Annotated[Literal["none", "best", "last"], BeforeValidator(checks.choice_of("none", "best", "last"))] = (
+        "none"
+    )
     """Checkpoint of each finished trial that is logged as an MLflow model: best on val, last, or none."""
 
 
@@ -169,9 +171,9 @@ class Table(StrictBlock):
     """Factors by which lines are grouped, or the one that runs down a matrix."""
     precision: Mapping[str, Decimals] = field(default_factory=dict)
     """Decimals by column, where they differ from the default."""
-    direction: Mapping[
-        str, Annotated[Literal["up", "down"], BeforeValidator(checks.choice_of("up", "down"))]
-    ] = field(default_factory=dict)
+    direction: Mapping[str, Annotated[Literal["up", "down"], BeforeValidator(checks.choice_of("up", "down"))]] = field(
+        default_factory=dict
+    )
     """Which way is better by column, up or down, where it differs from the default."""
     split: Annotated[Literal["test", "val"], BeforeValidator(checks.choice_of("test", "val"))] = "test"
     """val: columns final/... show the validation split (its last point) instead of the test split."""

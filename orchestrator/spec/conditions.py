@@ -30,14 +30,13 @@ def read_conditions(space: SearchSpace, choices: Mapping[str, Sequence[Any]]) ->
             if key not in choices:
                 raise SpecError(f"{origin}: when.{key}: no such parameter; {closest(key, tuple(choices))}")
             if not others and space.is_complete("when", key):
-                raise SpecError(
-                    f"{origin}: when.{key}: no condition; write `{{other.key: [values]}}`, or remove the entry"
-                )
-            found[key] = {}
+                raise SpecError(f"{origin}: when.{key}: no condition; write `{{other.key: [values]}}`, or remove it")
+            active: dict[str, tuple[Any, ...]] = {}
+            found[key] = active
             for other, values in others.items():
                 here = f"{space.origin('when', key, other)}: when.{key}.{other}"
                 with errors:
-                    found[key] |= {other: read_values(here, key, other, values, choices)}
+                    active[other] = read_values(here, key, other, values, choices)
     return found, errors.messages
 
 
@@ -67,7 +66,10 @@ def read_values(
 
 
 def in_order(space: SearchSpace, keys: Sequence[str], conditions: ConditionGraph) -> tuple[str, ...]:
-    """`keys`, each after those that its conditions depend on, otherwise as in the file. Raises SpecError for a cycle."""
+    """`keys`, each after those that its conditions depend on, otherwise in the order of the file.
+
+    Raises SpecError for a cycle.
+    """
     graph = TopologicalSorter({key: [other for other in conditions.get(key, {}) if other in keys] for key in keys})
     try:
         return tuple(graph.static_order())

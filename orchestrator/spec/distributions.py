@@ -18,10 +18,7 @@ Conditions = Mapping[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objective(StrictBlock):
-    """A final scalar that ranks the rows or guides a search, and which way is better.
-
-    Raises ValueError when `goal` and `mode` contradict each other.
-    """
+    """A final scalar that ranks the rows or guides a search, and which way is better."""
 
     name: str = "final/miou"
     """Name of the scalar, for example final/miou or cost/train_minutes."""
@@ -31,9 +28,11 @@ class Objective(StrictBlock):
     """Ray's name for goal."""
 
     def __post_init__(self, mode: str | None) -> None:
-        if self.goal and mode and not self.goal.startswith(mode):
-            raise ValueError(f"goal {self.goal} contradicts mode {mode}; remove one of the two")
-        if not self.goal:
+        """Set `goal` from `mode`, or its default. Raises ValueError when the two contradict each other."""
+        goal: str | None = self.goal
+        if goal and mode and not goal.startswith(mode):
+            raise ValueError(f"goal {goal} contradicts mode {mode}; remove one of the two")
+        if goal is None:
             object.__setattr__(self, "goal", "minimize" if mode == "min" else "maximize")
 
 

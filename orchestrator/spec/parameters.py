@@ -8,16 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.distributions import Distribution
+from orchestrator.spec.distributions import Distribution, DistributionKind
 from orchestrator.spec.schema import Parameter, SearchSpace
-from orchestrator.spec.settings import Setting, as_yaml, config_leaves, number_type, read_list, read_setting, unknown_key
+from orchestrator.spec.settings import (
+    Setting,
+    as_yaml,
+    config_leaves,
+    number_type,
+    read_list,
+    read_setting,
+    unknown_key,
+)
 
 __all__ = ["Parameters", "read_parameters", "short_names"]
 
 LISTED = frozenset({"values"})
 CONSTANT = frozenset({"value"})
 RANGE = frozenset({"min", "max", "distribution", "step"})
-KINDS: Mapping[type, tuple[str, ...]] = {float: ("uniform", "log_uniform"), int: ("int_uniform", "int_log_uniform")}
+KINDS: Mapping[type, tuple[DistributionKind, ...]] = {
+    float: ("uniform", "log_uniform"),
+    int: ("int_uniform", "int_log_uniform"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,9 +50,7 @@ SEEDS_SCHEMA = {
         },
     ]
 }
-FILES_SCHEMA = {
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
-}
+FILES_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
 def settings_block(value: Any) -> SettingsBlock:

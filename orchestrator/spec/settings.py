@@ -258,7 +258,7 @@ def current_key(key: str, origin: str) -> str:
     """`key`, or the key that replaces it since an earlier version, with a warning."""
     if key not in renamed_keys():
         return key
-    logger.warning("%s: %s is now called %s; the old name still works", origin, key, renamed_keys()[key])
+    logger.warning("%s: %s is the old name of %s", origin, key, renamed_keys()[key])
     return renamed_keys()[key]
 
 

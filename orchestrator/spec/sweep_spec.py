@@ -121,9 +121,13 @@ def read_spec(
     origin = space.origin("seeds") if seeds is None else f"--seeds {seeds}"
     errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values))
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None
-    baseline = BASELINE_LABEL if isinstance(space.baseline, SettingsBlock) else space.baseline or implied_baseline(space)
+    baseline = (
+        BASELINE_LABEL if isinstance(space.baseline, SettingsBlock) else space.baseline or implied_baseline(space)
+    )
     if until is not None and baseline is None and space.is_complete("baseline"):
-        errors.messages.append(f"{origin}: seeds: until: decided needs a baseline to compare with; add `baseline: LABEL`")
+        errors.messages.append(
+            f"{origin}: seeds: until: decided needs a baseline to compare with; add `baseline: LABEL`"
+        )
     errors.raise_any()
     return SweepSpec(
         name=name_with_recipe(space.name or path.stem, path, space.recipe, recipe),

@@ -24,7 +24,8 @@ def table_mistakes(space: SearchSpace, found: MethodRows) -> Iterator[str]:
     elif isinstance(table.rows, tuple) and rows and all(map(space.is_complete, ROW_BLOCKS)):
         for position, label in enumerate(table.rows):
             if label not in labels:
-                yield f"{space.origin('table', 'rows', position)}: table.rows: no row {label!r}; {closest(label, labels)}"
+                where = f"{space.origin('table', 'rows', position)}: table.rows"
+                yield f"{where}: no row {label!r}; {closest(label, labels)}"
     set_by_rows = [item.key for row in rows for item in row.settings]
     factors = list(dict.fromkeys([*set_by_rows, *(item.key for item in found.distributions)]))
     for position, key in enumerate(table.group):

@@ -135,7 +135,7 @@ def seed_range(value: Mapping[str, Any]) -> tuple[int, int]:
     if value.get("until") != "decided" or not is_integer(fewest) or not is_integer(most):
         raise ValueError(f"needs two numbers and `until: decided`, not {as_yaml(value)}; {example}")
     if not 3 <= fewest <= most <= MAX_SEEDS:
-        raise ValueError(f"min {fewest} and max {most}: a test needs at least 3 seeds and max at least min; {example}")
+        raise ValueError(f"must satisfy 3 <= min <= max <= {MAX_SEEDS}, not min {fewest} and max {most}; {example}")
     return fewest, most
 
 
@@ -149,9 +149,7 @@ def baseline_label(value: Any) -> str:
 def not_a_boolean(value: Any) -> Any:
     """What rows are generated from: a block of factors or components."""
     if isinstance(value, bool):
-        raise ValueError(
-            "takes what to vary, not true or false; write `{key: [values]}`, or `{label: {settings}}`"
-        )
+        raise ValueError("takes what to vary, not true or false; write `{key: [values]}`, or `{label: {settings}}`")
     return value
 
 
@@ -181,9 +179,7 @@ number = numeric("a number", "0.1", lambda _: True)
 positive_number = numeric("a number above 0", "1", lambda value: value > 0)
 number_from_0 = numeric("a number from 0", "5", lambda value: value >= 0)
 number_between_0_and_1 = numeric("between 0 and 1", "0.25", lambda value: 0 < value < 1)
-decimals = numeric(
-    "a number of decimals from 0 to 9", "2", lambda value: is_integer(value) and 0 <= value <= 9
-)
+decimals = numeric("a number of decimals from 0 to 9", "2", lambda value: is_integer(value) and 0 <= value <= 9)
 
 
 def counts_from(minimum: int) -> Callable[[Any], Any]:

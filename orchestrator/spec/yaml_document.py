@@ -84,7 +84,7 @@ class Document:
 def without(value: Any, paths: set[KeyPath], here: KeyPath = ()) -> Any:
     """A copy of a block or list without the values at `paths`, and without blocks and lists that this empties."""
     keys = value if isinstance(value, Block) else range(len(value))
-    left = []
+    left: list[tuple[Any, Any, str]] = []
     for key in keys:
         path, item = (*here, key), value[key]
         if path in paths:

@@ -40,9 +40,10 @@ TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "c
 
 
 def read_recipe(path):
+    block = read_block(read_yaml(path).values)
+    assert block.mistakes == ()
     problems = []
-    document = read_yaml(path)
-    settings = {item.key: item for item in read_block(document.values, document.origins, (), problems)}
+    settings = {item.key: item for item in block.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
     config = ConfigBuilder().build(settings, str(path), problems)
     assert problems == []
