@@ -166,9 +166,9 @@ class SearchSpace(StrictBlock):
     fixed: Settings | None = None
     """Settings for every row, on top of the recipe."""
     table: Table = field(default_factory=Table)
-    """The table to draw."""
+    """Caption, rows, columns and layout of the table."""
     resources: Resources = field(default_factory=Resources)
-    """What one trial takes of a machine."""
+    """CPU cores, GPUs and processes of one trial."""
     budget: Budget = field(default_factory=Budget)
     """Limits at which the sweep stops cleanly, with trials left."""
     retries: Retries = field(default_factory=Retries)
@@ -176,7 +176,7 @@ class SearchSpace(StrictBlock):
     max_consecutive_failures: Count = 3
     """Failures of one kind in a row after which the sweep stops; 0: never."""
     tracking: Tracking = field(default_factory=Tracking)
-    """What MLflow gets besides scalars and pictures."""
+    """Whether MLflow gets the checkpoints as well."""
 
     document: Document = field(init=False, repr=False, compare=False)
     mistakes: tuple[str, ...] = field(init=False, repr=False, compare=False)
