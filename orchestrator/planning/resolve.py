@@ -156,7 +156,7 @@ def check_grace(spec: SweepSpec, rows: Sequence[ResolvedRow], problems: list[str
     warmup = max((row.config.contrast.warmup_fraction for row in rows if has_contrast(row.config)), default=0.0)
     if grace < warmup:
         problems.append(
-            f"{spec.scheduler_origin}: scheduler.grace_fraction: {grace:g} ends before the contrast warm-up "
+            f"{spec.scheduler.origin}: scheduler.grace_fraction: {grace:g} ends before the contrast warm-up "
             f"(contrast.warmup_fraction is {warmup:g}), so a trial would be judged without its loss; write {warmup:g}"
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from orchestrator.spec import validators as checks
 from orchestrator.store.records import Layout, TableRecord
@@ -127,6 +128,8 @@ class Scheduler(StrictBlock):
     """One in this many trials continues from a rung to the next (asha, hyperband)."""
     startup_trials: CountFromOne = 5
     """Trials that run to their end before any is stopped (median)."""
+    origin: SkipJsonSchema[str] = field(init=False, default="", compare=False)
+    """File and line of `grace_fraction`, or of the block."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

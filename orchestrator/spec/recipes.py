@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orchestrator
 from orchestrator.errors import SpecError
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
@@ -14,6 +13,8 @@ from orchestrator.spec.settings import SettingsBlock, read_block
 __all__ = ["name_with_recipe", "read_recipe"]
 
 SUFFIXES = (".yaml", ".yml")
+SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipes"
+"""Recipes that come with the project, in a checkout and in the wheel: the second place where a name is looked up."""
 
 
 def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, SettingsBlock]:
@@ -44,15 +45,8 @@ def find_recipe(recipe: str, spec: Path) -> Path | None:
 
 
 def recipe_directories(spec: Path) -> tuple[Path, ...]:
-    """Where a recipe's name is looked up, first match wins: beside the search space, then among the shipped recipes."""
-    return (spec.parent / "recipes", Path("search_spaces/recipes"), shipped_recipes())
-
-
-def shipped_recipes() -> Path:
-    """The recipes of this project: those of the checkout, or the copy that the wheel has beside its modules."""
-    package = Path(orchestrator.__file__).parent
-    checkout = package.parent / "search_spaces" / "recipes"
-    return checkout if checkout.is_dir() else package / "_search_spaces" / "recipes"
+    """Where a recipe's name is looked up, first match wins."""
+    return (spec.parent / "recipes", SHARED_RECIPES)
 
 
 def known_recipes(spec: Path) -> str:

@@ -25,9 +25,9 @@ from orchestrator.spec.blocks import (
     Until,
 )
 from orchestrator.spec.distributions import Objective
-from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, current_key, read_block
+from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
 from orchestrator.spec.validators import METHODS, README
-from orchestrator.spec.yaml_document import Block, Document, Items, KeyPath, without
+from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 
 __all__ = ["NOT_GIVEN", "Parameter", "SearchSpace", "parse_search_space"]
 
@@ -209,8 +209,6 @@ BLOCKS: Mapping[str, type] = {
     "parameters": Parameter,
     "tracking": Tracking,
 }
-FACTOR_BLOCKS = ("parameters", "one_at_a_time", "when", "zip", "table")
-"""Blocks that name settings by their keys, besides the blocks of settings."""
 
 
 def parse_search_space(document: Document) -> SearchSpace:
@@ -220,7 +218,6 @@ def parse_search_space(document: Document) -> SearchSpace:
     """
     mistakes: list[str] = []
     left_out: set[KeyPath] = set()
-    document = replace(document, values=with_current_factors(document.values))
     while True:
         try:
             space = ADAPTER.validate_python(document.values)
@@ -237,32 +234,12 @@ def parse_search_space(document: Document) -> SearchSpace:
             document.values.setdefault("method", METHODS[0])
     for block in settings_blocks(space):
         mistakes += block.mistakes
+    if space.scheduler is not None:
+        object.__setattr__(space.scheduler, "origin", document.origin("scheduler", "grace_fraction"))
     object.__setattr__(space, "document", document)
     object.__setattr__(space, "mistakes", tuple(mistakes))
     object.__setattr__(space, "left_out", frozenset(left_out))
     return space
-
-
-def with_current_factors(values: Block) -> Block:
-    """The top-level block, with today's names of settings in the blocks that name factors."""
-    return Block(
-        (key, with_current_keys(value) if key in FACTOR_BLOCKS else value, values.origins[key])
-        for key, value in values.items()
-    )
-
-
-def with_current_keys(value: Any) -> Any:
-    """A block or list whose keys and entries are today's names of settings."""
-    if isinstance(value, Block):
-        entries = ((key, item, value.origins[key]) for key, item in value.items())
-        return Block((current_key(key, origin), with_current_keys(item), origin) for key, item, origin in entries)
-    if isinstance(value, Items):
-        origins = value.origins.values()
-        return Items(
-            (current_key(item, origin) if isinstance(item, str) else with_current_keys(item), origin)
-            for item, origin in zip(value, origins, strict=True)
-        )
-    return value
 
 
 def path_in_file(location: tuple[str | int, ...], document: Document) -> KeyPath:

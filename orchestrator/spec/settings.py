@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -32,8 +31,6 @@ __all__ = [
     "read_setting",
     "unknown_key",
 ]
-
-logger = logging.getLogger(__name__)
 
 TEXT = "text"
 NOT_SETTABLE = ("seed",)
@@ -75,8 +72,6 @@ class Leaf:
     key: str
     annotation: Any
     default: Any
-    former_key: str
-    """The key that files of earlier versions use for it; mostly the same."""
 
     def check(self, value: Any) -> Any:
         """`value` in the field's type: a whole number is a number, a list a tuple; nothing else is converted.
@@ -123,12 +118,8 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
         if is_dataclass(types[item.name]):
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:
-            yield Leaf(
-                key=prefix + item.name,
-                annotation=types[item.name],
-                default=item.metadata.get("implied", getattr(default, item.name)),
-                former_key=prefix + item.metadata.get("canonical_name", item.name),
-            )
+            example = item.metadata.get("implied", getattr(default, item.name))
+            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example)
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
@@ -231,7 +222,6 @@ def read_assignment(text: str) -> Setting:
         raise SpecError(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
     if not is_encodable(text):
         raise SpecError(f"{ascii(origin)[1:-1]}: not text in this system's encoding; write plain characters")
-    key = current_key(key, origin)
     leaf = config_leaves().get(key)
     takes_text = leaf is not None and not choices(leaf.annotation) and expectation(leaf.annotation) == TEXT
     try:
@@ -244,7 +234,6 @@ def read_assignment(text: str) -> Setting:
 
 def read_setting(key: str, value: Any, origin: str) -> Setting:
     """A checked setting. Raises SpecError when the key or the value is wrong."""
-    key = current_key(key, origin)
     leaf = config_leaves().get(key)
     if leaf is None:
         raise SpecError(f"{origin}: {key}: {unknown_key(key)}")
@@ -252,20 +241,6 @@ def read_setting(key: str, value: Any, origin: str) -> Setting:
         return Setting(key=key, value=leaf.check(value), origin=origin)
     except ValueError as error:
         raise SpecError(f"{origin}: {key}: {error}") from error
-
-
-def current_key(key: str, origin: str) -> str:
-    """`key`, or the key that replaces it since an earlier version, with a warning."""
-    if key not in renamed_keys():
-        return key
-    logger.warning("%s: %s is the old name of %s", origin, key, renamed_keys()[key])
-    return renamed_keys()[key]
-
-
-@cache
-def renamed_keys() -> Mapping[str, str]:
-    """Today's key for each key of earlier versions that has been renamed."""
-    return {leaf.former_key: leaf.key for leaf in config_leaves().values() if leaf.former_key != leaf.key}
 
 
 def unknown_key(key: str) -> str:

@@ -75,8 +75,6 @@ class SweepSpec:
     """How `random` and `tpe` draw trials; None for the other methods."""
     scheduler: Scheduler | None = None
     """None: every trial runs to its end. Only a search with one objective can have one."""
-    scheduler_origin: str = ""
-    """File and line of its `grace_fraction`, or of the block."""
     budget: Budget = field(default_factory=Budget)
     retries: Retries = field(default_factory=Retries)
     max_consecutive_failures: int = 3
@@ -147,7 +145,6 @@ def read_spec(
         objectives=space.metric,
         search=search_of(space, found.distributions),
         scheduler=space.scheduler,
-        scheduler_origin=space.origin("scheduler", "grace_fraction"),
         budget=space.budget,
         retries=space.retries,
         max_consecutive_failures=space.max_consecutive_failures,

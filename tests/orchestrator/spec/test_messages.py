@@ -897,8 +897,8 @@ OTHER_FILES = {
 def folder(tmp_path, monkeypatch):
     """A current folder with `OTHER_FILES` in it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("orchestrator.spec.recipes.shipped_recipes", lambda: tmp_path / "nothing")
     write_other_files(tmp_path)
+    monkeypatch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))  # only the test's own are listed
     return tmp_path
 
 
@@ -1004,7 +1004,7 @@ def all_told(tmp_path_factory):
     told = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("orchestrator.spec.recipes.shipped_recipes", lambda: folder / "nothing")
+        patch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))
         for setting, _ in SETTINGS:
             told += messages(with_setting(setting))
         for text, _ in FILES:
