@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
@@ -76,7 +77,7 @@ def varied_rows(
     names = short_names(tuple(factors))
     mistakes: list[str] = []
     for key, values in factors.items():
-        levels = read_list(key, values, lambda *path, key=key: space.origin("one_at_a_time", key, *path))
+        levels = read_list(key, values, partial(space.origin, "one_at_a_time", key))
         mistakes += levels.mistakes
         others = [level for level in levels.settings if level.value != value_in_effect(key, known)]
         if levels.settings and not others:

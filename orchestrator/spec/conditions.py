@@ -11,33 +11,28 @@ from orchestrator.spec.distributions import Conditions
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import as_yaml, closest, config_leaves
 
-__all__ = ["ConditionGraph", "in_order", "read_conditions"]
-
-ConditionGraph = Mapping[str, Conditions]
-"""The conditions of each parameter that has some."""
+__all__ = ["in_order", "read_conditions"]
 
 
-def read_conditions(space: SearchSpace, choices: Mapping[str, Sequence[Any]]) -> tuple[ConditionGraph, Sequence[str]]:
-    """The conditions of a file, and what is wrong with them, one line each.
+def read_conditions(space: SearchSpace, key: str, choices: Mapping[str, Sequence[Any]]) -> Conditions:
+    """The conditions of the parameter `key`. Raises SpecError.
 
     `choices` has the values of each parameter of the file, none for one that is drawn from a range.
     """
-    found: dict[str, Conditions] = {}
+    here = f"{space.origin('when', key)}: when.{key}"
+    others = (space.when or {})[key]
+    if key not in choices:
+        raise SpecError(f"{here}: no such parameter; {closest(key, tuple(choices))}")
+    if not others and space.is_complete("when", key):
+        raise SpecError(f"{here}: no condition; write `{{other.key: [values]}}`, or remove it")
+    found: dict[str, tuple[Any, ...]] = {}
     errors = SpecErrorCollector()
-    for key, others in (space.when or {}).items():
-        origin = space.origin("when", key)
+    for other, values in others.items():
+        here = f"{space.origin('when', key, other)}: when.{key}.{other}"
         with errors:
-            if key not in choices:
-                raise SpecError(f"{origin}: when.{key}: no such parameter; {closest(key, tuple(choices))}")
-            if not others and space.is_complete("when", key):
-                raise SpecError(f"{origin}: when.{key}: no condition; write `{{other.key: [values]}}`, or remove it")
-            active: dict[str, tuple[Any, ...]] = {}
-            found[key] = active
-            for other, values in others.items():
-                here = f"{space.origin('when', key, other)}: when.{key}.{other}"
-                with errors:
-                    active[other] = read_values(here, key, other, values, choices)
-    return found, errors.messages
+            found[other] = read_values(here, key, other, values, choices)
+    errors.raise_any()
+    return found
 
 
 def read_values(
@@ -65,7 +60,7 @@ def read_values(
     return tuple(found)
 
 
-def in_order(space: SearchSpace, keys: Sequence[str], conditions: ConditionGraph) -> tuple[str, ...]:
+def in_order(space: SearchSpace, keys: Sequence[str], conditions: Mapping[str, Conditions]) -> tuple[str, ...]:
     """`keys`, each after those that its conditions depend on, otherwise in the order of the file.
 
     Raises SpecError for a cycle.

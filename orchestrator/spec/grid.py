@@ -7,9 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.conditions import ConditionGraph, in_order, read_conditions
 from orchestrator.spec.distributions import holds
-from orchestrator.spec.parameters import read_parameters, short_names
+from orchestrator.spec.parameters import Parameters, read_parameters, short_names
 from orchestrator.spec.rows import MethodRows, RowSpec, baseline_row
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import Setting, as_yaml, closest
@@ -31,24 +30,18 @@ def grid_rows(space: SearchSpace) -> MethodRows:
     A `baseline:` block becomes an extra first row.
     """
     parameters = read_parameters(space)
-    levels, constants = parameters.levels, tuple(parameters.constants)
-    conditions, condition_mistakes = read_conditions(space, parameters.choices())
+    levels, mistakes = parameters.levels, [*parameters.mistakes]
     groups, zip_mistakes = zip_groups(space, levels)
-    errors = SpecErrorCollector()
-    errors.messages.extend((*parameters.mistakes, *condition_mistakes, *zip_mistakes, *skip_mistakes(space, levels)))
-    where = f"{space.origin('parameters')}: parameters"
-    combinations: list[Combination] = []
-    with errors:
-        if not levels:
-            if len(constants) == len(space.parameters or {}) and space.is_complete("parameters"):
-                raise SpecError(f"{where}: a grid needs a key with `values: [...]`; add one")
-            return MethodRows(constants=constants, mistakes=tuple(errors.messages))
-        count = math.prod(len(levels[group[0]]) for group in groups)
-        if count > MAX_ROWS:
-            raise SpecError(f"{where}: {count} combinations, more than {MAX_ROWS}; list fewer values")
-        order = in_order(space, tuple(levels), conditions)
-        combinations = list(conditional(combine(groups, levels), conditions, order))
-    kept, skip_errors = leave_out(space, combinations, levels) if combinations else ([], ())
+    mistakes += [*zip_mistakes, *skip_mistakes(space, levels)]
+    count = math.prod(len(levels[group[0]]) for group in groups)
+    kept: list[Combination] = []
+    if count > MAX_ROWS:
+        origin = space.origin("parameters")
+        mistakes.append(f"{origin}: parameters: {count} combinations, more than {MAX_ROWS}; list fewer values")
+    elif levels and count:
+        combinations = conditional(combine(groups, levels), parameters)
+        kept, without_effect = leave_out(space, combinations, levels)
+        mistakes += without_effect
     names = short_names(tuple(levels))
     rows = [
         RowSpec(
@@ -60,7 +53,7 @@ def grid_rows(space: SearchSpace) -> MethodRows:
         for combination in kept
     ]
     return MethodRows(
-        rows=(*baseline_row(space), *rows), constants=constants, mistakes=(*errors.messages, *skip_errors)
+        rows=(*baseline_row(space), *rows), constants=tuple(parameters.constants), mistakes=tuple(mistakes)
     )
 
 
@@ -96,17 +89,16 @@ def combine(groups: Sequence[tuple[str, ...]], levels: Levels) -> Iterator[Combi
         yield {key: chosen[key] for key in levels}
 
 
-def conditional(
-    combinations: Iterable[Combination], conditions: ConditionGraph, order: Sequence[str]
-) -> Iterator[Combination]:
+def conditional(combinations: Iterable[Combination], parameters: Parameters) -> Iterator[Combination]:
     """The combinations without the factors that are inactive in them; equal ones once."""
+    conditions = parameters.conditions
     if not conditions:
         yield from combinations
         return
     seen: set[tuple[tuple[str, object], ...]] = set()
     for combination in combinations:
         values: dict[str, object] = {}
-        for key in order:
+        for key in parameters.order:
             if holds(conditions.get(key, {}), values):
                 values[key] = combination[key].value
         active = {key: item for key, item in combination.items() if key in values}
@@ -128,7 +120,7 @@ def skip_mistakes(space: SearchSpace, levels: Levels) -> Iterator[str]:
 
 
 def leave_out(
-    space: SearchSpace, combinations: Sequence[Combination], levels: Levels
+    space: SearchSpace, combinations: Iterable[Combination], levels: Levels
 ) -> tuple[list[Combination], list[str]]:
     """The combinations that no entry of `skip` matches, and a mistake for each entry that matches none."""
     entries = {

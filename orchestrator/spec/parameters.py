@@ -1,14 +1,16 @@
-"""`parameters`: the levels, constants and ranges of a grid or a search."""
+"""`parameters` and `when`: the levels, constants, ranges and conditions of a grid or a search."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.distributions import Distribution, DistributionKind
+from orchestrator.spec.conditions import in_order, read_conditions
+from orchestrator.spec.distributions import Conditions, Distribution, DistributionKind
 from orchestrator.spec.schema import Parameter, SearchSpace
 from orchestrator.spec.settings import (
     Setting,
@@ -33,51 +35,62 @@ KINDS: Mapping[type, tuple[DistributionKind, ...]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameters:
-    """What `parameters` says, by dotted key and in the order of the file, and what is wrong in it."""
+    """What `parameters` and `when` say, by dotted key, and what is wrong in them."""
 
     levels: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
+    """The listed values of each factor."""
     ranges: dict[str, Distribution] = field(default_factory=dict)
+    """Distributions of numbers, only where the method draws values."""
     constants: list[Setting] = field(default_factory=list)
-    mistakes: list[str] = field(default_factory=list)
+    conditions: dict[str, Conditions] = field(default_factory=dict)
+    """Of each factor and range that has some."""
+    order: tuple[str, ...] = ()
+    """Keys of all levels and ranges: each after those that its conditions depend on, else in the order of the file."""
+    mistakes: tuple[str, ...] = ()
     """One line each."""
-
-    def choices(self) -> dict[str, tuple[Any, ...]]:
-        """The listed values of each factor; none for one that is drawn from a range."""
-        listed = {key: tuple(item.value for item in levels) for key, levels in self.levels.items()}
-        return {**listed, **dict.fromkeys(self.ranges, ())}
 
 
 def read_parameters(space: SearchSpace) -> Parameters:
-    """The parameters of the file; ranges only where its method draws values."""
+    """The parameters of a grid or a search."""
     found = Parameters()
     errors = SpecErrorCollector()
-    is_search = space.method != "grid"
-    for key, parameter in (space.parameters or {}).items():
-        given, here = parameter.given(), f"{space.origin('parameters', key)}: {key}"
+    given, is_search = space.parameters or {}, space.method != "grid"
+    for key, parameter in given.items():
+        names, here = parameter.given(), f"{space.origin('parameters', key)}: {key}"
+        is_complete = space.is_complete("parameters", key)
         with errors:
-            if given == CONSTANT:
+            if names == CONSTANT:
                 found.constants.append(read_setting(key, parameter.value, space.origin("parameters", key, "value")))
-            elif given == LISTED:
-                levels = read_list(
-                    key,
-                    parameter.values or (),
-                    lambda *path, key=key: space.origin("parameters", key, "values", *path),
-                )
-                errors.messages.extend(levels.mistakes)
+            elif names == LISTED:
+                origin = partial(space.origin, "parameters", key, "values")
+                levels = read_list(key, parameter.values or (), origin)
                 found.levels[key] = levels.settings
-            elif given and given <= RANGE and is_search:
-                if space.is_complete("parameters", key):
+                errors.messages.extend(levels.mistakes)
+            elif names and names <= RANGE and is_search:
+                if is_complete:
                     found.ranges[key] = read_range(key, parameter, space)
-            elif given and given <= RANGE:
+            elif names and names <= RANGE:
                 text = "a grid needs `values: [...]`; list them, or draw them with `method: random` or `method: tpe`"
                 raise SpecError(f"{here}: {text}")
-            elif given or space.is_complete("parameters", key):
-                forms = (
-                    "`values: [...]`, `value: x` or `min: a, max: b`" if is_search else "`values: [...]` or `value: x`"
-                )
+            elif names or is_complete:
+                forms = "`values: [...]`" + (", `value: x` or `min: a, max: b`" if is_search else " or `value: x`")
                 raise SpecError(f"{here}: not one of the forms of a parameter; write {forms}")
-    found.mistakes.extend(errors.messages)
-    return found
+    choices = {key: tuple(item.value for item in levels) for key, levels in found.levels.items()}
+    choices = {key: choices.get(key, ()) for key in given if key in found.levels or key in found.ranges}
+    for key in space.when or {}:
+        with errors:
+            found.conditions[key] = read_conditions(space, key, choices)
+    order = tuple(choices)
+    with errors:
+        if not choices and len(found.constants) == len(given) and space.is_complete("parameters"):
+            what = (
+                "a search needs a key with `min` and `max` or `values`"
+                if is_search
+                else "a grid needs a key with `values`"
+            )
+            raise SpecError(f"{space.origin('parameters')}: parameters: {what}; add one")
+        order = in_order(space, order, found.conditions)
+    return replace(found, order=order, mistakes=tuple(errors.messages))
 
 
 def read_range(key: str, parameter: Parameter, space: SearchSpace) -> Distribution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.spec.settings import as_yaml
@@ -36,8 +36,6 @@ __all__ = [
 ]
 
 METHODS = ("ablation", "grid", "random", "tpe")
-SCHEDULERS = ("asha", "median", "hyperband")
-NUMBER_DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "int_log_uniform")
 README = "search_spaces/README.md"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_SEEDS = 10_000
@@ -54,42 +52,41 @@ def is_number(value: Any) -> bool:
     return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def one_of(names: Sequence[str]) -> str:
-    """`a, b or c`."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+def choice_of(*names: str, noun: str = "choice", instead: Mapping[str, str] | None = None) -> Callable[[Any], Any]:
+    """A check for one of `names`; `instead` has what to say about other well-known values."""
+
+    def check(value: Any) -> Any:
+        if value in names:
+            return value
+        if isinstance(value, str) and instead and value in instead:
+            raise ValueError(instead[value])
+        raise ValueError(f"{as_yaml(value)} is not a {noun}; choose {', '.join(names[:-1])} or {names[-1]}")
+
+    return check
 
 
-def method_name(value: Any) -> Any:
-    """The name of a method."""
-    if value in SCHEDULERS:
-        raise ValueError(
-            f"{value} stops trials early but does not choose their values; "
-            f"write `method: random` and `scheduler: {{kind: {value}}}`"
-        )
-    if value not in METHODS:
-        raise ValueError(f"{as_yaml(value)} is not a method; choose {one_of(METHODS)}")
-    return value
-
-
-def scheduler_kind(value: Any) -> Any:
-    """The name of a scheduler."""
-    if value == "pbt":
-        raise ValueError(
-            "PBT changes the configuration of a running trial, but a trial is identified by its configuration; "
-            "choose asha"
-        )
-    if value not in SCHEDULERS:
-        raise ValueError(f"{as_yaml(value)} is not a scheduler; choose {one_of(SCHEDULERS)}")
-    return value
-
-
-def distribution_kind(value: Any) -> Any:
-    """The name of a distribution of numbers; a categorical one is written as `values`."""
-    if value == "categorical":
-        raise ValueError("a categorical parameter lists its values; write only `values: [...]`")
-    if value not in NUMBER_DISTRIBUTIONS:
-        raise ValueError(f"{as_yaml(value)} is not a distribution; choose {one_of(NUMBER_DISTRIBUTIONS)}")
-    return value
+method_name = choice_of(
+    *METHODS,
+    noun="method",
+    instead={
+        name: f"{name} stops trials early but does not choose their values; "
+        f"write `method: random` and `scheduler: {{kind: {name}}}`"
+        for name in ("asha", "median", "hyperband")
+    },
+)
+scheduler_kind = choice_of(
+    *("asha", "median", "hyperband"),
+    noun="scheduler",
+    instead={
+        "pbt": "PBT changes the configuration of a running trial, but a trial is identified by its configuration; "
+        "choose asha"
+    },
+)
+distribution_kind = choice_of(
+    *("uniform", "log_uniform", "int_uniform", "int_log_uniform"),
+    noun="distribution",
+    instead={"categorical": "a categorical parameter lists its values; write only `values: [...]`"},
+)
 
 
 def file_name(value: Any) -> Any:
@@ -202,14 +199,3 @@ def boolean(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {as_yaml(value)}; write true")
-
-
-def choice_of(*names: str) -> Callable[[Any], Any]:
-    """A check for one of `names`."""
-
-    def check(value: Any) -> Any:
-        if value in names:
-            return value
-        raise ValueError(f"{as_yaml(value)} is not a choice; choose {one_of(names)}")
-
-    return check

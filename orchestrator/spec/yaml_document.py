@@ -114,53 +114,22 @@ def read_yaml(path: Path) -> Document:
 
 def parse_yaml(text: str, source: str) -> Document:
     """`text` as a document whose origins are `source:LINE`. Raises SpecError like `read_yaml`."""
-
-    def locate(line: int) -> str:
-        return f"{source}:{line}"
-
-    node = compose(text, locate)
+    builder = Builder(lambda line: f"{source}:{line}")
+    node = builder.compose(text)
     if not isinstance(node, MappingNode):
-        raise SpecError(f"{locate(1)}: not a block of `key: value` lines; see search_spaces/README.md")
-    builder = Builder(locate)
+        raise SpecError(f"{builder.locate(1)}: not a block of `key: value` lines; see search_spaces/README.md")
     values = builder.mapping(node, ())
     builder.errors.raise_any()
-    return Document(values=values, top=locate(line_of(node)), text=text)
+    return Document(values=values, top=builder.origin(node), text=text)
 
 
 def parse_value(text: str, origin: str) -> Any:
     """A single value, for example of `--set key=value`. Raises SpecError for invalid syntax or a repeated key."""
-
-    def locate(_line: int) -> str:
-        return origin
-
-    node = compose(text, locate)
-    if node is None:
-        return None
-    builder = Builder(locate)
-    value = builder.value(node, ())
+    builder = Builder(lambda _line: origin)
+    node = builder.compose(text)
+    value = None if node is None else builder.value(node, ())
     builder.errors.raise_any()
     return value
-
-
-def compose(text: str, locate: Locate) -> Node | None:
-    """The node tree of `text`; None when it is empty."""
-    parser = YAML(pure=True)
-    parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last anchor before it
-    try:
-        node: Node | None = parser.compose(text)
-    except ReaderError as error:
-        origin = locate(text.count("\n", 0, error.position) + 1)
-        raise SpecError(f"{origin}: a control character that YAML forbids; remove it") from error
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
-        line = mark.line + 1 if mark else 1
-        raise SpecError(f"{locate(line)}: {syntax_mistake(' '.join(str(problem).split()))}") from error
-    except RecursionError as error:
-        raise SpecError(f"{locate(1)}: blocks are nested too deeply; use fewer levels") from error
-    except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
-        raise SpecError(f"{locate(1)}: {syntax_mistake(f'the parser fails ({error})')}") from error
-    return node
 
 
 def syntax_mistake(problem: str) -> str:
@@ -180,6 +149,29 @@ class Builder:
         self.errors = SpecErrorCollector()
         self._open: set[int] = set()
         self._values = 0
+
+    def compose(self, text: str) -> Node | None:
+        """The node tree of `text`; None when it is empty. Raises SpecError for invalid syntax."""
+        parser = YAML(pure=True)
+        parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last anchor before it
+        line = 1
+        try:
+            node: Node | None = parser.compose(text)
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            mistake = "a control character that YAML forbids; remove it"
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
+            line = mark.line + 1 if mark else 1
+            mistake = syntax_mistake(" ".join(str(problem).split()))
+        except RecursionError:
+            mistake = "blocks are nested too deeply; use fewer levels"
+        except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
+            mistake = syntax_mistake(f"the parser fails ({error})")
+        else:
+            return node
+        raise SpecError(f"{self.locate(line)}: {mistake}")
 
     def value(self, node: Node, path: KeyPath) -> Any:
         """The value of any node."""
@@ -206,7 +198,6 @@ class Builder:
     def mapping(self, node: Node, path: KeyPath) -> Block:
         """A block with text keys; the origin of each value is that of its key."""
         block = Block()
-        first_lines: dict[str, int] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self.report(key_node, path, "a key must be plain text; put it in quotes")
@@ -215,13 +206,11 @@ class Builder:
             here = (*path, key)
             if any(unicodedata.category(letter) in FORBIDDEN_IN_KEYS for letter in key):
                 self.report(key_node, (*path, ascii(key)), "a line break or control character in a key; remove it")
-            elif key in first_lines:
-                text = f"given twice (first on line {first_lines[key]}); remove one of the two"
-                self.report(key_node, here, text)
+            elif key in block.origins:
+                self.report(key_node, here, f"given twice (also at {block.origins[key]}); remove one of the two")
             elif key_node.tag == f"{TAG}merge":
                 self.report(key_node, here, "merge keys are not supported; write the keys out")
             else:
-                first_lines[key] = line_of(key_node)
                 block.origins[key] = self.origin(key_node)
                 block[key] = self.value(value_node, here)
         return block
@@ -276,12 +265,7 @@ class Builder:
 
     def origin(self, node: Node) -> str:
         """`file:line` of a node."""
-        return self.locate(line_of(node))
-
-
-def line_of(node: Node) -> int:
-    """Line of a node, counted from 1."""
-    return int(node.start_mark.line) + 1
+        return self.locate(int(node.start_mark.line) + 1)
 
 
 def tag_as_written(node: Node) -> str:

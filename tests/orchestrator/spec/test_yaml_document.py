@@ -82,12 +82,12 @@ CHECK = "check indentation, colons, brackets and quotes here"
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        ("a: 1\nb: 2\na: 3\n", ["f.yaml:3: a: given twice (first on line 1); remove one of the two"]),
+        ("a: 1\nb: 2\na: 3\n", ["f.yaml:3: a: given twice (also at f.yaml:1); remove one of the two"]),
         (
             "a: {b: 1, b: 2}\nc:\n  d: 1\n  d: 2\n",
             [
-                "f.yaml:1: a.b: given twice (first on line 1); remove one of the two",
-                "f.yaml:4: c.d: given twice (first on line 3); remove one of the two",
+                "f.yaml:1: a.b: given twice (also at f.yaml:1); remove one of the two",
+                "f.yaml:4: c.d: given twice (also at f.yaml:3); remove one of the two",
             ],
         ),
         ("a:\n\tb: 1\n", ["f.yaml:2: a tab where YAML expects spaces; indent with spaces"]),
