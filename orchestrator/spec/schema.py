@@ -5,7 +5,7 @@ The type of a field is its validator and its JSON Schema; the docstring below it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -194,7 +194,12 @@ class SearchSpace(StrictBlock):
 
     def is_complete(self, *path: str | int) -> bool:
         """Whether nothing was left out of what stands at `path`: what is missing there is missing in the file."""
-        return not any(wrong[: len(path)] == path for wrong in self.left_out)
+        return not lacks(path, self.left_out)
+
+
+def lacks(path: KeyPath, left_out: Set[KeyPath]) -> bool:
+    """Whether something at `path`, or below it, is among what was left out."""
+    return any(wrong[: len(path)] == path for wrong in left_out)
 
 
 ADAPTER = TypeAdapter(SearchSpace)
@@ -226,7 +231,8 @@ def parse_search_space(document: Document) -> SearchSpace:
             wrong: set[KeyPath] = set()
             for details in error.errors():
                 path = path_in_file(details["loc"], document)
-                if not any(earlier[: len(path)] == path for earlier in left_out):  # else it is missing for that reason
+                is_consequence = details["type"] in ("missing", "too_short") and lacks(path, left_out)
+                if not is_consequence:
                     mistakes.append(f"{document.origin(*path)}: {'.'.join(map(str, path))}: {complaint(details)}")
                 wrong.add(up_to_list_item(path))
                 left_out |= wrong

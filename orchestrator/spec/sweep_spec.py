@@ -177,16 +177,18 @@ def method_mistakes(space: SearchSpace) -> Iterator[str]:
     if len(space.metric) > 1 and is_search and space.scheduler is not None:
         text = "cannot rank trials by several objectives; remove it, or name one metric"
         yield f"{space.origin('scheduler')}: scheduler: {text}"
-    if len({objective.name for objective in space.metric}) < len(space.metric):
+    if len({objective.name for objective in space.metric}) < len(space.metric) and space.is_complete("metric"):
         yield f"{space.origin('metric')}: metric: an objective is named twice; remove one"
 
 
 def method_rows(space: SearchSpace, base: Mapping[str, Setting]) -> MethodRows:
-    """Rows, constants and what is drawn, by the file's method; nothing where the method is wrong."""
+    """Rows, constants and what is drawn, by the file's method; nothing where the method or all parameters are wrong."""
     if not space.is_complete("method"):
         return MethodRows()
     if space.method == "ablation":
         return ablation_rows(space, base)
+    if space.parameters is None and not space.is_complete("parameters"):
+        return MethodRows()
     return grid_rows(space) if space.method == "grid" else search_rows(space)
 
 

@@ -970,6 +970,30 @@ def test_all_mistakes_come_at_once():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f"{HEAD}rows: {{a: 3}}\nbaseline: a\ntable: {{rows: [a]}}\n", 1),
+        (f"{HEAD}leave_one_out: {{a: {{foo: 1}}}}\nbaseline: w/o a\n", 1),
+        (f"{HEAD}leave_one_out: [a]\nbaseline: full\n", 1),
+        (f"{GRID}  optim.lr: 3\nbaseline: lr=0.1\n", 1),
+        (f"{SEARCH}  optim.lr: {{min: a, max: 2}}\n", 1),
+        (f"{SEARCH}  optim.lr: {{min: a}}\n", 1),
+        ("method: random\nrecipe: small\ntrials: few\nparameters: 3\nwhen: {optim.lr: {model.dropout: [1]}}\n", 2),
+        (f"{DRAWN}metric: [{{nam: a}}, {{nam: b}}]\n", 2),
+        (f"{TWO}metric: {{nam: a}}\n", 1),
+        (f"{TWO}skip: [{{foo: 1}}]\n", 1),
+        (f"{TWO}zip: [[optim.lr, 3]]\n", 1),
+        (f"{ONE_ROW}baseline: [a]\nseeds: {{until: decided}}\n", 1),
+        ("method: ablation\nrecipe: [small]\nrows: {a: {}}\n", 1),
+        (f"{ONE_ROW}resources: {{gpus: 4, ranks: 2, cpu: 1}}\n", 2),
+        ("method: grd\nrecipe: small\nrows: {a: {foo: 1}}\nfixed: {bar: 1}\n", 3),
+    ],
+)
+def test_a_mistake_causes_no_other_message(text, count):
+    assert len(messages(text)) == count, messages(text)
+
+
 ORCHESTRATOR = PROJECT / "orchestrator"
 LANGUAGE = (*sorted((ORCHESTRATOR / "spec").glob("*.py")), ORCHESTRATOR / "planning" / "resolve.py")
 """Modules of the orchestrator that complain about what a user wrote."""
