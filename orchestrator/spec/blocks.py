@@ -56,7 +56,7 @@ class StrictBlock:
     """
 
     __slots__ = ()
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

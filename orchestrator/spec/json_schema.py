@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from orchestrator.spec.schema import SearchSpace
+from orchestrator.spec.schema import BLOCKS, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
 
@@ -31,6 +31,8 @@ Schema = dict[str, Any]
 
 def search_space_schema() -> Schema:
     """The schema of a search space."""
+    for block in BLOCKS.values():
+        read_docstrings(block)
     schema = TypeAdapter(SearchSpace).json_schema()
     definitions: Schema = schema.pop("$defs")
     properties: Schema = schema["properties"]
@@ -158,7 +160,13 @@ def leaf_schema(leaf: Leaf) -> Schema:
 
 @cache
 def field_docs(config_type: Any) -> dict[str, str]:
-    """The docstring below each field of a config class. Marks the class so that pydantic reads them."""
-    documented = with_config(ConfigDict(use_attribute_docstrings=True))(config_type)
-    properties = TypeAdapter(documented).json_schema()["properties"]
+    """The docstring below each field of a config class."""
+    read_docstrings(config_type)
+    properties = TypeAdapter(config_type).json_schema()["properties"]
     return {name: item["description"] for name, item in properties.items() if "description" in item}
+
+
+def read_docstrings(block: Any) -> None:
+    """Mark a dataclass so that pydantic takes over the docstrings of its fields; too slow to do it always."""
+    known = getattr(block, "__pydantic_config__", ConfigDict())
+    with_config(ConfigDict(**{**known, "use_attribute_docstrings": True}))(block)

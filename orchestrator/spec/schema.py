@@ -29,7 +29,7 @@ from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_blo
 from orchestrator.spec.validators import METHODS, README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 
-__all__ = ["NOT_GIVEN", "Parameter", "SearchSpace", "parse_search_space"]
+__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_search_space"]
 
 NOT_GIVEN: Any = object()
 """The `value` of a parameter that has none; null is a value."""
@@ -214,6 +214,7 @@ BLOCKS: Mapping[str, type] = {
     "parameters": Parameter,
     "tracking": Tracking,
 }
+"""Type of each block by its key; the whole file under the empty key."""
 
 
 def parse_search_space(document: Document) -> SearchSpace:
