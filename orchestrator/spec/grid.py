@@ -16,7 +16,7 @@ from orchestrator.spec.settings import Setting, as_yaml, closest
 __all__ = ["MAX_ROWS", "grid_rows"]
 
 MAX_ROWS = 100_000
-"""A larger grid is a typing error."""
+"""A larger grid is a typo."""
 NOTHING_SET = "no factor"
 """Label of the combination in which no factor is active."""
 

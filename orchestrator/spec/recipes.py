@@ -7,8 +7,8 @@ from pathlib import Path
 from orchestrator.errors import SpecError
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
-from orchestrator.spec.schema import SearchSpace
-from orchestrator.spec.settings import SettingsBlock, read_block
+from orchestrator.spec.schema import SearchSpace, parse_recipe
+from orchestrator.spec.settings import SettingsBlock
 
 __all__ = ["name_with_recipe", "read_recipe"]
 
@@ -32,7 +32,7 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
     found = find_recipe(wanted, path)
     if found is None:
         raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
-    return recipe_stem(wanted), read_block(read_extended(found, RECIPE).values)
+    return recipe_stem(wanted), parse_recipe(read_extended(found, RECIPE))
 
 
 def find_recipe(recipe: str, spec: Path) -> Path | None:

@@ -29,7 +29,7 @@ from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_blo
 from orchestrator.spec.validators import METHODS, README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 
-__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_search_space"]
+__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_recipe", "parse_search_space"]
 
 NOT_GIVEN: Any = object()
 """The `value` of a parameter that has none; null is a value."""
@@ -247,6 +247,11 @@ def parse_search_space(document: Document) -> SearchSpace:
     object.__setattr__(space, "mistakes", tuple(mistakes))
     object.__setattr__(space, "left_out", frozenset(left_out))
     return space
+
+
+def parse_recipe(document: Document) -> SettingsBlock:
+    """The settings of a recipe."""
+    return read_block(document.values)
 
 
 def path_in_file(location: tuple[str | int, ...], document: Document) -> KeyPath:

@@ -38,7 +38,7 @@ METHODS_OF_KEY: Mapping[str, tuple[str, ...]] = {
 """Methods that read a key."""
 
 MAX_RUNS = 1_000_000
-"""More rows times seeds than this are a typing error."""
+"""More rows times seeds than this are a typo."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,7 +39,7 @@ METHODS = ("ablation", "grid", "random", "tpe")
 README = "search_spaces/README.md"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_SEEDS = 10_000
-"""More repetitions than this are a typing error."""
+"""More repetitions than this are a typo."""
 
 
 def is_integer(value: Any) -> bool:

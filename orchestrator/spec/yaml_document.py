@@ -30,7 +30,7 @@ Locate = Callable[[int], str]
 TAG = "tag:yaml.org,2002:"
 
 MAX_VALUES = 100_000
-"""Values in one file, where each use of an alias counts; more are a typing error or an attack."""
+"""Values in one file, where each use of an alias counts; more are a typo or an attack."""
 
 MAX_BITS = 63
 """Size limit of a whole number."""
@@ -66,7 +66,7 @@ class Document:
     """The content of a YAML file whose top level is a mapping."""
 
     values: Block
-    """Unchecked. Only the modules that turn it into typed blocks read it: `extends`, `schema` and `recipes`."""
+    """Unchecked. Only `extends`, which merges documents, and `schema`, which types them, read it."""
     top: str
     """`file:line` of the top-level mapping."""
     text: str
