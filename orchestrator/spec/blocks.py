@@ -71,7 +71,7 @@ class Resources(StrictBlock):
         WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]}),
     ] = "auto"
     """GPUs: a fraction up to 1, or a whole number; auto: what the trial's shape needs, where there is a GPU."""
-    processes: Annotated[Processes, BeforeValidator(checks.choice_of("auto", "warm", "fresh"))] = "auto"
+    processes: Processes = "auto"
     """warm: a process runs one trial after another; fresh: each trial has its own; auto: fresh on a GPU."""
     ranks: Annotated[
         int,
@@ -146,9 +146,7 @@ class Until:
 class Tracking(StrictBlock):
     """What MLflow gets besides scalars and pictures."""
 
-    models: Annotated[Literal["none", "best", "last"], BeforeValidator(checks.choice_of("none", "best", "last"))] = (
-        "none"
-    )
+    models: Literal["none", "best", "last"] = "none"
     """Checkpoint of each finished trial that is logged as an MLflow model: best on val, last, or none."""
 
 
@@ -168,17 +166,15 @@ class Table(StrictBlock):
         tuple[str, ...] | int | None, BeforeValidator(checks.table_rows), WithJsonSchema(COUNT_OR_TEXTS)
     ] = None
     """Labels of the rows to show, in this order; or how many, best first. Default: all, of a search the best ten."""
-    layout: Annotated[Layout, BeforeValidator(checks.choice_of("auto", "list", "groups", "matrix"))] = "auto"
+    layout: Layout = "auto"
     """list, groups (equal neighbours merged) or matrix (one factor down, one across); auto: what suits the method."""
     group: tuple[str, ...] = ()
     """Factors by which lines are grouped, or the one that runs down a matrix."""
     precision: Mapping[str, Decimals] = field(default_factory=dict)
     """Decimals by column, where they differ from the default."""
-    direction: Mapping[str, Annotated[Literal["up", "down"], BeforeValidator(checks.choice_of("up", "down"))]] = field(
-        default_factory=dict
-    )
+    direction: Mapping[str, Literal["up", "down"]] = field(default_factory=dict)
     """Which way is better by column, up or down, where it differs from the default."""
-    split: Annotated[Literal["test", "val"], BeforeValidator(checks.choice_of("test", "val"))] = "test"
+    split: Literal["test", "val"] = "test"
     """val: columns final/... show the validation split (its last point) instead of the test split."""
     intervals: Boolean = False
     """A column with the 95 % interval and the p of each difference to the baseline."""

@@ -26,7 +26,7 @@ from orchestrator.spec.blocks import (
 )
 from orchestrator.spec.distributions import Objective
 from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
-from orchestrator.spec.validators import METHODS, README
+from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 
 __all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_recipe", "parse_search_space"]
@@ -238,7 +238,7 @@ def parse_search_space(document: Document) -> SearchSpace:
                 wrong.add(up_to_list_item(path))
                 left_out |= wrong
             document = replace(document, values=without(document.values, wrong))
-            document.values.setdefault("method", METHODS[0])
+            document.values.setdefault("method", "ablation")
     for block in settings_blocks(space):
         mistakes += block.mistakes
     if space.scheduler is not None:
@@ -286,7 +286,7 @@ def complaint(details: ErrorDetails) -> str:
     if kind == "value_error":
         return str(details["ctx"]["error"])
     if kind == "missing":
-        return f"missing; add `method: {METHODS[0]}`, see {README}"
+        return f"missing; add `method: ablation`, see {README}"
     if kind == "unexpected_keyword_argument":
         block = BLOCKS[str(details["loc"][0]) if len(details["loc"]) > 1 else ""]
         known = [name for name, item in block.__dataclass_fields__.items() if item.init]  # type: ignore[attr-defined]

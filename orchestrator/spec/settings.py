@@ -122,29 +122,32 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
             yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example)
 
 
+def required(annotation: Any) -> Any:
+    """A type without its None."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    return next(part for part in get_args(annotation) if part is not type(None))
+
+
 def choices(annotation: Any) -> tuple[Any, ...]:
     """Legal values of a Literal, which may be optional; empty for any other type."""
-    if get_origin(annotation) in (Union, UnionType):
-        return next((found for part in get_args(annotation) if (found := choices(part))), ())
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return get_args(required(annotation)) if get_origin(required(annotation)) is Literal else ()
 
 
 def number_type(annotation: Any) -> type | None:
     """`int` or `float` for the type of a single number, which may be optional; None for any other type."""
-    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return next((part for part in parts if part in (int, float)), None)
+    return next((part for part in (int, float) if part is required(annotation)), None)
 
 
 def expectation(annotation: Any) -> str:
     """A type in words: `a list of 2 whole numbers`."""
     words = {int: "a whole number", float: "a number", str: TEXT, bool: "true or false"}
-    if get_origin(annotation) in (Union, UnionType):
-        return next(expectation(part) for part in get_args(annotation) if part is not type(None))
-    if get_origin(annotation) is tuple:
-        parts = get_args(annotation)
-        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
-        return f"a list of {count}{words[parts[0]].removeprefix('a ')}s"
-    return words[annotation]
+    expected = required(annotation)
+    if get_origin(expected) is not tuple:
+        return words[expected]
+    parts = get_args(expected)
+    count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+    return f"a list of {count}{words[parts[0]].removeprefix('a ')}s"
 
 
 def as_yaml(value: Any, *, quotes: bool = True) -> str:

@@ -11,12 +11,10 @@ from orchestrator.spec.settings import as_yaml
 
 __all__ = [
     "MAX_SEEDS",
-    "METHODS",
     "NAME",
     "README",
     "baseline_label",
     "boolean",
-    "choice_of",
     "counts_from",
     "decimals",
     "distribution_kind",
@@ -35,7 +33,6 @@ __all__ = [
     "table_rows",
 ]
 
-METHODS = ("ablation", "grid", "random", "tpe")
 README = "search_spaces/README.md"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_SEEDS = 10_000
@@ -52,40 +49,29 @@ def is_number(value: Any) -> bool:
     return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def choice_of(*names: str, noun: str = "choice", instead: Mapping[str, str] | None = None) -> Callable[[Any], Any]:
-    """A check for one of `names`; `instead` has what to say about other well-known values."""
+def explained(**instead: str) -> Callable[[Any], Any]:
+    """A check that says for some values that are not legal, but well known, what to write `instead`."""
 
     def check(value: Any) -> Any:
-        if value in names:
-            return value
-        if isinstance(value, str) and instead and value in instead:
+        if isinstance(value, str) and value in instead:
             raise ValueError(instead[value])
-        raise ValueError(f"{as_yaml(value)} is not a {noun}; choose {', '.join(names[:-1])} or {names[-1]}")
+        return value
 
     return check
 
 
-method_name = choice_of(
-    *METHODS,
-    noun="method",
-    instead={
+method_name = explained(
+    **{
         name: f"{name} stops trials early but does not choose their values; "
         f"write `method: random` and `scheduler: {{kind: {name}}}`"
         for name in ("asha", "median", "hyperband")
-    },
+    }
 )
-scheduler_kind = choice_of(
-    *("asha", "median", "hyperband"),
-    noun="scheduler",
-    instead={
-        "pbt": "PBT changes the configuration of a running trial, but a trial is identified by its configuration; "
-        "choose asha"
-    },
+scheduler_kind = explained(
+    pbt="PBT changes the configuration of a running trial, but a trial is identified by its configuration; choose asha"
 )
-distribution_kind = choice_of(
-    *("uniform", "log_uniform", "int_uniform", "int_log_uniform"),
-    noun="distribution",
-    instead={"categorical": "a categorical parameter lists its values; write only `values: [...]`"},
+distribution_kind = explained(
+    categorical="a categorical parameter lists its values; write only `values: [...]`",
 )
 
 

@@ -197,7 +197,7 @@ FILES = [
     (
         "method: gird\nrecipe: small\n",
         [
-            "1: method: 'gird' is not a method; choose ablation, grid, random or tpe",
+            "1: method: 'gird' is not a choice; choose ablation, grid, random or tpe",
         ],
     ),
     (
@@ -307,7 +307,7 @@ FILES = [
     (
         f"{DRAWN}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
         [
-            "6: scheduler.kind: 'halving' is not a scheduler; choose asha, median or hyperband",
+            "6: scheduler.kind: 'halving' is not a choice; choose asha, median or hyperband",
             "6: scheduler.grace_fraction: must be between 0 and 1, not 1; write for example 0.25",
             "6: scheduler.reduction_factor: must be a whole number from 2, not 1; write for example 5",
             "6: scheduler.startup_trials: must be a whole number from 1, not 0; write for example 4",
@@ -640,7 +640,7 @@ FILES = [
     (
         f"{SEARCH}  optim.lr: {{min: 0, max: 1, distribution: normal}}\n",
         [
-            "5: parameters.optim.lr.distribution: 'normal' is not a distribution; choose uniform, log_uniform, int_uniform or int_log_uniform",
+            "5: parameters.optim.lr.distribution: 'normal' is not a choice; choose uniform, log_uniform, int_uniform or int_log_uniform",
         ],
     ),
     (
