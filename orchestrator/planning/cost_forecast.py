@@ -1,4 +1,4 @@
-"""Forecast: what a sweep will take, from what trials of the same shapes have taken before."""
+"""The expected cost of a sweep, from finished trials of the same shapes."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ FILE = "costs.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a finished trial of a shape took."""
+    """What a finished trial took."""
 
     step_seconds: float
-    """Of one training step."""
+    """For one training step."""
     other_seconds: float
-    """Start, evaluations, pictures."""
+    """For everything else: start, evaluations, pictures."""
     disk_bytes: int
-    """Of its folder."""
+    """Size of its folder."""
 
     def seconds(self, config: TrainConfig) -> float:
-        """Of a trial with this config: its steps, and the rest as it was."""
+        """Expected duration of a trial with this config, which may have another number of steps."""
         return self.step_seconds * config.schedule.steps + self.other_seconds
 
 
 class CostBook:
-    """The last cost seen of each shape, kept in `cache_dir`; a cache: losing it loses forecasts only."""
+    """The latest cost of each shape, kept in `cache_dir`; if the file is lost, only forecasts are lost."""
 
     def __init__(self, cache_dir: Path) -> None:
         self.path = cache_dir / FILE
@@ -48,11 +48,11 @@ class CostBook:
                 continue
 
     def of(self, config: TrainConfig) -> Cost | None:
-        """The cost of a trial of this shape, if one was seen."""
+        """The cost of a trial of this shape; None before the first one has finished."""
         return self.costs.get(shape_of(config))
 
     def note(self, config: TrainConfig, record: AttemptRecord, workdir: Path) -> None:
-        """Learn from an attempt that is done and did all its steps itself."""
+        """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""
         step_ms = record.metrics.get("cost/step_ms")
         if record.state is not State.DONE or record.attempt != 1 or step_ms is None:
             return
@@ -64,38 +64,38 @@ class CostBook:
         )
 
     def save(self) -> None:
-        """Keep what was learnt."""
+        """Write the file."""
         write_cache(self.path, {shape: json.dumps(asdict(cost)) for shape, cost in self.costs.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What is ahead. Sums are over the trials whose shape is known."""
+    """The expected cost of some trials. Sums are over the trials whose shape is known."""
 
     trials: int
     known: int
-    """Trials of a shape that was seen before."""
+    """Trials of a shape with a known cost."""
     slots: int
     seconds: float
-    """Wall time on `slots` slots."""
+    """Wall time."""
     gpu_hours: float
     disk_bytes: int
 
     def describe(self) -> str:
         """One line for the terminal."""
         if not self.known:
-            return "forecast: none yet, no trial of these shapes has been run here"
+            return "forecast: none, because no trial of these shapes has finished here"
         parts = [f"about {duration(self.seconds)} on {self.slots} slot{'s' if self.slots != 1 else ''}"]
         if self.gpu_hours > 0:
             parts.append(f"{self.gpu_hours:.2f} GPU-hours")
         parts.append(f"{self.disk_bytes / 1e6:.0f} MB of disk")
         missing = self.trials - self.known
-        note = f" ({missing} of {self.trials} trials have a shape that was never run here: not counted)"
+        note = f" ({missing} of {self.trials} trials not counted: no trial of their shape has finished here)"
         return f"forecast: {', '.join(parts)}{note if missing else ''}"
 
 
 def forecast(trials: Sequence[Trial], costs: Mapping[str, Cost], *, slots: int, gpus_per_trial: float) -> Forecast:
-    """What `trials` take on `slots` slots, started in their order, each as soon as a slot is free."""
+    """The cost of `trials` on `slots` slots; each starts, in their order, as soon as a slot is free."""
     free_at = [0.0] * max(1, slots)
     known, total, disk = 0, 0.0, 0
     for trial in trials:

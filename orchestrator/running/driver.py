@@ -26,25 +26,14 @@ from orchestrator.running.tracker import Tracker
 from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import SEARCHES, AttemptRecord, Point, State
+from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION, Runtime
 
-__all__ = ["Driver", "Rules", "left_to_run"]
+__all__ = ["Driver", "Rules"]
 
 ROOMLESS_SECONDS = 60.0
 """How long a sweep waits for nodes to come back when none is left that can run a trial."""
-
-
-def left_to_run(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
-    """Trials of the plan that no attempt has brought to its end, in the plan's order.
-
-    A trial that a scheduler stopped has come to its end as far as a search is concerned; a row of an ablation that
-    shares it has not.
-    """
-    ends = (State.DONE, State.STOPPED) if plan.record.method in SEARCHES else (State.DONE,)
-    settled = {trial_id for trial_id, record in outcomes.items() if record.state in ends}
-    return tuple(trial for trial in plan.trials if trial.trial_id not in settled)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +116,7 @@ class Driver:
         """
         self.plan, self.outcomes, self.runtime = plan, dict(outcomes), runtime
         self.growing_plan = growing_plan
-        waiting = {trial.trial_id: trial for trial in left_to_run(plan, outcomes)}
+        waiting = {trial.trial_id: trial for trial in plan.unfinished(outcomes)}
         if growing_plan is not None:
             waiting.update({trial.trial_id: trial for trial in growing_plan.resume(outcomes)})
             self.grow(growing_plan)
@@ -233,7 +222,7 @@ class Driver:
         self.store.append(task.trial_id, point)
         for tracker in self.trackers:
             tracker.reported(task, point)
-        if self.growing_plan is not None and self.growing_plan.stops(task.trial_id, point):
+        if self.growing_plan is not None and self.growing_plan.should_stop(task.trial_id, point):
             running.verdict = running.verdict or State.STOPPED
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
@@ -303,7 +292,7 @@ class Driver:
 
     def draw(self, growing_plan: GrowingPlan) -> None:
         """Put the next trial of an open plan on the queue; it is in the store's promise before it starts."""
-        trial = growing_plan.draw(self.outcomes)
+        trial = growing_plan.next_trial(self.outcomes)
         if growing_plan.record is not self.plan.record:
             self.grow(growing_plan)
         if trial is not None:

@@ -66,7 +66,7 @@ def test_why_has_a_line_for_each_trial(swept: Path, capsys: Capture) -> None:
     assert line.endswith("which differs in optim.lr: 0.01 -> 0.5")
 
 
-def test_clean_shows_first_and_removes_when_told(
+def test_clean_lists_first_and_deletes_with_yes(
     swept: Path, make_record: Callable[..., AttemptRecord], capsys: Capture
 ) -> None:
     store = RecordStore("runs")
@@ -75,9 +75,9 @@ def test_clean_shows_first_and_removes_when_told(
     assert main(["clean"]) == 0
     shown = capsys.readouterr().out
     assert "trials/forgotten" in shown
-    assert shown.endswith("1 trials that no sweep refers to and 0 checkpoints, 0.0 MB; --yes removes them\n")
+    assert shown.endswith("1 unreferenced trial and 0 superfluous files, 0.0 MB; --yes deletes them\n")
     assert main(["clean", "--yes"]) == 0
-    assert capsys.readouterr().out.endswith("removed 1 of them, 0.0 MB\n")
+    assert capsys.readouterr().out.endswith("deleted 1 of 1, 0.0 MB\n")
     assert not Path("runs/trials/forgotten").exists()
     assert len(list(Path("runs/trials").iterdir())) == 4
 

@@ -40,10 +40,11 @@ def test_shapes_never_seen_are_said_and_not_guessed() -> None:
     found = forecast(trials(SHORT, OTHER), {shape_of(SHORT): COST}, slots=1, gpus_per_trial=0.0)
     assert found.seconds == 60.0
     assert found.describe() == (
-        "forecast: about 60 s on 1 slot, 2 MB of disk (1 of 2 trials have a shape that was never run here: not counted)"
+        "forecast: about 60 s on 1 slot, 2 MB of disk "
+        "(1 of 2 trials not counted: no trial of their shape has finished here)"
     )
     nothing = forecast(trials(OTHER), {}, slots=1, gpus_per_trial=0.0)
-    assert nothing.describe() == "forecast: none yet, no trial of these shapes has been run here"
+    assert nothing.describe() == "forecast: none, because no trial of these shapes has finished here"
 
 
 def test_a_book_learns_from_whole_attempts_and_forgets_nothing(

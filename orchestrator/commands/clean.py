@@ -1,0 +1,41 @@
+"""Delete what a run directory no longer needs: unreferenced trials and superfluous checkpoints."""
+
+from __future__ import annotations
+
+from orchestrator.store.cleanup import superfluous, unreferenced
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.run_directory import RunDirectory
+
+__all__ = ["clean"]
+
+
+def clean(directory: RunDirectory, keep_checkpoints: str, *, delete: bool) -> list[str]:
+    """Lines for the terminal: each trial that no sweep refers to and each superfluous file, with their sizes.
+
+    `keep_checkpoints` is `all`, `last` or `best`. `delete` deletes them. Raises StoreError when another driver holds
+    the run directory.
+    """
+    trials = unreferenced(directory.location)
+    unreferenced_ids = {item.trial_id for item in trials}
+    kept = [name for name in directory.files.names("trials") if name not in unreferenced_ids]
+    found = [*trials, *superfluous(directory.location, kept, keep_checkpoints)]
+    lines = [f"{item.key}  {megabytes(item.size)}" for item in found]
+    files = len(found) - len(trials)
+    what = f"{count(len(trials), 'unreferenced trial')} and {count(files, 'superfluous file')}"
+    total = f"{what}, {megabytes(sum(item.size for item in found))}"
+    if not delete or not found:
+        return [*lines, f"{total}; --yes deletes them" if found else total]
+    store = RecordStore(directory.location)
+    with store.lock():
+        deleted = [*store.clean(unreferenced_ids), *store.prune(kept, keep_checkpoints)]
+    return [*lines, f"deleted {len(deleted)} of {len(found)}, {megabytes(sum(item.size for item in deleted))}"]
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes, in megabytes."""
+    return f"{size / 1e6:.1f} MB"
