@@ -193,7 +193,7 @@ def carry_out(
 def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory) -> GrowingPlan | None:
     """The plan with the trials that earlier commands added; None for a plan that is complete from the start."""
     if spec.search is not None:
-        from orchestrator.planning.adaptive.journal import open_search
+        from orchestrator.planning.adaptive.search import open_search
 
         return open_search(spec, spec.search, plan, directory)
     if spec.until is None:

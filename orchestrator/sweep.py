@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ sys.modules[__name__].__class__ = CallableModule
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = build_parser().parse_args(argv)
+    if options.debug:
+        options.executor = "serial"
     return guarded(lambda: run(options))
 
 
@@ -69,27 +72,18 @@ def build_parser() -> Parser:
         prog="python -m orchestrator.sweep",
         description="Plan a search space, train the missing trials on Ray, log them to MLflow and write the table. "
         "The same command resumes an interrupted sweep and extends an edited one.",
-        epilog="Exit codes: 0 all trials done, 1 some failed or missing, 2 wrong usage or specification, "
-        "130 interrupted.",
+        epilog="Exit codes: 0 all done, 1 some failed or missing, 2 wrong usage or specification, 130 interrupted.",
     )
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
-    parser.add_argument(
-        "--recipe", metavar="NAME|PATH", help="data set, model and schedule (default: the one that the file names)"
-    )
+    parser.add_argument("--recipe", metavar="NAME|PATH", help="data set, model and schedule, instead of the file's")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a config key in all rows")
     parser.add_argument("--seeds", metavar="N", help="number of seeds per row, or a list such as 11,12,13")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and exit")
-    parser.add_argument(
-        "--json", action="store_true", help="with --dry-run: print the plan as JSON; else one JSON event per line"
-    )
-    parser.add_argument(
-        "--executor", choices=("ray", "serial"), default="ray", help="ray, or serial: in this process (default: ray)"
-    )
+    parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
+    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: start a local one)")
     parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("reports/out"), help="folder of the tables (default: reports/out)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="run only the trials of this row")
     parser.add_argument("--trial", action="append", default=[], metavar="ID", help="run only the trial with this id")
@@ -118,30 +112,19 @@ def run_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory, options:
     selection = None
     if options.only or options.trial:
         selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))
+    expected_rows = len(spec.rows) + spec.search.trials if spec.search is not None and selection is None else 0
 
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
-        costs = CostBook(directory.local_folder / CACHE)
-        shown = ConsoleTracker(console, trial_costs(todo, costs), 0 if selection else expected_rows(spec))
+        costs = CostBook(directory.local_folder / CACHE).of_all(todo)
+        shown = ConsoleTracker(console, costs, expected_rows)
         return [shown, EventTracker(sys.stdout)] if options.json else [shown]
 
-    outcome = carry_out(spec, plan, run_options(options), make_trackers, selection, command_of(options))
+    run_options = RunOptions(**{item.name: getattr(options, item.name) for item in fields(RunOptions)})
+    outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options))
     if not options.json:
         console.print(Text(outcome.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     print_summary(outcome, options, console)
     return DONE if outcome.completed else UNFINISHED
-
-
-def run_options(options: argparse.Namespace) -> RunOptions:
-    """The options of the command line as the API takes them."""
-    return RunOptions(
-        run_dir=options.run_dir,
-        out=options.out,
-        tracking_uri=options.tracking_uri,
-        executor="serial" if options.debug else options.executor,
-        debug=options.debug,
-        address=options.address,
-        max_concurrent=options.max_concurrent,
-    )
 
 
 def command_of(options: argparse.Namespace) -> str:
@@ -155,19 +138,6 @@ def command_of(options: argparse.Namespace) -> str:
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", without_password(str(value))]  # the record store keeps it
     return shlex.join(words)
-
-
-def trial_costs(trials: Sequence[Trial], costs: CostBook) -> dict[str, float]:
-    """The cost of each trial by id: in seconds when those of all shapes are known, else in steps."""
-    seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := costs.of(trial.config))}
-    if len(seconds) == len(trials):
-        return seconds
-    return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
-
-
-def expected_rows(spec: SweepSpec) -> int:
-    """Rows of the table at the end of a search; 0 for a plan that is complete from the start."""
-    return 0 if spec.search is None else len(spec.rows) + spec.search.trials
 
 
 def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: Console) -> None:

@@ -19,23 +19,12 @@ def clean(directory: RunDirectory, keep_checkpoints: str, *, delete: bool) -> li
     unreferenced_ids = {item.trial_id for item in trials}
     kept = [name for name in directory.files.names("trials") if name not in unreferenced_ids]
     found = [*trials, *superfluous(directory.location, kept, keep_checkpoints)]
-    lines = [f"{item.key}  {megabytes(item.size)}" for item in found]
-    files = len(found) - len(trials)
-    what = f"{count(len(trials), 'unreferenced trial')} and {count(files, 'superfluous file')}"
-    total = f"{what}, {megabytes(sum(item.size for item in found))}"
+    lines = [f"{item.key}  {item.size / 1e6:.1f} MB" for item in found]
+    total = f"unreferenced trials: {len(trials)}, superfluous files: {len(found) - len(trials)}"
+    total += f", together {sum(item.size for item in found) / 1e6:.1f} MB"
     if not delete or not found:
         return [*lines, f"{total}; --yes deletes them" if found else total]
     store = RecordStore(directory.location)
     with store.lock():
         deleted = [*store.clean(unreferenced_ids), *store.prune(kept, keep_checkpoints)]
-    return [*lines, f"deleted {len(deleted)} of {len(found)}, {megabytes(sum(item.size for item in deleted))}"]
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def megabytes(size: int) -> str:
-    """A size in bytes, in megabytes."""
-    return f"{size / 1e6:.1f} MB"
+    return [*lines, f"deleted {len(deleted)} of {len(found)}, {sum(item.size for item in deleted) / 1e6:.1f} MB"]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.planning.cost_forecast import CostBook, forecast
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial
+from orchestrator.planning.cost_forecast import CostBook, describe_cost
+from orchestrator.planning.plan import CACHE, SweepPlan
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["PLANNED", "plan_as_json", "plan_as_text"]
-
-PLANNED = "planned"
-"""Status of a trial without an ended attempt."""
+__all__ = ["plan_as_json", "plan_as_text"]
 
 
 def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
@@ -30,7 +27,7 @@ def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
             "row": run.row,
             "factors": factors[run.row],
             "seed": run.seed,
-            "status": outcomes[run.trial_id].state.value if run.trial_id in outcomes else PLANNED,
+            "status": outcomes[run.trial_id].state.value if run.trial_id in outcomes else "planned",
             "config": configs[run.trial_id],
         }
         for run in plan.record.cells
@@ -52,19 +49,13 @@ def plan_as_text(
     if spec.search is not None:
         lines.append(f"{spec.search.sampler} search: {spec.search.trials} trials, suggested while the sweep runs")
     if to_run:
-        lines.append(describe_cost(spec, unfinished, directory, max_concurrent))
+        gpus = spec.resources.gpus
+        slots = int((os.cpu_count() or 1) / spec.resources.cpus)
+        slots = min(slots, max_concurrent) if max_concurrent else slots
+        costs = CostBook(directory.local_folder / CACHE)
+        lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
         by_row[run.row].append(f"seed {run.seed} {'to run' if run.trial_id in to_run else 'done'}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
-
-
-def describe_cost(spec: SweepSpec, trials: Sequence[Trial], directory: RunDirectory, max_concurrent: int | None) -> str:
-    """Wall time, GPU-hours and disk space of the trials on this machine."""
-    gpus = spec.resources.gpus
-    slots = max(1, int((os.cpu_count() or 1) / spec.resources.cpus))
-    if max_concurrent:
-        slots = min(slots, max_concurrent)
-    costs = CostBook(directory.local_folder / CACHE).costs
-    return forecast(trials, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus).describe()

@@ -14,7 +14,7 @@ from orchestrator.store.records import AttemptRecord, State, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
 
-__all__ = ["Identity", "Reason", "describe_reason", "describe_reasons", "finished_identities", "nearest", "reasons_for"]
+__all__ = ["Identity", "describe_reason", "describe_reasons", "finished_identities", "nearest"]
 
 MOST_FIELDS_LISTED = 6
 """Differing fields that are named."""
@@ -36,27 +36,16 @@ class Identity:
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reason:
-    """Whether a trial would run, and why."""
-
-    trial: Identity
-    record: AttemptRecord | None
-    """The attempt that counts, if there was one."""
-    closest: Identity | None = None
-    """For a trial without an attempt: the finished trial that differs least."""
-
-    @property
-    def reused(self) -> bool:
-        """Whether the trial does not have to run."""
-        return self.record is not None and self.record.state is State.DONE
-
-
 def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
     """One line for each trial of `plan`, in running order."""
     outcomes = directory.outcomes(plan.record.trial_ids, sweep=plan.record.name)
-    reasons = reasons_for(map(identity_of, plan.trials), outcomes, finished_identities(directory))
-    return [describe_reason(reason, plan.record.label_of(reason.trial.trial_id)) for reason in reasons]
+    finished = finished_identities(directory)
+    return [
+        describe_reason(
+            plan.record.label_of(trial.trial_id), identity_of(trial), outcomes.get(trial.trial_id), finished
+        )
+        for trial in plan.trials
+    ]
 
 
 def identity_of(trial: Trial) -> Identity:
@@ -78,43 +67,30 @@ def finished_identities(directory: RunDirectory) -> list[Identity]:
     return found
 
 
-def reasons_for(
-    trials: Iterable[Identity], outcomes: Mapping[str, AttemptRecord], known: Iterable[Identity]
-) -> list[Reason]:
-    """One reason per trial; `known` are the finished trials of the run directory."""
-    finished = list(known)
-    return [
-        Reason(
-            trial=trial,
-            record=outcomes.get(trial.trial_id),
-            closest=None if trial.trial_id in outcomes else nearest(trial, finished),
-        )
-        for trial in trials
-    ]
-
-
 def nearest(trial: Identity, known: Iterable[Identity]) -> Identity | None:
     """The trial of `known` that differs in the fewest fields; of several the first."""
     others = [other for other in known if other.trial_id != trial.trial_id]
     return min(others, key=lambda other: len(trial.differences(other)), default=None)
 
 
-def describe_reason(reason: Reason, label: str) -> str:
-    """One line for the terminal."""
-    head = f"{label} [{reason.trial.trial_id}]"
-    record = reason.record
+def describe_reason(
+    label: str, trial: Identity, record: AttemptRecord | None, finished: Iterable[Identity] = ()
+) -> str:
+    """Why `trial` would run or be reused: by its attempt that counts, else by its difference to the `finished` ones."""
+    head = f"{label} [{trial.trial_id}]"
     if record is not None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.ended_at))
-        code = record.environment.get("commit", "")[:7]
-        code = f", commit {code}{' with changes' if record.environment.get('dirty') else ''}" if code else ""
-        if reason.reused:
-            return f"reused   {head}: done on {when}{code}"
-        kind = f" ({record.error.kind}: {record.error.message})" if record.error else ""
-        return f"runs     {head}: attempt {record.attempt} was {record.state.words} on {when}{kind}"
-    if reason.closest is None:
+        if record.state is State.DONE:
+            code = record.environment.get("commit", "")[:7]
+            changes = " with changes" if record.environment.get("dirty") else ""
+            return f"reused   {head}: done on {when}{f', commit {code}{changes}' if code else ''}"
+        error = f" ({record.error.kind}: {record.error.message})" if record.error else ""
+        return f"runs     {head}: attempt {record.attempt} was {record.state.words} on {when}{error}"
+    closest = nearest(trial, finished)
+    if closest is None:
         return f"runs     {head}: no trial has been run here"
-    changes = reason.trial.differences(reason.closest)
-    named = [f"{key}: {was} -> {now}" for key, (was, now) in list(changes.items())[:MOST_FIELDS_LISTED]]
-    if len(changes) > MOST_FIELDS_LISTED:
-        named.append(f"and {len(changes) - MOST_FIELDS_LISTED} more")
-    return f"runs     {head}: never run; closest is {reason.closest.trial_id}, which differs in {'; '.join(named)}"
+    differences = trial.differences(closest)
+    named = [f"{key}: {was} -> {now}" for key, (was, now) in list(differences.items())[:MOST_FIELDS_LISTED]]
+    if len(differences) > MOST_FIELDS_LISTED:
+        named.append(f"and {len(differences) - MOST_FIELDS_LISTED} more")
+    return f"runs     {head}: never run; closest is {closest.trial_id}, which differs in {'; '.join(named)}"

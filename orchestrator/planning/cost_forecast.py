@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 
-__all__ = ["Cost", "CostBook", "Forecast", "duration", "forecast"]
+__all__ = ["Cost", "CostBook", "describe_cost", "duration"]
 
 FILE = "costs.json"
 
@@ -51,6 +51,13 @@ class CostBook:
         """The cost of a trial of this shape; None before the first one has finished."""
         return self.costs.get(shape_of(config))
 
+    def of_all(self, trials: Sequence[Trial]) -> dict[str, float]:
+        """The cost of each trial by id: in seconds when those of all shapes are known, else in steps."""
+        seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := self.of(trial.config))}
+        if len(seconds) == len(trials):
+            return seconds
+        return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
+
     def note(self, config: TrainConfig, record: AttemptRecord, workdir: Path) -> None:
         """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""
         step_ms = record.metrics.get("cost/step_ms")
@@ -68,53 +75,32 @@ class CostBook:
         write_cache(self.path, {shape: json.dumps(asdict(cost)) for shape, cost in self.costs.items()})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Forecast:
-    """The expected cost of some trials. Sums are over the trials whose shape is known."""
+def describe_cost(trials: Sequence[Trial], costs: CostBook, *, slots: int, gpus_per_trial: float) -> str:
+    """One line for the terminal: wall time, GPU-hours and disk space of the trials whose shape has a known cost.
 
-    trials: int
-    known: int
-    """Trials of a shape with a known cost."""
-    slots: int
-    seconds: float
-    """Wall time."""
-    gpu_hours: float
-    disk_bytes: int
-
-    def describe(self) -> str:
-        """One line for the terminal."""
-        if not self.known:
-            return "forecast: none, because no trial of these shapes has finished here"
-        parts = [f"about {duration(self.seconds)} on {self.slots} slot{'s' if self.slots != 1 else ''}"]
-        if self.gpu_hours > 0:
-            parts.append(f"{self.gpu_hours:.2f} GPU-hours")
-        parts.append(f"{self.disk_bytes / 1e6:.0f} MB of disk")
-        missing = self.trials - self.known
-        note = f" ({missing} of {self.trials} trials not counted: no trial of their shape has finished here)"
-        return f"forecast: {', '.join(parts)}{note if missing else ''}"
-
-
-def forecast(trials: Sequence[Trial], costs: Mapping[str, Cost], *, slots: int, gpus_per_trial: float) -> Forecast:
-    """The cost of `trials` on `slots` slots; each starts, in their order, as soon as a slot is free."""
-    free_at = [0.0] * max(1, slots)
-    known, total, disk = 0, 0.0, 0
+    The trials start in their order, each as soon as one of the `slots` is free.
+    """
+    free_at_seconds = [0.0] * max(1, slots)
+    total_seconds, disk_bytes, unknown = 0.0, 0, 0
     for trial in trials:
-        cost = costs.get(shape_of(trial.config))
+        cost = costs.of(trial.config)
         if cost is None:
+            unknown += 1
             continue
-        known += 1
         seconds = cost.seconds(trial.config)
-        total += seconds
-        disk += cost.disk_bytes
-        heapq.heappush(free_at, heapq.heappop(free_at) + seconds)
-    return Forecast(
-        trials=len(trials),
-        known=known,
-        slots=len(free_at),
-        seconds=max(free_at),
-        gpu_hours=total * gpus_per_trial / 3600,
-        disk_bytes=disk,
-    )
+        total_seconds += seconds
+        disk_bytes += cost.disk_bytes
+        heapq.heappush(free_at_seconds, heapq.heappop(free_at_seconds) + seconds)
+    if unknown == len(trials):
+        return "forecast: none, because no trial of these shapes has finished here"
+    gpu_hours = total_seconds * gpus_per_trial / 3600
+    parts = [
+        f"about {duration(max(free_at_seconds))} on {len(free_at_seconds)} slot{'s' if slots > 1 else ''}",
+        *([f"{gpu_hours:.2f} GPU-hours"] if gpu_hours > 0 else []),
+        f"{disk_bytes / 1e6:.0f} MB of disk",
+    ]
+    note = f" ({unknown} of {len(trials)} trials not counted: no trial of their shape has finished here)"
+    return f"forecast: {', '.join(parts)}{note if unknown else ''}"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from orchestrator.errors import SpecErrorCollector
 from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.digests import recall, source_digest, source_key
+from orchestrator.planning.digests import data_digest, recall, source_key
 from trainer.config import DataConfig
 from trainer.data import Source, open_source, require_labels
 from trainer.errors import DataError
@@ -60,7 +60,7 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             source.size(getattr(config, checked))
             require_labels(source, getattr(config, checked))
         return DataFacts(
-            digest=source_digest(source, config, cache_dir),
+            digest=data_digest(source, config, cache_dir),
             classes=len(source.class_names),
             train_images=source.size(config.train_split),
             test_images=source.size(config.test_split),

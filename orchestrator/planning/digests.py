@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import DataConfig
-from trainer.data import Source, open_source
+from trainer.data import Source
 
 __all__ = [
     "data_digest",
@@ -20,7 +20,6 @@ __all__ = [
     "json_digest",
     "read_cache",
     "recall",
-    "source_digest",
     "source_key",
     "write_cache",
 ]
@@ -53,17 +52,12 @@ def content_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
     return total.hexdigest()
 
 
-def data_digest(config: DataConfig, cache_dir: Path | None = None) -> str:
-    """Digest of the data set's content; its location does not count.
+def data_digest(source: Source, config: DataConfig, cache_dir: Path | None = None) -> str:
+    """Digest of the content of a data set; its location does not count.
 
     With `cache_dir` the digest is remembered there under the sizes and modification times of the files, so that a
     large data set is read once. Raises DataError when the data set is missing or incomplete.
     """
-    return source_digest(open_source(config), config, cache_dir)
-
-
-def source_digest(source: Source, config: DataConfig, cache_dir: Path | None) -> str:
-    """`data_digest` of an open data set."""
     return recall(cache_dir, "digests.json", source_key(source, config), source.digest)
 
 

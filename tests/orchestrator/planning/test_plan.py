@@ -22,6 +22,7 @@ from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from trainer.data import open_source
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPACES = PROJECT / "search_spaces"
@@ -91,7 +92,7 @@ def test_the_baseline_runs_first_and_seed_by_seed(folder):
 
 def test_a_trial_is_named_after_its_config(folder):
     for trial in plan(MEMORY).trials:
-        assert trial.trial_id == trial_id(trial.config, data_digest(trial.config.data))
+        assert trial.trial_id == trial_id(trial.config, data_digest(open_source(trial.config.data), trial.config.data))
         assert trial.config == trial.config.normalised()
 
 
