@@ -59,6 +59,12 @@ class SweepStatus:
         return tuple(key for key in self.results.sweep.trial_ids if key not in running)
 
     @property
+    def to_resume(self) -> tuple[AttemptRecord, ...]:
+        """The last attempts of trials that were stopped or cancelled and still have to run."""
+        ended = [self.results.outcomes[key] for key in self.idle if key in self.results.outcomes]
+        return tuple(record for record in ended if record.error is None and not self.results.ended(record.trial_id))
+
+    @property
     def not_run(self) -> tuple[str, ...]:
         """Ids of the trials without an attempt, ended or running."""
         return tuple(key for key in self.idle if key not in self.results.outcomes)
@@ -148,6 +154,11 @@ def status_as_text(status: SweepStatus, command: str) -> list[str]:
         trace = group.error.traceback.rstrip() or f"{group.error.kind}: {group.error.message}"
         lines += [f"  | {line}" for line in trace.splitlines()]
         lines.append(f"  debug it: {command} --trial {group.trial_ids[0]} --debug")
+    if status.to_resume:
+        lines += ["", "to run again:"]
+        lines += [
+            f"  {sweep.label_of(item.trial_id)} [{item.trial_id}]: {item.state.words}" for item in status.to_resume
+        ]
     if status.not_run:
         lines += ["", "not run:"]
         lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in status.not_run]

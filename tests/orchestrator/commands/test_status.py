@@ -86,10 +86,14 @@ def test_failures_are_grouped_by_their_place_the_largest_group_first(
     assert lines[-2:] == ["not run:", "  without, seed 1 [base1]"]
 
 
-def test_what_a_scheduler_stopped_is_no_failure(
+def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
     store: RecordStore, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     begin(store, "full0", 1)
     store.end(replace(make_record("full0", state=State.STOPPED), error=None))
     status = read_status(RunDirectory(store.run_dir), sweep.name, NOW)
-    assert status_as_text(status, "")[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
+    lines = status_as_text(status, "")
+    assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
+    assert lines[1:4] == ["", "to run again:", "  with | pipe, seed 0 [full0]: stopped"], (
+        "an ablation needs whole trials"
+    )
