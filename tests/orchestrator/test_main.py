@@ -25,7 +25,7 @@ def swept(tiny_space: Path, quick_options: RunOptions) -> Path:
     return tiny_space
 
 
-def test_status_counts_groups_and_says_how_to_look_closer(swept: Path, capsys: Capture) -> None:
+def test_status_counts_groups_and_names_the_debug_command(swept: Path, capsys: Capture) -> None:
     assert main(["status", "tiny.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "tiny: 4 trials: 3 done, 0 running, 1 failed, 0 not run"
@@ -43,7 +43,7 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
     assert (status["running"], status["missing"]) == ([], [])
 
 
-def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
+def test_status_of_a_complete_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
     assert api.sweep(tiny_space, seeds=1, options=quick_options).completed
     assert main(["status", "tiny.yaml"]) == 0
     assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"

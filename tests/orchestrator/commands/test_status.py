@@ -95,5 +95,5 @@ def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
     lines = status_as_text(status, "")
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
     assert lines[1:4] == ["", "to run again:", "  with | pipe, seed 0 [full0]: stopped"], (
-        "an ablation needs whole trials"
+        "an ablation needs complete trials"
     )

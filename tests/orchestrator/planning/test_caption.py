@@ -23,7 +23,7 @@ def test_one_config_is_described_in_full():
     )
 
 
-def test_own_weights_are_not_told_by_path():
+def test_own_weights_are_not_described_by_path():
     config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
 
     assert "(own weights)" in caption_sentence([(config, FACTS)], (0,))

@@ -1,4 +1,4 @@
-"""What planning says of data sets: which split is refused, at the line that names it."""
+"""Data sets are checked while planning; a mistake is reported at the line that names it."""
 
 from __future__ import annotations
 

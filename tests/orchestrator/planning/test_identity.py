@@ -292,6 +292,6 @@ def test_other_scenes_have_another_digest():
     assert digest_of(DataConfig(synthetic=SyntheticConfig(seed=1))) != digest_of(DataConfig())
 
 
-def test_missing_data_is_told(tmp_path):
+def test_missing_data_is_reported(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         digest_of(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))

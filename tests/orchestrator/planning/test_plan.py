@@ -178,7 +178,7 @@ def test_a_relative_root_becomes_absolute_and_does_not_name_the_trial(folder):
     assert [trial.trial_id for trial in here.trials] == [trial.trial_id for trial in there.trials]
 
 
-def test_missing_data_is_told_at_the_line_that_named_it(folder):
+def test_missing_data_is_reported_at_the_line_that_named_it(folder):
     remedy = "no such folder; set `data.root` to where 'camvid' lies"
 
     assert messages(CAMVID_ROWS) == [f"s.yaml:5: data.root: {folder / 'data'}: {remedy}"]
@@ -187,7 +187,7 @@ def test_missing_data_is_told_at_the_line_that_named_it(folder):
     ]
 
 
-def test_an_image_without_label_is_told_before_anything_runs(folder):
+def test_an_image_without_label_is_reported_before_anything_runs(folder):
     root = make_camvid(folder / "data")
     (root / "val" / "labels" / "1.png").unlink()
 
@@ -196,7 +196,7 @@ def test_an_image_without_label_is_told_before_anything_runs(folder):
     assert message.startswith(f"s.yaml:5: data.root: {root / 'val' / 'images' / '1.png'}: no label; ")
 
 
-def test_an_unknown_split_is_told_at_its_own_line(folder):
+def test_an_unknown_split_is_reported_at_its_own_line(folder):
     make_camvid(folder / "data")
     text = CAMVID_ROWS.replace("fixed:\n", "fixed:\n  data.test_split: tset\n")
 
@@ -248,7 +248,7 @@ def test_weights_are_a_word_or_a_file(folder):
     assert [trial.config.model.weights for trial in plan(text).trials] == [str(folder / "mine.pth"), "none"]
 
 
-def test_a_mistake_of_the_recipe_is_told_once_and_at_its_line(folder):
+def test_a_mistake_of_the_recipe_is_reported_once_and_at_its_line(folder):
     (folder / "recipes" / "small.yaml").write_text("# mine\nschedule:\n  steps: 0\noptim:\n  lr: -1\n")
 
     assert messages(MEMORY) == [
