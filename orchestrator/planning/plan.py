@@ -26,7 +26,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepReco
 from orchestrator.store.sweep_results import SweepResults
 from trainer.config import TrainConfig
 
-__all__ = ["CACHE", "SweepPlan", "Trial", "name_trials", "plain", "plan_sweep"]
+__all__ = ["CACHE", "SweepPlan", "Trial", "json_value", "plan_sweep", "seeded_trials"]
 
 CACHE = "cache"
 """Folder below the run directory for what can be computed again."""
@@ -87,7 +87,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
-        named = name_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
+        named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
     record = SweepRecord(
         name=spec.name,
@@ -105,13 +105,13 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
         spec=spec.text,
         search=search_record(spec),
-        settings={key: plain(setting.value) for key, setting in spec.base.items()},
+        settings={key: json_value(setting.value) for key, setting in spec.base.items()},
         models=spec.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A setting's value in the form that JSON gives back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
 
@@ -129,7 +129,7 @@ def search_record(spec: SweepSpec) -> dict[str, Any]:
     }
 
 
-def name_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
+def seeded_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
     """The trials of a row, one per seed; the canonical form of the config is computed once."""
     content = canonical(config)
     for seed in seeds:

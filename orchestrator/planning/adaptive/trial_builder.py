@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
-from orchestrator.planning.plan import CACHE, Trial, name_trials, plain
+from orchestrator.planning.plan import CACHE, Trial, json_value, seeded_trials
 from orchestrator.planning.resolve import check_class_count, check_weights, resolve_suggestion
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
@@ -52,6 +52,6 @@ class TrialBuilder:
         with errors:
             check_class_count(row, self.facts[key])
         errors.raise_any()
-        factors = {key: plain(value) for key, value in suggested.items()}
-        (trial,) = name_trials(row.config, self.spec.seeds, self.facts[key].digest)
+        factors = {key: json_value(value) for key, value in suggested.items()}
+        (trial,) = seeded_trials(row.config, self.spec.seeds, self.facts[key].digest)
         return Row(label=f"trial {number}", factors=factors), trial

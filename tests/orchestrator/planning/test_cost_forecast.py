@@ -55,9 +55,7 @@ def test_costs_are_in_seconds_when_all_are_known(costs: CostBook) -> None:
     assert costs.of_all(trials(SHORT, OTHER, LONG)) == {"0": 100.0, "1": 100.0, "2": 300.0}
 
 
-def test_costs_come_from_first_attempts_and_are_kept(
-    tmp_path: Path, make_record: Callable[..., AttemptRecord]
-) -> None:
+def test_costs_come_from_first_attempts_and_are_kept(tmp_path: Path, make_record: Callable[..., AttemptRecord]) -> None:
     workdir = tmp_path / "trial"
     workdir.mkdir()
     (workdir / "last.pt").write_bytes(b"x" * 1000)

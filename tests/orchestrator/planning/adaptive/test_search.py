@@ -81,7 +81,7 @@ def test_values_that_make_no_trial_fail(tmp_path: Path, sweep: SweepRecord) -> N
     assert set(states(growing_plan)) == {"FAIL"}
 
 
-def test_a_finished_trial_is_told_to_the_study_and_not_run(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
+def test_the_study_is_told_of_a_finished_trial(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
     growing_plan = World(tmp_path, sweep, trials=2, choices=(1,)).open()
     assert growing_plan.next_trial({"rate1": make_record("rate1", final__miou=0.5)}) is None
     assert states(growing_plan) == ["COMPLETE"] * 2
