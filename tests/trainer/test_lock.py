@@ -24,17 +24,17 @@ def test_second_holder_is_refused_and_told_why(tmp_path):
     with (
         exclusive(path),
         pytest.raises(TrainerError, match="another process is training"),
-        exclusive(path, patience_seconds=0),
+        exclusive(path, wait_seconds=0),
     ):
         pass
-    with exclusive(path, patience_seconds=0):
+    with exclusive(path, wait_seconds=0):
         pass
 
 
 def test_released_when_the_body_raises(tmp_path):
     with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock"):
         raise ZeroDivisionError
-    with exclusive(tmp_path / "lock", patience_seconds=0):
+    with exclusive(tmp_path / "lock", wait_seconds=0):
         pass
 
 
@@ -43,8 +43,8 @@ def test_waits_for_a_dying_process(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(TrainerError), exclusive(path, patience_seconds=0):
+        with pytest.raises(TrainerError), exclusive(path, wait_seconds=0):
             pass
         holder.kill()
-        with exclusive(path, patience_seconds=10):
+        with exclusive(path, wait_seconds=10):
             pass

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.point_log import ChunkedCurves
+from orchestrator.store.point_log import ChunkedPoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
@@ -47,11 +47,11 @@ class CrashingDriver(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = RecordStore(self.run_dir)
-        if isinstance(self.store.curves, ChunkedCurves):
-            self.store.curves = ChunkedCurves(self.store.files, self.store.check, delay_seconds=3600, chunk_points=3)
+        if isinstance(self.store.point_log, ChunkedPoints):
+            self.store.point_log = ChunkedPoints(self.store.files, self.store.check, delay_seconds=3600, chunk_points=3)
 
     def teardown(self) -> None:
-        self.store.curves.close()
+        self.store.point_log.close()
         shutil.rmtree(self.folder)
 
     @rule(trial=trials)
@@ -160,9 +160,9 @@ class CrashingDriver(RuleBasedStateMachine):
 
     def reopen(self) -> None:
         """The next driver; what the last one had not put down is lost, but never out of the middle."""
-        if isinstance(self.store.curves, ChunkedCurves):
-            self.store.curves.tails.clear()
-            self.store.curves.close()
+        if isinstance(self.store.point_log, ChunkedPoints):
+            self.store.point_log.tails.clear()
+            self.store.point_log.close()
         self.running.clear()
         for trial in TRIALS:
             self.appended[trial] = self.appended[trial][: len(list(RunDirectory(self.run_dir).points(trial)))]

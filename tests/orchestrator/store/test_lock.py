@@ -16,8 +16,8 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store import lock
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.lease import Patience
-from orchestrator.store.lock import file_system, hold
+from orchestrator.store.lease import LeaseTimings
+from orchestrator.store.lock import file_system, lock_run_directory
 from orchestrator.store.record_store import RecordStore
 
 DRIVER = """
@@ -92,12 +92,12 @@ def test_on_a_disk_there_is_no_lease_and_on_a_shared_mount_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = LocalFiles(str(tmp_path))
-    quick = Patience(settle=0.0)
+    quick = LeaseTimings(settle_seconds=0.0)
     monkeypatch.setattr(lock, "file_system", lambda folder: "ext4")
-    with hold(files, quick) as lease:
+    with lock_run_directory(files, quick) as lease:
         assert lease is None
     monkeypatch.setattr(lock, "file_system", lambda folder: "nfs4")
-    with hold(files, quick) as lease:
+    with lock_run_directory(files, quick) as lease:
         assert lease is not None
         assert files.names("driver.lease") == ["000001"]
     assert files.names("driver.lease") == []
@@ -108,7 +108,7 @@ def test_a_file_system_without_locks_gets_a_lease(tmp_path: Path, monkeypatch: p
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with hold(LocalFiles(str(tmp_path)), Patience(settle=0.0)) as lease:
+    with lock_run_directory(LocalFiles(str(tmp_path)), LeaseTimings(settle_seconds=0.0)) as lease:
         assert lease is not None
 
 

@@ -61,7 +61,7 @@ def opened(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with monkeypatch.context() as patch:
         patch.setattr(kind, "read", lambda files, key: keys.append(key) or read(files, key))
         patch.setattr(kind, "read_all", lambda files, wanted: keys.extend(wanted) or read_all(files, wanted))
-        RunDirectory(store.run_dir).outcomes(IDS)
+        store.outcomes(IDS)
     return sorted(set(keys))
 
 
@@ -115,7 +115,7 @@ def test_a_trial_that_ended_since_is_read_from_its_files(compacted: RecordStore,
 
 @pytest.mark.parametrize("store", ["disk"], indirect=True)
 def test_a_record_that_was_deleted_or_changed_since_counts_as_it_is_now(compacted: RecordStore) -> None:
-    folder = Path(compacted.run_dir) / "trials"
+    folder = Path(compacted.location) / "trials"
     (folder / "base0" / "attempt_001.json").unlink()
     path = folder / "full0" / "attempt_002.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"final/miou": 0.5}}), encoding="utf-8")
@@ -161,13 +161,13 @@ def test_another_sweep_vouches_for_shared_trials(
 ) -> None:
     compacted.write_sweep(replace(sweep, name="a later one"))
     assert compacted.compact("a later one") == 2
-    assert same(RunDirectory(compacted.run_dir).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
+    assert same(RunDirectory(compacted.location).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
     assert "trials/base0/attempt_001.json" not in opened(compacted, monkeypatch)
 
 
 @pytest.mark.parametrize("store", ["disk"], indirect=True)
 def test_a_store_copied_elsewhere_is_read_right(compacted: RecordStore, tmp_path: Path) -> None:
-    shutil.copytree(compacted.run_dir, tmp_path / "copy")
+    shutil.copytree(compacted.location, tmp_path / "copy")
     for path in (tmp_path / "copy").glob("trials/*/*.json"):
         os.utime(path, (1, 1))
     assert same(RunDirectory(tmp_path / "copy").outcomes(IDS), compacted.outcomes(IDS))
@@ -189,4 +189,4 @@ def test_it_is_written_whole(compacted: RecordStore, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(type(compacted.files), "write", lambda files, key, content: written.append(key))
     compacted.compact("tiny")
     assert written == ["sweeps/tiny/records.parquet"]
-    assert open_files(compacted.run_dir).read(written[0])
+    assert open_files(compacted.location).read(written[0])

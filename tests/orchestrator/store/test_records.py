@@ -100,7 +100,7 @@ def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
     [
         (
             "",
-            r"attempt_001\.json: damaged record \(empty: the machine went down while it was written\); delete the file",
+            r"attempt_001\.json: damaged record \(empty: the machine crashed while it was written\); delete the file",
         ),
         ("{", r"attempt_001\.json: damaged record \(.*\); delete the file"),
         ("null", r"attempt_001\.json: not a record of this version \(.*\); delete the file"),

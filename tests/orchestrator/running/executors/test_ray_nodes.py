@@ -14,7 +14,7 @@ import pytest
 from orchestrator.running.executors.ray_tune import RayTune, ray
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from tests.conformance.executor import Notebook, make_tasks
+from orchestrator.testing.executor import RecordingController, make_tasks
 
 pytestmark = pytest.mark.slow  # starts a cluster of two nodes
 
@@ -76,29 +76,29 @@ def where_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
     return work
 
 
-def environments(director: Notebook) -> list[dict[str, str]]:
-    return [dict(record.environment) for record in director.records().values()]
+def environments(controller: RecordingController) -> list[dict[str, str]]:
+    return [dict(record.environment) for record in controller.records().values()]
 
 
 def test_a_node_to_avoid_is_avoided_and_a_dead_one_forgotten(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
     bad, good = sorted(node.node_id for node in cluster.list_all_nodes())
-    tasks = [replace(task, avoid=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
-    director = Notebook(tasks)
-    RayTune(work=where_work()).run(director)
-    assert [found["node"] for found in environments(director)] == [good, good, good]
+    tasks = [replace(task, avoid_nodes=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
+    controller = RecordingController(tasks)
+    RayTune(work=where_work()).run(controller)
+    assert [found["node"] for found in environments(controller)] == [good, good, good]
 
 
 def test_where_all_nodes_are_to_be_avoided_none_is(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
     everywhere = tuple(node.node_id for node in cluster.list_all_nodes())
-    director = Notebook([replace(task, avoid=everywhere) for task in make_tasks(1, tmp_path)])
-    RayTune(work=where_work()).run(director)
-    assert environments(director)[0]["node"] in everywhere
+    controller = RecordingController([replace(task, avoid_nodes=everywhere) for task in make_tasks(1, tmp_path)])
+    RayTune(work=where_work()).run(controller)
+    assert environments(controller)[0]["node"] in everywhere
 
 
 def test_workers_get_this_code_and_no_password(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
-    director = Notebook(make_tasks(1, tmp_path))
-    RayTune(work=where_work()).run(director)
-    (found,) = environments(director)
+    controller = RecordingController(make_tasks(1, tmp_path))
+    RayTune(work=where_work()).run(controller)
+    (found,) = environments(controller)
     assert found["password"] == ""
     assert found["prefix"] == sys.prefix
     assert Path(found["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"

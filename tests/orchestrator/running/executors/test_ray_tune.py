@@ -19,7 +19,7 @@ from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune, keep_sigterm
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
+from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def cluster() -> Iterator[RayTune]:
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda director, work: RayTune(work=work).run(director)
+        return lambda controller, work: RayTune(work=work).run(controller)
 
 
 def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, tmp_path: Path) -> None:
-    notebook = Notebook(make_tasks(4, tmp_path))
-    RayTune(work=dying_work()).run(notebook)
-    records = notebook.records()
+    controller = RecordingController(make_tasks(4, tmp_path))
+    RayTune(work=dying_work()).run(controller)
+    records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
         "trial1": State.LOST,
@@ -49,7 +49,7 @@ def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, 
     error = records["trial1"].error
     assert error is not None
     assert error.kind == "WorkerLost"
-    assert [event for event, _ in notebook.of("trial1")] == ["started", "ended"]
+    assert [event for event, _ in controller.events_of("trial1")] == ["started", "ended"]
 
 
 def test_a_trial_that_loses_itself_says_where(cluster: RayTune, tmp_path: Path) -> None:
@@ -57,10 +57,10 @@ def test_a_trial_that_loses_itself_says_where(cluster: RayTune, tmp_path: Path) 
         now = time.time()
         return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
 
-    notebook = Notebook(make_tasks(1, tmp_path))
-    RayTune(work=work).run(notebook)
+    controller = RecordingController(make_tasks(1, tmp_path))
+    RayTune(work=work).run(controller)
     (node,) = ray.nodes()
-    assert notebook.records()["trial0"].environment["node"] == node["NodeID"]
+    assert controller.records()["trial0"].environment["node"] == node["NodeID"]
 
 
 def test_a_trial_that_hangs_is_killed_when_it_is_to_end(cluster: RayTune, tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_a_trial_that_hangs_is_killed_when_it_is_to_end(cluster: RayTune, tmp_pa
         time.sleep(3600)
         raise AssertionError
 
-    notebook = Notebook(make_tasks(1, tmp_path))
-    notebook.verdicts["trial0"] = State.TIMED_OUT
-    RayTune(work=work, grace_seconds=0.5).run(notebook)
-    assert notebook.records()["trial0"].state is State.TIMED_OUT
+    controller = RecordingController(make_tasks(1, tmp_path))
+    controller.stop_states["trial0"] = State.TIMED_OUT
+    RayTune(work=work, grace_seconds=0.5).run(controller)
+    assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
 def test_the_driver_hears_its_signals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_ray_that_dies_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(SweepError, match=r"a local Ray cluster: cannot start \(The current node timed out during"):
+    with pytest.raises(SweepError, match=r"cannot start a local Ray cluster \(The current node timed out during"):
         RayTune()
 
 
@@ -111,9 +111,9 @@ def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_p
             metrics={"pid": os.getpid()},
         )
 
-    notebook = Notebook(make_tasks(4, tmp_path))
-    RayTune(work=work, max_concurrent=1).run(notebook)
-    records = sorted(notebook.records().values(), key=lambda record: record.started_at)
+    controller = RecordingController(make_tasks(4, tmp_path))
+    RayTune(work=work, max_concurrent=1).run(controller)
+    records = sorted(controller.records().values(), key=lambda record: record.started_at)
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
     assert len({record.metrics["pid"] for record in records}) < 4, "a warm process serves several CPU trials"
@@ -129,23 +129,23 @@ def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the
             time.sleep(600)
         return quick(task, report)
 
-    class Impatient(Notebook):
-        def verdict(self, task: Task) -> State | None:
+    class Impatient(RecordingController):
+        def stop_state(self, task: Task) -> State | None:
             return State.TIMED_OUT if task.trial_id == "trial1" else None
 
     monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
-    director = Impatient(make_tasks(3, tmp_path))
+    controller = Impatient(make_tasks(3, tmp_path))
     began = time.monotonic()
-    RayTune(work=work).run(director)
+    RayTune(work=work).run(controller)
     assert time.monotonic() - began < 300
-    records = director.records()
+    records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
         "trial1": State.TIMED_OUT,
         "trial2": State.DONE,
     }
     assert records["trial1"].error is None
-    assert [event for event, _ in director.of("trial1")] == ["started", "ended"]
+    assert [event for event, _ in controller.events_of("trial1")] == ["started", "ended"]
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTu
         record = quick(task, report)
         return replace(record, metrics={"pid": os.getpid()})
 
-    notebook = Notebook(make_tasks(30, tmp_path))
-    RayTune(work=work, max_concurrent=2).run(notebook)
-    counts = Counter(record.metrics["pid"] for record in notebook.records().values())
+    controller = RecordingController(make_tasks(30, tmp_path))
+    RayTune(work=work, max_concurrent=2).run(controller)
+    counts = Counter(record.metrics["pid"] for record in controller.records().values())
     assert counts.total() == 30
     assert len(counts) == 2
     assert min(counts.values()) > 5
@@ -191,9 +191,9 @@ def test_the_cluster_is_asked_about_once_a_second(
         return really()
 
     monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
-    notebook = Notebook(make_tasks(8, tmp_path))
-    RayTune(work=quick_work()).run(notebook)
-    assert len(notebook.records()) == 8
+    controller = RecordingController(make_tasks(8, tmp_path))
+    RayTune(work=quick_work()).run(controller)
+    assert len(controller.records()) == 8
     assert asked
     assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
-from tests.conformance.files import AtomicFilesContract
+from orchestrator.testing.files import AtomicFilesContract
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_rubbish_of_a_crash_while_deleting_is_swept_out_next_time(files: Loc
 def test_what_the_system_refuses_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     files = LocalFiles(str(tmp_path / "file" / "runs"))
-    with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); choose another --run-dir"):
+    with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); use another --run-dir"):
         files.write("x", b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match=r"folder: cannot be read \(Is a directory\)"):

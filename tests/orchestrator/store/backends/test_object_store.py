@@ -13,7 +13,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.backends.object_store import ObjectFiles
-from tests.conformance.files import AtomicFilesContract, FilesContract
+from orchestrator.testing.files import AtomicFilesContract, FilesContract
 
 SECRET = "verysecret"  # noqa: S105 - that of a server in this process
 
@@ -54,7 +54,7 @@ def test_a_missing_bucket_is_one_line_for_readers_and_writers(bucket: str) -> No
         lambda: files.write("x", b""),
         lambda: files.create("x", b""),
     ):
-        with pytest.raises(StoreError, match=r"^s3://nosuchbucket/runs: there is no such bucket; create it, or corr"):
+        with pytest.raises(StoreError, match=r"^s3://nosuchbucket/runs: the bucket does not exist; create it, or corr"):
             action()
 
 
@@ -89,7 +89,7 @@ def test_wrong_credentials_are_one_line_without_the_secret(refusing: None) -> No
     for action in (lambda: files.read("x"), lambda: files.write("x", b"")):
         with pytest.raises(StoreError) as caught:
             action()
-        assert re.search(r"access refused \(\w+\); give credentials that may read and write", str(caught.value))
+        assert re.search(r"access refused \(\w+\); set credentials that may read and write", str(caught.value))
         assert SECRET not in str(caught.value)
 
 
