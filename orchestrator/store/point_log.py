@@ -1,4 +1,7 @@
-"""Point log: the points of running trials, appended to a file or, in an object store, written in chunks."""
+"""Point log: the points of running trials, appended to a file or, in an object store, written in chunks.
+
+`RunDirectory.points` reads them, at any time. The cost of adding a point does not depend on how many there are.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles
 from orchestrator.store.records import Point, trial_key
 
-__all__ = ["AppendedPoints", "ChunkedPoints", "PointLog"]
+__all__ = ["AppendedPoints", "ChunkedPoints"]
 
 logger = logging.getLogger(__name__)
-
-
-class PointLog(Protocol):
-    """Writes the points of all trials; `RunDirectory.points` reads them, at any time."""
-
-    def append(self, trial_id: str, point: Point) -> None:
-        """Add a point; the cost does not grow with the number of points or of trials."""
-
-    def flush(self, trial_id: str) -> None:
-        """Return once all points of a trial are durable."""
-
-    def close(self) -> None:
-        """Write all points that are still in memory."""
 
 
 class AppendedPoints:
@@ -38,11 +27,11 @@ class AppendedPoints:
         self.files = files
 
     def append(self, trial_id: str, point: Point) -> None:
-        """Add a line."""
+        """Add a point."""
         self.files.append(trial_key(trial_id, "points.jsonl"), to_line(point))
 
     def flush(self, trial_id: str) -> None:
-        """Flush the file."""
+        """Return once all points of a trial are durable."""
         self.files.sync(trial_key(trial_id, "points.jsonl"))
 
     def close(self) -> None:

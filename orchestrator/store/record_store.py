@@ -13,7 +13,7 @@ from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_tr
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import Attempt, pack
-from orchestrator.store.point_log import AppendedPoints, ChunkedPoints, PointLog
+from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import (
     RunDirectory,
@@ -40,8 +40,11 @@ class RecordStore(RunDirectory):
         self.lease_timings = lease_timings
         self.lease: Lease | None = None
         self.locked = False
-        local = self.files if isinstance(self.files, LocalFiles) else None
-        self.point_log: PointLog = AppendedPoints(local) if local else ChunkedPoints(self.files, self.check)
+        self.point_log: AppendedPoints | ChunkedPoints
+        if isinstance(self.files, LocalFiles):
+            self.point_log = AppendedPoints(self.files)
+        else:
+            self.point_log = ChunkedPoints(self.files, self.check)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -48,3 +50,28 @@ def test_waits_for_a_dying_process(tmp_path):
         holder.kill()
         with exclusive(path, wait_seconds=10):
             pass
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from trainer.lock import exclusive
+with exclusive(Path(sys.argv[1])):
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_forked_child_that_outlives_the_process_holds_nothing(tmp_path):
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", FORK, str(path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            holder.kill()
+            holder.wait()
+            with exclusive(path, wait_seconds=0):
+                os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)

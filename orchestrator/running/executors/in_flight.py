@@ -63,22 +63,13 @@ class Cluster(Protocol):
         """Kill a trial's process."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class PackedTask:
-    """A pickled task: Tune copies the config of a trial, sends it back with every report and writes it to disk.
+    """A pickled task, because Tune copies a trial's config, sends it back with every report and writes it to disk."""
 
-    Its `repr` is short because Tune puts the values of a config into the trial's name.
-    """
-
-    __slots__ = ("content", "index")
-
-    def __init__(self, index: int, content: bytes) -> None:
-        self.index = index
-        self.content = content
-
-    @classmethod
-    def pack(cls, index: int, task: Task) -> PackedTask:
-        """Pickle a task; `index` is its number in `InFlight`."""
-        return cls(index, pickle.dumps(task))
+    index: int
+    """Number of the task in `InFlight`."""
+    content: bytes
 
     @property
     def task(self) -> Task:
@@ -87,14 +78,8 @@ class PackedTask:
         return task
 
     def __repr__(self) -> str:
+        """Short, because Tune puts it into the trial's name."""
         return str(self.index)
-
-    def __reduce__(self) -> tuple[type[PackedTask], tuple[int, bytes]]:
-        return PackedTask, (self.index, self.content)
-
-    def __deepcopy__(self, memo: object) -> PackedTask:
-        """Itself: it never changes."""
-        return self
 
 
 @dataclass(slots=True)
@@ -144,7 +129,7 @@ class InFlight:
         self.count += 1
         task = self.without_impossible_nodes(task)
         self.tasks[self.count] = TaskInFlight(task)
-        return PackedTask.pack(self.count, task)
+        return PackedTask(self.count, pickle.dumps(task))
 
     def without_impossible_nodes(self, task: Task) -> Task:
         """The task, avoiding only nodes that are alive, and none where that would leave no node."""
@@ -205,18 +190,14 @@ class InFlight:
         it. With trials shorter than the start of a process, one process would run them all, however many fit. A sweep
         waits `WARM_UP_SECONDS` in total: on a cluster with other users, some processes never start.
         """
-        starting = {number for number in self.waits_for.get(index, ()) if self.is_starting(number)}
-        if starting and self.reuses_processes:
+        alive = [self.tasks[number] for number in self.waits_for.get(index, ()) if number in self.tasks]
+        if self.reuses_processes and any(item.started_at is None for item in alive):
             now = time.monotonic()
             self.warm_at = self.warm_at or now + WARM_UP_SECONDS
             if now < self.warm_at:
                 return True
         self.waits_for.pop(index, None)
         return False
-
-    def is_starting(self, index: int) -> bool:
-        """Whether a task has no process yet."""
-        return index in self.tasks and self.tasks[index].started_at is None
 
     def lose(self, trial: TuneTrial, message: str) -> None:
         """A trial ended without a record: the controller stopped it, or its process died."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from orchestrator.running.executors.base import SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
@@ -30,18 +31,12 @@ class Serial:
                 time.sleep(WAIT_SECONDS)
                 continue
             controller.started(task)
-            controller.ended(task, self.work(task, Reporter(controller, task)))
+            controller.ended(task, self.work(task, partial(report, controller, task)))
 
 
-class Reporter:
-    """Passes the points of a task to the controller, and stops the task when the controller says so."""
-
-    def __init__(self, controller: SweepController, task: Task) -> None:
-        self.controller, self.task = controller, task
-
-    def __call__(self, point: Point) -> None:
-        """Pass on one point. Raises StopTrial."""
-        self.controller.reported(self.task, point)
-        state = self.controller.stop_state(self.task)
-        if state is not None:
-            raise StopTrial(state)
+def report(controller: SweepController, task: Task, point: Point) -> None:
+    """Pass a point to the controller. Raises StopTrial when the controller wants the task to stop."""
+    controller.reported(task, point)
+    state = controller.stop_state(task)
+    if state is not None:
+        raise StopTrial(state)

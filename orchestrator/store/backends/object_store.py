@@ -10,14 +10,11 @@ from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import partial_file
-from orchestrator.store.backends.base import map_in_threads
+from orchestrator.store.backends.base import Files
 
 __all__ = ["ObjectFiles"]
 
 T = TypeVar("T")
-
-REQUESTS = 32
-"""Concurrent requests when many files are read."""
 
 FOLDER_EXISTS = "there"
 """Stamp of a file whose folder exists; part of a file format (`parquet_cache`)."""
@@ -26,7 +23,7 @@ REFUSED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrieval
 UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}
 
 
-class ObjectFiles:
+class ObjectFiles(Files):
     """The `Files` of a run directory that is named by a URL. An object is always written whole."""
 
     remote = True
@@ -59,19 +56,11 @@ class ObjectFiles:
         content: bytes | None = self.unless_missing(lambda: self.system.cat_file(self.path(key)), None)
         return content
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Content of many objects, many at a time."""
-        return map_in_threads(self.read, keys, threads=REQUESTS)
-
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""
         prefix = self.path(folder)
         found: list[str] = self.unless_missing(lambda: self.system.ls(prefix, detail=False), [])
         return [name for path in found if (name := path.rstrip("/").removeprefix(prefix).lstrip("/"))]
-
-    def names_all(self, folders: Sequence[str]) -> list[list[str]]:
-        """Names directly in many folders, many at a time."""
-        return map_in_threads(self.names, folders, threads=REQUESTS)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Sizes of all objects below `folder`."""

@@ -1,6 +1,5 @@
 """One driver at a time: two processes on a disk, forked children, mounts between machines."""
 
-import errno
 import fcntl
 import os
 import signal
@@ -103,9 +102,10 @@ def test_on_a_disk_there_is_no_lease_and_on_a_shared_mount_there_is(
     assert files.names("driver.lease") == []
 
 
-def test_a_file_system_without_locks_gets_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", sorted(lock.UNSUPPORTED))
+def test_a_file_system_without_locks_gets_a_lease(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with lock_run_directory(LocalFiles(str(tmp_path)), LeaseTimings(settle_seconds=0.0)) as lease:
