@@ -12,14 +12,13 @@ Column `record` holds the JSON text, unchanged, and is what is read back; the ot
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.store.backends import Files
+from orchestrator.store.records import AttemptRecord
 
-__all__ = ["Attempt", "pack", "read_compacted"]
+__all__ = ["StoredAttempt", "pack", "read_compacted"]
 
 FORMAT = b"contrast-sweep attempts 1"
 """Value of `format` in the file's metadata."""
@@ -28,24 +27,20 @@ FEW = {False: 1000, True: 20}
 """By `Files.remote`: up to this many records, reading their own files is faster than importing pyarrow."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """A record as it is stored."""
+class StoredAttempt(NamedTuple):
+    """A record and where it is stored."""
 
     key: str
-    stamp: str
-    """`Files.stamps` of the key."""
     text: str
-    counts: bool
-    """Whether it is the attempt that decides its trial's outcome."""
+    """The JSON as it was written."""
+    record: AttemptRecord
 
 
-def pack(attempts: Iterable[Attempt]) -> bytes:
-    """The Parquet file of these attempts."""
+def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
+    """The Parquet file of attempts with their `Files.stamps`, and whether each decides its trial's outcome."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [row_of(attempt) for attempt in attempts]
     text = pa.map_(pa.string(), pa.string())
     schema = pa.schema(
         {
@@ -64,18 +59,29 @@ def pack(attempts: Iterable[Attempt]) -> bytes:
         metadata={b"format": FORMAT},
     )
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist([row_of(*attempt) for attempt in attempts], schema=schema), sink, compression="zstd"
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
 
-def row_of(attempt: Attempt) -> dict[str, Any]:
+def row_of(stored: StoredAttempt, stamp: str, counts: bool) -> dict[str, Any]:
     """The columns of one attempt."""
-    values = json.loads(attempt.text)
-    scalars = {name: values[name] for name in ("trial_id", "attempt", "state", "started_at", "ended_at")}
-    maps = {name: list(dict(values.get(name) or {}).items()) for name in ("metrics", "environment")}
-    source = {"counts": attempt.counts, "key": attempt.key, "stamp": attempt.stamp, "record": attempt.text}
-    return {**scalars, **maps, **source}
+    record = stored.record
+    return {
+        "trial_id": record.trial_id,
+        "attempt": record.attempt,
+        "state": record.state.value,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "metrics": list(record.metrics.items()),
+        "environment": list(record.environment.items()),
+        "counts": counts,
+        "key": stored.key,
+        "stamp": stamp,
+        "record": stored.text,
+    }
 
 
 def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None = None) -> dict[str, str]:

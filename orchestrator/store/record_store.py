@@ -12,7 +12,7 @@ from orchestrator.store.backends import LocalFiles
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
-from orchestrator.store.parquet_cache import Attempt, pack
+from orchestrator.store.parquet_cache import StoredAttempt, pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import (
@@ -140,17 +140,14 @@ class RecordStore(RunDirectory):
         every_key = [key for its_keys in keys.values() for key in its_keys]
         # before the contents are read, so that the stamp of a record that changes in between does not match
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
-        rows: list[Attempt] = []
+        rows: list[tuple[StoredAttempt, str, bool]] = []
         finished = 0
         for stored in self.stored_attempts(keys).values():
             outcome = deciding_attempt([item.record for item in stored])
             if outcome is None or outcome.state is not State.DONE:
                 continue
             finished += 1
-            rows += [
-                Attempt(key=key, stamp=stamps[key] or "", text=text, counts=record is outcome)
-                for key, text, record in stored
-            ]
+            rows += [(item, stamps[item.key] or "", item.record is outcome) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
         return finished

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import local_folder, open_files
-from orchestrator.store.parquet_cache import read_compacted
+from orchestrator.store.parquet_cache import StoredAttempt, read_compacted
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.sweep_results import SweepResults
 
@@ -70,7 +70,9 @@ class RunDirectory:
         """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started."""
         key = trial_key(trial_id, "trial.json")
         content = self.files.read(key)
-        return {} if content is None else parse(facts_of, content, f"{self}/{key}")
+        if content is None:
+            return {}
+        return parse(lambda values: {**values, "config": dict(values["config"])}, content, f"{self}/{key}")
 
     def trial_config(self, trial_id: str) -> dict[str, Any]:
         """The canonical config of a trial, by dotted key; empty if it never started."""
@@ -131,15 +133,6 @@ class RunDirectory:
         }
 
 
-class StoredAttempt(NamedTuple):
-    """A record and where it is stored."""
-
-    key: str
-    text: str
-    """The JSON as it was written."""
-    record: AttemptRecord
-
-
 def point_files(names: Iterable[str]) -> list[str]:
     """The files of a trial that hold its points, oldest first: points.jsonl, points_<attempt>_<chunk>.jsonl."""
     return in_order(name for name in names if POINT_FILE.fullmatch(name))
@@ -169,11 +162,6 @@ def deciding_attempt(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
     """The attempt that counts: the first `done`, else the last; None without an attempt."""
     last = attempts[-1] if attempts else None
     return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
-
-
-def facts_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A parsed trial.json, which must have a config."""
-    return {**values, "config": dict(values["config"])}
 
 
 def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:

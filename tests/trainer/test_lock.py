@@ -1,4 +1,4 @@
-"""Two holders never, a dead holder no obstacle."""
+"""The lock of a trial's folder: never two holders, and a dead holder does not block."""
 
 from __future__ import annotations
 

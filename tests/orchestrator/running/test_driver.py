@@ -24,7 +24,7 @@ Ending = Callable[[Task], State]
 
 
 class Clock:
-    """Time that passes when the executor says so."""
+    """A clock that the executor advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -56,7 +56,7 @@ class Scripted:
         self.node = node
         self.tasks: list[Task] = []
         self.most = 0
-        self.break_off_after: int | None = None
+        self.interrupt_after: int | None = None
 
     def run(self, controller: SweepController) -> None:
         alive: list[Task] = []
@@ -66,7 +66,7 @@ class Scripted:
                 room = room - task.share
             task = controller.next_task(room)
             if task is not None:
-                if len(self.tasks) == self.break_off_after:
+                if len(self.tasks) == self.interrupt_after:
                     raise KeyboardInterrupt
                 self.tasks.append(task)
                 alive.append(task)
@@ -100,28 +100,28 @@ class CheckingTracker:
 
     def __init__(self, store: RecordStore) -> None:
         self.store = store
-        self.heard: list[str] = []
-        self.kept_before_told: list[bool] = []
+        self.calls: list[str] = []
+        self.stored_before_told: list[bool] = []
 
     def planned(self, sweep: SweepRecord) -> None:
-        self.heard.append("planned")
+        self.calls.append("planned")
 
     def begin(self, sweep: SweepRecord, outcomes: object) -> None:
-        self.heard.append("begin")
+        self.calls.append("begin")
 
     def started(self, task: Task) -> None:
-        self.heard.append("started")
+        self.calls.append("started")
 
     def reported(self, task: Task, point: Point) -> None:
-        self.heard.append("reported")
+        self.calls.append("reported")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        self.heard.append("ended")
+        self.calls.append("ended")
         kept = self.store.outcomes([task.trial_id])
-        self.kept_before_told.append(kept == {task.trial_id: record})
+        self.stored_before_told.append(kept == {task.trial_id: record})
 
     def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
-        self.heard.append("finish")
+        self.calls.append("finish")
 
 
 @pytest.fixture
@@ -146,18 +146,18 @@ def ids(tasks: Sequence[Task]) -> list[str]:
     return [task.trial_id for task in tasks]
 
 
-def test_everything_is_kept_before_anybody_hears_of_it(
+def test_the_store_has_everything_before_a_tracker_is_told(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     tracker = CheckingTracker(store)
     outcomes = Driver(store, [tracker]).run(plan, {}, Runtime(), lambda: Scripted(make_record))
     assert set(outcomes) == {trial.trial_id for trial in plan.trials}
-    assert tracker.kept_before_told == [True] * 4
-    assert tracker.heard[:5] == ["begin", "started", "reported", "reported", "ended"]
+    assert tracker.stored_before_told == [True] * 4
+    assert tracker.calls[:5] == ["begin", "started", "reported", "reported", "ended"]
     assert [point.step for point in store.points("base0")] == [0, 1, 2]
 
 
-def test_only_what_is_left_runs_and_nothing_opens_an_executor_for_nothing(
+def test_only_what_is_left_runs_and_without_that_no_executor_is_opened(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     known = {"base0": make_record("base0"), "full0": make_record("full0", state=State.USER_ERROR)}
@@ -178,7 +178,7 @@ def test_chosen_trials_run_alone(plan: SweepPlan, store: RecordStore, make_recor
     assert ids(scripted.tasks) == ["full1"]
 
 
-def test_a_trial_that_a_scheduler_stopped_is_settled_for_a_search_and_left_for_an_ablation(
+def test_a_stopped_trial_has_ended_for_a_search_and_is_left_to_run_for_an_ablation(
     plan: SweepPlan, make_record: MakeRecord
 ) -> None:
     stopped = {trial.trial_id: make_record(trial.trial_id, state=State.STOPPED) for trial in plan.trials}
@@ -187,11 +187,11 @@ def test_a_trial_that_a_scheduler_stopped_is_settled_for_a_search_and_left_for_a
     assert left_to_run(search, stopped) == ()
 
 
-def test_an_interrupt_passes_through_and_keeps_what_ended(
+def test_an_interrupt_passes_through_and_what_has_ended_is_stored(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     driver, scripted = Driver(store, []), Scripted(make_record)
-    scripted.break_off_after = 2
+    scripted.interrupt_after = 2
     with pytest.raises(KeyboardInterrupt):
         driver.run(plan, {}, Runtime(), lambda: scripted)
     names = [trial.trial_id for trial in plan.trials]
@@ -199,7 +199,7 @@ def test_an_interrupt_passes_through_and_keeps_what_ended(
     assert set(driver.outcomes) == set(names[:2])
 
 
-def test_the_first_interrupt_starts_nothing_more_and_cancels_what_runs(
+def test_the_first_interrupt_starts_no_more_trials_and_cancels_the_running_ones(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     driver = Driver(store, [])
@@ -218,7 +218,7 @@ def test_a_sweep_whose_executor_died_stops_and_says_so(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     class Dying(Scripted):
-        """Loses its first task, and itself."""
+        """Loses its first task and then its cluster."""
 
         def finish(self, controller: SweepController, task: Task) -> None:
             controller.ended(task, self.make_record(task.trial_id, attempt=task.attempt, state=State.LOST))
@@ -228,10 +228,10 @@ def test_a_sweep_whose_executor_died_stops_and_says_so(
     outcomes = driver.run(plan, {}, Runtime(), lambda: Dying(make_record))
     assert {key: record.state for key, record in outcomes.items()} == {"base0": State.LOST}
     assert driver.halted == "it died"
-    assert driver.finished, "the lost trial does not wait for a second try"
+    assert driver.finished, "the lost trial is not retried"
 
 
-def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
+def test_the_next_command_retries_a_failed_trial_with_the_next_attempt_number(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     store.start("base0", 1, {}, time=1.0)
@@ -242,7 +242,7 @@ def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
 
 
 @pytest.mark.parametrize("state", [State.DIVERGED, State.USER_ERROR, State.DATA_ERROR, State.TIMED_OUT])
-def test_what_will_fail_again_is_not_tried_again(
+def test_a_failure_that_would_repeat_is_not_retried(
     state: State, plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: state if task.trial_id == "full0" else State.DONE)
@@ -250,7 +250,7 @@ def test_what_will_fail_again_is_not_tried_again(
     assert ids(scripted.tasks) == ["base0", "full0", "base1", "full1"]
 
 
-def test_a_lost_trial_runs_again_elsewhere_after_pauses_that_double(
+def test_a_lost_trial_avoids_its_node_and_its_back_off_doubles(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     clock = Clock()
@@ -273,7 +273,7 @@ def test_a_lost_trial_runs_again_elsewhere_after_pauses_that_double(
     assert pauses == pytest.approx([10, 20, 40], abs=1)
 
 
-def test_retries_end(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+def test_the_number_of_retries_is_limited(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
     scripted = Scripted(make_record, lambda task: State.LOST if task.trial_id == "full0" else State.DONE)
     policy = RunPolicy(retries=Retries(lost=2, back_off_seconds=1))
     outcomes = Driver(store, [], policy, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
@@ -281,7 +281,7 @@ def test_retries_end(plan: SweepPlan, store: RecordStore, make_record: MakeRecor
     assert outcomes["full0"].state is State.LOST
 
 
-def test_three_failures_at_the_same_place_in_a_row_end_a_sweep_of_fifty(
+def test_three_consecutive_failures_with_one_signature_end_a_sweep_of_fifty(
     sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: State.USER_ERROR)
@@ -301,7 +301,7 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
     assert scripted.tasks[0].share.gpus == 1.0
     assert {task.share.gpus for task in scripted.tasks[1:]} == {0.25}
     assert scripted.most == 4, "a fifth of a GPU each: four at a time"
-    assert store.outcomes(["t00"])["t00"].attempt == 1, "a probe is no attempt"
+    assert store.outcomes(["t00"])["t00"].attempt == 1, "a probe is not an attempt"
 
 
 def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
@@ -352,7 +352,7 @@ def test_a_trial_too_large_for_the_whole_gpu_fails(
     assert [task.share.gpus for task in scripted.tasks] == [1.0, 0.25, 0.5, 1.0]
 
 
-def test_a_spent_budget_starts_nothing_more_and_ends_what_runs(
+def test_a_budget_that_is_used_up_starts_no_more_trials_and_cancels_the_running_ones(
     sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, capacity=Share(cpus=2), seconds=1800)
@@ -385,7 +385,7 @@ def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: Record
     assert [error.message for error in errors if error] == ["the attempt took longer than budget.trial_hours (1)"]
 
 
-def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures(
+def test_a_cluster_that_is_too_small_is_an_error_with_the_numbers(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     policy = RunPolicy(resources=Resources(cpus=4, gpus=1.0))
@@ -411,7 +411,7 @@ def test_when_no_node_is_left_the_sweep_waits_a_minute_and_stops(
     assert 60 < scripted.clock.now < 70
 
 
-def test_the_last_figures_of_a_stopped_trial_are_kept(
+def test_the_last_metrics_of_a_stopped_trial_are_recorded(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: State.STOPPED)

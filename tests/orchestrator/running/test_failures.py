@@ -74,7 +74,7 @@ def fail_there(text: str) -> Exception:
         return failure
 
 
-def test_the_signature_is_the_place_not_the_words() -> None:
+def test_the_signature_depends_on_the_place_and_not_on_the_message() -> None:
     first, second, other = describe(fail_here("row 1")), describe(fail_here("row 2")), describe(fail_there("row 1"))
     assert first.signature == second.signature
     assert first.signature != other.signature

@@ -48,7 +48,7 @@ def test_shares_are_one_over_k_with_a_tenth_to_spare(peak: float, share: float) 
     assert share * 80 >= min(1.1 * peak, 80)
 
 
-def test_a_shape_is_what_decides_memory_and_nothing_else() -> None:
+def test_a_shape_depends_on_what_decides_memory_and_nothing_else() -> None:
     config = TrainConfig()
     alike = [
         replace(config, seed=5),

@@ -1,4 +1,4 @@
-"""Checkpoints of an object store: down before training, up after each save, never half."""
+"""Checkpoints of an object store: fetched before training, uploaded after each save, always whole."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def in_store(run_dir: str) -> dict[str, str]:
     return {name: (files.read(f"trials/a/{name}") or b"").decode() for name in files.sizes("trials/a")}
 
 
-def test_a_trial_goes_on_elsewhere_from_what_was_delivered(bucket: str, tmp_path: Path) -> None:
+def test_a_trial_resumes_on_another_node_from_what_was_uploaded(bucket: str, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     fetch_checkpoints(RunDirectory(bucket), "a", here)
     assert not here.exists(), "a trial that never began has nothing to fetch"
@@ -40,7 +40,7 @@ def test_a_trial_goes_on_elsewhere_from_what_was_delivered(bucket: str, tmp_path
     assert found == {"last.pt": "step 20", "previous.pt": "step 10", "best.pt": "weights 10"}
 
 
-def test_only_what_is_new_travels(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_files_are_uploaded(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     upload = ObjectFiles.upload
 
@@ -57,7 +57,7 @@ def test_only_what_is_new_travels(bucket: str, tmp_path: Path, monkeypatch: pyte
     assert sent == ["best.pt", "last.pt", "last.pt"]
     fetch_checkpoints(RunDirectory(bucket), "a", tmp_path)
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
-    assert len(sent) == 3, "what came from the store need not go back"
+    assert len(sent) == 3, "what came from the store is not uploaded again"
     open_files(bucket).delete_folder("trials/a")
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert sent[3:] == ["best.pt", "last.pt"], "a store that was emptied gets them again"
@@ -98,7 +98,7 @@ def test_a_finished_trial_keeps_no_previous_and_shows_its_pictures(bucket: str, 
     assert picture.read_bytes() == b"png"
 
 
-def test_in_a_folder_there_is_nothing_to_deliver(tmp_path: Path) -> None:
+def test_with_a_run_directory_on_a_disk_nothing_is_copied(tmp_path: Path) -> None:
     workdir = RecordStore(tmp_path).workdir("a")
     workdir.mkdir(parents=True)
     put(workdir, last="step 10")

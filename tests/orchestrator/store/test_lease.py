@@ -1,4 +1,4 @@
-"""The lease: one holds it, a silent holder loses it, one that lost it notices. The clocks are the tests' own."""
+"""The lease: one driver holds it, a silent holder loses it and notices. The clocks are the tests' own."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ ELSEWHERE = Owner(host="node7", pid=4711, since=1.7e9, machine="another boot")
 
 
 class Clock:
-    """Time that passes when somebody sleeps; `meanwhile` happens at each sleep."""
+    """A clock that only sleeping advances; `meanwhile` is called at each sleep."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,7 +33,7 @@ class Clock:
         self.meanwhile()
 
     def timings(self) -> LeaseTimings:
-        # the thread that renews waits in real time: so long that it never comes to it
+        # the renewing thread waits in real time, so it never renews here
         return LeaseTimings(
             renew_seconds=3600.0, dead_seconds=5 * 3600.0, settle_seconds=1.0, clock=lambda: self.now, sleep=self.sleep
         )
@@ -53,17 +53,17 @@ def lease_of(files: Files, clock: Clock, owner: Owner | None = None) -> Lease:
     return Lease(files, clock.timings(), owner or Owner.here())
 
 
-def test_one_holds_and_lets_go(files: Files, clock: Clock) -> None:
+def test_a_lease_is_acquired_and_released(files: Files, clock: Clock) -> None:
     lease = lease_of(files, clock)
     lease.acquire()
     lease.check()
     assert files.names("driver.lease") == ["000001"]
     lease.release()
     assert files.names("driver.lease") == []
-    assert clock.now == 1.0, "nobody was waited for"
+    assert clock.now == 1.0, "only the settling time"
 
 
-def test_a_holder_that_renews_is_named_and_left_alone(files: Files, clock: Clock) -> None:
+def test_a_holder_that_renews_keeps_the_lease_and_is_named(files: Files, clock: Clock) -> None:
     first = lease_of(files, clock, ELSEWHERE)
     first.acquire()
     clock.meanwhile = first.renew
@@ -74,7 +74,7 @@ def test_a_holder_that_renews_is_named_and_left_alone(files: Files, clock: Clock
     first.release()
 
 
-def test_a_silent_holder_is_dead_after_a_while_and_notices_when_it_wakes(files: Files, clock: Clock) -> None:
+def test_a_silent_holder_loses_the_lease_and_notices_when_it_wakes(files: Files, clock: Clock) -> None:
     first = lease_of(files, clock, ELSEWHERE)
     first.acquire()
     began = clock.now
@@ -88,11 +88,11 @@ def test_a_silent_holder_is_dead_after_a_while_and_notices_when_it_wakes(files: 
         first.check()
     first.release()
     second.check()
-    assert files.names("driver.lease") == ["000002"], "the loser lets go of nothing"
+    assert files.names("driver.lease") == ["000002"], "a lost lease is not released"
     second.release()
 
 
-def test_a_dead_process_of_this_machine_is_seen_at_once(files: Files, clock: Clock) -> None:
+def test_a_dead_process_of_this_machine_is_not_waited_for(files: Files, clock: Clock) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     first = lease_of(files, clock, replace(Owner.here(), pid=gone.pid, nonce="another"))
@@ -105,7 +105,7 @@ def test_a_dead_process_of_this_machine_is_seen_at_once(files: Files, clock: Clo
     first.release()
 
 
-def test_a_check_asks_again_only_when_the_last_renewal_is_old(files: Files, clock: Clock) -> None:
+def test_a_check_asks_the_store_only_when_the_last_renewal_is_old(files: Files, clock: Clock) -> None:
     lease = lease_of(files, clock)
     lease.acquire()
     lease.check()
@@ -117,7 +117,7 @@ def test_a_check_asks_again_only_when_the_last_renewal_is_old(files: Files, cloc
 
 
 def test_of_two_that_create_the_same_file_the_last_one_holds(memory: str, clock: Clock) -> None:
-    """A store that ignores conditions: both succeed, and only one still finds itself there after a while."""
+    """In a store that ignores conditions both creations succeed, and only one finds its own file afterwards."""
     files = open_files(memory)
     other = replace(ELSEWHERE, nonce="other")
     rival = Lease(files, clock.timings(), other)
@@ -136,7 +136,9 @@ def test_of_two_that_create_the_same_file_the_last_one_holds(memory: str, clock:
         lease_of(files, clock).acquire()
 
 
-def test_a_file_that_says_nothing_counts_as_a_holder_until_it_proves_dead(files: Files, clock: Clock) -> None:
+def test_a_file_that_cannot_be_parsed_counts_as_a_holder_until_it_was_silent_for_long_enough(
+    files: Files, clock: Clock
+) -> None:
     files.write("driver.lease/000003", b"")
     lease = lease_of(files, clock)
     lease.acquire()
@@ -160,7 +162,7 @@ def test_it_is_renewed_while_the_driver_does_something_else(memory: str) -> None
     assert renewed.is_set()
 
 
-def test_a_driver_that_lost_its_hold_writes_nothing_more(memory: str, clock: Clock, make_record) -> None:
+def test_a_driver_that_lost_its_lease_writes_nothing_more(memory: str, clock: Clock, make_record) -> None:
     store = RecordStore(memory, lease_timings=clock.timings())
     with store.lock():
         store.start("a", 1, {}, time=1.0)

@@ -1,4 +1,4 @@
-"""One driver at a time: two processes on a disk, forked children, mounts between machines."""
+"""One driver at a time: two processes on a disk, forked children, mounts of several machines."""
 
 import fcntl
 import os
@@ -80,7 +80,7 @@ def test_a_child_that_outlives_a_killed_driver_holds_nothing(tmp_path: Path) -> 
             os.kill(child, signal.SIGKILL)
 
 
-def test_the_lock_is_free_again_after_its_holder_let_go(tmp_path: Path) -> None:
+def test_the_lock_is_free_after_its_release(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     for _ in range(2):
         with store.lock(), pytest.raises(StoreError, match=f"process {os.getpid()} on"), RecordStore(tmp_path).lock():

@@ -1,4 +1,4 @@
-"""Curves in chunks: few objects, bounded delay, whole at the end."""
+"""Points in chunks: few objects, a bounded delay, complete at the end."""
 
 import threading
 from collections.abc import Callable
@@ -44,7 +44,9 @@ def test_chunks_are_joined_in_order(memory: str, files: Files) -> None:
     ]
 
 
-def test_the_start_is_there_at_once_and_the_rest_after_a_full_chunk_or_a_while(memory: str, files: Files) -> None:
+def test_the_first_point_is_written_at_once_and_others_with_a_full_chunk_or_the_timer(
+    memory: str, files: Files
+) -> None:
     curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
     curves.append("a", Point(step=0, metrics={}))
     assert steps(memory) == [0]
@@ -63,7 +65,7 @@ def test_the_start_is_there_at_once_and_the_rest_after_a_full_chunk_or_a_while(m
     curves.close()
 
 
-def test_a_point_appears_by_itself(memory: str, files: Files) -> None:
+def test_the_timer_writes_a_point(memory: str, files: Files) -> None:
     curves = ChunkedPoints(files, allow, delay_seconds=0.01)
     curves.append("a", Point(step=0, metrics={}))
     curves.append("a", Point(step=1, metrics={}))
@@ -87,7 +89,7 @@ def test_a_write_carries_a_bounded_number_of_points(files: Files, points: int, m
     assert len(written) <= 2 + points / 64
 
 
-def test_what_cannot_be_put_waits_and_is_complained_of_at_the_end(
+def test_points_that_cannot_be_written_are_kept_and_raise_at_the_end(
     memory: str, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     curves = ChunkedPoints(files, allow, delay_seconds=HOUR)
@@ -106,7 +108,7 @@ def test_what_cannot_be_put_waits_and_is_complained_of_at_the_end(
     assert steps(memory) == [0, 1]
 
 
-def test_a_driver_that_was_replaced_puts_no_chunk(memory: str, files: Files) -> None:
+def test_a_driver_that_was_replaced_writes_no_chunk(memory: str, files: Files) -> None:
     refusals: list[Callable[[], None]] = []
 
     def check() -> None:
@@ -125,7 +127,7 @@ def test_a_driver_that_was_replaced_puts_no_chunk(memory: str, files: Files) -> 
     assert steps(memory) == [0]
 
 
-def test_appending_costs_the_same_however_long_the_curve(tmp_path: Path) -> None:
+def test_the_cost_of_appending_does_not_depend_on_the_length_of_the_curve(tmp_path: Path) -> None:
     """Bytes read and written by an append do not depend on what is there, of this trial or of others."""
     curves = AppendedPoints(LocalFiles(str(tmp_path)))
     costs = []

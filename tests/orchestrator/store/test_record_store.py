@@ -58,14 +58,14 @@ def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
     store.end(make_record("a", state=State.USER_ERROR, attempt=3))
     store.end(make_record("b", state=State.LOST, attempt=1))
     store.end(make_record("b", state=State.USER_ERROR, attempt=2))
-    outcomes = store.outcomes(["a", "b", "never tried"])
+    outcomes = store.outcomes(["a", "b", "never started"])
     assert {key: (record.state, record.attempt) for key, record in outcomes.items()} == {
         "a": (State.DONE, 2),
         "b": (State.USER_ERROR, 2),
     }
 
 
-def test_an_attempt_whose_driver_died_is_closed_as_lost_before_the_next(store: RecordStore) -> None:
+def test_an_attempt_whose_driver_died_is_recorded_as_lost_before_the_next(store: RecordStore) -> None:
     assert store.next_attempt("a") == 1
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={}, time=17.0))
@@ -83,13 +83,13 @@ def test_a_damaged_record_is_named(store: RecordStore, make_record: MakeRecord) 
         store.outcomes(["a"])
 
 
-def test_an_unknown_sweep_is_an_error_that_names_those_there_are(store: RecordStore, sweep: SweepRecord) -> None:
+def test_an_unknown_sweep_is_an_error_that_names_the_existing_ones(store: RecordStore, sweep: SweepRecord) -> None:
     store.write_sweep(sweep)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
         store.sweep("other")
 
 
-def test_a_run_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_run_directory_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="cannot be written"), RecordStore(tmp_path / "file" / "runs").lock():
         pass

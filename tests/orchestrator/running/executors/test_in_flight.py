@@ -1,4 +1,4 @@
-"""What happens to the tasks that Tune has, without Tune."""
+"""InFlight without Tune: starts, losses and kills of the tasks that Tune has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.testing.executor import RecordingController, make_tasks
 
 @dataclass
 class Cluster:
-    """One that is there in name only."""
+    """A cluster without processes."""
 
     max_concurrent: int | None = 2
     grace_seconds: float = 0.0
@@ -38,14 +38,14 @@ class Cluster:
 
 @dataclass
 class Trial:
-    """What Tune makes of a task."""
+    """The part of a Tune trial that is used."""
 
     config: dict[str, Any]
     status: str = "PENDING"
 
 
-def fly(in_flight: InFlight) -> Trial:
-    """The next task as a trial of Tune."""
+def launch(in_flight: InFlight) -> Trial:
+    """Start the next task as a trial of Tune."""
     packed = in_flight.next_task()
     assert packed is not None
     trial = Trial({TASK: packed})
@@ -53,23 +53,23 @@ def fly(in_flight: InFlight) -> Trial:
     return trial
 
 
-def test_a_process_waits_for_one_that_starts_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_flight = InFlight(RecordingController(make_tasks(2, tmp_path)), Cluster())
     for _ in range(2):
-        fly(in_flight)
+        launch(in_flight)
     monkeypatch.setattr(module, "WARM_UP_SECONDS", 0.2)
     in_flight.waits_for[1] = {2}
     assert in_flight.holds(1)
     time.sleep(0.25)
     assert not in_flight.holds(1), "the sweep has waited long enough"
     in_flight.waits_for[1] = {2}
-    assert not in_flight.holds(1), "in all"
+    assert not in_flight.holds(1), "the limit is for the whole sweep"
 
 
-def test_a_start_is_told_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:
+def test_a_start_is_reported_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:
     controller = RecordingController(make_tasks(2, tmp_path))
     in_flight = InFlight(controller, Cluster())
-    one, _other = fly(in_flight), fly(in_flight)
+    one, _other = launch(in_flight), launch(in_flight)
     in_flight.notice_starts()
     assert not controller.events_of("trial0"), "it waits for a process"
     one.status = "RUNNING"
@@ -79,10 +79,10 @@ def test_a_start_is_told_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> N
     assert not controller.events_of("trial1")
 
 
-def test_a_cluster_that_is_gone_loses_what_had_started_and_nothing_else(tmp_path: Path) -> None:
+def test_when_the_cluster_dies_only_started_tasks_are_lost(tmp_path: Path) -> None:
     controller = RecordingController(make_tasks(2, tmp_path))
     in_flight = InFlight(controller, Cluster())
-    one, _other = fly(in_flight), fly(in_flight)
+    one, _other = launch(in_flight), launch(in_flight)
     one.status = "RUNNING"
     in_flight.notice_starts()
     in_flight.close()
@@ -94,7 +94,7 @@ def test_only_a_trial_that_has_a_process_is_killed(tmp_path: Path) -> None:
     controller.stop_states = {"trial0": State.CANCELLED, "trial1": State.CANCELLED}
     cluster = Cluster(grace_seconds=-1.0)
     in_flight = InFlight(controller, cluster)
-    one, _other = fly(in_flight), fly(in_flight)
+    one, _other = launch(in_flight), launch(in_flight)
     one.status = "RUNNING"
     in_flight.notice_starts()
     in_flight.check()

@@ -1,4 +1,4 @@
-"""What travels to the nodes: this project's source, whole, and nothing else."""
+"""What is sent to the nodes: all of this project's source, and nothing else."""
 
 import json
 import tomllib
@@ -12,7 +12,7 @@ from orchestrator.running.executors.runtime_env import PACKAGES, PROJECT, runtim
 
 
 def unpacked(package: Path, excludes: list[str], folder: Path) -> set[str]:
-    """What Ray makes of a folder on a node; paths from the folder's parent."""
+    """The files of a folder that Ray unpacks on a node; paths from the folder's parent."""
     archive = folder / "package.zip"
     create_package(str(package), archive, include_gitignore=True, include_parent_dir=True, excludes=excludes)
     unzip_package(str(archive), str(folder / "node"), remove_top_level_directory=False, unlink_zip=True)
@@ -20,7 +20,7 @@ def unpacked(package: Path, excludes: list[str], folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("index", range(len(PACKAGES)))
-def test_every_module_of_the_packages_travels_and_nothing_else(index: int, tmp_path: Path) -> None:
+def test_every_module_of_the_packages_is_sent_and_nothing_else(index: int, tmp_path: Path) -> None:
     sent = runtime_env_of(tmp_path)
     package = Path(sent["py_modules"][index])
     there = unpacked(package, sent["excludes"], tmp_path)
@@ -30,10 +30,10 @@ def test_every_module_of_the_packages_travels_and_nothing_else(index: int, tmp_p
 
 def test_the_packages_are_those_a_worker_imports() -> None:
     ours = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    assert set(PACKAGES) == set(ours["root_packages"]) - {"reports"}  # tables are drawn by the driver
+    assert set(PACKAGES) == set(ours["root_packages"]) - {"reports"}  # the driver makes the tables
 
 
-def test_data_runs_and_secrets_do_not_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_runs_and_secrets_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hush-hush")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
     package = tmp_path / "trainer"

@@ -1,4 +1,4 @@
-"""How run directories are named, and where an object store's trials work."""
+"""Addresses of run directories, and where the trials of an object store work."""
 
 from pathlib import Path
 

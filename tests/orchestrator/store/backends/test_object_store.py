@@ -1,4 +1,4 @@
-"""A run directory in an object store: a local S3 server, and the lines for all that can be wrong with one."""
+"""A run directory in an object store: a local S3 server, and the messages for everything that can be wrong."""
 
 import re
 import subprocess
@@ -59,7 +59,7 @@ def test_a_missing_bucket_is_one_line_for_readers_and_writers(bucket: str) -> No
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A server that knows nobody, and says the key it was shown."""
+    """A server that refuses every request and repeats the key in its error."""
 
     def refuse(self) -> None:
         body = f"<Error><Code>InvalidAccessKeyId</Code><Message>not {SECRET}</Message></Error>".encode()
@@ -101,7 +101,7 @@ def test_missing_credentials_are_one_line(s3_settings: pytest.MonkeyPatch, tmp_p
         open_files("s3://bucket/runs").read("x")
 
 
-def test_an_endpoint_that_nobody_serves_is_one_line(s3_settings: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_without_a_server_is_one_line(s3_settings: pytest.MonkeyPatch) -> None:
     s3_settings.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3_settings.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(
