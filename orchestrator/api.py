@@ -252,7 +252,7 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordS
     from orchestrator.planning.adaptive.study import Study
 
     name = plan.record.name
-    run_dir = local_folder(store.location)
+    run_dir = store.local_folder
     journal = run_dir / sweep_key(name, JOURNAL)
     keep = partial(keep_journal, store, name, journal)
     if not isinstance(store.files, LocalFiles) and (content := store.files.read(sweep_key(name, JOURNAL))) is not None:

@@ -59,7 +59,7 @@ class Files(Protocol):
 
         batches = [keys[start : start + batch] for start in range(0, len(keys), batch)]
         with ThreadPoolExecutor(min(threads, len(batches))) as pool:
-            results = pool.map(lambda batch: [action(key) for key in batch], batches)
+            results = pool.map(lambda some: [action(key) for key in some], batches)
             return [item for found in results for item in found]
 
     def sizes(self, folder: str) -> dict[str, int]:
