@@ -42,7 +42,7 @@ def build_parser() -> Parser:
     add_spec(why)
     why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
     why.add_argument("--seeds", metavar="N", help="as for the sweep")
-    clean = add("clean", clean_up, "delete trials that no sweep refers to, and superfluous checkpoints")
+    clean = add("clean", clean_up, "delete trials that no sweep refers to, and unneeded checkpoints")
     add_run_dir(clean)
     clean.add_argument(
         "--keep",
@@ -116,10 +116,11 @@ def show_reasons(options: argparse.Namespace) -> int:
 
 
 def clean_up(options: argparse.Namespace) -> int:
-    """List trials that no sweep of the run directory refers to and superfluous checkpoints; --yes deletes them."""
+    """List trials that no sweep of the run directory refers to and unneeded checkpoints; --yes deletes them."""
     from orchestrator.commands.clean import clean
+    from orchestrator.store.record_store import RecordStore
 
-    print("\n".join(clean(RunDirectory(options.run_dir), options.keep, delete=options.yes)))
+    print("\n".join(clean(RecordStore(options.run_dir), options.keep, delete=options.yes)))
     return DONE
 
 

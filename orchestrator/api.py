@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
-from orchestrator.running.driver import Driver, Rules
+from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends import local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord
@@ -133,11 +133,10 @@ def carry_out(
     from orchestrator.tracking.live_table import TableTracker
 
     plan = replace(plan, record=replace(plan.record, command=command))
-    directory = RunDirectory(options.run_dir)
-    cache_dir = directory.local_folder / CACHE
     store = RecordStore(options.run_dir)
+    cache_dir = store.local_folder / CACHE
     with store.lock(), ExitStack() as stack:
-        growing_plan = open_growing_plan(spec, plan, directory)
+        growing_plan = open_growing_plan(spec, plan, store)
         candidates = plan
         if growing_plan is not None:
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
@@ -148,19 +147,19 @@ def carry_out(
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
         if todo or growing_plan is not None:
             check_label_images(plan.data_rows, cache_dir)
-        save_uncommitted_code(directory)
+        save_uncommitted_code(store)
         apart = mirror_process(options, plan.record.name)
         stack.callback(apart.close)
         mirror = Background(apart.connect)
         write = partial(write_tables, out=options.out)
         resources = resources_on(options.executor, spec.resources)
-        rules = Rules(
+        policy = RunPolicy(
             resources=resources,
             retries=spec.retries,
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
-        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], rules, costs=CostBook(cache_dir))
+        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
 
         def start_executor() -> Executor:
             """Both MLflow and the executor take seconds to start; a refusal by MLflow ends the sweep before a trial."""

@@ -75,7 +75,7 @@ def test_clean_lists_first_and_deletes_with_yes(
     assert main(["clean"]) == 0
     shown = capsys.readouterr().out
     assert "trials/forgotten" in shown
-    assert shown.endswith("unreferenced trials: 1, superfluous files: 0, together 0.0 MB; --yes deletes them\n")
+    assert shown.endswith("unreferenced trials: 1, unneeded files: 0, together 0.0 MB; --yes deletes them\n")
     assert main(["clean", "--yes"]) == 0
     assert capsys.readouterr().out.endswith("deleted 1 of 1, 0.0 MB\n")
     assert not Path("runs/trials/forgotten").exists()

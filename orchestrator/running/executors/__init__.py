@@ -1,4 +1,4 @@
-"""What runs the tasks of a sweep: Ray Tune, or this process; ray is imported by `ray_tune` only."""
+"""Executors: Ray Tune for real sweeps, and an in-process one for debugging. May import the rest of running/."""
 
 from __future__ import annotations
 

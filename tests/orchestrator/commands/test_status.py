@@ -11,7 +11,6 @@ import pytest
 from orchestrator.commands.status import FRESH_SECONDS, read_status, status_as_text
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 
 MakeRecord = Callable[..., AttemptRecord]
 NOW = 10_000.0
@@ -39,7 +38,7 @@ def test_every_trial_is_done_running_failed_or_missing(
     begin(store, "full0", 1)
     store.end(make_record("full0", state=State.USER_ERROR))
     begin(store, "base1", 1, Point(step=10, metrics={"val/miou": 0.25}, time=NOW - 30))
-    status = read_status(RunDirectory(store.run_dir), sweep.name, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert status.count(State.DONE) == 1
     assert [group.trial_ids for group in status.failures] == [("full0",)]
     assert status.not_run == ("full1",)
@@ -54,15 +53,15 @@ def test_a_failed_trial_that_runs_again_is_running(
     begin(store, "full0", 1)
     store.end(make_record("full0", state=State.LOST))
     begin(store, "full0", 2, Point(step=60, metrics={}, time=NOW - 5))
-    status = read_status(RunDirectory(store.run_dir), sweep.name, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert [(trial.trial_id, trial.attempt, trial.step) for trial in status.running] == [("full0", 2, 60)]
     assert (status.failures, status.count(State.LOST)) == ((), 0)
 
 
 def test_a_trial_that_fell_silent_long_ago_does_not_run(store: RecordStore, sweep: SweepRecord) -> None:
     begin(store, "full0", 1)
-    assert read_status(RunDirectory(store.run_dir), sweep.name, NOW).running
-    late = read_status(RunDirectory(store.run_dir), sweep.name, NOW + FRESH_SECONDS)
+    assert read_status(store, sweep.name, NOW).running
+    late = read_status(store, sweep.name, NOW + FRESH_SECONDS)
     assert late.running == ()
     assert "full0" in late.not_run
 
@@ -74,7 +73,7 @@ def test_failures_are_grouped_by_their_place_the_largest_group_first(
         begin(store, trial_id, 1)
         error = ErrorRecord(kind="ValueError", message=trial_id, traceback=f"Trace of {trial_id}", signature=signature)
         store.end(replace(make_record(trial_id, state=State.USER_ERROR), error=error))
-    status = read_status(RunDirectory(store.run_dir), sweep.name, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert [group.trial_ids for group in status.failures] == [("full0", "full1"), ("base0",)]
     lines = status_as_text(status, "python -m orchestrator.sweep tiny.yaml")
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 3 failed, 1 not run"
@@ -91,7 +90,7 @@ def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
 ) -> None:
     begin(store, "full0", 1)
     store.end(replace(make_record("full0", state=State.STOPPED), error=None))
-    status = read_status(RunDirectory(store.run_dir), sweep.name, NOW)
+    status = read_status(store, sweep.name, NOW)
     lines = status_as_text(status, "")
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
     assert lines[1:4] == ["", "to run again:", "  with | pipe, seed 0 [full0]: stopped"], (

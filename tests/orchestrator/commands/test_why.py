@@ -10,7 +10,6 @@ from orchestrator.commands.why import Identity, describe_reason, finished_identi
 from orchestrator.planning.identity import canonical
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State
-from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION, OptimConfig, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]
@@ -38,7 +37,7 @@ def test_the_store_knows_what_its_finished_trials_are_made_of(tmp_path: Path, ma
     for trial_id, state in (("done", State.DONE), ("failed", State.USER_ERROR)):
         store.start(trial_id, 1, config, time=1.0, facts={"data": "d1", "result_version": RESULT_VERSION})
         store.end(make_record(trial_id, state=state))
-    (known,) = finished_identities(RunDirectory(store.run_dir))
+    (known,) = finished_identities(store)
     assert known.trial_id == "done"
     assert known.content == {**config, "data": "d1", "result_version": RESULT_VERSION}
 
