@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from trainer.config import EvaluationConfig
-from trainer.data.base import Source
-from trainer.data.batches import evaluation_batches
+from trainer.data.loading.batches import evaluation_batches
+from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
 from trainer.metrics import Scores, confusion, score
 from trainer.models.segmentor import Segmentor

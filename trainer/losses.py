@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.config import LossConfig, TrainConfig, require_class_weights_fit, setting
-from trainer.data.base import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX
 from trainer.errors import TrainerError
 
 __all__ = ["LOSSES", "Criterion", "Knobs", "check_class_weights", "cross_entropy", "lovasz_softmax", "ohem"]

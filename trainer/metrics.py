@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.data.base import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX
 
 __all__ = ["Scores", "confusion", "score"]
 

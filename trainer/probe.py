@@ -10,7 +10,7 @@ import torch
 
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
-from trainer.data.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.distributed import rank_device
 from trainer.run import deterministic, private_chance
 from trainer.step import TrainStep, warmup_steps

@@ -16,7 +16,7 @@ from torch import Tensor
 from trainer.checkpoint import Checkpoints
 from trainer.config import Runtime, TrainConfig, setting
 from trainer.data import open_source
-from trainer.data.batches import TrainBatches
+from trainer.data.loading.batches import TrainBatches
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
 from trainer.launch import Progress, Seat, run_ranks

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from trainer.config import TrainConfig, setting
 from trainer.contrast.module import PixelContrast
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.distributed import data_parallel, is_distributed, rank, sum_over_ranks, world_size
 from trainer.losses import Criterion
 from trainer.models.segmentor import Segmentor, SegmentorOutput

@@ -16,7 +16,7 @@ from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.config import EvaluationConfig, TrainConfig, setting
 from trainer.contrast.module import PixelContrast
-from trainer.data.base import Source
+from trainer.data.source import Source
 from trainer.distributed import is_distributed, rank
 from trainer.errors import TrainerError
 from trainer.evaluate import WHOLE_IMAGE, evaluate

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from trainer.data.camvid import ORIGINAL_CLASSES
+from trainer.data.files.camvid import ORIGINAL_CLASSES
 
 HEIGHT, WIDTH = 8, 12
 

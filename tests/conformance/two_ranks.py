@@ -28,7 +28,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast import PixelContrast, ReleasedContrast
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.distributed import (
     gather_images,
     is_distributed,

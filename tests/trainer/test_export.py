@@ -24,7 +24,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
-from trainer.data.batches import evaluation_batches
+from trainer.data.loading.batches import evaluation_batches
 from trainer.export import export_inference, inference_network, load_inference, main
 from trainer.run import train
 

@@ -19,7 +19,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast.module import ContrastOutput, PixelContrast
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.losses import LOSSES, cross_entropy
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep, warmup_steps

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels, Source
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels, Source
 from trainer.errors import DataError
 
 __all__ = ["SplitReport", "examine_split", "report_lines", "write_sheet"]

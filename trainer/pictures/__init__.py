@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.data.base import Source
+from trainer.data.source import Source
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import save

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from trainer.data.base import Pixels
+from trainer.data.source import Pixels
 
 __all__ = ["BLACK", "FONT", "LINE", "WHITE", "Colour", "colour_labels", "draw_legend", "legend_height", "save"]
 

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from trainer.contrast.pixels import reduce_nearest
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
-from trainer.data.transforms import image_tensor, label_tensor
+from trainer.data.loading.transforms import image_tensor, label_tensor
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 from trainer.models.heads.base import HeadOutput
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, draw_legend, legend_height

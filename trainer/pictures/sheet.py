@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from trainer.data.base import IGNORE_INDEX, Pixels
+from trainer.data.source import IGNORE_INDEX, Pixels
 from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, colour_labels, draw_legend, legend_height
 
 __all__ = ["draw_errors", "draw_sheet"]

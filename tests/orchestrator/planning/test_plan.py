@@ -214,7 +214,7 @@ def test_labels_are_decoded_once(folder, monkeypatch):
 
     Image.fromarray(np.full((32, 32), 255, dtype=np.uint8)).save(label)
     check_labels(spec, found, run_dir=Path("runs"))
-    monkeypatch.setattr("trainer.data.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
+    monkeypatch.setattr("trainer.data.files.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
     check_labels(spec, found, run_dir=Path("runs"))
 
 

@@ -21,7 +21,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
 __all__ = ["PAD_GREY", "augment", "augment_into", "image_tensor", "label_tensor"]
 

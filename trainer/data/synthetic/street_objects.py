@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from trainer.data.canvas import Canvas, Floats, rgb
-from trainer.data.scenery import leaf_colour
+from trainer.data.synthetic.canvas import Canvas, Floats, rgb
+from trainer.data.synthetic.scenery import leaf_colour
 
 __all__ = ["draw_objects"]
 

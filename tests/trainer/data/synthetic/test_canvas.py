@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.data.camvid import CLASS_NAMES
-from trainer.data.canvas import BLOTCH, CAMERA_HEIGHT, GRAIN, Canvas, Street, Textures, noise, rgb
+from trainer.data.files.camvid import CLASS_NAMES
+from trainer.data.synthetic.canvas import BLOTCH, CAMERA_HEIGHT, GRAIN, Canvas, Street, Textures, noise, rgb
 
 STREET = Street(horizon=50.0, vanishing=64.0, focal=120.0, kerbs=(-4.0, 4.0), walls=(-6.0, 6.0))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cache
 from types import MappingProxyType
 
-from trainer.data.decode import LabelTable, label_table
-from trainer.data.listing import Listing, files_by_stem, match
-from trainer.data.pairs import TRAIN_VAL_TEST, PairsOnDisk
+from trainer.data.reading.decode import LabelTable, label_table
+from trainer.data.reading.listing import Listing, files_by_stem, match
+from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
 
 __all__ = ["CLASSES", "Cityscapes"]
 

@@ -11,7 +11,7 @@ import torch
 
 from trainer.config import ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
 from trainer.data import open_source
-from trainer.data.batches import Batch, TrainBatches, evaluation_batches
+from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
 from trainer.errors import DataError
 
 CONFIG = DataConfig(crop=(32, 48), synthetic=SyntheticConfig(train_images=7, val_images=5, height=48, width=64))

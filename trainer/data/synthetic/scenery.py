@@ -1,6 +1,6 @@
 """What lies behind every object of the synthetic street: sky, skyline, ground, houses, hedges and fences.
 
-Axes: H W image, h w a part of it. Lengths in the scene are metres; see `trainer.data.canvas` for the camera.
+Axes: H W image, h w a part of it. Lengths in the scene are metres; see `trainer.data.synthetic.canvas` for the camera.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trainer.data.canvas import CAMERA_HEIGHT, CLASS_ID, Canvas, Floats, Mask, rgb
+from trainer.data.synthetic.canvas import CAMERA_HEIGHT, CLASS_ID, Canvas, Floats, Mask, rgb
 
 __all__ = ["draw_backdrop", "leaf_colour"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from trainer.data.class_file import read_classes
+from trainer.data.reading.class_file import read_classes
 from trainer.errors import DataError
 
 BLOCK = """\
@@ -72,7 +72,7 @@ def test_missing_file(tmp_path):
 
 
 def test_the_example_in_the_documentation_is_read(tmp_path):
-    text = (Path(__file__).resolve().parents[3] / "search_spaces" / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[4] / "search_spaces" / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml classes\n(.*?)```", text, re.DOTALL)
     (tmp_path / "classes.yaml").write_text(example)
     assert read_classes(tmp_path / "classes.yaml") == (("road", "traffic light"), ((128, 64, 128), (250, 170, 30)))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import list_folders
-from trainer.data.class_file import read_classes
-from trainer.data.listing import Listing
-from trainer.data.pairs import PairsOnDisk
-from trainer.data.palette import spread_colours
+from trainer.data.files.camvid import list_folders
+from trainer.data.reading.cache import DecodedCache
+from trainer.data.reading.class_file import read_classes
+from trainer.data.reading.listing import Listing
+from trainer.data.reading.pairs import PairsOnDisk
+from trainer.data.reading.palette import spread_colours
 
 __all__ = ["Folder"]
 

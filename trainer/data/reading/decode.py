@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = [

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.random import Generator
 
 from trainer.config import SyntheticConfig
-from trainer.data.base import IGNORE_INDEX, Pair
-from trainer.data.camvid import CLASS_NAMES, PALETTE
-from trainer.data.canvas import BLOTCH, CLASS_ID, GRAIN, Canvas, Floats, Street, Textures
-from trainer.data.scenery import draw_backdrop
-from trainer.data.street_objects import draw_objects
+from trainer.data.files.camvid import CLASS_NAMES, PALETTE
+from trainer.data.source import IGNORE_INDEX, Pair
+from trainer.data.synthetic.canvas import BLOTCH, CLASS_ID, GRAIN, Canvas, Floats, Street, Textures
+from trainer.data.synthetic.scenery import draw_backdrop
+from trainer.data.synthetic.street_objects import draw_objects
 from trainer.errors import DataError
 from trainer.seeding import stream_seed
 

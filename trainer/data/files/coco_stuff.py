@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from trainer.data.base import IGNORE_INDEX, Pixels
-from trainer.data.decode import LabelTable, label_table, raw_mat, relabel
-from trainer.data.listing import Listing, files_by_stem, look_up, match, read_stems
-from trainer.data.pairs import TRAIN_VAL, PairsOnDisk
-from trainer.data.palette import spread_colours
+from trainer.data.reading.decode import LabelTable, label_table, raw_mat, relabel
+from trainer.data.reading.listing import Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.reading.pairs import TRAIN_VAL, PairsOnDisk
+from trainer.data.reading.palette import spread_colours
+from trainer.data.source import IGNORE_INDEX, Pixels
 
 __all__ = ["ABSENT_IDS", "CLASS_NAMES", "CocoStuff10K", "CocoStuff164K"]
 

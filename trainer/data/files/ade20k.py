@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from trainer.data.decode import LabelTable, label_table
-from trainer.data.listing import Listing, files_by_stem, match
-from trainer.data.pairs import TRAIN_VAL, PairsOnDisk
-from trainer.data.palette import spread_colours
+from trainer.data.reading.decode import LabelTable, label_table
+from trainer.data.reading.listing import Listing, files_by_stem, match
+from trainer.data.reading.pairs import TRAIN_VAL, PairsOnDisk
+from trainer.data.reading.palette import spread_colours
 
 __all__ = ["ADE20K", "CLASS_NAMES"]
 

@@ -14,7 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
-from trainer.data.transforms import (
+from trainer.data.loading.transforms import (
     PAD_GREY,
     adjust_contrast,
     augment,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trainer.data.base import Pixels
-from trainer.data.camvid import CLASS_NAMES
+from trainer.data.files.camvid import CLASS_NAMES
+from trainer.data.source import Pixels
 
 __all__ = [
     "BLOTCH",

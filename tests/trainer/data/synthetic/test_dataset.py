@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from trainer.config import SyntheticConfig
-from trainer.data.camvid import CLASS_NAMES, CamVid
-from trainer.data.synthetic import Synthetic
+from trainer.data.files.camvid import CLASS_NAMES, CamVid
+from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 
 CONFIG = SyntheticConfig()

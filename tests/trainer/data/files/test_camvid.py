@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import CLASS_NAMES, PALETTE, CamVid
+from trainer.data.files.camvid import CLASS_NAMES, PALETTE, CamVid
+from trainer.data.reading.cache import DecodedCache
 from trainer.errors import DataError
 
-SMALL = Path(__file__).resolve().parents[4] / "shared" / "data" / "camvid_small"
+SMALL = Path(__file__).resolve().parents[5] / "shared" / "data" / "camvid_small"
 FULL = SMALL.with_name("camvid")
 needs_camvid = pytest.mark.skipif(not SMALL.is_dir(), reason="camvid_small does not lie beside the project")
 

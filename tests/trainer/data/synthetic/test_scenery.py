@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.data.camvid import CLASS_NAMES
-from trainer.data.canvas import Canvas, Street, Textures
-from trainer.data.scenery import PLOT_SHARES, draw_backdrop, draw_ground, draw_row, draw_sky
+from trainer.data.files.camvid import CLASS_NAMES
+from trainer.data.synthetic.canvas import Canvas, Street, Textures
+from trainer.data.synthetic.scenery import PLOT_SHARES, draw_backdrop, draw_ground, draw_row, draw_sky
 
 STREET = Street(horizon=48.0, vanishing=64.0, focal=115.0, kerbs=(-4.0, 3.0), walls=(-6.0, 6.0))
 TEXTURES = Textures(np.random.default_rng(1), 96, 128)

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
-from trainer.data.cache import DecodedCache, DecodedSplit
-from trainer.data.decode import (
+from trainer.data.reading.cache import DecodedCache, DecodedSplit
+from trainer.data.reading.decode import (
     LabelTable,
     check_size,
     decode_image,
@@ -24,7 +23,8 @@ from trainer.data.decode import (
     raw_label,
     relabel,
 )
-from trainer.data.listing import FilePair, Listing
+from trainer.data.reading.listing import FilePair, Listing
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = ["TRAIN_VAL", "TRAIN_VAL_TEST", "PairsOnDisk"]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from tests.conformance.look_alikes import LOOK_ALIKES
-from trainer.data import cache as module
-from trainer.data.cache import CACHE_FOLDER, CACHE_GIGABYTES, DecodedCache
-from trainer.data.folder import Folder
+from trainer.data.files.folder import Folder
+from trainer.data.reading import cache as module
+from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DecodedCache
 
 SIZES = ((12, 8), (5, 9), (1, 1))
 
@@ -83,8 +83,8 @@ def test_an_error_of_the_data_leaves_nothing_and_is_raised(cache):
 BUILDER = """
     import sys, time
     from pathlib import Path
-    from tests.trainer.data.test_cache import SIZES, make_pairs
-    from trainer.data.cache import DecodedCache
+    from tests.trainer.data.reading.test_cache import SIZES, make_pairs
+    from trainer.data.reading.cache import DecodedCache
 
     def slowly():
         for pair in make_pairs():
@@ -100,7 +100,7 @@ BUILDER = """
 def start_builder(folder: Path, seconds: float) -> subprocess.Popen:
     code = textwrap.dedent(BUILDER)
     command = [sys.executable, "-c", code, str(folder), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[3])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[4])
 
 
 def test_a_killed_builder_leaves_nothing_to_read(cache):

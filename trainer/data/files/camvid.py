@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.base import IGNORE_INDEX, Pixels
-from trainer.data.decode import ILLEGAL, LabelTable, decode_image, label_table, raw_label, relabel
-from trainer.data.listing import IMAGE_ENDINGS, Listing, files_by_stem, look_up, match, read_stems
-from trainer.data.pairs import TRAIN_VAL_TEST, PairsOnDisk
+from trainer.data.reading.decode import ILLEGAL, LabelTable, decode_image, label_table, raw_label, relabel
+from trainer.data.reading.listing import IMAGE_ENDINGS, Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
+from trainer.data.source import IGNORE_INDEX, Pixels
 from trainer.errors import DataError
 
 __all__ = ["CLASS_NAMES", "PALETTE", "CamVid"]

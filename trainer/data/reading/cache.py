@@ -23,7 +23,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from trainer.data.base import Pair, Pixels
+from trainer.data.source import Pair, Pixels
 
 __all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DECODER_VERSION", "DecodedCache", "DecodedSplit"]
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trainer.data.base import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX
 from trainer.errors import DataError
 
 __all__ = ["read_classes"]

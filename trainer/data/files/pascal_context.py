@@ -13,11 +13,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from trainer.data.base import Pixels
-from trainer.data.decode import LabelTable, label_table, raw_label, raw_mat, relabel
-from trainer.data.listing import Listing, look_up, read_stems
-from trainer.data.pairs import TRAIN_VAL, PairsOnDisk
-from trainer.data.palette import spread_colours
+from trainer.data.reading.decode import LabelTable, label_table, raw_label, raw_mat, relabel
+from trainer.data.reading.listing import Listing, look_up, read_stems
+from trainer.data.reading.pairs import TRAIN_VAL, PairsOnDisk
+from trainer.data.reading.palette import spread_colours
+from trainer.data.source import Pixels
 
 __all__ = ["CLASSES", "PascalContext"]
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import DataConfig
-from trainer.data.base import Pair, Source, require_labels
-from trainer.data.transforms import augment_into, image_tensor, label_tensor
+from trainer.data.loading.transforms import augment_into, image_tensor, label_tensor
+from trainer.data.source import Pair, Source, require_labels
 from trainer.errors import TrainerError
 from trainer.seeding import stream_seed
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.data import street_objects
-from trainer.data.camvid import CLASS_NAMES
-from trainer.data.canvas import Canvas, Street, Textures
-from trainer.data.street_objects import (
+from trainer.data.files.camvid import CLASS_NAMES
+from trainer.data.synthetic import street_objects
+from trainer.data.synthetic.canvas import Canvas, Street, Textures
+from trainer.data.synthetic.street_objects import (
     POPULATION,
     draw_bicyclist,
     draw_car,
