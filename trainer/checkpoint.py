@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.config import RESULT_VERSION, TrainConfig, nameless_keys
+from trainer.config import RESULT_VERSION, TrainConfig, keys_outside_identity
 
 __all__ = ["Checkpoint", "Checkpoints", "fingerprint"]
 
@@ -55,7 +55,7 @@ class Checkpoint:
 def fingerprint(config: TrainConfig) -> str:
     """Return canonical JSON of all that decides the result; where data and weights lie and limits are left out."""
     values = asdict(config.normalised())
-    for key in nameless_keys(TrainConfig):
+    for key in keys_outside_identity(TrainConfig):
         *parents, name = key.split(".")
         owner = values
         for parent in parents:

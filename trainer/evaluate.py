@@ -1,4 +1,4 @@
-"""Evaluation of a split: whole images at one scale, or the views of `EvaluationConfig`."""
+"""Evaluates a model on a split: whole images at one scale, or as `EvaluationConfig` says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.views import average_logits
 __all__ = ["WHOLE_IMAGE", "evaluate"]
 
 WHOLE_IMAGE = EvaluationConfig()
-"""One look at each image as it is."""
+"""Whole images at their own size, not mirrored."""
 
 
 def evaluate(
@@ -28,9 +28,9 @@ def evaluate(
     device: torch.device,
     views: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
-    """Score `model` in evaluation mode on every image of `split`; its mode is put back afterwards.
+    """Score `model` in evaluation mode on every image of `split`, then restore its mode.
 
-    Several ranks, all of which must call it, share the images and get the same scores, those of a single process.
+    All ranks must call it: they share the images and get the same scores.
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)

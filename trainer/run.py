@@ -19,18 +19,18 @@ from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
-from trainer.launch import Progress, Seat, run_ranks
+from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.lock import exclusive
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
-from trainer.trial import Trial
+from trainer.training_state import TrainingState
 
 __all__ = ["Progress", "TrainResult", "train", "train_rank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainResult:
-    """The figures of a finished trial."""
+    """The figures of a finished state."""
 
     metrics: dict[str, float]
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
@@ -72,13 +72,13 @@ def check_ranks(config: TrainConfig, ranks: int) -> None:
 
 
 def train_rank(
-    config: TrainConfig, runtime: Runtime, workdir: Path, seat: Seat, progress: Progress
+    config: TrainConfig, runtime: Runtime, workdir: Path, info: RankInfo, progress: Progress
 ) -> TrainResult | None:
     """Train as one of several ranks, joined to the others; rank 0 alone has a result, and writes files."""
-    device = rank_device(runtime.device, seat.rank)
-    with process_group(seat, device):
+    device = rank_device(runtime.device, info.rank)
+    with process_group(info, device):
         result = train_here(config, runtime, workdir, progress, device)
-    return result if seat.rank == 0 else None
+    return result if info.rank == 0 else None
 
 
 def train_here(
@@ -89,26 +89,26 @@ def train_here(
     workdir.mkdir(parents=True, exist_ok=True)
     certain: bool = setting(config.compute, "deterministic")
     alone = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
-    with alone, private_chance(device), deterministic(certain):
+    with alone, isolated_rng(device), deterministic(certain):
         source = open_source(config.data)
-        trial = Trial.start(config, source, device)
+        state = TrainingState.start(config, source, device)
         checkpoints = Checkpoints(workdir)
         with rank_0_first():  # under the lock, and done with damaged files when the others look
             found = checkpoints.load(config)
         if found is not None:
-            trial.restore(found)
-        run_steps(trial, runtime, checkpoints, progress)
-        metrics = trial.figures()
-        pictures = trial.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
+            state.restore(found)
+        run_steps(state, runtime, checkpoints, progress)
+        metrics = state.figures()
+        pictures = state.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
         return TrainResult(metrics=metrics, pictures=pictures)
 
 
-def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
+def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
     """Take the steps that are left; log, evaluate and save as they fall due, and always after the last."""
-    config, steps = trial.config, trial.config.schedule.steps
-    take_step = TrainStep(config, trial.model, trial.contrast, trial.optimizer, trial.device, trial.scaler)
+    config, steps = state.config, state.config.schedule.steps
+    take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
     batches = TrainBatches(
-        trial.source,
+        state.source,
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
@@ -116,43 +116,43 @@ def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress
         rank=rank(),
         ranks=world_size(),
     )
-    first = trial.step
-    trial.model.train()
-    trial.resume_clock()
+    first = state.step
+    state.model.train()
+    state.resume_clock()
     for step, batch in enumerate(batches.iterate(first, steps - first), start=first):
         measured = take_step(batch, step)
-        trial.took(step)
+        state.took(step)
         log, validate, save = (
-            trial.step % every == 0 or trial.step == steps
+            state.step % every == 0 or state.step == steps
             for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
         )
         if not (log or validate or save):
             continue
-        trial.stop_clock()
-        require_finite(measured["train/loss"], trial)
+        state.stop_clock()
+        require_finite(measured["train/loss"], state)
         if log:
-            progress(trial.step, trial.describe(measured))
+            progress(state.step, state.describe(measured))
         if validate:
-            progress(trial.step, trial.validate(checkpoints))
+            progress(state.step, state.validate(checkpoints))
         if rank() > 0:
             pass  # the first writes the files
-        elif trial.step == steps:
-            checkpoints.finish(trial.checkpoint())
+        elif state.step == steps:
+            checkpoints.finish(state.checkpoint())
         elif save:
-            checkpoints.save(trial.checkpoint())
-        trial.resume_clock()
+            checkpoints.save(state.checkpoint())
+        state.resume_clock()
 
 
-def require_finite(loss: Tensor, trial: Trial) -> None:
+def require_finite(loss: Tensor, state: TrainingState) -> None:
     """Raise DivergedError, naming the step, unless the loss is a number."""
     if not math.isfinite(value := float(loss)):
-        contrast = "" if trial.contrast is None else ", lower contrast.weight or raise contrast.temperature"
-        rate = trial.config.optim.lr
-        raise DivergedError(f"step {trial.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
+        contrast = "" if state.contrast is None else ", lower contrast.weight or raise contrast.temperature"
+        rate = state.config.optim.lr
+        raise DivergedError(f"step {state.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
 
 
 @contextmanager
-def private_chance(device: torch.device) -> Iterator[None]:
+def isolated_rng(device: torch.device) -> Iterator[None]:
     """Put torch's global generators back after the body: dropout draws from them, seeded at each step."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield

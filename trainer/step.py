@@ -22,7 +22,7 @@ from trainer.distributed import data_parallel, is_distributed, rank, sum_over_ra
 from trainer.losses import Criterion
 from trainer.models.segmentor import Segmentor, SegmentorOutput
 from trainer.optim import rate_at, set_rate
-from trainer.seeding import generator, stream_seed
+from trainer.seeding import stream_generator, stream_seed
 
 __all__ = ["TrainStep", "warmup_steps"]
 
@@ -93,8 +93,8 @@ class TrainStep:
             embeddings.append(embedding_BDhw)
         self.update()
         if self.contrast is not None and embeddings[0] is not None:
-            chance = generator(config.seed, "push", step, device=self.device)
-            self.contrast.push(joined(embeddings), label_BHW, generator=chance)
+            generator = stream_generator(config.seed, "push", step, device=self.device)
+            self.contrast.push(joined(embeddings), label_BHW, generator=generator)
         return measured[0] if len(measured) == 1 else total(measured)
 
     def split(self, image_B3HW: Tensor, label_BHW: Tensor) -> list[Portion]:
@@ -169,8 +169,8 @@ class TrainStep:
             return None, {}
         prediction_BHW = output.logits_BCHW.detach().argmax(dim=1)
         names = ("contrast", step) if portion == 0 else ("contrast", step, portion)
-        chance = generator(self.config.seed, *names, device=self.device)
-        compared = self.contrast(output.embedding_BDhw, label_BHW, prediction_BHW, generator=chance)
+        generator = stream_generator(self.config.seed, *names, device=self.device)
+        compared = self.contrast(output.embedding_BDhw, label_BHW, prediction_BHW, generator=generator)
         return compared.loss, {name: value.detach() for name, value in compared.stats.items()}
 
     def update(self) -> None:

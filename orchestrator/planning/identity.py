@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from orchestrator.planning.digests import (
     file_digest,
 )
-from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, is_nameless
+from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, is_outside_identity
 
 __all__ = ["canonical", "content_id", "trial_id"]
 
@@ -82,7 +82,7 @@ def layout(config_type: Any) -> tuple[tuple[str, bool, Callable[[Any], Any]], ..
     return tuple(
         (item.name, is_dataclass(types[item.name]), converter(types[item.name]))
         for item in fields(config_type)
-        if not is_nameless(item)
+        if not is_outside_identity(item)
     )
 
 

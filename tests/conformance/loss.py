@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.losses import LOSSES, Knobs
+from trainer.losses import LOSSES, LossSettings
 
 CLASSES = 4
 SIZE = (2, 5, 6)
@@ -33,10 +33,10 @@ def nothing_labelled() -> tuple[Tensor, Tensor]:
     return example()[0], torch.full(SIZE, 255)
 
 
-def knobs_of(seed: int) -> Knobs:
-    """Other knobs for each seed: with and without weights, thresholds, numbers of pixels kept, factors."""
+def settings_of(seed: int) -> LossSettings:
+    """Other settings for each seed: with and without weights, thresholds, numbers of pixels kept, factors."""
     chance = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
-    return Knobs(
+    return LossSettings(
         weight_C=torch.tensor(WEIGHTS) if seed % 2 else None,
         threshold=0.01 + 0.99 * chance[0],
         min_kept=1 + int(39 * chance[1]),
@@ -54,30 +54,30 @@ def probability(logits: Tensor, place: Place, name: int) -> float:
     return float(logits[b, :, y, x].double().softmax(dim=0)[name])
 
 
-def weighted_mean(logits: Tensor, label: Tensor, knobs: Knobs, places: list[Place]) -> float:
+def weighted_mean(logits: Tensor, label: Tensor, settings: LossSettings, places: list[Place]) -> float:
     """Mean of -log p over `places`, each with the weight of its class."""
     total = mass = 0.0
     for place in places:
         name = int(label[place])
-        weight = 1.0 if knobs.weight_C is None else float(knobs.weight_C[name])
+        weight = 1.0 if settings.weight_C is None else float(settings.weight_C[name])
         total -= weight * math.log(probability(logits, place, name))
         mass += weight
     return total / mass if mass else 0.0
 
 
-def slow_cross_entropy(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
-    return weighted_mean(logits, label, knobs, labelled_places(label))
+def slow_cross_entropy(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
+    return weighted_mean(logits, label, settings, labelled_places(label))
 
 
-def slow_ohem(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+def slow_ohem(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
     """Sort the pixels by the probability of their class and take them one by one."""
     chances = {place: probability(logits, place, int(label[place])) for place in labelled_places(label)}
     kept = [
         place
         for rank, place in enumerate(sorted(chances, key=lambda place: chances[place]))
-        if chances[place] < knobs.threshold or rank < SIZE[0] * knobs.min_kept
+        if chances[place] < settings.threshold or rank < SIZE[0] * settings.min_kept
     ]
-    return weighted_mean(logits, label, knobs, kept)
+    return weighted_mean(logits, label, settings, kept)
 
 
 def jaccard_loss(truth: list[bool], wrong: list[bool]) -> float:
@@ -87,7 +87,7 @@ def jaccard_loss(truth: list[bool], wrong: list[bool]) -> float:
     return 1 - hits / union if union else 0.0
 
 
-def slow_lovasz(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
+def slow_lovasz(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
     """The Lovász extension by its definition: errors in falling order, each times the growth of the Jaccard loss."""
     places = labelled_places(label)
     losses = []
@@ -106,11 +106,11 @@ def slow_lovasz(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
     return sum(losses) / len(losses) if losses else 0.0
 
 
-def slow_sum(logits: Tensor, label: Tensor, knobs: Knobs) -> float:
-    return slow_cross_entropy(logits, label, knobs) + knobs.lovasz_weight * slow_lovasz(logits, label, knobs)
+def slow_sum(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
+    return slow_cross_entropy(logits, label, settings) + settings.lovasz_weight * slow_lovasz(logits, label, settings)
 
 
-ORACLES: dict[str, Callable[[Tensor, Tensor, Knobs], float]] = {
+ORACLES: dict[str, Callable[[Tensor, Tensor, LossSettings], float]] = {
     "ce": slow_cross_entropy,
     "ohem": slow_ohem,
     "lovasz": slow_lovasz,
@@ -126,14 +126,14 @@ class LossContract:
     @pytest.mark.parametrize("seed", range(3))
     def test_it_equals_the_slow_oracle(self, kind: str, seed: int, void: float) -> None:
         logits, label = example(seed, void)
-        found = LOSSES[kind](logits, label, knobs_of(seed))
-        assert float(found) == pytest.approx(ORACLES[kind](logits, label, knobs_of(seed)), abs=1e-5)
+        found = LOSSES[kind](logits, label, settings_of(seed))
+        assert float(found) == pytest.approx(ORACLES[kind](logits, label, settings_of(seed)), abs=1e-5)
 
     @pytest.mark.parametrize("weighted", [False, True])
     def test_without_a_label_it_is_a_differentiable_zero(self, kind: str, weighted: bool) -> None:
         logits, label = nothing_labelled()
         logits.requires_grad_()
-        loss = LOSSES[kind](logits, label, Knobs(weight_C=torch.ones(CLASSES) if weighted else None))
+        loss = LOSSES[kind](logits, label, LossSettings(weight_C=torch.ones(CLASSES) if weighted else None))
         loss.backward()
         assert float(loss.detach()) == 0.0
         assert logits.grad is not None
@@ -143,8 +143,8 @@ class LossContract:
         logits, label = example()
         void = (label == 255)[:, None].expand_as(logits)
         other = torch.where(void, 9 * torch.randn_like(logits), logits).requires_grad_()
-        loss = LOSSES[kind](other, label, Knobs())
-        assert torch.allclose(LOSSES[kind](logits, label, Knobs()), loss)
+        loss = LOSSES[kind](other, label, LossSettings())
+        assert torch.allclose(LOSSES[kind](logits, label, LossSettings()), loss)
         loss.backward()
         assert other.grad is not None
         assert not other.grad[void].any()
@@ -152,9 +152,9 @@ class LossContract:
 
     def test_it_is_in_float32_and_positive(self, kind: str) -> None:
         logits, label = example()
-        loss = LOSSES[kind](logits, label, Knobs())
+        loss = LOSSES[kind](logits, label, LossSettings())
         assert loss.ndim == 0
-        assert loss.dtype == LOSSES[kind](logits.bfloat16(), label, Knobs()).dtype == torch.float32
+        assert loss.dtype == LOSSES[kind](logits.bfloat16(), label, LossSettings()).dtype == torch.float32
         assert loss > 0
 
     def test_names_of_classes_and_order_of_images_do_not_matter(self, kind: str) -> None:
@@ -162,34 +162,34 @@ class LossContract:
         weight_C = torch.tensor(WEIGHTS)
         order = torch.tensor([2, 0, 3, 1])
         moved = torch.where(label == 255, label, order.argsort()[label.clamp(max=CLASSES - 1)])
-        loss = LOSSES[kind](logits, label, Knobs(weight_C=weight_C))
-        assert torch.allclose(LOSSES[kind](logits[:, order], moved, Knobs(weight_C=weight_C[order])), loss)
-        assert torch.allclose(LOSSES[kind](logits.flip(0), label.flip(0), Knobs(weight_C=weight_C)), loss)
+        loss = LOSSES[kind](logits, label, LossSettings(weight_C=weight_C))
+        assert torch.allclose(LOSSES[kind](logits[:, order], moved, LossSettings(weight_C=weight_C[order])), loss)
+        assert torch.allclose(LOSSES[kind](logits.flip(0), label.flip(0), LossSettings(weight_C=weight_C)), loss)
 
     def test_right_and_sure_costs_next_to_nothing(self, kind: str) -> None:
         _, label = example()
         sure = 50.0 * F.one_hot(label.clamp(max=CLASSES - 1), CLASSES).permute(0, 3, 1, 2)
-        assert float(LOSSES[kind](sure, label, Knobs())) == pytest.approx(0, abs=1e-6)
+        assert float(LOSSES[kind](sure, label, LossSettings())) == pytest.approx(0, abs=1e-6)
 
     def test_the_gradient_is_that_of_finite_differences(self, kind: str) -> None:
         logits, label = example(3)
-        step, knobs = 1e-3, Knobs(threshold=1.0)
+        step, settings = 1e-3, LossSettings(threshold=1.0)
         direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(7))
         logits.requires_grad_()
-        LOSSES[kind](logits, label, knobs).backward()
+        LOSSES[kind](logits, label, settings).backward()
         assert logits.grad is not None
         with torch.no_grad():
-            ends = [LOSSES[kind](logits + sign * step * direction, label, knobs) for sign in (1, -1)]
+            ends = [LOSSES[kind](logits + sign * step * direction, label, settings) for sign in (1, -1)]
         slope = float(ends[0] - ends[1]) / (2 * step)
         assert float((logits.grad * direction).sum()) == pytest.approx(slope, rel=0.02, abs=1e-3)
 
     def test_deterministic_algorithms_give_the_same(self, kind: str) -> None:
         logits, label = example()
-        knobs = Knobs(weight_C=torch.tensor(WEIGHTS))
-        expected = LOSSES[kind](logits, label, knobs)
+        settings = LossSettings(weight_C=torch.tensor(WEIGHTS))
+        expected = LOSSES[kind](logits, label, settings)
         torch.use_deterministic_algorithms(True)
         try:
-            found = LOSSES[kind](logits, label, knobs)
+            found = LOSSES[kind](logits, label, settings)
         finally:
             torch.use_deterministic_algorithms(False)
         assert torch.allclose(found, expected)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.contrast.mining import ILLEGAL, MINERS, Selection
+from trainer.contrast.mining import EXCLUDED, MINERS, Selection
 
 POOLS: dict[str, Callable[[list[int], int, float], list[int]]] = {
     "random": lambda ranked, count, fraction: ranked,
@@ -37,7 +37,7 @@ def scene(anchors: int, candidates: int, seed: int) -> tuple[Tensor, Tensor]:
 def mine(
     kind: str, hardness_AM: Tensor, legal_AM: Tensor, count: int, fraction: float, generator: torch.Generator
 ) -> Selection | None:
-    return MINERS[kind](hardness_AM.masked_fill(~legal_AM, ILLEGAL), legal_AM.sum(1), count, fraction, generator)
+    return MINERS[kind](hardness_AM.masked_fill(~legal_AM, EXCLUDED), legal_AM.sum(1), count, fraction, generator)
 
 
 def chosen(
@@ -130,7 +130,7 @@ class MinerContract:
 
     def test_hardness_is_left_as_it_is(self, kind: str) -> None:
         hardness_AM, legal_AM = scene(4, 60, 5)
-        marked_AM = hardness_AM.masked_fill(~legal_AM, ILLEGAL)
+        marked_AM = hardness_AM.masked_fill(~legal_AM, EXCLUDED)
         before = marked_AM.clone()
         MINERS[kind](marked_AM, legal_AM.sum(1), 5, 0.5, draw())
         assert torch.equal(marked_AM, before)

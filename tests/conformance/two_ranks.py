@@ -39,7 +39,7 @@ from trainer.distributed import (
     sum_over_ranks,
     world_size,
 )
-from trainer.launch import Progress, Seat
+from trainer.launch import Progress, RankInfo
 from trainer.models.sync_norm import synchronise_norms
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
@@ -70,11 +70,11 @@ NORMS = {
 }
 
 
-def work(seat: Seat, progress: Progress) -> list[dict[str, Fact]]:
+def work(info: RankInfo, progress: Progress) -> list[dict[str, Fact]]:
     """Join the other ranks and compute; rank 0 returns the facts of each."""
     torch.set_num_threads(1)
-    with process_group(seat, CPU):
-        everybody: list[Any] = [None] * seat.ranks
+    with process_group(info, CPU):
+        everybody: list[Any] = [None] * info.ranks
         dist.all_gather_object(everybody, facts())
     return everybody
 

@@ -14,11 +14,11 @@ from trainer.config import (
     setting,
 )
 from trainer.losses import LOSSES
-from trainer.optim import POLICIES
+from trainer.optim import RATE_POLICIES
 
 
 @pytest.mark.parametrize(
-    ("block", "name", "table"), [(LossConfig, "kind", LOSSES), (ScheduleConfig, "policy", POLICIES)]
+    ("block", "name", "table"), [(LossConfig, "kind", LOSSES), (ScheduleConfig, "policy", RATE_POLICIES)]
 )
 def test_tables_and_choices_agree(block, name, table):
     choices = next(part for part in get_args(get_type_hints(block)[name]) if part is not type(None))

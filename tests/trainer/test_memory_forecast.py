@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-import trainer.contrast.spread as spread
+import trainer.contrast.alignment as spread
 import trainer.memory_forecast as memory_forecast
 from trainer.build import build_contrast
 from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import trainer.run
-import trainer.trial
+import trainer.training_state
 from trainer import DivergedError, TrainerError
 from trainer.checkpoint import Checkpoint
 from trainer.config import (
@@ -32,7 +32,7 @@ from trainer.config import (
 from trainer.data import open_source
 from trainer.lock import exclusive
 from trainer.run import train
-from trainer.trial import Trial
+from trainer.training_state import Trial
 
 CONTRAST = ContrastConfig(
     embedding_dim=8,
@@ -228,13 +228,13 @@ def test_inference_parameters_are_those_of_the_baseline(tmp_path):
 
 def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):
     splits = []
-    evaluate = trainer.trial.evaluate
+    evaluate = trainer.training_state.evaluate
 
     def count(model, source, split, **keywords):
         splits.append(split)
         return evaluate(model, source, split, **keywords)
 
-    monkeypatch.setattr(trainer.trial, "evaluate", count)
+    monkeypatch.setattr(trainer.training_state, "evaluate", count)
     config = replace(BASELINE, schedule=ScheduleConfig(steps=2, batch_size=2))
     figures = run(replace(config, data=replace(config.data, test_split="val")), tmp_path / "same")
     assert splits == ["val"]

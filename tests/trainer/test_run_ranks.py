@@ -94,7 +94,7 @@ def two(tmp_path_factory):
     return Trial(tmp_path_factory.mktemp("two"), replace(RUNTIME, ranks=2))
 
 
-def go_on_and_die(folder, seat, progress):
+def go_on_and_die(folder, info, progress):
     """Finish the trials in `folder`, note what each rank holds at their end; then rank 1 is killed in another."""
     held = {}
     run_steps = trainer.run.run_steps
@@ -109,12 +109,12 @@ def go_on_and_die(folder, seat, progress):
 
     def die(step, metrics):
         progress(step, metrics)
-        if (seat.rank, step) == (1, 3):
+        if (info.rank, step) == (1, 3):
             os.kill(os.getpid(), signal.SIGKILL)
 
     trainer.run.run_steps = observed
     cpu = torch.device("cpu")
-    with process_group(seat, cpu):
+    with process_group(info, cpu):
         for name in ("from_one", "from_two"):
             result = train_here(CONFIG, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
@@ -122,8 +122,8 @@ def go_on_and_die(folder, seat, progress):
             config = replace(CONFIG, **{"schedule": SHORT, **changes}).normalised()
             result = train_here(config, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
-        torch.save(held, folder / f"{seat.rank}.pt")
-        (folder / f"{seat.rank}.pid").write_text(str(os.getpid()))
+        torch.save(held, folder / f"{info.rank}.pt")
+        (folder / f"{info.rank}.pid").write_text(str(os.getpid()))
         train_here(CONFIG, RUNTIME, folder / "killed", die, cpu)
 
 

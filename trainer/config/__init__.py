@@ -11,7 +11,7 @@ from __future__ import annotations
 from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig, effective_memory
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
-from trainer.config.knobs import is_nameless, location_keys, nameless_keys, setting
+from trainer.config.field_markers import is_outside_identity, keys_outside_identity, location_keys, setting
 from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
@@ -36,9 +36,9 @@ __all__ = [
     "SyntheticConfig",
     "TrainConfig",
     "effective_memory",
-    "is_nameless",
+    "is_outside_identity",
+    "keys_outside_identity",
     "location_keys",
-    "nameless_keys",
     "require_class_weights_fit",
     "setting",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.knobs import limit, require
+from trainer.config.field_markers import limit, require
 
 __all__ = ["AnchorConfig", "ContrastConfig", "MemoryConfig", "MiningConfig", "effective_contrast", "effective_memory"]
 

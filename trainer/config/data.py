@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.knobs import location, require
+from trainer.config.field_markers import location, require
 
 __all__ = ["MIN_CROP", "DataConfig", "SyntheticConfig"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.config.data import MIN_CROP
-from trainer.config.knobs import optional, require, setting, unset_implied
+from trainer.config.field_markers import optional, require, setting, unset_implied
 
 __all__ = ["ComputeConfig", "EvaluationConfig", "effective_evaluation"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.config.knobs import require
+from trainer.config.field_markers import require
 
 __all__ = ["BACKBONE_NAMES", "PACKAGED_WEIGHTS", "ModelConfig"]
 

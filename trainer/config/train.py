@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
-from trainer.config.knobs import require, unset_implied
+from trainer.config.field_markers import require, unset_implied
 from trainer.config.model import ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 

@@ -35,9 +35,9 @@ def draw_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     names, palette = source.class_names, source.palette
     with evaluating(model):
-        examples = [source.read(split, index) for index in spread(source.size(split), EMBEDDED_IMAGES)]
+        examples = [source.read(split, index) for index in evenly_spaced(source.size(split), EMBEDDED_IMAGES)]
         seen = [sample_embedding(model, pair, len(names), device) for pair in examples]
-        shown = spread(len(examples), SHEET_IMAGES)
+        shown = evenly_spaced(len(examples), SHEET_IMAGES)
     pictures = {
         "sheet": draw_sheet([(*examples[i], seen[i].prediction_HW) for i in shown], names, palette),
         "confusion": draw_confusion(scores.pixels, names),
@@ -46,7 +46,7 @@ def draw_pictures(
     return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
 
 
-def spread(size: int, count: int) -> list[int]:
+def evenly_spaced(size: int, count: int) -> list[int]:
     """Return at most `count` different whole numbers below `size`, evenly spread."""
     count = min(size, count)
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]

@@ -22,7 +22,7 @@ from trainer.models.heads.base import HeadOutput
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, draw_legend, legend_height
 
-__all__ = ["Points", "Seen", "draw_embedding", "principal_components", "sample_embedding"]
+__all__ = ["EmbeddedImage", "Points", "draw_embedding", "principal_components", "sample_embedding"]
 
 PIXELS_PER_CLASS = 40
 """Of each image, evenly spread over the class."""
@@ -39,14 +39,14 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EmbeddedImage:
     """What a model makes of one image."""
 
     prediction_HW: Pixels
     points: Points
 
 
-def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> Seen:
+def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> EmbeddedImage:
     """Segment an image and pick some of each class's embedded pixels.
 
     The embedding is the projection's, which evaluation otherwise leaves out; of a model without one, the L2-normalised
@@ -64,7 +64,7 @@ def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.d
     chosen_N = torch.cat([spread_positions(label_hw == name) for name in range(classes)])
     embedding_ND = embedding_BDhw[0].flatten(1).T.cpu()[chosen_N]
     points = Points(embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
-    return Seen(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
+    return EmbeddedImage(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
 
 
 def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from trainer.config import (
     Runtime,
     SyntheticConfig,
     TrainConfig,
-    nameless_keys,
+    keys_outside_identity,
 )
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
@@ -105,7 +105,7 @@ def test_the_name_of_the_default_config_is_known():
     assert trial_id(TrainConfig(), DATA) == "71f8bbb940f2", "all trials are renamed: is that meant?"
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if key not in nameless_keys(TrainConfig)])
+@pytest.mark.parametrize("key", [key for key in LEAVES if key not in keys_outside_identity(TrainConfig)])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
     for condition, value in SETTING.get(key, {}).items():
@@ -123,7 +123,7 @@ def test_every_leaf_that_counts_renames_the_trial(key):
 def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
-    assert set(canonical(TrainConfig())) == set(LEAVES) - set(nameless_keys(TrainConfig)) - unset
+    assert set(canonical(TrainConfig())) == set(LEAVES) - set(keys_outside_identity(TrainConfig)) - unset
 
 
 @pytest.mark.parametrize(

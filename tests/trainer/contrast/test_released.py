@@ -127,7 +127,7 @@ def test_defect_5_every_anchor_misses_the_row_of_its_own_number():
     assert mask_A[3 * 24] == region, "class 0 comes last"
     assert mask_A[-2:].tolist() == [0, 0], "beyond the end"
     assert sorted(mask_A[:-2].tolist()) == list(range(width, width + 4 * 24))
-    assert torch.equal(anchors.barred_A, mask_A[:20])
+    assert torch.equal(anchors.excluded_A, mask_A[:20])
 
 
 def test_defect_5_the_loss_depends_on_the_order_of_the_bank():

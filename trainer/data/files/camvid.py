@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.reading.decode import ILLEGAL, LabelTable, decode_image, label_table, raw_label, relabel
+from trainer.data.reading.decode import ILLEGAL_ID, LabelTable, decode_image, label_table, raw_label, relabel
 from trainer.data.reading.listing import IMAGE_ENDINGS, Listing, files_by_stem, look_up, match, read_stems
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
 from trainer.data.source import IGNORE_INDEX, Pixels
@@ -169,7 +169,7 @@ def segnet_table() -> LabelTable:
 @cache
 def colour_table() -> NDArray[np.int16]:
     """Class of each colour, by the number that `colour_number` gives it."""
-    table = np.full(4**3, ILLEGAL, dtype=np.int16)
+    table = np.full(4**3, ILLEGAL_ID, dtype=np.int16)
     for _, colour, name in ORIGINAL_CLASSES:
         number = colour_number(np.array(colour, dtype=np.uint8))
         table[number] = IGNORE_INDEX if name == "void" else CLASS_NAMES.index(name)
@@ -185,7 +185,7 @@ def colour_number(colour_3: NDArray[np.uint8]) -> NDArray[np.intp]:
 def merge_colours(colour_HW3: Pixels, path: Path) -> Pixels:
     """The 11 classes of a label in 32 colours. Raises DataError for a colour that is none of them."""
     class_HW = colour_table()[colour_number(colour_HW3)]
-    wrong_HW = (class_HW == ILLEGAL) | (colour_HW3 % 64 != 0).any(axis=-1)
+    wrong_HW = (class_HW == ILLEGAL_ID) | (colour_HW3 % 64 != 0).any(axis=-1)
     if wrong_HW.any():
         row, column = map(int, np.argwhere(wrong_HW)[0])
         colour = tuple(map(int, colour_HW3[row, column]))

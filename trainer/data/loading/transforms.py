@@ -131,14 +131,17 @@ def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
     torchvision resizes a Mask with the older rule of "nearest", which takes the corner instead of the centre of
     a pixel: labels would lie up to half a pixel beside the bilinear image, which thin classes notice.
     """
-    rows_i, columns_j = nearest(label_HW.shape[0], height), nearest(label_HW.shape[1], width)
+    rows_i, columns_j = (
+        nearest_source_pixels(label_HW.shape[0], height),
+        nearest_source_pixels(label_HW.shape[1], width),
+    )
     first, second = (rows_i, 0), (columns_j, 1)
     if height > label_HW.shape[0]:  # columns cost more than rows: take them while there are few rows
         first, second = second, first
     return torch.from_numpy(label_HW.take(*first, mode="clip").take(*second, mode="clip"))  # "raise" checks each
 
 
-def nearest(side: int, resized: int) -> NDArray[np.int64]:
+def nearest_source_pixels(side: int, resized: int) -> NDArray[np.int64]:
     """The source pixel of each of `resized` pixels of a side of `side` pixels: torch's rule, asked of torch."""
     place_11H = torch.arange(side, dtype=torch.float32)[None, None]
     place_i: NDArray[np.int64] = (

@@ -18,9 +18,8 @@ from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = [
-    "ILLEGAL",
+    "ILLEGAL_ID",
     "LabelTable",
-    "check_size",
     "decode_image",
     "frozen",
     "image_size",
@@ -30,12 +29,13 @@ __all__ = [
     "raw_label",
     "raw_mat",
     "relabel",
+    "require_same_size",
 ]
 
 LabelTable: TypeAlias = NDArray[np.int16]
-"""Class id, `IGNORE_INDEX` or `ILLEGAL` of each raw id 0, 1, ..., as the files on disk have it."""
+"""Class id, `IGNORE_INDEX` or `ILLEGAL_ID` of each raw id 0, 1, ..., as the files on disk have it."""
 
-ILLEGAL = -1
+ILLEGAL_ID = -1
 """Entry of a `LabelTable` for a raw id that no file may hold."""
 
 LARGEST_RAW_ID = 2**16 - 1
@@ -45,7 +45,7 @@ SINGLE_CHANNEL_16BIT = ("I;16", "I;16B", "I")
 
 def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNORE_INDEX,)) -> LabelTable:
     """The table in which raw id `key` becomes class `value`, the `ignored` become void and any other is illegal."""
-    table = np.full(max(*classes, *ignored, IGNORE_INDEX) + 1, ILLEGAL, dtype=np.int16)
+    table = np.full(max(*classes, *ignored, IGNORE_INDEX) + 1, ILLEGAL_ID, dtype=np.int16)
     table[list(ignored)] = IGNORE_INDEX
     table[list(classes)] = list(classes.values())
     return table
@@ -100,14 +100,14 @@ def relabel(raw_HW: NDArray[Any], table: LabelTable, path: Path, remedy: str) ->
         if not 0 <= extreme <= LARGEST_RAW_ID:
             raise DataError(f"{path}: label id {extreme}; {remedy}")
     counts = np.bincount(raw_HW.reshape(-1).astype(np.intp), minlength=len(table))
-    known = np.concatenate([table, np.full(len(counts) - len(table), ILLEGAL, dtype=np.int16)])
-    if len(illegal := np.flatnonzero((counts > 0) & (known == ILLEGAL))):
+    known = np.concatenate([table, np.full(len(counts) - len(table), ILLEGAL_ID, dtype=np.int16)])
+    if len(illegal := np.flatnonzero((counts > 0) & (known == ILLEGAL_ID))):
         raise DataError(f"{path}: label id {', '.join(map(str, illegal))}; {remedy}")
-    label_HW: Pixels = table.astype(np.uint8)[raw_HW]  # ILLEGAL wraps round, but no pixel has it
+    label_HW: Pixels = table.astype(np.uint8)[raw_HW]  # ILLEGAL_ID wraps round, but no pixel has it
     return label_HW
 
 
-def check_size(label_HW: Pixels, size: tuple[int, int], image_path: Path, label_path: Path) -> None:
+def require_same_size(label_HW: Pixels, size: tuple[int, int], image_path: Path, label_path: Path) -> None:
     """Raise DataError unless the label has the image's (width, height)."""
     height, width = label_HW.shape
     if (width, height) != size:

@@ -15,13 +15,13 @@ from types import MappingProxyType
 from trainer.data.reading.cache import DecodedCache, DecodedSplit
 from trainer.data.reading.decode import (
     LabelTable,
-    check_size,
     decode_image,
     frozen,
     image_size,
     plain_table,
     raw_label,
     relabel,
+    require_same_size,
 )
 from trainer.data.reading.listing import FilePair, Listing
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
@@ -110,7 +110,7 @@ class PairsOnDisk(ABC):
     def decode(self, pair: FilePair) -> Pair:
         """The checked, read-only pixels of an image and its label, from the files."""
         image_HW3, label_HW = decode_image(pair.image), self.read_label(pair.label)
-        check_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), pair.image, pair.label)
+        require_same_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), pair.image, pair.label)
         return frozen(image_HW3, label_HW)
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
@@ -150,7 +150,7 @@ class PairsOnDisk(ABC):
         """Raise DataError at the first label that does not decode, does not fit its image or has illegal ids."""
         for part in self.splits:
             for pair in self._pairs(part):
-                check_size(self.read_label(pair.label), image_size(pair.image), pair.image, pair.label)
+                require_same_size(self.read_label(pair.label), image_size(pair.image), pair.image, pair.label)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the mapped pixels: a loader process maps them itself."""

@@ -46,7 +46,7 @@ class Synthetic:
     def __init__(self, config: SyntheticConfig) -> None:
         self.config = config
         self._sizes = {"train": config.train_images, "val": config.val_images, "test": config.test_images}
-        self._textures = Textures(random(config.seed, "texture"), config.height, config.width)
+        self._textures = Textures(stream_rng(config.seed, "texture"), config.height, config.width)
         self._drawn: dict[tuple[str, int], Pair] = {}
 
     def size(self, split: str) -> int:
@@ -65,7 +65,7 @@ class Synthetic:
             raise IndexError(f"synthetic: {split} has no pair {index}")
         pair = self._drawn.get((split, index))
         if pair is None:
-            rng = random(self.config.seed, split, index)
+            rng = stream_rng(self.config.seed, split, index)
             pair = draw_scene(rng, self._textures, dusk=split == "test")
             if (len(self._drawn) + 1) * sum(pixels.nbytes for pixels in pair) <= CACHE_BYTES:
                 self._drawn[split, index] = pair
@@ -96,7 +96,7 @@ class Synthetic:
         return {**self.__dict__, "_drawn": {}}
 
 
-def random(seed: int, *names: str | int) -> Generator:
+def stream_rng(seed: int, *names: str | int) -> Generator:
     """The generator of the stream `names`."""
     return np.random.Generator(np.random.PCG64(stream_seed(seed, "synthetic", *names)))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.contrast.spread import ROWS, alignment_and_uniformity
+from trainer.contrast.alignment import ROWS, alignment_and_uniformity
 
 
 def test_equals_loops_over_pairs():

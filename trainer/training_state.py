@@ -27,11 +27,11 @@ from trainer.models.sync_norm import synchronise_norms
 from trainer.optim import build_optimizer, rate_at
 from trainer.pictures import draw_pictures
 
-__all__ = ["Trial"]
+__all__ = ["TrainingState"]
 
 
 @dataclass(kw_only=True, slots=True)
-class Trial:
+class TrainingState:
     """What changes while a trial is trained, and what it is trained on."""
 
     config: TrainConfig
@@ -59,7 +59,7 @@ class Trial:
     """Reading of the clock when it was last resumed."""
 
     @classmethod
-    def start(cls, config: TrainConfig, source: Source, device: torch.device) -> Trial:
+    def start(cls, config: TrainConfig, source: Source, device: torch.device) -> TrainingState:
         """Build the trial at step 0. Raises TrainerError where config, data and device do not fit together."""
         classes = len(source.class_names)
         check_class_weights(config.loss, classes)

@@ -7,11 +7,11 @@ from dataclasses import MISSING, Field, field, fields, replace
 from typing import Any
 
 __all__ = [
-    "is_nameless",
+    "is_outside_identity",
+    "keys_outside_identity",
     "limit",
     "location",
     "location_keys",
-    "nameless_keys",
     "optional",
     "require",
     "setting",
@@ -58,12 +58,12 @@ def location_keys(config_type: type) -> tuple[str, ...]:
     return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
 
 
-def nameless_keys(config_type: type) -> tuple[str, ...]:
+def keys_outside_identity(config_type: type) -> tuple[str, ...]:
     """Dotted keys of all fields that are no part of a trial's identity: those of `location()` and `limit()`."""
-    return marked_keys(config_type, is_nameless)
+    return marked_keys(config_type, is_outside_identity)
 
 
-def is_nameless(item: Field[Any]) -> bool:
+def is_outside_identity(item: Field[Any]) -> bool:
     """Whether a field is no part of a trial's identity."""
     return bool(item.metadata.get("location") or item.metadata.get("limit"))
 

@@ -1,6 +1,6 @@
-"""Alignment and uniformity of embeddings (Wang and Isola, ICML 2020): what a contrastive loss should lower, both.
+"""Alignment and uniformity of embeddings (Wang and Isola, ICML 2020); a contrastive loss should lower both.
 
-Axes: C classes, K rows per class, D embedding width, N rows looked at.
+Axes: C classes, K rows per class, D embedding width, N sampled rows.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from torch import Tensor
 __all__ = ["alignment_and_uniformity"]
 
 ROWS = 1024
-"""Rows looked at, at most: their similarities cost a few milliseconds on a CPU."""
+"""Maximum number of sampled rows; their similarities take a few milliseconds on a CPU."""
 
 
 def alignment_and_uniformity(embedding_CKD: Tensor, valid_CK: Tensor) -> tuple[Tensor, Tensor]:
     """Alignment and uniformity of unit vectors, 0-d and without gradient; no host sync.
 
-    Alignment is the mean squared distance of two rows of one class, 0..4; uniformity the logarithm of the mean of
-    exp(-2 * squared distance) over all pairs of rows, -8..0, where 0 means that all embeddings are one and about -4
-    (exactly so in high dimension) that they are spread over the sphere. No pair gives 0. The first rows of each class
-    are looked at; they should be a random choice.
+    Alignment is the mean squared distance between two rows of one class, 0..4. Uniformity is the logarithm of the mean
+    of exp(-2 * squared distance) over all pairs of rows, -8..0: 0 if all embeddings are equal, about -4 if they are
+    uniform on the sphere (exactly -4 in high dimension). Both are 0 without a pair. Only the first rows of each class
+    are used, so they should be in random order.
     """
     classes = len(valid_CK)
     rows = min(valid_CK.shape[1], max(2, ROWS // classes))
