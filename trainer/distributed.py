@@ -131,7 +131,7 @@ def gather_images(image_B: Tensor) -> Tensor:
 
 
 def own_images(image_N: Tensor) -> Tensor:
-    """This rank's part (B, ...) of a tensor (N, ...) from `gather_images`, as a view."""
+    """The part (B, ...) of this rank of a tensor (N, ...) from `gather_images`, as a view."""
     return image_N.chunk(world_size())[rank()]
 
 
@@ -145,4 +145,3 @@ def rows_of_all_ranks(row_RD: Tensor, image_R: Tensor, images: int) -> Tensor:
         return row_RD
     is_own_R1 = (image_R // images == rank())[:, None]
     return torch.where(is_own_R1, row_RD, sum_over_ranks(row_RD.detach().where(is_own_R1, 0)))
-

@@ -36,7 +36,7 @@ GRACE_SECONDS = 1.0
 EXIT_SECONDS = 20.0
 """Time for a rank to exit after its last message."""
 
-CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from trainer.launch import run_rank as run; run(*sys.argv[2:])"
+CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import trainer.launch as l; l.run_rank(*sys.argv[2:])"
 
 PR_SET_PDEATHSIG = 1
 

@@ -48,13 +48,13 @@ def rate_at(config: TrainConfig, step: int) -> float:
 
 
 def poly_rate(config: OptimConfig, step: int, steps: int) -> float:
-    """lr * (1 - s / S) ** poly_power at step `step` (0-based) of `steps`."""
+    """Lr * (1 - s / S) ** poly_power at step `step` (0-based) of `steps`."""
     rate: float = config.lr * (1 - step / steps) ** config.poly_power
     return rate
 
 
 def cosine_rate(config: OptimConfig, step: int, steps: int) -> float:
-    """lr * (1 + cos(pi * s / S)) / 2 at step `step` (0-based) of `steps` (Loshchilov and Hutter 2017)."""
+    """Lr * (1 + cos(pi * s / S)) / 2 at step `step` (0-based) of `steps` (Loshchilov and Hutter 2017)."""
     return config.lr * (1 + math.cos(math.pi * step / steps)) / 2
 
 

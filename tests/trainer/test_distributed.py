@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import trainer.distributed
-from tests.conformance.two_ranks import ARMS
 from trainer.config import ContrastConfig, MemoryConfig
 from trainer.contrast import PixelContrast
 from trainer.distributed import (
@@ -19,11 +18,11 @@ from trainer.distributed import (
     rank,
     rank_device,
     rows_of_all_ranks,
-    state_hash,
     sum_over_ranks,
     world_size,
 )
 from trainer.errors import TrainerError
+from trainer.testing.two_ranks import ROWS, state_hash
 
 CPU = torch.device("cpu")
 
@@ -36,13 +35,13 @@ def test_ranks_gather_in_order_and_sum(two_ranks, one_rank):
         assert not facts["group"]["requires_grad"]
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", ROWS)
 def test_defect_7_every_rank_holds_the_bank_of_the_whole_batch(two_ranks, one_rank, arm):
     expected = one_rank[f"contrast/{arm}"]["bank"]
     assert [facts[f"contrast/{arm}"]["bank"] for facts in two_ranks] == [expected] * 2
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", ROWS)
 def test_the_contrast_of_two_ranks_is_that_of_the_whole_batch(two_ranks, one_rank, arm):
     expected = one_rank[f"contrast/{arm}"]
     assert expected["gradient"].abs().max() > 0

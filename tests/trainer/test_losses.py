@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conformance.loss import ORACLES, WEIGHTS, LossContract, example
 from trainer.config import DataConfig, LossConfig, TrainConfig
 from trainer.errors import TrainerError
 from trainer.losses import (
@@ -20,6 +19,7 @@ from trainer.losses import (
     lovasz_softmax,
     ohem,
 )
+from trainer.testing.loss import ORACLES, WEIGHTS, LossContract, example
 
 CPU = torch.device("cpu")
 

@@ -29,9 +29,10 @@ from trainer.config import (
     SyntheticConfig,
     TrainConfig,
 )
-from trainer.distributed import process_group, state_hash
+from trainer.distributed import process_group
 from trainer.launch import run_ranks
 from trainer.run import train, train_here
+from trainer.testing.two_ranks import state_hash
 
 CONFIG = TrainConfig(
     data=DataConfig(

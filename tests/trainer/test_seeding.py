@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from trainer.seeding import stream_generator, seeded, stream_seed
+from trainer.seeding import seeded, stream_generator, stream_seed
 
 
 def test_stream_seed_never_changes():

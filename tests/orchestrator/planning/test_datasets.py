@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import check_data, data_key
-from tests.conformance.look_alikes import LOOK_ALIKES
+from trainer.testing.look_alikes import LOOK_ALIKES
 from trainer.config import DataConfig
 from trainer.data import DATASETS
 

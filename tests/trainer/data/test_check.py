@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conformance.look_alikes import LOOK_ALIKES, WIDTH
 from trainer.data.__main__ import main
 from trainer.data.check import COLUMNS, TILE_WIDTH, spread
+from trainer.testing.look_alikes import LOOK_ALIKES, WIDTH
 
 
 @pytest.fixture

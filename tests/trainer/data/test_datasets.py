@@ -7,8 +7,6 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.conformance.dataset import DatasetContract, PairsContract, error_of
-from tests.conformance.look_alikes import LOOK_ALIKES, LookAlike
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data import DATASETS, Source, open_source, require_labels
 from trainer.data.files.ade20k import ADE20K
@@ -19,6 +17,8 @@ from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
 from trainer.data.files.pascal_context import PascalContext
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.data.reading.cache import CACHE_FOLDER
+from trainer.testing.dataset import DatasetContract, PairsContract, error_of
+from trainer.testing.look_alikes import LOOK_ALIKES, LookAlike
 
 
 class TestSynthetic(DatasetContract):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.backbone import BackboneContract, Made
 from trainer.models.backbones import BACKBONES, build_backbone
+from trainer.testing.backbone import BackboneContract, Made
 
 FAMILIES = {name.rstrip("0123456789"): name for name in reversed(BACKBONES)}
 """Family -> its first entry: a new family is tested by itself, a new size of a known one by what it shares with it."""

@@ -1,4 +1,4 @@
-"""The joined network: tap, padding and normalisation; what holds for every head is in tests/conformance/head.py."""
+"""The joined network: tap, padding and normalisation; what holds for every head is in trainer/testing/head.py."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
-from tests.conformance.two_ranks import NORMS
 from trainer.errors import TrainerError
 from trainer.models.sync_norm import SyncNorm2d, SyncNormAct2d, synchronise_norms
+from trainer.testing.two_ranks import NORMS
 
 CPU = torch.device("cpu")
 

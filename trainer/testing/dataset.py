@@ -1,27 +1,32 @@
-"""DatasetContract: what every data set must do; PairsContract: what one of files must do besides. Inherit one.
+"""DatasetContract: what every data set must do; PairsContract: what a data set of files must do as well.
 
-`DatasetContract` wants the fixture `source`, `PairsContract` the fixture `tree`.
+Inherit one of them and provide the fixture `source` for `DatasetContract`, `tree` for `PairsContract`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conformance.look_alikes import LookAlike
 from trainer.config import DataConfig
 from trainer.data import IGNORE_INDEX, Source, open_source
 from trainer.errors import DataError
+from trainer.testing.look_alikes import LookAlike
+
+__all__ = ["DatasetContract", "PairsContract", "error_of", "everything"]
 
 
 def error_of(action: Callable[[], object]) -> str:
+    """The one-line message of the DataError that `action` raises."""
     with pytest.raises(DataError) as caught:
         action()
     message = str(caught.value)
@@ -29,10 +34,10 @@ def error_of(action: Callable[[], object]) -> str:
     return message
 
 
-def everything(source: Source) -> list[tuple[str, bytes, bytes]]:
-    """All pixels of all splits that may be read."""
+def everything(source: Source) -> list[tuple[str, ...]]:
+    """Hashes of all pixels of all splits."""
     return [
-        (split, *(pixels.tobytes() for pixels in source.read(split, index)))
+        (split, *(hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in source.read(split, index)))
         for split in source.splits
         for index in range(source.size(split))
     ]
@@ -91,7 +96,10 @@ class DatasetContract:
 
 
 class PairsContract(DatasetContract):
-    """Inherit and provide the fixture `tree: LookAlike`, fresh for each test."""
+    """Inherit and provide the fixture `tree: LookAlike`, fresh for each test.
+
+    A data set that is not in `DATASETS` overrides `opened` as well.
+    """
 
     @pytest.fixture
     def source(self, tree: LookAlike) -> Source:
@@ -99,7 +107,8 @@ class PairsContract(DatasetContract):
 
     @staticmethod
     def opened(tree: LookAlike, root: Path | None = None) -> Source:
-        return open_source(DataConfig(name=tree.name, root=str(root or tree.root)))
+        """The data set of a tree, or of a copy of it in `root`."""
+        return open_source(DataConfig(name=cast(Any, tree.name), root=str(root or tree.root)))
 
     def test_sizes(self, tree: LookAlike, source: Source) -> None:
         assert {split: source.size(split) for split in tree.sizes} == tree.sizes
@@ -172,10 +181,7 @@ class PairsContract(DatasetContract):
 
 
 def differs(path: Path, changed: Path) -> bool:
-    """Whether `path` may stand in for `changed`: the same kind of file, other bytes."""
+    """Whether `path` can replace `changed`: the same kind of file with other bytes."""
     ending = changed.name.rpartition("_")[2] if changed.name.count("_") > 2 else changed.suffix
     same_kind = path.name.endswith(ending) and "_labelTrainIds" not in path.name
     return same_kind and path.read_bytes() != changed.read_bytes()
-
-
-__all__ = ["DatasetContract", "PairsContract", "error_of", "everything"]

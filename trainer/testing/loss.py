@@ -1,12 +1,13 @@
-"""LossContract: what every supervised loss must do; inherit it and give the fixture `kind`.
+"""LossContract: what every supervised loss must do. Inherit it and provide the fixture `kind`.
 
-A new loss writes its slow twin into `ORACLES`.   Axes: B batch, C classes, H W image.
+A loss that is not in `ORACLES` provides the fixture `oracle` as well.   Axes: B batch, C classes, H W image.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -15,14 +16,18 @@ from torch import Tensor
 
 from trainer.losses import LOSSES, LossSettings
 
+__all__ = ["ORACLES", "WEIGHTS", "LossContract", "Oracle", "example"]
+
 CLASSES = 4
 SIZE = (2, 5, 6)
 WEIGHTS = (1.0, 0.25, 3.0, 2.0)
-Place = tuple[int, int, int]
+Place: TypeAlias = tuple[int, int, int]
+Oracle: TypeAlias = Callable[[Tensor, Tensor, LossSettings], float]
+"""(logits, label, settings) -> loss, by a slow and obvious computation."""
 
 
 def example(seed: int = 0, void: float = 0.2) -> tuple[Tensor, Tensor]:
-    """Logits (B, C, H, W) and labels (B, H, W), a share of them void."""
+    """Logits (B, C, H, W) and labels (B, H, W) with a share of void pixels."""
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(SIZE[0], CLASSES, *SIZE[1:], generator=generator)
     label = torch.randint(0, CLASSES, SIZE, generator=generator)
@@ -30,32 +35,35 @@ def example(seed: int = 0, void: float = 0.2) -> tuple[Tensor, Tensor]:
 
 
 def nothing_labelled() -> tuple[Tensor, Tensor]:
+    """An example with void pixels only."""
     return example()[0], torch.full(SIZE, 255)
 
 
 def settings_of(seed: int) -> LossSettings:
-    """Other settings for each seed: with and without weights, thresholds, numbers of pixels kept, factors."""
-    chance = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
+    """Settings that depend on the seed: class weights, threshold, number of kept pixels, factor."""
+    draws = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
     return LossSettings(
         weight_C=torch.tensor(WEIGHTS) if seed % 2 else None,
-        threshold=0.01 + 0.99 * chance[0],
-        min_kept=1 + int(39 * chance[1]),
-        lovasz_weight=2 * chance[2],
+        threshold=0.01 + 0.99 * draws[0],
+        min_kept=1 + int(39 * draws[1]),
+        lovasz_weight=2 * draws[2],
     )
 
 
 def labelled_places(label: Tensor) -> list[Place]:
+    """Indices (b, y, x) of the labelled pixels."""
     places = [(b, y, x) for b in range(SIZE[0]) for y in range(SIZE[1]) for x in range(SIZE[2])]
     return [place for place in places if label[place] != 255]
 
 
 def probability(logits: Tensor, place: Place, name: int) -> float:
+    """Softmax probability of class `name` at a pixel."""
     b, y, x = place
     return float(logits[b, :, y, x].double().softmax(dim=0)[name])
 
 
 def weighted_mean(logits: Tensor, label: Tensor, settings: LossSettings, places: list[Place]) -> float:
-    """Mean of -log p over `places`, each with the weight of its class."""
+    """Mean of -log p over `places`, weighted by class."""
     total = mass = 0.0
     for place in places:
         name = int(label[place])
@@ -66,37 +74,38 @@ def weighted_mean(logits: Tensor, label: Tensor, settings: LossSettings, places:
 
 
 def slow_cross_entropy(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
+    """Cross-entropy, pixel by pixel."""
     return weighted_mean(logits, label, settings, labelled_places(label))
 
 
 def slow_ohem(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
-    """Sort the pixels by the probability of their class and take them one by one."""
-    chances = {place: probability(logits, place, int(label[place])) for place in labelled_places(label)}
+    """OHEM: sort the pixels by the probability of their class and keep them one by one."""
+    probabilities = {place: probability(logits, place, int(label[place])) for place in labelled_places(label)}
     kept = [
         place
-        for rank, place in enumerate(sorted(chances, key=lambda place: chances[place]))
-        if chances[place] < settings.threshold or rank < SIZE[0] * settings.min_kept
+        for rank, place in enumerate(sorted(probabilities, key=lambda place: probabilities[place]))
+        if probabilities[place] < settings.threshold or rank < SIZE[0] * settings.min_kept
     ]
     return weighted_mean(logits, label, settings, kept)
 
 
 def jaccard_loss(truth: list[bool], wrong: list[bool]) -> float:
-    """1 - intersection over union of a class when the pixels in `wrong` are predicted wrong."""
+    """1 - intersection over union of a class if the pixels in `wrong` are predicted wrong."""
     hits = sum(t and not w for t, w in zip(truth, wrong, strict=True))
     union = sum(t or w for t, w in zip(truth, wrong, strict=True))
     return 1 - hits / union if union else 0.0
 
 
 def slow_lovasz(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
-    """The Lovász extension by its definition: errors in falling order, each times the growth of the Jaccard loss."""
+    """Lovász extension by definition: errors in descending order, each times the growth of the Jaccard loss."""
     places = labelled_places(label)
     losses = []
     for name in range(CLASSES):
         truth = [int(label[place]) == name for place in places]
         if not any(truth):
             continue
-        chances = [probability(logits, place, name) for place in places]
-        error = [1 - p if t else p for t, p in zip(truth, chances, strict=True)]
+        probabilities = [probability(logits, place, name) for place in places]
+        error = [1 - p if t else p for t, p in zip(truth, probabilities, strict=True)]
         wrong, loss = [False] * len(places), 0.0
         for number in sorted(range(len(places)), key=lambda number: -error[number]):
             before = jaccard_loss(truth, wrong)
@@ -107,34 +116,39 @@ def slow_lovasz(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
 
 
 def slow_sum(logits: Tensor, label: Tensor, settings: LossSettings) -> float:
+    """Cross-entropy plus Lovász-softmax."""
     return slow_cross_entropy(logits, label, settings) + settings.lovasz_weight * slow_lovasz(logits, label, settings)
 
 
-ORACLES: dict[str, Callable[[Tensor, Tensor, LossSettings], float]] = {
+ORACLES: dict[str, Oracle] = {
     "ce": slow_cross_entropy,
     "ohem": slow_ohem,
     "lovasz": slow_lovasz,
     "ce_lovasz": slow_sum,
 }
-"""Key of LOSSES -> the same with loops, in double precision."""
+"""The losses of `LOSSES` with loops, in double precision."""
 
 
 class LossContract:
-    """Inherit and provide the fixture `kind: str`, a key of LOSSES."""
+    """Inherit and provide the fixture `kind: str`, a key of LOSSES, and `oracle: Oracle` if it is not in ORACLES."""
+
+    @pytest.fixture
+    def oracle(self, kind: str) -> Oracle:
+        return ORACLES[kind]
 
     @pytest.mark.parametrize("void", [0.0, 0.3, 0.95])
     @pytest.mark.parametrize("seed", range(3))
-    def test_it_equals_the_slow_oracle(self, kind: str, seed: int, void: float) -> None:
+    def test_it_equals_the_slow_oracle(self, kind: str, oracle: Oracle, seed: int, void: float) -> None:
         logits, label = example(seed, void)
         found = LOSSES[kind](logits, label, settings_of(seed))
-        assert float(found) == pytest.approx(ORACLES[kind](logits, label, settings_of(seed)), abs=1e-5)
+        assert float(found) == pytest.approx(oracle(logits, label, settings_of(seed)), abs=1e-5)
 
     @pytest.mark.parametrize("weighted", [False, True])
     def test_without_a_label_it_is_a_differentiable_zero(self, kind: str, weighted: bool) -> None:
         logits, label = nothing_labelled()
         logits.requires_grad_()
         loss = LOSSES[kind](logits, label, LossSettings(weight_C=torch.ones(CLASSES) if weighted else None))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         assert float(loss.detach()) == 0.0
         assert logits.grad is not None
         assert not logits.grad.any()
@@ -145,7 +159,7 @@ class LossContract:
         other = torch.where(void, 9 * torch.randn_like(logits), logits).requires_grad_()
         loss = LOSSES[kind](other, label, LossSettings())
         assert torch.allclose(LOSSES[kind](logits, label, LossSettings()), loss)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         assert other.grad is not None
         assert not other.grad[void].any()
         assert other.grad[~void].any()
@@ -176,7 +190,7 @@ class LossContract:
         step, settings = 1e-3, LossSettings(threshold=1.0)
         direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(7))
         logits.requires_grad_()
-        LOSSES[kind](logits, label, settings).backward()
+        LOSSES[kind](logits, label, settings).backward()  # type: ignore[no-untyped-call]
         assert logits.grad is not None
         with torch.no_grad():
             ends = [LOSSES[kind](logits + sign * step * direction, label, settings) for sign in (1, -1)]
@@ -193,6 +207,3 @@ class LossContract:
         finally:
             torch.use_deterministic_algorithms(False)
         assert torch.allclose(found, expected)
-
-
-__all__ = ["ORACLES", "WEIGHTS", "LossContract", "example"]

@@ -1,9 +1,12 @@
-"""HeadContract: what every segmentation head must do, alone and in a network; inherit it and give the fixture `kind`.
+"""HeadContract: what every segmentation head must do, alone and in a network.
 
+Inherit it and provide the fixture `kind`; a head that is not in `AUXILIARY` provides `has_auxiliary` as well.
 Axes: B batch, C classes, E tap width, h w feature map.
 """
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,28 +18,31 @@ from trainer.config import ContrastConfig, ModelConfig
 from trainer.models.heads.base import FeatureShape, Head
 from trainer.models.segmentor import Segmentor
 
+__all__ = ["AUXILIARY", "HeadContract"]
+
 CLASSES = 5
 
 AUXILIARY = {"deeplabv3": True, "hrnet": False, "ocr": True}
-"""Whether a head promises auxiliary logits; a new head writes its promise here."""
+"""Whether each head of `HEADS` has auxiliary logits."""
 
 SHAPES = {
     "serial, stride 8": FeatureShape(channels=(4, 6, 8), strides=(4, 8, 8), parallel=False),
     "serial, stride 32": FeatureShape(channels=(4, 6, 8), strides=(4, 8, 32), parallel=False),
     "parallel": FeatureShape(channels=(4, 6, 8, 10), strides=(4, 8, 16, 32), parallel=True),
 }
-"""What backbones give: dilated, plain, and the branches of an HRNet."""
+"""Feature shapes of backbones: dilated, plain, and the branches of an HRNet."""
 
 FAMILIES = ("resnet18", "hrnet_w18", "tf_efficientnet_lite0", "timm/mobilenetv3_small_050")
 
 
 def make(kind: str, shape: FeatureShape) -> Head:
+    """A head with random weights and without dropout."""
     torch.manual_seed(0)
     return HEADS[kind](shape, CLASSES, width=12, dropout=0.0)
 
 
 def maps(shape: FeatureShape, size_hw: tuple[int, int] = (90, 122)) -> list[Tensor]:
-    """Two images' feature maps; at the default size, of odd sides, no map is a multiple of another."""
+    """Feature maps of two images; at the default size, no map is a multiple of another."""
     generator = torch.Generator().manual_seed(1)
     sizes = [tuple(-(-side // stride) for side in size_hw) for stride in shape.strides]
     return [
@@ -46,19 +52,25 @@ def maps(shape: FeatureShape, size_hw: tuple[int, int] = (90, 122)) -> list[Tens
 
 
 def freeze_norms(module: nn.Module) -> None:
+    """Put the batch norms of a module into evaluation mode."""
     for item in module.modules():
         if isinstance(item, nn.BatchNorm2d):
             item.eval()
 
 
 def network(kind: str, backbone: str = "resnet18", *, contrast: bool = True) -> Segmentor:
-    config = ModelConfig(backbone=backbone, head=kind, head_channels=16)
-    arm = ContrastConfig(embedding_dim=16) if contrast else ContrastConfig(source="none")
-    return build_segmentor(config, arm, classes=CLASSES, seed=0)
+    """A small network with the head `kind`, with or without a projection."""
+    config = ModelConfig(backbone=backbone, head=cast(Any, kind), head_channels=16)
+    loss = ContrastConfig(embedding_dim=16) if contrast else ContrastConfig(source="none")
+    return build_segmentor(config, loss, classes=CLASSES, seed=0)
 
 
 class HeadContract:
-    """Inherit and provide the fixture `kind: str`, a key of HEADS."""
+    """Inherit and provide the fixture `kind: str`, a key of HEADS, and `has_auxiliary` if it is not in AUXILIARY."""
+
+    @pytest.fixture
+    def has_auxiliary(self, kind: str) -> bool:
+        return AUXILIARY[kind]
 
     @pytest.fixture(params=SHAPES)
     def shape(self, request: pytest.FixtureRequest) -> FeatureShape:
@@ -74,16 +86,18 @@ class HeadContract:
             assert output.logits_BChw.isfinite().all()
 
     def test_a_parallel_backbone_is_tapped_at_its_finest_map(self, kind: str) -> None:
-        """The paper embeds HRNet's concatenated stride-4 features."""
+        """The paper embeds the concatenated stride-4 features of HRNet."""
         shape = SHAPES["parallel"]
         head, features = make(kind, shape), maps(shape)
         assert head.tap_channels == sum(shape.channels)
         assert head(features).tap_BEhw.shape[2:] == features[0].shape[2:]
 
-    def test_auxiliary_logits_where_promised_and_in_training_only(self, kind: str, shape: FeatureShape) -> None:
+    def test_auxiliary_logits_exist_as_declared_and_in_training_only(
+        self, kind: str, shape: FeatureShape, has_auxiliary: bool
+    ) -> None:
         head, features = make(kind, shape), maps(shape)
         aux_BChw = head.train()(features).aux_BChw
-        assert (aux_BChw is not None) == AUXILIARY[kind]
+        assert (aux_BChw is not None) == has_auxiliary
         if aux_BChw is not None:
             assert aux_BChw.shape[:2] == (2, CLASSES)
             assert aux_BChw.shape[2:] in {item.shape[2:] for item in features}
@@ -101,9 +115,9 @@ class HeadContract:
         ] == []
 
     def test_inference_computes_what_training_computed(self, kind: str, shape: FeatureShape) -> None:
-        """But for dropout and the statistics of the norms."""
+        """Except for dropout and batch-norm statistics."""
         head, features = make(kind, shape), maps(shape)
-        head(features)  # statistics that differ from those at the start
+        head(features)  # moves the statistics away from their initial values
         freeze_norms(head.train())
         trained = head(features)
         inferred = head.eval()(features)
@@ -155,6 +169,3 @@ class HeadContract:
         model = network(kind, backbone).eval()
         with torch.inference_mode():
             assert model(torch.rand(1, 3, 45, 71)).logits_BCHW.shape == (1, CLASSES, 45, 71)
-
-
-__all__ = ["AUXILIARY", "HeadContract"]

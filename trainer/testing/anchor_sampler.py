@@ -1,4 +1,4 @@
-"""SamplerContract: what every anchor sampler must do; inherit it and give the fixture `sample`.
+"""SamplerContract: what every anchor sampler must do. Inherit it and provide the fixture `sample`.
 
 Axes: P pixels, C classes, A slots per class.
 """
@@ -12,6 +12,8 @@ from torch import Tensor
 from trainer.contrast.anchors import AnchorSampler
 from trainer.contrast.groups import Slots
 
+__all__ = ["SamplerContract"]
+
 CLASSES = 5
 PIXELS = 300
 ABSENT = 3
@@ -19,11 +21,12 @@ ABSENT = 3
 
 
 def draw(seed: int = 0) -> torch.Generator:
+    """A fresh generator."""
     return torch.Generator().manual_seed(seed)
 
 
 def scene(seed: int = 3) -> tuple[Tensor, Tensor]:
-    """Labels and predictions (P,): some pixels void, one class absent, one (class 4) of six pixels."""
+    """Labels and predictions (P,): some void pixels, one absent class, and class 4 with six pixels."""
     generator = draw(seed)
     label_P, prediction_P = torch.randint(0, CLASSES - 1, (2, PIXELS), generator=generator)
     label_P[label_P == ABSENT] = 255
@@ -74,7 +77,7 @@ class SamplerContract:
         assert torch.equal(torch.stack([label_P, prediction_P]), torch.stack(scene()))
 
     def test_names_of_classes_do_not_matter(self, sample: AnchorSampler) -> None:
-        """A class keeps its anchors under another number (method.md, defects 4 and 5)."""
+        """A class keeps its anchors under another number (docs/released_code.md, 4 and 5)."""
         label_P, prediction_P = scene()
         renamed_C = torch.tensor([4, 2, 0, 1, 3])
         moved_P = torch.where(label_P == 255, 255, renamed_C[label_P.clamp(max=CLASSES - 1)])
@@ -97,6 +100,3 @@ class SamplerContract:
         for _ in range(60):
             seen.update(chosen(sample(label_P, prediction_P, CLASSES, 20, generator))[0])
         assert seen == set((label_P == 0).nonzero().flatten().tolist())
-
-
-__all__ = ["SamplerContract"]

@@ -1,4 +1,4 @@
-"""BackboneContract: what every backbone must do at every output stride; inherit it and give the fixture `made`.
+"""BackboneContract: what every backbone must do at every output stride. Inherit it and provide the fixture `made`.
 
 Axes: B batch, H W image, h w feature map.
 """
@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from trainer.models.backbones import Backbone, build_backbone, find_spec
 
+__all__ = ["BackboneContract", "Made"]
+
 SIZE_HW = (64, 96)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A backbone with random weights and what it was asked for."""
+    """A backbone with random weights, and the arguments it was built with."""
 
     name: str
     output_stride: int
@@ -26,22 +28,26 @@ class Made:
 
     @classmethod
     def of(cls, name: str, output_stride: int) -> Made:
+        """Build backbone `name` at `output_stride`."""
         torch.manual_seed(0)
         return cls(name, output_stride, build_backbone(name, "none", output_stride))
 
 
 def evaluate(backbone: Backbone, image_B3HW: Tensor) -> tuple[Tensor, ...]:
+    """The feature maps in evaluation mode."""
     backbone.eval()
     with torch.inference_mode():
-        return backbone(image_B3HW)
+        maps: tuple[Tensor, ...] = backbone(image_B3HW)
+    return maps
 
 
 def images(batch: int = 1, size_hw: tuple[int, int] = SIZE_HW) -> Tensor:
+    """Random images (batch, 3, *size_hw)."""
     return torch.rand(batch, 3, *size_hw, generator=torch.Generator().manual_seed(1))
 
 
 class BackboneContract:
-    """Inherit and provide the fixture `made: Made`, shared by the tests of a class: none of them trains it."""
+    """Inherit and provide the fixture `made: Made`; tests may share it, because none of them trains it."""
 
     def test_maps_are_what_channels_and_strides_say(self, made: Made) -> None:
         backbone, (height, width) = made.backbone, SIZE_HW
@@ -74,7 +80,7 @@ class BackboneContract:
             torch.testing.assert_close(one[1:], alone)
 
     def test_dilation_asks_for_no_other_weights(self, made: Made) -> None:
-        """So weights trained at stride 32 serve at every output stride."""
+        """So weights trained at stride 32 can be used at every output stride."""
         at_32 = Made.of(made.name, 32).backbone.state_dict()
         shapes = {name: value.shape for name, value in made.backbone.state_dict().items()}
         assert shapes == {name: value.shape for name, value in at_32.items()}
@@ -84,7 +90,7 @@ class BackboneContract:
         backbone = made.backbone.train()
         for module in backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.eval()  # its statistics belong to the tests of the class
+                module.eval()  # other tests share its statistics
         maps = backbone(images(2, (64, 64)))
         grads = torch.autograd.grad(
             sum(item.square().mean() for item in maps), list(backbone.parameters()), allow_unused=True
@@ -97,6 +103,3 @@ class BackboneContract:
         mean, std = made.backbone.mean, made.backbone.std
         assert len(mean) == len(std) == 3
         assert all(0 < value < 1 for value in (*mean, *std))
-
-
-__all__ = ["BackboneContract", "Made"]
