@@ -1,4 +1,4 @@
-"""A trial while it is trained: its modules, how far it is, and what it has measured."""
+"""The state of a training run: model, optimiser, bank, step and metrics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["TrainingState"]
 
 @dataclass(kw_only=True, slots=True)
 class TrainingState:
-    """What changes while a trial is trained, and what it is trained on."""
+    """Everything that changes during training, with the config and the data set."""
 
     config: TrainConfig
     source: Source
@@ -41,26 +41,26 @@ class TrainingState:
     contrast: PixelContrast | None
     optimizer: Optimizer
     scaler: GradScaler
-    """Scales the loss at float16 precision; does nothing otherwise."""
+    """Scales the loss at float16 precision; disabled otherwise."""
     average: WeightAverage | None = None
-    """With `optim.ema_decay`: the weights that are evaluated."""
+    """The evaluated weights, if `optim.ema_decay` is set."""
     step: int = 0
-    """Steps taken."""
+    """Completed steps."""
     seconds: float = 0.0
-    """Time spent training, over all attempts; evaluation and checkpoints are not counted."""
+    """Training time over all attempts, without evaluation and checkpoints."""
     best_miou: float = -1.0
     metrics: dict[str, float] = field(default_factory=dict)
     """Last value of each `val/...` and `contrast/...` metric."""
     validated: Scores | None = None
-    """Scores of the last weights on the val split, once this process has measured them."""
+    """Latest scores on the val split, if measured in this process."""
     reported: Scores | None = None
-    """Scores behind `final/...`, once they are measured."""
+    """Scores of the `final/...` metrics, once measured."""
     started: float = 0.0
-    """Reading of the clock when it was last resumed."""
+    """Clock at the last `resume_clock`."""
 
     @classmethod
     def start(cls, config: TrainConfig, source: Source, device: torch.device) -> TrainingState:
-        """Build the trial at step 0. Raises TrainerError where config, data and device do not fit together."""
+        """Build the state at step 0. Raises TrainerError if config, data and device do not fit together."""
         classes = len(source.class_names)
         check_class_weights(config.loss, classes)
         half = setting(config.compute, "precision") == "float16"
@@ -87,7 +87,7 @@ class TrainingState:
         )
 
     def restore(self, found: Checkpoint) -> None:
-        """Go back to the state a checkpoint holds."""
+        """Restore the state of a checkpoint."""
         self.model.load_state_dict(found.model)
         if found.optimizer is not None:
             self.optimizer.load_state_dict(dict(found.optimizer))
@@ -101,7 +101,7 @@ class TrainingState:
         self.metrics = dict(found.metrics)
 
     def checkpoint(self) -> Checkpoint:
-        """Return the state as it is; a finished trial keeps its weights alone."""
+        """The state as a checkpoint; after the last step, with the weights only."""
         finished = self.step == self.config.schedule.steps
         return Checkpoint(
             config=fingerprint(self.config),
@@ -118,17 +118,17 @@ class TrainingState:
 
     @property
     def evaluated(self) -> Segmentor:
-        """The weights that are evaluated: the last ones, or their moving average."""
+        """The model with the evaluated weights: the last ones, or their moving average."""
         return self.model if self.average is None else self.average.model
 
-    def took(self, step: int) -> None:
-        """Note that step `step` (0-based) was taken."""
+    def finish_step(self, step: int) -> None:
+        """Count step `step` (0-based) and update the moving average."""
         self.step = step + 1
         if self.average is not None:
             self.average.update(self.model, step)
 
-    def describe(self, measured: dict[str, Tensor]) -> dict[str, float]:
-        """Return the point of the curve for the step just taken."""
+    def training_point(self, measured: dict[str, Tensor]) -> dict[str, float]:
+        """The metrics of the last step as a point of the learning curve."""
         point = {name: float(value) for name, value in measured.items()}
         if self.contrast is not None:
             point.setdefault("train/contrast", 0.0)
@@ -137,7 +137,7 @@ class TrainingState:
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
-        """Return the point of the curve on the val split; keep the weights if they are the best so far.
+        """Score the val split, save the weights if they are the best so far, and return the point of the curve.
 
         All ranks must call it: they share the images.
         """
@@ -151,12 +151,12 @@ class TrainingState:
         return point
 
     def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
-        """Evaluate the weights as they are."""
+        """Evaluate the current weights on `split`."""
         batch_size = self.config.schedule.batch_size
         return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of a trial whose last step is taken; all ranks must call it."""
+        """The metrics of a finished trial; all ranks must call it."""
         data = self.config.data
         views = self.config.evaluation
         same = data.test_split == data.val_split and views == WHOLE_IMAGE
@@ -181,18 +181,18 @@ class TrainingState:
         return figures
 
     def draw(self, folder: Path) -> tuple[Path, ...]:
-        """Write the pictures of a trial whose figures are measured; return their paths."""
+        """Write the pictures, after `figures`; returns their paths."""
         if self.reported is None:
             return ()
         split = self.config.data.test_split
         return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
 
     def resume_clock(self) -> None:
-        """Count the time from now on as training."""
+        """Start counting training time."""
         self.started = time.perf_counter()
 
     def stop_clock(self) -> None:
-        """Count the time since `resume_clock`, the work queued on the device included."""
+        """Add the time since `resume_clock`, including the work queued on the device."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - self.started

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from orchestrator.planning.digests import (
     file_digest,
 )
-from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, is_outside_identity
+from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
 
 __all__ = ["canonical", "content_id", "trial_id"]
 
@@ -47,7 +47,7 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
     """
     normal = config.normalised()
     content: dict[str, Any] = {}
-    for name, is_block, convert in layout(TrainConfig):
+    for name, _, is_block, convert in layout(TrainConfig):
         value = getattr(normal, name)
         if is_block:
             content.update(block_content(value, f"{name}."))
@@ -63,24 +63,24 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 def block_content(block: Any, prefix: str) -> Mapping[str, Any]:
     """Canonical values below one block; the same few blocks recur in all trials of a sweep."""
     content: dict[str, Any] = {}
-    for name, is_block, convert in layout(block.__class__):
+    for name, recorded, is_block, convert in layout(block.__class__):
         value = getattr(block, name)
         if is_block:
             content.update(block_content(value, f"{prefix}{name}."))
         elif value is not None:
-            content[prefix + name] = convert(value)
+            content[prefix + recorded] = convert(value)
     return content
 
 
 @cache
-def layout(config_type: Any) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """Name, whether it is a block, and converter of each field that counts.
+def layout(config_type: Any) -> tuple[tuple[str, str, bool, Callable[[Any], Any]], ...]:
+    """Name, canonical name, whether it is a block, and converter of each field that is part of the identity.
 
     A field without value (None) has None as its default; any other field is never None.
     """
     types = get_type_hints(config_type)
     return tuple(
-        (item.name, is_dataclass(types[item.name]), converter(types[item.name]))
+        (item.name, canonical_name(item), is_dataclass(types[item.name]), converter(types[item.name]))
         for item in fields(config_type)
         if not is_outside_identity(item)
     )

@@ -19,9 +19,9 @@ from orchestrator.running.failures import POLICIES
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.reading import read_points, read_sweep
 from orchestrator.store.records import State
-from trainer.testing.look_alikes import folder as folder_data
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny
+from trainer.testing.look_alikes import folder as folder_data
 
 UNLUCKY = f"""
 name: unlucky

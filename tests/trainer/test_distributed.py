@@ -54,8 +54,8 @@ def test_the_contrast_of_two_ranks_is_that_of_the_whole_batch(two_ranks, one_ran
         assert torch.equal(found["gradient"], expected["gradient"])
 
 
-def test_a_step_of_two_ranks_in_portions_is_that_of_one_process(two_ranks, one_rank):
-    # portions, unequal shares of the labelled pixels, class weights, clipping, and a head without a gradient
+def test_a_step_of_two_ranks_in_micro_batches_is_that_of_one_process(two_ranks, one_rank):
+    # micro-batches, unequal shares of the labelled pixels, class weights, clipping, and a head without a gradient
     expected = one_rank["step"]
     for facts in two_ranks:
         found = facts["step"]

@@ -95,7 +95,7 @@ def test_the_average_is_exported_where_it_was_evaluated(tmp_path):
 def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
     _, workdir, _ = trained
     shutil.copy(workdir / "last.pt", tmp_path)
-    expected = rf"^{tmp_path}: no weights that were best on val \(best\.pt: {{}}\); take the last ones$"
+    expected = rf"^{tmp_path}: cannot read the best weights \(best\.pt: {{}}\); export the last ones$"
     with pytest.raises(TrainerError, match=expected.format("No such file or directory")):
         inference_network(tmp_path, best=True)
     (tmp_path / "best.pt").write_bytes((workdir / "best.pt").read_bytes()[:1000])
@@ -108,11 +108,11 @@ def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
 
 def test_mistakes_are_one_line(tmp_path: Path, monkeypatch, capsys):
     (tmp_path / "other.pt").write_bytes(b"something else")
-    with pytest.raises(TrainerError, match=r"other\.pt: no exported network"):
+    with pytest.raises(TrainerError, match=r"other\.pt: not an exported network"):
         load_inference(tmp_path / "other.pt")
     monkeypatch.setattr(sys, "argv", ["export", str(tmp_path), "--out", str(tmp_path / "model.pt")])
     assert main() == 2
     assert (
         capsys.readouterr().err
-        == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trial that has been trained\n"
+        == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trained trial\n"
     )

@@ -1,4 +1,4 @@
-"""Two holders never, a dead holder no obstacle."""
+"""Only one process trains in a folder; the lock of a dead process is released."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from trainer import run
 from trainer.errors import TrainerError
-from trainer.lock import exclusive
+from trainer.run import locked
 
 HOLD = """
 import fcntl, sys, time
@@ -19,32 +20,34 @@ time.sleep(60)
 """
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(run, "LOCK_SECONDS", 0)
+
+
 def test_second_holder_is_refused_and_told_why(tmp_path):
     path = tmp_path / "lock"
-    with (
-        exclusive(path),
-        pytest.raises(TrainerError, match="another process is training"),
-        exclusive(path, patience_seconds=0),
-    ):
+    with locked(path), pytest.raises(TrainerError, match="another process is training"), locked(path):
         pass
-    with exclusive(path, patience_seconds=0):
+    with locked(path):
         pass
 
 
 def test_released_when_the_body_raises(tmp_path):
-    with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock"):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "lock"):
         raise ZeroDivisionError
-    with exclusive(tmp_path / "lock", patience_seconds=0):
+    with locked(tmp_path / "lock"):
         pass
 
 
-def test_waits_for_a_dying_process(tmp_path):
+def test_waits_for_a_dying_process(tmp_path, monkeypatch):
     path = tmp_path / "lock"
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(TrainerError), exclusive(path, patience_seconds=0):
+        with pytest.raises(TrainerError), locked(path):
             pass
         holder.kill()
-        with exclusive(path, patience_seconds=10):
+        monkeypatch.setattr(run, "LOCK_SECONDS", 10)
+        with locked(path):
             pass

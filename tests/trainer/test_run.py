@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -30,9 +29,8 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
-from trainer.lock import exclusive
 from trainer.run import train
-from trainer.training_state import Trial
+from trainer.training_state import TrainingState
 
 CONTRAST = ContrastConfig(
     embedding_dim=8,
@@ -102,7 +100,10 @@ def assert_equal(left, right):
 
 ENGINES = {
     "average": {"optim": OptimConfig(ema_decay=0.9)},
-    "portions": {"schedule": replace(BASELINE.schedule, batch_size=4, portions=2), "optim": OptimConfig(clip_norm=0.1)},
+    "accumulation": {
+        "schedule": replace(BASELINE.schedule, batch_size=4, accumulation_steps=2),
+        "optim": OptimConfig(clip_norm=0.1),
+    },
     "cosine": {"schedule": replace(BASELINE.schedule, policy="cosine", rate_warmup_steps=3)},
     "bfloat16": {"compute": ComputeConfig(precision="bfloat16")},
     "deterministic": {"compute": ComputeConfig(deterministic=True)},
@@ -143,7 +144,7 @@ def test_the_average_is_what_is_evaluated_and_kept(tmp_path):
     assert any(not torch.equal(saved["average"][name], value) for name, value in saved["model"].items())
     if log.of("val/miou")[6] > max(log.of("val/miou")[2], log.of("val/miou")[4]):
         assert_equal(torch.load(tmp_path / "best.pt", weights_only=True), saved["average"])
-    trial = Trial.start(config, open_source(config.data), torch.device("cpu"))
+    trial = TrainingState.start(config, open_source(config.data), torch.device("cpu"))
     assert_equal(trial.evaluated.state_dict(), trial.model.state_dict())
     trial.restore(Checkpoint(**saved))
     assert trial.score("val").miou == log.of("val/miou")[6]
@@ -270,8 +271,8 @@ def test_divergence_names_the_step_and_the_knob(tmp_path):
 
 
 def test_two_processes_never_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, patience_seconds=0))
-    with exclusive(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
+    monkeypatch.setattr(trainer.run, "LOCK_SECONDS", 0)
+    with trainer.run.locked(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
         run(BASELINE, tmp_path)
 
 

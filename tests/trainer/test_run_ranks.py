@@ -62,7 +62,7 @@ ENGINES = {
     "lovasz": {"loss": LossConfig(kind="ce_lovasz")},
     "ohem": {"loss": LossConfig(kind="ohem"), "contrast": replace(CONFIG.contrast, source="intra_image")},
     "ocr": {"model": replace(CONFIG.model, head="ocr"), "contrast": replace(CONFIG.contrast, as_released=True)},
-    "portions": {"schedule": replace(SHORT, portions=2), "contrast": ContrastConfig(source="none")},
+    "accumulation": {"schedule": replace(SHORT, accumulation_steps=2), "contrast": ContrastConfig(source="none")},
 }
 ARRIVAL = 10
 """The step whose checkpoint others go on from."""
@@ -236,7 +236,7 @@ def test_a_checkpoint_of_two_processes_goes_on_in_one(two, resumed, tmp_path, mo
 
 def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(resumed):
     folder, _, message, waited = resumed
-    assert message.startswith("rank 1 of 2 was killed by SIGKILL (out of memory?); the other ranks were ended; started")
+    assert message.startswith("rank 1 of 2 was killed by SIGKILL (out of memory?); the other ranks were stopped; run")
     assert waited < 20  # gloo itself would wait for half an hour
     for rank in range(2):
         with pytest.raises(ProcessLookupError):
@@ -246,7 +246,7 @@ def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(res
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_keeps_the_ranks_together(resumed, name):
     _, (first, second), _, _ = resumed
-    for hashed in ("model_hash", "average", *(["bank_hash"] if name != "portions" else [])):
+    for hashed in ("model_hash", "average", *(["bank_hash"] if name != "accumulation" else [])):
         assert first[name][hashed] == second[name][hashed], hashed
     scores = [key for key in first[name]["metrics"] if key.startswith("final/")]
     assert {key: first[name]["metrics"][key] for key in scores} == {key: second[name]["metrics"][key] for key in scores}
@@ -258,9 +258,9 @@ def test_every_engine_keeps_the_ranks_together(resumed, name):
     [
         ({}, 3, r"schedule\.batch_size: 4 images do not split evenly over 3 ranks \(runtime\.ranks\)"),
         (
-            {"schedule": replace(CONFIG.schedule, portions=2)},
+            {"schedule": replace(CONFIG.schedule, accumulation_steps=2)},
             4,
-            "4 images do not split evenly over 4 ranks of 2 portions",
+            "4 images do not split evenly over 4 ranks x 2 accumulation steps",
         ),
         ({"compute": ComputeConfig(compile=True)}, 2, r"compute\.compile: .*; use runtime\.ranks 1"),
     ],

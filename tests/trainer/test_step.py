@@ -196,9 +196,9 @@ def uneven_batch():
 
 
 @pytest.mark.parametrize("loss", [LossConfig(), LossConfig(class_weights=(1.0, 0.5, 2.0, 4.0))])
-def test_a_batch_in_portions_has_the_gradient_of_the_whole(loss):
+def test_a_batch_in_micro_batches_has_the_gradient_of_the_whole(loss):
     whole = step_with_frozen_norms(replace(FROZEN, loss=loss))
-    parts = step_with_frozen_norms(replace(FROZEN, loss=loss, schedule=replace(FROZEN.schedule, portions=2)))
+    parts = step_with_frozen_norms(replace(FROZEN, loss=loss, schedule=replace(FROZEN.schedule, accumulation_steps=2)))
     expected, found = whole(uneven_batch(), 0), parts(uneven_batch(), 0)
     assert expected.keys() == found.keys()
     assert all(torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected)
@@ -206,9 +206,9 @@ def test_a_batch_in_portions_has_the_gradient_of_the_whole(loss):
         assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6)
 
 
-def test_portions_push_the_batch_at_once_and_draw_apart():
+def test_micro_batches_push_the_batch_at_once_and_draw_apart():
     recorder = Recorder()
-    config = replace(FROZEN, contrast=CONFIG.contrast, schedule=replace(FROZEN.schedule, portions=2))
+    config = replace(FROZEN, contrast=CONFIG.contrast, schedule=replace(FROZEN.schedule, accumulation_steps=2))
     metrics = step_with_frozen_norms(config, recorder)(uneven_batch(), 0)
     assert [call[0] for call in recorder.calls] == ["loss", "loss", "push"]
     assert len({call[3] for call in recorder.calls}) == 3

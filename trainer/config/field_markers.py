@@ -1,18 +1,21 @@
-"""What fields of a config may say of themselves, and the one check they share."""
+"""Markers of config fields, which say how a field enters a trial's identity, and the check that all blocks share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, Field, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
 from typing import Any
 
 __all__ = [
+    "canonical_name",
+    "identity_values",
     "is_outside_identity",
-    "keys_outside_identity",
     "limit",
     "location",
     "location_keys",
+    "marked_keys",
     "optional",
+    "renamed_keys",
     "require",
     "setting",
     "unset_implied",
@@ -20,31 +23,34 @@ __all__ = [
 
 
 def location(default: str | None = None) -> Any:
-    """A field that says where bytes lie; the identity of a trial holds their digest, not their path."""
+    """A path on this machine. The identity of a trial has the digest of the content instead."""
     return field(default=default, metadata={"location": True})
 
 
 def limit() -> Any:
-    """A knob that may forbid a trial but changes nothing of what it computes: no part of its identity."""
+    """A field that can refuse a trial but does not change its result, so it is not part of the identity."""
     return field(default=None, metadata={"limit": True})
 
 
-def optional(implied: Any) -> Any:
-    """A knob that may be left unset, which means `implied`; set to that value it is the same computation."""
-    return field(default=None, metadata={"implied": implied})
+def optional(implied: Any, *, canonical: str | None = None) -> Any:
+    """A field that can stay unset; unset and `implied` are the same computation.
+
+    `canonical` is the name before the field was renamed: canonical configs keep it, so that trial ids do not change.
+    """
+    return field(default=None, metadata={"implied": implied, **({"canonical": canonical} if canonical else {})})
 
 
 def setting(block: Any, name: str) -> Any:
-    """The value of a knob, or what it implies where it is not set."""
+    """The value of a field, or its implied value if it is not set."""
     value = getattr(block, name)
     return block.__dataclass_fields__[name].metadata.get("implied") if value is None else value
 
 
 def unset_implied(block: Any) -> Any:
-    """`block` with every knob that says what it implies anyway left unset."""
-    knobs = [item for item in fields(block) if "implied" in item.metadata]
-    idle = {item.name: None for item in knobs if getattr(block, item.name) == item.metadata["implied"]}
-    return replace(block, **idle)
+    """`block` without the values that equal the implied value."""
+    optionals = [item for item in fields(block) if "implied" in item.metadata]
+    redundant = {item.name: None for item in optionals if getattr(block, item.name) == item.metadata["implied"]}
+    return replace(block, **redundant)
 
 
 def require(condition: bool, key: str, message: str) -> None:
@@ -58,18 +64,42 @@ def location_keys(config_type: type) -> tuple[str, ...]:
     return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
 
 
-def keys_outside_identity(config_type: type) -> tuple[str, ...]:
-    """Dotted keys of all fields that are no part of a trial's identity: those of `location()` and `limit()`."""
-    return marked_keys(config_type, is_outside_identity)
+def renamed_keys(config_type: type) -> Mapping[str, str]:
+    """Old dotted key -> current dotted key of all renamed fields below `config_type`."""
+    keys = marked_keys(config_type, lambda item: "canonical" in item.metadata)
+    default = config_type()
+    renamed: dict[str, str] = {}
+    for key in keys:
+        *parents, name = key.split(".")
+        block = default
+        for parent in parents:
+            block = getattr(block, parent)
+        renamed[".".join([*parents, canonical_name(block.__dataclass_fields__[name])])] = key
+    return renamed
+
+
+def canonical_name(item: Field[Any]) -> str:
+    """The name of a field in canonical configs."""
+    return str(item.metadata.get("canonical", item.name))
 
 
 def is_outside_identity(item: Field[Any]) -> bool:
-    """Whether a field is no part of a trial's identity."""
+    """Whether a field is not part of a trial's identity: `location()` and `limit()`."""
     return bool(item.metadata.get("location") or item.metadata.get("limit"))
 
 
+def identity_values(block: Any) -> dict[str, Any]:
+    """Nested values of the fields that are part of a trial's identity, by canonical name; unset ones are left out."""
+    values: dict[str, Any] = {}
+    for item in fields(block):
+        value = getattr(block, item.name)
+        if value is not None and not is_outside_identity(item):
+            values[canonical_name(item)] = identity_values(value) if is_dataclass(value) else value
+    return values
+
+
 def marked_keys(config_type: type, is_marked: Callable[[Field[Any]], bool], prefix: str = "") -> tuple[str, ...]:
-    """Dotted keys of the fields below `config_type` that are marked."""
+    """Dotted keys of the fields below `config_type` for which `is_marked` holds."""
     keys: list[str] = []
     for item in fields(config_type):
         if is_marked(item):

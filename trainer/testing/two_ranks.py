@@ -175,7 +175,7 @@ def step() -> Fact:
         contrast=replace(CONTRAST, warmup_fraction=0.5),
         loss=LossConfig(class_weights=(1.0, 2.0, 0.5, 1.0, 3.0)),
         optim=OptimConfig(lr=0.1, weight_decay=0.1, clip_norm=0.5),
-        schedule=ScheduleConfig(steps=10, batch_size=4, portions=2),
+        schedule=ScheduleConfig(steps=10, batch_size=4, accumulation_steps=2),
     )
     model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0)
     if is_distributed():

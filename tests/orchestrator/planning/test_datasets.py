@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import check_data, data_key
-from trainer.testing.look_alikes import LOOK_ALIKES
 from trainer.config import DataConfig
 from trainer.data import DATASETS
+from trainer.testing.look_alikes import LOOK_ALIKES
 
 
 def test_every_data_set_has_a_title():
