@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
 from torch.optim import SGD, Optimizer
 
 from trainer.config import OptimConfig, TrainConfig, setting
@@ -29,14 +27,11 @@ def build_optimizer(model: Segmentor, config: OptimConfig) -> SGD:
         {"params": rest, "lr_multiplier": config.head_lr_multiplier},
     ]
     if not setting(config, "decay_norms_and_biases"):
-        free = [{**group, "params": vectors(group["params"]), "weight_decay": 0.0} for group in groups]
-        groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + free
+        no_decay = [
+            {**group, "params": [p for p in group["params"] if p.ndim <= 1], "weight_decay": 0.0} for group in groups
+        ]
+        groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + no_decay
     return SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True)
-
-
-def vectors(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """The parameters of at most one dimension."""
-    return [parameter for parameter in parameters if parameter.ndim <= 1]
 
 
 def rate_at(config: TrainConfig, step: int) -> float:

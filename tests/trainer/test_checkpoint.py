@@ -1,4 +1,4 @@
-"""Checkpoints come back bit by bit; damage, another config and a crash between two renames are survived."""
+"""Checkpoints are restored exactly; damage, another config and a crash between two renames are handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knobs that may be left unset: what they imply, what they refuse, and that the tables know their choices."""
+"""Optional fields: implied values, refused values, and the choices of the tables."""
 
 from typing import get_args, get_type_hints
 

@@ -1,4 +1,4 @@
-"""An exported network predicts what the trial evaluated, and carries nothing that served training only."""
+"""An exported network predicts what the trial evaluated, and has nothing that only training needs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,4 @@ def test_mistakes_are_one_line(tmp_path: Path, monkeypatch, capsys):
         load_inference(tmp_path / "other.pt")
     monkeypatch.setattr(sys, "argv", ["export", str(tmp_path), "--out", str(tmp_path / "model.pt")])
     assert main() == 2
-    assert (
-        capsys.readouterr().err
-        == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trained trial\n"
-    )
+    assert capsys.readouterr().err == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trained trial\n"

@@ -1,4 +1,4 @@
-"""Ranks are heard, obeyed and ended, whatever happens to them or to their parent; none of them imports torch here."""
+"""Ranks report, return and end in every case of failure, without importing torch."""
 
 from __future__ import annotations
 

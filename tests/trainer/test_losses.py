@@ -1,4 +1,4 @@
-"""Losses against the contract (slow oracles), against torch, and against values worked out by hand."""
+"""Losses against the contract (slow references), against torch, and against values computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forecast of the contrast path's memory against what torch allocates, on a CPU and on a CUDA device."""
+"""The memory forecast of the contrast path compared with what torch allocates on a CPU and on CUDA."""
 
 from __future__ import annotations
 

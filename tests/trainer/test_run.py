@@ -1,4 +1,4 @@
-"""Whole tiny trials: resumed ones end with the same bits, arms differ in nothing but the contrast."""
+"""Whole tiny trials: resumed ones give the same bits on the same machine; rows differ only in the contrast."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BASELINE = TrainConfig(
     seed=3,
 )
 RUNTIME = Runtime(device="cpu", log_every_steps=1, checkpoint_every_steps=2)
-ARMS = {
+ROWS = {
     "baseline": BASELINE.contrast,
     "intra_image": replace(CONTRAST, source="intra_image"),
     **{
@@ -111,9 +111,9 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("arm", [*ARMS, *ENGINES])
-def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
-    config = replace(BASELINE, contrast=ARMS.get(arm, CONTRAST), **ENGINES.get(arm, {}))
+@pytest.mark.parametrize("row", [*ROWS, *ENGINES])
+def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, row):
+    config = replace(BASELINE, contrast=ROWS.get(row, CONTRAST), **ENGINES.get(row, {}))
     through, first, second = Log(), Log(until=4), Log()
     expected = run(config, tmp_path / "through", through)
     with pytest.raises(InterruptionError):
@@ -189,16 +189,16 @@ def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
     assert without_cost(run(other, tmp_path / "a")) == without_cost(run(other, tmp_path / "b"))
 
 
-def test_defect_11_arms_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
-    baseline, arm = Log(), Log()
+def test_defect_11_rows_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
+    baseline, row = Log(), Log()
     run(BASELINE, tmp_path / "baseline", baseline)
-    run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "arm", arm)
+    run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "row", row)
     # three steps of warm-up: the fourth forward pass is the last with equal weights
-    assert [arm.of("train/ce")[step] == baseline.of("train/ce")[step] for step in range(1, 6)] == [True] * 4 + [False]
-    assert [arm.of("train/contrast")[step] > 0 for step in range(1, 7)] == [False] * 3 + [True] * 3
-    assert arm.of("val/miou")[2] == baseline.of("val/miou")[2]
+    assert [row.of("train/ce")[step] == baseline.of("train/ce")[step] for step in range(1, 6)] == [True] * 4 + [False]
+    assert [row.of("train/contrast")[step] > 0 for step in range(1, 7)] == [False] * 3 + [True] * 3
+    assert row.of("val/miou")[2] == baseline.of("val/miou")[2]
     assert any(
-        not torch.equal(weight, weights(tmp_path / "arm")[name])
+        not torch.equal(weight, weights(tmp_path / "row")[name])
         for name, weight in weights(tmp_path / "baseline").items()
     )
 

@@ -1,4 +1,4 @@
-"""A trial in two processes is the trial of one: its curve, its bank, its checkpoints, its end."""
+"""A trial with two ranks equals the trial with one, up to rounding: curve, bank, checkpoints, end."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def two(tmp_path_factory):
 
 
 def go_on_and_die(folder, info, progress):
-    """Finish the trials in `folder`, note what each rank holds at their end; then rank 1 is killed in another."""
+    """Finish the trials in `folder`, record the final state of each rank, then kill rank 1 in another trial."""
     held = {}
     run_steps = trainer.run.run_steps
 

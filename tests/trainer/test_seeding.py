@@ -1,4 +1,4 @@
-"""Streams are stable, apart from each other, and leave the global generator alone."""
+"""Random streams are stable, independent, and do not change the global generator."""
 
 from __future__ import annotations
 

@@ -64,17 +64,14 @@ def location_keys(config_type: type) -> tuple[str, ...]:
     return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
 
 
-def renamed_keys(config_type: type) -> Mapping[str, str]:
+def renamed_keys(config_type: type, prefix: str = "") -> Mapping[str, str]:
     """Old dotted key -> current dotted key of all renamed fields below `config_type`."""
-    keys = marked_keys(config_type, lambda item: "canonical" in item.metadata)
-    default = config_type()
     renamed: dict[str, str] = {}
-    for key in keys:
-        *parents, name = key.split(".")
-        block = default
-        for parent in parents:
-            block = getattr(block, parent)
-        renamed[".".join([*parents, canonical_name(block.__dataclass_fields__[name])])] = key
+    for item in fields(config_type):
+        if "canonical" in item.metadata:
+            renamed[prefix + canonical_name(item)] = prefix + item.name
+        elif item.default_factory is not MISSING:
+            renamed |= renamed_keys(type(item.default_factory()), f"{prefix}{item.name}.")
     return renamed
 
 

@@ -19,12 +19,7 @@ from trainer.distributed import gather_images, own_images
 
 __all__ = ["MEMORIES", "MemoryBank", "pixel_rows", "region_rows"]
 
-MEMORIES: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "pixel": ("pixel",),
-    "region": ("region",),
-    "pixel_region": ("pixel", "region"),
-}
+MEMORIES = {"none": (), "pixel": ("pixel",), "region": ("region",), "pixel_region": ("pixel", "region")}
 """Queues of each `MemoryConfig.kind`."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

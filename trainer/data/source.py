@@ -1,6 +1,6 @@
-"""What every data set offers: pairs of image and label, checks, and a digest of their content.
+"""The interface of data sets: pairs of image and label, checks, and a digest of the content.
 
-No torch here: planning a sweep checks and digests data sets without it.
+Imports no torch, because planning a sweep checks and digests data sets.
 Axes: H W image height and width, C classes.
 """
 
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Pair", "Pixels", "Source", "require_labels"]
+__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "require_labels"]
 
 IGNORE_INDEX = 255
-"""Label of void pixels: no class, no loss, no metric (method.md section 4, defect 15)."""
+"""Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
+
+Colour: TypeAlias = tuple[int, int, int]
+"""RGB, 0..255."""
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """8-bit pixels of an image (H, W, 3) or a label (H, W)."""
@@ -27,49 +30,49 @@ Pair: TypeAlias = tuple[Pixels, Pixels]
 
 
 class Source(Protocol):
-    """A labelled data set with named splits. Equal calls give equal pixels, in every process."""
+    """A labelled data set with named splits. Equal calls give equal pixels in every process."""
 
     class_names: tuple[str, ...]
-    """Name of class id 0, 1, ...; void is not a class."""
-    palette: tuple[tuple[int, int, int], ...]
-    """RGB colour of each class, 0..255."""
+    """Names by class id; void is not a class."""
+    palette: tuple[Colour, ...]
+    """Colours by class id."""
     unlabelled: frozenset[str]
-    """Splits whose labels are dummies: nothing may be trained or scored on them."""
+    """Splits with dummy labels, which cannot be used for training or evaluation."""
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The disjoint splits that there are; unions such as `trainval` are not among them."""
+        """The disjoint splits that exist, without unions such as `trainval`."""
 
     def size(self, split: str) -> int:
-        """Pairs in `split`. Raises DataError when there is no such split."""
+        """Number of pairs in `split`. Raises DataError if there is no such split."""
 
     def stems(self, split: str) -> tuple[str, ...]:
         """Names of the pairs of `split`, in index order."""
 
     def read(self, split: str, index: int) -> Pair:
-        """Pair `index` of `split`. Raises DataError when it cannot be decoded or its ids are not legal."""
+        """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
-        """Stem and pixels of each pair of `split`, or what is wrong with it: everything, not the first alone.
+        """Stem of each pair of `split` with its pixels or its error; finds all errors.
 
-        What is wrong with the split as a whole comes first, under an empty stem.
+        Errors of the split as a whole come first, with an empty stem.
         """
 
     def digest(self) -> str:
-        """Hexadecimal hash of the content alone: relative names and bytes of images and labels."""
+        """Hexadecimal hash of the content: relative names and bytes of images and labels."""
 
     def signature(self) -> str:
-        """Cheap hexadecimal hash that changes when a file does; a key under which to remember `digest`."""
+        """Cheap hexadecimal hash that changes with any file; used as a cache key for `digest`."""
 
     def check_layout(self) -> None:
-        """Raise DataError, naming file and remedy, unless every image has its label and every label its image."""
+        """Raise DataError with file and remedy unless every image has a label and every label an image."""
 
     def check_labels(self) -> None:
-        """Raise DataError, naming file and remedy, unless every label decodes, fits its image and has legal ids."""
+        """Raise DataError with file and remedy unless every label decodes, fits its image and has legal ids."""
 
 
 def require_labels(source: Source, split: str) -> None:
-    """Raise DataError when `split` is one that can be neither trained nor scored on."""
+    """Raise DataError if `split` has dummy labels."""
     if split in source.unlabelled:
         others = ", ".join(name for name in source.splits if name not in source.unlabelled)
-        raise DataError(f"the labels of split {split!r} are dummies, its true ones are not public; choose {others}")
+        raise DataError(f"the labels of split {split!r} are dummies (the real ones are not public); choose {others}")

@@ -133,7 +133,8 @@ def contrast(config: ContrastConfig) -> Fact:
     output.loss.backward()
     assert embedding_BDhw.grad is not None
     return {
-        "bank": state_hash(module),
+        "bank": dict(module.state_dict()),
+        "bank_hash": state_hash(module),
         "loss": output.loss.detach(),
         "stats": output.stats,
         "gradient": gather_images(embedding_BDhw.grad),

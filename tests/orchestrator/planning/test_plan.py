@@ -175,7 +175,7 @@ def test_a_relative_root_becomes_absolute_and_does_not_name_the_trial(folder):
 
 
 def test_missing_data_is_told_at_the_line_that_named_it(folder):
-    remedy = "no such folder; set `data.root` to where 'camvid' lies"
+    remedy = "no such folder; set `data.root` to the folder of 'camvid'"
 
     assert messages(CAMVID_ROWS) == [f"s.yaml:5: data.root: {folder / 'data'}: {remedy}"]
     assert messages(CAMVID_ROWS, settings=["data.root=../x"]) == [

@@ -1,4 +1,4 @@
-"""Alignment and uniformity against loops and against values known by heart."""
+"""Alignment and uniformity compared with loops and with known values."""
 
 from __future__ import annotations
 

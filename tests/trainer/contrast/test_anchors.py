@@ -1,4 +1,4 @@
-"""Every anchor sampler of the table against the contract; what `hard` adds; thin classes."""
+"""Every anchor sampler of the table against the contract; hard anchors; small classes."""
 
 from __future__ import annotations
 

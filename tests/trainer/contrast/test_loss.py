@@ -1,4 +1,4 @@
-"""The loss and its gradient against a triple loop and against values worked out by hand."""
+"""The loss and its gradient compared with a triple loop and with values computed by hand."""
 
 from __future__ import annotations
 

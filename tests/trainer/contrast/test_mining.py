@@ -1,4 +1,4 @@
-"""Every miner of the table against the contract, and against its slow oracle over random cases."""
+"""Every miner of the table against the contract, and against its slow reference in random cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arm "as released" really has defects 1 to 5, and nothing else is different."""
+"""`as_released` reproduces defects 1 to 5 and changes nothing else."""
 
 from __future__ import annotations
 

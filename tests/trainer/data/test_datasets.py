@@ -1,4 +1,4 @@
-"""Every data set of the table, and every layout of it, against the contract."""
+"""Every data set of the table, in every layout, against the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family of backbones against the contract; HRNet's branches; mistakes are named."""
+"""Every family of backbones against the contract; branches of HRNet; mistakes."""
 
 from __future__ import annotations
 

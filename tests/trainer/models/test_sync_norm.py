@@ -1,4 +1,4 @@
-"""Norms over two ranks are those of one process with the whole batch, and keep their names."""
+"""Norms over two ranks equal those of one process with the whole batch, with the same names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packaged network really classifies pictures, local files fit or say why not, offline is one clear line."""
+"""The packaged network classifies pictures, local files load or give a reason, and offline is one line."""
 
 from __future__ import annotations
 

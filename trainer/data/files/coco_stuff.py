@@ -1,22 +1,21 @@
-"""COCO-Stuff, 80 things and 91 stuffs, in its two editions.
+"""COCO-Stuff, 80 thing and 91 stuff classes, in two editions.
 
 - 10K (v1.1): `images/STEM.jpg`, `annotations/STEM.mat` (variable `S`: 0 unlabelled, 1..182) and
   `imageLists/{train,test}.txt`;
 - 164K: `images/{train2017,val2017}/STEM.jpg`, `annotations/{train2017,val2017}/STEM.png` (the stuffthingmaps: 0..181,
   255 unlabelled).
-Of the 182 ids 11 are things that COCO never annotated; the 171 others become classes 0..170, in order.
+11 of the 182 ids are things that COCO never annotated; the other 171 are classes 0..170, in order.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from trainer.data.reading.decode import LabelTable, label_table, raw_mat, relabel
-from trainer.data.reading.listing import Listing, files_by_stem, look_up, match, read_stems
+from trainer.data.reading.decode import label_table, raw_mat, relabel
+from trainer.data.reading.listing import Listing, list_folders, list_stems
 from trainer.data.reading.pairs import TRAIN_VAL, PairsOnDisk
-from trainer.data.reading.palette import spread_colours
+from trainer.data.reading.palette import voc_palette
 from trainer.data.source import IGNORE_INDEX, Pixels
 
 __all__ = ["ABSENT_IDS", "CLASS_NAMES", "CocoStuff10K", "CocoStuff164K"]
@@ -41,41 +40,34 @@ towel, tree, vegetable, wall-brick, wall-concrete, wall-other, wall-panel, wall-
 water-other, waterdrops, window-blind, window-other, wood"""
 
 CLASS_NAMES: tuple[str, ...] = tuple(" ".join(name.split()) for name in f"{THINGS},{STUFFS}".split(","))
-"""Names of the authors' labels.txt, those of `ABSENT_IDS` left out."""
+"""Names in the authors' labels.txt, without those of `ABSENT_IDS`."""
 
 LABELS = 182
 ABSENT_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
-"""Ids, counted from 1, that are in the list of labels and in no annotation: street sign, hat, shoe, eye glasses,
-plate, mirror, window, desk, door, blender, hair brush."""
+"""Ids, counted from 1, that no annotation has: street sign, hat, shoe, eye glasses, plate, mirror, window, desk, door,
+blender, hair brush."""
 
 PRESENT_IDS = tuple(label for label in range(1, LABELS + 1) if label not in ABSENT_IDS)
-LAYOUT_164K = "images/{train2017,val2017}/*.jpg beside annotations/{train2017,val2017}/*.png"
+LAYOUT_164K = "images/{train2017,val2017}/*.jpg and annotations/{train2017,val2017}/*.png"
 LISTS_REMEDY = "put the data set's train.txt and test.txt, one stem per line, into imageLists"
 
 
 class CocoStuff10K(PairsOnDisk):
-    """COCO-Stuff-10K below `root`: 9,000 images to train on and 1,000 to test on; there is no val split."""
+    """COCO-Stuff-10K in `root`: 9,000 training and 1,000 test images, no val split."""
 
     class_names = CLASS_NAMES
-    palette = spread_colours(len(CLASS_NAMES))
+    palette = voc_palette(len(CLASS_NAMES))
     split_parts = MappingProxyType({"train": ("train",), "test": ("test",)})
-    legal_ids = f"legal are 0 (unlabelled) and 1..{LABELS} but {', '.join(map(str, ABSENT_IDS))}"
-
-    @property
-    def label_ids(self) -> LabelTable:
-        """0 -> void, 1..182 -> 171 classes."""
-        return ids_10k()
+    label_ids = label_table({label: index for index, label in enumerate(PRESENT_IDS)}, ignored=(0,))
+    legal_ids = f"legal are 0 (unlabelled) and 1..{LABELS} except {', '.join(map(str, ABSENT_IDS))}"
 
     def list_part(self, part: str) -> Listing:
-        """The files that a split list names."""
-        problems: list[str] = []
-        lists = (self.root / "imageLists" / f"{part}.txt",)
-        return look_up(
-            read_stems(lists[0], problems, remedy=LISTS_REMEDY),
-            lists,
-            problems,
+        """The files of `train` or `test`."""
+        return list_stems(
+            self.root / "imageLists" / f"{part}.txt",
             image_for=lambda stem: self.root / "images" / f"{stem}.jpg",
             label_for=lambda stem: self.root / "annotations" / f"{stem}.mat",
+            remedy=LISTS_REMEDY,
         )
 
     def read_label(self, path: Path) -> Pixels:
@@ -84,43 +76,20 @@ class CocoStuff10K(PairsOnDisk):
 
 
 class CocoStuff164K(PairsOnDisk):
-    """COCO-Stuff-164K below `root`."""
+    """COCO-Stuff-164K in `root`."""
 
     class_names = CLASS_NAMES
-    palette = spread_colours(len(CLASS_NAMES))
+    palette = voc_palette(len(CLASS_NAMES))
     split_parts = TRAIN_VAL
+    label_ids = label_table({label - 1: index for index, label in enumerate(PRESENT_IDS)})
     legal_ids = (
-        f"legal are {IGNORE_INDEX} and 0..{LABELS - 1} but {', '.join(str(label - 1) for label in ABSENT_IDS)} "
+        f"legal are {IGNORE_INDEX} and 0..{LABELS - 1} except {', '.join(str(label - 1) for label in ABSENT_IDS)} "
         "(the stuffthingmaps)"
     )
 
-    @property
-    def label_ids(self) -> LabelTable:
-        """0..181 -> 171 classes, 255 -> void."""
-        return ids_164k()
-
     def list_part(self, part: str) -> Listing:
-        """The files of `train2017` or `val2017`; converters' `*_labelTrainIds.png` are left alone."""
+        """The files of `train2017` or `val2017`; `*_labelTrainIds.png` files of converters are ignored."""
         images, labels = (self.root / kind / f"{part}2017" for kind in ("images", "annotations"))
-        problems: list[str] = []
-        found = files_by_stem(labels, (".png",), LAYOUT_164K, problems)
-        return match(
-            files_by_stem(images, (".jpg",), LAYOUT_164K, problems),
-            None if found is None else {stem: path for stem, path in found.items() if "_label" not in stem},
-            problems,
-            image_for=lambda stem: images / f"{stem}.jpg",
-            label_for=lambda stem: labels / f"{stem}.png",
-            empty=f"{images}: no image in it; the layout is {LAYOUT_164K}",
+        return list_folders(
+            images, labels, LAYOUT_164K, image_endings=(".jpg",), is_label=lambda stem: "_label" not in stem
         )
-
-
-@cache
-def ids_10k() -> LabelTable:
-    """Classes by id counted from 1; 0 is void."""
-    return label_table({label: index for index, label in enumerate(PRESENT_IDS)}, ignored=(0,))
-
-
-@cache
-def ids_164k() -> LabelTable:
-    """Classes by id counted from 0; 255 is void."""
-    return label_table({label - 1: index for index, label in enumerate(PRESENT_IDS)})

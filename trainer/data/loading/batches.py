@@ -1,8 +1,8 @@
-"""Batches of tensors: stateless for training, whole images for evaluation.
+"""Batches of tensors: augmented crops for training, whole images for evaluation.
 
-Batch `step` is a function of (data, seed, step) alone: a resumed trial sees exactly the batches it would have
-seen, with any number of loader processes (method.md section 4, defect 12), and an arm with contrast sees those
-of its baseline (defect 11). Axes: B batch, H W image.
+A training batch is a function of (data, seed, step), so a resumed trial gets the batches that it would have had
+(docs/released_code.md, 12), with any number of loader processes, and a row with contrast gets those of its baseline
+(docs/released_code.md, 11). Axes: B batch, H W image.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Batch:
 
 
 class TrainBatches:
-    """The endless sequence of augmented training batches of one trial.
+    """The endless sequence of augmented training batches of a trial.
 
-    Sample n = step * batch_size + i belongs to epoch n // N of N images; each epoch is a permutation from its own
-    stream, each sample's augmentation comes from the stream of n. A batch may reach into the next epoch.
+    Sample n = step * batch_size + i belongs to epoch n // N for N images. Each epoch is a permutation from its own
+    random stream, and each sample is augmented with the stream of n. A batch can span two epochs.
 
-    One of several `ranks`, which must divide `batch_size`, gets its part of each batch: the parts are consecutive.
+    With several `ranks`, which must divide `batch_size`, each rank gets its part of every batch; parts are consecutive.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TrainBatches:
         self.loader_workers = loader_workers
 
     def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
-        """Batches `first_step` .. `first_step + steps - 1` in order. Raises DataError of the data set's `read`."""
+        """Batches `first_step` to `first_step + steps - 1` in order. Raises DataError of the data set's `read`."""
         order = range(first_step, first_step + steps)
         if self.loader_workers == 0:
             for step in order:
@@ -79,16 +79,16 @@ class TrainBatches:
             num_workers=min(self.loader_workers, max(1, steps)),
             collate_fn=unchanged,
             multiprocessing_context=loader_context(),
-            generator=torch.Generator(),  # else the loader draws from the global one, and workers change dropout
+            generator=torch.Generator(),  # otherwise the loader uses the global one, and workers change dropout
         )
         for batch in loader:
             yield unwrapped(batch)
 
 
 def loader_context() -> BaseContext:
-    """How loader processes start: forked from a clean server process that has torch imported already.
+    """Loader processes are forked from a clean server process that has already imported torch.
 
-    A plain fork would copy the locks that threads of Ray, MLflow and CUDA hold, and may hang.
+    A plain fork would copy locks held by threads of Ray, MLflow and CUDA, and could hang.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -96,21 +96,21 @@ def loader_context() -> BaseContext:
 
 
 class Samples:
-    """Sample numbers -> augmented images and labels."""
+    """Augmented images and labels by sample number."""
 
     def __init__(self, source: Source, config: DataConfig, seed: int) -> None:
         self.source, self.config, self.seed = source, config, seed
         self.images = source.size(config.train_split)
 
     def index(self, number: int) -> int:
-        """Which image sample `number` shows."""
+        """Index of the image of sample `number`."""
         epoch, place = divmod(number, self.images)
         return epoch_order(self.seed, epoch, self.images)[place]
 
     def batch(self, numbers: Sequence[int]) -> Batch:
-        """These samples, each augmented in its place.
+        """A batch of these samples, each augmented in place.
 
-        The memory is numpy's, which asks for huge pages: touching fresh ones of 4 KiB costs a tenth of a large sample.
+        numpy allocates the memory, because it uses huge pages: with 4 KiB pages a large sample takes a tenth longer.
         """
         size, split = (len(numbers), *self.config.crop), self.config.train_split
         image_B3HW = torch.from_numpy(np.empty((size[0], 3, *size[1:]), dtype=np.float32))
@@ -130,9 +130,9 @@ def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
 
 
 class StepBatches(Dataset[Batch | TrainerError]):
-    """Step -> the `part` of its batch, for the loader.
+    """The `part` of each step's batch, for the loader.
 
-    An error is an item: raised in a worker it would lose its one-line message.
+    Errors are returned as items, because an exception in a loader process loses its one-line message.
     """
 
     def __init__(self, samples: Samples, batch_size: int, part: range) -> None:
@@ -149,10 +149,10 @@ class StepBatches(Dataset[Batch | TrainerError]):
 def evaluation_batches(
     source: Source, split: str, batch_size: int, *, rank: int = 0, ranks: int = 1
 ) -> Iterator[Batch]:
-    """All images of `split` whole, in order, unaugmented; neighbours of unequal size go into separate batches.
+    """All images of `split`, whole and in order; a batch has images of one size.
 
-    One of several `ranks` gets every so many batches: what is seen together, and so every last bit of the logits, is
-    the same for any number of ranks. Raises DataError for a split with dummy labels: figures on it would mean nothing.
+    With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.
+    Raises DataError for a split with dummy labels.
     """
     require_labels(source, split)
     for number, pairs in enumerate(neighbours(source, split, batch_size)):
@@ -161,7 +161,7 @@ def evaluation_batches(
 
 
 def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pair]]:
-    """Up to `batch_size` pairs of equal size at a time, in the order of `split`."""
+    """Consecutive pairs of `split` of equal size, up to `batch_size` at a time."""
     waiting: list[Pair] = []
     for index in range(source.size(split)):
         pair = source.read(split, index)
@@ -174,18 +174,18 @@ def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pai
 
 
 def whole(pairs: Sequence[Pair]) -> Batch:
-    """Pairs of equal size as a batch."""
+    """A batch of whole images of equal size."""
     images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
     return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]))
 
 
 def unwrapped(item: Batch | TrainerError) -> Batch:
-    """The batch, or the error that took its place, raised."""
+    """The batch; raises an error that was returned instead."""
     if isinstance(item, TrainerError):
         raise item
     return item
 
 
 def unchanged(item: Any) -> Any:
-    """A loader's item as it is: batches are already stacked."""
+    """The item itself; batches are already stacked."""
     return item

@@ -1,8 +1,8 @@
-"""Training augmentation: random scale, crop, flip and colour jitter, all drawn from one explicit seed.
+"""Training augmentation: random scale, crop, flip and colour jitter from one explicit seed.
 
-Nothing here reads or moves a global random state, so a sample's augmentation is the same in every process.
-Pixels are 8-bit until they are resized, then planar float32 that is changed in place, in the batch itself: no copy of
-the crop is made on the way (benchmarks/NOTES.md). Axes: H W source image, h w crop, i j the part of it with image.
+No global random state is used, so a sample is augmented equally in every process. Pixels are 8-bit until they are
+resized, then planar float32 that is changed in place in the batch, without a copy of the crop (benchmarks/NOTES.md).
+Axes: H W source image, h w crop, i j the part of the crop with image.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 __all__ = ["PAD_GREY", "augment", "augment_into", "image_tensor", "label_tensor"]
 
 PAD_GREY = 0.45
-"""Grey of image padding, 0..1: near the mean that every backbone subtracts, so padding enters it as about zero."""
+"""Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one side of a crop shows: `length` source pixels from `first` on, resized to `inside` crop pixels."""
+    """One axis of a crop: `length` source pixels from `first`, resized to `inside` crop pixels."""
 
     first: int
     length: int
     inside: int
     before: int
-    """Crop pixels of padding before them."""
+    """Crop pixels of padding before the image."""
     after: int
-    """Crop pixels of padding behind them."""
+    """Crop pixels of padding after the image."""
 
     @property
     def source(self) -> slice:
@@ -48,22 +48,22 @@ class Span:
 
     @property
     def place(self) -> slice:
-        """Where they go in the crop."""
+        """Their position in the crop."""
         return slice(self.before, self.before + self.inside)
 
 
 def augment(pair: Pair, config: DataConfig, seed: int) -> tuple[Tensor, Tensor]:
-    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void where there is no image."""
+    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void in the padding."""
     image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
     augment_into(image_3hw, label_hw, pair, config, seed)
     return image_3hw, label_hw
 
 
 def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:
-    """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`, as `augment` returns it.
+    """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`.
 
-    The source is cropped before it is resized, so the work is that of the crop, not of the scaled image; the
-    image is resized bilinearly with antialiasing, the label by nearest neighbour on the same pixel centres.
+    The source is cropped before it is resized, so the cost depends on the crop, not on the scaled image. The image is
+    resized bilinearly with antialiasing, the label by nearest neighbour with the same pixel centres.
     """
     random = Random(seed)
     image_HW3, label_HW = pair
@@ -89,7 +89,7 @@ def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataCo
 
 
 def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
-    """Fill (..., h, w) where the spans show nothing."""
+    """Fill the padding of (..., h, w)."""
     if rows.before or rows.after:
         crop_hw[..., : rows.before, :] = fill
         crop_hw[..., rows.place.stop :, :] = fill
@@ -105,14 +105,14 @@ def image_tensor(image_HW3: Pixels) -> Tensor:
 
 
 def label_tensor(label_HW: Pixels) -> Tensor:
-    """8-bit class ids as int64, the type that cross-entropy takes."""
+    """8-bit class ids as int64, the type that cross-entropy needs."""
     return torch.from_numpy(label_HW.copy()).to(torch.int64)
 
 
 def draw_span(random: Random, side: int, scale: float, crop: int) -> Span:
     """Place a crop of `crop` pixels at random on a side of `side` pixels resized by `scale`.
 
-    Where the resized side is shorter than the crop it lies wholly inside the crop, at a random place.
+    A resized side shorter than the crop is placed at random inside the crop.
     """
     scaled = max(1, round(side * scale))
     slack = scaled - crop
@@ -128,21 +128,21 @@ def draw_span(random: Random, side: int, scale: float, crop: int) -> Span:
 def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
     """`label_HW` by nearest neighbour, (height, width) uint8.
 
-    torchvision resizes a Mask with the older rule of "nearest", which takes the corner instead of the centre of
-    a pixel: labels would lie up to half a pixel beside the bilinear image, which thin classes notice.
+    torchvision resizes a Mask with the older rule "nearest", which uses pixel corners instead of centres and so shifts
+    labels by up to half a pixel against the image. That matters for thin classes.
     """
     rows_i, columns_j = (
         nearest_source_pixels(label_HW.shape[0], height),
         nearest_source_pixels(label_HW.shape[1], width),
     )
     first, second = (rows_i, 0), (columns_j, 1)
-    if height > label_HW.shape[0]:  # columns cost more than rows: take them while there are few rows
+    if height > label_HW.shape[0]:  # indexing columns is slower than rows, so do it while there are few rows
         first, second = second, first
     return torch.from_numpy(label_HW.take(*first, mode="clip").take(*second, mode="clip"))  # "raise" checks each
 
 
 def nearest_source_pixels(side: int, resized: int) -> NDArray[np.int64]:
-    """The source pixel of each of `resized` pixels of a side of `side` pixels: torch's rule, asked of torch."""
+    """Source pixel of each of `resized` pixels along a side of `side` pixels, by torch's rule."""
     place_11H = torch.arange(side, dtype=torch.float32)[None, None]
     place_i: NDArray[np.int64] = (
         interpolate(place_11H, size=resized, mode="nearest-exact")[0, 0].to(torch.int64).numpy()
@@ -151,9 +151,9 @@ def nearest_source_pixels(side: int, resized: int) -> NDArray[np.int64]:
 
 
 def jitter(image_3ij: Tensor, random: Random, strength: float, *, flipped: bool = False) -> None:
-    """Brightness, contrast and saturation by factors in 1 +- `strength`, in random order, in place.
+    """Change brightness, contrast and saturation in place, by factors in 1 +- `strength` and in random order.
 
-    The three are torchvision's, bit for bit, but for the mean of `adjust_contrast`.
+    The operations are those of torchvision, except for the mean of `adjust_contrast`.
     """
     if strength == 0:
         return
@@ -173,10 +173,10 @@ def adjust_brightness(image_3ij: Tensor, factor: float) -> None:
 
 
 def adjust_contrast(image_3ij: Tensor, factor: float, *, flipped: bool = False) -> None:
-    """Move away from the mean grey, `factor` times as far.
+    """Scale the distance from the mean grey by `factor`.
 
-    The mean is numpy's: torch's depends, in its last bits, on the number of threads. It is taken of the image as it
-    lies in the file, since it also depends on the order of the pixels.
+    The mean is computed by numpy, because the rounding of torch's mean depends on the number of threads. It is that of
+    the unflipped image, because rounding depends on the order of the pixels as well.
     """
     grey_ij = grey_of(image_3ij)
     mean = float((grey_ij.flip(-1) if flipped else grey_ij).numpy().mean(dtype=np.float64))
@@ -184,13 +184,13 @@ def adjust_contrast(image_3ij: Tensor, factor: float, *, flipped: bool = False) 
 
 
 def adjust_saturation(image_3ij: Tensor, factor: float) -> None:
-    """Move away from the grey of each pixel, `factor` times as far."""
+    """Scale the distance from the grey of each pixel by `factor`."""
     grey_ij = grey_of(image_3ij)
     image_3ij.mul_(factor).add_(grey_ij, alpha=1 - factor).clamp_(0, 1)
 
 
 def grey_of(image_3ij: Tensor) -> Tensor:
-    """The luma of ITU-R 601-2, as torchvision has it."""
+    """The luma of ITU-R 601-2, as in torchvision."""
     red_ij, green_ij, blue_ij = image_3ij.unbind()
     return red_ij.mul(0.2989).add_(green_ij, alpha=0.587).add_(blue_ij, alpha=0.114)
 
@@ -201,5 +201,5 @@ def between(random: Random, low: float, high: float) -> float:
 
 
 def channels_first(image_HW3: Pixels) -> Tensor:
-    """A (3, H, W) view of a copy of the image; its memory stays channels-last, which torchvision resizes fastest."""
+    """A (3, H, W) view of a copy of the image; memory stays channels-last, which torchvision resizes fastest."""
     return torch.from_numpy(image_HW3.copy()).permute(2, 0, 1)

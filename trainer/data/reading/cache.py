@@ -1,26 +1,25 @@
-"""Decoded pixels on disk, mapped into memory: no process of this machine decodes a JPEG twice.
+"""Cache of decoded pixels on disk, mapped into memory, so that each file is decoded once per machine.
 
-One folder per split, named after a hash of everything the pixels depend on: `pixels` holds image and label of each
-pair one after the other, `index.npy` where each begins and how large it is. A build happens in `KEY.part` under a
-file lock and gets its name in one step when all is on disk, so a half-written one is never read, however its
-builder died; the next builder starts anew.
+There is one folder per split, named by a hash of everything that the pixels depend on. `pixels` has the image and the
+label of each pair in sequence, `index.npy` their offsets and sizes. An entry is built in `KEY.part` under a file lock
+and renamed when it is complete, so a partial entry is never read. After a crash, the next process builds it again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from trainer.data.source import Pair, Pixels
@@ -30,19 +29,19 @@ __all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DECODER_VERSION", "DecodedCache",
 CACHE_FOLDER = "CONTRAST_SWEEP_CACHE"
 """Environment variable: the folder of the cache, or `off`."""
 CACHE_GIGABYTES = "CONTRAST_SWEEP_CACHE_GB"
-"""Environment variable: how much the folder may hold, in 10^9 bytes."""
+"""Environment variable: the maximum size of the folder, in 10^9 bytes."""
 DEFAULT_GIGABYTES = 64.0
-"""Cityscapes takes 29 of them."""
+"""Cityscapes needs 29."""
 
 DECODER_VERSION = 1
-"""Raised by hand whenever the same files would give other pixels."""
+"""Increased by hand whenever equal files would give other pixels."""
 
 FREE_SHARE = 0.5
-"""A build takes at most this share of what is free on the disk."""
+"""Maximum size of an entry, as a share of the free disk space."""
 
 
 class DecodedSplit:
-    """The pixels of one split, mapped read-only. Raises OSError or ValueError when the entry is not sound."""
+    """The pixels of one split, mapped read-only. Raises OSError or ValueError for a damaged entry."""
 
     def __init__(self, folder: Path) -> None:
         self.index_N3: NDArray[np.int64] = np.load(folder / "index.npy", allow_pickle=False)
@@ -53,7 +52,7 @@ class DecodedSplit:
         self.pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r").view(np.ndarray)
 
     def read(self, index: int) -> Pair:
-        """Pair `index` as read-only views: `image_HW3` and `label_HW`; the disk is touched when they are."""
+        """Pair `index` as read-only views `image_HW3` and `label_HW`, which are read from disk when accessed."""
         offset, height, width = map(int, self.index_N3[index])
         area = height * width
         image_HW3 = self.pixels[offset : offset + 3 * area].reshape(height, width, 3)
@@ -62,15 +61,15 @@ class DecodedSplit:
 
 @dataclass(frozen=True, slots=True)
 class DecodedCache:
-    """A folder of decoded splits, shared by all processes of a user; the least recently used make room for new ones."""
+    """A folder of decoded splits that all processes of a user share; removes the least recently used ones."""
 
     folder: Path | None
-    """None: nothing is cached."""
+    """None: no cache."""
     max_bytes: int
 
     @classmethod
     def default(cls) -> DecodedCache:
-        """As the environment says; else below `XDG_CACHE_HOME`, else in the system's folder for temporary files."""
+        """The folder of the environment variable, else in `XDG_CACHE_HOME`, else in the system's temporary folder."""
         given = os.environ.get(CACHE_FOLDER, "")
         try:
             max_bytes = int(float(os.environ.get(CACHE_GIGABYTES) or DEFAULT_GIGABYTES) * 1e9)
@@ -92,10 +91,10 @@ class DecodedCache:
         sizes: Callable[[], Sequence[tuple[int, int]]],
         pairs: Callable[[], Iterable[Pair]],
     ) -> DecodedSplit | None:
-        """The split that `facts` describe; built from `pairs` when it is not there, None when there is no room.
+        """The split that `facts` describe, built from `pairs` if it is missing; None if there is no room.
 
-        `sizes` gives (width, height) of each image, cheaply. Of several processes one builds, the others wait for
-        it. Raises what `pairs` raises; a disk that is full or may not be written to is a warning.
+        `sizes` returns the (width, height) of each image without decoding. One process builds the entry while others
+        wait. Raises what `pairs` raises; a full or read-only disk is a warning.
         """
         if self.folder is None:
             return None
@@ -107,23 +106,23 @@ class DecodedCache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{self.folder} belongs to another user")
-            with locked(lock_of(entry)):
+            with FileLock(entry.with_suffix(".lock")):  # stays on disk: removing it could admit two builders
                 if (found := open_entry(entry)) is not None:  # built by another process while this one waited
                     return found
                 return self._build(self.folder, entry, sizes(), pairs)
         except OSError as error:
             reason = error.strerror or error
-            warnings.warn(f"{self.folder}: {reason}; the data set is not cached, each read decodes", stacklevel=2)
+            warnings.warn(f"{self.folder}: {reason}; the data set is not cached, so each read decodes", stacklevel=2)
             return None
 
     def _build(
         self, folder: Path, entry: Path, sizes: Sequence[tuple[int, int]], pairs: Callable[[], Iterable[Pair]]
     ) -> DecodedSplit | None:
-        """Write `entry`, whose lock is held."""
+        """Build `entry`; the caller holds its lock."""
         wanted = sum(4 * width * height for width, height in sizes)
         if not self._make_room(folder, entry, wanted):
             warnings.warn(
-                f"{folder}: no room for {wanted / 1e9:.1f} GB of decoded images, each read decodes; "
+                f"{folder}: no room for {wanted / 1e9:.1f} GB of decoded images, so each read decodes; "
                 f"set {CACHE_FOLDER} to a larger disk or raise {CACHE_GIGABYTES}",
                 stacklevel=2,
             )
@@ -139,13 +138,13 @@ class DecodedCache:
         return open_entry(entry)
 
     def _make_room(self, folder: Path, entry: Path, wanted: int) -> bool:
-        """Remove what killed builders left and the least recently used entries until `wanted` bytes fit."""
+        """Remove leftovers of crashed builds and the least recently used entries until `wanted` bytes fit."""
         if wanted > self.max_bytes:
             return False
-        sweep_up(folder, entry)
+        remove_leftovers(folder, entry)
         held: dict[Path, tuple[float, int]] = {}
         for path in folder.iterdir():
-            with suppress(OSError):  # discarded by another process just now
+            with suppress(OSError):  # another process may discard it
                 if path.is_dir() and not path.suffix:
                     held[path] = (path.stat().st_mtime, bytes_in(path))
         total = sum(size for _, size in held.values())
@@ -158,7 +157,7 @@ class DecodedCache:
 
 
 def open_entry(entry: Path) -> DecodedSplit | None:
-    """The finished `entry`, marked as used now; None when there is none or a broken disk left it unsound."""
+    """The complete `entry`, marked as used; None if it is missing or damaged."""
     try:
         found = DecodedSplit(entry)
     except FileNotFoundError:
@@ -172,7 +171,7 @@ def open_entry(entry: Path) -> DecodedSplit | None:
 
 
 def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
-    """Write all pairs and their index, through to the disk."""
+    """Write all pairs and their index, flushed to disk."""
     index: list[tuple[int, int, int]] = []
     with (folder / "pixels").open("wb") as stream:
         for image_HW3, label_HW in pairs:
@@ -187,31 +186,18 @@ def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
         os.fsync(stream.fileno())
 
 
-def lock_of(entry: Path) -> Path:
-    """The file that is locked while `entry` is built. It stays: to remove it would let two builders in."""
-    return entry.with_suffix(".lock")
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock; the system lets go of it when the process dies. BlockingIOError when held and not `wait`."""
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-
-
-def sweep_up(folder: Path, entry: Path) -> None:
-    """Remove what is left of entries that were discarded or whose builder died."""
+def remove_leftovers(folder: Path, entry: Path) -> None:
+    """Remove the rest of discarded entries and of crashed builds."""
     for path in folder.glob("*.gone-*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob("*.part"):
         if path.stem != entry.name:
-            with suppress(OSError), locked(path.with_suffix(".lock"), wait=False):
+            with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False):
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def discard(entry: Path) -> None:
-    """Remove `entry`: out of sight in one step, for it is whole or absent; who has it mapped keeps it."""
+    """Remove `entry`, by rename first so that it is never partial; processes that have mapped it can still read it."""
     gone = entry.with_name(f"{entry.name}.gone-{os.getpid()}")
     with suppress(OSError):
         entry.rename(gone)
@@ -219,5 +205,5 @@ def discard(entry: Path) -> None:
 
 
 def bytes_in(folder: Path) -> int:
-    """Size of the files of an entry."""
+    """Total size of the files of an entry."""
     return sum(path.stat().st_size for path in folder.iterdir())

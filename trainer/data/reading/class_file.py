@@ -1,7 +1,6 @@
 """`classes.yaml` of a folder data set: names and, optionally, colours of its classes.
 
-The trainer imports no YAML library (one would let unchecked dicts in by a second door), so this reads exactly two
-lists and refuses everything else, with its line:
+The trainer imports no YAML library, so this reads exactly two lists and refuses anything else with its line:
 
     names:
       - road
@@ -10,7 +9,7 @@ lists and refuses everything else, with its line:
       - [128, 64, 128]
       - [70, 70, 70]
 
-Either list may also stand in one line, `names: [road, building]`. Every such file means the same to any YAML reader.
+Either list can also be on one line, `names: [road, building]`. Any YAML reader reads such a file equally.
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trainer.data.source import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX, Colour
 from trainer.errors import DataError
 
 __all__ = ["read_classes"]
-
-Colour = tuple[int, int, int]
 
 EXAMPLE = "write `names:` and below it `  - road`, one class per line"
 PLAIN_NAME = r"[A-Za-z_][\w .()/+-]*"
@@ -33,11 +30,11 @@ ITEM = {
     "palette": COLOUR,
 }
 NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that some YAML readers take for something else than text."""
+"""Words that some YAML readers do not read as text."""
 
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
-    """Names and palette (empty when not given). Raises DataError naming file, line and remedy."""
+    """Names and palette (empty if not given). Raises DataError with file, line and remedy."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -47,7 +44,7 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
     if not names:
         raise DataError(f"{path}: no class names; {EXAMPLE}")
     if len(names) > IGNORE_INDEX:
-        raise DataError(f"{path}: {len(names)} classes; labels have 8 bits, so at most {IGNORE_INDEX}")
+        raise DataError(f"{path}: {len(names)} classes; labels have 8 bits, so use at most {IGNORE_INDEX}")
     return tuple(require_distinct(path, items["names"])), read_palette(path, items.get("palette", []), len(names))
 
 
@@ -67,12 +64,12 @@ def read_lists(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
         elif key and (item := re.fullmatch(r"\s*-\s+(.*)", content)):
             items[key].append((number, one_item(path, number, key, item[1])))
         else:
-            raise DataError(f"{path}:{number}: cannot be read here; {EXAMPLE}")
+            raise DataError(f"{path}:{number}: cannot be read; {EXAMPLE}")
     return items
 
 
 def flow_items(path: Path, number: int, key: str, text: str) -> list[str]:
-    """The items of `[a, b]`; none of an empty text."""
+    """The items of `[a, b]`; none for empty text."""
     if not text:
         return []
     if not (text.startswith("[") and text.endswith("]")):
@@ -91,35 +88,35 @@ def flow_items(path: Path, number: int, key: str, text: str) -> list[str]:
 def one_item(path: Path, number: int, key: str, text: str) -> str:
     """The item's text without quotes, checked."""
     if not ITEM[key].fullmatch(text):
-        wanted = "a colour [red, green, blue]" if key == "palette" else "a name; put others than plain words in quotes"
+        wanted = "a colour [red, green, blue]" if key == "palette" else "a plain name; put it in quotes"
         raise DataError(f"{path}:{number}: {text!r} is not {wanted}")
     if key == "palette":
         return text
     if text[0] in "'\"":
         return text[1:-1].replace("''", "'") if text[0] == "'" else text[1:-1]
     if text.lower() in NOT_TEXT:
-        raise DataError(f"{path}:{number}: {text} is not text to every YAML reader; put it in quotes")
+        raise DataError(f"{path}:{number}: {text} is not text for every YAML reader; put it in quotes")
     return text
 
 
 def require_distinct(path: Path, items: list[tuple[int, str]]) -> list[str]:
-    """The items' texts; DataError at the first that is empty or was there before."""
+    """The texts of the items. Raises DataError for the first that is empty or repeated."""
     seen: list[str] = []
     for number, item in items:
         if not item.strip() or item in seen:
-            raise DataError(f"{path}:{number}: class name {item!r} is empty or was there before; each must differ")
+            raise DataError(f"{path}:{number}: class name {item!r} is empty or repeated; names must be distinct")
         seen.append(item)
     return seen
 
 
 def read_palette(path: Path, items: list[tuple[int, str]], classes: int) -> tuple[Colour, ...]:
-    """The colours; empty when none is given."""
+    """The colours; empty if none are given."""
     if items and len(items) != classes:
-        raise DataError(f"{path}:{items[0][0]}: {len(items)} colours for {classes} classes; give one to each, or none")
+        raise DataError(f"{path}:{items[0][0]}: {len(items)} colours for {classes} classes; give one per class or none")
     palette: list[Colour] = []
     for number, item in items:
         red, green, blue = (int(value) for value in item.strip("[] ").split(","))
         if max(red, green, blue) > 255 or (red, green, blue) in palette:
-            raise DataError(f"{path}:{number}: colour {item} is over 255 or was there before; each must differ")
+            raise DataError(f"{path}:{number}: colour {item} is above 255 or repeated; colours must be distinct")
         palette.append((red, green, blue))
     return tuple(palette)

@@ -1,12 +1,11 @@
-"""Image and label files -> checked pixels; every failure is a DataError that names the file and the remedy.
+"""Decodes image and label files to checked pixels; every failure is a DataError with the file and the remedy.
 
-No torch here. Axes: H W image height and width.
+Imports no torch. Axes: H W image height and width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,7 +24,6 @@ __all__ = [
     "image_size",
     "label_table",
     "open_image",
-    "plain_table",
     "raw_label",
     "raw_mat",
     "relabel",
@@ -33,10 +31,10 @@ __all__ = [
 ]
 
 LabelTable: TypeAlias = NDArray[np.int16]
-"""Class id, `IGNORE_INDEX` or `ILLEGAL_ID` of each raw id 0, 1, ..., as the files on disk have it."""
+"""Class id, `IGNORE_INDEX` or `ILLEGAL_ID` of each raw id 0, 1, ... in the files."""
 
 ILLEGAL_ID = -1
-"""Entry of a `LabelTable` for a raw id that no file may hold."""
+"""Entry of a `LabelTable` for a raw id that must not occur."""
 
 LARGEST_RAW_ID = 2**16 - 1
 SINGLE_CHANNEL_8BIT = ("L", "P")
@@ -44,17 +42,11 @@ SINGLE_CHANNEL_16BIT = ("I;16", "I;16B", "I")
 
 
 def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNORE_INDEX,)) -> LabelTable:
-    """The table in which raw id `key` becomes class `value`, the `ignored` become void and any other is illegal."""
+    """The table that maps raw ids to `classes`, `ignored` to void, and any other id to `ILLEGAL_ID`."""
     table = np.full(max(*classes, *ignored, IGNORE_INDEX) + 1, ILLEGAL_ID, dtype=np.int16)
     table[list(ignored)] = IGNORE_INDEX
     table[list(classes)] = list(classes.values())
     return table
-
-
-@cache
-def plain_table(classes: int) -> LabelTable:
-    """Raw ids that are class ids already, 0..`classes` - 1, and IGNORE_INDEX."""
-    return label_table({label: label for label in range(classes)})
 
 
 def decode_image(path: Path) -> Pixels:
@@ -64,13 +56,13 @@ def decode_image(path: Path) -> Pixels:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels; reads the header alone."""
+    """(width, height) in pixels; reads only the header."""
     with open_image(path) as image:
         return image.size
 
 
 def raw_label(path: Path, *, wide: bool = False) -> NDArray[Any]:
-    """The ids of a label image as they are in the file; `wide` lets 16-bit files through."""
+    """The raw ids of a label image; `wide` allows 16-bit files."""
     with open_image(path) as image:
         if image.mode not in (SINGLE_CHANNEL_8BIT + SINGLE_CHANNEL_16BIT if wide else SINGLE_CHANNEL_8BIT):
             raise DataError(f"{path}: mode {image.mode}; save labels as single-channel 8-bit PNG of class ids")
@@ -78,15 +70,15 @@ def raw_label(path: Path, *, wide: bool = False) -> NDArray[Any]:
 
 
 def raw_mat(path: Path, variable: str) -> NDArray[Any]:
-    """The ids in `variable` of a MATLAB file."""
-    from scipy.io import loadmat  # here, so that data sets of images start without scipy
+    """The raw ids in `variable` of a MATLAB file."""
+    from scipy.io import loadmat  # slow to import, and other data sets do not need it
 
     try:
         content = loadmat(path, variable_names=[variable])
-    except Exception as error:  # scipy raises whatever its parsers stumble over
+    except Exception as error:  # scipy raises many types
         raise undecodable(path, error) from error
     if variable not in content:
-        raise DataError(f"{path}: no variable {variable!r} in it; is it an annotation of this data set?")
+        raise DataError(f"{path}: no variable {variable!r}; use the annotations of this data set")
     raw_HW = np.asarray(content[variable])
     if raw_HW.ndim != 2 or not np.issubdtype(raw_HW.dtype, np.integer):
         found = f"{raw_HW.dtype} of {raw_HW.ndim} axes"
@@ -95,7 +87,7 @@ def raw_mat(path: Path, variable: str) -> NDArray[Any]:
 
 
 def relabel(raw_HW: NDArray[Any], table: LabelTable, path: Path, remedy: str) -> Pixels:
-    """Class ids of raw ids; DataError when the file holds one that `table` calls illegal."""
+    """The class ids of raw ids. Raises DataError for an id that is illegal in `table`."""
     for extreme in (raw_HW.min(initial=0), raw_HW.max(initial=0)):
         if not 0 <= extreme <= LARGEST_RAW_ID:
             raise DataError(f"{path}: label id {extreme}; {remedy}")
@@ -103,12 +95,12 @@ def relabel(raw_HW: NDArray[Any], table: LabelTable, path: Path, remedy: str) ->
     known = np.concatenate([table, np.full(len(counts) - len(table), ILLEGAL_ID, dtype=np.int16)])
     if len(illegal := np.flatnonzero((counts > 0) & (known == ILLEGAL_ID))):
         raise DataError(f"{path}: label id {', '.join(map(str, illegal))}; {remedy}")
-    label_HW: Pixels = table.astype(np.uint8)[raw_HW]  # ILLEGAL_ID wraps round, but no pixel has it
+    label_HW: Pixels = table.astype(np.uint8)[raw_HW]  # no pixel has ILLEGAL_ID
     return label_HW
 
 
 def require_same_size(label_HW: Pixels, size: tuple[int, int], image_path: Path, label_path: Path) -> None:
-    """Raise DataError unless the label has the image's (width, height)."""
+    """Raise DataError unless the label has the (width, height) of the image."""
     height, width = label_HW.shape
     if (width, height) != size:
         raise DataError(
@@ -118,14 +110,14 @@ def require_same_size(label_HW: Pixels, size: tuple[int, int], image_path: Path,
 
 
 def frozen(image_HW3: Pixels, label_HW: Pixels) -> Pair:
-    """The two as a pair that nobody can write to."""
+    """A read-only pair."""
     for pixels in (image_HW3, label_HW):
         pixels.setflags(write=False)
     return image_HW3, label_HW
 
 
 def open_image(path: Path) -> Image.Image:
-    """The image file, its header read; DataError when that fails."""
+    """Open an image and read its header. Raises DataError."""
     try:
         return Image.open(path)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
@@ -133,7 +125,7 @@ def open_image(path: Path) -> Image.Image:
 
 
 def pixels_of(image: Image.Image, path: Path) -> Image.Image:
-    """`image` with its pixels decoded; DataError when the file is cut short or damaged."""
+    """`image` with decoded pixels. Raises DataError for a truncated or damaged file."""
     try:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:
@@ -142,6 +134,6 @@ def pixels_of(image: Image.Image, path: Path) -> Image.Image:
 
 
 def undecodable(path: Path, error: Exception) -> DataError:
-    """The complaint about a damaged file, in one line."""
+    """The error for a damaged file, in one line."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return DataError(f"{path}: cannot be decoded ({reason}); copy the file again")

@@ -1,6 +1,6 @@
-"""Which image belongs to which label: matching the files of two folders, or looking up the stems of a split list.
+"""Pairs images with labels: by matching the files of two folders, or by a split list.
 
-Nothing is raised here: all that is wrong with a split is collected, so that a check can show it at once.
+Nothing is raised here. All problems of a split are collected, so that a check can report them together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["IMAGE_ENDINGS", "FilePair", "Listing", "files_by_stem", "look_up", "match", "read_stems"]
+__all__ = ["FilePair", "Listing", "list_folders", "list_stems"]
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 LISTED_ENDINGS = (*IMAGE_ENDINGS, ".mat")
@@ -18,7 +18,7 @@ LISTED_ENDINGS = (*IMAGE_ENDINGS, ".mat")
 
 @dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image and its label on disk."""
+    """An image file and its label file."""
 
     stem: str
     image: Path
@@ -27,21 +27,55 @@ class FilePair:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The pairs of one split, by stem, and what is wrong with it, one line each."""
+    """The pairs of one split, sorted by stem, and its problems, one line each."""
 
     pairs: tuple[FilePair, ...]
     problems: tuple[str, ...] = ()
     lists: tuple[Path, ...] = ()
-    """Files that say which pairs the split has; they are content like the pixels."""
+    """Files that define the split; they are part of the content, like the pixels."""
+
+
+def list_folders(
+    images: Path,
+    labels: Path,
+    layout: str,
+    *,
+    image_endings: Sequence[str] = IMAGE_ENDINGS,
+    label_ending: str = ".png",
+    subfolder: Callable[[str], str] | None = None,
+    is_label: Callable[[str], bool] | None = None,
+) -> Listing:
+    """The pairs of equal stems in two folders; unmatched files and empty folders are problems.
+
+    With `subfolder`, a function of the stem, files are one level deeper. Labels whose stem fails `is_label` are
+    ignored. `layout` is the expected layout, for messages.
+    """
+    problems: list[str] = []
+    pattern = "*" if subfolder is None else "*/*"
+    image_files = files_by_stem(images, image_endings, layout, problems, pattern)
+    label_files = files_by_stem(labels, (label_ending,), layout, problems, pattern)
+    if image_files is None or label_files is None:
+        return Listing((), tuple(problems))
+    if is_label is not None:
+        label_files = {stem: path for stem, path in label_files.items() if is_label(stem)}
+    for stem in sorted(image_files.keys() ^ label_files.keys()):
+        below = "" if subfolder is None else subfolder(stem)
+        if stem in image_files:
+            missing = labels / below / f"{stem}{label_ending}"
+            problems.append(f"{image_files[stem]}: no label; add {missing} or remove the image")
+        else:
+            missing = images / below / f"{stem}{image_endings[0]}"
+            problems.append(f"{label_files[stem]}: no image; add {missing} or remove the label")
+    if not image_files and not label_files:
+        problems.append(f"{images}: no image in it; the layout is {layout}")
+    both = sorted(image_files.keys() & label_files.keys())
+    return Listing(tuple(FilePair(stem, image_files[stem], label_files[stem]) for stem in both), tuple(problems))
 
 
 def files_by_stem(
-    folder: Path, endings: Sequence[str], layout: str, problems: list[str], *, pattern: str = "*"
+    folder: Path, endings: Sequence[str], layout: str, problems: list[str], pattern: str
 ) -> dict[str, Path] | None:
-    """The files below `folder` that end in one of `endings`, by what stands before it; None without the folder.
-
-    `layout` says in the complaint how the data set should lie.
-    """
+    """Files of `folder` with one of `endings`, by the name without it; None if there is no such folder."""
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; the layout is {layout}")
         return None
@@ -58,38 +92,31 @@ def files_by_stem(
 
 
 def stem_of(name: str, endings: Sequence[str]) -> str | None:
-    """`name` without the first of `endings` that it has, in any case; None when it has none."""
+    """`name` without the first of `endings` that matches, ignoring case; None if none matches."""
     return next((name[: -len(ending)] for ending in endings if name.lower().endswith(ending.lower())), None)
 
 
-def match(
-    images: dict[str, Path] | None,
-    labels: dict[str, Path] | None,
-    problems: list[str],
-    *,
-    image_for: Callable[[str], Path],
-    label_for: Callable[[str], Path],
-    empty: str,
+def list_stems(
+    split_list: Path, *, image_for: Callable[[str], Path], label_for: Callable[[str], Path], remedy: str
 ) -> Listing:
-    """The pairs of equal stem; each file left over is a problem, and so is a split without any (`empty`).
+    """The pairs of the stems in a split list; missing files are problems.
 
-    `image_for` and `label_for` say where the missing counterpart of a file belongs.
+    The list has one stem per line: its first word, without folder and ending. `remedy` is for a missing list.
     """
-    if images is None or labels is None:
-        return Listing((), tuple(problems))
-    for stem in sorted(images.keys() ^ labels.keys()):
-        if stem in images:
-            problems.append(f"{images[stem]}: no label; add {label_for(stem)} or remove the image")
-        else:
-            problems.append(f"{labels[stem]}: no image; add {image_for(stem)} or remove the label")
-    if not images and not labels:
-        problems.append(empty)
-    both = sorted(images.keys() & labels.keys())
-    return Listing(tuple(FilePair(stem, images[stem], labels[stem]) for stem in both), tuple(problems))
+    problems: list[str] = []
+    pairs: list[FilePair] = []
+    for stem in read_stems(split_list, problems, remedy):
+        pair = FilePair(stem, image_for(stem), label_for(stem))
+        missing = [(path, what) for path, what in ((pair.image, "image"), (pair.label, "label")) if not path.is_file()]
+        for path, what in missing:
+            problems.append(f"{path}: no such {what}; add it, or remove {stem} from {split_list}")
+        if not missing:
+            pairs.append(pair)
+    return Listing(tuple(pairs), tuple(problems), (split_list,))
 
 
-def read_stems(path: Path, problems: list[str], *, remedy: str) -> list[str]:
-    """The stems that a split list names, sorted: one per line, the first word of it, folder and ending left out."""
+def read_stems(path: Path, problems: list[str], remedy: str) -> list[str]:
+    """The sorted stems of a split list."""
     try:
         words = [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError):
@@ -101,25 +128,5 @@ def read_stems(path: Path, problems: list[str], *, remedy: str) -> list[str]:
         f"{path}: {stem} is listed {count} times; list it once" for stem, count in counts.items() if count > 1
     )
     if not counts:
-        problems.append(f"{path}: names no image; {remedy}")
+        problems.append(f"{path}: lists no image; {remedy}")
     return sorted(counts)
-
-
-def look_up(
-    stems: Sequence[str],
-    lists: tuple[Path, ...],
-    problems: list[str],
-    *,
-    image_for: Callable[[str], Path],
-    label_for: Callable[[str], Path],
-) -> Listing:
-    """The pairs that `stems` name; a file that is not there is a problem."""
-    pairs = []
-    for stem in stems:
-        pair = FilePair(stem, image_for(stem), label_for(stem))
-        missing = [(path, what) for path, what in ((pair.image, "image"), (pair.label, "label")) if not path.is_file()]
-        for path, what in missing:
-            problems.append(f"{path}: no such {what}; add it, or take {stem} out of {lists[0]}")
-        if not missing:
-            pairs.append(pair)
-    return Listing(tuple(pairs), tuple(problems), lists)

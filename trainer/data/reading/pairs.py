@@ -1,7 +1,7 @@
-"""What data sets of files share: splits, digest, signature, checks, and decoding through the cache.
+"""The base class of data sets of files: splits, digest, signature, checks, and decoding through the cache.
 
-A data set derives from `PairsOnDisk`, says its classes and splits, lists the files of a split (`list_part`) and,
-where its labels are not class ids in 8-bit PNG, how to read one (`read_label`).
+A subclass of `PairsOnDisk` defines its classes and splits, lists the files of a split (`list_part`) and, unless labels
+are class ids in 8-bit PNG files, maps raw ids to classes (`label_ids`) or reads labels itself (`read_label`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from trainer.data.reading.decode import (
     decode_image,
     frozen,
     image_size,
-    plain_table,
+    label_table,
     raw_label,
     relabel,
     require_same_size,
 )
 from trainer.data.reading.listing import FilePair, Listing
-from trainer.data.source import IGNORE_INDEX, Pair, Pixels
+from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = ["TRAIN_VAL", "TRAIN_VAL_TEST", "PairsOnDisk"]
@@ -35,24 +35,24 @@ TRAIN_VAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
 TRAIN_VAL_TEST: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("train", "val")}
 )
-"""Parts on disk behind each split: those that are there, and train with val for a final training."""
+"""Parts of each split; `trainval` is train and val together."""
 
 
 class PairsOnDisk(ABC):
-    """Pairs of files below `root`.
+    """Pairs of files in `root`.
 
-    A part is a split that lies on disk; a split is one or several parts. Each part is decoded once per machine into
-    `cache`; where the cache has no room, pairs are decoded at each read.
+    A part is a split on disk; a split consists of one or more parts. Each part is decoded once per machine to `cache`;
+    if the cache has no room, pairs are decoded at each read.
     """
 
     class_names: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[Colour, ...]
     split_parts: Mapping[str, tuple[str, ...]]
-    """Split -> its parts."""
+    """Parts of each split."""
     optional: frozenset[str] = frozenset()
-    """Parts that need not be on disk."""
+    """Parts that may be missing."""
     unlabelled: frozenset[str] = frozenset()
-    """Splits whose labels are dummies: nothing may be trained or scored on them."""
+    """Splits with dummy labels, which cannot be used for training or evaluation."""
 
     def __init__(self, root: str | Path, *, cache: DecodedCache | None = None) -> None:
         self.root = Path(root)
@@ -62,7 +62,7 @@ class PairsOnDisk(ABC):
 
     @abstractmethod
     def list_part(self, part: str) -> Listing:
-        """The files of `part`; all that is wrong with it is in the listing."""
+        """The files of `part` and its problems."""
 
     def has_part(self, part: str) -> bool:
         """Whether the optional `part` is on disk."""
@@ -70,12 +70,12 @@ class PairsOnDisk(ABC):
 
     @property
     def label_ids(self) -> LabelTable:
-        """Class of each raw id."""
-        return plain_table(len(self.class_names))
+        """Class of each raw id; by default, raw ids are class ids."""
+        return label_table({label: label for label in range(len(self.class_names))})
 
     @property
     def legal_ids(self) -> str:
-        """What to do about a raw id that is not legal."""
+        """The remedy for an illegal raw id."""
         return f"map the ids to 0..{len(self.class_names) - 1}, or {IGNORE_INDEX} for void"
 
     def read_label(self, path: Path) -> Pixels:
@@ -84,12 +84,12 @@ class PairsOnDisk(ABC):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The parts, in the order of `split_parts`; an optional one only if it is there."""
+        """The parts, in the order of `split_parts`, without optional ones that are missing."""
         parts = dict.fromkeys(part for parts in self.split_parts.values() for part in parts)
         return tuple(part for part in parts if part not in self.optional or self.has_part(part))
 
     def size(self, split: str) -> int:
-        """Pairs in `split`. Raises DataError when the split is unknown or its files are incomplete."""
+        """Number of pairs in `split`. Raises DataError if the split is unknown or files are missing."""
         return sum(len(self._pairs(part)) for part in self._parts(split))
 
     def stems(self, split: str) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class PairsOnDisk(ABC):
         return tuple(pair.stem for part in self._parts(split) for pair in self._pairs(part))
 
     def read(self, split: str, index: int) -> Pair:
-        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`; raises DataError as `check_labels` does."""
+        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError as `check_labels` does."""
         rest = index
         for part in self._parts(split):
             pairs = self._pairs(part)
@@ -108,13 +108,13 @@ class PairsOnDisk(ABC):
         raise IndexError(f"{self.root}: {split} has no pair {index}")
 
     def decode(self, pair: FilePair) -> Pair:
-        """The checked, read-only pixels of an image and its label, from the files."""
+        """Read and check the files of a pair; returns read-only pixels."""
         image_HW3, label_HW = decode_image(pair.image), self.read_label(pair.label)
         require_same_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), pair.image, pair.label)
         return frozen(image_HW3, label_HW)
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
-        """Stem and pixels of each pair, decoded afresh, or what is wrong with it; first, without stem, the layout."""
+        """Stem of each pair with its decoded pixels or its error; first, without stem, the errors of the layout."""
         self._listings.clear()
         for part in self._parts(split):
             listing = self._listing(part)
@@ -128,7 +128,7 @@ class PairsOnDisk(ABC):
     def digest(self) -> str:
         """SHA-256 over the sorted relative names and the bytes of all images, labels and split lists, hexadecimal.
 
-        Splits with dummy labels do not count: with or without them, training computes the same.
+        Splits with dummy labels are left out, because results do not depend on them.
         """
         total = hashlib.sha256()
         for path in self._files():
@@ -137,23 +137,23 @@ class PairsOnDisk(ABC):
         return total.hexdigest()
 
     def signature(self) -> str:
-        """SHA-256 over relative names, sizes and times of modification, hexadecimal; reads no content."""
+        """SHA-256 over relative names, sizes and modification times, hexadecimal; reads no content."""
         return self._signature(self._files())
 
     def check_layout(self) -> None:
-        """Raise DataError unless all parts exist and pair up; never trusts an earlier listing."""
+        """Raise DataError unless all parts exist and all files are paired; lists the files again."""
         self._listings.clear()
         for part in self.splits:
             self._pairs(part)
 
     def check_labels(self) -> None:
-        """Raise DataError at the first label that does not decode, does not fit its image or has illegal ids."""
+        """Raise DataError for the first label that does not decode, does not fit its image or has illegal ids."""
         for part in self.splits:
             for pair in self._pairs(part):
                 require_same_size(self.read_label(pair.label), image_size(pair.image), pair.image, pair.label)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but the mapped pixels: a loader process maps them itself."""
+        """Everything except the mapped pixels, which a loader process maps itself."""
         return {**self.__dict__, "_decoded": {part: None for part, found in self._decoded.items() if found is None}}
 
     def _files(self) -> list[Path]:
@@ -193,7 +193,7 @@ class PairsOnDisk(ABC):
         return listing.pairs
 
     def _decoded_part(self, part: str) -> DecodedSplit | None:
-        """The cached pixels of `part`, built now if need be; None where the cache has no room for them."""
+        """The cached pixels of `part`, built on first use; None if the cache has no room."""
         if part not in self._decoded:
             pairs = self._pairs(part)
             self._decoded[part] = self.cache.get(

@@ -1,8 +1,8 @@
-"""The drawing surface of the synthetic street: camera, textures, paint.
+"""The drawing surface of the synthetic street: camera, textures, painting.
 
-Axes: H W image, h w a box of it. Lengths in the scene are metres, on the surface pixels. The camera looks along the
-street from `CAMERA_HEIGHT` above the ground: at `scale` pixels per metre the ground lies `CAMERA_HEIGHT * scale` rows
-below the horizon, and the distance is `focal / scale` metres.
+Axes: H W image, h w a box of it. Lengths in the scene are in metres, on the surface in pixels. The camera looks along
+the street from `CAMERA_HEIGHT` above the ground. At `scale` pixels per metre, the ground is `CAMERA_HEIGHT * scale`
+rows below the horizon, and the distance is `focal / scale` metres.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SURFACE = {
     "pedestrian": (0.14, 0.15),
     "bicyclist": (0.14, 0.15),
 }
-"""Strength of the pixel-fine and of the coarse texture of each class, as a share of its reflectance."""
+"""Strength of the fine and the coarse texture of each class, as a share of its reflectance."""
 
 GRAIN: Floats = np.array([SURFACE[name][0] for name in CLASS_NAMES], dtype=np.float32)
 """Strength of the fine texture by class id, (C,)."""
@@ -63,7 +63,7 @@ CELLS = {"grain": 96, "leaf": 40, "blotch": 16, "cloud": 5}
 
 
 class Textures:
-    """Noise that all images of a data set share; each use cuts a window at a place of its own."""
+    """Noise tiles that all images of a data set share; each use cuts a random window."""
 
     def __init__(self, rng: Generator, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -71,7 +71,7 @@ class Textures:
         self._tiles = {name: noise(rng, side, max(1, round(height / cells))) for name, cells in CELLS.items()}
 
     def window(self, rng: Generator, name: str) -> Floats:
-        """An (H, W) window of the tile `name` (a key of `CELLS`), values about -1..1."""
+        """A random (H, W) window of the tile `name` (a key of `CELLS`), values about -1..1."""
         tile = self._tiles[name]
         top = int(rng.integers(tile.shape[0] - self.height + 1))
         left = int(rng.integers(tile.shape[1] - self.width + 1))
@@ -79,7 +79,7 @@ class Textures:
 
 
 def noise(rng: Generator, side: int, cell: int) -> Floats:
-    """Smooth (side, side) noise of mean 0 and peak 1, its knots `cell` pixels apart."""
+    """Smooth (side, side) noise of mean 0 and peak 1, with knots `cell` pixels apart."""
     knots = rng.uniform(-1, 1, (side // cell + 2, side // cell + 2))
     place = np.arange(side) / cell
     low = place.astype(int)
@@ -91,19 +91,19 @@ def noise(rng: Generator, side: int, cell: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Street:
-    """Where the street runs: its vanishing point in pixels, its edges in metres beside the camera."""
+    """The position of the street: vanishing point in pixels, edges in metres from the camera."""
 
     horizon: float
     vanishing: float
     focal: float
     kerbs: tuple[float, float]
-    """Lateral place of the left (negative) and right kerb."""
+    """Lateral position of the left (negative) and right kerb."""
     walls: tuple[float, float]
-    """Lateral place of the left (negative) and right row of houses."""
+    """Lateral position of the left (negative) and right row of houses."""
 
     @classmethod
     def draw(cls, rng: Generator, height: int, width: int) -> Street:
-        """A street at random for an image of `height` by `width`."""
+        """A random street for an image of `height` by `width`."""
         kerbs = (-rng.uniform(2.6, 6.0), rng.uniform(2.6, 6.0))
         return cls(
             horizon=height * rng.uniform(0.44, 0.56),
@@ -116,17 +116,17 @@ class Street:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The visible part of an object's rectangle, with its own coordinates."""
+    """The visible part of an object's rectangle, with coordinates relative to the object."""
 
     place: tuple[slice, slice]
     across: Floats
-    """(1, w): -1 at the left edge, 1 at the right edge."""
+    """(1, w): from -1 at the left edge to 1 at the right edge."""
     up: Floats
-    """(h, 1): 0 on the ground, 1 at the top."""
+    """(h, 1): from 0 on the ground to 1 at the top."""
 
 
 class Canvas:
-    """Reflectance and label of one image while it is drawn; later paint covers earlier paint."""
+    """Reflectance and label of an image that is being drawn; later objects cover earlier ones."""
 
     def __init__(self, rng: Generator, textures: Textures, street: Street) -> None:
         self.rng, self.textures, self.street = rng, textures, street
@@ -138,23 +138,20 @@ class Canvas:
         self.whole = (slice(0, self.height), slice(0, self.width))
 
     def window(self, name: str) -> Floats:
-        """A fresh (H, W) window of a texture."""
+        """A random (H, W) window of a texture."""
         return self.textures.window(self.rng, name)
 
     def paint(self, place: tuple[slice, slice], mask_hw: Mask, name: str, colour: Floats) -> None:
-        """Give the pixels under `mask_hw` in `place` a class and a colour, (3,) or (h, w, 3)."""
+        """Set class and colour, (3,) or (h, w, 3), of the pixels of `mask_hw` in `place`."""
         np.copyto(self.image_HW3[place], colour, where=mask_hw[..., None])
         np.copyto(self.label_HW[place], np.uint8(CLASS_ID[name]), where=mask_hw)
 
     def tint(self, place: tuple[slice, slice], mask_hw: Mask, colour: Floats) -> None:
-        """Change the colour of the pixels under `mask_hw` and keep their class."""
+        """Set the colour of the pixels of `mask_hw` in `place` and keep their class."""
         np.copyto(self.image_HW3[place], colour, where=mask_hw[..., None])
 
     def box(self, lateral: float, scale: float, width: float, height: float) -> Box | None:
-        """A rectangle of `width` by `height` metres standing at `lateral` metres; None when out of sight.
-
-        However far away, it is never thinner than a pixel.
-        """
+        """A rectangle of `width` by `height` metres at `lateral` metres, at least a pixel wide; None if not visible."""
         half = max(0.5, width * scale / 2)
         middle = self.street.vanishing + lateral * scale
         ground = self.street.horizon + CAMERA_HEIGHT * scale

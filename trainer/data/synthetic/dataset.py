@@ -1,6 +1,6 @@
-"""The embedded data set: street scenes drawn from a seed, with CamVid's classes and roughly its class shares.
+"""The built-in data set: random street scenes with CamVid's classes and about its class shares.
 
-It needs no file and no licence, so that every search space runs anywhere. Test is another time of day: dusk.
+It needs no files and no licence, so that every search space runs anywhere. The test split shows the street at dusk.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from trainer.seeding import stream_seed
 __all__ = ["GENERATOR_VERSION", "Synthetic"]
 
 GENERATOR_VERSION = 1
-"""Raised by hand whenever the same `SyntheticConfig` would give other pixels; part of the digest."""
+"""Increased by hand whenever equal configs would give other pixels; part of the digest."""
 
 CACHE_BYTES = 256 * 2**20
 VOID_SHARE = 0.3
-"""About the share of the pixels beside a class border that become void."""
+"""Approximate share of void among the pixels at class borders."""
 
 
 class Synthetic:
-    """Splits `train`, `val` and `test` of the sizes in `config`; pixels depend on (seed, split, index) alone.
+    """Splits `train`, `val` and `test` with the sizes in `config`; pixels depend on (seed, split, index) only.
 
-    Drawn pairs stay in memory until 256 MiB of them are held, in each process.
+    Each process keeps up to 256 MiB of drawn pairs in memory.
     """
 
     class_names = CLASS_NAMES
@@ -50,7 +50,7 @@ class Synthetic:
         self._drawn: dict[tuple[str, int], Pair] = {}
 
     def size(self, split: str) -> int:
-        """Pairs in `split`. Raises DataError when there is no such split."""
+        """Number of pairs in `split`. Raises DataError if there is no such split."""
         if split not in self._sizes:
             raise DataError(f"synthetic: no split {split!r}; choose {', '.join(self._sizes)}")
         return self._sizes[split]
@@ -72,7 +72,7 @@ class Synthetic:
         return pair
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
-        """Every pair; none is ever broken."""
+        """Every pair; none has errors."""
         for index, stem in enumerate(self.stems(split)):
             yield stem, self.read(split, index)
 
@@ -82,22 +82,22 @@ class Synthetic:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def signature(self) -> str:
-        """The digest: there is no file to look at."""
+        """The digest, since there are no files."""
         return self.digest()
 
     def check_layout(self) -> None:
-        """Nothing on disk, nothing to check."""
+        """Does nothing, since there are no files."""
 
     def check_labels(self) -> None:
         """Labels are legal by construction."""
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but the drawn pairs: a loader process draws its own."""
+        """Everything except the drawn pairs; a loader process draws its own."""
         return {**self.__dict__, "_drawn": {}}
 
 
 def stream_rng(seed: int, *names: str | int) -> Generator:
-    """The generator of the stream `names`."""
+    """A NumPy generator for the random stream `names`."""
     return np.random.Generator(np.random.PCG64(stream_seed(seed, "synthetic", *names)))
 
 
@@ -118,14 +118,14 @@ def draw_scene(rng: Generator, textures: Textures, *, dusk: bool) -> Pair:
 
 
 def roughen(canvas: Canvas) -> None:
-    """Each class's surface: the same noise for all, in strengths of its own."""
+    """Add texture: the same noise for all classes, with a strength per class."""
     grain_HW = GRAIN[canvas.label_HW] * canvas.window("grain")
     blotch_HW = BLOTCH[canvas.label_HW] * canvas.window("blotch")
     canvas.image_HW3 *= (1 + grain_HW + blotch_HW)[..., None]
 
 
 def light(canvas: Canvas, *, dusk: bool) -> None:
-    """Sun or dusk: colour and strength of the light, one side of the street in the shade."""
+    """Apply sunlight or dusk: colour and strength of the light, and shade on one side of the street."""
     rng = canvas.rng
     strength = rng.uniform(0.42, 0.75) if dusk else rng.uniform(0.75, 1.25)
     warmth = rng.uniform(-0.12, 0.02) if dusk else rng.uniform(-0.06, 0.10)
@@ -139,7 +139,7 @@ def light(canvas: Canvas, *, dusk: bool) -> None:
 
 
 def forget_borders(canvas: Canvas) -> None:
-    """Make void of some pixels along class borders, as annotators leave them."""
+    """Set some pixels along class borders to void, like human annotators."""
     label_HW = canvas.label_HW
     border_HW = np.zeros(label_HW.shape, dtype=np.bool_)
     border_HW[:, 1:] |= label_HW[:, 1:] != label_HW[:, :-1]
@@ -148,7 +148,7 @@ def forget_borders(canvas: Canvas) -> None:
 
 
 def draw_bonnet(canvas: Canvas) -> None:
-    """The observer's own car at the lower edge: void, as in CamVid."""
+    """Draw the bonnet of the camera's car at the lower edge, which is void as in CamVid."""
     rng = canvas.rng
     height, middle = canvas.height * rng.uniform(0.04, 0.12), canvas.width * rng.uniform(0.35, 0.65)
     bulge_1W = 1 - ((canvas.column_1W - np.float32(middle)) / np.float32(0.62 * canvas.width)) ** 2
@@ -158,7 +158,7 @@ def draw_bonnet(canvas: Canvas) -> None:
 
 
 def expose(canvas: Canvas, *, dusk: bool) -> Floats:
-    """The camera: a soft lens, a contrast curve, haze, and noise that grows in the dark."""
+    """Simulate the camera: a soft lens, a contrast curve, haze, and more noise at dusk."""
     rng, image_HW3 = canvas.rng, canvas.image_HW3
     soft_HW3 = image_HW3.copy()
     soft_HW3[:, 1:-1] += (

@@ -1,6 +1,6 @@
-"""What lies behind every object of the synthetic street: sky, skyline, ground, houses, hedges and fences.
+"""The background of the synthetic street: sky, skyline, ground, houses, hedges and fences.
 
-Axes: H W image, h w a part of it. Lengths in the scene are metres; see `trainer.data.synthetic.canvas` for the camera.
+Axes: H W image, h w a part of it. Lengths in the scene are in metres; `trainer.data.synthetic.canvas` has the camera.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trainer.data.synthetic.canvas import CAMERA_HEIGHT, CLASS_ID, Canvas, Float
 __all__ = ["draw_backdrop", "leaf_colour"]
 
 WALLS = np.array([[0.55, 0.36, 0.28], [0.66, 0.58, 0.45], [0.50, 0.48, 0.46], [0.78, 0.75, 0.70], [0.32, 0.27, 0.24]])
-"""Brick, sandstone, concrete, plaster, soot: shared with fences, kerbs and clothes, so colour alone tells little."""
+"""Brick, sandstone, concrete, plaster, soot. Fences have the same colours, so colour alone identifies no class."""
 
 SKIES = np.array([[0.93, 0.95, 0.97], [0.62, 0.76, 0.92], [0.74, 0.76, 0.79]])
 """Overcast, blue, grey."""
@@ -28,7 +28,7 @@ def wall_colours(rng: Generator, count: int) -> Floats:
 
 
 def draw_backdrop(canvas: Canvas) -> None:
-    """Sky, far skyline, ground and both rows of houses."""
+    """Draw sky, skyline, ground and both rows of houses."""
     draw_sky(canvas)
     draw_skyline(canvas)
     draw_ground(canvas)
@@ -37,7 +37,7 @@ def draw_backdrop(canvas: Canvas) -> None:
 
 
 def draw_sky(canvas: Canvas) -> None:
-    """A gradient with clouds over the whole image."""
+    """Draw a gradient with clouds over the whole image."""
     colour = np.asarray(SKIES[canvas.rng.integers(len(SKIES))], dtype=np.float32)
     fade_H1 = np.float32(1) - np.float32(0.2) * (1 - canvas.row_H1 / np.float32(canvas.height))
     cloud_HW = np.float32(canvas.rng.uniform(0.02, 0.14)) * canvas.window("cloud")
@@ -46,7 +46,7 @@ def draw_sky(canvas: Canvas) -> None:
 
 
 def draw_skyline(canvas: Canvas) -> None:
-    """Far houses and trees that close the street."""
+    """Draw distant houses and trees at the end of the street."""
     rng, street = canvas.rng, canvas.street
     above_HW = np.float32(street.horizon) - canvas.row_H1
     most = np.float32(canvas.height * rng.uniform(0.04, 0.14))
@@ -60,12 +60,12 @@ def draw_skyline(canvas: Canvas) -> None:
 
 
 def leaf_colour(rng: Generator) -> Floats:
-    """Green to brown, dark."""
+    """A dark colour from green to brown."""
     return rgb(rng.uniform(0.16, 0.36), rng.uniform(0.22, 0.36), rng.uniform(0.10, 0.20))
 
 
 def draw_ground(canvas: Canvas) -> None:
-    """Road between the kerbs, with lane marks; paved with slabs beside it."""
+    """Draw the road with lane markings between the kerbs, and paved slabs beside it."""
     rng, street = canvas.rng, canvas.street
     place = (slice(int(street.horizon) + 1, canvas.height), slice(0, canvas.width))
     scale_h1 = (canvas.row_H1[place[0]] - np.float32(street.horizon)) / np.float32(CAMERA_HEIGHT)
@@ -87,7 +87,7 @@ def draw_ground(canvas: Canvas) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Frontage:
-    """The upright plane of one row of houses as the camera sees it; columns of a plot share house and colour."""
+    """The vertical plane of one row of houses in the image; the columns of a plot have the same house and colour."""
 
     place: tuple[slice, slice]
     rise_hw: Floats
@@ -99,21 +99,21 @@ class Frontage:
     colour_w3: Floats
 
     def heights(self, rng: Generator, low: float, high: float) -> Floats:
-        """A height in metres for each plot, (w,)."""
+        """A random height per plot, metres, (w,)."""
         return rng.uniform(low, high, PLOTS).astype(np.float32)[self.plot_w]
 
     def spread(self, colour_w3: Floats) -> Floats:
-        """A colour per column as a colour per pixel."""
+        """Broadcast a colour per column to a colour per pixel."""
         return np.broadcast_to(colour_w3, (*self.rise_hw.shape, 3))
 
 
 PLOTS = 32
 PLOT_SHARES = (0.66, 0.16, 0.10, 0.08)
-"""Share of plots with a house; trees; trees behind a fence; a fence alone."""
+"""Share of plots with a house; with trees; with trees behind a fence; with a fence only."""
 
 
 def draw_row(canvas: Canvas, side: int) -> None:
-    """One side of the street: houses, hedges and fences that run towards the vanishing point."""
+    """Draw one side of the street: houses, hedges and fences towards the vanishing point."""
     rng, street = canvas.rng, canvas.street
     scale_W = (canvas.column_1W[0] - np.float32(street.vanishing)) / np.float32(street.walls[side])
     columns = np.flatnonzero(scale_W > rng.uniform(0.012, 0.03) * canvas.height)
@@ -132,7 +132,7 @@ def draw_row(canvas: Canvas, side: int) -> None:
 
 
 def draw_houses(canvas: Canvas, frontage: Frontage, here_w: Mask) -> None:
-    """Walls with a roof and storeys of windows, in the columns `here_w`."""
+    """Draw walls with a roof and windows in the columns `here_w`."""
     rng, rise_hw = canvas.rng, frontage.rise_hw
     height_w = frontage.heights(rng, 6, 16)
     wall_hw = here_w & (rise_hw >= 0) & (rise_hw < height_w)
@@ -147,14 +147,14 @@ def draw_houses(canvas: Canvas, frontage: Frontage, here_w: Mask) -> None:
 
 
 def draw_hedges(canvas: Canvas, frontage: Frontage, here_w: Mask) -> None:
-    """Rows of trees and bushes with a ragged top, in the columns `here_w`."""
+    """Draw trees and bushes with a ragged top in the columns `here_w`."""
     ragged_hw = frontage.heights(canvas.rng, 2.5, 8) * (1 + np.float32(0.35) * canvas.window("leaf")[frontage.place])
     hedge_hw = here_w & (frontage.rise_hw >= 0) & (frontage.rise_hw < ragged_hw)
     canvas.paint(frontage.place, hedge_hw, "tree", leaf_colour(canvas.rng))
 
 
 def draw_fences(canvas: Canvas, frontage: Frontage, here_w: Mask) -> None:
-    """Low fences of upright boards, in the columns `here_w`."""
+    """Draw low fences of vertical boards in the columns `here_w`."""
     height = np.float32(canvas.rng.uniform(1.2, 2.2))
     fence_hw = here_w & (frontage.rise_hw >= 0) & (frontage.rise_hw < height)
     board_w = np.where((frontage.ahead_w % np.float32(0.8)) < 0.4, np.float32(0.7), np.float32(0.95))

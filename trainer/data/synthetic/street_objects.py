@@ -1,6 +1,6 @@
-"""Things that stand in the synthetic street: trees, cars, poles, signs, pedestrians, bicyclists.
+"""Objects of the synthetic street: trees, cars, poles, signs, pedestrians, bicyclists.
 
-Each function draws one object on the ground at `lateral` metres beside the camera, `scale` pixels per metre.
+Each function draws one object on the ground at `lateral` metres from the camera, at `scale` pixels per metre.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Drawer = Callable[[Canvas, float, float], None]
 
 
 def draw_objects(canvas: Canvas) -> None:
-    """A random set of objects, far ones first so that near ones cover them."""
+    """Draw a random set of objects, distant ones first, so that near ones cover them."""
     rng = canvas.rng
     todo: list[tuple[float, float, Drawer]] = []
     for drawer, most, nearest, farthest, beside in POPULATION:
@@ -44,12 +44,12 @@ def at_kerb(rng: Generator) -> float:
 
 
 def parked(rng: Generator) -> float:
-    """On the road, mostly near the kerb."""
+    """On the road, usually near the kerb."""
     return -rng.uniform(0.2, 1.4)
 
 
 def draw_tree(canvas: Canvas, lateral: float, scale: float) -> None:
-    """A trunk and a ragged crown; in winter the sky shows through."""
+    """Draw a trunk and a ragged crown, which can be sparse."""
     rng = canvas.rng
     box = canvas.box(lateral, scale, rng.uniform(3.0, 5.5), rng.uniform(5.0, 9.0))
     if box is None:
@@ -65,7 +65,7 @@ def draw_tree(canvas: Canvas, lateral: float, scale: float) -> None:
 
 
 def draw_car(canvas: Canvas, lateral: float, scale: float) -> None:
-    """A car from behind or from the side, with its shadow on the road."""
+    """Draw a car from behind or from the side, with its shadow."""
     rng = canvas.rng
     sideways = rng.uniform() < 0.3
     box = canvas.box(
@@ -90,7 +90,7 @@ def draw_car(canvas: Canvas, lateral: float, scale: float) -> None:
 
 
 def draw_pole(canvas: Canvas, lateral: float, scale: float) -> None:
-    """A lamp post with an arm over the road."""
+    """Draw a lamp post with an arm above the road."""
     rng = canvas.rng
     height = rng.uniform(4.5, 8.0)
     colour = metal_colour(rng)
@@ -110,7 +110,7 @@ def metal_colour(rng: Generator) -> Floats:
 
 
 def draw_sign(canvas: Canvas, lateral: float, scale: float) -> None:
-    """A round, square or triangular plate, or a traffic light, on a short post."""
+    """Draw a round, square or triangular plate, or a traffic light, on a short post."""
     rng = canvas.rng
     height, side = rng.uniform(2.3, 3.6), rng.uniform(0.7, 1.5)
     post = canvas.box(lateral, scale, 0.1, height)
@@ -145,7 +145,7 @@ SIGN_COLOURS = (
 
 
 def draw_pedestrian(canvas: Canvas, lateral: float, scale: float) -> None:
-    """Somebody standing or walking."""
+    """Draw a standing or walking person."""
     rng = canvas.rng
     box = canvas.box(lateral, scale, rng.uniform(0.5, 0.75), rng.uniform(1.55, 1.9))
     if box is None:
@@ -160,17 +160,17 @@ def draw_pedestrian(canvas: Canvas, lateral: float, scale: float) -> None:
 
 
 def clothes(rng: Generator) -> Floats:
-    """Mostly dark, sometimes of any colour."""
+    """A colour that is usually dark."""
     return rgb(*rng.uniform(0.05, 0.3, 3)) if rng.uniform() < 0.7 else rgb(*rng.uniform(0.1, 0.8, 3))
 
 
 def skin(rng: Generator) -> Floats:
-    """From dark to fair."""
+    """A colour from dark to light."""
     return rgb(0.80, 0.62, 0.52) * np.float32(rng.uniform(0.4, 1.0))
 
 
 def draw_bicyclist(canvas: Canvas, lateral: float, scale: float) -> None:
-    """A rider with a bicycle seen from the side or from behind: label and bicycle are one class."""
+    """Draw a rider with a bicycle from the side or from behind; both are one class."""
     rng = canvas.rng
     width = 1.7 if rng.uniform() < 0.6 else 0.7
     box = canvas.box(lateral, scale, width, rng.uniform(1.6, 1.85))
@@ -202,4 +202,4 @@ POPULATION: tuple[tuple[Drawer, int, float, float, Callable[[Generator], float]]
     (draw_pedestrian, 7, 7, 40, on_pavement),
     (draw_bicyclist, 1, 7, 25, parked),
 )
-"""What to draw, how many at most, nearest and farthest metres, and where between kerb (0) and house (1)."""
+"""Object, maximum number, nearest and farthest distance in metres, and position between kerb (0) and house (1)."""

@@ -1,4 +1,4 @@
-"""CamVid: layout, ids, digest, and every mistake a user can make with the folder."""
+"""CamVid: layouts, ids, digest, and mistakes in the folder."""
 
 from __future__ import annotations
 

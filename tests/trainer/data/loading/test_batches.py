@@ -1,4 +1,4 @@
-"""Batches are a function of (data, seed, step): resume, loader processes and contrast change nothing."""
+"""Batches depend on (data, seed, step) only, not on resuming, loader processes or contrast."""
 
 from __future__ import annotations
 
@@ -127,12 +127,12 @@ def test_seeds_give_other_orders_and_augmentations():
 
 
 def test_defect_11_contrast_moves_no_pixel():
-    """Baseline and contrast arm read from configs that differ in contrast only: equal batches, bit by bit."""
-    arms = [TrainConfig(data=CONFIG, contrast=ContrastConfig(source=source)) for source in ("none", "inter_image")]
+    """A baseline and a row with contrast read from configs that differ in contrast only: equal batches, bit by bit."""
+    rows = [TrainConfig(data=CONFIG, contrast=ContrastConfig(source=source)) for source in ("none", "inter_image")]
     torch.manual_seed(0)
-    first = list(batches(arms[0].data, arms[0].seed).iterate(0, 3))
-    torch.rand(100)  # what an arm draws for its anchors
-    assert equal(first, list(batches(arms[1].data, arms[1].seed).iterate(0, 3)))
+    first = list(batches(rows[0].data, rows[0].seed).iterate(0, 3))
+    torch.rand(100)  # what a row draws for its anchors
+    assert equal(first, list(batches(rows[1].data, rows[1].seed).iterate(0, 3)))
 
 
 def test_train_split_is_the_configured_one():

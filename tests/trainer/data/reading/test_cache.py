@@ -1,4 +1,4 @@
-"""The decoded cache: equal pixels, decoded once, never half a build, and never more disk than allowed."""
+"""The cache of decoded pixels: equal pixels, one decode, no partial entries, and a limited size."""
 
 from __future__ import annotations
 

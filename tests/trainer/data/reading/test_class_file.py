@@ -1,4 +1,4 @@
-"""classes.yaml: what it may say, and every mistake with its line."""
+"""classes.yaml: valid forms, and every mistake with its line."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def test_palette_may_be_left_out(tmp_path):
     [
         ("", "no class names; write `names:`"),
         ("names:\n", "no class names"),
-        ("classes: [a]\n", ":1: cannot be read here"),
+        ("classes: [a]\n", ":1: cannot be read;"),
         ("names: road\n", ":1: names must be a list"),
         ("names: [a, {b: c}]\n", ":1: '{b: c}' cannot be read"),
-        ("names:\n  - a\n  - 1\n", ":3: '1' is not a name"),
-        ("names:\n  - a\n  - off\n", ":3: off is not text to every YAML reader"),
+        ("names:\n  - a\n  - 1\n", ":3: '1' is not a plain name"),
+        ("names:\n  - a\n  - off\n", ":3: off is not text for every YAML reader"),
         ("names: [a, b]\nnames: [c]\n", ":2: names is given twice"),
-        ("names: [a, a]\n", ":1: class name 'a' is empty or was there before"),
+        ("names: [a, a]\n", ":1: class name 'a' is empty or repeated"),
         ("names: [a, b]\npalette:\n  - [1, 2, 3]\n", ":3: 1 colours for 2 classes"),
-        ("names: [a, b]\npalette:\n  - [1, 2, 3]\n  - [1, 2, 256]\n", ":4: colour [1, 2, 256] is over 255"),
+        ("names: [a, b]\npalette:\n  - [1, 2, 3]\n  - [1, 2, 256]\n", ":4: colour [1, 2, 256] is above 255"),
         ("names: [a, b]\npalette:\n  - [1, 2, 3]\n  - red\n", ":4: 'red' is not a colour"),
     ],
 )

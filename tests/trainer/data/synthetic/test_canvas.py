@@ -1,4 +1,4 @@
-"""The drawing surface: projection by hand, boxes on screen, shared textures."""
+"""The drawing surface: projection by hand, visible boxes, shared textures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synthetic street: deterministic, CamVid-like in its shares, and not solved by colour."""
+"""The synthetic data set: deterministic, with class shares like CamVid, and not solvable by colour."""
 
 from __future__ import annotations
 

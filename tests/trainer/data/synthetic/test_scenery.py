@@ -1,4 +1,4 @@
-"""The backdrop: where sky, road, pavement and houses must lie, computed from the camera by hand."""
+"""The background: positions of sky, road, pavement and houses, computed from the camera by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each thing of the street: drawn at its place, in its own classes, whatever its distance."""
+"""Every street object: its position and its classes, at any distance."""
 
 from __future__ import annotations
 
