@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from trainer.checkpoint import Checkpoints
@@ -21,14 +20,12 @@ from trainer.data.loading.batches import TrainBatches
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
 from trainer.launch import Progress, RankInfo, run_ranks
+from trainer.lock import exclusive
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
 from trainer.training_state import TrainingState
 
 __all__ = ["Progress", "TrainResult", "train", "train_rank"]
-
-LOCK_SECONDS = 30.0
-"""How long to wait for another process that trains in the same folder; it may be about to end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +87,7 @@ def train_here(
     """Train in this process. `config` is normalised, and the process group, if any, is initialised."""
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
-    lock: AbstractContextManager[None] = locked(workdir / "lock") if rank() == 0 else nullcontext()
+    lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
     with lock, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
         source = open_source(config.data)
         state = TrainingState.start(config, source, device)
@@ -149,22 +146,6 @@ def require_finite(loss: Tensor, state: TrainingState) -> None:
         contrast = "" if state.contrast is None else ", lower contrast.weight or raise contrast.temperature"
         rate = state.config.optim.lr
         raise DivergedError(f"step {state.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the file lock `path`, which the system releases if this process dies. Raises TrainerError if it is held."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout as error:
-        raise TrainerError(
-            f"{path}: another process is training in this folder; wait for it, or stop it and start again"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

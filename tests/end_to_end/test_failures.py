@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.running.failures import POLICIES
+from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.spec.blocks import Retries
-from orchestrator.store.reading import read_points, read_sweep
 from orchestrator.store.records import State
+from orchestrator.store.run_directory import RunDirectory
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny
 from trainer.testing.look_alikes import folder as folder_data
@@ -122,18 +122,18 @@ class Stage:
 
     def left(self, name: str, code: int = 0, output: str = "") -> Played:
         """What a sweep has left."""
-        sweep, records = read_sweep(self.folder / "runs", name), attempts(self.folder)
+        sweep, records = RunDirectory(self.folder / "runs").sweep(name), attempts(self.folder)
         history = {cell.row: records.get(cell.trial_id, []) for cell in sweep.cells}
         return Played(code, output, history)
 
     def trial_id(self, row: str) -> str:
         """The row's trial."""
-        sweep = read_sweep(self.folder / "runs", "unlucky")
+        sweep = RunDirectory(self.folder / "runs").sweep("unlucky")
         return next(cell.trial_id for cell in sweep.cells if cell.row == row)
 
     def reached(self, row: str) -> int:
         """The row's last step, over all attempts."""
-        return max((point.step for point in read_points(self.folder / "runs", self.trial_id(row))), default=0)
+        return max((point.step for point in RunDirectory(self.folder / "runs").points(self.trial_id(row))), default=0)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -199,7 +199,7 @@ def broken(stage: Stage) -> Played:
 def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_says(
     state: State, row: str, unlucky: Played
 ) -> None:
-    policy = POLICIES[state]
+    policy = RETRY_POLICIES[state]
     again = policy.retries is not None and getattr(Retries(), policy.retries) > 0
     again = again and not policy.larger_share  # there is none: these trials have no GPU
     states = [record["state"] for record in unlucky.history[row]]
@@ -208,7 +208,7 @@ def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_say
 
 @pytest.mark.slow
 def test_the_table_of_causes_is_complete() -> None:
-    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(POLICIES)
+    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(RETRY_POLICIES)
 
 
 @pytest.mark.slow
@@ -268,7 +268,7 @@ def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(u
 
 def first_step(stage: Stage, row: str, attempt: int) -> int:
     """The first step that an attempt reported; 0 while there is none."""
-    points = read_points(stage.folder / "runs", stage.trial_id(row))
+    points = RunDirectory(stage.folder / "runs").points(stage.trial_id(row))
     return min((point.step for point in points if point.attempt == attempt and point.step > 0), default=0)
 
 
@@ -288,7 +288,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
     assert [record["state"] for record in records] == ["user_error"] * 3
     assert broken.code == 1
     signature = records[0]["error"]["signature"]
-    reason = f"max_consecutive_failures: 3 trials in a row failed at the same place (signature {signature})"
+    reason = f"max_consecutive_failures: 3 consecutive trials failed at the same place (signature {signature})"
     assert f"stopped: {reason}; mend it and run the same command again" in broken.output
 
 

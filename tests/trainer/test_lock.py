@@ -1,15 +1,16 @@
-"""Only one process trains in a folder; the lock of a dead process is released."""
+"""The lock of a trial's folder: never two holders, and a dead holder does not block."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from trainer import run
 from trainer.errors import TrainerError
-from trainer.run import locked
+from trainer.lock import exclusive
 
 HOLD = """
 import fcntl, sys, time
@@ -20,34 +21,57 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr(run, "LOCK_SECONDS", 0)
-
-
 def test_second_holder_is_refused_and_told_why(tmp_path):
     path = tmp_path / "lock"
-    with locked(path), pytest.raises(TrainerError, match="another process is training"), locked(path):
+    with (
+        exclusive(path),
+        pytest.raises(TrainerError, match="another process is training"),
+        exclusive(path, wait_seconds=0),
+    ):
         pass
-    with locked(path):
+    with exclusive(path, wait_seconds=0):
         pass
 
 
 def test_released_when_the_body_raises(tmp_path):
-    with pytest.raises(ZeroDivisionError), locked(tmp_path / "lock"):
+    with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock"):
         raise ZeroDivisionError
-    with locked(tmp_path / "lock"):
+    with exclusive(tmp_path / "lock", wait_seconds=0):
         pass
 
 
-def test_waits_for_a_dying_process(tmp_path, monkeypatch):
+def test_waits_for_a_dying_process(tmp_path):
     path = tmp_path / "lock"
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(TrainerError), locked(path):
+        with pytest.raises(TrainerError), exclusive(path, wait_seconds=0):
             pass
         holder.kill()
-        monkeypatch.setattr(run, "LOCK_SECONDS", 10)
-        with locked(path):
+        with exclusive(path, wait_seconds=10):
             pass
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from trainer.lock import exclusive
+with exclusive(Path(sys.argv[1])):
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_forked_child_that_outlives_the_process_holds_nothing(tmp_path):
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", FORK, str(path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            holder.kill()
+            holder.wait()
+            with exclusive(path, wait_seconds=0):
+                os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
+from trainer.lock import exclusive
 from trainer.run import train
 from trainer.training_state import TrainingState
 
@@ -271,8 +273,8 @@ def test_divergence_names_the_step_and_the_knob(tmp_path):
 
 
 def test_two_processes_never_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer.run, "LOCK_SECONDS", 0)
-    with trainer.run.locked(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
+    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, wait_seconds=0))
+    with exclusive(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
         run(BASELINE, tmp_path)
 
 

@@ -39,7 +39,7 @@ class LossConfig:
 def require_class_weights_fit(loss: LossConfig, classes: int) -> None:
     """Raise ValueError unless there is one class weight per class; needs no torch, because planning uses it."""
     given = classes if loss.class_weights is None else len(loss.class_weights)
-    require(given == classes, "loss.class_weights", f"{given} weights for {classes} classes; give one per class")
+    require(given == classes, "loss.class_weights", f"{given} weights for {classes} classes; give one for each")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

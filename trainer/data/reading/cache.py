@@ -106,7 +106,9 @@ class DecodedCache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{self.folder} belongs to another user")
-            with FileLock(entry.with_suffix(".lock")):  # stays on disk: removing it could admit two builders
+            with FileLock(
+                entry.with_suffix(".lock"), fallback_to_soft=False
+            ):  # stays on disk: removing it could admit two builders
                 if (found := open_entry(entry)) is not None:  # built by another process while this one waited
                     return found
                 return self._build(self.folder, entry, sizes(), pairs)
@@ -192,7 +194,7 @@ def remove_leftovers(folder: Path, entry: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob("*.part"):
         if path.stem != entry.name:
-            with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False):
+            with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False, fallback_to_soft=False):
                 shutil.rmtree(path, ignore_errors=True)
 
 

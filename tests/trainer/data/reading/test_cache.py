@@ -172,7 +172,7 @@ def test_no_room_is_a_warning_and_no_cache(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.warns(UserWarning, match="not cached, each read decodes"):
+    with pytest.warns(UserWarning, match="not cached, so each read decodes"):
         assert get(DecodedCache(tmp_path / "file" / "cache", 10**6)) is None
 
 
