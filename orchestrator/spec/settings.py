@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import expanded, is_encodable
+from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.yaml_document import Block, parse_value
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
 
@@ -220,7 +221,8 @@ def read_assignment(text: str) -> Setting:
     Raises SpecError.
     """
     origin = f"--set {text}"
-    key, equals, written = text.partition("=")
+    given, equals, written = text.partition("=")
+    key = current_key(given, origin)
     if not equals or not key or not written:
         raise SpecError(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
     if not is_encodable(text):

@@ -18,6 +18,7 @@ from ruamel.yaml.reader import ReaderError
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import is_encodable, is_file, missing_file
+from orchestrator.spec.renamed_keys import current_key
 
 __all__ = ["Block", "Document", "Items", "KeyPath", "parse_value", "parse_yaml", "read_yaml", "without"]
 
@@ -202,7 +203,7 @@ class Builder:
             if not isinstance(key_node, ScalarNode):
                 self.report(key_node, path, "a key must be plain text; put it in quotes")
                 continue
-            key = str(key_node.value)
+            key = current_key(str(key_node.value), self.origin(key_node), str(path[-1]) if path else "")
             here = (*path, key)
             if any(unicodedata.category(letter) in FORBIDDEN_IN_KEYS for letter in key):
                 self.report(key_node, (*path, ascii(key)), "a line break or control character in a key; remove it")
@@ -231,7 +232,7 @@ class Builder:
         if not is_encodable(text):
             self.report(node, path, "a lone surrogate or a null character in text; write whole characters")
             return ""
-        return text
+        return current_key(text, self.origin(node))
 
     def integer(self, node: ScalarNode, path: KeyPath, text: str) -> int:
         """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
