@@ -184,7 +184,7 @@ def tables(folder: Path, trials: int) -> Took:
     """Load, aggregate and render in all formats; a cell's mean is compared with one from the files."""
     took: Took = {}
     with clock(took):
-        from reports.load import load_sweep
+        from reports.sources.run_directory import load_sweep
         from reports.write import make_table, write_reports
 
         sweep, outcomes = load_sweep(folder / "runs", "large")

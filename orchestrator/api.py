@@ -241,7 +241,7 @@ def growing_plan_of(spec: SweepSpec, plan: SweepPlan, store: RecordStore) -> Gro
     if spec.until is None:
         return None
     from orchestrator.planning.adaptive.seeds import SequentialSeeds
-    from reports.decided import open_rows
+    from reports.tables.sequential import open_rows
 
     return SequentialSeeds(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
 

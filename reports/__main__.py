@@ -14,10 +14,10 @@ from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.store.records import SweepRecord
 from orchestrator.tracking.address import tracking_uri_of
-from reports.joined import join_tables
-from reports.load import load_sweep, recorded_name
 from reports.paper import Loaded, write_paper
 from reports.render import render_markdown
+from reports.sources.run_directory import load_sweep, recorded_name
+from reports.tables.combined_table import join_tables
 from reports.trace import trace
 from reports.write import FORMATS, make_table, write_reports
 
@@ -65,7 +65,7 @@ def load(spec: Path, arguments: argparse.Namespace) -> Loaded:
     """The sweep of a search space and its outcomes, from where the command line says."""
     name = sweep_name(spec, arguments.recipe)
     if arguments.source == "mlflow":
-        from reports.from_mlflow import load_from_mlflow
+        from reports.sources.mlflow import load_from_mlflow
 
         return load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=arguments.recipe is not None)
     if arguments.recipe is None:
@@ -77,7 +77,7 @@ def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tupl
     """Ids and addresses of the MLflow runs, where the command line says which MLflow; importing it takes seconds."""
     if arguments.source != "mlflow" and arguments.tracking_uri is None:
         return {}
-    from reports.from_mlflow import tracked_runs
+    from reports.sources.mlflow import tracked_runs
 
     return tracked_runs(tracking_uri_of(arguments.tracking_uri), sweep)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.entries import Entry, Mark
-from reports.load import load_sweep, recorded_name
 from reports.render.csv import to_frame
 from reports.render.parquet import columns_of
-from reports.tables import Table
+from reports.sources.run_directory import load_sweep, recorded_name
+from reports.tables.cell_text import Entry, Mark
+from reports.tables.table import Table
 from reports.write import make_table
 
 if TYPE_CHECKING:

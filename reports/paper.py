@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.classes import build_class_table
-from reports.joined import join_tables
 from reports.render.latex import FLOAT_PAGES, PREAMBLE, escape, render_latex
-from reports.tables import Table
+from reports.tables.class_table import build_class_table
+from reports.tables.combined_table import join_tables
+from reports.tables.table import Table
 from reports.write import make_table, write
 
 __all__ = ["write_paper"]

@@ -10,12 +10,12 @@ import numpy as np
 from orchestrator.errors import StoreError
 from orchestrator.spec.settings import closest
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.aggregate import Cell, aggregate
-from reports.columns import column_for
-from reports.decided import looks_of
-from reports.entries import Mark, make_entries, origins_of
-from reports.layout import p_text
 from reports.stats import Comparison, compare_with, paired
+from reports.tables.aggregate import Cell, aggregate
+from reports.tables.cell_text import Mark, make_entries, origins_of
+from reports.tables.columns import column_for
+from reports.tables.layout import p_text
+from reports.tables.sequential import looks_of
 
 __all__ = ["trace"]
 

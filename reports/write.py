@@ -7,13 +7,13 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
-from reports.classes import build_class_table
-from reports.evidence import Evidence, gather
 from reports.files import replace_bytes, replace_text
-from reports.published import read_published
 from reports.render import STYLES, render_html, render_parquet
-from reports.search import importance
-from reports.tables import Table, build_table
+from reports.render.provenance import Evidence, gather
+from reports.sources.published import read_published
+from reports.tables.class_table import build_class_table
+from reports.tables.importance import importance
+from reports.tables.table import Table, build_table
 
 __all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
 

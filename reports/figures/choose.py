@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
-from reports.aggregate import aggregate
-from reports.columns import column_for
 from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import BAND, Curves, draw_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
+from reports.figures.figure_data import Scene
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
@@ -28,8 +27,9 @@ from reports.figures.line import draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.points import CURVES, read_curves
 from reports.figures.save import save
-from reports.figures.scene import Scene
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
+from reports.tables.aggregate import aggregate
+from reports.tables.columns import column_for
 
 __all__ = ["Draw", "choose", "write_figures"]
 

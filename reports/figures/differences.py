@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reports.aggregate import aggregate
-from reports.columns import IOU_PREFIX
 from reports.figures.bars import BarRow, Bars
 from reports.figures.classes import ClassDifference, ClassDifferences
 from reports.figures.estimate import Estimate
-from reports.figures.scene import Scene, estimate_of, gaps_of, interval_note
+from reports.figures.figure_data import Scene, estimate_of, gaps_of, interval_note
 from reports.stats import compare_with, paired
+from reports.tables.aggregate import aggregate
+from reports.tables.columns import IOU_PREFIX
 
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.records import Row
-from reports.columns import Column
+from reports.figures.figure_data import Scene, interval_note
 from reports.figures.heatmap import HeatMap
 from reports.figures.line import Line, Series
-from reports.figures.scene import Scene, interval_note
 from reports.stats import interaction
+from reports.tables.columns import Column
 
 __all__ = ["factors_of", "heatmap_of", "is_full", "is_numeric", "line_over"]
 

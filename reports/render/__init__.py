@@ -12,7 +12,7 @@ from reports.render.html import render_html
 from reports.render.latex import render_latex, render_preview
 from reports.render.markdown import render_markdown
 from reports.render.parquet import render_parquet
-from reports.tables import Table
+from reports.tables.table import Table
 
 __all__ = [
     "STYLES",

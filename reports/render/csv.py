@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.entries import Entry
-from reports.tables import Table
+from reports.tables.cell_text import Entry
+from reports.tables.table import Table
 
 __all__ = ["render_csv", "to_frame"]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.aggregate import Cell
-from reports.columns import Column
-from reports.entries import Entry
-from reports.evidence import Evidence, Failure
-from reports.layout import p_text
 from reports.render.markdown import minus
-from reports.tables import Table
+from reports.render.provenance import Evidence, Failure
+from reports.tables.aggregate import Cell
+from reports.tables.cell_text import Entry
+from reports.tables.columns import Column
+from reports.tables.layout import p_text
+from reports.tables.table import Table
 
 __all__ = ["render_html"]
 

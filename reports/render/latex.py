@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.entries import Entry, Mark
-from reports.layout import Head, Layout, Line, Slot, Stub
-from reports.tables import Table
+from reports.tables.cell_text import Entry, Mark
+from reports.tables.layout import Head, Layout, Line, Slot, Stub
+from reports.tables.table import Table
 
 __all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
 

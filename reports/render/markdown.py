@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reports.entries import Entry, Mark
-from reports.layout import Line, Slot
-from reports.tables import Table
+from reports.tables.cell_text import Entry, Mark
+from reports.tables.layout import Line, Slot
+from reports.tables.table import Table
 
 __all__ = ["escape", "render_markdown"]
 

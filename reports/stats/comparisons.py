@@ -21,7 +21,7 @@ from reports.stats.power import ALPHA, POWER, seeds_needed
 __all__ = ["Comparison", "compare_with", "compare_with_best"]
 
 Values = Mapping[str, Mapping[int, float]]
-"""Row label -> seed -> finite value, as `reports.aggregate.Cell.values`."""
+"""Row label -> seed -> finite value, as `reports.tables.aggregate.Cell.values`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from reports.joined import join_tables
 from reports.paper import write_paper
 from reports.render import render_markdown
-from reports.tables import build_table
+from reports.tables.combined_table import join_tables
+from reports.tables.table import build_table
 
 FULL = {"base": [0.1, 0.2, 0.3], "a & b_1": [0.2, 0.3, 0.4]}
 

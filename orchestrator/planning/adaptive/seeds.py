@@ -18,7 +18,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, 
 __all__ = ["SequentialSeeds"]
 
 OpenRows = Callable[[SweepRecord, Mapping[str, AttemptRecord]], set[str]]
-"""Labels of the rows that further seeds may decide (`reports.decided.open_rows`)."""
+"""Labels of the rows that further seeds may decide (`reports.tables.sequential.open_rows`)."""
 
 
 class SequentialSeeds:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, trial_id
-from orchestrator.planning import identity
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,

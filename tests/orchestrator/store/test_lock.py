@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store import lock
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.lease import Patience
 from orchestrator.store.lock import file_system, hold
-from orchestrator.store import lock
 from orchestrator.store.record_store import RecordStore
 
 DRIVER = """

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.store import parquet_cache
 from orchestrator.store.backends import open_files
 from orchestrator.store.reading import read_outcomes
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store import parquet_cache
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
 IDS = ["base0", "full0", "base1", "full1"]

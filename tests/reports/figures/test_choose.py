@@ -9,9 +9,9 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import State, trial_folder
 from reports.figures.choose import choose, write_figures
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
+from reports.figures.figure_data import Scene, gaps_of, interval_note
 from reports.figures.grids import factors_of, heatmap_of, line_over
 from reports.figures.points import read_curves
-from reports.figures.scene import Scene, gaps_of, interval_note
 
 MIOU = "final/miou"
 TEMPERATURES = (0.05, 0.07, 0.1, 0.2)

@@ -4,7 +4,7 @@ import csv
 import io
 
 from reports.render.csv import render_csv, to_frame
-from reports.tables import build_table
+from reports.tables.table import build_table
 
 
 def test_numbers_come_back_exactly(example):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.render import STYLES
-from reports.tables import build_table
+from reports.tables.table import build_table
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 

@@ -3,9 +3,9 @@
 import re
 from html.parser import HTMLParser
 
-from reports.published import read_published
 from reports.render.html import cell_views, render_html
-from reports.tables import build_table
+from reports.sources.published import read_published
+from reports.tables.table import build_table
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from orchestrator.store.records import TableRecord
-from reports.published import read_published
 from reports.render.latex import document, escape, render_latex, render_preview
-from reports.tables import build_table
+from reports.sources.published import read_published
+from reports.tables.table import build_table
 
 HOSTILE = r"50% & $x_1$ #2 {a} ~b^c \end{table} <d> | \"e\" --seeds `q` [1] *"
 UNICODE = "τ = 0.1 → λ ≥ 2 × 10² ± é ő 中 “q” … – √ 🙂 \u200b"

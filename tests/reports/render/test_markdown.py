@@ -5,7 +5,7 @@ import re
 import pytest
 
 from reports.render.markdown import escape, render_markdown
-from reports.tables import build_table
+from reports.tables.table import build_table
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Until
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
-from reports.aggregate import aggregate
-from reports.decided import open_rows
+from reports.tables.aggregate import aggregate
+from reports.tables.sequential import open_rows
 from trainer.config import ContrastConfig, OptimConfig, Runtime, TrainConfig
 
 RATES = {"baseline": 0.01, "clearly better": 0.02, "the same": 0.03, "noisy": 0.04}

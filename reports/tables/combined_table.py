@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.columns import Column
-from reports.layout import Head, Layout, Line, Slot, Stub
-from reports.notes import Note
-from reports.tables import Table
+from reports.tables.columns import Column
+from reports.tables.layout import Head, Layout, Line, Slot, Stub
+from reports.tables.notes import Note
+from reports.tables.table import Table
 
 __all__ = ["join_tables"]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from orchestrator.store.records import TableRecord
-from reports.published import Published, PublishedRow, read_published
-from reports.tables import MOST_ROWS, build_table
+from reports.sources.published import Published, PublishedRow, read_published
+from reports.tables.table import MOST_ROWS, build_table
 
 MIOU = "final/miou"
 

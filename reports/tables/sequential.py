@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.aggregate import aggregate
 from reports.stats import Looks, calibrate, decide
+from reports.tables.aggregate import aggregate
 
 __all__ = ["looks_of", "open_rows"]
 

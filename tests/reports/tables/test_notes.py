@@ -6,10 +6,10 @@ import math
 import pytest
 
 from orchestrator.store.records import State
-from reports.notes import Mark
-from reports.problems import ROWS_NAMED
-from reports.published import read_published
-from reports.tables import build_table
+from reports.sources.published import read_published
+from reports.tables.missing_runs import ROWS_NAMED
+from reports.tables.notes import Mark
+from reports.tables.table import build_table
 
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}}
 FULL = {"base": [0.1, 0.2, 0.3], "a": [0.2, 0.3, 0.4], "b": [0.3, 0.4, 0.5]}

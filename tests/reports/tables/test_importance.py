@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
-from reports.search import importance, objective_values, pareto_front
+from reports.tables.importance import importance, objective_values, pareto_front
 
 PARAMETERS = [
     {"key": "optim.lr", "kind": "log_uniform", "low": 1e-4, "high": 1.0, "step": None, "choices": (), "when": {}},

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.store.records import State
-from reports.aggregate import Gap, aggregate, paired_difference
+from reports.tables.aggregate import Gap, aggregate, paired_difference
 
 MIOU = "final/miou"
 ROWS = {"base": {"contrast.source": "none"}, "ours": {"contrast.source": "inter_image"}}

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.aggregate import Cell, aggregate
-from reports.columns import Column, column_for
 from reports.figures.estimate import Estimate
 from reports.stats import MIN_SEEDS, mean_interval
+from reports.tables.aggregate import Cell, aggregate
+from reports.tables.columns import Column, column_for
 
 __all__ = ["Scene", "estimate_of", "gaps_of", "interval_note"]
 

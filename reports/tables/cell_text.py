@@ -15,9 +15,9 @@ from math import comb
 import numpy as np
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from reports.aggregate import Cell
-from reports.columns import Column
 from reports.stats import Comparison, Looks, compare_with, compare_with_best
+from reports.tables.aggregate import Cell
+from reports.tables.columns import Column
 
 __all__ = ["ALPHA", "Entry", "Mark", "Origin", "make_entries", "origins_of"]
 

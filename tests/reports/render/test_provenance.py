@@ -1,7 +1,7 @@
 """What stands behind a table: runs, failures, figures and pictures within bounds."""
 
-from reports import evidence
-from reports.evidence import embeddable, gather
+from reports.render import provenance as evidence
+from reports.render.provenance import embeddable, gather
 
 
 def test_runs_and_failures_are_those_of_the_sweep(example):

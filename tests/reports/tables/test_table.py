@@ -6,10 +6,10 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import State, TableRecord
-from reports.notes import Mark
-from reports.published import Published, PublishedRow
-from reports.stubs import factor_text, short_names
-from reports.tables import build_table
+from reports.sources.published import Published, PublishedRow
+from reports.tables.notes import Mark
+from reports.tables.row_headers import factor_text, short_names
+from reports.tables.table import build_table
 
 MIOU = "final/miou"
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}

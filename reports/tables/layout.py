@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from orchestrator.store.records import Row
-from reports.columns import Column
-from reports.entries import Entry, Mark
-from reports.stubs import Stubs, level_texts, short_names
+from reports.tables.cell_text import Entry, Mark
+from reports.tables.columns import Column
+from reports.tables.row_headers import Stubs, level_texts, short_names
 
 __all__ = [
     "Head",

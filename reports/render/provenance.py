@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_folder
-from reports.aggregate import aggregate
+from reports.tables.aggregate import aggregate
 
 __all__ = ["Evidence", "Failure", "FigureView", "Picture", "Run", "gather"]
 

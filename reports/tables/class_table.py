@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from reports.aggregate import Cell, aggregate
-from reports.columns import IOU_PREFIX, Column, column_for
-from reports.entries import ALPHA, Entry, Mark, interval_text
-from reports.layout import Head, Layout, Line, Slot, Stub, marks_in, p_text
-from reports.notes import Note
 from reports.stats import compare_with, holm
-from reports.tables import Table, TableRow, sentence
+from reports.tables.aggregate import Cell, aggregate
+from reports.tables.cell_text import ALPHA, Entry, Mark, interval_text
+from reports.tables.columns import IOU_PREFIX, Column, column_for
+from reports.tables.layout import Head, Layout, Line, Slot, Stub, marks_in, p_text
+from reports.tables.notes import Note
+from reports.tables.table import Table, TableRow, sentence
 
 __all__ = ["build_class_table"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import sweep_path
-from reports.load import load_sweep, recorded_name
+from reports.sources.run_directory import load_sweep, recorded_name
 
 
 def test_what_was_written_comes_back(tmp_path, store, example):

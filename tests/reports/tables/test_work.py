@@ -2,10 +2,10 @@
 
 import random
 
-from reports import aggregate as aggregate_module
 from reports.render import render_html, render_parquet
 from reports.stats import comparisons
-from reports.tables import MOST_ROWS, build_table
+from reports.tables import aggregate as aggregate_module
+from reports.tables.table import MOST_ROWS, build_table
 
 ROWS, SEEDS = 400, (0, 1, 2)
 COLUMNS = tuple(f"final/iou/class {n}" for n in range(8))

@@ -13,16 +13,16 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import SEARCHES, AttemptRecord, Row, State, SweepRecord
-from reports.aggregate import Cell, aggregate
-from reports.columns import Column, column_for
-from reports.decided import looks_of
-from reports.entries import Entry, Mark, make_entries, origins_of
-from reports.layout import Layout, Line, Slot, Stub, list_layout, marks_in, matrix_keys, matrix_layout
-from reports.notes import Note, Seen, shared_rows, write_notes
-from reports.problems import Problem, find_problems
-from reports.published import Published, published_note, stand_beside
+from reports.sources.published import Published, published_note, stand_beside
 from reports.stats import MIN_SEEDS
-from reports.stubs import make_stubs, varied_keys
+from reports.tables.aggregate import Cell, aggregate
+from reports.tables.cell_text import Entry, Mark, make_entries, origins_of
+from reports.tables.columns import Column, column_for
+from reports.tables.layout import Layout, Line, Slot, Stub, list_layout, marks_in, matrix_keys, matrix_layout
+from reports.tables.missing_runs import Problem, find_problems
+from reports.tables.notes import Note, Seen, shared_rows, write_notes
+from reports.tables.row_headers import make_stubs, varied_keys
+from reports.tables.sequential import looks_of
 
 __all__ = ["MOST_ROWS", "Entry", "Reference", "Table", "TableRow", "build_table", "sentence"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.aggregate import Gap, value_or_gap
+from reports.tables.aggregate import Gap, value_or_gap
 
 __all__ = ["Problem", "find_problems", "name_runs"]
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from orchestrator.store.records import PlannedRun, State
-from reports.entries import Mark
-from reports.tables import build_table
+from reports.tables.cell_text import Mark
+from reports.tables.table import build_table
 
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}}
 FULL = {"base": [0.10, 0.12, 0.14], "a": [0.20, 0.21, 0.28], "b": [0.30, 0.33, 0.36]}

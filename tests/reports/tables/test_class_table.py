@@ -1,6 +1,6 @@
 """Classes: the gains first, tested over the classes, named below."""
 
-from reports.classes import build_class_table
+from reports.tables.class_table import build_class_table
 
 ROWS = {"base": {"x": 0}, "good": {"x": 1}, "middling": {"x": 2}, "worse": {"x": 3}}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.columns import KNOWN_COLUMNS, column_for
+from reports.tables.columns import KNOWN_COLUMNS, column_for
 
 
 def column(key, *, metric="final/miou", goal="maximize"):

@@ -43,7 +43,7 @@ class Published:
 
 def read_published(stem: str) -> Published:
     """The source `stem`. Raises StoreError, naming those there are, when there is no such file."""
-    folder = Path(__file__).parent / "published"
+    folder = Path(__file__).parents[1] / "published"
     stems = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
     if stem not in stems:
         raise StoreError(f"table.published: no source {stem!r}; there are: {', '.join(stems)}")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from reports.aggregate import Gap
-from reports.columns import Column
-from reports.entries import Entry, Mark, Origin
-from reports.problems import ROWS_NAMED, Problem, name_runs
 from reports.stats import MIN_SEEDS
+from reports.tables.aggregate import Gap
+from reports.tables.cell_text import Entry, Mark, Origin
+from reports.tables.columns import Column
+from reports.tables.missing_runs import ROWS_NAMED, Problem, name_runs
 
 LETTERS_NAMED = 200
 """A note names rows with at most so many letters together."""

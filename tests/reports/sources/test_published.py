@@ -5,8 +5,8 @@ from importlib import resources
 import pytest
 
 from orchestrator.errors import StoreError
-from reports.columns import KNOWN_COLUMNS
-from reports.published import read_published
+from reports.sources.published import read_published
+from reports.tables.columns import KNOWN_COLUMNS
 
 STEMS = [path.name.removesuffix(".yaml") for path in (resources.files("reports") / "published").iterdir()]
 
