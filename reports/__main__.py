@@ -17,7 +17,7 @@ from orchestrator.tracking.address import tracking_uri_of
 from reports.paper import Loaded, write_paper
 from reports.render import render_markdown
 from reports.sources.run_directory import load_sweep, recorded_name
-from reports.tables.combined_table import join_tables
+from reports.tables.combined_table import combine_tables
 from reports.trace import trace
 from reports.write import FORMATS, make_table, write_reports
 
@@ -48,7 +48,7 @@ def report(arguments: argparse.Namespace) -> int:
             paths = write_reports(sweep, outcomes, folder, styles, run_dir=run_dir, tracked=tracked, table=tables[-1])
             sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     if len(tables) > 1:
-        sys.stdout.write(render_markdown(join_tables(tables)) + "\n")
+        sys.stdout.write(render_markdown(combine_tables(tables)) + "\n")
     if arguments.paper is not None:
         sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, arguments.run_dir))
     return DONE if all(table.complete for table in tables) else UNFINISHED

@@ -12,7 +12,7 @@ from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.render.csv import to_frame
 from reports.render.parquet import columns_of
 from reports.sources.run_directory import load_sweep, recorded_name
-from reports.tables.cell_text import Entry, Mark
+from reports.tables.cell_text import CellText, Mark
 from reports.tables.table import Table
 from reports.write import make_table
 
@@ -52,8 +52,12 @@ def style_table(table: Table) -> Styler:
     """A Styler of the printed rows, all texts escaped."""
     headers = [f"{column.header} {column.arrow}".strip() for column in table.columns]
     labels = [row.label for row in table.rows]
-    texts = pd.DataFrame([[entry_text(entry) for entry in row.entries] for row in table.rows], labels, headers)
-    looks = pd.DataFrame([[LOOKS.get(entry.rank, "") for entry in row.entries] for row in table.rows], labels, headers)
+    texts = pd.DataFrame(
+        [[render_cell(cell_text) for cell_text in row.cell_texts] for row in table.rows], labels, headers
+    )
+    looks = pd.DataFrame(
+        [[LOOKS.get(cell_text.rank, "") for cell_text in row.cell_texts] for row in table.rows], labels, headers
+    )
     return (
         texts.style.format(escape="html")
         .format_index(escape="html", axis=0)
@@ -63,11 +67,11 @@ def style_table(table: Table) -> Styler:
     )
 
 
-def entry_text(entry: Entry) -> str:
+def render_cell(cell_text: CellText) -> str:
     """`43.20 ± 0.74 (+2.25*) ≈`."""
-    if not entry.mean:
-        return entry.missing or "–"
-    text = f"{entry.mean} ± {entry.std}" if entry.std else entry.mean
-    if entry.delta:
-        text += f" ({entry.delta}{'*' if entry.significant else ''})"
-    return " ".join([text, *(SIGNS[mark] for mark in entry.marks)])
+    if not cell_text.mean:
+        return cell_text.missing or "–"
+    text = f"{cell_text.mean} ± {cell_text.std}" if cell_text.std else cell_text.mean
+    if cell_text.delta:
+        text += f" ({cell_text.delta}{'*' if cell_text.significant else ''})"
+    return " ".join([text, *(SIGNS[mark] for mark in cell_text.marks)])

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.render.latex import FLOAT_PAGES, PREAMBLE, escape, render_latex
 from reports.tables.class_table import build_class_table
-from reports.tables.combined_table import join_tables
+from reports.tables.combined_table import combine_tables
 from reports.tables.table import Table
 from reports.write import make_table, write
 
@@ -56,7 +56,7 @@ def write_paper(sweeps: Sequence[Loaded], out: Path, run_dir: Path | str) -> lis
             body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", sweep.name, name)
         body.append(r"\clearpage")
     if len(tables) > 1:
-        paths.append(put(out / "tables" / "all.tex", render_latex(join_tables(tables))))
+        paths.append(put(out / "tables" / "all.tex", render_latex(combine_tables(tables))))
         body = [r"\section{All sweeps}", r"\input{tables/all}", r"\clearpage", *body]
     paths.append(put(out / "main.tex", main_document(body)))
     return paths

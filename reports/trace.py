@@ -12,7 +12,7 @@ from orchestrator.spec.settings import closest
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.stats import Comparison, compare_with, paired
 from reports.tables.aggregate import Cell, aggregate
-from reports.tables.cell_text import Mark, make_entries, origins_of
+from reports.tables.cell_text import Mark, make_cell_texts, origins_of
 from reports.tables.columns import column_for
 from reports.tables.layout import p_text
 from reports.tables.sequential import looks_of
@@ -47,15 +47,15 @@ def trace(
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     column = column_for(metric, metric=sweep.metric, goal=sweep.goal)
     looks = looks_of(*sweep.looks) if sweep.looks is not None else None
-    entry = make_entries(column, cells, origins_of(sweep, outcomes), sweep.baseline, labels, looks)[row]
+    cell_text = make_cell_texts(column, cells, origins_of(sweep, outcomes), sweep.baseline, labels, looks)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(sweep, outcomes, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
-    if entry.mean:
-        shown = f"{entry.mean}{f' ± {entry.std}' if entry.std else ''}{f' ({entry.delta})' if entry.delta else ''}"
-        rank = {Mark.BEST: ", best", Mark.SECOND: ", second"}.get(entry.rank, "")
+    if cell_text.mean:
+        shown = f"{cell_text.mean}{f' ± {cell_text.std}' if cell_text.std else ''}{f' ({cell_text.delta})' if cell_text.delta else ''}"
+        rank = {Mark.BEST: ", best", Mark.SECOND: ", second"}.get(cell_text.rank, "")
         lines.append(f"shown as  {shown} {column.unit}".rstrip() + rank)
-    lines += [f"mark      {MARKS[mark]}" for mark in entry.marks]
+    lines += [f"mark      {MARKS[mark]}" for mark in cell_text.marks]
     if sweep.baseline is not None and row != sweep.baseline and cells[row].n and cells[sweep.baseline].n:
         lines += ["", *difference_lines(sweep, cells, row)]
     return "\n".join(lines) + "\n"

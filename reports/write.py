@@ -9,7 +9,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
 from reports.files import replace_bytes, replace_text
 from reports.render import STYLES, render_html, render_parquet
-from reports.render.provenance import Evidence, gather
+from reports.render.provenance import Provenance, gather_provenance
 from reports.sources.published import read_published
 from reports.tables.class_table import build_class_table
 from reports.tables.importance import importance
@@ -57,9 +57,11 @@ def write_reports(
         from reports.figures.choose import write_figures
 
         figures = write_figures(sweep, outcomes, run_dir, out / FIGURE_FOLDER, importance=table.importance, dark=True)
-    evidence = gather(sweep, outcomes, run_dir, figures=figures, tracked=tracked)
+    provenance = gather_provenance(sweep, outcomes, run_dir, figures=figures, tracked=tracked)
     others = () if classes is None else (classes,)
-    paths = write_table(table, out, [style for style in styles if style != PARQUET], evidence=evidence, others=others)
+    paths = write_table(
+        table, out, [style for style in styles if style != PARQUET], provenance=provenance, others=others
+    )
     if classes is not None:
         wanted = [style for style in styles if style in ("markdown", "latex", "csv")]
         paths |= {f"classes.{style}": path for style, path in write_table(classes, out, wanted, stem="classes").items()}
@@ -95,15 +97,15 @@ def write_table(
     styles: Iterable[str] = tuple(STYLES),
     *,
     stem: str = "table",
-    evidence: Evidence | None = None,
+    provenance: Provenance | None = None,
     others: tuple[Table, ...] = (),
 ) -> dict[str, Path]:
-    """Render `table` in each of `styles` and write it as `stem`; the page shows `evidence` and the `others` too."""
+    """Render `table` in each of `styles` and write it as `stem`; the page shows `provenance` and the `others` too."""
     paths: dict[str, Path] = {}
     for style in styles:
         name, render = STYLES[style]
         paths[style] = out / name.replace("table", stem)
-        text = render_html(table, evidence, others) if style == "html" else render(table)
+        text = render_html(table, provenance, others) if style == "html" else render(table)
         write(paths[style], text)
     return paths
 

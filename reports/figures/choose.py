@@ -19,7 +19,7 @@ from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import BAND, Curves, draw_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
-from reports.figures.figure_data import Scene
+from reports.figures.figure_data import FigureData
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
@@ -81,69 +81,69 @@ def choose(
     importance: Mapping[str, float] | None = None,
 ) -> dict[str, Draw]:
     """The figures that suit a sweep, by name, each ready to be drawn in a style; none where nothing was measured."""
-    scene = Scene.of(sweep, outcomes)
+    data = FigureData.of(sweep, outcomes)
     found: dict[str, Draw] = {}
-    if any(cell.n for cell in scene.cells.values()):
-        found.update(search_figures(scene) if sweep.method in SEARCHES else row_figures(scene))
-        classes = class_differences(scene)
+    if any(cell.n for cell in data.cells.values()):
+        found.update(search_figures(data) if sweep.method in SEARCHES else row_figures(data))
+        classes = class_differences(data)
         if classes.classes:
             found["classes"] = partial(draw_classes, classes)
     if importance:
         found["importance"] = partial(draw_importance, importance)
     for name, metric in CURVES.items():
-        curves = learning_curves(scene, run_dir, metric)
+        curves = learning_curves(data, run_dir, metric)
         if any(len(curve.step_T) > 1 for curve in curves.curves):
             found[name] = partial(draw_curves, curves)
     return found
 
 
-def row_figures(scene: Scene) -> dict[str, Draw]:
+def row_figures(data: FigureData) -> dict[str, Draw]:
     """What shows the rows: a line, a heat map, or bars; with a baseline also the paired differences to it."""
     found: dict[str, Draw] = {}
-    rows = [row for row in scene.sweep.rows if row.label != scene.sweep.baseline]
-    factors = factors_of(rows) if scene.sweep.method == "grid" else {}
+    rows = [row for row in data.sweep.rows if row.label != data.sweep.baseline]
+    factors = factors_of(rows) if data.sweep.method == "grid" else {}
     if len(factors) == 1 and is_numeric(next(iter(factors.values()))):
-        line = line_over(scene, rows, next(iter(factors)))
+        line = line_over(data, rows, next(iter(factors)))
         found["factor"] = partial(draw_line, line)
     elif len(factors) == 2 and is_full(rows, factors):
-        heatmap = heatmap_of(scene, rows, factors)
+        heatmap = heatmap_of(data, rows, factors)
         width = PAGE if len(heatmap.x_levels) > WIDE_MAP else COLUMN
         found["interaction"] = partial(draw_heatmap, heatmap, width=width)
     else:
-        means = bars_of_means(scene)
+        means = bars_of_means(data)
         found["means"] = partial(draw_bars, means)
-    if scene.baseline is not None and len(scene.cells) > 1:
-        differences = bars_of_differences(scene, scene.baseline)
+    if data.baseline is not None and len(data.cells) > 1:
+        differences = bars_of_differences(data, data.baseline)
         found["differences"] = partial(draw_bars, differences)
     return found
 
 
-def search_figures(scene: Scene) -> dict[str, Draw]:
+def search_figures(data: FigureData) -> dict[str, Draw]:
     """The metric against a cost, where the trials report one."""
     for key in COSTS:
-        costs = aggregate(scene.sweep, scene.outcomes, key)
+        costs = aggregate(data.sweep, data.outcomes, key)
         if any(cell.n for cell in costs.values()):
-            column = column_for(key, metric=scene.sweep.metric, goal=scene.sweep.goal)
+            column = column_for(key, metric=data.sweep.metric, goal=data.sweep.goal)
             points = tuple(
-                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * scene.column.scale)
-                for (label, cell), cost in zip(scene.cells.items(), costs.values(), strict=True)
+                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
+                for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
                 if cell.mean is not None and cost.mean is not None
             )
             pareto = Pareto(
                 x_name=f"{column.header} {column.arrow}",
-                y_name=scene.title,
+                y_name=data.title,
                 points=points,
                 x_up=column.direction == "up",
-                y_up=scene.sweep.goal != "minimize",
+                y_up=data.sweep.goal != "minimize",
             )
             return {"pareto": partial(draw_pareto, pareto)}
     return {}
 
 
-def learning_curves(scene: Scene, run_dir: Path | str, metric: str) -> Curves:
+def learning_curves(data: FigureData, run_dir: Path | str, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
-    labels = scene.best(MOST_CURVES)
-    column = column_for(metric, metric=scene.sweep.metric, goal=scene.sweep.goal)
-    curves = read_curves(run_dir, scene.sweep, labels, metric, column.scale)
-    note = "; ".join(part for part in (BAND, scene.of_all(labels)) if part)
+    labels = data.best(MOST_CURVES)
+    column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
+    curves = read_curves(run_dir, data.sweep, labels, metric, column.scale)
+    note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
     return Curves(name=f"{column.header} {column.arrow}".strip(), curves=curves, note=note)

@@ -9,7 +9,7 @@ import numpy as np
 from reports.figures.bars import BarRow, Bars
 from reports.figures.classes import ClassDifference, ClassDifferences
 from reports.figures.estimate import Estimate
-from reports.figures.figure_data import Scene, estimate_of, gaps_of, interval_note
+from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
 from reports.stats import compare_with, paired
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import IOU_PREFIX
@@ -21,26 +21,26 @@ MOST_ROWS = 40
 """More rows than these fit no page: the baseline and the best are drawn."""
 
 
-def bars_of_means(scene: Scene) -> Bars:
+def bars_of_means(data: FigureData) -> Bars:
     """The rows in the order of the table."""
-    labels = scene.best(MOST_ROWS)
+    labels = data.best(MOST_ROWS)
     rows = tuple(
         BarRow(
             label=label,
-            estimate=scene.estimate(label),
-            baseline=label == scene.sweep.baseline,
-            note=gaps_of(scene.cells[label]),
+            estimate=data.estimate(label),
+            baseline=label == data.sweep.baseline,
+            note=gaps_of(data.cells[label]),
         )
         for label in labels
     )
-    return Bars(name=scene.title, rows=rows, note=noted(scene, labels, "mean", "seeds"))
+    return Bars(name=data.title, rows=rows, note=noted(data, labels, "mean", "seeds"))
 
 
-def bars_of_differences(scene: Scene, baseline: str) -> Bars:
+def bars_of_differences(data: FigureData, baseline: str) -> Bars:
     """Paired differences to the baseline: seeds as dots, the interval of their mean."""
-    labels = scene.best(MOST_ROWS)
-    values = {label: scene.cells[label].values for label in labels}
-    scale = scene.column.scale
+    labels = data.best(MOST_ROWS)
+    values = {label: data.cells[label].values for label in labels}
+    scale = data.column.scale
     rows = []
     for label, item in compare_with(baseline, values, np.random.default_rng(0)).items():
         _, difference_N = paired(values[label], values[baseline])
@@ -49,33 +49,31 @@ def bars_of_differences(scene: Scene, baseline: str) -> Bars:
             low=item.interval.low * scale if item.interval else None,
             high=item.interval.high * scale if item.interval else None,
         )
-        rows.append(
-            BarRow(label=label, estimate=estimate, note=gaps_of(scene.cells[label]) or str(item.untested or ""))
-        )
-    note = noted(scene, labels, "mean difference", "seed pairs")
-    return Bars(name=f"Δ {scene.title} to “{baseline}”", rows=tuple(rows), note=note)
+        rows.append(BarRow(label=label, estimate=estimate, note=gaps_of(data.cells[label]) or str(item.untested or "")))
+    note = noted(data, labels, "mean difference", "seed pairs")
+    return Bars(name=f"Δ {data.title} to “{baseline}”", rows=tuple(rows), note=note)
 
 
-def noted(scene: Scene, labels: Sequence[str], middle: str, dots: str) -> str:
+def noted(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
     """What the interval and the dots are, and which rows are left out."""
-    return "; ".join(part for part in (interval_note(scene, middle, dots), scene.of_all(labels)) if part)
+    return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
 
 
-def class_differences(scene: Scene) -> ClassDifferences:
+def class_differences(data: FigureData) -> ClassDifferences:
     """The best row other than the baseline against it, class by class; none without baseline or scored classes."""
-    others = [label for label in scene.ranking() if label != scene.sweep.baseline]
-    if scene.baseline is None or not others:
+    others = [label for label in data.ranking() if label != data.sweep.baseline]
+    if data.baseline is None or not others:
         return ClassDifferences(name="", classes=())
     keys = dict.fromkeys(
-        key for outcome in scene.outcomes.values() for key in outcome.metrics if key.startswith(IOU_PREFIX)
+        key for outcome in data.outcomes.values() for key in outcome.metrics if key.startswith(IOU_PREFIX)
     )
     classes = []
     for key in keys:
-        cells = aggregate(scene.sweep, scene.outcomes, key)
-        _, difference_N = paired(cells[others[0]].values, cells[scene.baseline].values)
+        cells = aggregate(data.sweep, data.outcomes, key)
+        _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
             classes.append(ClassDifference(name=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
-    name = f"Δ IoU (%): “{others[0]}” to “{scene.baseline}”"
+    name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
     return ClassDifferences(name=name, classes=tuple(classes), note=class_note(classes))
 
 

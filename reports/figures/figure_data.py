@@ -15,11 +15,11 @@ from reports.stats import MIN_SEEDS, mean_interval
 from reports.tables.aggregate import Cell, aggregate
 from reports.tables.columns import Column, column_for
 
-__all__ = ["Scene", "estimate_of", "gaps_of", "interval_note"]
+__all__ = ["FigureData", "estimate_of", "gaps_of", "interval_note"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class FigureData:
     """A sweep ready to be drawn: values are scaled to the unit of the metric's column."""
 
     sweep: SweepRecord
@@ -28,7 +28,7 @@ class Scene:
     cells: Mapping[str, Cell]
 
     @classmethod
-    def of(cls, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Scene:
+    def of(cls, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> FigureData:
         """The sweep with the cells of its own metric."""
         column = column_for(sweep.metric, metric=sweep.metric, goal=sweep.goal)
         return cls(sweep=sweep, outcomes=outcomes, column=column, cells=aggregate(sweep, outcomes, sweep.metric))
@@ -80,11 +80,11 @@ def estimate_of(value_N: NDArray[np.float64]) -> Estimate:
     return Estimate(values=values, low=interval.low, high=interval.high)
 
 
-def interval_note(scene: Scene, middle: str = "mean", dots: str = "seeds") -> str:
+def interval_note(data: FigureData, middle: str = "mean", dots: str = "seeds") -> str:
     """What the intervals and the dots of a figure are."""
-    if max(cell.n for cell in scene.cells.values()) < MIN_SEEDS:
+    if max(cell.n for cell in data.cells.values()) < MIN_SEEDS:
         return f"Dots: {dots}; fewer than {MIN_SEEDS}: no interval"
-    looks = ", not corrected for seeds added until decided" if scene.sweep.looks is not None else ""
+    looks = ", not corrected for seeds added until decided" if data.sweep.looks is not None else ""
     return f"95 % interval of the {middle}{looks}; dots: {dots}"
 
 

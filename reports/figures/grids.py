@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.records import Row
-from reports.figures.figure_data import Scene, interval_note
+from reports.figures.figure_data import FigureData, interval_note
 from reports.figures.heatmap import HeatMap
-from reports.figures.line import Line, Series
+from reports.figures.line import LinePlot, Series
 from reports.stats import interaction
 from reports.tables.columns import Column
 
@@ -49,52 +49,52 @@ def short(key: str) -> str:
     return key.rpartition(".")[2].replace("_", " ")
 
 
-def line_over(scene: Scene, rows: Sequence[Row], key: str) -> Line:
+def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
     """The metric over one numeric factor."""
     ordered = sorted(rows, key=lambda row: float(row.factors[key]))
     series = Series(
         label=short(key),
         at=tuple(float(row.factors[key]) for row in ordered),
-        estimates=tuple(scene.estimate(row.label) for row in ordered),
+        estimates=tuple(data.estimate(row.label) for row in ordered),
     )
-    reference = (scene.baseline, scene.estimate(scene.baseline)) if scene.baseline is not None else None
+    reference = (data.baseline, data.estimate(data.baseline)) if data.baseline is not None else None
     if reference is not None and any(row.label == reference[0] for row in rows):
         reference = None
-    return Line(
+    return LinePlot(
         x_name=short(key).capitalize(),
-        y_name=scene.title,
+        y_name=data.title,
         series=(series,),
         reference=reference,
-        note=interval_note(scene),
+        note=interval_note(data),
     )
 
 
-def heatmap_of(scene: Scene, rows: Sequence[Row], factors: Factors) -> HeatMap:
+def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatMap:
     """Means of a two-factor grid; the factor with more levels runs to the right."""
     (y_key, y_levels), (x_key, x_levels) = sorted(factors.items(), key=lambda item: len(item[1]))
-    seeds = scene.sweep.seeds
+    seeds = data.sweep.seeds
     value_SYX = np.full((len(seeds), len(y_levels), len(x_levels)), np.nan)
     y_place = {repr(level): place for place, level in enumerate(y_levels)}
     x_place = {repr(level): place for place, level in enumerate(x_levels)}
     for row in rows:
         y, x = y_place[repr(row.factors.get(y_key))], x_place[repr(row.factors.get(x_key))]
         for place, seed in enumerate(seeds):
-            value_SYX[place, y, x] = scene.cells[row.label].values.get(seed, np.nan) * scene.column.scale
+            value_SYX[place, y, x] = data.cells[row.label].values.get(seed, np.nan) * data.column.scale
     count_YX = np.isfinite(value_SYX).sum(axis=0)
     total_YX = np.nansum(value_SYX, axis=0)
     mean_YX = np.divide(total_YX, count_YX, out=np.full(count_YX.shape, np.nan), where=count_YX > 0)
     square_YX = np.nansum((value_SYX - mean_YX) ** 2, axis=0)
     variance_YX = np.divide(square_YX, count_YX - 1, out=np.full(count_YX.shape, np.nan), where=count_YX > 1)
     return HeatMap(
-        name=scene.title,
+        name=data.title,
         x_name=short(x_key).capitalize(),
         y_name=short(y_key).capitalize(),
         x_levels=tuple(map(level_text, x_levels)),
         y_levels=tuple(map(level_text, y_levels)),
         mean_YX=mean_YX,
         std_YX=np.sqrt(variance_YX) if len(seeds) > 1 else None,
-        decimals=scene.column.decimals,
-        note=interaction_note(value_SYX, scene.column),
+        decimals=data.column.decimals,
+        note=interaction_note(value_SYX, data.column),
     )
 
 

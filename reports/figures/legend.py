@@ -24,7 +24,7 @@ def legend_label(label: str) -> str:
 
 
 def columns_of(labels: Sequence[str], width: float) -> int:
-    """How many entries stand beside one another."""
+    """How many cell_texts stand beside one another."""
     longest = max(map(len, labels), default=1)
     return max(1, min(len(labels), int(width * 13 / (longest + 7))))
 

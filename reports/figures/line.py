@@ -16,7 +16,7 @@ from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, number, under
 
-__all__ = ["Line", "Series", "draw_line"]
+__all__ = ["LinePlot", "Series", "draw_line"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class LinePlot:
     """All lines and what the axes mean."""
 
     x_name: str
@@ -43,7 +43,7 @@ class Line:
     """What the band is."""
 
 
-def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Lines over the factor; a log axis where its values are meant by their ratios."""
     labels = [legend_label(series.label) for series in data.series]
     if data.reference:
@@ -70,7 +70,7 @@ def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
 
 
 def draw_series(axes: Axes, label: str, series: Series, look: dict[str, object]) -> None:
-    """Line through the means, band between the intervals' ends, dots for the seeds."""
+    """LinePlot through the means, band between the intervals' ends, dots for the seeds."""
     at = np.array(series.at)
     axes.plot(at, [item.mean for item in series.estimates], label=label, marker="o", markersize=3.2, zorder=4, **look)  # type: ignore[arg-type]
     ends = np.array([item.ends or (math.nan, math.nan) for item in series.estimates]).reshape(-1, 2)

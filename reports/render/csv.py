@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.tables.cell_text import Entry
+from reports.tables.cell_text import CellText
 from reports.tables.table import Table
 
 __all__ = ["render_csv", "to_frame"]
@@ -24,13 +24,13 @@ def to_frame(table: Table) -> pd.DataFrame:
     exist, are None. Rows too many to be printed are here.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
-    printed = {row.label: row.entries for row in table.rows}
+    printed = {row.label: row.cell_texts for row in table.rows}
     order = [*printed, *(label for label in table.cells if label not in printed)]
     columns: dict[str, list[Any]] = {"row": order}
     for key in keys:  # as objects, or a factor that one row does not set would turn 5000 into 5000.0
         columns[key] = [table.factors[label].get(key) for label in order]
     compared = [
-        any(entries[place].comparison is not None for entries in printed.values())
+        any(cell_texts[place].comparison is not None for cell_texts in printed.values())
         for place in range(len(table.columns))
     ]
     for place, column in enumerate(table.columns):
@@ -45,9 +45,9 @@ def to_frame(table: Table) -> pd.DataFrame:
     )
 
 
-def compared_values(entry: Entry | None) -> tuple[float | None, ...]:
+def compared_values(cell_text: CellText | None) -> tuple[float | None, ...]:
     """Low, high, p and corrected p of one cell; None where there is no comparison."""
-    found = entry.comparison if entry is not None else None
+    found = cell_text.comparison if cell_text is not None else None
     if found is None:
         return (None,) * len(COMPARED)
     interval = found.interval

@@ -15,9 +15,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.render.markdown import minus
-from reports.render.provenance import Evidence, Failure
+from reports.render.provenance import Failure, Provenance
 from reports.tables.aggregate import Cell
-from reports.tables.cell_text import Entry
+from reports.tables.cell_text import CellText
 from reports.tables.columns import Column
 from reports.tables.layout import p_text
 from reports.tables.table import Table
@@ -47,7 +47,7 @@ class SeedLine:
 class CellView:
     """One cell of the page."""
 
-    entry: Entry
+    cell_text: CellText
     column: Column
     seeds: tuple[SeedLine, ...]
     tone: str
@@ -75,13 +75,13 @@ class Further:
     views: Mapping[str, Mapping[str, CellView]]
 
 
-def render_html(table: Table, evidence: Evidence | None = None, others: Sequence[Table] = ()) -> str:
+def render_html(table: Table, provenance: Provenance | None = None, others: Sequence[Table] = ()) -> str:
     """The whole page; `others` are shown below the figures."""
-    evidence = evidence or Evidence()
+    provenance = provenance or Provenance()
     script = environment().get_template(SCRIPT).render().rstrip("\n")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     failures: dict[str, list[Failure]] = {}
-    for failure in evidence.failures:
+    for failure in provenance.failures:
         failures.setdefault(failure.trial_id, []).append(failure)
     return (
         environment()
@@ -89,7 +89,7 @@ def render_html(table: Table, evidence: Evidence | None = None, others: Sequence
         .render(
             table=table,
             views=views_by_key(table),
-            evidence=evidence,
+            provenance=provenance,
             failures=failures,
             others=[Further(table=other, views=views_by_key(other)) for other in others],
             script=script,
@@ -127,31 +127,33 @@ def cell_views(table: Table) -> list[list[CellView]]:
     """One view per row and column of `table`."""
     views: list[list[CellView]] = [[] for _ in table.rows]
     for index, column in enumerate(table.columns):
-        entries = [row.entries[index] for row in table.rows]
-        values = [value for entry in entries for value in entry.cell.values.values()]
+        cell_texts = [row.cell_texts[index] for row in table.rows]
+        values = [value for cell_text in cell_texts for value in cell_text.cell.values.values()]
         low, high = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
-        reference = next((row.entries[index].cell for row in table.rows if row.baseline), None)
-        width = max((len(entry.delta) + entry.significant for entry in entries if entry.delta), default=0)
-        marks = max((len(entry.marks) for entry in entries), default=0)
-        for view_row, row, entry in zip(views, table.rows, entries, strict=True):
-            view = view_cell(table.trials.get(row.label, {}), column, entry, reference, (low, high))
+        reference = next((row.cell_texts[index].cell for row in table.rows if row.baseline), None)
+        width = max(
+            (len(cell_text.delta) + cell_text.significant for cell_text in cell_texts if cell_text.delta), default=0
+        )
+        marks = max((len(cell_text.marks) for cell_text in cell_texts), default=0)
+        for view_row, row, cell_text in zip(views, table.rows, cell_texts, strict=True):
+            view = view_cell(table.trials.get(row.label, {}), column, cell_text, reference, (low, high))
             view_row.append(replace(view, delta_width=width, marks_width=marks))
     return views
 
 
 def view_cell(
-    trials: Mapping[int, str], column: Column, entry: Entry, reference: Cell | None, limits: tuple[float, float]
+    trials: Mapping[int, str], column: Column, cell_text: CellText, reference: Cell | None, limits: tuple[float, float]
 ) -> CellView:
-    """`entry` beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
+    """`cell_text` beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
     low, high = limits
     lines = []
-    for seed in sorted({*entry.cell.values, *entry.cell.gaps}):
+    for seed in sorted({*cell_text.cell.values, *cell_text.cell.gaps}):
         trial_id = trials.get(seed, "")
-        if seed not in entry.cell.values:
-            lines.append(SeedLine(seed=seed, text=entry.cell.gaps[seed].value, trial_id=trial_id))
+        if seed not in cell_text.cell.values:
+            lines.append(SeedLine(seed=seed, text=cell_text.cell.gaps[seed].value, trial_id=trial_id))
             continue
-        value = entry.cell.values[seed]
-        pair = reference.values.get(seed) if reference is not None and entry.delta else None
+        value = cell_text.cell.values[seed]
+        pair = reference.values.get(seed) if reference is not None and cell_text.delta else None
         lines.append(
             SeedLine(
                 seed=seed,
@@ -161,25 +163,25 @@ def view_cell(
                 trial_id=trial_id,
             )
         )
-    shown = column.shown(entry.cell.delta) if entry.delta and entry.cell.delta is not None else 0.0
+    shown = column.shown(cell_text.cell.delta) if cell_text.delta and cell_text.cell.delta is not None else 0.0
     gain = -shown if column.direction == "down" else shown
     mean = reference.mean if reference is not None else None
     return CellView(
-        entry=entry,
+        cell_text=cell_text,
         column=column,
         seeds=tuple(lines),
         tone="good" if gain > 0 else "bad" if gain < 0 else "even",
         baseline_position=place(mean, low, high) if mean is not None else None,
-        facts=facts_of(entry),
+        facts=facts_of(cell_text),
     )
 
 
-def facts_of(entry: Entry) -> tuple[str, ...]:
+def facts_of(cell_text: CellText) -> tuple[str, ...]:
     """What the hover says of the difference."""
-    found = entry.comparison
-    if found is None or not entry.delta:
+    found = cell_text.comparison
+    if found is None or not cell_text.delta:
         return ()
-    facts = [f"Δ {minus(entry.delta)}, 95 % {minus(entry.interval)}"] if entry.interval else []
+    facts = [f"Δ {minus(cell_text.delta)}, 95 % {minus(cell_text.interval)}"] if cell_text.interval else []
     if found.p_holm is not None:
         facts.append(
             f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}"

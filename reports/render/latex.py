@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.tables.cell_text import Entry, Mark
-from reports.tables.layout import Head, Layout, Line, Slot, Stub
+from reports.tables.cell_text import CellText, Mark
+from reports.tables.layout import Header, RowHeader, Slot, TableLayout, TableLine
 from reports.tables.table import Table
 
 __all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
@@ -202,72 +202,90 @@ def document(body: str) -> str:
     )
 
 
-def width_of(layout: Layout) -> int:
+def width_of(layout: TableLayout) -> int:
     """About how many characters stand side by side."""
-    stubs = [
-        max([len(name), *(min(len(line.stubs[place].text), LONG_LABEL) for line in layout.lines if line.stubs)])
-        for place, name in enumerate(layout.stub_names)
+    row_headers = [
+        max(
+            [
+                len(name),
+                *(min(len(line.row_headers[place].text), LONG_LABEL) for line in layout.lines if line.row_headers),
+            ]
+        )
+        for place, name in enumerate(layout.row_header_names)
     ]
-    heads = [len(head.label) for head in layout.heads]
+    headers = [len(header.label) for header in layout.headers]
     for line in layout.lines:
         place = 0
         for slot in line.slots:
-            entry = slot.entry
+            cell_text = slot.cell_text
             if slot.span == 1:
-                text = slot.text if entry is None else f"{entry.mean} {entry.std} {entry.delta}"
-                heads[place] = max(heads[place], len(text))
+                text = slot.text if cell_text is None else f"{cell_text.mean} {cell_text.std} {cell_text.delta}"
+                headers[place] = max(headers[place], len(text))
             place += slot.span
-    return sum(stubs) + sum(heads) + 2 * (len(stubs) + len(heads))
+    return sum(row_headers) + sum(headers) + 2 * (len(row_headers) + len(headers))
 
 
-def split_lines(layout: Layout) -> list[Layout]:
+def split_lines(layout: TableLayout) -> list[TableLayout]:
     """The layout in parts that fit a page each; what is merged across a cut is shown again."""
     parts = []
     cuts = [0]
     height = 0
     for place, line in enumerate(layout.lines):
-        height += max((-(-len(stub.text) // LONG_LABEL) for stub in line.stubs), default=1) or 1
+        height += max((-(-len(row_header.text) // LONG_LABEL) for row_header in line.row_headers), default=1) or 1
         if height > LINES_PER_FLOAT and place > cuts[-1]:
             cuts.append(place)
             height = 1
     for start, end in zip(cuts, [*cuts[1:], len(layout.lines)], strict=True):
         lines = list(layout.lines[start:end])
-        if start and lines and lines[0].stubs:
-            stubs = []
-            for place, stub in enumerate(lines[0].stubs):
-                rest = next((n for n, line in enumerate(lines[1:], 1) if line.stubs and line.stubs[place].lines), None)
-                stubs.append(replace(stub, lines=rest or len(lines)) if stub.lines == 0 else stub)
-            lines[0] = replace(lines[0], stubs=tuple(stubs))
+        if start and lines and lines[0].row_headers:
+            row_headers = []
+            for place, row_header in enumerate(lines[0].row_headers):
+                rest = next(
+                    (n for n, line in enumerate(lines[1:], 1) if line.row_headers and line.row_headers[place].lines),
+                    None,
+                )
+                row_headers.append(
+                    replace(row_header, lines=rest or len(lines)) if row_header.lines == 0 else row_header
+                )
+            lines[0] = replace(lines[0], row_headers=tuple(row_headers))
         for place, line in enumerate(lines):
             left = len(lines) - place
-            lines[place] = replace(line, stubs=tuple(replace(stub, lines=min(stub.lines, left)) for stub in line.stubs))
+            lines[place] = replace(
+                line,
+                row_headers=tuple(
+                    replace(row_header, lines=min(row_header.lines, left)) for row_header in line.row_headers
+                ),
+            )
         parts.append(replace(layout, lines=tuple(lines)))
     return parts
 
 
-def tabular(layout: Layout) -> list[str]:
+def tabular(layout: TableLayout) -> list[str]:
     """The tabular, scaled down where it is wider than the text or taller than most of a page."""
     long = [
-        max((len(line.stubs[place].text) for line in layout.lines if line.stubs), default=0) > LONG_LABEL
-        for place in range(len(layout.stub_names))
+        max((len(line.row_headers[place].text) for line in layout.lines if line.row_headers), default=0) > LONG_LABEL
+        for place in range(len(layout.row_header_names))
     ]
     wide = r">{\raggedright\arraybackslash}p{0.42\linewidth}"
-    stub_spec = "".join(
+    row_header_spec = "".join(
         "c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)
     )
-    blocks = [head.span for head in layout.spanners] or [len(layout.heads)]
+    blocks = [header.span for header in layout.spanners] or [len(layout.headers)]
     widths = column_widths(layout)
     lines = [
-        f"  \\sbox0{{\\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
+        f"  \\sbox0{{\\begin{{tabular}}{{{row_header_spec}{''.join('r' * count for count in blocks)}}}",
         r"    \toprule",
     ]
     if layout.spanners:
         lines += spanner_lines(layout)
-    lines += [tex_line([*map(escape, layout.stub_names), *(head_text(head) for head in layout.heads)]), r"    \midrule"]
+    lines += [
+        tex_line([*map(escape, layout.row_header_names), *(header_text(header) for header in layout.headers)]),
+        r"    \midrule",
+    ]
     for place, line in enumerate(layout.lines):
         if line.ruled and place:
             lines.append(r"    \midrule")
-        lines.append(tex_line(line_texts(line, widths, long, len(stub_spec.replace(wide, "l")) + sum(blocks))))
+        lines.append(tex_line(line_texts(line, widths, long, len(row_header_spec.replace(wide, "l")) + sum(blocks))))
     return [
         *lines,
         r"    \bottomrule",
@@ -278,19 +296,19 @@ def tabular(layout: Layout) -> list[str]:
     ]
 
 
-def spanner_lines(layout: Layout) -> list[str]:
+def spanner_lines(layout: TableLayout) -> list[str]:
     """The headers above the headers, each with its rule."""
-    cells, rules, start = [""] * len(layout.stub_names), [], len(layout.stub_names) + 1
-    for head in layout.spanners:
-        cells.append(f"\\multicolumn{{{head.span}}}{{c}}{{{head_text(head)}}}")
-        rules.append(f"\\cmidrule(lr){{{start}-{start + head.span - 1}}}")
-        start += head.span
+    cells, rules, start = [""] * len(layout.row_header_names), [], len(layout.row_header_names) + 1
+    for header in layout.spanners:
+        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header)}}}")
+        rules.append(f"\\cmidrule(lr){{{start}-{start + header.span - 1}}}")
+        start += header.span
     return [tex_line(cells), f"    {' '.join(rules)}"]
 
 
-def head_text(head: Head) -> str:
+def header_text(header: Header) -> str:
     """Text and arrow."""
-    return f"{escape(head.text)} {escape(head.arrow)}".strip()
+    return f"{escape(header.text)} {escape(header.arrow)}".strip()
 
 
 def notes_of(table: Table) -> list[str]:
@@ -311,26 +329,26 @@ def notes_of(table: Table) -> list[str]:
     ]
 
 
-def column_widths(layout: Layout) -> list[tuple[str, str]]:
+def column_widths(layout: TableLayout) -> list[tuple[str, str]]:
     """Per column of numbers its widest difference and its most marks: cells without them keep the place free."""
-    count = len(layout.heads)
+    count = len(layout.headers)
     widths = [("", "")] * count
     for line in layout.lines:
         place = 0
         for slot in line.slots:
-            if slot.entry is not None and slot.span == 1:
-                delta, marks = difference(slot.entry), marks_of(slot.entry)
+            if slot.cell_text is not None and slot.span == 1:
+                delta, marks = difference(slot.cell_text), marks_of(slot.cell_text)
                 old = widths[place]
                 widths[place] = (max(old[0], delta, key=len), max(old[1], marks, key=len))
             place += slot.span
     return widths
 
 
-def line_texts(line: Line, widths: Sequence[tuple[str, str]], long: Sequence[bool], total: int) -> list[str]:
-    """Leading texts and entries of one line; a heading runs across all of them."""
+def line_texts(line: TableLine, widths: Sequence[tuple[str, str]], long: Sequence[bool], total: int) -> list[str]:
+    """Leading texts and cell_texts of one line; a heading runs across all of them."""
     if line.heading:
         return [f"\\multicolumn{{{total}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
-    texts = [stub_text(stub, is_long) for stub, is_long in zip(line.stubs, long, strict=True)]
+    texts = [row_header_text(row_header, is_long) for row_header, is_long in zip(line.row_headers, long, strict=True)]
     if line.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
     place = 0
@@ -341,43 +359,47 @@ def line_texts(line: Line, widths: Sequence[tuple[str, str]], long: Sequence[boo
     return texts
 
 
-def stub_text(stub: Stub, is_long: bool) -> str:
+def row_header_text(row_header: RowHeader, is_long: bool) -> str:
     """A leading cell; of several lines where equal neighbours are merged."""
-    if stub.lines == 0:
+    if row_header.lines == 0:
         return ""
-    text = escape(stub.text)
-    return f"\\multirow{{{stub.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}" if stub.lines > 1 and text else text
+    text = escape(row_header.text)
+    return (
+        f"\\multirow{{{row_header.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}"
+        if row_header.lines > 1 and text
+        else text
+    )
 
 
 def slot_text(slot: Slot, width: tuple[str, str]) -> str:
-    """An entry, or a plain text; its minus signs are typographic."""
-    if slot.entry is not None:
-        return entry_text(slot.entry, width)
+    """An cell_text, or a plain text; its minus signs are typographic."""
+    if slot.cell_text is not None:
+        return render_cell(slot.cell_text, width)
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(slot.text))
 
 
-def difference(entry: Entry) -> str:
+def difference(cell_text: CellText) -> str:
     """The digits of the subscript, with its star."""
-    return f"{entry.delta}{'*' if entry.significant else ''}" if entry.delta else ""
+    return f"{cell_text.delta}{'*' if cell_text.significant else ''}" if cell_text.delta else ""
 
 
-def marks_of(entry: Entry) -> str:
+def marks_of(cell_text: CellText) -> str:
     """The superscript."""
-    return "".join(MARKS[mark] for mark in entry.marks)
+    return "".join(MARKS[mark] for mark in cell_text.marks)
 
 
-def entry_text(entry: Entry, width: tuple[str, str]) -> str:
+def render_cell(cell_text: CellText, width: tuple[str, str]) -> str:
     r"""`\textbf{43.10}\,{\scriptsize $\pm$\,0.52}\,$^{\dagger}_{+1.20}$`."""
-    if not entry.mean:
-        return f"\\emph{{{entry.missing}}}" if entry.missing else SYMBOLS[Mark.MISSING]
-    text = entry.mean.replace("-", "$-$")
-    if entry.rank is Mark.BEST:
+    if not cell_text.mean:
+        return f"\\emph{{{cell_text.missing}}}" if cell_text.missing else SYMBOLS[Mark.MISSING]
+    text = cell_text.mean.replace("-", "$-$")
+    if cell_text.rank is Mark.BEST:
         text = f"\\textbf{{{text}}}"
-    elif entry.rank is Mark.SECOND:
+    elif cell_text.rank is Mark.SECOND:
         text = f"\\underline{{{text}}}"
-    if entry.std:
-        text += f"\\,{{\\scriptsize $\\pm$\\,{entry.std}}}"
-    delta, marks = difference(entry), marks_of(entry)
+    if cell_text.std:
+        text += f"\\,{{\\scriptsize $\\pm$\\,{cell_text.std}}}"
+    delta, marks = difference(cell_text), marks_of(cell_text)
     above = f"^{{{marks}}}" if marks else f"^{{\\phantom{{{width[1]}}}}}" if width[1] else ""
     if delta:
         sign = "" if delta[0] in "+-" else r"\phantom{+}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reports.tables.cell_text import Entry, Mark
-from reports.tables.layout import Line, Slot
+from reports.tables.cell_text import CellText, Mark
+from reports.tables.layout import Slot, TableLine
 from reports.tables.table import Table
 
 __all__ = ["escape", "render_markdown"]
@@ -37,13 +37,13 @@ def escape(text: str) -> str:
 def render_markdown(table: Table) -> str:
     """Title, caption, table, notes and the runs without result."""
     layout = table.layout
-    heads = [head.label for head in layout.heads]
+    headers = [header.label for header in layout.headers]
     if layout.spanners:
         above = [spanner for spanner in layout.spanners for _ in range(spanner.span)]
-        heads = [f"{spanner.label}: {head}" for spanner, head in zip(above, heads, strict=True)]
-    rules = [":--"] * len(layout.stub_names) + ["--:"] * len(heads)
+        headers = [f"{spanner.label}: {header}" for spanner, header in zip(above, headers, strict=True)]
+    rules = [":--"] * len(layout.row_header_names) + ["--:"] * len(headers)
     lines = [f"**{escape(table.name)}.** {escape(table.caption)}", ""]
-    lines += [line([*map(escape, layout.stub_names), *map(escape, heads)]), line(rules)]
+    lines += [line([*map(escape, layout.row_header_names), *map(escape, headers)]), line(rules)]
     lines += [line(line_texts(item, len(rules))) for item in layout.lines]
     if table.notes:
         lines.append("")
@@ -51,21 +51,21 @@ def render_markdown(table: Table) -> str:
             f"- {SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else f"- {escape(note.text)}"
             for note in table.notes
         ]
-    if table.problems:
+    if table.missing_runs:
         lines += ["", f"Runs without result ({table.runs_done} of {table.runs_planned} are done):", ""]
         lines += [
-            f"- {escape(' = '.join(problem.rows))}, seed {problem.seed}: {escape(problem.reason)}"
-            f" (trial {escape(problem.trial_id)})"
-            for problem in table.problems
+            f"- {escape(' = '.join(missing_run.rows))}, seed {missing_run.seed}: {escape(missing_run.reason)}"
+            f" (trial {escape(missing_run.trial_id)})"
+            for missing_run in table.missing_runs
         ]
     return "\n".join(lines) + "\n"
 
 
-def line_texts(item: Line, width: int) -> list[str]:
+def line_texts(item: TableLine, width: int) -> list[str]:
     """The cells of one line; Markdown has none that span, so the others stay empty."""
     if item.heading:
         return [f"*{escape(item.heading)}*", *[""] * (width - 1)]
-    texts = [escape(stub.text) if stub.lines else "" for stub in item.stubs]
+    texts = [escape(row_header.text) if row_header.lines else "" for row_header in item.row_headers]
     if item.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
     for slot in item.slots:
@@ -74,24 +74,24 @@ def line_texts(item: Line, width: int) -> list[str]:
 
 
 def slot_text(slot: Slot) -> str:
-    """An entry, or a plain text."""
-    return escape(minus(slot.text)) if slot.entry is None else entry_text(slot.entry)
+    """An cell_text, or a plain text."""
+    return escape(minus(slot.text)) if slot.cell_text is None else render_cell(slot.cell_text)
 
 
-def entry_text(entry: Entry) -> str:
+def render_cell(cell_text: CellText) -> str:
     """`**43.10** ± 0.52 <sub>+1.20*</sub>`."""
-    if not entry.mean:
-        return entry.missing or SYMBOLS[Mark.MISSING]
-    text = minus(entry.mean)
-    if entry.rank is Mark.BEST:
+    if not cell_text.mean:
+        return cell_text.missing or SYMBOLS[Mark.MISSING]
+    text = minus(cell_text.mean)
+    if cell_text.rank is Mark.BEST:
         text = f"**{text}**"
-    elif entry.rank is Mark.SECOND:
+    elif cell_text.rank is Mark.SECOND:
         text = f"<u>{text}</u>"
-    if entry.std:
-        text += f" ± {entry.std}"
-    text += "".join(SYMBOLS[mark] for mark in entry.marks)
-    if entry.delta:
-        text += f" <sub>{minus(entry.delta)}{ESCAPED_STAR if entry.significant else ''}</sub>"
+    if cell_text.std:
+        text += f" ± {cell_text.std}"
+    text += "".join(SYMBOLS[mark] for mark in cell_text.marks)
+    if cell_text.delta:
+        text += f" <sub>{minus(cell_text.delta)}{ESCAPED_STAR if cell_text.significant else ''}</sub>"
     return text
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_folder
 from reports.tables.aggregate import aggregate
 
-__all__ = ["Evidence", "Failure", "FigureView", "Picture", "Run", "gather"]
+__all__ = ["Failure", "FigureView", "Picture", "Provenance", "Run", "gather_provenance"]
 
 MOST_RUNS = 300
 MOST_FAILURES = 60
@@ -97,7 +97,7 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Provenance:
     """All of it; empty tuples where there is nothing."""
 
     runs: tuple[Run, ...] = ()
@@ -109,15 +109,15 @@ class Evidence:
     pictures_left_out: int = 0
 
 
-def gather(
+def gather_provenance(
     sweep: SweepRecord,
     outcomes: Mapping[str, AttemptRecord],
     run_dir: Path | str | None = None,
     *,
     figures: Mapping[str, Mapping[str, Path]] | None = None,
     tracked: Mapping[str, tuple[str, str]] | None = None,
-) -> Evidence:
-    """The evidence of a sweep.
+) -> Provenance:
+    """The provenance of a sweep.
 
     Runs and failures come from the records, pictures of the best and the baseline row from the local `run_dir`,
     `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
@@ -136,7 +136,7 @@ def gather(
         if trial_id in outcomes and outcomes[trial_id].state is not State.DONE
     ]
     pictures, left_out = find_pictures(sweep, outcomes, run_dir) if run_dir is not None else ([], 0)
-    return Evidence(
+    return Provenance(
         runs=tuple(runs),
         runs_left_out=max(0, len(rows) - MOST_RUNS),
         failures=tuple(

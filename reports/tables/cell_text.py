@@ -19,7 +19,7 @@ from reports.stats import Comparison, Looks, compare_with, compare_with_best
 from reports.tables.aggregate import Cell
 from reports.tables.columns import Column
 
-__all__ = ["ALPHA", "Entry", "Mark", "Origin", "make_entries", "origins_of"]
+__all__ = ["ALPHA", "CellText", "Mark", "Origin", "make_cell_texts", "origins_of"]
 
 ALPHA = 0.05
 
@@ -83,7 +83,7 @@ def origins_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class CellText:
     """What one cell prints. `mean` is empty where there is no value, `std` below two seeds, `delta` without one."""
 
     cell: Cell
@@ -118,14 +118,14 @@ class Entry:
         return None if self.comparison is None else self.comparison.p_holm
 
 
-def make_entries(
+def make_cell_texts(
     column: Column,
     cells: Mapping[str, Cell],
     origins: Mapping[str, frozenset[Origin]],
     baseline: str | None,
     shown: Collection[str],
     looks: Looks | None = None,
-) -> dict[str, Entry]:
+) -> dict[str, CellText]:
     """The cells of one column by row label, those of the rows `shown`; `looks` where seeds were added until decided.
 
     Ranks and corrections are over all rows, shown or not. Where all ranked cells show the same digits, or only one can
@@ -137,14 +137,14 @@ def make_entries(
     alike = alike_rows(scores, cells, shown, looks) if ranks else frozenset()
     compared = compare_rows(column, cells, baseline, shown, looks)
     known = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
-    entries = {}
+    cell_texts = {}
     for label in shown:
         cell, found = cells[label], compared.get(label)
         marks = [Mark.ALIKE] if label in alike else []
         if cell.n:
             marks += [Mark.PROVISIONAL] if cell.provisional else [Mark.FEWER] if not cell.complete else []
             marks += [Mark.MIXED] if column.ranked and differ(origins.get(label, frozenset()), known) else []
-        entries[label] = Entry(
+        cell_texts[label] = CellText(
             cell=cell,
             mean="" if cell.mean is None else column.text(cell.mean),
             std="" if cell.std is None else column.text(cell.std),
@@ -154,7 +154,7 @@ def make_entries(
             marks=tuple(marks),
             comparison=found,
         )
-    return entries
+    return cell_texts
 
 
 def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:

@@ -14,9 +14,9 @@ import numpy as np
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.stats import compare_with, holm
 from reports.tables.aggregate import Cell, aggregate
-from reports.tables.cell_text import ALPHA, Entry, Mark, interval_text
+from reports.tables.cell_text import ALPHA, CellText, Mark, interval_text
 from reports.tables.columns import IOU_PREFIX, Column, column_for
-from reports.tables.layout import Head, Layout, Line, Slot, Stub, marks_in, p_text
+from reports.tables.layout import Header, RowHeader, Slot, TableLayout, TableLine, marks_in, p_text
 from reports.tables.notes import Note
 from reports.tables.table import Table, TableRow, sentence
 
@@ -43,18 +43,18 @@ def build_class_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord])
     column = replace(column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal), name="IoU")
     columns = tuple(replace(column, key=label) for label in (sweep.baseline, *rivals))
     cells = {name: aggregate(sweep, outcomes, f"{IOU_PREFIX}{name}") for name in names}
-    entries = {
-        label: entries_of(column, {name: cells[name] for name in names}, sweep.baseline, label)
+    cell_texts = {
+        label: cell_texts_of(column, {name: cells[name] for name in names}, sweep.baseline, label)
         for label in (sweep.baseline, *rivals)
     }
-    gain = {name: entries[rivals[0]][name].cell.delta for name in names}
+    gain = {name: cell_texts[rivals[0]][name].cell.delta for name in names}
     ordered = sorted(names, key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
     rows = tuple(
         TableRow(
             label=name,
             factors={},
-            stub=(name,),
-            entries=tuple(entries[label][name] for label in (sweep.baseline, *rivals)),
+            row_header=(name,),
+            cell_texts=tuple(cell_texts[label][name] for label in (sweep.baseline, *rivals)),
         )
         for name in ordered
     )
@@ -76,11 +76,11 @@ def build_class_table(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord])
         baseline=None,
         columns=columns,
         rows=rows,
-        cells={row.label: tuple(entry.cell for entry in row.entries) for row in rows},
+        cells={row.label: tuple(cell_text.cell for cell_text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(layout, sweep.baseline, rivals, entries),
-        problems=(),
+        notes=notes_of(layout, sweep.baseline, rivals, cell_texts),
+        missing_runs=(),
         runs_done=0,
         runs_planned=0,
     )
@@ -95,7 +95,9 @@ def best_rows(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> list
     return others[:MOST_ROWS] if sweep.baseline in means else []
 
 
-def entries_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str) -> dict[str, Entry]:
+def cell_texts_of(
+    column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str
+) -> dict[str, CellText]:
     """The classes of one row, compared with the baseline's; p is corrected over the classes."""
     found = {}
     for name, by_row in cells.items():
@@ -105,12 +107,12 @@ def entries_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline
     tested = [name for name, item in found.items() if item is not None and item.p_t is not None]
     p_of = {name: item.p_t for name, item in found.items() if item is not None and item.p_t is not None}
     corrected = dict(zip(tested, map(float, holm(np.array([p_of[name] for name in tested]))), strict=True))
-    entries = {}
+    cell_texts = {}
     for name, item in found.items():
         cell = cells[name][label]
         comparison = replace(item, p_holm=corrected.get(name)) if item is not None else None
         marks = [Mark.PROVISIONAL if cell.provisional else Mark.FEWER] if cell.n and not cell.complete else []
-        entries[name] = Entry(
+        cell_texts[name] = CellText(
             cell=cell,
             mean="" if cell.mean is None else column.text(cell.mean),
             std="" if cell.std is None else column.text(cell.std),
@@ -119,29 +121,31 @@ def entries_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline
             marks=tuple(marks),
             comparison=comparison,
         )
-    return entries
+    return cell_texts
 
 
-def lay_out(rows: Sequence[TableRow], columns: Sequence[Column], baseline: str, best: str) -> Layout:
+def lay_out(rows: Sequence[TableRow], columns: Sequence[Column], baseline: str, best: str) -> TableLayout:
     """A line per class; beside the best row the interval of its gain and the corrected p."""
-    heads = []
+    headers = []
     for column in columns:
-        heads.append(Head(text=column.key, arrow=column.arrow, key=column.key))
+        headers.append(Header(text=column.key, arrow=column.arrow, key=column.key))
         if column.key == best:
-            heads += [Head(text="95 % interval of Δ"), Head(text="p")]
+            headers += [Header(text="95 % interval of Δ"), Header(text="p")]
     lines = []
     for row in rows:
         slots = []
-        for column, entry in zip(columns, row.entries, strict=True):
-            slots.append(Slot(entry=entry, column=column, label=row.label))
+        for column, cell_text in zip(columns, row.cell_texts, strict=True):
+            slots.append(Slot(cell_text=cell_text, column=column, label=row.label))
             if column.key == best:
-                slots += [Slot(text=entry.interval), Slot(text=p_text(entry.p))]
-        lines.append(Line(stubs=(Stub(text=row.label),), slots=tuple(slots), label=row.label))
-    return Layout(stub_names=(f"Class (baseline: {baseline})",), heads=tuple(heads), lines=tuple(lines))
+                slots += [Slot(text=cell_text.interval), Slot(text=p_text(cell_text.p))]
+        lines.append(TableLine(row_headers=(RowHeader(text=row.label),), slots=tuple(slots), label=row.label))
+    return TableLayout(
+        row_header_names=(f"Class (baseline: {baseline})",), headers=tuple(headers), lines=tuple(lines)
+    )
 
 
 def notes_of(
-    layout: Layout, baseline: str, rivals: Sequence[str], entries: Mapping[str, Mapping[str, Entry]]
+    layout: TableLayout, baseline: str, rivals: Sequence[str], cell_texts: Mapping[str, Mapping[str, CellText]]
 ) -> tuple[Note, ...]:
     """What the marks mean, and by name what gains and what loses."""
     used = marks_in(layout)
@@ -154,10 +158,10 @@ def notes_of(
     }
     notes = [Note(mark=mark, text=text) for mark, text in texts.items() if mark in used]
     for label in rivals[:1]:
-        surely = {name: entry for name, entry in entries[label].items() if entry.significant}
-        gains = [name for name, entry in surely.items() if (entry.cell.delta or 0) > 0]
-        losses = [name for name, entry in surely.items() if (entry.cell.delta or 0) < 0]
-        if any(entry.p is not None for entry in entries[label].values()):
+        surely = {name: cell_text for name, cell_text in cell_texts[label].items() if cell_text.significant}
+        gains = [name for name, cell_text in surely.items() if (cell_text.cell.delta or 0) > 0]
+        losses = [name for name, cell_text in surely.items() if (cell_text.cell.delta or 0) < 0]
+        if any(cell_text.p is not None for cell_text in cell_texts[label].values()):
             text = f"“{label}” gains in: {', '.join(gains) or 'no class'}; loses in: {', '.join(losses) or 'no class'}"
             notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
         else:

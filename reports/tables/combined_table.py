@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.tables.columns import Column
-from reports.tables.layout import Head, Layout, Line, Slot, Stub
+from reports.tables.layout import Header, RowHeader, Slot, TableLayout, TableLine
 from reports.tables.notes import Note
 from reports.tables.table import Table
 
-__all__ = ["join_tables"]
+__all__ = ["combine_tables"]
 
 
-def join_tables(tables: Sequence[Table], name: str = "all") -> Table:
+def combine_tables(tables: Sequence[Table], name: str = "all") -> Table:
     """One table of all rows; columns are those of any sweep, in the order they come first.
 
     Ranks, differences and tests are those within each sweep. Raises ValueError for no table.
@@ -42,13 +42,15 @@ def join_tables(tables: Sequence[Table], name: str = "all") -> Table:
         rows=(),
         cells={},
         factors={},
-        layout=Layout(
-            stub_names=("Variant",),
-            heads=tuple(Head(text=column.header, arrow=column.arrow, key=column.key) for column in columns.values()),
+        layout=TableLayout(
+            row_header_names=("Variant",),
+            headers=tuple(
+                Header(text=column.header, arrow=column.arrow, key=column.key) for column in columns.values()
+            ),
             lines=tuple(lines),
         ),
-        notes=joined_notes(tables),
-        problems=tuple(problem for table in tables for problem in table.problems),
+        notes=combined_notes(tables),
+        missing_runs=tuple(missing_run for table in tables for missing_run in table.missing_runs),
         runs_done=sum(table.runs_done for table in tables),
         runs_planned=sum(table.runs_planned for table in tables),
         trials={},
@@ -57,24 +59,30 @@ def join_tables(tables: Sequence[Table], name: str = "all") -> Table:
     )
 
 
-def block(table: Table, keys: Sequence[str]) -> list[Line]:
+def block(table: Table, keys: Sequence[str]) -> list[TableLine]:
     """The lines of one sweep below its name; a column that it does not have stays empty."""
     places = {column.key: place for place, column in enumerate(table.columns)}
-    lines = [Line(heading=table.name, ruled=True)]
+    lines = [TableLine(heading=table.name, ruled=True)]
     for row in table.rows:
         slots = tuple(
-            Slot(entry=row.entries[places[key]], column=table.columns[places[key]], label=row.label)
+            Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)
             if key in places
             else Slot()
             for key in keys
         )
         lines.append(
-            Line(stubs=(Stub(text=row.label),), slots=slots, label=row.label, baseline=row.baseline, shared=row.shared)
+            TableLine(
+                row_headers=(RowHeader(text=row.label),),
+                slots=slots,
+                label=row.label,
+                baseline=row.baseline,
+                shared=row.shared,
+            )
         )
     return lines
 
 
-def joined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
+def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
     """Notes that all tables share once, the others behind the name of their sweep; then the protocols."""
     by_note: dict[Note, list[str]] = {}
     for table in tables:

@@ -1,6 +1,6 @@
 """Where rows and columns stand on paper: a line per row, lines grouped by a factor, or a matrix of two factors.
 
-Still without a format: a `Layout` is lines of slots, and every renderer walks over it. It shows what the `Table` holds
+Still without a format: a `TableLayout` is lines of slots, and every renderer walks over it. It shows what the `Table` holds
 and computes nothing but places.
 """
 
@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from orchestrator.store.records import Row
-from reports.tables.cell_text import Entry, Mark
+from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import Column
-from reports.tables.row_headers import Stubs, level_texts, short_names
+from reports.tables.row_headers import RowHeaders, level_texts, short_names
 
 __all__ = [
-    "Head",
-    "Layout",
-    "Line",
+    "Header",
+    "RowHeader",
     "Slot",
-    "Stub",
+    "TableLayout",
+    "TableLine",
     "list_layout",
     "marks_in",
     "matrix_keys",
@@ -33,7 +33,7 @@ WIDEST_MATRIX = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
+class Header:
     """Header of one column, or (with `span`) of several."""
 
     text: str
@@ -49,7 +49,7 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stub:
+class RowHeader:
     """One leading cell."""
 
     text: str
@@ -59,21 +59,21 @@ class Stub:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """One cell: an entry, or a plain text."""
+    """One cell: an cell_text, or a plain text."""
 
-    entry: Entry | None = None
+    cell_text: CellText | None = None
     column: Column | None = None
     label: str = ""
-    """Row of the entry."""
+    """Row of the cell_text."""
     text: str = ""
     span: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class TableLine:
     """One line of the body, or a heading across all columns."""
 
-    stubs: tuple[Stub, ...] = ()
+    row_headers: tuple[RowHeader, ...] = ()
     slots: tuple[Slot, ...] = ()
     heading: str = ""
     label: str = ""
@@ -88,13 +88,13 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class TableLayout:
     """The table as it stands on paper."""
 
-    stub_names: tuple[str, ...]
-    heads: tuple[Head, ...]
-    lines: tuple[Line, ...]
-    spanners: tuple[Head, ...] = ()
+    row_header_names: tuple[str, ...]
+    headers: tuple[Header, ...]
+    lines: tuple[TableLine, ...]
+    spanners: tuple[Header, ...] = ()
     """A line of headers above the others; empty where there is none."""
     checks: bool = False
     """All leading columns but the first hold check marks."""
@@ -103,36 +103,36 @@ class Layout:
 
 
 def list_layout(
-    stubs: Stubs,
+    row_headers: RowHeaders,
     columns: Sequence[Column],
-    rows: Sequence[tuple[Row, Sequence[Entry]]],
+    rows: Sequence[tuple[Row, Sequence[CellText]]],
     *,
     baseline: str | None,
     shared: frozenset[str],
     published: Mapping[str, Mapping[str, float]],
     intervals: bool,
-) -> Layout:
+) -> TableLayout:
     """A line per row. `published` maps labels to figures by metric, in the unit of the column's header."""
-    heads: list[Head] = []
+    headers: list[Header] = []
     for column in columns:
-        heads.append(Head(text=column.header, arrow=column.arrow, key=column.key))
+        headers.append(Header(text=column.header, arrow=column.arrow, key=column.key))
         if has_intervals(intervals, column, baseline):
-            heads += [Head(text="95 % interval of Δ"), Head(text="p")]
+            headers += [Header(text="95 % interval of Δ"), Header(text="p")]
         if any(column.key in values for values in published.values()):
-            heads.append(Head(text=f"{column.name}, published", arrow=column.arrow))
+            headers.append(Header(text=f"{column.name}, published", arrow=column.arrow))
     lines = []
-    for place, (row, entries) in enumerate(rows):
+    for place, (row, cell_texts) in enumerate(rows):
         slots: list[Slot] = []
-        for column, entry in zip(columns, entries, strict=True):
-            slots.append(Slot(entry=entry, column=column, label=row.label))
+        for column, cell_text in zip(columns, cell_texts, strict=True):
+            slots.append(Slot(cell_text=cell_text, column=column, label=row.label))
             if has_intervals(intervals, column, baseline):
-                slots += [Slot(text=entry.interval), Slot(text=p_text(entry.p))]
+                slots += [Slot(text=cell_text.interval), Slot(text=p_text(cell_text.p))]
             if any(column.key in values for values in published.values()):
                 value = published.get(row.label, {}).get(column.key)
                 slots.append(Slot(text="" if value is None else f"{value:.{column.decimals}f}"))
         lines.append(
-            Line(
-                stubs=tuple(Stub(text=text) for text in stubs.texts[place]),
+            TableLine(
+                row_headers=tuple(RowHeader(text=text) for text in row_headers.texts[place]),
                 slots=tuple(slots),
                 label=row.label,
                 baseline=row.label == baseline,
@@ -140,8 +140,11 @@ def list_layout(
                 ruled=place > 0 and rows[place - 1][0].label == baseline,
             )
         )
-    return Layout(
-        stub_names=stubs.names, heads=tuple(heads), lines=tuple(merge(lines, stubs.merged)), checks=stubs.checks
+    return TableLayout(
+        row_header_names=row_headers.names,
+        headers=tuple(headers),
+        lines=tuple(merge(lines, row_headers.merged)),
+        checks=row_headers.checks,
     )
 
 
@@ -155,21 +158,23 @@ def p_text(p: float | None) -> str:
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def merge(lines: Sequence[Line], columns: int) -> list[Line]:
+def merge(lines: Sequence[TableLine], columns: int) -> list[TableLine]:
     """The lines with equal neighbours of the first `columns` leading texts shown once; groups are ruled."""
     merged = list(lines)
     for index in range(columns):
         start = 0
-        for _, group in groupby(merged, key=lambda line: [stub.text for stub in line.stubs[: index + 1]]):
+        for _, group in groupby(
+            merged, key=lambda line: [row_header.text for row_header in line.row_headers[: index + 1]]
+        ):
             count = len(list(group))
             for place in range(start, start + count):
                 line = merged[place]
-                stub = replace(line.stubs[index], lines=count if place == start else 0)
+                row_header = replace(line.row_headers[index], lines=count if place == start else 0)
                 ruled = line.ruled or (index == 0 and place == start > 0)
-                stubs = (*line.stubs[:index], stub, *line.stubs[index + 1 :])
-                merged[place] = replace(line, stubs=stubs, ruled=ruled)
+                row_headers = (*line.row_headers[:index], row_header, *line.row_headers[index + 1 :])
+                merged[place] = replace(line, row_headers=row_headers, ruled=ruled)
             start += count
-    first = [line.stubs[0].lines for line in merged if line.stubs]
+    first = [line.row_headers[0].lines for line in merged if line.row_headers]
     if columns and not any(count > 1 for count in first):  # nothing was merged: no rule between single lines either
         return list(lines)
     return merged
@@ -195,30 +200,30 @@ def matrix_keys(rows: Sequence[Row], keys: Sequence[str], down: Sequence[str]) -
 def matrix_layout(
     keys: tuple[str, str],
     columns: Sequence[Column],
-    rows: Sequence[tuple[Row, Sequence[Entry]]],
+    rows: Sequence[tuple[Row, Sequence[CellText]]],
     *,
     baseline: str | None,
-) -> Layout:
+) -> TableLayout:
     """One factor down, one across, a block of columns per ranked metric; a baseline outside the grid has a line."""
     down, across = keys
-    inside = [(row, entries) for row, entries in rows if down in row.factors and across in row.factors]
-    apart = [(row, entries) for row, entries in rows if row.label not in {other.label for other, _ in inside}]
+    inside = [(row, cell_texts) for row, cell_texts in rows if down in row.factors and across in row.factors]
+    apart = [(row, cell_texts) for row, cell_texts in rows if row.label not in {other.label for other, _ in inside}]
     down_levels = level_texts([row for row, _ in inside], down)
     across_levels = level_texts([row for row, _ in inside], across)
     ranked = [place for place, column in enumerate(columns) if column.ranked] or [0]
     places = ranked[: max(1, WIDEST_MATRIX // len(across_levels))]
-    by_pair = {(repr(row.factors[down]), repr(row.factors[across])): (row, entries) for row, entries in inside}
+    by_pair = {(repr(row.factors[down]), repr(row.factors[across])): (row, cell_texts) for row, cell_texts in inside}
     lines = [
-        Line(
-            stubs=(Stub(text=row.label),),
+        TableLine(
+            row_headers=(RowHeader(text=row.label),),
             slots=tuple(
-                Slot(entry=entries[place], column=columns[place], label=row.label, span=len(across_levels))
+                Slot(cell_text=cell_texts[place], column=columns[place], label=row.label, span=len(across_levels))
                 for place in places
             ),
             baseline=row.label == baseline,
             label=row.label,
         )
-        for row, entries in apart
+        for row, cell_texts in apart
     ]
     for number, (level, text) in enumerate(down_levels.items()):
         slots = []
@@ -228,14 +233,16 @@ def matrix_layout(
                 slots.append(
                     Slot(text="")
                     if found is None
-                    else Slot(entry=found[1][place], column=columns[place], label=found[0].label)
+                    else Slot(cell_text=found[1][place], column=columns[place], label=found[0].label)
                 )
-        lines.append(Line(stubs=(Stub(text=text),), slots=tuple(slots), ruled=number == 0 and bool(apart)))
+        lines.append(
+            TableLine(row_headers=(RowHeader(text=text),), slots=tuple(slots), ruled=number == 0 and bool(apart))
+        )
     down_name, across_name = short_names((down, across))
-    return Layout(
-        stub_names=(f"{down_name} ↓ {across_name} →",),
+    return TableLayout(
+        row_header_names=(f"{down_name} ↓ {across_name} →",),
         spanners=tuple(
-            Head(
+            Header(
                 text=columns[place].header,
                 arrow=columns[place].arrow,
                 key=columns[place].key,
@@ -243,22 +250,22 @@ def matrix_layout(
             )
             for place in places
         ),
-        heads=tuple(Head(text=text) for _ in places for text in across_levels.values()),
+        headers=tuple(Header(text=text) for _ in places for text in across_levels.values()),
         lines=tuple(lines),
         left_out=tuple(column.header for place, column in enumerate(columns) if place not in places),
     )
 
 
-def marks_in(layout: Layout) -> set[Mark]:
+def marks_in(layout: TableLayout) -> set[Mark]:
     """The marks that appear on paper, hence need a note."""
-    entries = [slot.entry for line in layout.lines for slot in line.slots if slot.entry is not None]
-    used = {entry.rank for entry in entries} | {mark for entry in entries for mark in entry.marks}
+    cell_texts = [slot.cell_text for line in layout.lines for slot in line.slots if slot.cell_text is not None]
+    used = {cell_text.rank for cell_text in cell_texts} | {mark for cell_text in cell_texts for mark in cell_text.marks}
     for mark, present in (
-        (Mark.DELTA, any(entry.delta for entry in entries)),
-        (Mark.SIGNIFICANT, any(entry.delta and entry.significant for entry in entries)),
-        (Mark.MISSING, any(not entry.mean and not entry.missing for entry in entries)),
+        (Mark.DELTA, any(cell_text.delta for cell_text in cell_texts)),
+        (Mark.SIGNIFICANT, any(cell_text.delta and cell_text.significant for cell_text in cell_texts)),
+        (Mark.MISSING, any(not cell_text.mean and not cell_text.missing for cell_text in cell_texts)),
         (Mark.SHARED, any(line.shared for line in layout.lines)),
-        (Mark.PUBLISHED, any(head.text.endswith(", published") for head in layout.heads)),
+        (Mark.PUBLISHED, any(header.text.endswith(", published") for header in layout.headers)),
     ):
         if present:
             used.add(mark)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from reports.tables.aggregate import Gap, value_or_gap
 
-__all__ = ["Problem", "find_problems", "name_runs"]
+__all__ = ["MissingRun", "find_missing_runs", "name_runs"]
 
 ROWS_NAMED = 8
-"""A note names at most this many rows; the list of problems names all."""
+"""A note names at most this many rows; the list of missing_runs names all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """One trial without the sweep's metric. Rows that share the trial share the problem."""
+class MissingRun:
+    """One trial without the sweep's metric. Rows that share the trial share the missing_run."""
 
     rows: tuple[str, ...]
     seed: int
@@ -32,20 +32,20 @@ class Problem:
         return ": ".join(part for part in (self.gap.value, self.kind, self.message) if part)
 
 
-def find_problems(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> tuple[Problem, ...]:
+def find_missing_runs(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> tuple[MissingRun, ...]:
     """All planned runs that are not done, or are done without a finite value of the sweep's metric, as planned."""
     rows: dict[tuple[str, int], list[str]] = {}
     for cell in sweep.cells:
         rows.setdefault((cell.trial_id, cell.seed), []).append(cell.row)
-    problems = []
+    missing_runs = []
     for (trial_id, seed), labels in rows.items():
         outcome = outcomes.get(trial_id)
         gap = value_or_gap(outcome, sweep.metric)
         if not isinstance(gap, Gap):
             continue
         error = outcome.error if outcome is not None else None
-        problems.append(
-            Problem(
+        missing_runs.append(
+            MissingRun(
                 rows=tuple(labels),
                 seed=seed,
                 trial_id=trial_id,
@@ -54,7 +54,7 @@ def find_problems(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> 
                 message=error.message if error else "" if gap.of_run else sweep.metric,
             )
         )
-    return tuple(problems)
+    return tuple(missing_runs)
 
 
 def name_runs(runs: Iterable[tuple[str, int]]) -> str:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.stats import MIN_SEEDS
 from reports.tables.aggregate import Gap
-from reports.tables.cell_text import Entry, Mark, Origin
+from reports.tables.cell_text import CellText, Mark, Origin
 from reports.tables.columns import Column
-from reports.tables.missing_runs import ROWS_NAMED, Problem, name_runs
+from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
 
 LETTERS_NAMED = 200
 """A note names rows with at most so many letters together."""
 
-__all__ = ["Mark", "Note", "Seen", "shared_rows", "write_notes"]
+__all__ = ["Mark", "Note", "NoteContext", "shared_rows", "write_notes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,25 +27,25 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class NoteContext:
     """What the notes are about: a sweep and what its table shows of it."""
 
     sweep: SweepRecord
     outcomes: Mapping[str, AttemptRecord]
     columns: Sequence[Column]
-    entries: Mapping[str, Sequence[Entry]]
-    """For each shown row one entry per column."""
+    cell_texts: Mapping[str, Sequence[CellText]]
+    """For each shown row one cell_text per column."""
     origins: Mapping[str, frozenset[Origin]]
-    problems: Sequence[Problem]
+    missing_runs: Sequence[MissingRun]
     correction: str = ""
     """How p is corrected where seeds were added while looking; empty where their number was fixed."""
     published: str = ""
     """Where the published column comes from, and how its protocol differs."""
 
 
-def write_notes(seen: Seen, used: set[Mark]) -> tuple[Note, ...]:
+def write_notes(seen: NoteContext, used: set[Mark]) -> tuple[Note, ...]:
     """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
-    explain: dict[Mark, Callable[[Seen], str]] = {
+    explain: dict[Mark, Callable[[NoteContext], str]] = {
         Mark.BEST: explain_best,
         Mark.SECOND: lambda _: "second best.",
         Mark.ALIKE: lambda _: (
@@ -72,18 +72,23 @@ def write_notes(seen: Seen, used: set[Mark]) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def explain_best(seen: Seen) -> str:
+def explain_best(seen: NoteContext) -> str:
     """What bold means, and of how many."""
     outstanding = any(
-        gap.outstanding for row in seen.entries.values() for entry in row for gap in entry.cell.gaps.values()
+        gap.outstanding for row in seen.cell_texts.values() for cell_text in row for gap in cell_text.cell.gaps.values()
     )
     return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
 
 
-def explain_difference(seen: Seen) -> str:
+def explain_difference(seen: NoteContext) -> str:
     """What the subscript is, and whether it was tested."""
     text = f"mean difference to “{seen.sweep.baseline}” over the seeds that both rows have, in the unit of the column"
-    compared = [entry.comparison for row in seen.entries.values() for entry in row if entry.comparison is not None]
+    compared = [
+        cell_text.comparison
+        for row in seen.cell_texts.values()
+        for cell_text in row
+        if cell_text.comparison is not None
+    ]
     if any(item.distinguishable() for item in compared):
         return f"{text}."
     if any(item.p_holm is not None for item in compared):
@@ -96,10 +101,10 @@ def explain_difference(seen: Seen) -> str:
     )
 
 
-def explain_mixed(seen: Seen) -> str:
+def explain_mixed(seen: NoteContext) -> str:
     """What the § rows were made with."""
     groups: dict[str, list[str]] = {}
-    for label in seen.entries:
+    for label in seen.cell_texts:
         for origin in seen.origins.get(label, ()):
             groups.setdefault(origin.text, []).append(label)
     parts = [f"{text} ({name_labels(labels)})" for text, labels in sorted(groups.items())]
@@ -126,7 +131,7 @@ def name_parts(parts: Sequence[str]) -> str:
     return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
 
 
-def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
+def plain_notes(seen: NoteContext, used: set[Mark]) -> list[str]:
     """Sentences that belong to no mark."""
     sweep, texts = seen.sweep, []
     if seen.correction:
@@ -134,15 +139,15 @@ def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
     if len(sweep.seeds) == 1 and any(column.ranked for column in seen.columns):
         texts.append("One seed per row: nothing is called best.")
     by_kind: dict[str, list[tuple[str, int]]] = {}
-    for problem in seen.problems:
-        if problem.gap.of_run:
-            heading = f"{problem.gap.value.capitalize()}{f' ({problem.kind})' if problem.kind else ''}"
-            by_kind.setdefault(heading, []).extend((row, problem.seed) for row in problem.rows)
+    for missing_run in seen.missing_runs:
+        if missing_run.gap.of_run:
+            heading = f"{missing_run.gap.value.capitalize()}{f' ({missing_run.kind})' if missing_run.kind else ''}"
+            by_kind.setdefault(heading, []).extend((row, missing_run.seed) for row in missing_run.rows)
     texts += [f"{heading}: {name_runs(runs)}." for heading, runs in by_kind.items()]
     for index, column in enumerate(seen.columns):
         runs = [
             (label, seed)
-            for label, row in seen.entries.items()
+            for label, row in seen.cell_texts.items()
             for seed, gap in row[index].cell.gaps.items()
             if gap is Gap.NOT_FINITE
         ]
@@ -160,15 +165,15 @@ def plain_notes(seen: Seen, used: set[Mark]) -> list[str]:
     return texts
 
 
-def name_partial(seen: Seen, mark: Mark) -> list[str]:
+def name_partial(seen: NoteContext, mark: Mark) -> list[str]:
     """`pixel memory 2 of 3`, with the columns where only some of the row's are concerned."""
     parts = []
-    for label, row in seen.entries.items():
+    for label, row in seen.cell_texts.items():
         names: dict[str, list[str]] = {}
-        for column, entry in zip(seen.columns, row, strict=True):
-            if mark in entry.marks:
-                names.setdefault(f"{label} {entry.cell.n} of {entry.cell.expected}", []).append(column.name)
-        valued = sum(bool(entry.mean) for entry in row)
+        for column, cell_text in zip(seen.columns, row, strict=True):
+            if mark in cell_text.marks:
+                names.setdefault(f"{label} {cell_text.cell.n} of {cell_text.cell.expected}", []).append(column.name)
+        valued = sum(bool(cell_text.mean) for cell_text in row)
         parts += [
             count if len(concerned) == valued else f"{count} ({', '.join(concerned)})"
             for count, concerned in names.items()
@@ -176,13 +181,13 @@ def name_partial(seen: Seen, mark: Mark) -> list[str]:
     return parts
 
 
-def name_missing(seen: Seen) -> list[str]:
+def name_missing(seen: NoteContext) -> list[str]:
     """Per reason the rows without a value although their runs are there."""
     labels: dict[tuple[str, str], list[str]] = {}
-    for label, row in seen.entries.items():
-        for column, entry in zip(seen.columns, row, strict=True):
-            if not entry.cell.n and not entry.missing:
-                reason = "not finite" if Gap.NOT_FINITE in entry.cell.gaps.values() else "not reported"
+    for label, row in seen.cell_texts.items():
+        for column, cell_text in zip(seen.columns, row, strict=True):
+            if not cell_text.cell.n and not cell_text.missing:
+                reason = "not finite" if Gap.NOT_FINITE in cell_text.cell.gaps.values() else "not reported"
                 labels.setdefault((column.name, reason), []).append(label)
     columns: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (name, reason), concerned in labels.items():

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.store.records import Row
 
-__all__ = ["CHECK", "Stubs", "factor_text", "make_stubs", "short_names", "varied_keys"]
+__all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "short_names", "varied_keys"]
 
 CHECK = "✓"
 WITHOUT = "w/o "
@@ -21,7 +21,7 @@ FEWEST_COMPONENTS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stubs:
+class RowHeaders:
     """Headers of the leading columns, and their texts for each row."""
 
     names: tuple[str, ...]
@@ -32,23 +32,23 @@ class Stubs:
     """All columns but the first hold check marks."""
 
 
-def make_stubs(
+def make_row_headers(
     rows: Sequence[Row], baseline: str | None, *, method: str, group: Sequence[str] = (), merge: bool = True
-) -> Stubs:
+) -> RowHeaders:
     """What suits the method.
 
     Check marks where the rows of an ablation switch components, else their labels; of a grid or a search one column per
     factor. `group` puts factors first; with `merge` equal neighbours of all factors but the last are shown once.
     """
     if method == "ablation" and not group:
-        return check_marks(rows) or Stubs(names=("Variant",), texts=tuple((row.label,) for row in rows))
-    names, texts = stub_columns(rows, baseline, group)
+        return check_marks(rows) or RowHeaders(names=("Variant",), texts=tuple((row.label,) for row in rows))
+    names, texts = factor_columns(rows, baseline, group)
     first = 1 if names[0] == "Variant" else 0
     merged = len(names) - 1 if merge and not first and method == "grid" else len(group) if not first else 0
-    return Stubs(names=names, texts=tuple(texts), merged=min(merged, len(names) - 1))
+    return RowHeaders(names=names, texts=tuple(texts), merged=min(merged, len(names) - 1))
 
 
-def check_marks(rows: Sequence[Row]) -> Stubs | None:
+def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
     """One column per component where every row is the full one without some of its settings; None elsewhere.
 
     Settings that always come and go together are one component; a row `w/o NAME` without one component names it.
@@ -78,10 +78,10 @@ def check_marks(rows: Sequence[Row]) -> Stubs | None:
     texts = tuple(
         (row.label, *(CHECK if pattern[place] else "" for pattern in components)) for place, row in enumerate(rows)
     )
-    return Stubs(names=("Variant", *headers), texts=texts, checks=True)
+    return RowHeaders(names=("Variant", *headers), texts=texts, checks=True)
 
 
-def stub_columns(
+def factor_columns(
     rows: Sequence[Row], baseline: str | None, group: Sequence[str]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headers and texts, one column per factor.

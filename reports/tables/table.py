@@ -16,15 +16,24 @@ from orchestrator.store.records import SEARCHES, AttemptRecord, Row, State, Swee
 from reports.sources.published import Published, published_note, stand_beside
 from reports.stats import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate
-from reports.tables.cell_text import Entry, Mark, make_entries, origins_of
+from reports.tables.cell_text import CellText, Mark, make_cell_texts, origins_of
 from reports.tables.columns import Column, column_for
-from reports.tables.layout import Layout, Line, Slot, Stub, list_layout, marks_in, matrix_keys, matrix_layout
-from reports.tables.missing_runs import Problem, find_problems
-from reports.tables.notes import Note, Seen, shared_rows, write_notes
-from reports.tables.row_headers import make_stubs, varied_keys
+from reports.tables.layout import (
+    RowHeader,
+    Slot,
+    TableLayout,
+    TableLine,
+    list_layout,
+    marks_in,
+    matrix_keys,
+    matrix_layout,
+)
+from reports.tables.missing_runs import MissingRun, find_missing_runs
+from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
+from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.sequential import looks_of
 
-__all__ = ["MOST_ROWS", "Entry", "Reference", "Table", "TableRow", "build_table", "sentence"]
+__all__ = ["MOST_ROWS", "CellText", "Reference", "Table", "TableRow", "build_table", "sentence"]
 
 TOP_OF_A_SEARCH = 10
 MOST_ROWS = 100
@@ -40,9 +49,9 @@ class TableRow:
     label: str
     factors: Mapping[str, Any]
     """Dotted keys and values of the whole row, as planned."""
-    stub: tuple[str, ...]
+    row_header: tuple[str, ...]
     """Texts of the leading columns of a list."""
-    entries: tuple[Entry, ...]
+    cell_texts: tuple[CellText, ...]
     baseline: bool = False
     shared: bool = False
     """Printed with a ¶: another row has the same runs."""
@@ -78,9 +87,9 @@ class Table:
     """Of every row of the sweep, printed or not, one cell per column."""
     factors: Mapping[str, Mapping[str, Any]]
     """Of every row of the sweep, in its order."""
-    layout: Layout
+    layout: TableLayout
     notes: tuple[Note, ...]
-    problems: tuple[Problem, ...]
+    missing_runs: tuple[MissingRun, ...]
     runs_done: int
     runs_planned: int
     """Distinct trials; rows that share a trial need it once."""
@@ -94,12 +103,12 @@ class Table:
     @property
     def complete(self) -> bool:
         """Every planned run is done and has a finite value of the sweep's metric."""
-        return not self.problems
+        return not self.missing_runs
 
     @property
-    def stub_names(self) -> tuple[str, ...]:
+    def row_header_names(self) -> tuple[str, ...]:
         """Headers of the leading columns: `Variant`, or one per factor."""
-        return self.layout.stub_names
+        return self.layout.row_header_names
 
 
 def build_table(
@@ -120,23 +129,23 @@ def build_table(
     labels = [row.label for row in rows]
     origins = origins_of(sweep, outcomes)
     looks = looks_of(*sweep.looks) if sweep.looks is not None else None
-    entries_of = [
-        make_entries(column, cells, origins, sweep.baseline, labels, looks)
+    cell_texts_of = [
+        make_cell_texts(column, cells, origins, sweep.baseline, labels, looks)
         for column, cells in zip(columns, cells_of, strict=True)
     ]
-    entries = {label: tuple(of_column[label] for of_column in entries_of) for label in labels}
+    cell_texts = {label: tuple(of_column[label] for of_column in cell_texts_of) for label in labels}
     beside = stand_beside(published, rows) if published is not None else {}
     shared = frozenset(label for group in shared_rows(sweep) for label in group)
-    layout, stubs = lay_out(sweep, columns, [(row, entries[row.label]) for row in rows], shared, beside)
+    layout, row_headers = lay_out(sweep, columns, [(row, cell_texts[row.label]) for row in rows], shared, beside)
     used = marks_in(layout)
-    problems = find_problems(sweep, outcomes)
-    seen = Seen(
+    missing_runs = find_missing_runs(sweep, outcomes)
+    seen = NoteContext(
         sweep=sweep,
         outcomes=outcomes,
         columns=columns,
-        entries=entries,
+        cell_texts=cell_texts,
         origins=origins,
-        problems=problems,
+        missing_runs=missing_runs,
         correction=looks.correction if looks is not None else "",
         published=published_note(published, sweep.protocol) if published is not None else "",
     )
@@ -163,8 +172,8 @@ def build_table(
             TableRow(
                 label=row.label,
                 factors=row.factors,
-                stub=stubs[place],
-                entries=entries[row.label],
+                row_header=row_headers[place],
+                cell_texts=cell_texts[row.label],
                 baseline=row.label == sweep.baseline,
                 shared=row.label in shared,
             )
@@ -178,7 +187,7 @@ def build_table(
             *extra_notes(sweep, layout, len(rows), importance or {}),
             *([Note(text=f"Published rows: {seen.published}")] if below and Mark.PUBLISHED not in used else []),
         ),
-        problems=problems,
+        missing_runs=missing_runs,
         runs_done=sum(key in outcomes and outcomes[key].state is State.DONE for key in planned),
         runs_planned=len(planned),
         trials=trials,
@@ -243,23 +252,25 @@ def ordered_rows(sweep: SweepRecord) -> list[Row]:
 def lay_out(
     sweep: SweepRecord,
     columns: Sequence[Column],
-    rows: Sequence[tuple[Row, Sequence[Entry]]],
+    rows: Sequence[tuple[Row, Sequence[CellText]]],
     shared: frozenset[str],
     beside: Mapping[str, Any],
-) -> tuple[Layout, Sequence[tuple[str, ...]]]:
+) -> tuple[TableLayout, Sequence[tuple[str, ...]]]:
     """The layout that suits the method unless the table names one, and the leading texts of a list."""
     table, baseline = sweep.table, sweep.baseline
     listed = [row for row, _ in rows]
-    stubs = make_stubs(listed, baseline, method=sweep.method, group=table.group, merge=table.layout != "list")
+    row_headers = make_row_headers(
+        listed, baseline, method=sweep.method, group=table.group, merge=table.layout != "list"
+    )
     inner = [row for row in listed if row.label != baseline or set(row.factors) >= set(varied_keys(listed, baseline))]
     keys = varied_keys(inner, None) if inner else ()
     suits = table.layout == "auto" and not any(key.startswith(ARCHITECTURE) for key in keys) and not beside
     if sweep.method == "grid" and (table.layout == "matrix" or suits):
         down_across = matrix_keys(inner, keys, table.group)
         if down_across is not None:
-            return matrix_layout(down_across, columns, rows, baseline=baseline), stubs.texts
+            return matrix_layout(down_across, columns, rows, baseline=baseline), row_headers.texts
     layout = list_layout(
-        stubs,
+        row_headers,
         columns,
         rows,
         baseline=baseline,
@@ -267,30 +278,33 @@ def lay_out(
         published={label: row.values for label, row in beside.items()},
         intervals=table.intervals,
     )
-    return layout, stubs.texts
+    return layout, row_headers.texts
 
 
-def with_references(layout: Layout, columns: Sequence[Column], title: str, below: Sequence[Reference]) -> Layout:
+def with_references(
+    layout: TableLayout, columns: Sequence[Column], title: str, below: Sequence[Reference]
+) -> TableLayout:
     """The layout with the published rows in a block below ours."""
     if not below:
         return layout
-    width = len(layout.stub_names)
+    width = len(layout.row_header_names)
     places = {column.key: place for place, column in enumerate(columns)}
-    heads = layout.spanners or layout.heads
+    headers = layout.spanners or layout.headers
     lines = [
-        Line(
-            stubs=(Stub(text=row.label), *[Stub(text="")] * (width - 1)),
+        TableLine(
+            row_headers=(RowHeader(text=row.label), *[RowHeader(text="")] * (width - 1)),
             slots=tuple(
-                Slot(text=row.values[places[head.key]] if head.key in places else "", span=head.span) for head in heads
+                Slot(text=row.values[places[header.key]] if header.key in places else "", span=header.span)
+                for header in headers
             ),
             ours=False,
         )
         for row in below
     ]
-    return replace(layout, lines=(*layout.lines, Line(heading=title, ruled=True, ours=False), *lines))
+    return replace(layout, lines=(*layout.lines, TableLine(heading=title, ruled=True, ours=False), *lines))
 
 
-def extra_notes(sweep: SweepRecord, layout: Layout, shown: int, importance: Mapping[str, float]) -> list[Note]:
+def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance: Mapping[str, float]) -> list[Note]:
     """What the layout leaves out, which split is shown, and what mattered in a search."""
     notes = []
     if importance:

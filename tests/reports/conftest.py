@@ -61,8 +61,8 @@ def make_outcomes(
     """Outcomes per row and seed: a number or a dict of metrics is done, None was never run, a State is that state."""
     return {
         trial_id(row, seed): attempt(trial_id(row, seed), value, metric)
-        for row, entries in values.items()
-        for seed, value in zip(seeds, entries, strict=False)
+        for row, cell_texts in values.items()
+        for seed, value in zip(seeds, cell_texts, strict=False)
         if value is not None
     }
 

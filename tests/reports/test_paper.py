@@ -8,7 +8,7 @@ import pytest
 
 from reports.paper import write_paper
 from reports.render import render_markdown
-from reports.tables.combined_table import join_tables
+from reports.tables.combined_table import combine_tables
 from reports.tables.table import build_table
 
 FULL = {"base": [0.1, 0.2, 0.3], "a & b_1": [0.2, 0.3, 0.4]}
@@ -23,15 +23,15 @@ def two_sweeps(sweep_of, outcomes_of):
 
 def test_a_joined_table_keeps_sweeps_apart(sweep_of, outcomes_of):
     tables = [build_table(*loaded) for loaded in two_sweeps(sweep_of, outcomes_of)]
-    joined = join_tables(tables)
+    joined = combine_tables(tables)
     assert [line.heading for line in joined.layout.lines if line.heading] == ["first_one", "second@recipe"]
-    assert [head.key for head in joined.layout.heads] == ["final/miou", "cost/step_ms", "val/miou"]
+    assert [header.key for header in joined.layout.headers] == ["final/miou", "cost/step_ms", "val/miou"]
     text = render_markdown(joined)
     assert text.count("**30.00** ± 10.00 <sub>+10.00</sub>") == 2
     assert "Protocol of second@recipe: Another data set." in text
     assert "The protocols differ: compare within a sweep only." in text
     with pytest.raises(ValueError, match="no table"):
-        join_tables([])
+        combine_tables([])
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -9,7 +9,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import State, trial_folder
 from reports.figures.choose import choose, write_figures
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
-from reports.figures.figure_data import Scene, gaps_of, interval_note
+from reports.figures.figure_data import FigureData, gaps_of, interval_note
 from reports.figures.grids import factors_of, heatmap_of, line_over
 from reports.figures.points import read_curves
 
@@ -51,8 +51,8 @@ def test_an_ablation_has_bars_and_differences(example, tmp_path):
 
 
 def test_differences_are_paired_and_in_per_cent(example):
-    scene = Scene.of(*example)
-    rows = {row.label: row for row in bars_of_differences(scene, "w/o contrast").rows}
+    figure_data = FigureData.of(*example)
+    rows = {row.label: row for row in bars_of_differences(figure_data, "w/o contrast").rows}
     assert rows["pixel memory"].estimate.values == pytest.approx((2.94, 2.18, 1.64))
     assert rows["weight 0"].estimate.ends == (0.0, 0.0)
     assert rows["region memory"].estimate.ends is None
@@ -62,7 +62,7 @@ def test_differences_are_paired_and_in_per_cent(example):
 def test_one_numeric_factor_is_a_line(temperature, tmp_path):
     sweep, outcomes = temperature
     assert list(choose(sweep, outcomes, tmp_path)) == ["factor", "differences"]
-    line = line_over(Scene.of(sweep, outcomes), sweep.rows[1:], "contrast.temperature")
+    line = line_over(FigureData.of(sweep, outcomes), sweep.rows[1:], "contrast.temperature")
     assert line.series[0].at == TEMPERATURES
     assert line.series[0].estimates[0].mean == pytest.approx(100 * sum(row_values(5)[4]) / 3)
     assert line.reference[0] == "baseline"
@@ -72,11 +72,11 @@ def test_one_numeric_factor_is_a_line(temperature, tmp_path):
 def test_two_factors_are_a_map(two_factors, tmp_path):
     sweep, outcomes = two_factors
     assert list(choose(sweep, outcomes, tmp_path)) == ["interaction"]
-    scene = Scene.of(sweep, outcomes)
-    heatmap = heatmap_of(scene, sweep.rows, factors_of(sweep.rows))
+    figure_data = FigureData.of(sweep, outcomes)
+    heatmap = heatmap_of(figure_data, sweep.rows, factors_of(sweep.rows))
     assert (heatmap.y_levels, heatmap.x_levels) == (("pixel", "region"), ("0.05", "0.07", "0.1", "0.2"))
-    assert heatmap.mean_YX[1, 2] == pytest.approx(100 * scene.cells["region 0.1"].mean)
-    assert heatmap.std_YX[1, 2] == pytest.approx(100 * scene.cells["region 0.1"].std)
+    assert heatmap.mean_YX[1, 2] == pytest.approx(100 * figure_data.cells["region 0.1"].mean)
+    assert heatmap.std_YX[1, 2] == pytest.approx(100 * figure_data.cells["region 0.1"].std)
     assert heatmap.note.startswith("Interaction: ")
     assert "p = " in heatmap.note
 
@@ -84,7 +84,7 @@ def test_two_factors_are_a_map(two_factors, tmp_path):
 def test_a_map_with_a_row_never_run_has_a_hole(two_factors):
     sweep, outcomes = two_factors
     kept = {key: outcome for key, outcome in outcomes.items() if not key.startswith("region 0.1#")}
-    heatmap = heatmap_of(Scene.of(sweep, kept), sweep.rows, factors_of(sweep.rows))
+    heatmap = heatmap_of(FigureData.of(sweep, kept), sweep.rows, factors_of(sweep.rows))
     assert str(heatmap.mean_YX[1, 2]) == str(heatmap.std_YX[1, 2]) == "nan"
     assert heatmap.note == "Interaction: needs a seed with every cell"
 
@@ -116,7 +116,7 @@ def test_classes_compare_the_best_row_with_the_baseline(sweep_of, outcomes_of, t
         "better": [metrics(0.50, 0.60), State.LOST],
     }
     sweep, outcomes = sweep_of(rows), outcomes_of(values)
-    found = class_differences(Scene.of(sweep, outcomes))
+    found = class_differences(FigureData.of(sweep, outcomes))
     assert found.name == "Δ IoU (%): “better” to “base”"
     assert {item.name: item.estimate.mean for item in found.classes} == pytest.approx({"car": 10.0, "sky": 0.0})
     assert "classes" in choose(sweep, outcomes, tmp_path)
@@ -128,10 +128,10 @@ def test_curves_come_from_the_points(sweep_of, outcomes_of, tmp_path):
         "a#0": [(10, 0.1), (20, 0.2), (20, 0.3)],  # step 20 again, after a resume
         "a#1": [(10, 0.2)],
     }
-    for trial, entries in points.items():
+    for trial, cell_texts in points.items():
         folder = trial_folder(tmp_path, trial)
         folder.mkdir(parents=True)
-        lines = [json.dumps({"step": step, "metrics": {"val/miou": value}}) for step, value in entries]
+        lines = [json.dumps({"step": step, "metrics": {"val/miou": value}}) for step, value in cell_texts]
         (folder / "points.jsonl").write_text("\n".join([*lines, '{"step": 30, "met']))
     (curve,) = read_curves(tmp_path, sweep, ["a", "b"], "val/miou", 100.0)
     assert curve.step_T.tolist() == [10, 20]
@@ -160,8 +160,8 @@ def test_many_rows_leave_the_best_curves(sweep_of, outcomes_of, tmp_path):
 
 def test_many_rows_leave_the_best_bars(sweep_of, outcomes_of):
     rows = {f"row {number}": {"a": number} for number in range(300)}
-    scene = Scene.of(sweep_of(rows), outcomes_of(dict(zip(rows, row_values(300), strict=True))))
-    means, differences = bars_of_means(scene), bars_of_differences(scene, "row 0")
+    figure_data = FigureData.of(sweep_of(rows), outcomes_of(dict(zip(rows, row_values(300), strict=True))))
+    means, differences = bars_of_means(figure_data), bars_of_differences(figure_data, "row 0")
     assert [row.label for row in means.rows] == ["row 0", *(f"row {number}" for number in range(299, 260, -1))]
     assert len(differences.rows) == 39
     assert means.note.endswith("; the 39 best of 300 rows and the baseline")
@@ -174,7 +174,7 @@ def test_nothing_measured_is_no_figure(sweep_of, outcomes_of, tmp_path):
 
 
 def test_gaps_are_named(example):
-    cells = Scene.of(*example).cells
+    cells = FigureData.of(*example).cells
     assert gaps_of(cells["pixel memory"]) == ""
     assert gaps_of(cells["region memory"]) == "1 failed"
 
@@ -189,6 +189,6 @@ def test_intervals_of_seeds_added_until_decided_are_called_uncorrected(sweep_of,
     values = {"a": [0.1, 0.2, 0.3], "b": [0.2, 0.3, 0.5]}
     sweep = sweep_of({"a": {}, "b": {}}, seeds=(0, 1, 2))
     outcomes = outcomes_of(values)
-    plain, open_end = (Scene.of(item, outcomes) for item in (sweep, replace(sweep, looks=(3, 10))))
+    plain, open_end = (FigureData.of(item, outcomes) for item in (sweep, replace(sweep, looks=(3, 10))))
     assert interval_note(plain) == "95 % interval of the mean; dots: seeds"
     assert "not corrected for seeds added until decided" in interval_note(open_end)

@@ -15,7 +15,7 @@ from reports.figures.curves import Curve, Curves, draw_curves
 from reports.figures.estimate import Estimate
 from reports.figures.heatmap import HeatMap, draw_heatmap
 from reports.figures.importance import draw_importance
-from reports.figures.line import Line, Series, draw_line
+from reports.figures.line import LinePlot, Series, draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
@@ -35,7 +35,7 @@ def bars(*rows, note="95 % interval of the mean; dots: seeds"):
 
 
 def line(*series, **changes):
-    return Line(x_name="Temperature", y_name="mIoU (%) ↑", series=tuple(series), note="95 % interval", **changes)
+    return LinePlot(x_name="Temperature", y_name="mIoU (%) ↑", series=tuple(series), note="95 % interval", **changes)
 
 
 def grid(rows, columns, *, suffix="", holes=(), **changes):

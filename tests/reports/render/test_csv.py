@@ -12,9 +12,9 @@ def test_numbers_come_back_exactly(example):
     lines = list(csv.DictReader(io.StringIO(render_csv(table))))
     assert [line["row"] for line in lines] == [row.label for row in table.rows]
     for line, row in zip(lines, table.rows, strict=True):
-        for column, entry in zip(table.columns, row.entries, strict=True):
+        for column, cell_text in zip(table.columns, row.cell_texts, strict=True):
             for statistic in ("mean", "std", "n", "expected", "delta"):
-                text, expected = line[f"{column.key}.{statistic}"], getattr(entry.cell, statistic)
+                text, expected = line[f"{column.key}.{statistic}"], getattr(cell_text.cell, statistic)
                 assert text == "" if expected is None else float(text) == expected
 
 

@@ -1,12 +1,12 @@
 """What stands behind a table: runs, failures, figures and pictures within bounds."""
 
-from reports.render import provenance as evidence
-from reports.render.provenance import embeddable, gather
+from reports.render import provenance as provenance
+from reports.render.provenance import embeddable, gather_provenance
 
 
 def test_runs_and_failures_are_those_of_the_sweep(example):
     sweep, outcomes = example
-    found = gather(
+    found = gather_provenance(
         sweep,
         outcomes,
         tracked={"pixel memory#0": ("abc", "http://localhost/x"), "w-o contrast#0": ("d", "javascript:x")},
@@ -23,8 +23,8 @@ def test_runs_and_failures_are_those_of_the_sweep(example):
 
 
 def test_only_so_many_runs_are_listed(example, monkeypatch):
-    monkeypatch.setattr(evidence, "MOST_RUNS", 4)
-    found = gather(*example)
+    monkeypatch.setattr(provenance, "MOST_RUNS", 4)
+    found = gather_provenance(*example)
     assert (len(found.runs), found.runs_left_out) == (4, 17)
 
 
@@ -33,11 +33,11 @@ def test_pictures_of_the_best_and_the_baseline_within_bounds(tmp_path, example, 
         folder = tmp_path / "trials" / trial / "pictures"
         folder.mkdir(parents=True)
         (folder / "sheet.png").write_bytes(b"x" * 100)
-    found = gather(*example, tmp_path)
+    found = gather_provenance(*example, tmp_path)
     assert [picture.row for picture in found.pictures] == ["pixel & region <memory>", "w/o contrast"]
     assert found.pictures[0].uri.startswith("data:image/png;base64,eHh4")
-    monkeypatch.setattr(evidence, "MOST_PICTURE_BYTES", 150)
-    found = gather(*example, tmp_path)
+    monkeypatch.setattr(provenance, "MOST_PICTURE_BYTES", 150)
+    found = gather_provenance(*example, tmp_path)
     assert (len(found.pictures), found.pictures_left_out) == (1, 1)
 
 

@@ -23,8 +23,14 @@ def outcomes(outcomes_of, names=("car", "road", "sky")):
 def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
     table = build_class_table(sweep_of(ROWS), outcomes(outcomes_of))
     assert [row.label for row in table.rows] == ["sky", "road", "car"]
-    assert [head.text for head in table.layout.heads] == ["base", "good", "95 % interval of Δ", "p", "middling"]
-    assert table.rows[0].entries[1].delta == "+19.90"
+    assert [header.text for header in table.layout.headers] == [
+        "base",
+        "good",
+        "95 % interval of Δ",
+        "p",
+        "middling",
+    ]
+    assert table.rows[0].cell_texts[1].delta == "+19.90"
     assert table.notes[-1].text == "“good” gains in: sky; loses in: car (at 5 %, corrected)."
 
 

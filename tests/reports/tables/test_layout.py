@@ -9,8 +9,10 @@ from reports.tables.table import MOST_ROWS, build_table
 MIOU = "final/miou"
 
 
-def stubs(table):
-    return [tuple((stub.text, stub.lines) for stub in line.stubs) for line in table.layout.lines]
+def row_headers(table):
+    return [
+        tuple((row_header.text, row_header.lines) for row_header in line.row_headers) for line in table.layout.lines
+    ]
 
 
 def grid(*levels):
@@ -33,8 +35,8 @@ def test_leaving_one_out_has_check_marks(sweep_of):
         "w/o OHEM": {"contrast.source": "inter_image"},
     }
     layout = build_table(sweep_of(rows), {}).layout
-    assert layout.stub_names == ("Variant", "contrast", "OHEM")
-    assert [tuple(stub.text for stub in line.stubs) for line in layout.lines] == [
+    assert layout.row_header_names == ("Variant", "contrast", "OHEM")
+    assert [tuple(row_header.text for row_header in line.row_headers) for line in layout.lines] == [
         ("full", "✓", "✓"),
         ("w/o contrast", "", "✓"),
         ("w/o OHEM", "✓", ""),
@@ -51,7 +53,7 @@ def test_leaving_one_out_has_check_marks(sweep_of):
     ],
 )
 def test_rows_that_are_no_components_have_labels_only(sweep_of, rows):
-    assert build_table(sweep_of(rows), {}).layout.stub_names == ("Variant",)
+    assert build_table(sweep_of(rows), {}).layout.row_header_names == ("Variant",)
 
 
 def test_two_numeric_factors_are_a_matrix_with_the_baseline_above(sweep_of, outcomes_of):
@@ -59,9 +61,9 @@ def test_two_numeric_factors_are_a_matrix_with_the_baseline_above(sweep_of, outc
     values = {label: [0.1 + 0.01 * n] * 3 for n, label in enumerate(rows)}
     table = build_table(sweep_of(rows, method="grid", columns=(MIOU, "cost/step_ms")), outcomes_of(values))
     layout = table.layout
-    assert [(head.text, head.span) for head in layout.spanners] == [("mIoU (%)", 2)]
-    assert [head.text for head in layout.heads] == ["50", "500"]
-    assert [line.stubs[0].text for line in layout.lines] == ["w/o", "0.05", "0.1", "0.3"]
+    assert [(header.text, header.span) for header in layout.spanners] == [("mIoU (%)", 2)]
+    assert [header.text for header in layout.headers] == ["50", "500"]
+    assert [line.row_headers[0].text for line in layout.lines] == ["w/o", "0.05", "0.1", "0.3"]
     assert [slot.span for slot in layout.lines[0].slots] == [2]
     assert [slot.label for line in layout.lines[1:] for slot in line.slots] == list(two_factors())
     assert layout.left_out == ("Step (ms)",)
@@ -72,7 +74,7 @@ def test_a_hole_in_a_matrix_stays_empty_and_a_thin_grid_is_a_list(sweep_of):
     rows = two_factors()
     del rows["0.3/500"]
     layout = build_table(sweep_of(rows, method="grid", baseline=None), {}).layout
-    assert layout.lines[-1].slots[-1].entry is None
+    assert layout.lines[-1].slots[-1].cell_text is None
     for label in ("0.1/50", "0.05/500"):
         del rows[label]
     assert not build_table(sweep_of(rows, method="grid", baseline=None), {}).layout.spanners
@@ -81,14 +83,14 @@ def test_a_hole_in_a_matrix_stays_empty_and_a_thin_grid_is_a_list(sweep_of):
 def test_the_factor_named_runs_down(sweep_of):
     table = TableRecord(columns=(MIOU,), group=("contrast.memory.pixels_per_class",))
     layout = build_table(sweep_of(two_factors(), method="grid", baseline=None, table=table), {}).layout
-    assert [line.stubs[0].text for line in layout.lines] == ["50", "500"]
+    assert [line.row_headers[0].text for line in layout.lines] == ["50", "500"]
 
 
 def test_architectures_are_groups(sweep_of):
     rows = grid(("r18", 0.1), ("r18", 0.2), ("r50", 0.1), ("r50", 0.2))
     table = build_table(sweep_of(rows, method="grid", baseline=None), {})
-    assert table.stub_names == ("backbone", "temperature")
-    assert stubs(table) == [
+    assert table.row_header_names == ("backbone", "temperature")
+    assert row_headers(table) == [
         (("r18", 2), ("0.1", 1)),
         (("r18", 0), ("0.2", 1)),
         (("r50", 2), ("0.1", 1)),
@@ -102,7 +104,7 @@ def test_a_list_is_not_merged(sweep_of):
     table = TableRecord(columns=(MIOU,), layout="list")
     rows["r50"] = {"model.backbone": "r50", "contrast.temperature": 0.1}
     found = build_table(sweep_of(rows, method="grid", baseline=None, table=table), {})
-    assert {stub.lines for line in found.layout.lines for stub in line.stubs} == {1}
+    assert {row_header.lines for line in found.layout.lines for row_header in line.row_headers} == {1}
 
 
 def test_rows_asked_for_in_their_order(sweep_of):
@@ -135,7 +137,12 @@ def test_very_many_rows_are_cut_to_the_best(sweep_of, outcomes_of):
 def test_intervals_have_columns_of_their_own(sweep_of, outcomes_of):
     sweep = sweep_of({"base": {}, "a": {"x": 1}}, table=TableRecord(columns=(MIOU, "cost/step_ms"), intervals=True))
     table = build_table(sweep, outcomes_of({"base": [0.1, 0.2, 0.3], "a": [0.2, 0.31, 0.42]}))
-    assert [head.text for head in table.layout.heads] == ["mIoU (%)", "95 % interval of Δ", "p", "Step (ms)"]
+    assert [header.text for header in table.layout.headers] == [
+        "mIoU (%)",
+        "95 % interval of Δ",
+        "p",
+        "Step (ms)",
+    ]
     base, ours = ([slot.text for slot in line.slots] for line in table.layout.lines)
     assert base == ["", "", "", ""]
     assert ours[1] == "[+8.52, +13.48]"
@@ -146,7 +153,7 @@ def test_published_figures_stand_beside_the_rows_that_ask_the_same(sweep_of):
     rows = {"baseline": {"contrast.source": "none"}} | {f"t={t}": {"contrast.temperature": t} for t in (0.05, 0.1, 9.9)}
     sweep = sweep_of(rows, method="grid", columns=(MIOU, "cost/step_ms"))
     table = build_table(sweep, {}, read_published("contrastiveseg_temperature"))
-    assert [head.text for head in table.layout.heads] == ["mIoU (%)", "mIoU, published", "Step (ms)"]
+    assert [header.text for header in table.layout.headers] == ["mIoU (%)", "mIoU, published", "Step (ms)"]
     ours = [line for line in table.layout.lines if line.ours]
     assert [line.slots[1].text for line in ours] == ["", "79.80", "80.18", ""]
     assert [row.label for row in table.references] == [f"temperature {t}" for t in ("0.07", "0.20", "0.30", "0.40")]
@@ -174,7 +181,7 @@ def test_split_precision_and_direction(sweep_of, outcomes_of):
     sweep = sweep_of({"base": {}, "a": {"x": 1}}, table=record)
     values = {"val/miou": 0.416, "final/miou": 0.9, "my/error": 0.5}
     table = build_table(sweep, outcomes_of({"base": [values] * 3, "a": [values | {"my/error": 0.25}] * 3}))
-    assert [head.label for head in table.layout.heads] == ["Val mIoU (%) ↑", "my/error ↓"]
-    assert [entry.mean for entry in table.rows[1].entries] == ["42", "0.2500"]
-    assert table.rows[1].entries[1].rank == "best"
+    assert [header.label for header in table.layout.headers] == ["Val mIoU (%) ↑", "my/error ↓"]
+    assert [cell_text.mean for cell_text in table.rows[1].cell_texts] == ["42", "0.2500"]
+    assert table.rows[1].cell_texts[1].rank == "best"
     assert any("validation split" in note.text for note in table.notes)

@@ -47,7 +47,7 @@ def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
     assert notes(table)[Mark.PROVISIONAL].endswith("planned runs are still to come: a 1 of 3.")
     assert notes(table)[Mark.BEST].startswith("best of its column so far")
     assert plain(table) == ["Failed (DivergedError): a, seed 1.", "Not run: a, seed 2."]
-    assert [(problem.rows, problem.seed, problem.reason) for problem in table.problems] == [
+    assert [(missing_run.rows, missing_run.seed, missing_run.reason) for missing_run in table.missing_runs] == [
         (("a",), 1, "failed: DivergedError: the loss is nan at step 120"),
         (("a",), 2, "not run"),
     ]
@@ -56,7 +56,7 @@ def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
 def test_a_metric_that_is_not_finite_is_named(sweep_of, outcomes_of):
     table = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, math.nan, 0.3]}))
     assert plain(table) == ["mIoU is not a finite number: a, seed 1."]
-    assert [problem.reason for problem in table.problems] == ["not finite: final/miou"]
+    assert [missing_run.reason for missing_run in table.missing_runs] == ["not finite: final/miou"]
 
 
 def test_a_class_without_iou_is_a_note_but_no_problem(sweep_of, outcomes_of):
@@ -80,14 +80,14 @@ def test_shared_trials_are_named_once(sweep_of, outcomes_of):
     )
     assert notes(table)[Mark.SHARED] == "rows that compute the same share their runs: base = b."
     assert [row.shared for row in table.rows] == [True, False, True]
-    assert [problem.rows for problem in table.problems] == [("base", "b")]
+    assert [missing_run.rows for missing_run in table.missing_runs] == [("base", "b")]
     assert (table.runs_done, table.runs_planned) == (5, 6)
 
 
 def test_a_long_list_of_rows_is_cut_and_counted(sweep_of):
     table = build_table(sweep_of({f"row {index}": {"x": index} for index in range(ROWS_NAMED + 4)}), {})
     assert plain(table)[0].endswith("; and 4 more rows.")
-    assert len(table.problems) == 3 * (ROWS_NAMED + 4)
+    assert len(table.missing_runs) == 3 * (ROWS_NAMED + 4)
 
 
 def from_code(outcomes, facts):
@@ -98,7 +98,7 @@ def from_code(outcomes, facts):
 def test_rows_of_other_code_than_the_baseline_are_marked_and_named(sweep_of, outcomes_of):
     outcomes = from_code(outcomes_of(FULL), lambda key: {"commit": "aaaaaaaaaa" if "a#" in key else "bbbbbbbbbb"})
     table = build_table(sweep_of(ROWS), outcomes)
-    assert {row.label for row in table.rows if Mark.MIXED in row.entries[0].marks} == {"a"}
+    assert {row.label for row in table.rows if Mark.MIXED in row.cell_texts[0].marks} == {"a"}
     assert notes(table)[Mark.MIXED].endswith("commit aaaaaaa (a); commit bbbbbbb (base, b).")
 
 
@@ -126,7 +126,7 @@ def test_what_counts_as_mixed(sweep_of, outcomes_of, here, there, mixed):
     for runs in ("a#", "a#0"):  # a whole row against the baseline; one seed of it against the others
         outcomes = from_code(outcomes_of(FULL), lambda key, runs=runs: here if key.startswith(runs) else there)
         table = build_table(sweep_of(ROWS), outcomes)
-        marked = {row.label for row in table.rows if Mark.MIXED in row.entries[0].marks}
+        marked = {row.label for row in table.rows if Mark.MIXED in row.cell_texts[0].marks}
         assert marked == ({"a"} if mixed else set())
 
 
@@ -157,10 +157,10 @@ def test_a_clear_difference_is_starred(sweep_of, outcomes_of):
     values = {"base": [0.10, 0.11, 0.12, 0.13], "a": [0.30, 0.312, 0.321, 0.33], "b": [0.11, 0.10, 0.13, 0.12]}
     seeds = (0, 1, 2, 3)
     table = build_table(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds))
-    assert [row.entries[0].significant for row in table.rows] == [False, True, False]
+    assert [row.cell_texts[0].significant for row in table.rows] == [False, True, False]
     assert notes(table)[Mark.SIGNIFICANT] == "p ≤ 0.05 (paired t test, Holm over the rows)."
     assert notes(table)[Mark.DELTA].endswith("in the unit of the column.")
-    assert table.rows[1].entries[0].interval.startswith("[+")
+    assert table.rows[1].cell_texts[0].interval.startswith("[+")
 
 
 def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_of):
@@ -170,6 +170,6 @@ def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_
         build_table(sweep_of(ROWS, seeds=seeds, looks=looks), outcomes_of(values, seeds=seeds))
         for looks in (None, (3, 4))
     )
-    assert fixed.rows[1].entries[0].p < looked.rows[1].entries[0].p
+    assert fixed.rows[1].cell_texts[0].p < looked.rows[1].cell_texts[0].p
     assert any("corrected for 2 looks, after 3 to 4 seeds" in text for text in plain(looked))
     assert plain(fixed) == []

@@ -17,7 +17,7 @@ BASE = [0.10, 0.10, 0.10]
 
 
 def ranks(table, column=0):
-    return {row.label: row.entries[column].rank for row in table.rows}
+    return {row.label: row.cell_texts[column].rank for row in table.rows}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_single_seed_is_never_called_best(sweep_of, outcomes_of):
     assert set(ranks(table).values()) == {Mark.NONE}
     assert "One seed per row: nothing is called best." in [note.text for note in table.notes]
     assert "Single seed (n = 1): no spread, and no test is possible." in table.caption
-    assert all(entry.std == "" for row in table.rows for entry in row.entries)
+    assert all(cell_text.std == "" for row in table.rows for cell_text in row.cell_texts)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_differences_stand_in_quality_columns_and_not_on_the_baseline(sweep_of, 
         }
     )
     base, ours = build_table(sweep, outcomes).rows
-    assert [entry.delta for entry in base.entries] == ["", ""]
-    assert [entry.delta for entry in ours.entries] == ["+1.20", ""]
-    assert [entry.rank for entry in base.entries] == [Mark.SECOND, Mark.NONE]
+    assert [cell_text.delta for cell_text in base.cell_texts] == ["", ""]
+    assert [cell_text.delta for cell_text in ours.cell_texts] == ["+1.20", ""]
+    assert [cell_text.rank for cell_text in base.cell_texts] == [Mark.SECOND, Mark.NONE]
 
 
 def test_without_baseline_there_are_no_differences(sweep_of, outcomes_of):
     table = build_table(sweep_of(ROWS, baseline=None), outcomes_of(dict.fromkeys(ROWS, BASE)))
-    assert not any(entry.delta for row in table.rows for entry in row.entries)
+    assert not any(cell_text.delta for row in table.rows for cell_text in row.cell_texts)
     assert Mark.DELTA not in {note.mark for note in table.notes}
 
 
@@ -109,24 +109,24 @@ def test_a_grid_has_one_column_per_factor(sweep_of):
         "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 200, "contrast.weight": 1.0},
     }
     table = build_table(sweep_of(rows, method="grid"), {})
-    assert table.stub_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
-    assert [row.stub for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
+    assert table.row_header_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
+    assert [row.row_header for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
 
 
 def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
     rows = {"t=0.05": {"contrast.temperature": 0.05}, "t=0.1": {"contrast.temperature": 0.1}}
     table = build_table(sweep_of(rows, method="grid", baseline="t=0.1"), {})
-    assert [row.stub for row in table.rows] == [("0.1",), ("0.05",)]
+    assert [row.row_header for row in table.rows] == [("0.1",), ("0.05",)]
 
 
 def test_labels_stay_where_factors_do_not_tell_rows_apart(sweep_of):
     table = build_table(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {})
-    assert table.stub_names == ("Variant", "x")
-    assert [row.stub for row in table.rows] == [("one", "1"), ("again", "1")]
+    assert table.row_header_names == ("Variant", "x")
+    assert [row.row_header for row in table.rows] == [("one", "1"), ("again", "1")]
 
 
 def test_an_ablation_has_a_label_column(sweep_of):
-    assert build_table(sweep_of(ROWS), {}).stub_names == ("Variant",)
+    assert build_table(sweep_of(ROWS), {}).row_header_names == ("Variant",)
 
 
 def test_short_names_grow_until_they_differ():
