@@ -13,8 +13,8 @@ from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.executors.base import Executor
 from orchestrator.running.task import Task, Work
 from orchestrator.running.tracker import Tracker
-from orchestrator.store.reading import read_outcomes, read_points
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import Runtime, TrainConfig
 
 __all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
@@ -120,8 +120,8 @@ def check_kept(outcomes: Mapping[str, AttemptRecord], trials: int, *, mirrored: 
     """Raise RuntimeError unless the store, and MLflow where it is `mirrored`, hold every trial and every report."""
     from orchestrator.tracking.mlflow_store import Server
 
-    kept = read_outcomes(RUNS, outcomes)
-    points = {sum(1 for _ in read_points(RUNS, trial_id)) for trial_id in kept}
+    kept = RunDirectory(RUNS).outcomes(outcomes)
+    points = {sum(1 for _ in RunDirectory(RUNS).points(trial_id)) for trial_id in kept}
     done = [record for record in kept.values() if record.state is State.DONE]
     if len(done) != trials or points != {REPORTS + 1}:
         raise RuntimeError(f"of {trials} trials the store has {len(done)}; points {points}")

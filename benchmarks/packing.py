@@ -98,12 +98,12 @@ def main() -> int:
 
 def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds of the sweep, and final/miou by trial; in a process and a folder of its own."""
-    options = folder / way
-    options.mkdir()
+    home = folder / way
+    home.mkdir()
     command = [sys.executable, "-m", "benchmarks.packing", "--device", device, "--way", way]
     command += ["--quick"] * quick + (["--root", str(root)] if root else [])
     values = environment() | {"OMP_NUM_THREADS": "1", "CONTRAST_SWEEP_CACHE": str(folder / "cache")}
-    done = subprocess.run(command, cwd=options, env=values, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, cwd=home, env=values, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     found = json.loads(done.stdout.splitlines()[-1])
     return float(found["seconds"]), dict(found["figures"])
 

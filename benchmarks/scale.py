@@ -126,17 +126,17 @@ def fill(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
-        from orchestrator.store.reading import attempt_name
         from orchestrator.store.record_store import RecordStore
-        from orchestrator.store.records import AttemptRecord, State, trial_folder
+        from orchestrator.store.records import AttemptRecord, State
+        from orchestrator.store.run_directory import RunDirectory, attempt_name
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
-            metrics = {name: value_of(number, options) for options, name in enumerate(metric_names())}
+            metrics = {name: value_of(number, place) for place, name in enumerate(metric_names())}
             record = AttemptRecord(
                 trial_id=trial.trial_id, attempt=1, state=State.DONE, started_at=0.0, ended_at=60.0, metrics=metrics
             )
-            home = trial_folder(folder / "runs", trial.trial_id)
+            home = RunDirectory(folder / "runs").trial_folder(trial.trial_id)
             home.mkdir(parents=True)
             (home / attempt_name(1)).write_text(json.dumps(record.to_json(), indent=1) + "\n", encoding="utf-8")
     assert number == trials - 1
@@ -152,18 +152,17 @@ def store(folder: Path, trials: int) -> Took:
     """Read which trials are done, as the start of a sweep does; one record is compared with its file."""
     took: Took = {}
     with clock(took):
-        from orchestrator.store.reading import attempt_name, read_sweep
         from orchestrator.store.record_store import RecordStore
-        from orchestrator.store.records import trial_folder
+        from orchestrator.store.run_directory import RunDirectory, attempt_name
 
-        trial_ids = [cell.trial_id for cell in read_sweep(folder / "runs", "large").cells]
+        trial_ids = [cell.trial_id for cell in RunDirectory(folder / "runs").sweep("large").cells]
         opened = RecordStore(folder / "runs")
         with opened.lock():
             outcomes = opened.outcomes(trial_ids)
     assert len(outcomes) == trials
     assert all(record.state == "done" for record in outcomes.values())
     some = trial_ids[trials // 2]
-    text = (trial_folder(folder / "runs", some) / attempt_name(1)).read_text(encoding="utf-8")
+    text = (RunDirectory(folder / "runs").trial_folder(some) / attempt_name(1)).read_text(encoding="utf-8")
     assert outcomes[some].to_json() == json.loads(text)
     return took
 

@@ -95,12 +95,12 @@ def run_sweep(folder: Path, options: Sequence[str]) -> float:
 def metrics_of(folder: Path, trial_ids: Sequence[str]) -> Metrics:
     """What the sweep's records say, and the MLflow runs confirm."""
     from orchestrator.commands.sync import differences as unequal
-    from orchestrator.store.reading import read_outcomes
+    from orchestrator.store.run_directory import RunDirectory
 
     lacking = unequal(folder / "runs", SPEC.stem, f"sqlite:///{folder / 'mlflow.db'}")
     if lacking:
         raise RuntimeError(f"MLflow differs from the store: {lacking[:3]}")
-    return {trial_id: record.metrics for trial_id, record in read_outcomes(folder / "runs", trial_ids).items()}
+    return {trial_id: record.metrics for trial_id, record in RunDirectory(folder / "runs").outcomes(trial_ids).items()}
 
 
 def run_loop(folder: Path, trials: Sequence[tuple[str, Any]], threads: int) -> tuple[float, Metrics]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec.sweep_spec import read_spec, sweep_name
-from orchestrator.store.reading import read_outcomes, read_sweep, sweep_names
 from orchestrator.store.records import State
+from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["main"]
 
@@ -76,7 +76,7 @@ def status_of(options: argparse.Namespace) -> int:
     """Show how a sweep stands, also while it runs. Exit code 0 when every trial is done, else 1."""
     from orchestrator.commands.status import read_status, show_status
 
-    sweep = read_sweep(options.run_dir, sweep_name(options.spec, options.recipe))
+    sweep = RunDirectory(options.run_dir).sweep(sweep_name(options.spec, options.recipe))
     status = read_status(options.run_dir, sweep, time.time())
     complete = status.count(State.DONE, State.STOPPED) == len(status.trial_ids)
     if options.json:
@@ -117,7 +117,7 @@ def why_of(options: argparse.Namespace) -> int:
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
     plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
-    outcomes = read_outcomes(options.run_dir, [trial.trial_id for trial in plan.trials])
+    outcomes = RunDirectory(options.run_dir).outcomes([trial.trial_id for trial in plan.trials])
     identities = [identity_of(trial) for trial in plan.trials]
     reasons = explain(identities, outcomes, finished_identities(options.run_dir))
     labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
@@ -158,10 +158,10 @@ def sync_up(options: argparse.Namespace) -> int:
     from orchestrator.commands.sync import differences, replay
 
     if options.spec == "all":
-        names = sweep_names(options.run_dir)
+        names = RunDirectory(options.run_dir).sweep_names()
     else:
         names = [sweep_name(Path(options.spec), options.recipe)]
-        read_sweep(options.run_dir, names[0])
+        RunDirectory(options.run_dir).sweep(names[0])
     wrong = 0
     if options.check:
         for name in names:

@@ -10,7 +10,18 @@ SweepError            exit code 2
 
 from __future__ import annotations
 
-__all__ = ["AccessError", "OutageError", "SpecError", "StoreError", "SweepError", "TrackingError"]
+from types import TracebackType
+from typing import Self
+
+__all__ = [
+    "AccessError",
+    "OutageError",
+    "SpecError",
+    "SpecErrorCollector",
+    "StoreError",
+    "SweepError",
+    "TrackingError",
+]
 
 
 class SweepError(Exception):
@@ -23,6 +34,35 @@ class SpecError(SweepError):
     def __init__(self, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.messages = messages
+
+
+class SpecErrorCollector:
+    """Collects the SpecErrors of several steps, so that a user hears of all mistakes at once.
+
+    errors = SpecErrorCollector()
+    for row in rows:
+        with errors:
+            built.append(build(row))
+    errors.raise_any()
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        """Keep the messages of a SpecError and suppress it; let any other exception pass."""
+        if isinstance(error, SpecError):
+            self.messages.extend(error.messages)
+            return True
+        return False
+
+    def raise_any(self) -> None:
+        """Raise one SpecError with all messages, each once, in the order collected; nothing without any."""
+        if self.messages:
+            raise SpecError(*dict.fromkeys(self.messages))
 
 
 class StoreError(SweepError):

@@ -18,7 +18,7 @@ from orchestrator.planning.plan import CACHE, SweepPlan, Trial, dry_run_json, pl
 from orchestrator.running.driver import left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends import local_folder
-from orchestrator.store.reading import read_outcomes
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import without_password
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def positive(text: str) -> int:
 def show_plan(spec: SweepSpec, plan: SweepPlan, options: argparse.Namespace) -> int:
     """Print what would run and what is done already; imports neither torch nor ray nor mlflow."""
     ids = [trial.trial_id for trial in plan.trials]
-    outcomes = read_outcomes(options.run_dir, ids)
+    outcomes = RunDirectory(options.run_dir).outcomes(ids)
     if options.json:
         statuses = {key: record.state.value for key, record in outcomes.items()}
         print(json.dumps(dry_run_json(plan, statuses), indent=1))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.planning.cost_forecast import duration
-from orchestrator.store.reading import read_outcomes, read_points
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["FailureGroup", "RunningNow", "SweepStatus", "read_status", "show_status"]
 
@@ -67,13 +67,13 @@ class SweepStatus:
 def read_status(run_dir: Path | str, sweep: SweepRecord, now: float) -> SweepStatus:
     """The status of `sweep` from the records below `run_dir`, at the time `now` (seconds since the epoch)."""
     ids = tuple(dict.fromkeys(cell.trial_id for cell in sweep.cells))
-    outcomes = read_outcomes(run_dir, ids)
+    outcomes = RunDirectory(run_dir).outcomes(ids)
     running = []
     for trial_id in ids:
         ended = outcomes.get(trial_id)
         if ended is not None and ended.state is State.DONE:
             continue
-        found = running_now(trial_id, list(read_points(run_dir, trial_id)), ended.attempt if ended else 0, now)
+        found = running_now(trial_id, list(RunDirectory(run_dir).points(trial_id)), ended.attempt if ended else 0, now)
         if found is not None:
             running.append(found)
     busy = {trial.trial_id for trial in running}

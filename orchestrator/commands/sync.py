@@ -11,9 +11,9 @@ from pathlib import Path
 
 from orchestrator.api import write_tables
 from orchestrator.errors import AccessError, OutageError, StoreError, TrackingError
-from orchestrator.store.reading import read_outcomes, read_points, read_sweep, read_trial_config
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.mirror import REUSED, Mirror
 from orchestrator.tracking.mlflow_limits import fit_name
@@ -47,7 +47,7 @@ def replay(run_dir: Path | str, names: Sequence[str], uri: str | None) -> Iterat
     with store.lock():
         server = Server(tracking_uri_of(uri))
         for name in names:
-            yield replay_one(store, server, read_sweep(run_dir, name))
+            yield replay_one(store, server, RunDirectory(run_dir).sweep(name))
 
 
 def replay_one(store: RecordStore, server: Server, sweep: SweepRecord) -> Replay:
@@ -56,7 +56,7 @@ def replay_one(store: RecordStore, server: Server, sweep: SweepRecord) -> Replay
     outcomes = store.outcomes(trial_ids)
     mirror = Mirror(server, store.run_dir)
     lacking = mirror.begin(sweep, outcomes)
-    begun = [key for key in trial_ids if key not in outcomes and any(read_points(store.run_dir, key))]
+    begun = [key for key in trial_ids if key not in outcomes and any(RunDirectory(store.run_dir).points(key))]
     refused: dict[str, str] = {}
     for trial_id in (*lacking, *begun):
         try:
@@ -82,8 +82,8 @@ def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
 
     Every point of every metric of every run is compared, by value, step and time. Raises StoreError, TrackingError.
     """
-    sweep = read_sweep(run_dir, name)
-    outcomes = read_outcomes(run_dir, (cell.trial_id for cell in sweep.cells), sweep=name)
+    sweep = RunDirectory(run_dir).sweep(name)
+    outcomes = RunDirectory(run_dir).outcomes((cell.trial_id for cell in sweep.cells), sweep=name)
     server = Server(tracking_uri_of(uri), create=False)
     runs: dict[tuple[str, str, str], list[RunFacts]] = {}
     for run in server.runs(f"tags.sweep = '{name}' AND tags.role = 'trial'"):
@@ -108,10 +108,10 @@ def expected_readings(
     run_dir: Path | str, trial_id: str, record: AttemptRecord | None, *, linked: bool
 ) -> list[Reading]:
     """What the run of a trial is to hold, by the store."""
-    config = read_trial_config(run_dir, trial_id)
+    config = RunDirectory(run_dir).trial_config(trial_id)
     if linked and record is not None:
         return link_readings(record, config)
-    return trial_readings(read_points(run_dir, trial_id), record, config)
+    return trial_readings(RunDirectory(run_dir).points(trial_id), record, config)
 
 
 def is_link(run: RunFacts) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import Trial
 from orchestrator.store.backends import open_files
-from orchestrator.store.reading import read_outcomes
 from orchestrator.store.records import AttemptRecord, State, trial_key
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
 
 __all__ = ["Identity", "Reason", "explain", "finished_identities", "identity_of", "nearest", "show_reason"]
@@ -63,7 +63,7 @@ def identity_of(trial: Trial) -> Identity:
 def finished_identities(run_dir: Path | str) -> list[Identity]:
     """Those of all trials of the store that are done."""
     files = open_files(run_dir)
-    outcomes = read_outcomes(run_dir, files.names("trials"))
+    outcomes = RunDirectory(run_dir).outcomes(files.names("trials"))
     done = [trial_id for trial_id, record in outcomes.items() if record.state is State.DONE]
     found = []
     for trial_id, content in zip(done, files.read_all([trial_key(name, "trial.json") for name in done]), strict=True):

@@ -25,9 +25,9 @@ from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
 from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
-from orchestrator.store.reading import read_attempts
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import SEARCHES, AttemptRecord, Point, State
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION, Runtime
 
 __all__ = ["Driver", "Rules", "left_to_run"]
@@ -152,7 +152,7 @@ class Driver:
         if self.rules.budget.gpu_hours is None:
             return []
         ids = [trial.trial_id for trial in self.plan.trials]
-        return [record for trial_id in ids for record in read_attempts(self.store.run_dir, trial_id)]
+        return [record for trial_id in ids for record in RunDirectory(self.store.run_dir).attempts(trial_id)]
 
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Tell the trackers that the sweep is over, with the files written for it."""

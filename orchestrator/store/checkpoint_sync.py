@@ -12,7 +12,8 @@ from pathlib import Path
 from orchestrator.store.backends import open_files
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.records import trial_folder, trial_key
+from orchestrator.store.records import trial_key
+from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["deliver_checkpoints", "fetch_checkpoints", "fetch_pictures"]
 
@@ -66,7 +67,7 @@ def fetch_pictures(run_dir: Path | str, trial_id: str) -> list[Path]:
 
     Raises StoreError.
     """
-    folder, files = trial_folder(run_dir, trial_id) / PICTURES, open_files(run_dir)
+    folder, files = RunDirectory(run_dir).trial_folder(trial_id) / PICTURES, open_files(run_dir)
     if isinstance(files, ObjectFiles):
         for name in files.names(trial_key(trial_id, PICTURES)):
             files.download(trial_key(trial_id, f"{PICTURES}/{name}"), folder / name)

@@ -13,8 +13,8 @@ from pathlib import Path
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.backends.local import PARTIAL
-from orchestrator.store.reading import read_outcomes
 from orchestrator.store.records import State, sweep_key, trial_key
+from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["KEEP", "Leftover", "superfluous", "unreferenced"]
 
@@ -83,7 +83,7 @@ def superfluous(run_dir: Path | str, trial_ids: Iterable[str], keep_checkpoints:
         raise StoreError(f"keep_checkpoints: {keep_checkpoints!r}: choose {', '.join(KEEP)}")
     files = open_files(run_dir)
     found = []
-    for trial_id, record in read_outcomes(run_dir, trial_ids).items():
+    for trial_id, record in RunDirectory(run_dir).outcomes(trial_ids).items():
         if record.state is not State.DONE:
             continue
         sizes = files.sizes(trial_key(trial_id))

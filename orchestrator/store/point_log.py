@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Curves(Protocol):
-    """The curves of all trials. Read by `orchestrator.store.reading.read_points`, at any time."""
+    """The curves of all trials. Read by `RunDirectory.points`, at any time."""
 
     def append(self, trial_id: str, point: Point) -> None:
         """Add a point; the cost does not grow with the number of points or of trials."""

@@ -14,27 +14,16 @@ from orchestrator.store.lease import Lease, Patience
 from orchestrator.store.lock import hold
 from orchestrator.store.parquet_cache import Attempt, pack
 from orchestrator.store.point_log import AppendedCurves, ChunkedCurves, Curves
-from orchestrator.store.reading import (
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
+from orchestrator.store.run_directory import (
+    RunDirectory,
     attempt_files,
     attempt_keys,
     attempt_name,
     attempt_number,
     deciding,
     point_files,
-    read_outcomes,
-    read_points,
-    read_sweep,
     stored_attempts,
-)
-from orchestrator.store.records import (
-    AttemptRecord,
-    ErrorRecord,
-    Point,
-    State,
-    SweepRecord,
-    sweep_key,
-    trial_folder,
-    trial_key,
 )
 
 __all__ = ["RecordStore"]
@@ -87,14 +76,14 @@ class RecordStore:
 
     def outcomes(self, trial_ids: Iterable[str]) -> dict[str, AttemptRecord]:
         """For each trial that was tried the attempt that counts."""
-        return read_outcomes(self.run_dir, trial_ids)
+        return RunDirectory(self.run_dir).outcomes(trial_ids)
 
     def workdir(self, trial_id: str) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
         For an object store a folder of the machine it runs on: `checkpoint_sync` carries the checkpoints.
         """
-        return trial_folder(self.run_dir, trial_id).resolve()
+        return RunDirectory(self.run_dir).trial_folder(trial_id).resolve()
 
     def next_attempt(self, trial_id: str) -> int:
         """Number for a new attempt at a trial; of one never started no more than its folder is looked at.
@@ -108,7 +97,7 @@ class RecordStore:
             return last_ended + 1
         starts: dict[int, float] = {}
         last_seen: dict[int, float] = {}
-        for point in read_points(self.run_dir, trial_id):
+        for point in RunDirectory(self.run_dir).points(trial_id):
             starts.setdefault(point.attempt, point.time)
             last_seen[point.attempt] = point.time
         for attempt in sorted(number for number in starts if number > last_ended):
@@ -155,7 +144,7 @@ class RecordStore:
         Returns the number of trials in it. It is a cache (`orchestrator.store.parquet_cache`): the records stay, and a
         reader that finds it damaged, out of date or gone reads those.
         """
-        trial_ids = [cell.trial_id for cell in read_sweep(self.run_dir, sweep_name).cells]
+        trial_ids = [cell.trial_id for cell in RunDirectory(self.run_dir).sweep(sweep_name).cells]
         keys = attempt_keys(self.files, list(dict.fromkeys(trial_ids)))
         every_key = [key for its_keys in keys.values() for key in its_keys]
         # before the contents: the stamp of a record that changes in between will not match

@@ -16,10 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
-
-from orchestrator.store.backends import local_folder
 
 __all__ = [
     "SEARCHES",
@@ -32,8 +30,6 @@ __all__ = [
     "SweepRecord",
     "TableRecord",
     "sweep_key",
-    "sweep_path",
-    "trial_folder",
     "trial_key",
 ]
 
@@ -65,6 +61,11 @@ class State(StrEnum):
     """A scheduler gave up on it: a record of its own kind, never a result."""
     CANCELLED = "cancelled"
     """The user or the end of the budget stopped it in mid-run."""
+
+    @property
+    def words(self) -> str:
+        """For messages: `out of memory`."""
+        return self.value.replace("_", " ")
 
     @classmethod
     def _missing_(cls, value: object) -> State | None:
@@ -179,7 +180,7 @@ class TableRecord:
         return cls(**{**values, **lists})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepRecord:
     """What a sweep promised. A table is drawn from this, so it knows its holes."""
 
@@ -211,6 +212,36 @@ class SweepRecord:
     models: str = "none"
     """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
 
+    @cached_property
+    def trial_ids(self) -> tuple[str, ...]:
+        """Ids of all planned trials, once each, in the order of the plan."""
+        return tuple(dict.fromkeys(run.trial_id for run in self.cells))
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """`row, seed 0` by trial id; a trial that several rows share is called by the first of them."""
+        return {run.trial_id: f"{run.row}, seed {run.seed}" for run in reversed(self.cells)}
+
+    def label_of(self, trial_id: str) -> str:
+        """`row, seed 0`; the id itself for a trial that is not planned here."""
+        return self.labels.get(trial_id, trial_id)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether trials are drawn while the sweep runs."""
+        return self.method in SEARCHES
+
+    def ends_trial(self, state: State) -> bool:
+        """Whether a trial in this state needs no further attempt.
+
+        A scheduler's `stopped` is an answer to a search; a row of an ablation or a grid needs the whole trial.
+        """
+        return state is State.DONE or (state is State.STOPPED and self.is_search)
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether `value` of the metric is better than `other`."""
+        return value < other if self.goal == "minimize" else value > other
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
@@ -238,13 +269,3 @@ def trial_key(trial_id: str, name: str = "") -> str:
 def sweep_key(name: str, file: str = "sweep.json") -> str:
     """A file of a sweep below the run directory."""
     return f"sweeps/{name}/{file}"
-
-
-def trial_folder(run_dir: Path | str, trial_id: str) -> Path:
-    """Folder of one trial on this machine; with an object store the one where it works, which may not be there."""
-    return local_folder(run_dir) / trial_key(trial_id)
-
-
-def sweep_path(run_dir: Path | str, name: str) -> Path:
-    """File of one sweep's promise; for a local run directory."""
-    return local_folder(run_dir) / sweep_key(name)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.reading import read_points
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.mlflow_store import RunFacts, Server
 from orchestrator.tracking.sweep_run import Parent
 from orchestrator.tracking.trial_files import TrialFiles
@@ -215,7 +215,7 @@ class Mirror:
             points = None
             self.look_up(child)
         logged = child.logged or set()
-        found = read_points(self.files.run_dir, cell.trial_id) if points is None else points
+        found = RunDirectory(self.files.run_dir).points(cell.trial_id) if points is None else points
         readings = new_readings(found, logged, child.last)
         child.logged = logged
         if record is None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from orchestrator.errors import StoreError
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
-from orchestrator.store.records import trial_folder
+from orchestrator.store.run_directory import RunDirectory
 from trainer.errors import TrainerError
 from trainer.export import inference_network
 
@@ -60,7 +60,7 @@ def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: s
     `size`: height and width of the example: two images, so that a batch may have any number of them. Raises
     StoreError, and whatever MLflow raises.
     """
-    folder = trial_folder(run_dir, trial_id)
+    folder = RunDirectory(run_dir).trial_folder(trial_id)
     fetch_checkpoints(run_dir, trial_id, folder)
     network = load_network(folder, kind)
     example_23HW = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))

@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.store.backends import LocalFiles, open_files
 from orchestrator.store.checkpoint_sync import fetch_pictures
-from orchestrator.store.reading import read_points, read_trial_facts
-from orchestrator.store.records import trial_folder, trial_key
+from orchestrator.store.records import trial_key
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import without_password
 
 __all__ = ["CHECKPOINTS", "TrialFiles"]
@@ -28,7 +28,7 @@ class TrialFiles:
 
     def read_facts(self, trial_id: str) -> Mapping[str, Any]:
         """Content of the trial's trial.json; empty for one never started."""
-        return read_trial_facts(self.run_dir, trial_id)
+        return RunDirectory(self.run_dir).trial_facts(trial_id)
 
     def config(self, trial_id: str) -> Mapping[str, Any]:
         """The canonical config behind the trial's id, by dotted key."""
@@ -41,7 +41,7 @@ class TrialFiles:
 
     def started_at(self, trial_id: str) -> float | None:
         """When its first attempt began, seconds since the epoch."""
-        first = next(iter(read_points(self.run_dir, trial_id)), None)
+        first = next(iter(RunDirectory(self.run_dir).points(trial_id)), None)
         return None if first is None else first.time
 
     def pictures(self, trial_id: str) -> list[Path]:
@@ -58,5 +58,5 @@ class TrialFiles:
     def address(self, trial_id: str, name: str) -> str:
         """URI of a file of the trial, without a password."""
         if isinstance(self.files, LocalFiles):
-            return (trial_folder(self.run_dir, trial_id) / name).resolve().as_uri()
+            return (RunDirectory(self.run_dir).trial_folder(trial_id) / name).resolve().as_uri()
         return f"{without_password(self.files.name).rstrip('/')}/{trial_key(trial_id, name)}"

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from orchestrator.store.reading import read_points
 from orchestrator.store.records import SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from reports.figures.curves import Curve
 
 __all__ = ["CURVES", "read_curves"]
@@ -40,6 +40,6 @@ def read_metric(run_dir: Path | str, trial_id: str, metric: str) -> dict[int, fl
     """Step -> value of one metric of one trial."""
     return {
         point.step: float(point.metrics[metric])
-        for point in read_points(run_dir, trial_id)
+        for point in RunDirectory(run_dir).points(trial_id)
         if point.metrics.get(metric) is not None
     }

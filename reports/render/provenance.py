@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_folder
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from reports.tables.aggregate import aggregate
 
 __all__ = ["Failure", "FigureView", "Picture", "Provenance", "Run", "gather_provenance"]
@@ -204,7 +205,7 @@ def find_pictures(
         seed = min(cells[label].values)
         trial_id = next(cell.trial_id for cell in sweep.cells if (cell.row, cell.seed) == (label, seed))
         for stem, title in PICTURES.items():
-            path = trial_folder(run_dir, trial_id) / "pictures" / f"{stem}.png"
+            path = RunDirectory(run_dir).trial_folder(trial_id) / "pictures" / f"{stem}.png"
             if not path.is_file():
                 continue
             content = path.read_bytes()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.store.reading import read_outcomes, read_sweep, sweep_names
 from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["load_sweep", "recorded_name"]
 
@@ -17,8 +17,8 @@ def load_sweep(run_dir: Path | str, name: str) -> tuple[SweepRecord, Mapping[str
 
     Raises StoreError when there is no such sweep or a record is damaged.
     """
-    sweep = read_sweep(run_dir, name)
-    return sweep, read_outcomes(run_dir, (cell.trial_id for cell in sweep.cells), sweep=name)
+    sweep = RunDirectory(run_dir).sweep(name)
+    return sweep, RunDirectory(run_dir).outcomes((cell.trial_id for cell in sweep.cells), sweep=name)
 
 
 def recorded_name(run_dir: Path | str, name: str) -> str:
@@ -27,7 +27,7 @@ def recorded_name(run_dir: Path | str, name: str) -> str:
     So the report of a sweep that was run with another recipe needs no `--recipe`. Raises StoreError, naming them,
     when there are several.
     """
-    names = sweep_names(run_dir)
+    names = RunDirectory(run_dir).sweep_names()
     if name in names:
         return name
     variants = [found for found in names if found.startswith(f"{name}@")]

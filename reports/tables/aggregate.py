@@ -142,8 +142,8 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric: str) -> dict[str, Cell]:
     """One cell of `metric` per row label of `sweep`, in the order of its rows.
 
-    `outcomes` maps trial ids to the attempt that counts (`orchestrator.store.reading.read_outcomes`). Rows that share a
-    trial each show it; within a row every planned seed counts once, and rows may be planned with different seeds.
+    `outcomes` maps trial ids to the attempt that counts. Rows that share a trial each show it; within a row every
+    planned seed counts once, and rows may be planned with different seeds.
     """
     values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
     gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}

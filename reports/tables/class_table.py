@@ -139,9 +139,7 @@ def lay_out(rows: Sequence[TableRow], columns: Sequence[Column], baseline: str, 
             if column.key == best:
                 slots += [Slot(text=cell_text.interval), Slot(text=p_text(cell_text.p))]
         lines.append(TableLine(row_headers=(RowHeader(text=row.label),), slots=tuple(slots), label=row.label))
-    return TableLayout(
-        row_header_names=(f"Class (baseline: {baseline})",), headers=tuple(headers), lines=tuple(lines)
-    )
+    return TableLayout(row_header_names=(f"Class (baseline: {baseline})",), headers=tuple(headers), lines=tuple(lines))
 
 
 def notes_of(

@@ -17,8 +17,8 @@ import pytest
 
 from orchestrator.running.failures import POLICIES
 from orchestrator.spec.blocks import Retries
-from orchestrator.store.reading import read_points, read_sweep
 from orchestrator.store.records import State
+from orchestrator.store.run_directory import RunDirectory
 from tests.conformance.look_alikes import folder as folder_data
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny
@@ -122,18 +122,18 @@ class Stage:
 
     def left(self, name: str, code: int = 0, output: str = "") -> Played:
         """What a sweep has left."""
-        sweep, records = read_sweep(self.folder / "runs", name), attempts(self.folder)
+        sweep, records = RunDirectory(self.folder / "runs").sweep(name), attempts(self.folder)
         history = {cell.row: records.get(cell.trial_id, []) for cell in sweep.cells}
         return Played(code, output, history)
 
     def trial_id(self, row: str) -> str:
         """The row's trial."""
-        sweep = read_sweep(self.folder / "runs", "unlucky")
+        sweep = RunDirectory(self.folder / "runs").sweep("unlucky")
         return next(cell.trial_id for cell in sweep.cells if cell.row == row)
 
     def reached(self, row: str) -> int:
         """The row's last step, over all attempts."""
-        return max((point.step for point in read_points(self.folder / "runs", self.trial_id(row))), default=0)
+        return max((point.step for point in RunDirectory(self.folder / "runs").points(self.trial_id(row))), default=0)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -268,7 +268,7 @@ def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(u
 
 def first_step(stage: Stage, row: str, attempt: int) -> int:
     """The first step that an attempt reported; 0 while there is none."""
-    points = read_points(stage.folder / "runs", stage.trial_id(row))
+    points = RunDirectory(stage.folder / "runs").points(stage.trial_id(row))
     return min((point.step for point in points if point.attempt == attempt and point.step > 0), default=0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from orchestrator.store.reading import read_points
+from orchestrator.store.run_directory import RunDirectory
 from tests.end_to_end.conftest import Command, attempts, run_module, write_tiny
 
 GRID = """
@@ -47,7 +47,7 @@ def test_every_trial_is_done_in_one_attempt_and_the_rows_differ_as_they_should(s
     assert all([record["state"] for record in history] == ["done"] for history in records.values())
     for trial_id in records:
         config = json.loads((swept / "runs" / "trials" / trial_id / "trial.json").read_text())["config"]
-        points = list(read_points(swept / "runs", trial_id))
+        points = list(RunDirectory(swept / "runs").points(trial_id))
         contrast = [point.metrics["train/contrast"] for point in points if "train/contrast" in point.metrics]
         if config["contrast.source"] == "none":
             assert not any(contrast)

@@ -107,7 +107,7 @@ def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def quick_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
+def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     """Runs a sweep in this process: no trial trains, seed 1 of the row with a memory fails, nothing goes to MLflow."""
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:

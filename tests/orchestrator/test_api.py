@@ -19,9 +19,9 @@ from orchestrator.running.driver import Driver
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.reading import read_outcomes, read_sweep
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.json_events import EventTracker
 from trainer.config import Runtime
 
@@ -38,7 +38,7 @@ trials: 2
 parameters:
   contrast.temperature: {min: 0.05, max: 0.5}
 """
-"""All its trials fail: `quick_place` lets no seed 1 of a contrastive loss pass."""
+"""All its trials fail: `quick_options` lets no seed 1 of a contrastive loss pass."""
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ def test_plan_and_sweep_are_all_one_imports(tiny_space: Path) -> None:
     assert json.loads(result.stdout) == [6, True, []]
 
 
-def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, quick_place: RunOptions) -> None:
-    result = api.sweep(tiny_space, options=quick_place)
+def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, quick_options: RunOptions) -> None:
+    result = api.sweep(tiny_space, options=quick_options)
     states = sorted(record.state for record in result.outcomes.values())
     assert states == [State.DONE, State.DONE, State.DONE, State.USER_ERROR]
     assert not result.completed
     assert result.mirror_failure is None
     assert {path.name for path in result.files.values()} >= {"table.md", "table.csv"}
-    again = api.sweep(tiny_space, seeds=1, options=quick_place)
+    again = api.sweep(tiny_space, seeds=1, options=quick_options)
     assert again.completed
     assert {record.attempt for record in again.outcomes.values()} == {1}
 
 
-def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_place: RunOptions) -> None:
+def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_options: RunOptions) -> None:
     tiny_space.write_text(SEARCH)
-    first = api.sweep(tiny_space, settings=["schedule.steps=9"], options=quick_place)
+    first = api.sweep(tiny_space, settings=["schedule.steps=9"], options=quick_options)
     drawn = [cell.trial_id for cell in first.plan.record.cells]
     assert [first.outcomes[key].attempt for key in drawn] == [1, 1]
     tiny_space.write_text(SEARCH.replace("trials: 2", "trials: 4"))
@@ -85,7 +85,7 @@ def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_p
     again = carry_out(
         spec,
         plan_sweep(spec, run_dir=Path("runs")),
-        quick_place,
+        quick_options,
         lambda todo: seen.extend(trial.trial_id for trial in todo) or (),
         chosen,
     )
@@ -94,24 +94,24 @@ def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_p
     assert [again.outcomes[key].attempt for key in drawn] == [1, 2]
 
 
-def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_place: RunOptions) -> None:
+def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_options: RunOptions) -> None:
     with pytest.raises(SweepError, match="nowhere"):
-        api.sweep("nowhere.yaml", options=quick_place)
+        api.sweep("nowhere.yaml", options=quick_options)
     with RecordStore("runs").lock(), pytest.raises(StoreError):
-        api.sweep(tiny_space, options=quick_place)
+        api.sweep(tiny_space, options=quick_options)
 
 
-def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_place: RunOptions) -> None:
+def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_options: RunOptions) -> None:
     spec = read_spec(tiny_space)
     plan = plan_sweep(spec, run_dir=Path("runs"))
-    carry_out(spec, plan, quick_place, lambda _: (), command="python -m orchestrator.sweep tiny.yaml")
-    assert read_sweep("runs", "tiny").command == "python -m orchestrator.sweep tiny.yaml"
-    values = read_sweep("runs", "tiny").to_json()
+    carry_out(spec, plan, quick_options, lambda _: (), command="python -m orchestrator.sweep tiny.yaml")
+    assert RunDirectory("runs").sweep("tiny").command == "python -m orchestrator.sweep tiny.yaml"
+    values = RunDirectory("runs").sweep("tiny").to_json()
     del values["command"]
     assert SweepRecord.from_json(values).command == "", "as in stores of earlier versions"
 
 
-def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, quick_place: RunOptions) -> None:
+def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, quick_options: RunOptions) -> None:
     class Impatient(EventTracker):
         """Ctrl-C at the second start."""
 
@@ -121,11 +121,11 @@ def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, qui
                 signal.raise_signal(signal.SIGINT)
 
     with (tiny_space.parent / "events").open("w") as stream, pytest.raises(KeyboardInterrupt):
-        api.sweep(tiny_space, options=quick_place, trackers=[Impatient(stream)])
-    ids = [cell.trial_id for cell in read_sweep("runs", "tiny").cells]
-    states = sorted(record.state for record in read_outcomes("runs", ids).values())
+        api.sweep(tiny_space, options=quick_options, trackers=[Impatient(stream)])
+    ids = [cell.trial_id for cell in RunDirectory("runs").sweep("tiny").cells]
+    states = sorted(record.state for record in RunDirectory("runs").outcomes(ids).values())
     assert states == [State.CANCELLED, State.DONE], "the second ends at its next report, no third one starts"
-    assert (quick_place.out / "tiny" / "table.md").exists()
+    assert (quick_options.out / "tiny" / "table.md").exists()
 
 
 def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:

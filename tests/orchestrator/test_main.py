@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def swept(tiny_space: Path, quick_place: RunOptions) -> Path:
+def swept(tiny_space: Path, quick_options: RunOptions) -> Path:
     """Three trials done, one failed."""
-    api.sweep(tiny_space, options=quick_place)
+    api.sweep(tiny_space, options=quick_options)
     return tiny_space
 
 
@@ -43,8 +43,8 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
     assert (status["running"], status["missing"]) == ([], [])
 
 
-def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_place: RunOptions, capsys: Capture) -> None:
-    assert api.sweep(tiny_space, seeds=1, options=quick_place).completed
+def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
+    assert api.sweep(tiny_space, seeds=1, options=quick_options).completed
     assert main(["status", "tiny.yaml"]) == 0
     assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
 

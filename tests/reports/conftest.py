@@ -15,9 +15,9 @@ from orchestrator.store.records import (
     State,
     SweepRecord,
     TableRecord,
-    sweep_path,
-    trial_folder,
+    sweep_key,
 )
+from orchestrator.store.run_directory import RunDirectory
 
 MIOU = "final/miou"
 
@@ -139,9 +139,9 @@ def store():
     """Writes a promise and its outcomes where `orchestrator.store.records` reads them."""
 
     def write(run_dir, sweep, outcomes):
-        write_json(sweep_path(run_dir, sweep.name), sweep.to_json())
+        write_json(run_dir / sweep_key(sweep.name), sweep.to_json())
         for key, outcome in outcomes.items():
-            write_json(trial_folder(run_dir, key) / "attempt_001.json", outcome.to_json())
+            write_json(RunDirectory(run_dir).trial_folder(key) / "attempt_001.json", outcome.to_json())
 
     return write
 

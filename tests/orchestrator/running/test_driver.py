@@ -15,9 +15,9 @@ from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.running.executors.base import Director, ExecutorLostError
 from orchestrator.running.task import Share, Task
 from orchestrator.spec.blocks import Budget, Resources, Retries
-from orchestrator.store.reading import read_outcomes, read_points
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import Runtime, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]
@@ -118,7 +118,7 @@ class Witness:
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
         self.heard.append("ended")
-        kept = read_outcomes(self.store.run_dir, [task.trial_id])
+        kept = RunDirectory(self.store.run_dir).outcomes([task.trial_id])
         self.kept_before_told.append(kept == {task.trial_id: record})
 
     def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
@@ -155,7 +155,7 @@ def test_everything_is_kept_before_anybody_hears_of_it(
     assert set(outcomes) == {trial.trial_id for trial in plan.trials}
     assert witness.kept_before_told == [True] * 4
     assert witness.heard[:5] == ["begin", "started", "reported", "reported", "ended"]
-    assert [point.step for point in read_points(store.run_dir, "base0")] == [0, 1, 2]
+    assert [point.step for point in RunDirectory(store.run_dir).points("base0")] == [0, 1, 2]
 
 
 def test_only_what_is_left_runs_and_nothing_opens_an_executor_for_nothing(
@@ -196,7 +196,7 @@ def test_an_interrupt_passes_through_and_keeps_what_ended(
     with pytest.raises(KeyboardInterrupt):
         driver.run(plan, {}, Runtime(), lambda: scripted)
     names = [trial.trial_id for trial in plan.trials]
-    assert set(read_outcomes(store.run_dir, names)) == set(names[:2])
+    assert set(RunDirectory(store.run_dir).outcomes(names)) == set(names[:2])
     assert set(driver.outcomes) == set(names[:2])
 
 
@@ -302,7 +302,7 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
     assert scripted.tasks[0].share.gpus == 1.0
     assert {task.share.gpus for task in scripted.tasks[1:]} == {0.25}
     assert scripted.most == 4, "a fifth of a GPU each: four at a time"
-    assert read_outcomes(store.run_dir, ["t00"])["t00"].attempt == 1, "a probe is no attempt"
+    assert RunDirectory(store.run_dir).outcomes(["t00"])["t00"].attempt == 1, "a probe is no attempt"
 
 
 def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(

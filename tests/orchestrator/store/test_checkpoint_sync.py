@@ -9,7 +9,7 @@ from orchestrator.store.backends import open_files
 from orchestrator.store.backends.object_store import ObjectFiles
 from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints, fetch_pictures
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import trial_folder
+from orchestrator.store.run_directory import RunDirectory
 
 
 def put(folder: Path, **contents: str) -> None:
@@ -94,7 +94,7 @@ def test_a_finished_trial_keeps_no_previous_and_shows_its_pictures(bucket: str, 
     deliver_checkpoints(bucket, "a", tmp_path)
     assert in_store(bucket) == {"last.pt": "finished", "pictures/sheet.png": "png"}
     (picture,) = fetch_pictures(bucket, "a")
-    assert picture == trial_folder(bucket, "a") / "pictures" / "sheet.png"
+    assert picture == RunDirectory(bucket).trial_folder("a") / "pictures" / "sheet.png"
     assert picture.read_bytes() == b"png"
 
 

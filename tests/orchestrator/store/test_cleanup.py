@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
-from orchestrator.store.reading import read_outcomes
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -83,7 +83,7 @@ def test_a_finished_trial_keeps_what_is_asked(store: RecordStore, keep: str, kep
     assert all(item.size == 5 for item in shown)
     assert set(store.files.names("trials/base0")) == {"attempt_001.json"} | kept
     assert superfluous(store.run_dir, ["base0"], keep) == []
-    assert read_outcomes(store.run_dir, ["base0"])["base0"].state is State.DONE
+    assert RunDirectory(store.run_dir).outcomes(["base0"])["base0"].state is State.DONE
 
 
 def test_the_only_checkpoint_stays_and_an_unfinished_trial_keeps_all(

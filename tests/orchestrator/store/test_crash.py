@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.point_log import ChunkedCurves
-from orchestrator.store.reading import read_attempts, read_outcomes, read_points
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, trial_folder
+from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.run_directory import RunDirectory
 
 TRIALS = ("a", "b")
 trials = st.sampled_from(TRIALS)
@@ -60,7 +60,7 @@ class CrashingDriver(RuleBasedStateMachine):
             return
         before = len(self.ended[trial])
         attempt = self.store.next_attempt(trial)
-        for lost in read_attempts(self.run_dir, trial)[before:]:
+        for lost in RunDirectory(self.run_dir).attempts(trial)[before:]:
             assert lost.state is State.LOST
             assert lost.attempt in {point.attempt for point in self.appended[trial]}
             self.ended[trial].append(lost)
@@ -123,12 +123,12 @@ class CrashingDriver(RuleBasedStateMachine):
         if not hasattr(self, "run_dir"):
             return
         for trial in TRIALS:
-            seen = list(map(repr, read_points(self.run_dir, trial)))
+            seen = list(map(repr, RunDirectory(self.run_dir).points(trial)))
             assert seen == list(map(repr, self.appended[trial][: len(seen)]))
             assert len(seen) >= self.durable[trial]
-            assert list(read_attempts(self.run_dir, trial)) == self.ended[trial]
+            assert list(RunDirectory(self.run_dir).attempts(trial)) == self.ended[trial]
         done = {trial for trial in TRIALS if any(record.state is State.DONE for record in self.ended[trial])}
-        outcomes = read_outcomes(self.run_dir, TRIALS)
+        outcomes = RunDirectory(self.run_dir).outcomes(TRIALS)
         assert {trial for trial, record in outcomes.items() if record.state is State.DONE} == done
 
     def record(self, trial: str, state: State) -> AttemptRecord:
@@ -165,7 +165,7 @@ class CrashingDriver(RuleBasedStateMachine):
             self.store.curves.close()
         self.running.clear()
         for trial in TRIALS:
-            self.appended[trial] = self.appended[trial][: len(list(read_points(self.run_dir, trial)))]
+            self.appended[trial] = self.appended[trial][: len(list(RunDirectory(self.run_dir).points(trial)))]
             assert len(self.appended[trial]) >= self.durable[trial]
         self.open()
 
@@ -192,4 +192,4 @@ def test_the_points_are_flushed_before_the_record_that_sums_them_up(
     store.end(make_record("a"))
     assert flushed[0] == "points.jsonl"
     assert flushed[1].startswith(".attempt_001.json.")
-    assert flushed[2] == trial_folder(tmp_path, "a").name
+    assert flushed[2] == RunDirectory(tmp_path).trial_folder("a").name

@@ -12,9 +12,9 @@ from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.lease import Lease, Patience
 from orchestrator.store.lock_owner import Owner
-from orchestrator.store.reading import read_attempts
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import Point, State
+from orchestrator.store.run_directory import RunDirectory
 
 ELSEWHERE = Owner(host="node7", pid=4711, since=1.7e9, machine="another boot")
 
@@ -172,7 +172,7 @@ def test_a_driver_that_lost_its_hold_writes_nothing_more(memory: str, clock: Clo
         ):
             with pytest.raises(StoreError, match="lost its hold to process 4711 on node7"):
                 write()
-    assert read_attempts(memory, "a") == ()
+    assert RunDirectory(memory).attempts("a") == ()
 
 
 HOLD = """

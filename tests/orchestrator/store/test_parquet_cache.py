@@ -15,9 +15,9 @@ import pytest
 
 from orchestrator.store import parquet_cache
 from orchestrator.store.backends import open_files
-from orchestrator.store.reading import read_outcomes
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 
 IDS = ["base0", "full0", "base1", "full1"]
 MakeRecord = Callable[..., AttemptRecord]
@@ -61,7 +61,7 @@ def opened(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with monkeypatch.context() as patch:
         patch.setattr(kind, "read", lambda files, key: keys.append(key) or read(files, key))
         patch.setattr(kind, "read_all", lambda files, wanted: keys.extend(wanted) or read_all(files, wanted))
-        read_outcomes(store.run_dir, IDS)
+        RunDirectory(store.run_dir).outcomes(IDS)
     return sorted(set(keys))
 
 
@@ -161,7 +161,7 @@ def test_another_sweep_vouches_for_shared_trials(
 ) -> None:
     compacted.write_sweep(replace(sweep, name="a later one"))
     assert compacted.compact("a later one") == 2
-    assert same(read_outcomes(compacted.run_dir, IDS, sweep="tiny"), compacted.outcomes(IDS))
+    assert same(RunDirectory(compacted.run_dir).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
     assert "trials/base0/attempt_001.json" not in opened(compacted, monkeypatch)
 
 
@@ -170,13 +170,14 @@ def test_a_store_copied_elsewhere_is_read_right(compacted: RecordStore, tmp_path
     shutil.copytree(compacted.run_dir, tmp_path / "copy")
     for path in (tmp_path / "copy").glob("trials/*/*.json"):
         os.utime(path, (1, 1))
-    assert same(read_outcomes(tmp_path / "copy", IDS), compacted.outcomes(IDS))
+    assert same(RunDirectory(tmp_path / "copy").outcomes(IDS), compacted.outcomes(IDS))
 
 
 def test_few_trials_import_no_pyarrow_and_no_fsspec(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom orchestrator.store.records import read_outcomes\nimport orchestrator.store.record_store\n"
-        f"read_outcomes({str(tmp_path)!r}, [str(index) for index in range(900)])\n"
+        "import sys\nfrom orchestrator.store.run_directory import RunDirectory\n"
+        "import orchestrator.store.record_store\n"
+        f"RunDirectory({str(tmp_path)!r}).outcomes([str(index) for index in range(900)])\n"
         "print({'pyarrow', 'fsspec', 'pandas', 'torch'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

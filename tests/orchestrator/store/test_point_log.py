@@ -9,8 +9,8 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles, open_files
 from orchestrator.store.point_log import AppendedCurves, ChunkedCurves
-from orchestrator.store.reading import read_points
 from orchestrator.store.records import Point
+from orchestrator.store.run_directory import RunDirectory
 
 HOUR = 3600.0
 
@@ -20,7 +20,7 @@ def allow() -> None:
 
 
 def steps(run_dir: str | Path) -> list[int]:
-    return [point.step for point in read_points(run_dir, "a")]
+    return [point.step for point in RunDirectory(run_dir).points("a")]
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.reading import read_attempts, read_outcomes, read_points, read_sweep, read_trial_config
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, trial_folder
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -25,16 +25,16 @@ def test_a_sweep_and_its_records_come_back_as_they_were(
     record = make_record("full0", state=State.USER_ERROR, final__miou=0.5)
     store.start("full0", 1, {"seed": 0, "data": {"name": "camvid"}}, time=99.0)
     store.end(record)
-    assert read_sweep(store.run_dir, "tiny") == sweep
-    assert read_attempts(store.run_dir, "full0") == (record,)
-    assert read_trial_config(store.run_dir, "full0") == {"seed": 0, "data": {"name": "camvid"}}
+    assert RunDirectory(store.run_dir).sweep("tiny") == sweep
+    assert RunDirectory(store.run_dir).attempts("full0") == (record,)
+    assert RunDirectory(store.run_dir).trial_config("full0") == {"seed": 0, "data": {"name": "camvid"}}
 
 
 def test_points_come_back_in_order_and_with_their_attempt(store: RecordStore) -> None:
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={"train/loss": 0.1}, time=11.0))
     store.append("a", Point(step=10, metrics={"train/loss": 1e-9}, time=12.0, attempt=2))
-    points = list(read_points(store.run_dir, "a"))
+    points = list(RunDirectory(store.run_dir).points("a"))
     assert [(point.step, dict(point.metrics), point.attempt) for point in points] == [
         (0, {}, 1),
         (5, {"train/loss": 0.1}, 1),
@@ -45,10 +45,10 @@ def test_points_come_back_in_order_and_with_their_attempt(store: RecordStore) ->
 def test_a_line_cut_short_by_a_crash_costs_that_line_only(store: RecordStore) -> None:
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={"train/loss": 0.5}))
-    path = trial_folder(store.run_dir, "a") / "points.jsonl"
+    path = RunDirectory(store.run_dir).trial_folder("a") / "points.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     store.append("a", Point(step=10, metrics={"train/loss": 0.25}))
-    assert [point.step for point in read_points(store.run_dir, "a")] == [0, 10]
+    assert [point.step for point in RunDirectory(store.run_dir).points("a")] == [0, 10]
 
 
 def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
@@ -59,7 +59,7 @@ def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
     store.end(make_record("a", state=State.USER_ERROR, attempt=3))
     store.end(make_record("b", state=State.LOST, attempt=1))
     store.end(make_record("b", state=State.USER_ERROR, attempt=2))
-    outcomes = read_outcomes(store.run_dir, ["a", "b", "never tried"])
+    outcomes = RunDirectory(store.run_dir).outcomes(["a", "b", "never tried"])
     assert {key: (record.state, record.attempt) for key, record in outcomes.items()} == {
         "a": (State.DONE, 2),
         "b": (State.USER_ERROR, 2),
@@ -71,23 +71,23 @@ def test_an_attempt_whose_driver_died_is_closed_as_lost_before_the_next(store: R
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={}, time=17.0))
     assert store.next_attempt("a") == 2
-    (lost,) = read_attempts(store.run_dir, "a")
+    (lost,) = RunDirectory(store.run_dir).attempts("a")
     assert (lost.state, lost.attempt, lost.started_at, lost.ended_at) == (State.LOST, 1, 10.0, 17.0)
     assert store.next_attempt("a") == 2, "asking twice changes nothing"
 
 
 def test_a_damaged_record_is_named(store: RecordStore, make_record: MakeRecord) -> None:
     store.end(make_record("a"))
-    path = trial_folder(store.run_dir, "a") / "attempt_001.json"
+    path = RunDirectory(store.run_dir).trial_folder("a") / "attempt_001.json"
     path.write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match=r"attempt_001\.json: damaged record"):
-        read_outcomes(store.run_dir, ["a"])
+        RunDirectory(store.run_dir).outcomes(["a"])
 
 
 def test_an_unknown_sweep_is_an_error_that_names_those_there_are(store: RecordStore, sweep: SweepRecord) -> None:
     store.write_sweep(sweep)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
-        read_sweep(store.run_dir, "other")
+        RunDirectory(store.run_dir).sweep("other")
 
 
 def test_a_run_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.reading import (
-    attempt_files,
-    point_files,
-    read_attempts,
-    read_outcomes,
-    read_points,
-    read_sweep,
-    read_trial_config,
-    sweep_names,
-)
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, trial_folder
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory, attempt_files, point_files
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -62,7 +53,7 @@ def test_subtracting_opens_one_file_and_lists_one_folder_a_trial(
     ids = [f"trial{index:03d}" for index in range(300)]
     text = json.dumps(make_record("x", final__miou=0.5).to_json())
     for trial_id in ids[:200]:
-        folder = trial_folder(tmp_path, trial_id)
+        folder = RunDirectory(tmp_path).trial_folder(trial_id)
         folder.mkdir(parents=True)
         (folder / "attempt_001.json").write_text(text, encoding="utf-8")
         for name in ("trial.json", "points.jsonl", "last.pt", "best.pt"):
@@ -86,7 +77,7 @@ def test_the_next_attempt_opens_no_record_and_no_checkpoint(
 ) -> None:
     store.start("a", 1, {}, time=1.0)
     store.end(make_record("a", state=State.LOST))
-    (trial_folder(tmp_path, "a") / "last.pt").write_bytes(b"weights")
+    (RunDirectory(tmp_path).trial_folder("a") / "last.pt").write_bytes(b"weights")
     with watch(tmp_path) as seen:
         assert store.next_attempt("a") == 2
     assert seen.opened == ["trials/a/points.jsonl"]
@@ -123,18 +114,18 @@ def test_a_record_that_cannot_be_read_is_one_line_that_names_the_file(
     store: RecordStore, tmp_path: Path, make_record: MakeRecord, content: str, complaint: str
 ) -> None:
     store.end(make_record("a"))
-    (trial_folder(tmp_path, "a") / "attempt_001.json").write_text(content, encoding="utf-8")
+    (RunDirectory(tmp_path).trial_folder("a") / "attempt_001.json").write_text(content, encoding="utf-8")
     with pytest.raises(StoreError, match=complaint) as caught:
-        read_outcomes(tmp_path, ["a"])
+        RunDirectory(tmp_path).outcomes(["a"])
     assert "\n" not in str(caught.value)
 
 
 def test_garbage_in_a_curve_costs_its_lines_only(store: RecordStore, tmp_path: Path) -> None:
     store.append("a", Point(step=1, metrics={}))
-    with (trial_folder(tmp_path, "a") / "points.jsonl").open("ab") as file:
+    with (RunDirectory(tmp_path).trial_folder("a") / "points.jsonl").open("ab") as file:
         file.write(b"\0\0\0\n\xff\xfe\n[1]\nnull\n")
     store.append("a", Point(step=2, metrics={}))
-    assert [point.step for point in read_points(tmp_path, "a")] == [1, 2]
+    assert [point.step for point in RunDirectory(tmp_path).points("a")] == [1, 2]
 
 
 @pytest.mark.parametrize("place", ["disk", "bucket"])
@@ -151,15 +142,15 @@ def test_everything_comes_back_from_everywhere(
             writer.append("full0", Point(step=step, metrics={"train/loss": 1 / step}, time=float(step)))
         writer.end(make_record("full0", final__miou=0.5))
         writer.start("base0", 1, {"seed": 0}, time=7.0)
-    assert read_sweep(run_dir, "tiny") == sweep
-    assert sweep_names(run_dir) == ["tiny"]
-    assert read_trial_config(run_dir, "full0") == {"seed": 0}
-    assert [point.step for point in read_points(run_dir, "full0")] == list(range(100))
-    assert read_attempts(run_dir, "full0") == (make_record("full0", final__miou=0.5),)
-    assert list(read_outcomes(run_dir, ["full0", "base0", "full1"])) == ["full0"]
+    assert RunDirectory(run_dir).sweep("tiny") == sweep
+    assert RunDirectory(run_dir).sweep_names() == ["tiny"]
+    assert RunDirectory(run_dir).trial_config("full0") == {"seed": 0}
+    assert [point.step for point in RunDirectory(run_dir).points("full0")] == list(range(100))
+    assert RunDirectory(run_dir).attempts("full0") == (make_record("full0", final__miou=0.5),)
+    assert list(RunDirectory(run_dir).outcomes(["full0", "base0", "full1"])) == ["full0"]
     again = RecordStore(run_dir)
     assert again.next_attempt("base0") == 2
-    (lost,) = read_attempts(run_dir, "base0")
+    (lost,) = RunDirectory(run_dir).attempts("base0")
     assert (lost.state, lost.started_at) == (State.LOST, 7.0)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
-        read_sweep(run_dir, "other")
+        RunDirectory(run_dir).sweep("other")

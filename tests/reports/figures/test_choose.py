@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import State, trial_folder
+from orchestrator.store.records import State
+from orchestrator.store.run_directory import RunDirectory
 from reports.figures.choose import choose, write_figures
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.figure_data import FigureData, gaps_of, interval_note
@@ -128,10 +129,10 @@ def test_curves_come_from_the_points(sweep_of, outcomes_of, tmp_path):
         "a#0": [(10, 0.1), (20, 0.2), (20, 0.3)],  # step 20 again, after a resume
         "a#1": [(10, 0.2)],
     }
-    for trial, cell_texts in points.items():
-        folder = trial_folder(tmp_path, trial)
+    for trial, entries in points.items():
+        folder = RunDirectory(tmp_path).trial_folder(trial)
         folder.mkdir(parents=True)
-        lines = [json.dumps({"step": step, "metrics": {"val/miou": value}}) for step, value in cell_texts]
+        lines = [json.dumps({"step": step, "metrics": {"val/miou": value}}) for step, value in entries]
         (folder / "points.jsonl").write_text("\n".join([*lines, '{"step": 30, "met']))
     (curve,) = read_curves(tmp_path, sweep, ["a", "b"], "val/miou", 100.0)
     assert curve.step_T.tolist() == [10, 20]
@@ -140,7 +141,8 @@ def test_curves_come_from_the_points(sweep_of, outcomes_of, tmp_path):
     assert str(curve.value_ST[1, 1]) == "nan"
     assert list(choose(sweep, {}, tmp_path)) == ["curves"]
     for trial in points:
-        (trial_folder(tmp_path, trial) / "points.jsonl").write_text('{"step": 20, "metrics": {"val/miou": 0.3}}\n')
+        curve = RunDirectory(tmp_path).trial_folder(trial) / "points.jsonl"
+        curve.write_text('{"step": 20, "metrics": {"val/miou": 0.3}}\n')
     assert list(choose(sweep, {}, tmp_path)) == [], "one evaluation is no curve"
 
 
@@ -148,7 +150,7 @@ def test_many_rows_leave_the_best_curves(sweep_of, outcomes_of, tmp_path):
     rows = {f"row {number}": {"a": number} for number in range(12)}
     sweep = sweep_of(rows)
     for cell in sweep.cells:
-        folder = trial_folder(tmp_path, cell.trial_id)
+        folder = RunDirectory(tmp_path).trial_folder(cell.trial_id)
         folder.mkdir(parents=True)
         lines = [f'{{"step": {step}, "metrics": {{"train/loss": 1.0}}}}\n' for step in (1, 2)]
         (folder / "points.jsonl").write_text("".join(lines))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import sweep_path
+from orchestrator.store.records import sweep_key
 from reports.sources.run_directory import load_sweep, recorded_name
 
 
@@ -16,8 +16,8 @@ def test_what_was_written_comes_back(tmp_path, store, example):
 
 
 def promise(run_dir, name):
-    sweep_path(run_dir, name).parent.mkdir(parents=True)
-    sweep_path(run_dir, name).write_text(json.dumps({}))
+    (run_dir / sweep_key(name)).parent.mkdir(parents=True)
+    (run_dir / sweep_key(name)).write_text(json.dumps({}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Marks, from a table of cases: holes, one seed, failed, pruned, provisional, NaN, equal means with different n."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_marks_of_a_cell(sweep_of, outcomes_of, values, text, marks, missing):
 def test_equal_means_with_different_numbers_of_seeds_tie_where_both_are_complete(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, seeds=(0, 1, 2, 3))
     cells = tuple(cell for cell in sweep.cells if cell.row != "a" or cell.seed < 2)  # topped up row by row
-    sweep = type(sweep)(**{**{name: getattr(sweep, name) for name in sweep.__slots__}, "cells": cells})
+    sweep = replace(sweep, cells=cells)
     assert all(isinstance(cell, PlannedRun) for cell in cells)
     values = {"base": [0.1] * 4, "a": [0.3, 0.5], "b": [0.3, 0.5, 0.3, 0.5]}
     table = build_table(sweep, outcomes_of(values, seeds=(0, 1, 2, 3)))

@@ -1,0 +1,34 @@
+"""SweepResults: the plan of a sweep and what became of its trials; what tables, figures and status are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
+
+__all__ = ["SweepResults"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepResults:
+    """A sweep with the outcomes of its trials so far."""
+
+    sweep: SweepRecord
+    outcomes: Mapping[str, AttemptRecord]
+    """By trial id, the attempt that counts; a trial without an ended attempt is absent. May hold other trials too."""
+
+    def state_of(self, trial_id: str) -> State | None:
+        """State of the attempt that counts; None for a trial without an ended attempt."""
+        record = self.outcomes.get(trial_id)
+        return None if record is None else record.state
+
+    def ended(self, trial_id: str) -> bool:
+        """Whether the trial needs no further attempt (`SweepRecord.ends_trial`)."""
+        state = self.state_of(trial_id)
+        return state is not None and self.sweep.ends_trial(state)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Ids of the planned trials that are still to run, in the order of the plan."""
+        return tuple(trial_id for trial_id in self.sweep.trial_ids if not self.ended(trial_id))
