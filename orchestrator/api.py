@@ -22,6 +22,8 @@ from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends import LocalFiles, local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.address import tracking_uri_of
 
 if TYPE_CHECKING:
@@ -335,4 +337,5 @@ def write_tables(
     """All formats of the sweep's table; with `run_dir`, at its end, also what takes seconds: figures and pictures."""
     from reports.write import write_reports
 
-    return write_reports(sweep, outcomes, out / sweep.name, run_dir=run_dir)
+    directory = RunDirectory(run_dir) if run_dir is not None else None
+    return write_reports(SweepResults(sweep=sweep, outcomes=outcomes), out / sweep.name, directory=directory)

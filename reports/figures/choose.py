@@ -1,8 +1,8 @@
 """Which figures suit a sweep, written as files.
 
-An ablation has bars; a grid over one numeric factor a line, over two factors a heat map, any other bars; a search has a
-Pareto front, and the importance of its parameters where it is given. All have learning curves where points were kept,
-and per-class differences where classes were scored.
+An ablation gets bars; a grid a line over one numeric factor, a heat map over two factors, else bars; a search a Pareto
+front and the importance of its parameters. All get learning curves if there are points, and per-class differences if
+classes were scored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import BAND, Curves, draw_curves
@@ -30,40 +31,39 @@ from reports.figures.save import save
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for
+from reports.tables.layout import Header
 
 __all__ = ["Draw", "choose", "write_figures"]
 
-
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
-"""What a search is set against: the first that its trials report."""
+"""The x axis of a Pareto front: the first of these that the trials report."""
 
 MOST_CURVES = 8
-"""More learning curves than these hide one another: the baseline and the best rows are drawn."""
+"""Of more learning curves the baseline and the best rows are drawn."""
 
 WIDE_MAP = 6
-"""A map of more levels than these takes both columns of the page."""
+"""A heat map of more levels is as wide as both columns of the page."""
 
 Draw = Callable[..., Figure]
-"""A figure whose data are settled; takes `style=` and `width=`."""
+"""Draws a figure of given data; takes `style=` and `width=`."""
 
 
 def write_figures(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path | str,
+    results: SweepResults,
+    directory: RunDirectory,
     out: Path,
     *,
     importance: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> dict[str, dict[str, Path]]:
-    """Write the figures that suit `sweep` into the folder `out`; returns name -> format -> path.
+    """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
 
-    `importance` maps parameters of a search to shares. With `dark` each figure is also written as `<name>-dark` for a
-    page on a dark background. Raises StoreError when the folder cannot be written.
+    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark` for
+    pages with a dark background. Raises StoreError when the folder cannot be written.
     """
     paths: dict[str, dict[str, Path]] = {}
     styles = {"": LIGHT, "-dark": DARK} if dark else {"": LIGHT}
-    for name, draw in choose(sweep, outcomes, run_dir, importance=importance).items():
+    for name, draw in choose(results, directory, importance=importance).items():
         for suffix, style in styles.items():
             try:
                 paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}")
@@ -74,31 +74,27 @@ def write_figures(
 
 
 def choose(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path | str,
-    *,
-    importance: Mapping[str, float] | None = None,
+    results: SweepResults, directory: RunDirectory, *, importance: Mapping[str, float] | None = None
 ) -> dict[str, Draw]:
-    """The figures that suit a sweep, by name, each ready to be drawn in a style; none where nothing was measured."""
-    data = FigureData.of(sweep, outcomes)
+    """The figures that suit a sweep, by name, ready to be drawn in a style; none if nothing was measured."""
+    data = FigureData.of(results)
     found: dict[str, Draw] = {}
     if any(cell.n for cell in data.cells.values()):
-        found.update(search_figures(data) if sweep.method in SEARCHES else row_figures(data))
+        found.update(search_figures(data) if data.sweep.is_search else row_figures(data))
         classes = class_differences(data)
         if classes.classes:
             found["classes"] = partial(draw_classes, classes)
     if importance:
         found["importance"] = partial(draw_importance, importance)
     for name, metric in CURVES.items():
-        curves = learning_curves(data, run_dir, metric)
+        curves = learning_curves(data, directory, metric)
         if any(len(curve.step_T) > 1 for curve in curves.curves):
             found[name] = partial(draw_curves, curves)
     return found
 
 
 def row_figures(data: FigureData) -> dict[str, Draw]:
-    """What shows the rows: a line, a heat map, or bars; with a baseline also the paired differences to it."""
+    """The rows as a line, a heat map, or bars; with a baseline also the paired differences to it."""
     found: dict[str, Draw] = {}
     rows = [row for row in data.sweep.rows if row.label != data.sweep.baseline]
     factors = factors_of(rows) if data.sweep.method == "grid" else {}
@@ -119,9 +115,9 @@ def row_figures(data: FigureData) -> dict[str, Draw]:
 
 
 def search_figures(data: FigureData) -> dict[str, Draw]:
-    """The metric against a cost, where the trials report one."""
+    """The metric against a cost, if the trials report one."""
     for key in COSTS:
-        costs = aggregate(data.sweep, data.outcomes, key)
+        costs = aggregate(data.results, key)
         if any(cell.n for cell in costs.values()):
             column = column_for(key, metric=data.sweep.metric, goal=data.sweep.goal)
             points = tuple(
@@ -140,10 +136,10 @@ def search_figures(data: FigureData) -> dict[str, Draw]:
     return {}
 
 
-def learning_curves(data: FigureData, run_dir: Path | str, metric: str) -> Curves:
+def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
     labels = data.best(MOST_CURVES)
     column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
-    curves = read_curves(run_dir, data.sweep, labels, metric, column.scale)
+    curves = read_curves(directory, data.sweep, labels, metric, column.scale)
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
-    return Curves(name=f"{column.header} {column.arrow}".strip(), curves=curves, note=note)
+    return Curves(name=Header.of(column).label, curves=curves, note=note)

@@ -14,12 +14,12 @@ from reports.figures.text import fitted, height_of, under
 __all__ = ["ClassDifference", "ClassDifferences", "draw_classes"]
 
 MOST_PER_SIDE = 20
-"""Classes shown at each end; those in between are counted."""
+"""Classes shown at each end; those between are counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassDifference:
-    """Paired differences of one class over the seeds; without a finite one it is not drawn."""
+    """Paired differences of one class over the seeds; not drawn without values."""
 
     name: str
     estimate: Estimate
@@ -49,7 +49,7 @@ def draw_classes(data: ClassDifferences, *, style: Style = LIGHT, width: float =
     rows = len(shown) + bool(left_out)
     with canvas(width, 0.35 + 0.155 * max(rows, 2) + height_of(foot), style) as (figure, axes):
         for place, item in zip(places, shown, strict=True):
-            mean, ends = item.estimate.mean, item.estimate.ends
+            mean, ends = item.estimate.mean, item.estimate.interval
             axes.barh(place, mean, height=0.7, color=style.gain if mean >= 0 else style.loss, alpha=0.75, linewidth=0)
             if ends:
                 axes.plot(ends, (place, place), color=style.text, linewidth=0.9, solid_capstyle="butt")

@@ -1,4 +1,4 @@
-"""Rows as bars: their means, their paired differences to the baseline, and those of the classes."""
+"""Rows as bars: their means and their paired differences to the baseline; differences of the classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 
 
 MOST_ROWS = 40
-"""More rows than these fit no page: the baseline and the best are drawn."""
+"""Of more rows than fit on a page the baseline and the best are drawn."""
 
 
 def bars_of_means(data: FigureData) -> Bars:
@@ -33,7 +33,7 @@ def bars_of_means(data: FigureData) -> Bars:
         )
         for label in labels
     )
-    return Bars(name=data.title, rows=rows, note=noted(data, labels, "mean", "seeds"))
+    return Bars(name=data.title, rows=rows, note=note_of(data, labels, "mean", "seeds"))
 
 
 def bars_of_differences(data: FigureData, baseline: str) -> Bars:
@@ -46,37 +46,30 @@ def bars_of_differences(data: FigureData, baseline: str) -> Bars:
         _, difference_N = paired(values[label], values[baseline])
         estimate = Estimate(
             values=tuple(map(float, difference_N * scale)),
-            low=item.interval.low * scale if item.interval else None,
-            high=item.interval.high * scale if item.interval else None,
+            interval=(item.interval.low * scale, item.interval.high * scale) if item.interval else None,
         )
         rows.append(BarRow(label=label, estimate=estimate, note=gaps_of(data.cells[label]) or str(item.untested or "")))
-    note = noted(data, labels, "mean difference", "seed pairs")
+    note = note_of(data, labels, "mean difference", "seed pairs")
     return Bars(name=f"Δ {data.title} to “{baseline}”", rows=tuple(rows), note=note)
 
 
-def noted(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
+def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
     """What the interval and the dots are, and which rows are left out."""
     return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
 
 
 def class_differences(data: FigureData) -> ClassDifferences:
-    """The best row other than the baseline against it, class by class; none without baseline or scored classes."""
+    """The best row against the baseline, class by class; empty without a baseline or scored classes."""
     others = [label for label in data.ranking() if label != data.sweep.baseline]
     if data.baseline is None or not others:
         return ClassDifferences(name="", classes=())
-    keys = dict.fromkeys(
-        key for outcome in data.outcomes.values() for key in outcome.metrics if key.startswith(IOU_PREFIX)
-    )
+    metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
     classes = []
-    for key in keys:
-        cells = aggregate(data.sweep, data.outcomes, key)
+    for key in dict.fromkeys(key for key in metrics if key.startswith(IOU_PREFIX)):
+        cells = aggregate(data.results, key)
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
             classes.append(ClassDifference(name=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
     name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
-    return ClassDifferences(name=name, classes=tuple(classes), note=class_note(classes))
-
-
-def class_note(classes: Sequence[ClassDifference]) -> str:
-    """What the intervals of the classes are, if there are any."""
-    return "95 % intervals, each for itself" if any(item.estimate.ends for item in classes) else ""
+    note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
+    return ClassDifferences(name=name, classes=tuple(classes), note=note)

@@ -9,49 +9,54 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 from reports.figures.estimate import Estimate
 from reports.stats import MIN_SEEDS, mean_interval
-from reports.tables.aggregate import Cell, aggregate
+from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.columns import Column, column_for
+from reports.tables.layout import Header
 
 __all__ = ["FigureData", "estimate_of", "gaps_of", "interval_note"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FigureData:
-    """A sweep ready to be drawn: values are scaled to the unit of the metric's column."""
+    """The results of a sweep with the cells of its metric."""
 
-    sweep: SweepRecord
-    outcomes: Mapping[str, AttemptRecord]
+    results: SweepResults
     column: Column
     cells: Mapping[str, Cell]
 
     @classmethod
-    def of(cls, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> FigureData:
+    def of(cls, results: SweepResults) -> FigureData:
         """The sweep with the cells of its own metric."""
-        column = column_for(sweep.metric, metric=sweep.metric, goal=sweep.goal)
-        return cls(sweep=sweep, outcomes=outcomes, column=column, cells=aggregate(sweep, outcomes, sweep.metric))
+        metric = results.sweep.metric
+        column = column_for(metric, metric=metric, goal=results.sweep.goal)
+        return cls(results=results, column=column, cells=aggregate(results, metric))
+
+    @property
+    def sweep(self) -> SweepRecord:
+        """The plan of the sweep."""
+        return self.results.sweep
 
     @property
     def title(self) -> str:
         """Name, unit and direction of the metric."""
-        return f"{self.column.header} {self.column.arrow}".strip()
+        return Header.of(self.column).label
 
     @property
     def baseline(self) -> str | None:
-        """Its label, if it has a value."""
+        """Label of the baseline, if it has a value."""
         name = self.sweep.baseline
         return name if name is not None and name in self.cells and self.cells[name].n else None
 
     def ranking(self) -> list[str]:
         """Labels of the rows with a value, best first."""
-        sign = -1 if self.sweep.goal == "minimize" else 1
-        means = {label: cell.mean for label, cell in self.cells.items() if cell.mean is not None}
-        return sorted(means, key=lambda label: -sign * means[label])
+        return rank_rows(self.sweep, self.cells)
 
     def best(self, most: int) -> list[str]:
-        """All labels in the order of the table, or where they are more than `most` the baseline and the best rows."""
+        """All labels in the order of the table; if there are more than `most`, the baseline and the best rows."""
         labels = [row.label for row in self.sweep.rows]
         if len(labels) <= most:
             return labels
@@ -59,25 +64,25 @@ class FigureData:
         return [*first, *[label for label in self.ranking() if label not in first][: most - len(first)]]
 
     def of_all(self, labels: Sequence[str]) -> str:
-        """Says of `best` how many rows it left out; nothing where it left out none."""
+        """How many of all rows `labels`, from `best`, are; empty if they are all."""
         if len(labels) == len(self.sweep.rows):
             return ""
         count = len(labels) - (self.baseline is not None)
         return f"the {count} best of {len(self.sweep.rows)} rows" + (" and the baseline" if self.baseline else "")
 
     def estimate(self, label: str) -> Estimate:
-        """Seeds of a row and the 95 % interval of their mean, from three seeds on."""
+        """Seeds of a row and, from three seeds on, the 95 % interval of their mean."""
         value_N = np.array([self.cells[label].values[seed] for seed in sorted(self.cells[label].values)])
         return estimate_of(value_N * self.column.scale)
 
 
 def estimate_of(value_N: NDArray[np.float64]) -> Estimate:
-    """Values with the 95 % interval of their mean, where there are enough. Equal values give equal intervals."""
+    """Values with the 95 % interval of their mean, from three on. Equal values give equal intervals."""
     values = tuple(map(float, value_N))
     if len(values) < MIN_SEEDS:
         return Estimate(values=values)
     interval = mean_interval(np.asarray(value_N, dtype=np.float64), np.random.default_rng(0))
-    return Estimate(values=values, low=interval.low, high=interval.high)
+    return Estimate(values=values, interval=(interval.low, interval.high))
 
 
 def interval_note(data: FigureData, middle: str = "mean", dots: str = "seeds") -> str:
@@ -89,7 +94,7 @@ def interval_note(data: FigureData, middle: str = "mean", dots: str = "seeds") -
 
 
 def gaps_of(cell: Cell) -> str:
-    """Why a row lacks values: `failed` where it has none at all, else `2 failed, 1 not run`."""
+    """Why a row lacks values: `failed` if all have the same reason, else `2 failed, 1 not run`."""
     counts = Counter(gap.value for gap in cell.gaps.values())
     if len(counts) == 1 and not cell.n:
         return next(iter(counts))

@@ -1,4 +1,4 @@
-"""A grid as a line over its factor, or as a map of two."""
+"""A grid as a line over one factor, or as a heat map of two."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Factors = Mapping[str, tuple[object, ...]]
 
 
 def factors_of(rows: Sequence[Row]) -> dict[str, tuple[object, ...]]:
-    """The keys that rows vary, with their levels in the order of the rows; a row may lack a key (None)."""
+    """The keys that rows vary, with their levels in the order of the rows; None where a row lacks the key."""
     keys = dict.fromkeys(key for row in rows for key in row.factors)
     levels = {key: unique([row.factors.get(key) for row in rows]) for key in keys}
     return {key: found for key, found in levels.items() if len(found) > 1}
 
 
 def unique(values: list[object]) -> tuple[object, ...]:
-    """Without repetition; levels may be lists, which do not hash, and `1` is not `True`."""
+    """Without repetition; by `repr`, since levels may be lists and `1` is not `True`."""
     return tuple({repr(value): value for value in values}.values())
 
 
 def is_numeric(levels: Sequence[object]) -> bool:
-    """Whether all levels have a place on an axis."""
+    """Whether all levels are numbers."""
     return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
 
 
 def is_full(rows: Sequence[Row], factors: Factors) -> bool:
-    """Whether no two rows share a pair of levels, and more than half of all pairs have a row."""
+    """Whether no two rows have the same pair of levels, and more than half of all pairs have a row."""
     pairs = [tuple(repr(row.factors.get(key)) for key in factors) for row in rows]
     first, second = factors.values()
     return len(set(pairs)) == len(pairs) > len(first) * len(second) / 2
@@ -70,7 +70,7 @@ def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
 
 
 def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatMap:
-    """Means of a two-factor grid; the factor with more levels runs to the right."""
+    """Means of a two-factor grid; the factor with more levels is on the x axis."""
     (y_key, y_levels), (x_key, x_levels) = sorted(factors.items(), key=lambda item: len(item[1]))
     seeds = data.sweep.seeds
     value_SYX = np.full((len(seeds), len(y_levels), len(x_levels)), np.nan)
@@ -99,12 +99,12 @@ def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatM
 
 
 def level_text(level: object) -> str:
-    """A level as its file has it."""
+    """A level as in the search space file."""
     return "–" if level is None else f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
-    """How far the two factors are from adding up, in one line."""
+    """How far the two factors are from additive, in one line."""
     found = interaction(value_SYX)
     if found is None:
         return "Interaction: needs a seed with every cell"

@@ -1,4 +1,4 @@
-"""A metric over one numeric factor: mean with a band, seeds as dots, the baseline across."""
+"""A metric over one numeric factor: mean with a band, seeds as dots, the baseline as a horizontal line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Series:
     at: tuple[float, ...]
     """Values of the factor, ascending."""
     estimates: tuple[Estimate, ...]
-    """One per value; one without values leaves a gap."""
+    """One per value of the factor; one without values is a gap."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,13 +38,13 @@ class LinePlot:
     y_name: str
     series: tuple[Series, ...]
     reference: tuple[str, Estimate] | None = None
-    """Label and values of a row without the factor, such as the baseline."""
+    """Label and estimate of a row without the factor, such as the baseline."""
     note: str = ""
     """What the band is."""
 
 
 def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Lines over the factor; a log axis where its values are meant by their ratios."""
+    """Lines over the factor, on a log axis if its values are geometric."""
     labels = [legend_label(series.label) for series in data.series]
     if data.reference:
         labels.append(legend_label(data.reference[0]))
@@ -70,31 +70,31 @@ def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) ->
 
 
 def draw_series(axes: Axes, label: str, series: Series, look: dict[str, object]) -> None:
-    """LinePlot through the means, band between the intervals' ends, dots for the seeds."""
-    at = np.array(series.at)
+    """Line through the means, band between the ends of the intervals, dots for the seeds."""
+    at, color = np.array(series.at), str(look["color"])
     axes.plot(at, [item.mean for item in series.estimates], label=label, marker="o", markersize=3.2, zorder=4, **look)  # type: ignore[arg-type]
-    ends = np.array([item.ends or (math.nan, math.nan) for item in series.estimates]).reshape(-1, 2)
-    axes.fill_between(at, ends[:, 0], ends[:, 1], color=str(look["color"]), alpha=0.18, linewidth=0)
+    ends = np.array([item.interval or (math.nan, math.nan) for item in series.estimates]).reshape(-1, 2)
+    axes.fill_between(at, ends[:, 0], ends[:, 1], color=color, alpha=0.18, linewidth=0)
     for position, (value, item) in enumerate(zip(series.at, series.estimates, strict=True)):
-        if len(item.seen) > 1:
-            axes.scatter([value] * len(item.seen), item.seen, s=4, color=str(look["color"]), alpha=0.6, linewidths=0)
+        if len(item.values) > 1:
+            axes.scatter([value] * len(item.values), item.values, s=4, color=color, alpha=0.6, linewidths=0)
         alone = all(
             not 0 <= beside < len(ends) or math.isnan(ends[beside, 0]) for beside in (position - 1, position + 1)
         )
-        if item.ends and alone:  # a band of a single point would not be seen
-            axes.plot((value, value), item.ends, color=str(look["color"]), linewidth=1.0)
+        if item.interval and alone:  # a band of a single point is invisible
+            axes.plot((value, value), item.interval, color=color, linewidth=1.0)
 
 
 def draw_reference(axes: Axes, label: str, estimate: Estimate, style: Style) -> None:
-    """A horizontal line with its band; nothing where it has no value."""
+    """A horizontal line with its band; nothing without a value."""
     if not math.isnan(estimate.mean):
         axes.axhline(estimate.mean, label=label, color=style.text, linewidth=0.9, linestyle=(0, (4, 2)))
-    if estimate.ends:
-        axes.axhspan(*estimate.ends, color=style.muted, alpha=0.15, linewidth=0)
+    if estimate.interval:
+        axes.axhspan(*estimate.interval, color=style.muted, alpha=0.15, linewidth=0)
 
 
 def spaced(values: Sequence[float], *, log: bool, width: float) -> list[float]:
-    """The values whose labels fit beside one another on an axis of `width` inches."""
+    """The values whose labels fit on an axis of `width` inches without overlap."""
     if not values:
         return []
     place = {value: math.log(value) if log else value for value in values}

@@ -1,4 +1,4 @@
-"""A figure as PDF for the paper, PNG and SVG for the page: equal figures are equal bytes."""
+"""A figure as PDF, PNG and SVG; equal figures give equal bytes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ METADATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "svg": {"Date": None, "Creator": None},
     }
 )
-"""Neither the time nor a version stands in the files."""
+"""The files contain neither a time nor a version."""
 
 
 def save(figure: Figure, stem: Path) -> dict[str, Path]:
-    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each whole or not at all; returns the paths by format.
+    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each atomically; returns the paths by format.
 
     Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG. Raises OSError when the folder cannot be
     written.

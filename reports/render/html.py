@@ -1,6 +1,6 @@
-"""A table as one self-contained HTML page: no request to anywhere, light and dark, wide and narrow screens.
+"""A table as one self-contained HTML page: no requests, light and dark, wide and narrow screens.
 
-The only script is the one that sorts, allowed by its hash; every text of the table is escaped by the templates.
+Its only script sorts the table and is allowed by its hash; the templates escape every text of the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.render.markdown import minus
-from reports.render.provenance import Failure, Provenance
+from reports.render.provenance import Provenance
 from reports.tables.aggregate import Cell
 from reports.tables.cell_text import CellText
 from reports.tables.columns import Column
@@ -27,7 +27,7 @@ __all__ = ["render_html"]
 TEMPLATE = "page.html.jinja"
 SCRIPT = "script.js.jinja"
 EDGE = 4.0
-"""Room left and right of the outermost seeds in a strip, per cent of its width."""
+"""Margin left and right of the outermost seeds in a strip, per cent of its width."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,19 +51,19 @@ class CellView:
     column: Column
     seeds: tuple[SeedLine, ...]
     tone: str
-    """`good`, `bad` or `even`: which way the difference points."""
+    """`good`, `bad` or `even`: the direction of the difference."""
     delta_width: int = 0
-    """Characters kept free for the difference, so that the numbers of a column stay aligned."""
+    """Characters reserved for the difference, so that the numbers of a column are aligned."""
     marks_width: int = 0
-    """The same for †, ‡, § and ≈."""
+    """Characters reserved for †, ‡, § and ≈."""
     baseline_position: float | None = None
-    """Where the baseline's mean lies in the strip, per cent."""
+    """Place of the baseline's mean in the strip, per cent."""
     facts: tuple[str, ...] = ()
     """Interval and p of the difference."""
 
     @property
     def placed(self) -> bool:
-        """Its seeds are drawn in a strip."""
+        """Whether its seeds are drawn in a strip."""
         return any(line.position is not None for line in self.seeds)
 
 
@@ -77,20 +77,15 @@ class Further:
 
 def render_html(table: Table, provenance: Provenance | None = None, others: Sequence[Table] = ()) -> str:
     """The whole page; `others` are shown below the figures."""
-    provenance = provenance or Provenance()
     script = environment().get_template(SCRIPT).render().rstrip("\n")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    failures: dict[str, list[Failure]] = {}
-    for failure in provenance.failures:
-        failures.setdefault(failure.trial_id, []).append(failure)
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             table=table,
             views=views_by_key(table),
-            provenance=provenance,
-            failures=failures,
+            provenance=provenance or Provenance(),
             others=[Further(table=other, views=views_by_key(other)) for other in others],
             script=script,
             script_hash=f"sha256-{digest}",
@@ -103,7 +98,7 @@ def render_html(table: Table, provenance: Provenance | None = None, others: Sequ
 def environment() -> Environment:
     """The templates, with every value escaped."""
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),  # a folder named reports/ here must not shadow the package
+        loader=FileSystemLoader(Path(__file__).parent),  # PackageLoader would find a folder reports/ of the user's
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -116,35 +111,25 @@ def environment() -> Environment:
 
 
 def views_by_key(table: Table) -> dict[str, dict[str, CellView]]:
-    """`cell_views` by row label and metric."""
-    keys = [column.key for column in table.columns]
-    return {
-        row.label: dict(zip(keys, views, strict=True)) for row, views in zip(table.rows, cell_views(table), strict=True)
-    }
-
-
-def cell_views(table: Table) -> list[list[CellView]]:
-    """One view per row and column of `table`."""
-    views: list[list[CellView]] = [[] for _ in table.rows]
+    """One view per row label and metric."""
+    views: dict[str, dict[str, CellView]] = {row.label: {} for row in table.rows}
     for index, column in enumerate(table.columns):
-        cell_texts = [row.cell_texts[index] for row in table.rows]
-        values = [value for cell_text in cell_texts for value in cell_text.cell.values.values()]
-        low, high = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
+        texts = {row.label: row.cell_texts[index] for row in table.rows}
+        values = [value for text in texts.values() for value in text.cell.values.values()]
+        limits = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
         reference = next((row.cell_texts[index].cell for row in table.rows if row.baseline), None)
-        width = max(
-            (len(cell_text.delta) + cell_text.significant for cell_text in cell_texts if cell_text.delta), default=0
-        )
-        marks = max((len(cell_text.marks) for cell_text in cell_texts), default=0)
-        for view_row, row, cell_text in zip(views, table.rows, cell_texts, strict=True):
-            view = view_cell(table.trials.get(row.label, {}), column, cell_text, reference, (low, high))
-            view_row.append(replace(view, delta_width=width, marks_width=marks))
+        width = max((len(text.delta) + text.significant for text in texts.values() if text.delta), default=0)
+        marks = max((len(text.marks) for text in texts.values()), default=0)
+        for label, text in texts.items():
+            view = view_cell(table.trials.get(label, {}), column, text, reference, limits)
+            views[label][column.key] = replace(view, delta_width=width, marks_width=marks)
     return views
 
 
 def view_cell(
     trials: Mapping[int, str], column: Column, cell_text: CellText, reference: Cell | None, limits: tuple[float, float]
 ) -> CellView:
-    """`cell_text` beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
+    """A cell beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
     low, high = limits
     lines = []
     for seed in sorted({*cell_text.cell.values, *cell_text.cell.gaps}):
@@ -177,7 +162,7 @@ def view_cell(
 
 
 def facts_of(cell_text: CellText) -> tuple[str, ...]:
-    """What the hover says of the difference."""
+    """What the hover says about the difference."""
     found = cell_text.comparison
     if found is None or not cell_text.delta:
         return ()
@@ -192,5 +177,5 @@ def facts_of(cell_text: CellText) -> tuple[str, ...]:
 
 
 def place(value: float, low: float, high: float) -> float | None:
-    """Where `value` lies between `low` and `high`, per cent with a margin; None where there is no range."""
+    """Place of `value` between `low` and `high`, per cent with a margin; None without a range."""
     return round(EDGE + (100 - 2 * EDGE) * (value - low) / (high - low), 2) if high > low else None

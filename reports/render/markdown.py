@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reports.tables.cell_text import CellText, Mark
-from reports.tables.layout import Slot, TableLine
+from reports.tables.layout import TableLine
 from reports.tables.table import Table
 
 __all__ = ["escape", "render_markdown"]
@@ -25,11 +25,11 @@ SYMBOLS = {
     Mark.PUBLISHED: "published",
 }
 SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![^\W_])_|_(?![^\W_])")
-"""What GitHub could read as markup; an underscore between letters is none."""
+"""What GitHub could read as markup; an underscore between letters is not."""
 
 
 def escape(text: str) -> str:
-    """`text` on one line, readable as itself."""
+    """`text` on one line, escaped so that it is printed as it is."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return SPECIAL.sub(lambda match: f"\\{match[0]}", text)
 
@@ -54,28 +54,23 @@ def render_markdown(table: Table) -> str:
     if table.missing_runs:
         lines += ["", f"Runs without result ({table.runs_done} of {table.runs_planned} are done):", ""]
         lines += [
-            f"- {escape(' = '.join(missing_run.rows))}, seed {missing_run.seed}: {escape(missing_run.reason)}"
-            f" (trial {escape(missing_run.trial_id)})"
-            for missing_run in table.missing_runs
+            f"- {escape(' = '.join(run.rows))}, seed {run.seed}: {escape(run.reason)} (trial {escape(run.trial_id)})"
+            for run in table.missing_runs
         ]
     return "\n".join(lines) + "\n"
 
 
 def line_texts(item: TableLine, width: int) -> list[str]:
-    """The cells of one line; Markdown has none that span, so the others stay empty."""
+    """The cells of one line; Markdown cells cannot span, so the places that a cell spans stay empty."""
     if item.heading:
         return [f"*{escape(item.heading)}*", *[""] * (width - 1)]
-    texts = [escape(row_header.text) if row_header.lines else "" for row_header in item.row_headers]
+    texts = [escape(header.text) if header.lines else "" for header in item.row_headers]
     if item.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
     for slot in item.slots:
-        texts += [slot_text(slot), *[""] * (slot.span - 1)]
+        text = escape(minus(slot.text)) if slot.cell_text is None else render_cell(slot.cell_text)
+        texts += [text, *[""] * (slot.span - 1)]
     return texts
-
-
-def slot_text(slot: Slot) -> str:
-    """An cell_text, or a plain text."""
-    return escape(minus(slot.text)) if slot.cell_text is None else render_cell(slot.cell_text)
 
 
 def render_cell(cell_text: CellText) -> str:

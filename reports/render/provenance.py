@@ -1,7 +1,4 @@
-"""What stands behind a table: its runs, the failures with their tracebacks, figures and pictures.
-
-Gathered from the run directory for the page; nothing of it changes a number of the table.
-"""
+"""What the page shows besides the table: its runs, figures and pictures. None of it changes a number of the table."""
 
 from __future__ import annotations
 
@@ -12,16 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
-from reports.tables.aggregate import aggregate
+from orchestrator.store.sweep_results import SweepResults
+from reports.tables.aggregate import Gap, aggregate, rank_rows
+from reports.tables.missing_runs import rows_by_trial
+from reports.tables.origin import Origin
 
-__all__ = ["Failure", "FigureView", "Picture", "Provenance", "Run", "gather_provenance"]
+__all__ = ["FigureView", "Picture", "Provenance", "Run", "Tracked", "gather_provenance"]
 
 MOST_RUNS = 300
-MOST_FAILURES = 60
 MOST_PICTURE_BYTES = 1_500_000
-"""Of all pictures of a page together; those beyond it are named, not shown."""
+"""Of all pictures of a page together; those that exceed it are counted, not shown."""
 PICTURES = {
     "sheet": "Test images, labels and predictions",
     "confusion": "Confusion matrix",
@@ -39,16 +38,19 @@ TITLES = {
     "loss": "Training loss",
 }
 
+Tracked = Mapping[str, tuple[str, str]]
+"""By trial id, the id and the URL of its MLflow run."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One trial of the sweep, as a reader may check it."""
+    """One trial of the sweep, with what a reader needs to check it."""
 
     rows: tuple[str, ...]
     seed: int
     trial_id: str
     state: str
-    """`not run` where there is no attempt."""
+    """In words; `not run` without an attempt."""
     attempt: int = 0
     commit: str = ""
     diff: str = ""
@@ -58,23 +60,9 @@ class Run:
     """UTC, to the minute."""
     minutes: float | None = None
     tracked: str = ""
-    """Id of its MLflow run, where known."""
+    """Id of its MLflow run, if known."""
     address: str = ""
-    """Where MLflow shows it; empty where there is no server."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """An attempt that did not end as planned."""
-
-    rows: tuple[str, ...]
-    seed: int
-    trial_id: str
-    state: str
-    kind: str = ""
-    message: str = ""
-    signature: str = ""
-    traceback: str = ""
+    """URL where MLflow shows it; empty without a server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,51 +87,36 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """All of it; empty tuples where there is nothing."""
+    """Runs, figures and pictures behind a table."""
 
     runs: tuple[Run, ...] = ()
     runs_left_out: int = 0
-    failures: tuple[Failure, ...] = ()
-    failures_left_out: int = 0
     figures: tuple[FigureView, ...] = ()
     pictures: tuple[Picture, ...] = ()
     pictures_left_out: int = 0
 
 
 def gather_provenance(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path | str | None = None,
+    results: SweepResults,
+    directory: RunDirectory | None = None,
     *,
     figures: Mapping[str, Mapping[str, Path]] | None = None,
-    tracked: Mapping[str, tuple[str, str]] | None = None,
+    tracked: Tracked | None = None,
 ) -> Provenance:
     """The provenance of a sweep.
 
-    Runs and failures come from the records, pictures of the best and the baseline row from the local `run_dir`,
-    `figures` as `reports.figures.write_figures` wrote them (name -> format -> path, dark ones as
-    `<name>-dark`). `tracked` maps trial ids to id and address of their MLflow runs.
+    Runs come from the records, pictures of the best row and the baseline from `directory`. `figures` are those that
+    `reports.figures.choose.write_figures` wrote (name -> format -> path, dark ones as `<name>-dark`).
     """
-    rows: dict[tuple[str, int], list[str]] = {}
-    for cell in sweep.cells:
-        rows.setdefault((cell.trial_id, cell.seed), []).append(cell.row)
+    rows = rows_by_trial(results.sweep)
     runs = [
-        describe_run(tuple(labels), seed, trial_id, outcomes.get(trial_id), (tracked or {}).get(trial_id, ("", "")))
+        describe_run(labels, seed, trial_id, results.outcomes.get(trial_id), (tracked or {}).get(trial_id, ("", "")))
         for (trial_id, seed), labels in list(rows.items())[:MOST_RUNS]
     ]
-    failed = [
-        (labels, seed, outcomes[trial_id])
-        for (trial_id, seed), labels in rows.items()
-        if trial_id in outcomes and outcomes[trial_id].state is not State.DONE
-    ]
-    pictures, left_out = find_pictures(sweep, outcomes, run_dir) if run_dir is not None else ([], 0)
+    pictures, left_out = find_pictures(results, directory) if directory is not None else ([], 0)
     return Provenance(
         runs=tuple(runs),
         runs_left_out=max(0, len(rows) - MOST_RUNS),
-        failures=tuple(
-            describe_failure(tuple(labels), seed, record) for labels, seed, record in failed[:MOST_FAILURES]
-        ),
-        failures_left_out=max(0, len(failed) - MOST_FAILURES),
         figures=tuple(view_figures(figures or {})),
         pictures=tuple(pictures),
         pictures_left_out=left_out,
@@ -154,58 +127,39 @@ def describe_run(
     rows: tuple[str, ...], seed: int, trial_id: str, record: AttemptRecord | None, tracked: tuple[str, str]
 ) -> Run:
     """One line of the provenance."""
-    run_id, address = tracked
+    run_id, address = tracked[0], tracked[1] if re.match(r"https?://", tracked[1]) else ""
     if record is None:
-        return Run(rows=rows, seed=seed, trial_id=trial_id, state="not run", tracked=run_id, address=address)
-    facts = record.environment
+        return Run(rows=rows, seed=seed, trial_id=trial_id, state=Gap.NOT_RUN, tracked=run_id, address=address)
+    origin = Origin.of(record)
     return Run(
         rows=rows,
         seed=seed,
         trial_id=trial_id,
-        state=record.state.value.replace("_", " "),
+        state=record.state.words,
         attempt=record.attempt,
-        commit=facts.get("commit", "")[:10],
-        diff=(facts.get("diff") or facts.get("dirty", ""))[:10],
-        data=facts.get("data", "")[:10],
-        device=facts.get("device", ""),
+        commit=origin.commit[:10],
+        diff=origin.diff[:10],
+        data=origin.data[:10],
+        device=record.environment.get("device", ""),
         started=datetime.fromtimestamp(record.started_at, UTC).strftime("%Y-%m-%d %H:%M"),
         minutes=(record.ended_at - record.started_at) / 60,
         tracked=run_id,
-        address=address if re.match(r"https?://", address) else "",
+        address=address,
     )
 
 
-def describe_failure(rows: tuple[str, ...], seed: int, record: AttemptRecord) -> Failure:
-    """What is known of an attempt that is no result."""
-    error = record.error
-    return Failure(
-        rows=rows,
-        seed=seed,
-        trial_id=record.trial_id,
-        state=record.state.value.replace("_", " "),
-        kind=error.kind if error else "",
-        message=error.message if error else "",
-        signature=error.signature if error else "",
-        traceback=error.traceback if error else "",
-    )
-
-
-def find_pictures(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], run_dir: Path | str
-) -> tuple[list[Picture], int]:
+def find_pictures(results: SweepResults, directory: RunDirectory) -> tuple[list[Picture], int]:
     """Pictures of the best row and of the baseline, of their first finished seed; and how many were too large."""
-    cells = aggregate(sweep, outcomes, sweep.metric)
-    sign = -1.0 if sweep.goal == "minimize" else 1.0
-    means = {label: sign * cell.mean for label, cell in cells.items() if cell.mean is not None}
-    best = max(means, key=lambda label: means[label], default=None)
-    chosen = dict.fromkeys(label for label in (best, sweep.baseline) if label is not None and label in means)
+    sweep = results.sweep
+    cells = aggregate(results, sweep.metric)
+    ranking = rank_rows(sweep, cells)
+    trials = {(run.row, run.seed): run.trial_id for run in sweep.cells}
     found: list[Picture] = []
     size, left_out = 0, 0
-    for label in chosen:
+    for label in dict.fromkeys([*ranking[:1], *(label for label in ranking if label == sweep.baseline)]):
         seed = min(cells[label].values)
-        trial_id = next(cell.trial_id for cell in sweep.cells if (cell.row, cell.seed) == (label, seed))
         for stem, title in PICTURES.items():
-            path = RunDirectory(run_dir).trial_folder(trial_id) / "pictures" / f"{stem}.png"
+            path = directory.trial_folder(trials[label, seed]) / "pictures" / f"{stem}.png"
             if not path.is_file():
                 continue
             content = path.read_bytes()
@@ -219,7 +173,7 @@ def find_pictures(
 
 
 def view_figures(figures: Mapping[str, Mapping[str, Path]]) -> Iterable[FigureView]:
-    """The SVG files, with names of their own for what they refer to."""
+    """The SVG files, with ids that differ between figures."""
     for name, paths in figures.items():
         if name.endswith("-dark") or "svg" not in paths:
             continue
@@ -233,7 +187,7 @@ def view_figures(figures: Mapping[str, Mapping[str, Path]]) -> Iterable[FigureVi
 
 
 def embeddable(svg: str, prefix: str) -> str:
-    """An SVG file of ours as an element: without prolog and metadata, its ids told from those of other figures."""
+    """A matplotlib SVG file as an element: without prolog and metadata, its ids prefixed."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)

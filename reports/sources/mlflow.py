@@ -1,4 +1,4 @@
-"""Reads a sweep and its outcomes from MLflow alone, for where the run directory is out of reach."""
+"""Sweeps and their results from MLflow alone, for machines that cannot reach the run directory."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mirror import REUSED
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
 from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
+from reports.sources.run_directory import find_name
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
 
 
-def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
-    """What sweep `name` promised, and by trial id the attempt that counts; as `load_sweep` reads them from a store.
+def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults:
+    """The results of sweep `name`, as `load_sweep` reads them from a run directory.
 
-    Unless `exact`, the only sweep called `name@<recipe>` is meant where there is none called `name`. Raises StoreError
-    when there is no such sweep, TrackingError when MLflow cannot be read.
+    Unless `exact`, `name@<recipe>` is meant if that is the only sweep of that name. Raises StoreError when there is no
+    such sweep or several match, TrackingError when MLflow cannot be read.
     """
     server = Server(uri, create=False)
     parents: dict[str, RunFacts] = {}
     for run in server.runs("tags.role = 'sweep'"):
         parents.setdefault(run.tags.get("sweep", ""), run)
-    found = named(server, name, parents, exact=exact)
+    found = name if exact else find_name(name, parents, server.name)
+    if found not in parents:
+        known = f"there are: {', '.join(sorted(parents))}" if parents else "it has no sweep yet"
+        raise StoreError(
+            f"{server.name}: no sweep {name!r}; {known}. `python -m orchestrator sync` writes sweeps to MLflow"
+        )
     with tempfile.TemporaryDirectory() as folder:
         text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
     try:
         sweep = SweepRecord.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
-    return sweep, read_runs(server, sweep)
+    return SweepResults(sweep=sweep, outcomes=read_runs(server, sweep))
 
 
 def tracked_runs(uri: str, sweep: SweepRecord) -> dict[str, tuple[str, str]]:
-    """By trial id the id of its MLflow run and the address where a server shows it (empty for a plain database).
+    """By trial id, the id of its MLflow run and the URL where a server shows it (empty without a server).
 
     Raises TrackingError when MLflow cannot be read.
     """
@@ -53,24 +60,8 @@ def tracked_runs(uri: str, sweep: SweepRecord) -> dict[str, tuple[str, str]]:
     return found
 
 
-def named(server: Server, name: str, names: Mapping[str, RunFacts], *, exact: bool) -> str:
-    """The sweep that `name` means. Raises StoreError when none is, or several are."""
-    variants = [] if exact else [known for known in names if known.startswith(f"{name}@")]
-    if name in names:
-        return name
-    if len(variants) > 1:
-        several = ", ".join(sorted(variants))
-        raise StoreError(f"{server.name}: several sweeps of {name!r}: {several}. Choose one with --recipe")
-    if not variants:
-        there = f"there are: {', '.join(sorted(names))}" if names else "it has no sweep yet"
-        raise StoreError(
-            f"{server.name}: no sweep {name!r}; {there}. `python -m orchestrator sync` brings sweeps there"
-        )
-    return variants[0]
-
-
 def read_runs(server: Server, sweep: SweepRecord) -> dict[str, AttemptRecord]:
-    """The outcomes of a sweep's trials; of runs that stand for others, with what the others have."""
+    """The outcomes of a sweep's trials; a run that reuses another gets the other's curves and figures."""
     planned = {(cell.row, str(cell.seed), cell.trial_id) for cell in sweep.cells}
     runs: dict[str, RunFacts] = {}
     for run in server.runs(f"tags.sweep = '{sweep.name}' AND tags.role = 'trial'"):
@@ -86,7 +77,7 @@ def read_runs(server: Server, sweep: SweepRecord) -> dict[str, AttemptRecord]:
 
 
 def record_of(server: Server, trial_id: str, run: RunFacts, full: RunFacts) -> AttemptRecord:
-    """The attempt behind a run; `full` is the one with its curves."""
+    """The attempt of a run; `full` is the run with its curves."""
     tags = run.tags
     kind = tags.get("failure_kind", "")
     message = tags.get("failure", "").removeprefix(f"{kind}: ")
@@ -106,20 +97,20 @@ def record_of(server: Server, trial_id: str, run: RunFacts, full: RunFacts) -> A
 
 
 def below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """The tags that begin with `prefix`, without it."""
+    """The tags that start with `prefix`, without it."""
     return {key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)}
 
 
 def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
-    """The figures of a run's record: all that it ends with, but for what stands on its curves alone."""
+    """The metrics of a run's record: its last values, without those that only its curves have."""
     aside = set(json.loads(run.tags.get("curve_only", "[]")))
     values = {key: value for key, value in run.metrics.items() if key not in aside}
-    cut = whole_names(server, run.run_id) if any(read_name(key) is None for key in values) else {}
+    cut = full_names(server, run.run_id) if any(read_name(key) is None for key in values) else {}
     return {read_name(key) or cut.get(key, key): restored(value) for key, value in values.items()}
 
 
-def whole_names(server: Server, run_id: str) -> dict[str, str]:
-    """Names that were too long for MLflow, by what it has instead."""
+def full_names(server: Server, run_id: str) -> dict[str, str]:
+    """Metric names that were too long for MLflow, by the shortened name it holds."""
     names = {}
     with tempfile.TemporaryDirectory() as folder:
         for path in server.artifacts(run_id, FULL_TEXT):
@@ -129,5 +120,5 @@ def whole_names(server: Server, run_id: str) -> dict[str, str]:
 
 
 def restored(value: float) -> float:
-    """The value that was stored."""
+    """The value before it was stored: MLflow keeps infinity as its largest number."""
     return math.copysign(math.inf, value) if abs(value) >= LARGEST else value

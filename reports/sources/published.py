@@ -1,4 +1,4 @@
-"""Published figures to show beside ours, read from `reports/published/<stem>.yaml`."""
+"""Published figures to show beside those of a sweep, read from `reports/published/<stem>.yaml`."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from ruamel.yaml import YAML
 from orchestrator.errors import StoreError
 from orchestrator.store.records import Row
 
-__all__ = ["Published", "PublishedRow", "published_note", "read_published", "stand_beside"]
+__all__ = ["Published", "PublishedRow", "match_published", "published_note", "read_published"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedRow:
-    """One line of a source."""
+    """One row of a source."""
 
     label: str
     values: Mapping[str, float]
     """By metric, in the unit of the column's header (per cent for mIoU), as the source prints it."""
     setting: str = ""
-    """Where it differs from that of the whole source."""
+    """Where the setting of this row differs from that of the source."""
     beside: Mapping[str, Any] = field(default_factory=dict)
-    """Factors of ours that ask the same: dotted keys and values. Empty: it stands in a block below."""
+    """Factors of the row of ours to show it beside: dotted keys and values. Empty: it is shown in a block below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """The figures of one source that was read, never quoted from memory."""
+    """The figures of one source."""
 
     title: str
     setting: str
-    """Data set, schedule and seeds behind the figures, to keep readers from comparing what is not comparable."""
+    """Data set, schedule and seeds behind the figures."""
     source: str
     checked: str
-    """How the figures were checked."""
+    """How the figures were checked against the source."""
     rows: tuple[PublishedRow, ...]
 
 
 def read_published(stem: str) -> Published:
-    """The source `stem`. Raises StoreError, naming those there are, when there is no such file."""
+    """The source `stem`. Raises StoreError, listing the known ones, when there is no such file."""
     folder = Path(__file__).parents[1] / "published"
     stems = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
     if stem not in stems:
@@ -51,8 +51,8 @@ def read_published(stem: str) -> Published:
     return Published(**{**values, "rows": tuple(PublishedRow(**row) for row in values["rows"])})
 
 
-def stand_beside(published: Published, rows: list[Row]) -> dict[str, PublishedRow]:
-    """By label of ours the published row that asks the same; each at most once, the first that fits."""
+def match_published(published: Published, rows: list[Row]) -> dict[str, PublishedRow]:
+    """By label of ours, the published row to show beside it: the first that matches, each row at most once."""
     found: dict[str, PublishedRow] = {}
     for theirs in published.rows:
         for ours in rows:
@@ -66,7 +66,7 @@ def stand_beside(published: Published, rows: list[Row]) -> dict[str, PublishedRo
 
 
 def published_note(published: Published, protocol: str) -> str:
-    """The footnote: who, under which protocol, and that ours is another one."""
+    """The note: source, its protocol, and that it is not ours."""
     parts = [f"{published.title}: {published.setting}", *unique_settings(published)]
     text = f"{'; '.join(parts)}. Source: {published.source} ({published.checked})."
     ours = " ".join(protocol.split()).rstrip(".")

@@ -1,36 +1,32 @@
-"""Reads a sweep and its outcomes from a run directory."""
+"""Sweeps and their results from a run directory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["load_sweep", "recorded_name"]
+__all__ = ["find_name", "load_sweep"]
 
 
-def load_sweep(run_dir: Path | str, name: str) -> tuple[SweepRecord, Mapping[str, AttemptRecord]]:
-    """What sweep `name` promised, and by trial id the attempt that counts.
+def load_sweep(directory: RunDirectory, name: str, *, exact: bool = False) -> SweepResults:
+    """The results of sweep `name`; unless `exact`, of `name@<recipe>` if that is the only recorded one.
 
-    Raises StoreError when there is no such sweep or a record is damaged.
+    Raises StoreError when there is no such sweep, several match, or a record is damaged.
     """
-    sweep = RunDirectory(run_dir).sweep(name)
-    return sweep, RunDirectory(run_dir).outcomes((cell.trial_id for cell in sweep.cells), sweep=name)
+    return directory.results(name if exact else find_name(name, directory.sweep_names(), str(directory)))
 
 
-def recorded_name(run_dir: Path | str, name: str) -> str:
-    """`name`, or the one recorded `name@<recipe>` where only that exists.
+def find_name(name: str, recorded: Iterable[str], place: str) -> str:
+    """`name` if it is recorded, else the only recorded `name@<recipe>`, else `name`.
 
-    So the report of a sweep that was run with another recipe needs no `--recipe`. Raises StoreError, naming them,
-    when there are several.
+    So the report of a sweep that ran with another recipe needs no `--recipe`. Raises StoreError, naming `place` and the
+    sweeps, when several match.
     """
-    names = RunDirectory(run_dir).sweep_names()
-    if name in names:
-        return name
-    variants = [found for found in names if found.startswith(f"{name}@")]
-    if len(variants) > 1:
-        raise StoreError(f"{run_dir}: several sweeps of {name!r}: {', '.join(variants)}. Choose one with --recipe")
-    return variants[0] if variants else name
+    known = sorted(recorded)
+    matches = [name] if name in known else [found for found in known if found.startswith(f"{name}@")]
+    if len(matches) > 1:
+        raise StoreError(f"{place}: several sweeps of {name!r}: {', '.join(matches)}. Choose one with --recipe")
+    return matches[0] if matches else name

@@ -1,7 +1,7 @@
 """From single runs to the cells of a table: mean, spread, and what is missing.
 
 Only attempts that ended `done` count. A value that is not finite is a gap like a failed run: it is counted and
-named, never averaged. Planned seeds are the yardstick: a cell is complete when every one of them has a value.
+named, never averaged. A cell is complete when every planned seed has a value.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["Cell", "Gap", "aggregate", "paired_difference"]
+__all__ = ["Cell", "Gap", "aggregate", "paired_difference", "rank_rows"]
 
 
 class Gap(StrEnum):
@@ -26,11 +27,11 @@ class Gap(StrEnum):
     LOST = "lost"
     """Its process or node died."""
     STOPPED = "stopped early"
-    """A scheduler gave up on it: its last value is no result."""
+    """A scheduler stopped it: its last value is not a result."""
     CANCELLED = "cancelled"
     NOT_RUN = "not run"
     NOT_REPORTED = "not reported"
-    """The run is done, but has no such metric."""
+    """The run is done, but did not report the metric."""
     NOT_FINITE = "not finite"
     """The run is done, and the metric is NaN or infinite."""
 
@@ -41,7 +42,7 @@ class Gap(StrEnum):
 
     @property
     def outstanding(self) -> bool:
-        """The run may still come: nobody has tried it to its end."""
+        """The run is still to come."""
         return self in (Gap.NOT_RUN, Gap.CANCELLED)
 
 
@@ -55,7 +56,7 @@ GAPS = {
     State.STOPPED: Gap.STOPPED,
     State.CANCELLED: Gap.CANCELLED,
 }
-"""What the table calls a run that ended otherwise than `done`."""
+"""What the table calls a run in a state other than `done`."""
 
 DERIVED: Mapping[str, Callable[[AttemptRecord], float | None]] = {
     "cost/gpu_hours": lambda record: (
@@ -64,7 +65,7 @@ DERIVED: Mapping[str, Callable[[AttemptRecord], float | None]] = {
         else None
     ),
 }
-"""What follows from the record where the trial does not report it."""
+"""Metrics computed from the record when the trial does not report them."""
 
 UNTRIED = (Gap.STOPPED, Gap.CANCELLED, Gap.NOT_RUN)
 
@@ -92,12 +93,12 @@ class Cell:
 
     @property
     def failed(self) -> int:
-        """Seeds whose last attempt ended in a failure; stopped, cancelled and not run are none."""
+        """Seeds whose last attempt failed; stopped, cancelled and not run do not count."""
         return sum(gap.of_run and gap not in UNTRIED for gap in self.gaps.values())
 
     @property
     def mean(self) -> float | None:
-        """Mean over the seeds there are; None when there is none."""
+        """Mean over the seeds with a value; None without any."""
         return mean_of(self.values.values()) if self.values else None
 
     @property
@@ -115,12 +116,12 @@ class Cell:
 
     @property
     def rankable(self) -> bool:
-        """May be called best or second: complete, and not the luck of a single seed."""
+        """May be marked best or second: complete, with two seeds or more."""
         return self.complete and self.n >= 2
 
     @property
     def provisional(self) -> bool:
-        """A planned run is still to come, so the value will change."""
+        """A planned run is still to come, so the value may change."""
         return any(gap.outstanding for gap in self.gaps.values())
 
 
@@ -130,25 +131,25 @@ def mean_of(values: Collection[float]) -> float:
 
 
 def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> float | None:
-    """Mean over the seeds both have of (value - baseline value of the same seed); None when they share no seed.
+    """Mean of (value - baseline value of the same seed) over the shared seeds; None without a shared seed.
 
-    Equal to the difference of the two means when both are complete. When a seed is missing on one side it is left
-    out on both, so that a lucky seed of one row is never compared with the average of another.
+    Equal to the difference of the two means when both are complete. A seed that is missing on one side is left out on
+    both, so that means over different seeds are never compared.
     """
     shared = [seed for seed in values if seed in baseline]
     return mean_of([values[seed] - baseline[seed] for seed in shared]) if shared else None
 
 
-def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric: str) -> dict[str, Cell]:
-    """One cell of `metric` per row label of `sweep`, in the order of its rows.
+def aggregate(results: SweepResults, metric: str) -> dict[str, Cell]:
+    """One cell of `metric` per row label, in the order of the sweep's rows.
 
-    `outcomes` maps trial ids to the attempt that counts. Rows that share a trial each show it; within a row every
-    planned seed counts once, and rows may be planned with different seeds.
+    Rows that share a trial each show it. Rows may be planned with different seeds.
     """
+    sweep = results.sweep
     values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
     gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}
     for planned in sweep.cells:
-        found = value_or_gap(outcomes.get(planned.trial_id), metric)
+        found = value_or_gap(results.outcomes.get(planned.trial_id), metric)
         if isinstance(found, Gap):
             gaps[planned.row][planned.seed] = found
         else:
@@ -165,7 +166,7 @@ def aggregate(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], metric:
 
 
 def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
-    """The finite value of `metric`, or the reason why there is none."""
+    """The finite value of `metric`, or why there is none."""
     if outcome is None:
         return Gap.NOT_RUN
     if outcome.state is not State.DONE:
@@ -176,3 +177,10 @@ def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
     if value is None:
         return Gap.NOT_REPORTED
     return float(value) if math.isfinite(value) else Gap.NOT_FINITE
+
+
+def rank_rows(sweep: SweepRecord, cells: Mapping[str, Cell]) -> list[str]:
+    """Labels of the rows with a value, best first; `cells` are those of the sweep's metric."""
+    sign = 1.0 if sweep.goal == "minimize" else -1.0
+    means = {label: sign * cell.mean for label, cell in cells.items() if cell.mean is not None}
+    return sorted(means, key=lambda label: means[label])

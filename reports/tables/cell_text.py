@@ -1,8 +1,8 @@
-"""What the cells of a column print: digits, rank, difference, and the marks that keep a reader from trusting too much.
+"""What the cells of a column print: digits, rank, difference to the baseline, and the marks that qualify a value.
 
-Ranked are complete cells of at least two seeds, by the value as printed, so that equal digits get equal marks. Rows are
-compared seed by seed (`reports.stats`): with the baseline for the difference, its interval and its p; with the best for
-the mark *not distinguishable from the best*.
+Complete cells of at least two seeds are ranked by the value as printed, so that equal digits get equal ranks. Rows are
+compared seed by seed (`reports.stats`): with the baseline for the difference, its interval and its p; with the best row
+for the mark *not distinguishable from the best*.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from math import comb
 
 import numpy as np
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from reports.stats import Comparison, Looks, compare_with, compare_with_best
 from reports.tables.aggregate import Cell
 from reports.tables.columns import Column
+from reports.tables.origin import Origin, differ
 
-__all__ = ["ALPHA", "CellText", "Mark", "Origin", "make_cell_texts", "origins_of"]
+__all__ = ["ALPHA", "CellText", "Mark", "make_cell_texts"]
 
 ALPHA = 0.05
 
 
 class Mark(StrEnum):
-    """What a note explains; the renderers know how each looks."""
+    """What a note explains; each renderer has a symbol for it."""
 
     NONE = "none"
     BEST = "best"
@@ -35,7 +35,7 @@ class Mark(StrEnum):
     DELTA = "delta"
     """The signed subscript."""
     SIGNIFICANT = "significant"
-    """* behind it."""
+    """* after the subscript."""
     FEWER = "fewer"
     """† on a value: fewer seeds than planned."""
     PROVISIONAL = "provisional"
@@ -47,66 +47,62 @@ class Mark(StrEnum):
     SHARED = "shared"
     """¶ on a row's label."""
     PUBLISHED = "published"
-    """A column of figures that others printed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The code and the data behind a run; two runs are comparable where these are equal."""
-
-    commit: str
-    diff: str
-    """Digest of uncommitted changes; empty for a clean checkout."""
-    data: str
-
-    @classmethod
-    def of(cls, record: AttemptRecord) -> Origin:
-        """That of one attempt; what its record does not say is empty."""
-        facts = record.environment
-        return cls(facts.get("commit", ""), facts.get("diff") or facts.get("dirty", ""), facts.get("data", ""))
-
-    @property
-    def text(self) -> str:
-        """For the small print: `commit 1a2b3c4 with changes d41d8c, data 9e107d9`."""
-        code = f"commit {self.commit[:7] or 'unknown'}" + (f" with changes {self.diff[:7]}" if self.diff else "")
-        return f"{code}, data {self.data[:7]}" if self.data else code
-
-
-def origins_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, frozenset[Origin]]:
-    """By row label the origins of its finished runs."""
-    found: dict[str, set[Origin]] = {row.label: set() for row in sweep.rows}
-    for cell in sweep.cells:
-        record = outcomes.get(cell.trial_id)
-        if record is not None and record.state is State.DONE:
-            found[cell.row].add(Origin.of(record))
-    return {label: frozenset(origins) for label, origins in found.items()}
+    """A column of published figures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellText:
-    """What one cell prints. `mean` is empty where there is no value, `std` below two seeds, `delta` without one."""
+    """What one cell prints. `mean` is empty without a value, `std` below two seeds, `delta` without a difference."""
 
     cell: Cell
-    mean: str = ""
-    std: str = ""
-    delta: str = ""
-    interval: str = ""
-    """95 % interval of `delta`; empty below three shared seeds."""
-    rank: Mark = Mark.NONE
+    mean: str
+    std: str
+    delta: str
+    interval: str
+    """95 % interval of `delta`, `[+0.41, +2.10]`; empty below three shared seeds."""
+    rank: Mark
     """`BEST`, `SECOND` or `NONE`."""
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Mark, ...]
     """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, as they apply."""
-    comparison: Comparison | None = field(default=None, compare=False)
+    comparison: Comparison | None = field(compare=False)
     """With the baseline, in the unit of the records."""
+
+    @classmethod
+    def of(
+        cls,
+        column: Column,
+        cell: Cell,
+        comparison: Comparison | None,
+        *,
+        rank: Mark = Mark.NONE,
+        alike: bool = False,
+        mixed: bool = False,
+    ) -> CellText:
+        """The texts of `cell` in the unit and precision of `column`."""
+        marks = [Mark.ALIKE] if alike else []
+        if cell.n:
+            marks += [Mark.PROVISIONAL] if cell.provisional else [Mark.FEWER] if not cell.complete else []
+            marks += [Mark.MIXED] if mixed else []
+        interval = comparison.interval if comparison is not None else None
+        return cls(
+            cell=cell,
+            mean="" if cell.mean is None else column.text(cell.mean),
+            std="" if cell.std is None else column.text(cell.std),
+            delta="" if cell.delta is None or not column.ranked else column.difference(cell.delta),
+            interval=f"[{column.difference(interval.low)}, {column.difference(interval.high)}]" if interval else "",
+            rank=rank,
+            marks=tuple(marks),
+            comparison=comparison,
+        )
 
     @property
     def significant(self) -> bool:
-        """The difference is more than the seeds explain, corrected over the rows."""
+        """The difference to the baseline is significant, corrected over the rows."""
         return self.comparison is not None and self.comparison.distinguishable(ALPHA)
 
     @property
     def missing(self) -> str:
-        """Why there is no value, in a word; empty where the run is there and does not report it."""
+        """Why there is no value; empty where a run is done without reporting it."""
         gaps = [gap for gap in self.cell.gaps.values() if gap.of_run]
         if self.cell.n or len(gaps) < len(self.cell.gaps) or not gaps:
             return ""
@@ -126,39 +122,32 @@ def make_cell_texts(
     shown: Collection[str],
     looks: Looks | None = None,
 ) -> dict[str, CellText]:
-    """The cells of one column by row label, those of the rows `shown`; `looks` where seeds were added until decided.
+    """The cells of one column for the rows `shown`, by label; `looks` as in `compare_with`.
 
     Ranks and corrections are over all rows, shown or not. Where all ranked cells show the same digits, or only one can
-    be ranked, nothing is marked best.
+    be ranked, none is marked best.
     """
     scores = score_of(column, cells)
-    places = sorted(set(scores.values()), reverse=True)
-    ranks = dict(zip(places, (Mark.BEST, Mark.SECOND), strict=False)) if len(places) > 1 else {}
+    levels = sorted(set(scores.values()), reverse=True)
+    ranks = dict(zip(levels, (Mark.BEST, Mark.SECOND), strict=False)) if len(levels) > 1 else {}
     alike = alike_rows(scores, cells, shown, looks) if ranks else frozenset()
     compared = compare_rows(column, cells, baseline, shown, looks)
-    known = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
-    cell_texts = {}
-    for label in shown:
-        cell, found = cells[label], compared.get(label)
-        marks = [Mark.ALIKE] if label in alike else []
-        if cell.n:
-            marks += [Mark.PROVISIONAL] if cell.provisional else [Mark.FEWER] if not cell.complete else []
-            marks += [Mark.MIXED] if column.ranked and differ(origins.get(label, frozenset()), known) else []
-        cell_texts[label] = CellText(
-            cell=cell,
-            mean="" if cell.mean is None else column.text(cell.mean),
-            std="" if cell.std is None else column.text(cell.std),
-            delta="" if cell.delta is None or not column.ranked else column.difference(cell.delta),
-            interval=interval_text(column, found),
+    reference = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
+    return {
+        label: CellText.of(
+            column,
+            cells[label],
+            compared.get(label),
             rank=ranks.get(scores[label], Mark.NONE) if label in scores else Mark.NONE,
-            marks=tuple(marks),
-            comparison=found,
+            alike=label in alike,
+            mixed=column.ranked and differ(origins.get(label, frozenset()) | reference),
         )
-    return cell_texts
+        for label in shown
+    }
 
 
 def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:
-    """What rows are ranked by, larger is better: the value as printed; only of those that may be ranked."""
+    """What the rankable rows are ranked by: the value as printed, negated where less is better."""
     if not column.ranked or column.direction is None:
         return {}
     sign = -1.0 if column.direction == "down" else 1.0
@@ -172,7 +161,7 @@ def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:
 def alike_rows(
     scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Collection[str], looks: Looks | None
 ) -> frozenset[str]:
-    """Ranked rows that the seeds cannot tell from the best one; nobody below three seeds, where nothing is tested."""
+    """Ranked rows that are not distinguishable from the best one; none below three seeds, where nothing is tested."""
     best = max(scores, key=lambda label: scores[label])
     values = {label: cells[label].values for label in scores if label == best or label in shown}
     family = comb(len(scores), 2) if len(values) < len(scores) else None
@@ -187,29 +176,9 @@ def alike_rows(
 def compare_rows(
     column: Column, cells: Mapping[str, Cell], baseline: str | None, shown: Collection[str], looks: Looks | None
 ) -> dict[str, Comparison]:
-    """Each row against the baseline; nothing in columns that show no differences."""
+    """Each row against the baseline; empty for columns that show no differences."""
     if baseline is None or not column.ranked or not cells[baseline].n:
         return {}
     values = {label: cells[label].values for label in cells if label == baseline or label in shown}
     family = len(cells) - 1 if len(values) < len(cells) else None
     return compare_with(baseline, values, np.random.default_rng(0), looks=looks, power=False, family=family)
-
-
-def differ(origins: frozenset[Origin], baseline: frozenset[Origin]) -> bool:
-    """Whether these runs come from different code or data than one another or than the baseline's.
-
-    A fact that a record lacks contradicts nothing.
-    """
-    together = origins | baseline
-    return any(
-        len({getattr(origin, fact) for origin in together if origin.commit or fact == "data"} - empty) > 1
-        for fact, empty in (("commit", {""}), ("diff", set[str]()), ("data", {""}))
-    )
-
-
-def interval_text(column: Column, comparison: Comparison | None) -> str:
-    """`[+0.41, +2.10]`."""
-    if comparison is None or comparison.interval is None:
-        return ""
-    interval = comparison.interval
-    return f"[{column.difference(interval.low)}, {column.difference(interval.high)}]"

@@ -27,7 +27,7 @@ class Column:
     decimals: int = 4
     ranked: bool = False
     """Best, second and difference are shown. Costs are not ranked: they depend on the machine and its load, and the
-    baseline wins them by doing less. The sweep's own metric always is."""
+    baseline wins because it does less. The sweep's own metric always is."""
 
     @property
     def header(self) -> str:
@@ -40,7 +40,7 @@ class Column:
         return {"up": "↑", "down": "↓", None: ""}[self.direction]
 
     def shown(self, value: float) -> float:
-        """`value` as a reader sees it: scaled and rounded. Ranks compare these, so what looks equal ties."""
+        """`value` as printed: scaled and rounded. Ranks compare these, so equal digits tie."""
         return float(f"{value * self.scale:.{self.decimals}f}") + 0.0  # + 0.0 turns -0.0 into 0.0
 
     def text(self, value: float) -> str:
@@ -48,7 +48,7 @@ class Column:
         return f"{self.shown(value):.{self.decimals}f}"
 
     def difference(self, value: float) -> str:
-        """The digits of a difference with its sign; none on zero."""
+        """The digits of a difference with its sign; zero has none."""
         shown = self.shown(value)
         return f"{shown:+.{self.decimals}f}" if shown else f"{shown:.{self.decimals}f}"
 
@@ -59,7 +59,7 @@ def share(key: str, name: str, direction: Literal["up", "down"] | None = "up", *
 
 
 def cost(key: str, name: str, unit: str, decimals: int) -> Column:
-    """A column of which less is better, and which is not ranked."""
+    """A column where less is better, and which is not ranked."""
     return Column(key=key, name=name, unit=unit, direction="down", decimals=decimals)
 
 
@@ -93,7 +93,7 @@ KNOWN_COLUMNS: dict[str, Column] = {
         Column(key="contrast/uniformity", name="Uniformity", decimals=3),
     )
 }
-"""Metrics with a header of their own; any other is shown under its own name, as it is, without an arrow."""
+"""Metrics with a header of their own; any other is shown under its name, unscaled, without an arrow."""
 
 
 def column_for(
@@ -102,8 +102,7 @@ def column_for(
     """The column of metric `key` in a sweep that optimises `metric` towards `goal` (`maximize` or `minimize`).
 
     The sweep's own metric takes its direction from `goal` and is always ranked. `decimals` and `direction` (`up` or
-    `down`) are what the specification says otherwise; a metric with a direction of the specification is ranked unless
-    it is a cost.
+    `down`) are those that the specification sets; a metric whose direction it sets is ranked unless it is a cost.
     """
     if key in KNOWN_COLUMNS:
         column = KNOWN_COLUMNS[key]

@@ -1,4 +1,4 @@
-"""What a search tells: which parameters mattered, and which trials nothing beats in every respect."""
+"""Importance of the parameters of a search."""
 
 from __future__ import annotations
 
@@ -7,73 +7,57 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import State
+from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["importance", "objective_values", "pareto_front"]
+__all__ = ["importance"]
 
 FEWEST_TRIALS = 4
-"""Below that, no importance is worth its name."""
+"""With fewer finished trials no importance is computed."""
 
 
-def objective_values(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, tuple[float, ...]]:
-    """Row label -> value of each objective, for finished trials in which all are finite; larger is better.
-
-    Values to be minimised are negated. Stopped trials are left out: their last value is no result.
-    """
-    objectives = sweep.search.get("objectives") or [{"name": sweep.metric, "goal": sweep.goal}]
-    signs = [1.0 if objective["goal"] == "maximize" else -1.0 for objective in objectives]
-    found = {}
-    for cell in sweep.cells:
-        record = outcomes.get(cell.trial_id)
-        if record is None or record.state is not State.DONE:
-            continue
-        values = [record.metrics.get(objective["name"], math.nan) for objective in objectives]
-        if all(map(math.isfinite, values)):
-            found[cell.row] = tuple(sign * value for sign, value in zip(signs, values, strict=True))
-    return found
-
-
-def pareto_front(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> tuple[str, ...]:
-    """Labels of the rows that no other row equals or beats in all objectives and beats in one, in the sweep's order."""
-    values = objective_values(sweep, outcomes)
-    return tuple(
-        label
-        for label, mine in values.items()
-        if not any(
-            other != mine and all(theirs >= ours for theirs, ours in zip(other, mine, strict=True))
-            for other in values.values()
-        )
-    )
-
-
-def importance(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, float]:
+def importance(results: SweepResults) -> dict[str, float]:
     """Share of the variation of the first objective that each parameter explains (fANOVA, Hutter et al. 2014).
 
-    Largest first, the sum is 1; over the finished trials, and the parameters that count in all of them. Empty below
-    four trials, or where all came out alike.
+    Largest first, summing to 1; over the finished trials with finite objectives, and the parameters that are set in all
+    of them. Empty with fewer than four such trials, or if all have the same value.
     """
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    by_key = {item["key"]: item for item in sweep.search.get("parameters", ())}
-    values = objective_values(sweep, outcomes)
+    by_key = {item["key"]: item for item in results.sweep.search.get("parameters", ())}
+    values = objective_values(results)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    for row in sweep.rows:
+    for row in results.sweep.rows:
         drawn = {key: value for key, value in row.factors.items() if key in by_key}
         if row.label in values and drawn:
             distributions = {key: distribution_of(by_key[key]) for key in drawn}
             params = {key: encoded(value) for key, value in drawn.items()}
-            value = values[row.label][0]
-            study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value))
+            study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=values[row.label]))
     seen = {trial.value for trial in study.trials}
     if len(study.trials) < FEWEST_TRIALS or len(seen) < 2:
         return {}
     return dict(get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0)))
 
 
+def objective_values(results: SweepResults) -> dict[str, float]:
+    """By row label, the first objective of the finished trials in which all objectives are finite; larger is better."""
+    sweep = results.sweep
+    objectives = sweep.search.get("objectives") or [{"name": sweep.metric, "goal": sweep.goal}]
+    sign = 1.0 if objectives[0]["goal"] == "maximize" else -1.0
+    found = {}
+    for run in sweep.cells:
+        if results.state_of(run.trial_id) is State.DONE:
+            metrics = results.outcomes[run.trial_id].metrics
+            values = [metrics.get(objective["name"], math.nan) for objective in objectives]
+            if all(map(math.isfinite, values)):
+                found[run.row] = sign * values[0]
+    return found
+
+
 def distribution_of(parameter: Mapping[str, Any]) -> Any:
-    """Optuna's form of a recorded distribution."""
+    """The Optuna distribution of a recorded parameter."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     kind, low, high = parameter["kind"], parameter["low"], parameter["high"]
@@ -86,5 +70,5 @@ def distribution_of(parameter: Mapping[str, Any]) -> Any:
 
 
 def encoded(value: Any) -> Any:
-    """A scalar as it is, anything else as JSON: what Optuna can keep."""
+    """A scalar as it is, anything else as JSON: Optuna stores scalars only."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)

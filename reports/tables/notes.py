@@ -1,21 +1,24 @@
-"""The small print under a table: every mark that is used, explained, and no other."""
+"""The notes under a table: every mark that is used, explained, and no other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 from reports.stats import MIN_SEEDS
 from reports.tables.aggregate import Gap
-from reports.tables.cell_text import CellText, Mark, Origin
+from reports.tables.cell_text import Mark
 from reports.tables.columns import Column
+from reports.tables.layout import TableRow
 from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
+from reports.tables.origin import origins_of
 
 LETTERS_NAMED = 200
-"""A note names rows with at most so many letters together."""
+"""A note names rows with at most this many letters together."""
 
-__all__ = ["Mark", "Note", "NoteContext", "shared_rows", "write_notes"]
+__all__ = ["Note", "NoteContext", "shared_rows", "write_notes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,24 +31,21 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class NoteContext:
-    """What the notes are about: a sweep and what its table shows of it."""
+    """What the notes are about: the results of a sweep and what its table shows of them."""
 
-    sweep: SweepRecord
-    outcomes: Mapping[str, AttemptRecord]
+    results: SweepResults
     columns: Sequence[Column]
-    cell_texts: Mapping[str, Sequence[CellText]]
-    """For each shown row one cell_text per column."""
-    origins: Mapping[str, frozenset[Origin]]
-    missing_runs: Sequence[MissingRun]
+    rows: Sequence[TableRow]
+    missing_runs: tuple[MissingRun, ...]
     correction: str = ""
-    """How p is corrected where seeds were added while looking; empty where their number was fixed."""
+    """How p is corrected where seeds were added while looking at the results; empty where their number was fixed."""
     published: str = ""
     """Where the published column comes from, and how its protocol differs."""
 
 
-def write_notes(seen: NoteContext, used: set[Mark]) -> tuple[Note, ...]:
+def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
     """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
-    explain: dict[Mark, Callable[[NoteContext], str]] = {
+    explanations: dict[Mark, Callable[[NoteContext], str]] = {
         Mark.BEST: explain_best,
         Mark.SECOND: lambda _: "second best.",
         Mark.ALIKE: lambda _: (
@@ -53,60 +53,52 @@ def write_notes(seen: NoteContext, used: set[Mark]) -> tuple[Note, ...]:
         ),
         Mark.DELTA: explain_difference,
         Mark.SIGNIFICANT: lambda _: "p ≤ 0.05 (paired t test, Holm over the rows).",
-        Mark.FEWER: lambda seen: f"fewer seeds than planned, not ranked: {name_parts(name_partial(seen, Mark.FEWER))}.",
-        Mark.PROVISIONAL: lambda seen: (
-            "provisional, not ranked: planned runs are still to come: "
-            f"{name_parts(name_partial(seen, Mark.PROVISIONAL))}."
+        Mark.FEWER: lambda context: f"fewer seeds than planned, not ranked: {name_partial(context, Mark.FEWER)}.",
+        Mark.PROVISIONAL: lambda context: (
+            f"provisional, not ranked: planned runs are still to come: {name_partial(context, Mark.PROVISIONAL)}."
         ),
         Mark.MIXED: explain_mixed,
-        Mark.MISSING: lambda seen: f"no value: {'; '.join(name_missing(seen))}.",
-        Mark.SHARED: lambda seen: (
+        Mark.MISSING: lambda context: f"no value: {'; '.join(name_missing(context))}.",
+        Mark.SHARED: lambda context: (
             "rows that compute the same share their runs: "
-            + "; ".join(" = ".join(labels) for labels in shared_rows(seen.sweep))
+            + "; ".join(" = ".join(labels) for labels in shared_rows(context.results.sweep))
             + "."
         ),
-        Mark.PUBLISHED: lambda seen: seen.published,
+        Mark.PUBLISHED: lambda context: context.published,
     }
-    notes = [Note(mark=mark, text=text(seen)) for mark, text in explain.items() if mark in used]
-    notes += [Note(text=text) for text in plain_notes(seen, used)]
-    return tuple(notes)
+    notes = [Note(mark=mark, text=explain(context)) for mark, explain in explanations.items() if mark in used]
+    return notes + [Note(text=text) for text in plain_notes(context, used)]
 
 
-def explain_best(seen: NoteContext) -> str:
-    """What bold means, and of how many."""
-    outstanding = any(
-        gap.outstanding for row in seen.cell_texts.values() for cell_text in row for gap in cell_text.cell.gaps.values()
-    )
+def explain_best(context: NoteContext) -> str:
+    """What bold means, and whether runs are still to come."""
+    cells = [text.cell for row in context.rows for text in row.cell_texts]
+    outstanding = any(gap.outstanding for cell in cells for gap in cell.gaps.values())
     return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
 
 
-def explain_difference(seen: NoteContext) -> str:
+def explain_difference(context: NoteContext) -> str:
     """What the subscript is, and whether it was tested."""
-    text = f"mean difference to “{seen.sweep.baseline}” over the seeds that both rows have, in the unit of the column"
-    compared = [
-        cell_text.comparison
-        for row in seen.cell_texts.values()
-        for cell_text in row
-        if cell_text.comparison is not None
-    ]
+    baseline = context.results.sweep.baseline
+    text = f"mean difference to “{baseline}” over the seeds that both rows have, in the unit of the column"
+    compared = [text.comparison for row in context.rows for text in row.cell_texts if text.comparison is not None]
     if any(item.distinguishable() for item in compared):
         return f"{text}."
     if any(item.p_holm is not None for item in compared):
         return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."
     seeds = max((item.n for item in compared), default=0)
-    return (
-        f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test."
-        if 0 < seeds < MIN_SEEDS
-        else f"{text}."
-    )
+    if not 0 < seeds < MIN_SEEDS:
+        return f"{text}."
+    return f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test."
 
 
-def explain_mixed(seen: NoteContext) -> str:
-    """What the § rows were made with."""
+def explain_mixed(context: NoteContext) -> str:
+    """Which code and data the shown rows were made with."""
+    origins = origins_of(context.results)
     groups: dict[str, list[str]] = {}
-    for label in seen.cell_texts:
-        for origin in seen.origins.get(label, ()):
-            groups.setdefault(origin.text, []).append(label)
+    for row in context.rows:
+        for origin in origins[row.label]:
+            groups.setdefault(origin.text, []).append(row.label)
     parts = [f"{text} ({name_labels(labels)})" for text, labels in sorted(groups.items())]
     return (
         "mixed: its runs, or those of the baseline, differ in code or data, so the difference may not be the row's: "
@@ -116,7 +108,7 @@ def explain_mixed(seen: NoteContext) -> str:
 
 
 def name_labels(labels: Sequence[str]) -> str:
-    """Labels in one line; many of them, or long ones, are cut and counted."""
+    """Labels in one line; of many or long ones the first are named and the others counted."""
     named: list[str] = []
     for label in labels[:ROWS_NAMED]:
         if named and sum(map(len, named)) + len(label) > LETTERS_NAMED:
@@ -126,69 +118,63 @@ def name_labels(labels: Sequence[str]) -> str:
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def name_parts(parts: Sequence[str]) -> str:
-    """The same for parts that hold commas themselves."""
-    return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
-
-
-def plain_notes(seen: NoteContext, used: set[Mark]) -> list[str]:
-    """Sentences that belong to no mark."""
-    sweep, texts = seen.sweep, []
-    if seen.correction:
-        texts.append(f"Seeds were added until decided: {seen.correction}.")
-    if len(sweep.seeds) == 1 and any(column.ranked for column in seen.columns):
+def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
+    """Sentences that explain no mark."""
+    sweep, texts = context.results.sweep, []
+    if context.correction:
+        texts.append(f"Seeds were added until decided: {context.correction}.")
+    if len(sweep.seeds) == 1 and any(column.ranked for column in context.columns):
         texts.append("One seed per row: nothing is called best.")
     by_kind: dict[str, list[tuple[str, int]]] = {}
-    for missing_run in seen.missing_runs:
-        if missing_run.gap.of_run:
-            heading = f"{missing_run.gap.value.capitalize()}{f' ({missing_run.kind})' if missing_run.kind else ''}"
-            by_kind.setdefault(heading, []).extend((row, missing_run.seed) for row in missing_run.rows)
+    for missing in context.missing_runs:
+        if missing.gap.of_run:
+            heading = f"{missing.gap.value.capitalize()}{f' ({missing.kind})' if missing.kind else ''}"
+            by_kind.setdefault(heading, []).extend((row, missing.seed) for row in missing.rows)
     texts += [f"{heading}: {name_runs(runs)}." for heading, runs in by_kind.items()]
-    for index, column in enumerate(seen.columns):
+    for place, column in enumerate(context.columns):
         runs = [
-            (label, seed)
-            for label, row in seen.cell_texts.items()
-            for seed, gap in row[index].cell.gaps.items()
+            (row.label, seed)
+            for row in context.rows
+            for seed, gap in row.cell_texts[place].cell.gaps.items()
             if gap is Gap.NOT_FINITE
         ]
         if runs:
             texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
-    done = [seen.outcomes[cell.trial_id] for cell in sweep.cells if cell.trial_id in seen.outcomes]
-    done = [outcome for outcome in done if outcome.state is State.DONE]
+    outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
     checks = [("device", "costs are not comparable")]
     if Mark.MIXED not in used:
         checks.insert(0, ("commit", "the rows may differ in code"))
     for key, consequence in checks:
-        names = sorted({outcome.environment[key] for outcome in done if outcome.environment.get(key)})
+        names = sorted({item.environment.get(key, "") for item in outcomes if item.state is State.DONE} - {""})
         if len(names) > 1:
             texts.append(f"The runs come from {len(names)} {key}s ({', '.join(names)}): {consequence}.")
     return texts
 
 
-def name_partial(seen: NoteContext, mark: Mark) -> list[str]:
-    """`pixel memory 2 of 3`, with the columns where only some of the row's are concerned."""
+def name_partial(context: NoteContext, mark: Mark) -> str:
+    """The marked rows: `pixel memory 2 of 3`, with the columns where not all columns of the row are marked."""
     parts = []
-    for label, row in seen.cell_texts.items():
+    for row in context.rows:
         names: dict[str, list[str]] = {}
-        for column, cell_text in zip(seen.columns, row, strict=True):
-            if mark in cell_text.marks:
-                names.setdefault(f"{label} {cell_text.cell.n} of {cell_text.cell.expected}", []).append(column.name)
-        valued = sum(bool(cell_text.mean) for cell_text in row)
+        for column, text in zip(context.columns, row.cell_texts, strict=True):
+            if mark in text.marks:
+                names.setdefault(f"{row.label} {text.cell.n} of {text.cell.expected}", []).append(column.name)
+        valued = sum(bool(text.mean) for text in row.cell_texts)
         parts += [
             count if len(concerned) == valued else f"{count} ({', '.join(concerned)})"
             for count, concerned in names.items()
         ]
-    return parts
+    return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
 
 
-def name_missing(seen: NoteContext) -> list[str]:
-    """Per reason the rows without a value although their runs are there."""
+def name_missing(context: NoteContext) -> list[str]:
+    """By reason, the rows without a value although their runs are done."""
     labels: dict[tuple[str, str], list[str]] = {}
-    for label, row in seen.cell_texts.items():
-        for column, cell_text in zip(seen.columns, row, strict=True):
-            if not cell_text.cell.n and not cell_text.missing:
-                reason = "not finite" if Gap.NOT_FINITE in cell_text.cell.gaps.values() else "not reported"
-                labels.setdefault((column.name, reason), []).append(label)
+    for row in context.rows:
+        for column, text in zip(context.columns, row.cell_texts, strict=True):
+            if not text.cell.n and not text.missing:
+                reason = "not finite" if Gap.NOT_FINITE in text.cell.gaps.values() else "not reported"
+                labels.setdefault((column.name, reason), []).append(row.label)
     columns: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (name, reason), concerned in labels.items():
         columns.setdefault((reason, tuple(concerned)), []).append(name)
@@ -198,8 +184,8 @@ def name_missing(seen: NoteContext) -> list[str]:
 def shared_rows(sweep: SweepRecord) -> list[tuple[str, ...]]:
     """Groups of two or more row labels whose planned trials are the same."""
     trials: dict[str, list[tuple[int, str]]] = {row.label: [] for row in sweep.rows}
-    for cell in sweep.cells:
-        trials[cell.row].append((cell.seed, cell.trial_id))
+    for run in sweep.cells:
+        trials[run.row].append((run.seed, run.trial_id))
     groups: dict[tuple[tuple[int, str], ...], list[str]] = {}
     for label, planned in trials.items():
         groups.setdefault(tuple(sorted(planned)), []).append(label)

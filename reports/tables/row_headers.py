@@ -1,7 +1,4 @@
-"""The leading columns of a table: labels, factors, or check marks for components that are on.
-
-Texts are plain; a check mark is the one character `CHECK`.
-"""
+"""The leading columns of a table: labels, factors, or check marks for components that are on."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ __all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "short_name
 
 CHECK = "✓"
 WITHOUT = "w/o "
-"""How rows that leave a component out are labelled (`leave_one_out`)."""
+"""How the label of a row without a component starts (`leave_one_out`)."""
 FEWEST_COMPONENTS = 2
 
 
@@ -27,7 +24,7 @@ class RowHeaders:
     names: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
     merged: int = 0
-    """So many leading columns show equal neighbours once."""
+    """Number of leading columns that show equal neighbours once."""
     checks: bool = False
     """All columns but the first hold check marks."""
 
@@ -35,10 +32,10 @@ class RowHeaders:
 def make_row_headers(
     rows: Sequence[Row], baseline: str | None, *, method: str, group: Sequence[str] = (), merge: bool = True
 ) -> RowHeaders:
-    """What suits the method.
+    """The row headers that suit the method.
 
-    Check marks where the rows of an ablation switch components, else their labels; of a grid or a search one column per
-    factor. `group` puts factors first; with `merge` equal neighbours of all factors but the last are shown once.
+    An ablation gets check marks if its rows switch components, else labels; a grid or a search gets one column per
+    factor. Factors in `group` come first; with `merge`, equal neighbours of all factors but the last are shown once.
     """
     if method == "ablation" and not group:
         return check_marks(rows) or RowHeaders(names=("Variant",), texts=tuple((row.label,) for row in rows))
@@ -49,9 +46,9 @@ def make_row_headers(
 
 
 def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
-    """One column per component where every row is the full one without some of its settings; None elsewhere.
+    """One column per component if every row is the full one without some of its settings, else None.
 
-    Settings that always come and go together are one component; a row `w/o NAME` without one component names it.
+    Settings that are always set together are one component. A row `w/o NAME` that lacks one component names it.
     """
     full = max(rows, key=lambda row: len(row.factors), default=None)
     if full is None or any(
@@ -86,8 +83,8 @@ def factor_columns(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headers and texts, one column per factor.
 
-    A baseline outside the grid shows its label instead of factors of its own. Labels stay beside the factors where
-    these alone do not tell the rows apart.
+    A baseline outside the grid shows its label instead of its factors. Labels are added where two rows have the same
+    factors.
     """
     keys = varied_keys(rows, baseline, group)
     if not keys:
@@ -103,7 +100,7 @@ def factor_columns(
 
 
 def varied_keys(rows: Sequence[Row], baseline: str | None, group: Sequence[str] = ()) -> tuple[str, ...]:
-    """Factors of the rows but the baseline, those of `group` first; one that never changes is left out."""
+    """Factors that the rows other than the baseline vary, those of `group` first."""
     varied = [row for row in rows if row.label != baseline] or list(rows)
     levels: dict[str, set[str]] = {}
     for row in varied:
@@ -116,7 +113,7 @@ def varied_keys(rows: Sequence[Row], baseline: str | None, group: Sequence[str] 
 
 
 def short_names(keys: Sequence[str]) -> tuple[str, ...]:
-    """The last part of each dotted key, with as many parts before it as tell it from the others.
+    """The shortest ending of each dotted key that no other key shares.
 
     >>> short_names(["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature"])
     ('memory.kind', 'mining.kind', 'temperature')
@@ -133,7 +130,7 @@ def short_names(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def factor_text(value: Any) -> str:
-    """A factor's value as a reader would write it; four digits of a drawn one."""
+    """A factor's value as a reader would write it; a drawn float has four digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -143,6 +140,6 @@ def factor_text(value: Any) -> str:
     return "none" if value is None else json.dumps(value, default=str)
 
 
-def level_texts(rows: Sequence[Row], key: str) -> Mapping[str, str]:
-    """Text of each level of a factor by its `repr`, in the order of the rows."""
-    return {repr(row.factors[key]): factor_text(row.factors[key]) for row in rows if key in row.factors}
+def level_texts(factors: Sequence[Mapping[str, Any]], key: str) -> Mapping[str, str]:
+    """Text of each level of factor `key` by its `repr`, in the order of the rows, given the factors of each."""
+    return {repr(row[key]): factor_text(row[key]) for row in factors if key in row}

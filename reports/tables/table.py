@@ -1,8 +1,8 @@
-"""The table itself: rows, columns, ranks and notes, still without a format.
+"""The table itself: rows, columns, ranks and notes, in no format yet.
 
-    SweepRecord + outcomes --aggregate--> Cells --build_table--> Table --render--> text
+    SweepResults --aggregate--> Cells --build_table--> Table --render--> text
 
-Every text in a `Table` is plain: no markup, ASCII minus. Escaping is the renderers' business.
+Every text in a `Table` is plain: no markup, ASCII minus. Renderers escape.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import SEARCHES, AttemptRecord, Row, State, SweepRecord
-from reports.sources.published import Published, published_note, stand_beside
+from orchestrator.store.records import Row, State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
+from reports.sources.published import Published, PublishedRow, match_published, published_note
 from reports.stats import MIN_SEEDS
-from reports.tables.aggregate import Cell, aggregate
-from reports.tables.cell_text import CellText, Mark, make_cell_texts, origins_of
+from reports.tables.aggregate import Cell, aggregate, rank_rows
+from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
 from reports.tables.layout import (
     RowHeader,
     Slot,
     TableLayout,
     TableLine,
+    TableRow,
     list_layout,
     marks_in,
     matrix_keys,
@@ -30,40 +32,17 @@ from reports.tables.layout import (
 )
 from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
+from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.sequential import looks_of
 
-__all__ = ["MOST_ROWS", "CellText", "Reference", "Table", "TableRow", "build_table", "sentence"]
+__all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
 
 TOP_OF_A_SEARCH = 10
 MOST_ROWS = 100
-"""More rows than these are no table any more: the best are shown, all stand in the CSV and Parquet files."""
+"""Of more rows than these the best are shown; the CSV and Parquet files have all."""
 ARCHITECTURE = "model."
 """A grid over one of these keys is grouped by it: each architecture has costs of its own."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableRow:
-    """One row of ours."""
-
-    label: str
-    factors: Mapping[str, Any]
-    """Dotted keys and values of the whole row, as planned."""
-    row_header: tuple[str, ...]
-    """Texts of the leading columns of a list."""
-    cell_texts: tuple[CellText, ...]
-    baseline: bool = False
-    shared: bool = False
-    """Printed with a ¶: another row has the same runs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reference:
-    """One published row. Never ranked."""
-
-    label: str
-    values: tuple[str, ...]
-    """One per column; empty where the source has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,86 +56,68 @@ class Table:
     question: str
     recipe: str
     protocol: str
-    spec: str
+    spec: str = ""
     seeds: tuple[int, ...]
-    baseline: str | None
+    baseline: str | None = None
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
-    """Those that are printed."""
+    """The rows that are printed."""
     cells: Mapping[str, tuple[Cell, ...]]
-    """Of every row of the sweep, printed or not, one cell per column."""
+    """By label of every row of the sweep, printed or not, one cell per column."""
     factors: Mapping[str, Mapping[str, Any]]
-    """Of every row of the sweep, in its order."""
+    """By label of every row of the sweep, in its order."""
     layout: TableLayout
     notes: tuple[Note, ...]
-    missing_runs: tuple[MissingRun, ...]
-    runs_done: int
-    runs_planned: int
+    missing_runs: tuple[MissingRun, ...] = ()
+    runs_done: int = 0
+    runs_planned: int = 0
     """Distinct trials; rows that share a trial need it once."""
     trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     """Row label -> seed -> trial id, of the printed rows."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of the variation that each parameter of a search explains."""
-    references: tuple[Reference, ...] = field(default=())
-    references_title: str = ""
 
     @property
     def complete(self) -> bool:
         """Every planned run is done and has a finite value of the sweep's metric."""
         return not self.missing_runs
 
-    @property
-    def row_header_names(self) -> tuple[str, ...]:
-        """Headers of the leading columns: `Variant`, or one per factor."""
-        return self.layout.row_header_names
-
 
 def build_table(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    published: Published | None = None,
-    importance: Mapping[str, float] | None = None,
+    results: SweepResults, published: Published | None = None, importance: Mapping[str, float] | None = None
 ) -> Table:
-    """The table of `sweep`, the baseline first, then the rows in the order of the specification.
+    """The table of a sweep: the baseline first, then the rows in the order of the specification.
 
-    `outcomes` maps trial ids to the attempt that counts. `published` figures stand in a column of their own beside the
-    rows that ask the same, and in a block below where there is none. `importance` holds shares by parameter of a
-    search. Raises StoreError when the baseline is not among the rows.
+    `published` figures are shown in a column beside the rows of ours they match, else in a block below. `importance`
+    maps the parameters of a search to shares. Raises StoreError when the baseline is not among the rows.
     """
-    columns = columns_of(sweep)
-    cells_of = [aggregate(sweep, outcomes, column.key) for column in columns]
-    rows = shown_rows(sweep, outcomes)
-    labels = [row.label for row in rows]
-    origins = origins_of(sweep, outcomes)
-    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
-    cell_texts_of = [
-        make_cell_texts(column, cells, origins, sweep.baseline, labels, looks)
-        for column, cells in zip(columns, cells_of, strict=True)
-    ]
-    cell_texts = {label: tuple(of_column[label] for of_column in cell_texts_of) for label in labels}
-    beside = stand_beside(published, rows) if published is not None else {}
-    shared = frozenset(label for group in shared_rows(sweep) for label in group)
-    layout, row_headers = lay_out(sweep, columns, [(row, cell_texts[row.label]) for row in rows], shared, beside)
+    sweep, columns = results.sweep, table_columns(results.sweep)
+    cells = [aggregate(results, column.key) for column in columns]
+    shown = shown_rows(results)
+    rows = make_rows(results, columns, cells, shown)
+    matched = match_published(published, shown) if published is not None else {}
+    layout = lay_out(sweep, columns, shown, rows, matched)
     used = marks_in(layout)
-    missing_runs = find_missing_runs(sweep, outcomes)
-    seen = NoteContext(
-        sweep=sweep,
-        outcomes=outcomes,
+    looks = looks_of(sweep)
+    note = published_note(published, sweep.protocol) if published is not None else ""
+    context = NoteContext(
+        results=results,
         columns=columns,
-        cell_texts=cell_texts,
-        origins=origins,
-        missing_runs=missing_runs,
+        rows=rows,
+        missing_runs=find_missing_runs(results),
         correction=looks.correction if looks is not None else "",
-        published=published_note(published, sweep.protocol) if published is not None else "",
+        published=note,
     )
-    planned = {cell.trial_id for cell in sweep.cells}
-    wanted = set(labels)
-    trials: dict[str, dict[int, str]] = {label: {} for label in labels}
-    for cell in sweep.cells:
-        if cell.row in wanted:
-            trials[cell.row][cell.seed] = cell.trial_id
-    below = published_rows(published, columns, {row.label for row in beside.values()}) if published else ()
-    title = f"Published, not ours: {published.title}" if published and below else ""
+    beside = {row.label for row in matched.values()}
+    below = [row for row in published.rows if row.label not in beside] if published is not None else []
+    notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
+    if published is not None and below:
+        layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
+        notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
+    trials: dict[str, dict[int, str]] = {row.label: {} for row in rows}
+    for run in sweep.cells:
+        if run.row in trials:
+            trials[run.row][run.seed] = run.trial_id
     return Table(
         name=sweep.name,
         caption=write_caption(sweep),
@@ -168,44 +129,27 @@ def build_table(
         seeds=sweep.seeds,
         baseline=sweep.baseline,
         columns=columns,
-        rows=tuple(
-            TableRow(
-                label=row.label,
-                factors=row.factors,
-                row_header=row_headers[place],
-                cell_texts=cell_texts[row.label],
-                baseline=row.label == sweep.baseline,
-                shared=row.label in shared,
-            )
-            for place, row in enumerate(rows)
-        ),
-        cells={row.label: tuple(cells[row.label] for cells in cells_of) for row in sweep.rows},
+        rows=rows,
+        cells={row.label: tuple(by_row[row.label] for by_row in cells) for row in sweep.rows},
         factors={row.label: row.factors for row in sweep.rows},
-        layout=with_references(layout, columns, title, below),
-        notes=(
-            *write_notes(seen, used),
-            *extra_notes(sweep, layout, len(rows), importance or {}),
-            *([Note(text=f"Published rows: {seen.published}")] if below and Mark.PUBLISHED not in used else []),
-        ),
-        missing_runs=missing_runs,
-        runs_done=sum(key in outcomes and outcomes[key].state is State.DONE for key in planned),
-        runs_planned=len(planned),
+        layout=layout,
+        notes=tuple(notes),
+        missing_runs=context.missing_runs,
+        runs_done=sum(results.state_of(trial_id) is State.DONE for trial_id in sweep.trial_ids),
+        runs_planned=len(sweep.trial_ids),
         trials=trials,
         importance=importance or {},
-        references=below,
-        references_title=title,
     )
 
 
-def columns_of(sweep: SweepRecord) -> tuple[Column, ...]:
+def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
     """The columns that the table asks for, in its split, precision and direction."""
     table = sweep.table
     moved = {key: in_split(key, table.split) for key in table.columns}
-    metric = sweep.metric
     return tuple(
         column_for(
             moved[key],
-            metric=moved.get(metric, metric),
+            metric=moved.get(sweep.metric, sweep.metric),
             goal=sweep.goal,
             decimals=table.precision.get(key),
             direction=table.direction.get(key),
@@ -219,93 +163,103 @@ def in_split(key: str, split: str) -> str:
     return key.replace("final/", "val/", 1) if split == "val" and key.startswith("final/") else key
 
 
-def shown_rows(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> list[Row]:
-    """The baseline, then the rows asked for; of a search or of very many the best, best first.
+def shown_rows(results: SweepResults) -> list[Row]:
+    """The baseline, then the rows asked for; of a search or of very many rows the best, best first.
 
-    Raises StoreError when the baseline is no row.
+    Raises StoreError when the baseline is not among the rows.
     """
-    rows = ordered_rows(sweep)
+    sweep = results.sweep
+    by_label = {row.label: row for row in sweep.rows}
+    if sweep.baseline is not None and sweep.baseline not in by_label:
+        raise StoreError(f"sweep {sweep.name!r}: baseline {sweep.baseline!r} is not one of its rows: {list(by_label)}")
+    rows = sorted(sweep.rows, key=lambda row: row.label != sweep.baseline)
     if sweep.table.rows:
-        by_label = {row.label: row for row in rows}
         return [by_label[label] for label in sweep.table.rows if label in by_label] or rows
-    top = sweep.table.top or (TOP_OF_A_SEARCH if sweep.method in SEARCHES else None)
+    top = sweep.table.top or (TOP_OF_A_SEARCH if sweep.is_search else None)
     if top is None and len(rows) <= MOST_ROWS:
         return rows
-    cells = aggregate(sweep, outcomes, sweep.metric)
-    sign = -1.0 if sweep.goal == "minimize" else 1.0
-    means = {label: sign * cell.mean for label, cell in cells.items() if cell.mean is not None}
-    others = sorted(
-        (row for row in rows if row.label != sweep.baseline),
-        key=lambda row: (row.label not in means, -means.get(row.label, 0.0)),
-    )
+    ranking = rank_rows(sweep, aggregate(results, sweep.metric))
+    best_first = dict.fromkeys([*ranking, *by_label])
+    others = [by_label[label] for label in best_first if label != sweep.baseline]
     return [row for row in rows if row.label == sweep.baseline] + others[: top or MOST_ROWS]
 
 
-def ordered_rows(sweep: SweepRecord) -> list[Row]:
-    """The baseline, then the others as written."""
-    labels = [row.label for row in sweep.rows]
-    if sweep.baseline is not None and sweep.baseline not in labels:
-        raise StoreError(f"sweep {sweep.name!r}: its baseline {sweep.baseline!r} is no row; there are: {labels}")
-    return sorted(sweep.rows, key=lambda row: row.label != sweep.baseline)
+def make_rows(
+    results: SweepResults, columns: Sequence[Column], cells: Sequence[Mapping[str, Cell]], shown: Sequence[Row]
+) -> tuple[TableRow, ...]:
+    """The rows `shown` with their cells, of which `cells` holds those of each column by label."""
+    sweep = results.sweep
+    origins, looks = origins_of(results), looks_of(sweep)
+    labels = [row.label for row in shown]
+    by_column = [
+        make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks)
+        for column, by_row in zip(columns, cells, strict=True)
+    ]
+    shared = {label for group in shared_rows(sweep) for label in group}
+    return tuple(
+        TableRow(
+            label=row.label,
+            factors=row.factors,
+            cell_texts=tuple(texts[row.label] for texts in by_column),
+            baseline=row.label == sweep.baseline,
+            shared=row.label in shared,
+        )
+        for row in shown
+    )
 
 
 def lay_out(
     sweep: SweepRecord,
     columns: Sequence[Column],
-    rows: Sequence[tuple[Row, Sequence[CellText]]],
-    shared: frozenset[str],
-    beside: Mapping[str, Any],
-) -> tuple[TableLayout, Sequence[tuple[str, ...]]]:
-    """The layout that suits the method unless the table names one, and the leading texts of a list."""
+    shown: Sequence[Row],
+    rows: Sequence[TableRow],
+    published: Mapping[str, PublishedRow],
+) -> TableLayout:
+    """The layout that the table names, else the one that suits the method; `published` by label of the row beside."""
     table, baseline = sweep.table, sweep.baseline
-    listed = [row for row, _ in rows]
-    row_headers = make_row_headers(
-        listed, baseline, method=sweep.method, group=table.group, merge=table.layout != "list"
-    )
-    inner = [row for row in listed if row.label != baseline or set(row.factors) >= set(varied_keys(listed, baseline))]
-    keys = varied_keys(inner, None) if inner else ()
-    suits = table.layout == "auto" and not any(key.startswith(ARCHITECTURE) for key in keys) and not beside
+    keys = set(varied_keys(shown, baseline))
+    inside = [row for row in shown if row.label != baseline or set(row.factors) >= keys]
+    factors = varied_keys(inside, None) if inside else ()
+    suits = table.layout == "auto" and not any(key.startswith(ARCHITECTURE) for key in factors) and not published
     if sweep.method == "grid" and (table.layout == "matrix" or suits):
-        down_across = matrix_keys(inner, keys, table.group)
+        down_across = matrix_keys([row.factors for row in inside], factors, table.group)
         if down_across is not None:
-            return matrix_layout(down_across, columns, rows, baseline=baseline), row_headers.texts
-    layout = list_layout(
-        row_headers,
+            return matrix_layout(down_across, columns, rows)
+    return list_layout(
+        make_row_headers(shown, baseline, method=sweep.method, group=table.group, merge=table.layout != "list"),
         columns,
         rows,
-        baseline=baseline,
-        shared=shared,
-        published={label: row.values for label, row in beside.items()},
-        intervals=table.intervals,
+        published={label: row.values for label, row in published.items()},
+        intervals={column.key for column in columns if column.ranked and table.intervals and baseline is not None},
     )
-    return layout, row_headers.texts
 
 
-def with_references(
-    layout: TableLayout, columns: Sequence[Column], title: str, below: Sequence[Reference]
+def with_published(
+    layout: TableLayout, columns: Sequence[Column], title: str, rows: Sequence[PublishedRow]
 ) -> TableLayout:
-    """The layout with the published rows in a block below ours."""
-    if not below:
-        return layout
-    width = len(layout.row_header_names)
-    places = {column.key: place for place, column in enumerate(columns)}
-    headers = layout.spanners or layout.headers
+    """The layout with the published rows in a block below ours, in the order and precision of our columns."""
+    decimals = {column.key: column.decimals for column in columns}
+    blanks = [RowHeader(text="")] * (len(layout.row_header_names) - 1)
     lines = [
         TableLine(
-            row_headers=(RowHeader(text=row.label), *[RowHeader(text="")] * (width - 1)),
+            row_headers=(RowHeader(text=row.label), *blanks),
             slots=tuple(
-                Slot(text=row.values[places[header.key]] if header.key in places else "", span=header.span)
-                for header in headers
+                Slot(
+                    text=f"{row.values[key]:.{decimals[key]}f}" if key in decimals and key in row.values else "",
+                    span=header.span,
+                )
+                for header in layout.spanners or layout.headers
+                for key in (header.key,)
             ),
             ours=False,
         )
-        for row in below
+        for row in rows
     ]
     return replace(layout, lines=(*layout.lines, TableLine(heading=title, ruled=True, ours=False), *lines))
 
 
 def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance: Mapping[str, float]) -> list[Note]:
-    """What the layout leaves out, which split is shown, and what mattered in a search."""
+    """The importance of parameters, which split is shown, and what is left out."""
     notes = []
     if importance:
         shares = ", ".join(f"{key} {share:.0%}".replace("%", " %") for key, share in importance.items())
@@ -321,7 +275,7 @@ def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance:
 
 
 def write_caption(sweep: SweepRecord) -> str:
-    """Caption, protocol, and what stands behind the ±."""
+    """Caption, protocol, and what the ± is."""
     n = len(sweep.seeds)
     if n == 1:
         spread = "Single seed (n = 1): no spread, and no test is possible."
@@ -336,18 +290,3 @@ def sentence(text: str) -> str:
     """`text` on one line, with a full stop."""
     text = " ".join(text.split())
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def published_rows(published: Published, columns: Sequence[Column], beside: set[str]) -> tuple[Reference, ...]:
-    """The published figures that stand beside no row of ours, in the order and precision of our columns."""
-    return tuple(
-        Reference(
-            label=row.label,
-            values=tuple(
-                f"{row.values[column.key]:.{column.decimals}f}" if column.key in row.values else ""
-                for column in columns
-            ),
-        )
-        for row in published.rows
-        if row.label not in beside
-    )

@@ -13,11 +13,12 @@ from dataclasses import replace
 from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State
+from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["SequentialSeeds"]
 
-OpenRows = Callable[[SweepRecord, Mapping[str, AttemptRecord]], set[str]]
+OpenRows = Callable[[SweepResults], set[str]]
 """Labels of the rows that further seeds may decide (`reports.tables.sequential.open_rows`)."""
 
 
@@ -59,7 +60,8 @@ class SequentialSeeds:
         """If every promised trial is over: see which rows are open, and promise them one more seed."""
         while not self.waiting and not self.exhausted and self.trials.keys() <= self.over:
             seed = len(self.record.seeds)
-            rows = self.open_rows(self.record, outcomes) if seed < self.until.last else set()
+            results = SweepResults(sweep=self.record, outcomes=outcomes)
+            rows = self.open_rows(results) if seed < self.until.last else set()
             if not rows:
                 self.exhausted = True
                 return

@@ -22,12 +22,11 @@ from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 HOSTILE = r"50% & $\tau$_{a} #1 <b> $x$ \alpha"
 LONG = "a label that goes on and on, far beyond what any figure of a paper has room for"
 NONE = Estimate(values=())
-NAN = Estimate(values=(math.nan, 45.1, math.inf), low=math.nan, high=46.0)
 
 
 def estimate(mean, seeds=3):
     values = tuple(mean + 0.3 * math.sin(7 * mean + seed) for seed in range(seeds))
-    return Estimate(values=values, low=mean - 0.5, high=mean + 0.5) if seeds > 2 else Estimate(values=values)
+    return Estimate(values=values, interval=(mean - 0.5, mean + 0.5)) if seeds > 2 else Estimate(values=values)
 
 
 def bars(*rows, note="95 % interval of the mean; dots: seeds"):
@@ -69,7 +68,7 @@ EXAMPLES = {
     "bars": (draw_bars, bars(("base", estimate(45.0)), (HOSTILE, estimate(45.5)), (LONG, estimate(44.9)))),
     "bars-holes": (
         draw_bars,
-        bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE), ("nan", NAN)),
+        bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE)),
     ),
     "bars-differences": (draw_bars, bars((HOSTILE, estimate(-0.3)), ("zero", Estimate(values=(0.0, 0.0))))),
     "bars-from-zero": (draw_bars, bars(("a", estimate(10.0)), ("b", estimate(45.0)))),
@@ -81,7 +80,7 @@ EXAMPLES = {
         draw_line,
         line(
             Series(label=HOSTILE, at=(1, 2, 3), estimates=(estimate(45), NONE, estimate(45, 1))),
-            Series(label="_hidden", at=(1, 2, 3), estimates=(NAN, estimate(44), NONE)),
+            Series(label="_hidden", at=(1, 2, 3), estimates=(estimate(45, 1), estimate(44), NONE)),
             reference=(LONG, estimate(44.0)),
         ),
     ),

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.records import ErrorRecord, TableRecord
+from orchestrator.store.run_directory import RunDirectory
 from reports.write import write_reports
+from tests.reports.conftest import results_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -34,7 +36,7 @@ def written():
 def page_file(tmp_path_factory, example, written):
     """A page whose row label, data set, failure, class and question are scripts, with figures."""
     if "page" not in written:
-        written["page"] = write_page(*example, tmp_path_factory.mktemp("page"))
+        written["page"] = write_page(example, tmp_path_factory.mktemp("page"))
     return written["page"]
 
 
@@ -60,7 +62,7 @@ def write_page(sweep, outcomes, folder):
             replace(cell, trial_id=cell.trial_id.replace("pixel & region <memory>", EVIL)) for cell in sweep.cells
         ),
     )
-    return write_reports(sweep, outcomes, folder, ["html"], run_dir=folder / "runs")["html"]
+    return write_reports(results_of(sweep, outcomes), folder, ["html"], directory=RunDirectory(folder / "runs"))["html"]
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ import io
 
 from reports.render.csv import render_csv, to_frame
 from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 
 def test_numbers_come_back_exactly(example):
-    table = build_table(*example)
+    table = build_table(example)
     lines = list(csv.DictReader(io.StringIO(render_csv(table))))
     assert [line["row"] for line in lines] == [row.label for row in table.rows]
     for line, row in zip(lines, table.rows, strict=True):
@@ -20,6 +21,6 @@ def test_numbers_come_back_exactly(example):
 
 def test_factors_keep_their_type(sweep_of):
     rows = {"base": {}, "a": {"k": 5000, "on": True}, "b": {"k": 0.5}}
-    frame = to_frame(build_table(sweep_of(rows), {}))
+    frame = to_frame(build_table(results_of(sweep_of(rows), {})))
     assert frame["k"].tolist() == [None, 5000, 0.5]
-    assert "\na,5000,True," in render_csv(build_table(sweep_of(rows), {}))
+    assert "\na,5000,True," in render_csv(build_table(results_of(sweep_of(rows), {})))

@@ -1,23 +1,16 @@
-"""Sweeps and outcomes from a run directory."""
-
-import json
+"""Results of a sweep from a run directory."""
 
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import sweep_key
-from reports.sources.run_directory import load_sweep, recorded_name
+from orchestrator.store.run_directory import RunDirectory
+from reports.sources.run_directory import find_name, load_sweep
+from tests.reports.conftest import results_of
 
 
 def test_what_was_written_comes_back(tmp_path, store, example):
-    sweep, outcomes = example
-    store(tmp_path, sweep, outcomes)
-    assert load_sweep(tmp_path, sweep.name) == (sweep, outcomes)
-
-
-def promise(run_dir, name):
-    (run_dir / sweep_key(name)).parent.mkdir(parents=True)
-    (run_dir / sweep_key(name)).write_text(json.dumps({}))
+    store(tmp_path, example)
+    assert load_sweep(RunDirectory(tmp_path), example.sweep.name) == example
 
 
 @pytest.mark.parametrize(
@@ -29,14 +22,17 @@ def promise(run_dir, name):
         ([], "memory"),
     ],
 )
-def test_the_only_recipe_that_was_run_needs_no_naming(tmp_path, recorded, found):
-    for name in recorded:
-        promise(tmp_path, name)
-    assert recorded_name(tmp_path, "memory") == found
+def test_the_only_recipe_that_was_run_needs_no_naming(recorded, found):
+    assert find_name("memory", recorded, "runs") == found
 
 
-def test_several_recipes_are_listed(tmp_path):
-    promise(tmp_path, "memory@a")
-    promise(tmp_path, "memory@b")
-    with pytest.raises(StoreError, match=r"memory@a, memory@b\. Choose one with --recipe"):
-        recorded_name(tmp_path, "memory")
+def test_several_recipes_are_listed():
+    with pytest.raises(StoreError, match=r"runs: several sweeps of 'memory': memory@a, memory@b\. Choose one with"):
+        find_name("memory", ["memory@b", "memory@a"], "runs")
+
+
+def test_an_exact_name_is_taken_as_it_is(tmp_path, store, sweep_of):
+    store(tmp_path, results_of(sweep_of({"base": {}}, name="memory@lite0"), {}))
+    assert load_sweep(RunDirectory(tmp_path), "memory").sweep.name == "memory@lite0"
+    with pytest.raises(StoreError, match="no sweep 'memory'; there are: memory@lite0"):
+        load_sweep(RunDirectory(tmp_path), "memory", exact=True)

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.store.records import PlannedRun, State
 from reports.tables.cell_text import Mark
 from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}}
 FULL = {"base": [0.10, 0.12, 0.14], "a": [0.20, 0.21, 0.28], "b": [0.30, 0.33, 0.36]}
@@ -35,7 +36,7 @@ FULL = {"base": [0.10, 0.12, 0.14], "a": [0.20, 0.21, 0.28], "b": [0.30, 0.33, 0
     ],
 )
 def test_marks_of_a_cell(sweep_of, outcomes_of, values, text, marks, missing):
-    cell_text = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": values})).rows[1].cell_texts[0]
+    cell_text = build_table(results_of(sweep_of(ROWS), outcomes_of(FULL | {"a": values}))).rows[1].cell_texts[0]
     assert (cell_text.mean, list(cell_text.marks), cell_text.missing) == (text, marks, missing)
     if cell_text.cell.n < 3:
         assert cell_text.rank is Mark.NONE
@@ -47,14 +48,14 @@ def test_equal_means_with_different_numbers_of_seeds_tie_where_both_are_complete
     sweep = replace(sweep, cells=cells)
     assert all(isinstance(cell, PlannedRun) for cell in cells)
     values = {"base": [0.1] * 4, "a": [0.3, 0.5], "b": [0.3, 0.5, 0.3, 0.5]}
-    table = build_table(sweep, outcomes_of(values, seeds=(0, 1, 2, 3)))
+    table = build_table(results_of(sweep, outcomes_of(values, seeds=(0, 1, 2, 3))))
     _, a, b = (row.cell_texts[0] for row in table.rows)
     assert (a.mean, a.cell.n, a.rank, a.marks) == ("40.00", 2, Mark.BEST, ())
     assert (b.mean, b.cell.n, b.rank, b.marks) == ("40.00", 4, Mark.BEST, ())
 
 
 def test_two_seeds_are_ranked_but_never_tested(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS, seeds=(0, 1)), outcomes_of({k: v[:2] for k, v in FULL.items()}))
+    table = build_table(results_of(sweep_of(ROWS, seeds=(0, 1)), outcomes_of({k: v[:2] for k, v in FULL.items()})))
     cell_texts = [row.cell_texts[0] for row in table.rows]
     assert [cell_text.rank for cell_text in cell_texts] == [Mark.NONE, Mark.SECOND, Mark.BEST]
     assert all(cell_text.marks == () and cell_text.p is None and cell_text.interval == "" for cell_text in cell_texts)
@@ -68,6 +69,6 @@ def test_a_row_clearly_worse_than_the_best_has_no_mark(sweep_of, outcomes_of):
         "a": [0.298, 0.301, 0.303, 0.299, 0.302, 0.300],
         "b": [0.300, 0.300, 0.304, 0.301, 0.301, 0.303],
     }
-    table = build_table(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds))
+    table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds)))
     assert [row.cell_texts[0].marks for row in table.rows] == [(), (Mark.ALIKE,), ()]
     assert [row.cell_texts[0].significant for row in table.rows] == [False, True, True]

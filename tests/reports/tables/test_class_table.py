@@ -1,6 +1,7 @@
 """Classes: the gains first, tested over the classes, named below."""
 
 from reports.tables.class_table import build_class_table
+from tests.reports.conftest import results_of
 
 ROWS = {"base": {"x": 0}, "good": {"x": 1}, "middling": {"x": 2}, "worse": {"x": 3}}
 
@@ -21,7 +22,7 @@ def outcomes(outcomes_of, names=("car", "road", "sky")):
 
 
 def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
-    table = build_class_table(sweep_of(ROWS), outcomes(outcomes_of))
+    table = build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of)))
     assert [row.label for row in table.rows] == ["sky", "road", "car"]
     assert [header.text for header in table.layout.headers] == [
         "base",
@@ -35,6 +36,6 @@ def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
 
 
 def test_without_classes_or_baseline_there_is_no_table(sweep_of, outcomes_of):
-    assert build_class_table(sweep_of(ROWS), outcomes(outcomes_of, names=())) is None
-    assert build_class_table(sweep_of(ROWS, baseline=None), outcomes(outcomes_of)) is None
-    assert build_class_table(sweep_of(ROWS), {}) is None
+    assert build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of, names=()))) is None
+    assert build_class_table(results_of(sweep_of(ROWS, baseline=None), outcomes(outcomes_of))) is None
+    assert build_class_table(results_of(sweep_of(ROWS), {})) is None

@@ -10,6 +10,7 @@ from reports.sources.published import read_published
 from reports.tables.missing_runs import ROWS_NAMED
 from reports.tables.notes import Mark
 from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}}
 FULL = {"base": [0.1, 0.2, 0.3], "a": [0.2, 0.3, 0.4], "b": [0.3, 0.4, 0.5]}
@@ -24,7 +25,7 @@ def plain(table):
 
 
 def test_a_complete_table_explains_only_ranks_and_differences(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS), outcomes_of(FULL))
+    table = build_table(results_of(sweep_of(ROWS), outcomes_of(FULL)))
     assert set(notes(table)) == {Mark.BEST, Mark.SECOND, Mark.ALIKE, Mark.DELTA}
     assert "“base”" in notes(table)[Mark.DELTA]
     assert plain(table) == []
@@ -33,17 +34,16 @@ def test_a_complete_table_explains_only_ranks_and_differences(sweep_of, outcomes
 def test_a_table_of_costs_explains_nothing(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, columns=("cost/step_ms",))
     values = {"final/miou": 0.4, "cost/step_ms": 3.0}
-    assert build_table(sweep, outcomes_of({label: [values] * 3 for label in ROWS})).notes == ()
+    assert build_table(results_of(sweep, outcomes_of({label: [values] * 3 for label in ROWS}))).notes == ()
 
 
 def test_the_example_shows_every_mark(example):
-    sweep, outcomes = example
-    table = build_table(sweep, outcomes, read_published("contrastiveseg_readme"))
+    table = build_table(example, read_published("contrastiveseg_readme"))
     assert set(notes(table)) == set(Mark) - {Mark.NONE}
 
 
 def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, State.USER_ERROR, None]}))
+    table = build_table(results_of(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, State.USER_ERROR, None]})))
     assert notes(table)[Mark.PROVISIONAL].endswith("planned runs are still to come: a 1 of 3.")
     assert notes(table)[Mark.BEST].startswith("best of its column so far")
     assert plain(table) == ["Failed (DivergedError): a, seed 1.", "Not run: a, seed 2."]
@@ -54,7 +54,7 @@ def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
 
 
 def test_a_metric_that_is_not_finite_is_named(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, math.nan, 0.3]}))
+    table = build_table(results_of(sweep_of(ROWS), outcomes_of(FULL | {"a": [0.2, math.nan, 0.3]})))
     assert plain(table) == ["mIoU is not a finite number: a, seed 1."]
     assert [missing_run.reason for missing_run in table.missing_runs] == ["not finite: final/miou"]
 
@@ -62,7 +62,7 @@ def test_a_metric_that_is_not_finite_is_named(sweep_of, outcomes_of):
 def test_a_class_without_iou_is_a_note_but_no_problem(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, columns=("final/miou", "final/iou/fence"))
     values = {label: [{"final/miou": 0.4, "final/iou/fence": math.nan}] * 3 for label in ROWS}
-    table = build_table(sweep, outcomes_of(values))
+    table = build_table(results_of(sweep, outcomes_of(values)))
     assert table.complete
     assert notes(table)[Mark.MISSING] == "no value: IoU fence not finite (base, a, b)."
 
@@ -70,13 +70,13 @@ def test_a_class_without_iou_is_a_note_but_no_problem(sweep_of, outcomes_of):
 def test_fewer_seeds_in_one_column_names_the_column(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, columns=("final/miou", "final/pixel_accuracy"))
     both, one = {"final/miou": 0.4, "final/pixel_accuracy": 0.8}, {"final/miou": 0.4}
-    table = build_table(sweep, outcomes_of({"base": [both] * 3, "a": [both, one, both], "b": [both] * 3}))
+    table = build_table(results_of(sweep, outcomes_of({"base": [both] * 3, "a": [both, one, both], "b": [both] * 3})))
     assert notes(table)[Mark.FEWER] == "fewer seeds than planned, not ranked: a 2 of 3 (Pixel acc.)."
 
 
 def test_shared_trials_are_named_once(sweep_of, outcomes_of):
     table = build_table(
-        sweep_of(ROWS, shared={"b": "base"}), outcomes_of(FULL | {"base": [0.1, 0.2, State.USER_ERROR]})
+        results_of(sweep_of(ROWS, shared={"b": "base"}), outcomes_of(FULL | {"base": [0.1, 0.2, State.USER_ERROR]}))
     )
     assert notes(table)[Mark.SHARED] == "rows that compute the same share their runs: base = b."
     assert [row.shared for row in table.rows] == [True, False, True]
@@ -85,7 +85,7 @@ def test_shared_trials_are_named_once(sweep_of, outcomes_of):
 
 
 def test_a_long_list_of_rows_is_cut_and_counted(sweep_of):
-    table = build_table(sweep_of({f"row {index}": {"x": index} for index in range(ROWS_NAMED + 4)}), {})
+    table = build_table(results_of(sweep_of({f"row {index}": {"x": index} for index in range(ROWS_NAMED + 4)}), {}))
     assert plain(table)[0].endswith("; and 4 more rows.")
     assert len(table.missing_runs) == 3 * (ROWS_NAMED + 4)
 
@@ -97,14 +97,14 @@ def from_code(outcomes, facts):
 
 def test_rows_of_other_code_than_the_baseline_are_marked_and_named(sweep_of, outcomes_of):
     outcomes = from_code(outcomes_of(FULL), lambda key: {"commit": "aaaaaaaaaa" if "a#" in key else "bbbbbbbbbb"})
-    table = build_table(sweep_of(ROWS), outcomes)
+    table = build_table(results_of(sweep_of(ROWS), outcomes))
     assert {row.label for row in table.rows if Mark.MIXED in row.cell_texts[0].marks} == {"a"}
     assert notes(table)[Mark.MIXED].endswith("commit aaaaaaa (a); commit bbbbbbb (base, b).")
 
 
 def test_without_a_baseline_different_code_is_a_note(sweep_of, outcomes_of):
     outcomes = from_code(outcomes_of(FULL), lambda key: {"commit": "aaa" if "a#" in key else "bbb"})
-    assert plain(build_table(sweep_of(ROWS, baseline=None), outcomes)) == [
+    assert plain(build_table(results_of(sweep_of(ROWS, baseline=None), outcomes))) == [
         "The runs come from 2 commits (aaa, bbb): the rows may differ in code."
     ]
 
@@ -125,14 +125,14 @@ def test_without_a_baseline_different_code_is_a_note(sweep_of, outcomes_of):
 def test_what_counts_as_mixed(sweep_of, outcomes_of, here, there, mixed):
     for runs in ("a#", "a#0"):  # a whole row against the baseline; one seed of it against the others
         outcomes = from_code(outcomes_of(FULL), lambda key, runs=runs: here if key.startswith(runs) else there)
-        table = build_table(sweep_of(ROWS), outcomes)
+        table = build_table(results_of(sweep_of(ROWS), outcomes))
         marked = {row.label for row in table.rows if Mark.MIXED in row.cell_texts[0].marks}
         assert marked == ({"a"} if mixed else set())
 
 
 def test_a_grid_of_devices_is_not_compared_in_cost(sweep_of, outcomes_of):
     outcomes = from_code(outcomes_of(FULL), lambda key: {"device": "H200" if "a#" in key else "A100"})
-    assert plain(build_table(sweep_of(ROWS), outcomes)) == [
+    assert plain(build_table(results_of(sweep_of(ROWS), outcomes))) == [
         "The runs come from 2 devices (A100, H200): costs are not comparable."
     ]
 
@@ -148,7 +148,7 @@ def test_a_grid_of_devices_is_not_compared_in_cost(sweep_of, outcomes_of):
 def test_the_difference_says_whether_it_was_tested(sweep_of, outcomes_of, seeds, end):
     values = {"base": [0.1, 0.2, 0.3], "a": [0.2, 0.1, 0.4], "b": [0.3, 0.1, 0.2]}
     table = build_table(
-        sweep_of(ROWS, seeds=seeds), outcomes_of({label: v[: len(seeds)] for label, v in values.items()})
+        results_of(sweep_of(ROWS, seeds=seeds), outcomes_of({label: v[: len(seeds)] for label, v in values.items()}))
     )
     assert notes(table)[Mark.DELTA].endswith(end)
 
@@ -156,7 +156,7 @@ def test_the_difference_says_whether_it_was_tested(sweep_of, outcomes_of, seeds,
 def test_a_clear_difference_is_starred(sweep_of, outcomes_of):
     values = {"base": [0.10, 0.11, 0.12, 0.13], "a": [0.30, 0.312, 0.321, 0.33], "b": [0.11, 0.10, 0.13, 0.12]}
     seeds = (0, 1, 2, 3)
-    table = build_table(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds))
+    table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds)))
     assert [row.cell_texts[0].significant for row in table.rows] == [False, True, False]
     assert notes(table)[Mark.SIGNIFICANT] == "p ≤ 0.05 (paired t test, Holm over the rows)."
     assert notes(table)[Mark.DELTA].endswith("in the unit of the column.")
@@ -167,7 +167,7 @@ def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_
     seeds = (0, 1, 2, 3)
     values = {"base": [0.10, 0.11, 0.12, 0.13], "a": [0.14, 0.16, 0.15, 0.18], "b": [0.11, 0.10, 0.13, 0.12]}
     fixed, looked = (
-        build_table(sweep_of(ROWS, seeds=seeds, looks=looks), outcomes_of(values, seeds=seeds))
+        build_table(results_of(sweep_of(ROWS, seeds=seeds, looks=looks), outcomes_of(values, seeds=seeds)))
         for looks in (None, (3, 4))
     )
     assert fixed.rows[1].cell_texts[0].p < looked.rows[1].cell_texts[0].p

@@ -10,6 +10,7 @@ from reports.sources.published import Published, PublishedRow
 from reports.tables.notes import Mark
 from reports.tables.row_headers import factor_text, short_names
 from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 MIOU = "final/miou"
 ROWS = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}
@@ -41,7 +42,7 @@ def ranks(table, column=0):
     ],
 )
 def test_best_and_second(sweep_of, outcomes_of, values, best, second):
-    found = ranks(build_table(sweep_of(ROWS), outcomes_of({"base": BASE, **values})))
+    found = ranks(build_table(results_of(sweep_of(ROWS), outcomes_of({"base": BASE, **values}))))
     assert {label for label, rank in found.items() if rank is Mark.BEST} == best
     assert {label for label, rank in found.items() if rank is Mark.SECOND} == second
 
@@ -49,12 +50,14 @@ def test_best_and_second(sweep_of, outcomes_of, values, best, second):
 def test_lower_is_better_when_the_goal_says_so(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, metric="val/error", goal="minimize", columns=("val/error",))
     values = {"base": [0.9] * 3, "a": [0.3] * 3, "b": [0.5] * 3, "c": [0.4] * 3}
-    found = ranks(build_table(sweep, outcomes_of(values, metric="val/error")))
+    found = ranks(build_table(results_of(sweep, outcomes_of(values, metric="val/error"))))
     assert found == {"base": Mark.NONE, "a": Mark.BEST, "b": Mark.NONE, "c": Mark.SECOND}
 
 
 def test_a_single_seed_is_never_called_best(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS, seeds=(0,)), outcomes_of({label: [0.1] for label in ROWS} | {"a": [0.9]}))
+    table = build_table(
+        results_of(sweep_of(ROWS, seeds=(0,)), outcomes_of({label: [0.1] for label in ROWS} | {"a": [0.9]}))
+    )
     assert set(ranks(table).values()) == {Mark.NONE}
     assert "One seed per row: nothing is called best." in [note.text for note in table.notes]
     assert "Single seed (n = 1): no spread, and no test is possible." in table.caption
@@ -66,13 +69,13 @@ def test_a_single_seed_is_never_called_best(sweep_of, outcomes_of):
     [((4, 5), "over 2 seeds; with n < 3 no test is possible."), ((4, 5, 6), "deviation over 3 seeds.")],
 )
 def test_the_caption_says_how_many_seeds_and_under_which_protocol(sweep_of, seeds, claim):
-    caption = build_table(sweep_of(ROWS, seeds=seeds), {}).caption
+    caption = build_table(results_of(sweep_of(ROWS, seeds=seeds), {})).caption
     assert caption.endswith(claim)
     assert "crop 96x128, batch 8, 300 steps." in caption
 
 
 def test_the_baseline_comes_first_then_the_order_of_the_file(sweep_of):
-    table = build_table(sweep_of(ROWS, baseline="b"), {})
+    table = build_table(results_of(sweep_of(ROWS, baseline="b"), {}))
     assert [row.label for row in table.rows] == ["b", "base", "a", "c"]
     assert [row.baseline for row in table.rows] == [True, False, False, False]
 
@@ -85,21 +88,25 @@ def test_differences_stand_in_quality_columns_and_not_on_the_baseline(sweep_of, 
             "a": [{MIOU: 0.412, "cost/train_minutes": 2.0}] * 3,
         }
     )
-    base, ours = build_table(sweep, outcomes).rows
+    base, ours = build_table(results_of(sweep, outcomes)).rows
     assert [cell_text.delta for cell_text in base.cell_texts] == ["", ""]
     assert [cell_text.delta for cell_text in ours.cell_texts] == ["+1.20", ""]
     assert [cell_text.rank for cell_text in base.cell_texts] == [Mark.SECOND, Mark.NONE]
 
 
 def test_without_baseline_there_are_no_differences(sweep_of, outcomes_of):
-    table = build_table(sweep_of(ROWS, baseline=None), outcomes_of(dict.fromkeys(ROWS, BASE)))
+    table = build_table(results_of(sweep_of(ROWS, baseline=None), outcomes_of(dict.fromkeys(ROWS, BASE))))
     assert not any(cell_text.delta for row in table.rows for cell_text in row.cell_texts)
     assert Mark.DELTA not in {note.mark for note in table.notes}
 
 
 def test_a_baseline_that_is_no_row_is_an_error(sweep_of):
-    with pytest.raises(StoreError, match="its baseline 'other' is no row"):
-        build_table(sweep_of(ROWS, baseline="other"), {})
+    with pytest.raises(StoreError, match="baseline 'other' is not one of its rows"):
+        build_table(results_of(sweep_of(ROWS, baseline="other"), {}))
+
+
+def headers(line):
+    return tuple(header.text for header in line.row_headers)
 
 
 def test_a_grid_has_one_column_per_factor(sweep_of):
@@ -108,25 +115,25 @@ def test_a_grid_has_one_column_per_factor(sweep_of):
         "t=0.05": {"contrast.temperature": 0.05, "contrast.memory.pixels_per_class": 100, "contrast.weight": 1.0},
         "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 200, "contrast.weight": 1.0},
     }
-    table = build_table(sweep_of(rows, method="grid"), {})
-    assert table.row_header_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
-    assert [row.row_header for row in table.rows] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
+    table = build_table(results_of(sweep_of(rows, method="grid"), {}))
+    assert table.layout.row_header_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
+    assert [headers(line) for line in table.layout.lines] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
 
 
 def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
     rows = {"t=0.05": {"contrast.temperature": 0.05}, "t=0.1": {"contrast.temperature": 0.1}}
-    table = build_table(sweep_of(rows, method="grid", baseline="t=0.1"), {})
-    assert [row.row_header for row in table.rows] == [("0.1",), ("0.05",)]
+    table = build_table(results_of(sweep_of(rows, method="grid", baseline="t=0.1"), {}))
+    assert [headers(line) for line in table.layout.lines] == [("0.1",), ("0.05",)]
 
 
 def test_labels_stay_where_factors_do_not_tell_rows_apart(sweep_of):
-    table = build_table(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {})
-    assert table.row_header_names == ("Variant", "x")
-    assert [row.row_header for row in table.rows] == [("one", "1"), ("again", "1")]
+    table = build_table(results_of(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {}))
+    assert table.layout.row_header_names == ("Variant", "x")
+    assert [headers(line) for line in table.layout.lines] == [("one", "1"), ("again", "1")]
 
 
 def test_an_ablation_has_a_label_column(sweep_of):
-    assert build_table(sweep_of(ROWS), {}).row_header_names == ("Variant",)
+    assert build_table(results_of(sweep_of(ROWS), {})).layout.row_header_names == ("Variant",)
 
 
 def test_short_names_grow_until_they_differ():
@@ -153,10 +160,10 @@ def test_factor_texts(value, text):
 
 def test_complete_means_every_run_has_the_metric(sweep_of, outcomes_of):
     sweep = sweep_of({"base": {}, "a": {"x": 1}}, shared={"a": "base"})
-    whole = build_table(sweep, outcomes_of({"base": BASE}))
+    whole = build_table(results_of(sweep, outcomes_of({"base": BASE})))
     assert (whole.complete, whole.runs_done, whole.runs_planned) == (True, 3, 3)
     for value in (None, State.LOST, math.nan, {"other": 1.0}):
-        assert not build_table(sweep, outcomes_of({"base": [0.1, value, 0.1]})).complete
+        assert not build_table(results_of(sweep, outcomes_of({"base": [0.1, value, 0.1]}))).complete
 
 
 def test_published_rows_follow_our_columns_and_precision(sweep_of):
@@ -167,13 +174,16 @@ def test_published_rows_follow_our_columns_and_precision(sweep_of):
         checked="read",
         rows=(PublishedRow(label="theirs", values={MIOU: 80.2}),),
     )
-    table = build_table(sweep_of(ROWS, columns=("final/pixel_accuracy", MIOU)), {}, published)
-    assert [(row.label, row.values) for row in table.references] == [("theirs", ("", "80.20"))]
+    table = build_table(results_of(sweep_of(ROWS, columns=("final/pixel_accuracy", MIOU)), {}), published)
+    theirs = [line for line in table.layout.lines if not line.ours]
+    assert theirs[0].heading == "Published, not ours: T"
+    assert headers(theirs[1]) == ("theirs",)
+    assert [slot.text for slot in theirs[1].slots] == ["", "80.20"]
     assert table.notes[-1].text.startswith("Published rows: T: S. Source: README (read). Not our protocol (Synthetic")
 
 
 def test_the_caption_of_the_file_wins_over_the_question(sweep_of):
     sweep = sweep_of(ROWS, table=TableRecord(caption="Memories  compared", label="tab:mine"))
-    table = build_table(sweep, {})
+    table = build_table(results_of(sweep, {}))
     assert table.caption.startswith("Memories compared. Synthetic")
     assert table.label == "tab:mine"

@@ -2,10 +2,12 @@
 
 import random
 
-from reports.render import render_html, render_parquet
+from reports.render.html import render_html
+from reports.render.parquet import render_parquet
 from reports.stats import comparisons
 from reports.tables import aggregate as aggregate_module
 from reports.tables.table import MOST_ROWS, build_table
+from tests.reports.conftest import results_of
 
 ROWS, SEEDS = 400, (0, 1, 2)
 COLUMNS = tuple(f"final/iou/class {n}" for n in range(8))
@@ -30,9 +32,9 @@ def test_work_grows_with_the_trials_and_tests_with_what_is_shown(sweep_of, outco
 
     monkeypatch.setattr(aggregate_module, "value_or_gap", counted_read)
     monkeypatch.setattr(comparisons, "compare", counted_compare)
-    table = build_table(sweep, outcomes)
+    table = build_table(results_of(sweep, outcomes))
     assert counts["values"] == ROWS * len(SEEDS) * (len(COLUMNS) + 1)  # each figure once, and once more to choose rows
     assert counts["tests"] <= 2 * (MOST_ROWS + 1) * len(COLUMNS)
     assert len(table.cells) == ROWS
     assert len(render_html(table)) < 4_000_000
-    assert len(render_parquet(sweep, outcomes)) < 300_000
+    assert len(render_parquet(results_of(sweep, outcomes))) < 300_000
