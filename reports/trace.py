@@ -11,7 +11,8 @@ from orchestrator.errors import StoreError
 from orchestrator.spec.settings import closest
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
-from reports.stats import Comparison, compare_with, paired
+from reports.stats.comparisons import Comparison, compare_with
+from reports.stats.pairs import paired
 from reports.tables.aggregate import Cell, aggregate
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import column_for

@@ -82,7 +82,7 @@ def choose(
     if any(cell.n for cell in data.cells.values()):
         found.update(search_figures(data) if data.sweep.is_search else row_figures(data))
         classes = class_differences(data)
-        if classes.classes:
+        if classes.rows:
             found["classes"] = partial(draw_classes, classes)
     if importance:
         found["importance"] = partial(draw_importance, importance)

@@ -34,7 +34,6 @@ class Curves:
 
     name: str
     curves: tuple[Curve, ...]
-    x_name: str = "Step"
     note: str = BAND
 
 
@@ -50,7 +49,7 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
             step_T, mean_T, std_T = summary(curve)
             axes.plot(step_T, mean_T, label=labels[index], marker="o" if len(step_T) == 1 else "", markersize=3, **look)
             axes.fill_between(step_T, mean_T - std_T, mean_T + std_T, color=look["color"], alpha=0.15, linewidth=0)
-        axes.set_xlabel(literal(data.x_name))
+        axes.set_xlabel("Step")
         axes.set_ylabel(literal(data.name))
         axes.grid(axis="y")
         if not shown:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from reports.figures.bars import BarRow, Bars
-from reports.figures.classes import ClassDifference, ClassDifferences
 from reports.figures.estimate import Estimate
 from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
-from reports.stats import compare_with, paired
+from reports.stats.comparisons import compare_with
+from reports.stats.pairs import paired
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import IOU_PREFIX
 
@@ -58,18 +58,18 @@ def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> 
     return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
 
 
-def class_differences(data: FigureData) -> ClassDifferences:
+def class_differences(data: FigureData) -> Bars:
     """The best row against the baseline, class by class; empty without a baseline or scored classes."""
     others = [label for label in data.ranking() if label != data.sweep.baseline]
     if data.baseline is None or not others:
-        return ClassDifferences(name="", classes=())
+        return Bars(name="", rows=())
     metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
     classes = []
     for key in dict.fromkeys(key for key in metrics if key.startswith(IOU_PREFIX)):
         cells = aggregate(data.results, key)
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
-            classes.append(ClassDifference(name=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
+            classes.append(BarRow(label=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
     name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
-    return ClassDifferences(name=name, classes=tuple(classes), note=note)
+    return Bars(name=name, rows=tuple(classes), note=note)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.estimate import Estimate
-from reports.stats import MIN_SEEDS, mean_interval
+from reports.stats.intervals import mean_interval
+from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.columns import Column, column_for
 from reports.tables.layout import Header

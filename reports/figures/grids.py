@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from orchestrator.store.records import Row
 from reports.figures.figure_data import FigureData, interval_note
 from reports.figures.heatmap import HeatMap
-from reports.figures.line import LinePlot, Series
-from reports.stats import interaction
+from reports.figures.line import LinePlot
+from reports.stats.interaction import interaction
 from reports.tables.columns import Column
 
 __all__ = ["factors_of", "heatmap_of", "is_full", "is_numeric", "line_over"]
@@ -52,19 +52,14 @@ def short(key: str) -> str:
 def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
     """The metric over one numeric factor."""
     ordered = sorted(rows, key=lambda row: float(row.factors[key]))
-    series = Series(
-        label=short(key),
-        at=tuple(float(row.factors[key]) for row in ordered),
-        estimates=tuple(data.estimate(row.label) for row in ordered),
-    )
-    reference = (data.baseline, data.estimate(data.baseline)) if data.baseline is not None else None
-    if reference is not None and any(row.label == reference[0] for row in rows):
-        reference = None
+    outside = data.baseline if all(row.label != data.baseline for row in rows) else None
     return LinePlot(
         x_name=short(key).capitalize(),
         y_name=data.title,
-        series=(series,),
-        reference=reference,
+        label=short(key),
+        at=tuple(float(row.factors[key]) for row in ordered),
+        estimates=tuple(data.estimate(row.label) for row in ordered),
+        reference=(outside, data.estimate(outside)) if outside is not None else None,
         note=interval_note(data),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,27 +17,20 @@ from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, number, under
 
-__all__ = ["LinePlot", "Series", "draw_line"]
+__all__ = ["LinePlot", "draw_line"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
-    """One line."""
+class LinePlot:
+    """One line and what the axes mean."""
 
+    x_name: str
+    y_name: str
     label: str
     at: tuple[float, ...]
     """Values of the factor, ascending."""
     estimates: tuple[Estimate, ...]
     """One per value of the factor; one without values is a gap."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinePlot:
-    """All lines and what the axes mean."""
-
-    x_name: str
-    y_name: str
-    series: tuple[Series, ...]
     reference: tuple[str, Estimate] | None = None
     """Label and estimate of a row without the factor, such as the baseline."""
     note: str = ""
@@ -44,23 +38,21 @@ class LinePlot:
 
 
 def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Lines over the factor, on a log axis if its values are geometric."""
-    labels = [legend_label(series.label) for series in data.series]
+    """A line over the factor, on a log axis if its values are geometric."""
+    labels = [legend_label(data.label)]
     if data.reference:
         labels.append(legend_label(data.reference[0]))
     foot = under(width, data.note)
     height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
-        values = sorted({value for series in data.series for value in series.at})
-        log = is_geometric(values)
+        log = is_geometric(data.at)
         if log:
             axes.set_xscale("log")
         if data.reference:
             draw_reference(axes, labels[-1], data.reference[1], style)
-        for index, series in enumerate(data.series):
-            draw_series(axes, labels[index], series, line_style(style, index))
+        draw_estimates(axes, labels[0], data, line_style(style, 0))
         axes.xaxis.set_minor_locator(NullLocator())
-        shown = spaced(values, log=log, width=width)
+        shown = spaced(data.at, log=log, width=width)
         axes.set_xticks(shown, [number(value) for value in shown])
         axes.set_xlabel(literal(data.x_name))
         axes.set_ylabel(literal(data.y_name))
@@ -69,13 +61,13 @@ def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) ->
     return figure
 
 
-def draw_series(axes: Axes, label: str, series: Series, look: dict[str, object]) -> None:
+def draw_estimates(axes: Axes, label: str, data: LinePlot, look: dict[str, Any]) -> None:
     """Line through the means, band between the ends of the intervals, dots for the seeds."""
-    at, color = np.array(series.at), str(look["color"])
-    axes.plot(at, [item.mean for item in series.estimates], label=label, marker="o", markersize=3.2, zorder=4, **look)  # type: ignore[arg-type]
-    ends = np.array([item.interval or (math.nan, math.nan) for item in series.estimates]).reshape(-1, 2)
-    axes.fill_between(at, ends[:, 0], ends[:, 1], color=color, alpha=0.18, linewidth=0)
-    for position, (value, item) in enumerate(zip(series.at, series.estimates, strict=True)):
+    means, color = [item.mean for item in data.estimates], look["color"]
+    axes.plot(data.at, means, label=label, marker="o", markersize=3.2, zorder=4, **look)
+    ends = np.array([item.interval or (math.nan, math.nan) for item in data.estimates]).reshape(-1, 2)
+    axes.fill_between(data.at, ends[:, 0], ends[:, 1], color=color, alpha=0.18, linewidth=0)
+    for position, (value, item) in enumerate(zip(data.at, data.estimates, strict=True)):
         if len(item.values) > 1:
             axes.scatter([value] * len(item.values), item.values, s=4, color=color, alpha=0.6, linewidths=0)
         alone = all(

@@ -67,14 +67,6 @@ class CellView:
         return any(line.position is not None for line in self.seeds)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Further:
-    """A table below the main one."""
-
-    table: Table
-    views: Mapping[str, Mapping[str, CellView]]
-
-
 def render_html(table: Table, provenance: Provenance | None = None, others: Sequence[Table] = ()) -> str:
     """The whole page; `others` are shown below the figures."""
     script = environment().get_template(SCRIPT).render().rstrip("\n")
@@ -86,7 +78,7 @@ def render_html(table: Table, provenance: Provenance | None = None, others: Sequ
             table=table,
             views=views_by_key(table),
             provenance=provenance or Provenance(),
-            others=[Further(table=other, views=views_by_key(other)) for other in others],
+            others=[(other, views_by_key(other)) for other in others],
             script=script,
             script_hash=f"sha256-{digest}",
         )

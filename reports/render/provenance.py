@@ -49,20 +49,27 @@ class Run:
     rows: tuple[str, ...]
     seed: int
     trial_id: str
-    state: str
-    """In words; `not run` without an attempt."""
-    attempt: int = 0
-    commit: str = ""
-    diff: str = ""
-    data: str = ""
-    device: str = ""
-    started: str = ""
-    """UTC, to the minute."""
-    minutes: float | None = None
-    tracked: str = ""
+    record: AttemptRecord | None
+    """The attempt that counts; None before the first."""
+    tracked: str
     """Id of its MLflow run, if known."""
-    address: str = ""
+    address: str
     """URL where MLflow shows it; empty without a server."""
+
+    @property
+    def state(self) -> str:
+        """The state in words."""
+        return self.record.state.words if self.record is not None else Gap.NOT_RUN
+
+    @property
+    def origin(self) -> Origin | None:
+        """Its code and data."""
+        return Origin.of(self.record) if self.record is not None else None
+
+    @property
+    def started(self) -> str:
+        """Start of the attempt, UTC, to the minute."""
+        return datetime.fromtimestamp(self.record.started_at, UTC).strftime("%Y-%m-%d %H:%M") if self.record else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,10 +116,14 @@ def gather_provenance(
     `reports.figures.choose.write_figures` wrote (name -> format -> path, dark ones as `<name>-dark`).
     """
     rows = rows_by_trial(results.sweep)
-    runs = [
-        describe_run(labels, seed, trial_id, results.outcomes.get(trial_id), (tracked or {}).get(trial_id, ("", "")))
-        for (trial_id, seed), labels in list(rows.items())[:MOST_RUNS]
-    ]
+    runs = []
+    for (trial_id, seed), labels in list(rows.items())[:MOST_RUNS]:
+        run_id, url = (tracked or {}).get(trial_id, ("", ""))
+        address = url if re.match(r"https?://", url) else ""
+        record = results.outcomes.get(trial_id)
+        runs.append(
+            Run(rows=labels, seed=seed, trial_id=trial_id, record=record, tracked=run_id, address=address),
+        )
     pictures, left_out = find_pictures(results, directory) if directory is not None else ([], 0)
     return Provenance(
         runs=tuple(runs),
@@ -120,31 +131,6 @@ def gather_provenance(
         figures=tuple(view_figures(figures or {})),
         pictures=tuple(pictures),
         pictures_left_out=left_out,
-    )
-
-
-def describe_run(
-    rows: tuple[str, ...], seed: int, trial_id: str, record: AttemptRecord | None, tracked: tuple[str, str]
-) -> Run:
-    """One line of the provenance."""
-    run_id, address = tracked[0], tracked[1] if re.match(r"https?://", tracked[1]) else ""
-    if record is None:
-        return Run(rows=rows, seed=seed, trial_id=trial_id, state=Gap.NOT_RUN, tracked=run_id, address=address)
-    origin = Origin.of(record)
-    return Run(
-        rows=rows,
-        seed=seed,
-        trial_id=trial_id,
-        state=record.state.words,
-        attempt=record.attempt,
-        commit=origin.commit[:10],
-        diff=origin.diff[:10],
-        data=origin.data[:10],
-        device=record.environment.get("device", ""),
-        started=datetime.fromtimestamp(record.started_at, UTC).strftime("%Y-%m-%d %H:%M"),
-        minutes=(record.ended_at - record.started_at) / 60,
-        tracked=run_id,
-        address=address,
     )
 
 

@@ -46,15 +46,9 @@ class Gap(StrEnum):
         return self in (Gap.NOT_RUN, Gap.CANCELLED)
 
 
-GAPS = {
-    State.OUT_OF_MEMORY: Gap.OUT_OF_MEMORY,
-    State.LOST: Gap.LOST,
-    State.DIVERGED: Gap.DIVERGED,
-    State.TIMED_OUT: Gap.TIMED_OUT,
+GAPS = {state: Gap[state.name] for state in State if state.name in Gap.__members__} | {
     State.USER_ERROR: Gap.FAILED,
     State.DATA_ERROR: Gap.FAILED,
-    State.STOPPED: Gap.STOPPED,
-    State.CANCELLED: Gap.CANCELLED,
 }
 """What the table calls a run in a state other than `done`."""
 

@@ -14,7 +14,8 @@ from math import comb
 
 import numpy as np
 
-from reports.stats import Comparison, Looks, compare_with, compare_with_best
+from reports.stats.comparisons import Comparison, compare_with, compare_with_best
+from reports.stats.looks import Looks
 from reports.tables.aggregate import Cell
 from reports.tables.columns import Column
 from reports.tables.origin import Origin, differ

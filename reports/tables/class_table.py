@@ -13,7 +13,8 @@ import numpy as np
 
 from orchestrator.store.records import State
 from orchestrator.store.sweep_results import SweepResults
-from reports.stats import compare_with, holm
+from reports.stats.comparisons import compare_with
+from reports.stats.p_values import holm
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.cell_text import ALPHA, CellText, Mark
 from reports.tables.columns import IOU_PREFIX, Column, column_for

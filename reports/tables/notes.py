@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from reports.stats import MIN_SEEDS
+from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Gap
 from reports.tables.cell_text import Mark
 from reports.tables.columns import Column

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from reports.stats import Looks, calibrate, undecided
+from reports.stats.looks import Looks, calibrate, undecided
 from reports.tables.aggregate import aggregate
 
 __all__ = ["looks_of", "open_rows"]

@@ -15,7 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import Row, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import Published, PublishedRow, match_published, published_note
-from reports.stats import MIN_SEEDS
+from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for

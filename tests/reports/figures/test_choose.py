@@ -64,8 +64,8 @@ def test_one_numeric_factor_is_a_line(temperature, tmp_path):
     sweep, outcomes = temperature
     assert list(choose(results_of(sweep, outcomes), RunDirectory(tmp_path))) == ["factor", "differences"]
     line = line_over(FigureData.of(results_of(sweep, outcomes)), sweep.rows[1:], "contrast.temperature")
-    assert line.series[0].at == TEMPERATURES
-    assert line.series[0].estimates[0].mean == pytest.approx(100 * sum(row_values(5)[4]) / 3)
+    assert line.at == TEMPERATURES
+    assert line.estimates[0].mean == pytest.approx(100 * sum(row_values(5)[4]) / 3)
     assert line.reference[0] == "baseline"
     assert line.x_name == "Temperature"
 
@@ -124,7 +124,7 @@ def test_classes_compare_the_best_row_with_the_baseline(sweep_of, outcomes_of, t
     sweep, outcomes = sweep_of(rows), outcomes_of(values)
     found = class_differences(FigureData.of(results_of(sweep, outcomes)))
     assert found.name == "Δ IoU (%): “better” to “base”"
-    assert {item.name: item.estimate.mean for item in found.classes} == pytest.approx({"car": 10.0, "sky": 0.0})
+    assert {item.label: item.estimate.mean for item in found.rows} == pytest.approx({"car": 10.0, "sky": 0.0})
     assert "classes" in choose(results_of(sweep, outcomes), RunDirectory(tmp_path))
 
 

@@ -10,12 +10,12 @@ import pytest
 
 import reports.figures
 from reports.figures.bars import BarRow, Bars, draw_bars
-from reports.figures.classes import ClassDifference, ClassDifferences, draw_classes
+from reports.figures.classes import draw_classes
 from reports.figures.curves import Curve, Curves, draw_curves
 from reports.figures.estimate import Estimate
 from reports.figures.heatmap import HeatMap, draw_heatmap
 from reports.figures.importance import draw_importance
-from reports.figures.line import LinePlot, Series, draw_line
+from reports.figures.line import LinePlot, draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
@@ -33,8 +33,9 @@ def bars(*rows, note="95 % interval of the mean; dots: seeds"):
     return Bars(name="mIoU (%) ↑", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
 
 
-def line(*series, **changes):
-    return LinePlot(x_name="Temperature", y_name="mIoU (%) ↑", series=tuple(series), note="95 % interval", **changes)
+def line(label, at, estimates, **changes):
+    values = {"x_name": "Temperature", "y_name": "mIoU (%) ↑", "note": "95 % interval", **changes}
+    return LinePlot(label=label, at=tuple(at), estimates=tuple(estimates), **values)
 
 
 def grid(rows, columns, *, suffix="", holes=(), **changes):
@@ -60,8 +61,8 @@ def pareto(count, label="trial", **changes):
 
 
 def classes(count, name="class", **changes):
-    items = tuple(ClassDifference(name=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
-    return ClassDifferences(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", classes=items, **changes)
+    items = tuple(BarRow(label=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
+    return Bars(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", rows=items, **changes)
 
 
 EXAMPLES = {
@@ -75,20 +76,14 @@ EXAMPLES = {
     "bars-forty": (draw_bars, bars(*((f"{number} {LONG}", estimate(20.0 + number)) for number in range(40)))),
     "bars-nothing": (draw_bars, bars(("a", NONE))),
     "bars-no-rows": (draw_bars, bars()),
-    "line": (draw_line, line(Series(label="t", at=(0.05, 0.1, 0.4), estimates=tuple(map(estimate, (45, 46, 44)))))),
+    "line": (draw_line, line("t", (0.05, 0.1, 0.4), map(estimate, (45, 46, 44)))),
     "line-reference": (
         draw_line,
-        line(
-            Series(label=HOSTILE, at=(1, 2, 3), estimates=(estimate(45), NONE, estimate(45, 1))),
-            Series(label="_hidden", at=(1, 2, 3), estimates=(estimate(45, 1), estimate(44), NONE)),
-            reference=(LONG, estimate(44.0)),
-        ),
+        line(HOSTILE, (1, 2, 3), (estimate(45), NONE, estimate(45, 1)), reference=(LONG, estimate(44.0))),
     ),
-    "line-many": (
-        draw_line,
-        line(Series(label="t", at=tuple(range(1000, 41000, 1000)), estimates=tuple(map(estimate, range(40))))),
-    ),
-    "line-nothing": (draw_line, line(Series(label="t", at=(1, 2), estimates=(NONE, NONE)), reference=("b", NONE))),
+    "line-underscore": (draw_line, line("_hidden", (1, 2), (NONE, estimate(44)), reference=("_b", estimate(44.0)))),
+    "line-many": (draw_line, line("t", range(1000, 41000, 1000), map(estimate, range(40)))),
+    "line-nothing": (draw_line, line("t", (1, 2), (NONE, NONE), reference=("b", NONE))),
     "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3 % of variation")),
     "heatmap-holes": (draw_heatmap, grid(2, 6, holes=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
     "heatmap-labels": (draw_heatmap, grid(3, 6, suffix=f" {HOSTILE}", note=LONG * 2)),
@@ -103,7 +98,7 @@ EXAMPLES = {
     "pareto-nothing": (draw_pareto, pareto(0)),
     "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
     "classes-many": (draw_classes, classes(171)),
-    "classes-nothing": (draw_classes, ClassDifferences(name="Δ", classes=(ClassDifference(name="a", estimate=NONE),))),
+    "classes-nothing": (draw_classes, Bars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
     "importance": (draw_importance, {"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan}),
     "importance-nothing": (draw_importance, {}),
 }

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.stats import WhyNot, calibrate, compare_with, compare_with_best, holm, paired_t, sequential_p
+from reports.stats.comparisons import compare_with, compare_with_best
+from reports.stats.looks import calibrate, sequential_p
+from reports.stats.p_values import holm, paired_t
+from reports.stats.pairs import WhyNot
 
 
 def rows(value_RN):

@@ -6,7 +6,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from reports.stats import interaction
+from reports.stats.interaction import interaction
 
 
 def test_an_additive_grid_has_none():

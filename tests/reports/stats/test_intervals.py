@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.stats import mean_interval, t_interval
-from reports.stats.intervals import BOOTSTRAP_FROM, bootstrap_t, resamples
+from reports.stats.intervals import BOOTSTRAP_FROM, bootstrap_t, mean_interval, resamples, t_interval
 
 
 def coverage(low, high):

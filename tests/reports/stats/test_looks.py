@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.stats import Looks, calibrate, holm, paired_t, sequential_p, undecided
+from reports.stats.looks import Looks, calibrate, sequential_p, undecided
+from reports.stats.p_values import holm, paired_t
 
 
 @pytest.fixture(scope="module")

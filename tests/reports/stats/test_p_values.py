@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.stats import holm, paired_t, sign_flip
+from reports.stats.p_values import holm, paired_t, sign_flip
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from reports.stats import paired_t, power_of, seeds_needed
-from reports.stats.power import MOST_SEEDS
+from reports.stats.p_values import paired_t
+from reports.stats.power import MOST_SEEDS, power_of, seeds_needed
 
 
 @pytest.mark.parametrize("effect", [0.05, 0.3, 0.5, 1.0, 1.3, 2.0, 3.0])
