@@ -5,7 +5,7 @@ import pytest
 import reports
 
 
-def test_the_frames_hold_what_the_store_holds(tmp_path, store, example):
+def test_the_frames_equal_the_records(tmp_path, store, example):
     store(tmp_path, example)
     table = reports.frame("ablation_memory", tmp_path)
     assert table.loc[table.row == "pixel memory", "final/miou.delta"].item() == pytest.approx(0.0225333, abs=1e-6)

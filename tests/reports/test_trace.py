@@ -1,4 +1,4 @@
-"""How a cell came to be, in words and numbers."""
+"""How a cell was computed, in words and numbers."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_the_arithmetic_is_that_of_the_table(example):
     assert "bbbbbbbbbb" in text
 
 
-def test_holes_and_shared_trials_are_named(example):
+def test_gaps_and_shared_trials_are_named(example):
     text = trace(example, "region memory", "final/miou")
     assert "user_error  failed" in text
     assert "n         2 of 3 planned seeds" in text
@@ -34,6 +34,6 @@ def test_holes_and_shared_trials_are_named(example):
         ("pixel memory", "final/mio", "no metric 'final/mio'; did you mean 'final/miou'"),
     ],
 )
-def test_what_is_not_there_is_told_with_the_likely_name(example, row, metric, message):
+def test_an_unknown_name_is_answered_with_the_closest_one(example, row, metric, message):
     with pytest.raises(StoreError, match=message):
         trace(example, row, metric)

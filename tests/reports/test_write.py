@@ -1,10 +1,10 @@
-"""Report files: all formats, whole or not at all."""
+"""Report files: all formats, written atomically."""
 
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.backends import local
 from orchestrator.store.records import TableRecord
-from reports import files
 from reports.write import write_reports
 from tests.reports.conftest import results_of
 
@@ -30,14 +30,14 @@ def test_only_the_styles_asked_for(tmp_path, example):
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, example, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path, example, monkeypatch):
     write_reports(example, tmp_path, ["csv"])
     before = (tmp_path / "table.csv").read_bytes()
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.Path, "replace", full)
+    monkeypatch.setattr(local.os, "replace", full)
     with pytest.raises(StoreError, match=r"table\.csv: cannot be written \(No space left on device\)"):
         write_reports(example, tmp_path, ["csv"])
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

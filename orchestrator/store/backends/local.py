@@ -12,7 +12,7 @@ from uuid import uuid4
 from orchestrator.errors import StoreError
 from orchestrator.store.backends.base import at_once
 
-__all__ = ["PARTIAL", "LocalFiles"]
+__all__ = ["PARTIAL", "LocalFiles", "replace_file"]
 
 T = TypeVar("T")
 
@@ -70,9 +70,7 @@ class LocalFiles:
         """Write beside the file, flush to the disk, rename."""
         path = self.path(key)
         with self.writing(path):
-            partial = write_partial(path, content)
-            os.replace(partial, path)
-            flush(os.path.dirname(path))
+            replace_file(path, content)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write beside the file, flush to the disk, and link it to its name unless that is taken."""
@@ -172,6 +170,17 @@ def measure(path: str, prefix: str, found: dict[str, int]) -> None:
                 measure(entry.path, f"{prefix}{entry.name}/", found)
             else:
                 found[prefix + entry.name] = entry.stat(follow_symlinks=False).st_size
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Write `content` to `path` durably and atomically: a reader sees the old file or the new one. Raises OSError."""
+    partial = write_partial(path, content)
+    try:
+        os.replace(partial, path)
+    except OSError:
+        os.unlink(partial)
+        raise
+    flush(os.path.dirname(path))
 
 
 def write_partial(path: str, content: bytes) -> str:

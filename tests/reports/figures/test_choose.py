@@ -70,7 +70,7 @@ def test_one_numeric_factor_is_a_line(temperature, tmp_path):
     assert line.x_name == "Temperature"
 
 
-def test_two_factors_are_a_map(two_factors, tmp_path):
+def test_two_factors_are_a_heat_map(two_factors, tmp_path):
     sweep, outcomes = two_factors
     assert list(choose(results_of(sweep, outcomes), RunDirectory(tmp_path))) == ["interaction"]
     figure_data = FigureData.of(results_of(sweep, outcomes))
@@ -82,7 +82,7 @@ def test_two_factors_are_a_map(two_factors, tmp_path):
     assert "p = " in heatmap.note
 
 
-def test_a_map_with_a_row_never_run_has_a_hole(two_factors):
+def test_a_heat_map_with_a_row_never_run_has_a_gap(two_factors):
     sweep, outcomes = two_factors
     kept = {key: outcome for key, outcome in outcomes.items() if not key.startswith("region 0.1#")}
     heatmap = heatmap_of(FigureData.of(results_of(sweep, kept)), sweep.rows, factors_of(sweep.rows))
@@ -98,7 +98,7 @@ def test_other_grids_are_bars(sweep_of, outcomes_of, tmp_path):
     ) == ["means"]
 
 
-def test_a_search_has_a_front_and_what_it_is_given(sweep_of, outcomes_of, tmp_path):
+def test_a_search_has_a_front_and_the_importance_it_is_given(sweep_of, outcomes_of, tmp_path):
     rows = {f"trial {number}": {"contrast.weight": number / 10} for number in range(6)}
     values = {label: [{MIOU: 0.4 + 0.01 * i, "cost/train_minutes": 6.0 - i}] for i, label in enumerate(rows)}
     sweep = sweep_of(rows, method="tpe", baseline=None, seeds=(0,))

@@ -105,7 +105,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_text_has_its_place(name, check_layout):
+def test_no_text_is_cut_or_overlaps(name, check_layout):
     draw, data = EXAMPLES[name]
     before = dict(mpl.rcParams)
     figure = draw(data, style=DARK if len(name) % 2 else LIGHT)
@@ -138,7 +138,7 @@ def test_bars_begin_at_zero_or_are_not_bars():
     assert lengths("bars-differences")[0] < 0
 
 
-def test_what_is_missing_is_said(words):
+def test_figures_say_what_is_missing(words):
     row = BarRow(label="a", estimate=NONE, note="2 failed, 1 not run")
     assert "2 failed, 1 not run" in words(draw_bars(Bars(name="mIoU", rows=(row,))))
     assert "no value" in words(draw_bars(EXAMPLES["bars-nothing"][1]))

@@ -1,4 +1,4 @@
-"""The page in a real browser: text stays text, nothing is asked of anybody, it sorts, and it fits a phone."""
+"""The page in a real browser: text stays text, no requests, it sorts, and it fits a phone."""
 
 import json
 from dataclasses import replace
@@ -80,7 +80,7 @@ def open_page(browser, page_file):
     return opener
 
 
-def test_scripts_stay_text_and_nothing_is_asked_of_anybody(open_page):
+def test_scripts_stay_text_and_there_are_no_requests(open_page):
     page, asked, said = open_page()
     assert page.title() == "ablation_memory"
     assert (asked, said) == ([], [])
@@ -114,7 +114,7 @@ def test_a_click_on_a_header_sorts_and_a_third_restores(open_page):
     assert rows.all_inner_texts() == before
 
 
-def test_hovering_shows_the_seeds_and_leads_to_the_run(open_page):
+def test_hovering_shows_the_seeds_and_links_to_the_run(open_page):
     page, _, _ = open_page()
     cell = page.locator("td.cell").first
     assert not cell.locator(".seeds").is_visible()

@@ -1,4 +1,4 @@
-"""Each format of the example, character by character. `UPDATE_GOLDEN=1` rewrites the files: read the difference."""
+"""Each format of the example, byte by byte. `UPDATE_GOLDEN=1` rewrites the files: review the diff."""
 
 import os
 from pathlib import Path
@@ -29,5 +29,5 @@ def test_rendering_is_a_pure_function(style, example):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_sweep_of_which_nothing_has_run_can_be_shown(style, sweep_of):
+def test_a_sweep_without_runs_can_be_shown(style, sweep_of):
     assert "nothing yet" in STYLES[style][1](build_table(results_of(sweep_of({"nothing yet": {}}), {})))

@@ -1,4 +1,4 @@
-"""One page that asks nothing of anybody and trusts no text."""
+"""One page that makes no requests and escapes every text."""
 
 import re
 from dataclasses import replace
@@ -114,7 +114,7 @@ def test_a_failed_run_shows_its_traceback(example):
     assert "<summary>Traceback" not in render_html(build_table(example))
 
 
-def test_published_figures_stand_beside_and_below(example):
+def test_published_figures_are_beside_and_below(example):
     page = render_html(build_table(example, read_published("contrastiveseg_readme")))
     assert page.count("<tbody") == 2
     assert page.index("80.18") < page.index('<tbody class="references">') < page.index("77.67")

@@ -1,4 +1,4 @@
-"""Markdown that GitHub shows as meant."""
+"""Markdown that GitHub renders as intended."""
 
 import re
 

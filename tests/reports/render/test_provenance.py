@@ -19,7 +19,7 @@ def test_runs_are_those_of_the_sweep(example):
     assert by_trial["half way#1"].state == "not run"
 
 
-def test_only_so_many_runs_are_listed(example, monkeypatch):
+def test_the_list_of_runs_is_limited(example, monkeypatch):
     monkeypatch.setattr(provenance, "MOST_RUNS", 4)
     found = gather_provenance(example)
     assert (len(found.runs), found.runs_left_out) == (4, 17)
@@ -38,7 +38,7 @@ def test_pictures_of_the_best_and_the_baseline_within_bounds(tmp_path, example, 
     assert (len(found.pictures), found.pictures_left_out) == (1, 1)
 
 
-def test_a_figure_brings_no_prolog_and_ids_of_its_own():
+def test_a_figure_has_no_prolog_and_unique_ids():
     drawn = '<g id="a" clip-path="url(#b)"/><use xlink:href="#a"/>'
     svg = f'<?xml version="1.0"?><!DOCTYPE svg><svg><metadata>m</metadata>{drawn}</svg>'
     assert embeddable(svg, "x-") == '<svg><g id="x-a" clip-path="url(#x-b)"/><use xlink:href="#x-a"/></svg>'

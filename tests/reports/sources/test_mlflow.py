@@ -1,4 +1,4 @@
-"""MLflow alone gives the table that the store gives, to the byte."""
+"""MLflow alone gives the same table as the run directory, byte for byte."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ def test_every_table_is_equal_to_the_byte(swept: Callable[..., RecordStore]) -> 
     assert report("--from", "mlflow") == expected
 
 
-def test_a_sweep_with_another_recipe_is_found_and_one_that_is_not_there_is_one_line(
+def test_a_sweep_with_another_recipe_is_found_and_a_missing_one_is_one_line(
     swept: Callable[..., RecordStore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept("ablation_memory@lite0")

@@ -23,6 +23,6 @@ def test_a_source_names_itself_and_gives_percentages_of_known_metrics(stem):
         assert all(1 < value <= 100 for value in row.values.values())
 
 
-def test_an_unknown_source_lists_those_there_are():
+def test_an_unknown_source_lists_the_known_ones():
     with pytest.raises(StoreError, match="no source 'nobody'; there are: cirkd_camvid, contrastiveseg_readme"):
         read_published("nobody")

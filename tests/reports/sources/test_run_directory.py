@@ -8,7 +8,7 @@ from reports.sources.run_directory import find_name, load_sweep
 from tests.reports.conftest import results_of
 
 
-def test_what_was_written_comes_back(tmp_path, store, example):
+def test_results_are_read_as_written(tmp_path, store, example):
     store(tmp_path, example)
     assert load_sweep(RunDirectory(tmp_path), example.sweep.name) == example
 

@@ -34,7 +34,7 @@ def test_false_alarms_over_2000_sweeps_topped_up_from_3_to_10_seeds(looks):
     assert interval.low > 0.02, "a test that never alarms would pass as well"
 
 
-def test_without_the_correction_looking_again_and_again_alarms_too_often():
+def test_repeated_looks_without_the_correction_alarm_too_often():
     value_SRN = np.random.default_rng(8).standard_normal((2000, 6, 10))
     difference_SRN = value_SRN[:, 1:] - value_SRN[:, :1]
     naive = [(holm(paired_t(difference_SRN[..., :n])) <= 0.05).any(axis=1) for n in range(3, 11)]

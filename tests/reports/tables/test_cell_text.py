@@ -1,4 +1,4 @@
-"""Marks, from a table of cases: holes, one seed, failed, pruned, provisional, NaN, equal means with different n."""
+"""Marks, from a table of cases: gaps, one seed, failed, pruned, provisional, NaN, equal means with different n."""
 
 import math
 from dataclasses import replace

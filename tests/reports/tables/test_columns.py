@@ -10,7 +10,7 @@ def column(key, *, metric="final/miou", goal="maximize"):
 
 
 @pytest.mark.parametrize("key", KNOWN_COLUMNS)
-def test_every_known_column_has_a_name_of_its_own(key):
+def test_known_columns_have_unique_names(key):
     assert KNOWN_COLUMNS[key].key == key
     assert KNOWN_COLUMNS[key].name != key
     assert len({known.header for known in KNOWN_COLUMNS.values()}) == len(KNOWN_COLUMNS)

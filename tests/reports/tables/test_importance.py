@@ -78,7 +78,7 @@ def test_the_parameter_that_decides_is_the_important_one() -> None:
     assert found == importance(search(results, [MIOU])), "no chance in it"
 
 
-def test_too_little_to_tell_is_no_importance() -> None:
+def test_no_importance_without_enough_different_trials() -> None:
     drawn = {"optim.lr": 0.1, "data.crop": [64, 64], "contrast.keys_per_class": 3}
     assert importance(search([(drawn, {"final/miou": 0.1})] * 3, [MIOU])) == {}
     assert importance(search([(drawn, {"final/miou": 0.1})] * 9, [MIOU])) == {}, "all alike"

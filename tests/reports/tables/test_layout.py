@@ -1,4 +1,4 @@
-"""Where rows and columns stand: lists, merged groups, matrices, check marks, intervals and published columns."""
+"""The layout of rows and columns: lists, merged groups, matrices, check marks, intervals and published columns."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_leaving_one_out_has_check_marks(sweep_of):
         {"a": {}, "b": {"x": 1, "y": 1}},
     ],
 )
-def test_rows_that_are_no_components_have_labels_only(sweep_of, rows):
+def test_rows_that_are_not_components_have_labels_only(sweep_of, rows):
     assert build_table(results_of(sweep_of(rows), {})).layout.row_header_names == ("Variant",)
 
 
@@ -71,7 +71,7 @@ def test_two_numeric_factors_are_a_matrix_with_the_baseline_above(sweep_of, outc
     assert "Not shown in the matrix: Step (ms)" in " ".join(note.text for note in table.notes)
 
 
-def test_a_hole_in_a_matrix_stays_empty_and_a_thin_grid_is_a_list(sweep_of):
+def test_a_gap_in_a_matrix_is_empty_and_a_sparse_grid_is_a_list(sweep_of):
     rows = two_factors()
     del rows["0.3/500"]
     layout = build_table(results_of(sweep_of(rows, method="grid", baseline=None), {})).layout
@@ -135,7 +135,7 @@ def test_very_many_rows_are_cut_to_the_best(sweep_of, outcomes_of):
     assert len(table.cells) == MOST_ROWS + 20
 
 
-def test_intervals_have_columns_of_their_own(sweep_of, outcomes_of):
+def test_intervals_have_their_own_columns(sweep_of, outcomes_of):
     sweep = sweep_of({"base": {}, "a": {"x": 1}}, table=TableRecord(columns=(MIOU, "cost/step_ms"), intervals=True))
     table = build_table(results_of(sweep, outcomes_of({"base": [0.1, 0.2, 0.3], "a": [0.2, 0.31, 0.42]})))
     assert [header.text for header in table.layout.headers] == [
@@ -150,7 +150,7 @@ def test_intervals_have_columns_of_their_own(sweep_of, outcomes_of):
     assert ours[2] == "0.003"
 
 
-def test_published_figures_stand_beside_the_rows_that_ask_the_same(sweep_of):
+def test_published_figures_are_beside_the_rows_they_match(sweep_of):
     rows = {"baseline": {"contrast.source": "none"}} | {f"t={t}": {"contrast.temperature": t} for t in (0.05, 0.1, 9.9)}
     sweep = sweep_of(rows, method="grid", columns=(MIOU, "cost/step_ms"))
     table = build_table(results_of(sweep, {}), read_published("contrastiveseg_temperature"))
@@ -162,7 +162,7 @@ def test_published_figures_stand_beside_the_rows_that_ask_the_same(sweep_of):
     assert "Cityscapes val" in " ".join(note.text for note in table.notes)
 
 
-def test_a_published_row_stands_beside_one_row_only(sweep_of):
+def test_a_published_row_is_shown_beside_one_row_only(sweep_of):
     rows = {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
     source = Published(
         title="T",

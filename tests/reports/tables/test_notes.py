@@ -1,4 +1,4 @@
-"""Every mark that is used is explained, every other is not; failures are named."""
+"""Exactly the marks that are used are explained; failures are named."""
 
 import dataclasses
 import math
@@ -59,7 +59,7 @@ def test_a_metric_that_is_not_finite_is_named(sweep_of, outcomes_of):
     assert [missing_run.reason for missing_run in table.missing_runs] == ["not finite: final/miou"]
 
 
-def test_a_class_without_iou_is_a_note_but_no_problem(sweep_of, outcomes_of):
+def test_a_class_without_iou_is_a_note_but_no_missing_run(sweep_of, outcomes_of):
     sweep = sweep_of(ROWS, columns=("final/miou", "final/iou/fence"))
     values = {label: [{"final/miou": 0.4, "final/iou/fence": math.nan}] * 3 for label in ROWS}
     table = build_table(results_of(sweep, outcomes_of(values)))

@@ -1,4 +1,4 @@
-"""Which cells are marked, in which order rows and columns stand, and what the caption claims."""
+"""Which cells are marked, the order of rows and columns, and what the caption says."""
 
 import math
 
@@ -80,7 +80,7 @@ def test_the_baseline_comes_first_then_the_order_of_the_file(sweep_of):
     assert [row.baseline for row in table.rows] == [True, False, False, False]
 
 
-def test_differences_stand_in_quality_columns_and_not_on_the_baseline(sweep_of, outcomes_of):
+def test_differences_are_in_ranked_columns_and_not_on_the_baseline(sweep_of, outcomes_of):
     sweep = sweep_of({"base": {}, "a": {"x": 1}}, columns=(MIOU, "cost/train_minutes"))
     outcomes = outcomes_of(
         {
@@ -100,7 +100,7 @@ def test_without_baseline_there_are_no_differences(sweep_of, outcomes_of):
     assert Mark.DELTA not in {note.mark for note in table.notes}
 
 
-def test_a_baseline_that_is_no_row_is_an_error(sweep_of):
+def test_a_baseline_that_is_not_a_row_is_an_error(sweep_of):
     with pytest.raises(StoreError, match="baseline 'other' is not one of its rows"):
         build_table(results_of(sweep_of(ROWS, baseline="other"), {}))
 
@@ -126,7 +126,7 @@ def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
     assert [headers(line) for line in table.layout.lines] == [("0.1",), ("0.05",)]
 
 
-def test_labels_stay_where_factors_do_not_tell_rows_apart(sweep_of):
+def test_labels_are_kept_where_rows_have_the_same_factors(sweep_of):
     table = build_table(results_of(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {}))
     assert table.layout.row_header_names == ("Variant", "x")
     assert [headers(line) for line in table.layout.lines] == [("one", "1"), ("again", "1")]
@@ -182,7 +182,7 @@ def test_published_rows_follow_our_columns_and_precision(sweep_of):
     assert table.notes[-1].text.startswith("Published rows: T: S. Source: README (read). Not our protocol (Synthetic")
 
 
-def test_the_caption_of_the_file_wins_over_the_question(sweep_of):
+def test_the_caption_of_the_file_overrides_the_question(sweep_of):
     sweep = sweep_of(ROWS, table=TableRecord(caption="Memories  compared", label="tab:mine"))
     table = build_table(results_of(sweep, {}))
     assert table.caption.startswith("Memories compared. Synthetic")

@@ -1,4 +1,4 @@
-"""How much is done for a large sweep: counted, for a clock would depend on the machine."""
+"""The amount of work for a large sweep, counted, since times depend on the machine."""
 
 import random
 
@@ -13,7 +13,7 @@ ROWS, SEEDS = 400, (0, 1, 2)
 COLUMNS = tuple(f"final/iou/class {n}" for n in range(8))
 
 
-def test_work_grows_with_the_trials_and_tests_with_what_is_shown(sweep_of, outcomes_of, monkeypatch):
+def test_work_grows_with_the_trials_and_tests_with_the_rows_shown(sweep_of, outcomes_of, monkeypatch):
     draw = random.Random(1)
     rows = {f"row {n}": {"x": n} for n in range(ROWS)}
     metrics = lambda: {key: draw.random() for key in COLUMNS}  # noqa: E731 - a new draw for each trial
