@@ -121,9 +121,7 @@ def gather_provenance(
         run_id, url = (tracked or {}).get(trial_id, ("", ""))
         address = url if re.match(r"https?://", url) else ""
         record = results.outcomes.get(trial_id)
-        runs.append(
-            Run(rows=labels, seed=seed, trial_id=trial_id, record=record, tracked=run_id, address=address),
-        )
+        runs.append(Run(rows=labels, seed=seed, trial_id=trial_id, record=record, tracked=run_id, address=address))
     pictures, left_out = find_pictures(results, directory) if directory is not None else ([], 0)
     return Provenance(
         runs=tuple(runs),

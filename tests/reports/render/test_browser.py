@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.records import ErrorRecord, TableRecord
+from orchestrator.store.records import ErrorRecord, SweepRecord, TableRecord
 from orchestrator.store.run_directory import RunDirectory
 from reports.write import write_reports
 from tests.reports.conftest import results_of
@@ -40,10 +40,10 @@ def page_file(tmp_path_factory, example, written):
     return written["page"]
 
 
-def write_page(sweep, outcomes, folder):
+def write_page(results, folder):
     """See `page_file`."""
-    text = json.dumps(sweep.to_json()).replace("pixel & region <memory>", EVIL)
-    sweep = type(sweep).from_json(json.loads(text))
+    text = json.dumps(results.sweep.to_json()).replace("pixel & region <memory>", EVIL)
+    sweep = SweepRecord.from_json(json.loads(text))
     sweep = replace(
         sweep,
         question=EVIL,
@@ -51,7 +51,7 @@ def write_page(sweep, outcomes, folder):
         recipe=EVIL,
         table=TableRecord(columns=(*sweep.table.columns, f"final/iou/{EVIL}")),
     )
-    outcomes = {key.replace("pixel & region <memory>", EVIL): record for key, record in outcomes.items()}
+    outcomes = {key.replace("pixel & region <memory>", EVIL): record for key, record in results.outcomes.items()}
     for key, record in outcomes.items():
         error = record.error and ErrorRecord(kind=EVIL, message=EVIL, traceback=EVIL, signature="0a1b2c3d")
         metrics = {**record.metrics, f"final/iou/{EVIL}": record.metrics.get("final/miou", 0.0)}
