@@ -30,7 +30,6 @@ FONT_SIZE = 8.0
 class Style:
     """Colours of a figure."""
 
-    name: str
     background: str
     text: str
     grid: str
@@ -49,7 +48,6 @@ class Style:
 
 # Okabe & Ito 2008; without their yellow on white, which is too light, and their black, the colour of text
 LIGHT = Style(
-    name="light",
     background="#ffffff",
     text="#1a1a1a",
     grid="#d9d9d9",
@@ -59,7 +57,6 @@ LIGHT = Style(
     loss="#d55e00",
 )
 DARK = Style(
-    name="dark",
     background="#14171c",
     text="#e6e6e6",
     grid="#3a3f47",

@@ -124,7 +124,7 @@ def width_of(layout: TableLayout) -> int:
 
 
 def headed(layout: TableLayout) -> list[TableLine]:
-    """The lines that are no headings."""
+    """The lines that are not headings."""
     return [line for line in layout.lines if line.row_headers]
 
 
