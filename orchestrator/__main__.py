@@ -128,14 +128,14 @@ def why_of(options: argparse.Namespace) -> int:
 
 def clean_up(options: argparse.Namespace) -> int:
     """Show trials that no sweep of the store refers to and checkpoints not to be kept; with --yes remove them."""
-    from orchestrator.store.backends import open_files
-    from orchestrator.store.cleanup import superfluous, unreferenced
+    from orchestrator.store.cleanup import unneeded_files, unreferenced_trials
     from orchestrator.store.record_store import RecordStore
 
-    trials = unreferenced(options.run_dir)
+    store = RecordStore(options.run_dir)
+    trials = unreferenced_trials(store)
     gone = {item.trial_id for item in trials}
-    kept = [name for name in open_files(options.run_dir).names("trials") if name not in gone]
-    files = superfluous(options.run_dir, kept, options.keep)
+    kept = [name for name in store.files.names("trials") if name not in gone]
+    files = unneeded_files(store, kept, options.keep)
     for item in (*trials, *files):
         print(f"{item.key}  {item.size / 1e6:.1f} MB")
     size = sum(item.size for item in (*trials, *files)) / 1e6
@@ -143,7 +143,6 @@ def clean_up(options: argparse.Namespace) -> int:
     if not options.yes or not (trials or files):
         print(f"{what}{'; --yes removes them' if trials or files else ''}")
         return DONE
-    store = RecordStore(options.run_dir)
     with store.lock():
         removed = [*store.clean(gone), *store.prune(kept, options.keep)]
     print(f"removed {len(removed)} of them, {sum(item.size for item in removed) / 1e6:.1f} MB")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import SweepError
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, check_labels, draw_trial, plan_sweep
-from orchestrator.running.driver import Driver, Rules, left_to_run
+from orchestrator.running.driver import Driver, RunPolicy, left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends import LocalFiles, local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
@@ -182,14 +182,14 @@ def carry_out(
         closing_later.callback(apart.close)
         mirror = Background(apart.connect)
         resources = spec.resources if options.executor == "ray" else in_this_process(spec.resources)
-        rules = Rules(
+        policy = RunPolicy(
             resources=resources,
             retries=spec.retries,
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
         costs = CostBook(local_folder(options.run_dir) / CACHE)
-        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], rules, costs=costs)
+        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], policy, costs=costs)
         runtime = runtime_of(resources)
         try:
             with gentle_interrupt(driver):
@@ -254,7 +254,7 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, store: RecordS
     from orchestrator.planning.adaptive.study import Study
 
     name = plan.record.name
-    run_dir = local_folder(store.run_dir)
+    run_dir = store.local_folder
     journal = run_dir / sweep_key(name, JOURNAL)
     keep = partial(keep_journal, store, name, journal)
     if not isinstance(store.files, LocalFiles) and (content := store.files.read(sweep_key(name, JOURNAL))) is not None:

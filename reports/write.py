@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.store.backends.local import replace_file
+from orchestrator.store.atomic_file import replace_file
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.render import STYLES
@@ -102,8 +102,7 @@ def write_table(
 def write(path: Path, content: str | bytes) -> Path:
     """Write a file atomically, text in UTF-8; returns its path. Raises StoreError when it cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(str(path), content.encode("utf-8") if isinstance(content, str) else content)
+        replace_file(path, content.encode("utf-8") if isinstance(content, str) else content, durable=False)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from orchestrator.store.atomic_file import replace_file
 from trainer.config import DataConfig
 from trainer.data import Source, open_source
 
@@ -78,7 +78,4 @@ def read_cache(path: Path) -> dict[str, str]:
 
 def write_cache(path: Path, values: Mapping[str, str]) -> None:
     """Replace the file in one step; of two processes that write at once one loses its entry, never the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
-    part.replace(path)
+    replace_file(path, json.dumps(values, indent=1, sort_keys=True).encode(), durable=False)

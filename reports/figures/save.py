@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from orchestrator.store.backends.local import replace_file
+from orchestrator.store.atomic_file import replace_file
 from reports.figures.style import LIGHT, settings
 
 __all__ = ["PNG_DPI", "save"]
@@ -34,11 +34,10 @@ def save(figure: Figure, stem: Path) -> dict[str, Path]:
     Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG. Raises OSError when the folder cannot be
     written.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in METADATA}
     with rc_context(settings(LIGHT)):
         for kind, path in paths.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=dict(METADATA[kind]))
-            replace_file(str(path), buffer.getvalue())
+            replace_file(path, buffer.getvalue(), durable=False)
     return paths

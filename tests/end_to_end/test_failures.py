@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.running.failures import POLICIES
+from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
@@ -199,7 +199,7 @@ def broken(stage: Stage) -> Played:
 def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_says(
     state: State, row: str, unlucky: Played
 ) -> None:
-    policy = POLICIES[state]
+    policy = RETRY_POLICIES[state]
     again = policy.retries is not None and getattr(Retries(), policy.retries) > 0
     again = again and not policy.larger_share  # there is none: these trials have no GPU
     states = [record["state"] for record in unlucky.history[row]]
@@ -208,7 +208,7 @@ def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_say
 
 @pytest.mark.slow
 def test_the_table_of_causes_is_complete() -> None:
-    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(POLICIES)
+    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(RETRY_POLICIES)
 
 
 @pytest.mark.slow
@@ -288,7 +288,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
     assert [record["state"] for record in records] == ["user_error"] * 3
     assert broken.code == 1
     signature = records[0]["error"]["signature"]
-    reason = f"max_consecutive_failures: 3 trials in a row failed at the same place (signature {signature})"
+    reason = f"max_consecutive_failures: 3 consecutive trials failed at the same place (signature {signature})"
     assert f"stopped: {reason}; mend it and run the same command again" in broken.output
 
 

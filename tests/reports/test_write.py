@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.backends import local
+from orchestrator.store import atomic_file
 from orchestrator.store.records import TableRecord
 from reports.write import write_reports
 from tests.reports.conftest import results_of
@@ -37,7 +37,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path, examp
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(local.os, "replace", full)
+    monkeypatch.setattr(atomic_file.Path, "replace", full)
     with pytest.raises(StoreError, match=r"table\.csv: cannot be written \(No space left on device\)"):
         write_reports(example, tmp_path, ["csv"])
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

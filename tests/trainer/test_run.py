@@ -270,7 +270,7 @@ def test_divergence_names_the_step_and_the_knob(tmp_path):
 
 
 def test_two_processes_never_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, patience_seconds=0))
+    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, wait_seconds=0))
     with exclusive(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
         run(BASELINE, tmp_path)
 

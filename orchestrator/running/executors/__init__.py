@@ -1,1 +1,1 @@
-"""Where trials run: one small protocol, Ray Tune for real work and an in-process twin for debugging."""
+"""Executors: Ray Tune for real sweeps, and an in-process one for debugging. May import the rest of running/."""

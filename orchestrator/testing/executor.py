@@ -1,4 +1,6 @@
-"""ExecutorContract: what every executor must do; inherit it and give the fixture `run`."""
+"""ExecutorContract: what every executor must do; a test class inherits it and provides the fixture `run`."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -8,36 +10,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.running.executors.base import Director
+from orchestrator.running.executors.base import SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.config import Runtime, TrainConfig
 
-Run = Callable[[Director, Work], None]
+__all__ = ["ExecutorContract", "RecordingController", "Run", "dying_work", "make_tasks", "quick_work"]
+
+Run = Callable[[SweepController, Work], None]
+"""Makes an executor that does `work` with each task, and runs the tasks of the controller."""
 
 
-class Notebook:
-    """A director that hands out a list of tasks and writes everything down."""
+class RecordingController:
+    """A controller with a list of tasks, which records every call."""
 
     def __init__(self, tasks: Sequence[Task] = ()) -> None:
         self.waiting = list(tasks)
-        self.alive: set[str] = set()
-        self.verdicts: dict[str, State] = {}
+        self.running: set[str] = set()
+        self.stop_states: dict[str, State] = {}
         self.events: list[tuple[str, str, object]] = []
-        self.lock = threading.Lock()  # directors hold what cannot be pickled
+        self.lock = threading.Lock()  # a controller cannot be pickled
 
     @property
     def finished(self) -> bool:
-        return not self.waiting and not self.alive
+        return not self.waiting and not self.running
 
-    def next_task(self, room: Share) -> Task | None:
-        if not self.waiting or not self.waiting[0].share.fits(room):
+    def next_task(self, available: Share) -> Task | None:
+        if not self.waiting or not self.waiting[0].share.fits(available):
             return None
-        self.alive.add(self.waiting[0].trial_id)
+        self.running.add(self.waiting[0].trial_id)
         return self.waiting.pop(0)
 
-    def verdict(self, task: Task) -> State | None:
-        return self.verdicts.get(task.trial_id)
+    def stop_state(self, task: Task) -> State | None:
+        return self.stop_states.get(task.trial_id)
 
     def started(self, task: Task) -> None:
         self.events.append(("started", task.trial_id, task.attempt))
@@ -46,17 +51,18 @@ class Notebook:
         self.events.append(("reported", task.trial_id, point))
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        self.alive.remove(task.trial_id)
+        self.running.remove(task.trial_id)
         self.events.append(("ended", task.trial_id, record))
 
-    def of(self, trial_id: str) -> list[tuple[str, object]]:
+    def events_of(self, trial_id: str) -> list[tuple[str, object]]:
         return [(event, value) for event, key, value in self.events if key == trial_id]
 
     def records(self) -> dict[str, AttemptRecord]:
-        return {key: value for event, key, value in self.events if isinstance(value, AttemptRecord)}
+        return {key: value for _, key, value in self.events if isinstance(value, AttemptRecord)}
 
 
 def make_tasks(count: int, folder: Path) -> list[Task]:
+    """Tasks `trial0` to `trial<count - 1>`: of trial 2 the seed is 2, and the attempt 3."""
     return [
         Task(
             trial_id=f"trial{index}",
@@ -70,7 +76,7 @@ def make_tasks(count: int, folder: Path) -> list[Task]:
 
 
 def quick_work() -> Work:
-    """Work that reports three points and fails for seed 1; a closure, so that it travels by value."""
+    """Work that reports three points and fails for seed 1; a closure, so that it is pickled by value."""
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         started_at = time.time()
@@ -97,7 +103,7 @@ def quick_work() -> Work:
 
 
 def dying_work() -> Work:
-    """Work whose process is killed for seed 1."""
+    """`quick_work`, except that the process is killed for seed 1."""
     quick = quick_work()
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
@@ -109,13 +115,13 @@ def dying_work() -> Work:
 
 
 class ExecutorContract:
-    """Inherit and provide the fixture `run: Run`."""
+    """Inherit it and provide the fixture `run: Run`."""
 
     def test_each_task_starts_reports_in_order_and_ends_once(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook(make_tasks(5, tmp_path))
-        run(notebook, quick_work())
+        controller = RecordingController(make_tasks(5, tmp_path))
+        run(controller, quick_work())
         for index in range(5):
-            events = notebook.of(f"trial{index}")
+            events = controller.events_of(f"trial{index}")
             assert [event for event, _ in events] == ["started", "reported", "reported", "reported", "ended"]
             assert events[0][1] == index + 1
             points = [value for event, value in events if isinstance(value, Point)]
@@ -124,51 +130,51 @@ class ExecutorContract:
             assert points[1].attempt == index + 1
 
     def test_the_record_arrives_as_the_worker_made_it(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook(make_tasks(3, tmp_path))
-        run(notebook, quick_work())
-        records = notebook.records()
+        controller = RecordingController(make_tasks(3, tmp_path))
+        run(controller, quick_work())
+        records = controller.records()
         assert records["trial2"].metrics == {"final/miou": 0.2}
         assert records["trial2"].attempt == 3
         assert records["trial2"].ended_at >= records["trial2"].started_at
 
-    def test_a_failed_trial_is_a_record_and_the_others_go_on(self, run: Run, tmp_path: Path) -> None:
-        notebook = Notebook(make_tasks(4, tmp_path))
-        run(notebook, quick_work())
-        states = {key: record.state for key, record in notebook.records().items()}
+    def test_a_failed_trial_is_a_record_and_the_others_run(self, run: Run, tmp_path: Path) -> None:
+        controller = RecordingController(make_tasks(4, tmp_path))
+        run(controller, quick_work())
+        states = {key: record.state for key, record in controller.records().items()}
         assert states == {
             "trial0": State.DONE,
             "trial1": State.USER_ERROR,
             "trial2": State.DONE,
             "trial3": State.DONE,
         }
-        error = notebook.records()["trial1"].error
+        error = controller.records()["trial1"].error
         assert error is not None
         assert (error.kind, error.message) == ("ValueError", "seed 1 is unlucky")
 
-    def test_nothing_to_run_is_fine(self, run: Run) -> None:
-        notebook = Notebook()
-        run(notebook, quick_work())
-        assert notebook.events == []
+    def test_without_tasks_nothing_happens(self, run: Run) -> None:
+        controller = RecordingController()
+        run(controller, quick_work())
+        assert controller.events == []
 
-    def test_what_comes_may_depend_on_what_ended(self, run: Run, tmp_path: Path) -> None:
-        again = replace(make_tasks(2, tmp_path)[1], attempt=9)
+    def test_the_end_of_a_task_may_lead_to_another(self, run: Run, tmp_path: Path) -> None:
+        retry = replace(make_tasks(2, tmp_path)[1], attempt=9)
 
-        class Persistent(Notebook):
+        class Retrying(RecordingController):
             def ended(self, task: Task, record: AttemptRecord) -> None:
                 super().ended(task, record)
-                if record.state is State.USER_ERROR and task.attempt != again.attempt:
-                    self.waiting.append(again)
+                if record.state is State.USER_ERROR and task.attempt != retry.attempt:
+                    self.waiting.append(retry)
 
-        director = Persistent(make_tasks(2, tmp_path))
-        run(director, quick_work())
-        assert [value for event, value in director.of("trial1") if event == "started"] == [2, 9]
+        controller = Retrying(make_tasks(2, tmp_path))
+        run(controller, quick_work())
+        assert [value for event, value in controller.events_of("trial1") if event == "started"] == [2, 9]
 
-    def test_a_task_ends_at_its_next_report_when_the_director_says_so(self, run: Run, tmp_path: Path) -> None:
-        director = Notebook(make_tasks(2, tmp_path))
-        director.verdicts["trial0"] = State.STOPPED
-        run(director, quick_work())
-        assert [event for event, _ in director.of("trial0")] == ["started", "reported", "ended"]
-        assert {key: record.state for key, record in director.records().items()} == {
+    def test_a_task_stops_at_its_next_report_when_the_controller_says_so(self, run: Run, tmp_path: Path) -> None:
+        controller = RecordingController(make_tasks(2, tmp_path))
+        controller.stop_states["trial0"] = State.STOPPED
+        run(controller, quick_work())
+        assert [event for event, _ in controller.events_of("trial0")] == ["started", "reported", "ended"]
+        assert {key: record.state for key, record in controller.records().items()} == {
             "trial0": State.STOPPED,
             "trial1": State.USER_ERROR,
         }

@@ -1,12 +1,18 @@
-"""FilesContract: what every kind of run directory must do; inherit it and give the fixture `files`."""
+"""FilesContract: what every backend of a run directory must do; a test class inherits it and provides `files`."""
+
+from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.store.backends import Files
 
+__all__ = ["AtomicFilesContract", "FilesContract"]
+
 
 class FilesContract:
-    def test_what_is_not_there_is_nothing(self, files: Files) -> None:
+    """Inherit it and provide the fixture `files: Files`, an empty run directory."""
+
+    def test_missing_files_and_folders_read_as_empty(self, files: Files) -> None:
         assert files.read("trials/a/trial.json") is None
         assert files.read_all(["x", "y/z"]) == [None, None]
         assert files.names("trials") == []
@@ -31,9 +37,9 @@ class FilesContract:
         assert files.create("lease/000001", b"first")
         assert not files.create("lease/000001", b"second")
         assert files.read("lease/000001") == b"first"
-        assert files.names("lease") == ["000001"], "nothing half written stays"
+        assert files.names("lease") == ["000001"], "no partial file stays"
 
-    def test_what_is_deleted_is_gone_and_nothing_else(self, files: Files) -> None:
+    def test_deleting_removes_that_and_nothing_else(self, files: Files) -> None:
         for key in ("trials/a/x", "trials/a/sub/y", "trials/ab/x", "trials/b/x"):
             files.write(key, b"1")
         files.delete("trials/b/x")
@@ -43,7 +49,7 @@ class FilesContract:
         assert "a" not in files.names("trials")
         assert files.read("trials/ab/x") == b"1"
 
-    def test_a_stamp_tells_that_a_trial_is_gone(self, files: Files) -> None:
+    def test_the_stamp_of_a_deleted_trial_is_none(self, files: Files) -> None:
         files.write("trials/a/x", b"1")
         files.write("trials/b/x", b"1")
         before = files.stamps(["trials/a/x", "trials/b/x"])
@@ -53,9 +59,9 @@ class FilesContract:
 
 
 class AtomicFilesContract(FilesContract):
-    """For those whose `create` is decided by the place itself; with others the lease looks again after a while."""
+    """For backends whose `create` is atomic; with others a lease checks its file again after `settle_seconds`."""
 
-    def test_one_of_many_at_the_same_time_creates(self, files: Files) -> None:
+    def test_one_of_several_concurrent_calls_creates(self, files: Files) -> None:
         with ThreadPoolExecutor(8) as pool:
             created = list(pool.map(lambda index: files.create("lease/1", str(index).encode()), range(8)))
         assert sum(created) == 1
