@@ -44,9 +44,8 @@ def read_recipe(path):
     document = read_yaml(path)
     settings = {item.key: item for item in read_block(document.values, document.origins, (), problems)}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
-    config = ConfigBuilder().build(settings, str(path), problems)
     assert problems == []
-    return config
+    return ConfigBuilder().build(settings, str(path)).config
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
