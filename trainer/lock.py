@@ -1,4 +1,4 @@
-"""One process at a time in a trial's folder."""
+"""The lock of a trial's folder: only one process trains in it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path`, flock(2), which ends with the process, however it dies.
+    """Hold an exclusive flock(2) on the file `path`, which the system releases if this process dies.
 
-    Waits `wait_seconds` for another holder, which may be ending; then raises TrainerError.
+    Waits `wait_seconds` for another holder, which may be about to end; then raises TrainerError.
     """
     lock = FileLock(path, fallback_to_soft=False)
     try:

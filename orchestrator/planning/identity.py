@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from orchestrator.planning.digests import file_digest, json_digest
-from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, is_nameless
+from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
 
 __all__ = ["canonical", "content_id", "trial_id"]
 
@@ -42,7 +42,7 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
     """
     normal = config.normalised()
     content: dict[str, Any] = {}
-    for name, is_block, convert in identity_fields(TrainConfig):
+    for name, _, is_block, convert in identity_fields(TrainConfig):
         value = getattr(normal, name)
         if is_block:
             content.update(block_content(value, f"{name}."))
@@ -58,26 +58,26 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 def block_content(block: Any, prefix: str) -> Mapping[str, Any]:
     """Canonical values of one block, cached because the trials of a sweep share most of their blocks."""
     content: dict[str, Any] = {}
-    for name, is_block, convert in identity_fields(block.__class__):
+    for name, recorded, is_block, convert in identity_fields(block.__class__):
         value = getattr(block, name)
         if is_block:
             content.update(block_content(value, f"{prefix}{name}."))
         elif value is not None:
-            content[prefix + name] = convert(value)
+            content[prefix + recorded] = convert(value)
     return content
 
 
 @cache
-def identity_fields(config_type: Any) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """Of each field that is part of the identity: its name, whether it is a block, and its converter.
+def identity_fields(config_type: Any) -> tuple[tuple[str, str, bool, Callable[[Any], Any]], ...]:
+    """Of each field that is part of the identity: name, canonical name, whether it is a block, and converter.
 
     Only a field whose default is None can be None.
     """
     types = get_type_hints(config_type)
     return tuple(
-        (item.name, is_dataclass(types[item.name]), converter(types[item.name]))
+        (item.name, canonical_name(item), is_dataclass(types[item.name]), converter(types[item.name]))
         for item in fields(config_type)
-        if not is_nameless(item)
+        if not is_outside_identity(item)
     )
 
 

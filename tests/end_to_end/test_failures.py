@@ -19,9 +19,9 @@ from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
-from tests.conformance.look_alikes import folder as folder_data
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny
+from trainer.testing.look_alikes import folder as folder_data
 
 UNLUCKY = f"""
 name: unlucky

@@ -15,7 +15,7 @@ from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
 from trainer.contrast.module import PixelContrast
 from trainer.data import DATASETS
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 

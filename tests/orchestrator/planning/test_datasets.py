@@ -8,9 +8,9 @@ from orchestrator.errors import SpecError
 from orchestrator.planning.build_config import ResolvedRow, SettingSources
 from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import data_facts
-from tests.conformance.look_alikes import LOOK_ALIKES
 from trainer.config import DataConfig, TrainConfig
 from trainer.data import DATASETS
+from trainer.testing.look_alikes import LOOK_ALIKES
 
 
 def row(**data):

@@ -1,5 +1,6 @@
 """A trial's name depends on what it computes, on all of it, and on nothing else."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import fields, is_dataclass, replace
@@ -12,6 +13,7 @@ from PIL import Image
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, trial_id
+from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,
@@ -22,10 +24,10 @@ from trainer.config import (
     Runtime,
     SyntheticConfig,
     TrainConfig,
-    nameless_keys,
 )
+from trainer.config.field_markers import is_outside_identity, marked_keys
 from trainer.data import open_source
-from trainer.data.camvid import CamVid
+from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
 
 DATA = "0" * 64
@@ -63,7 +65,7 @@ UNSET = {
     "optim.ema_decay": 0.99,
     "schedule.policy": "cosine",
     "schedule.rate_warmup_steps": 10,
-    "schedule.portions": 2,
+    "schedule.accumulation_steps": 2,
     "evaluation.window": (64, 64),
     "evaluation.stride": (32, 32),
     "evaluation.scales": (0.75, 1.0),
@@ -100,13 +102,27 @@ def other(annotation, value):
 
 
 LEAVES = dict(leaves())
+OUTSIDE = set(marked_keys(TrainConfig, is_outside_identity))
 
 
 def test_the_name_of_the_default_config_is_known():
     assert trial_id(TrainConfig(), DATA) == "71f8bbb940f2", "all trials are renamed: is that meant?"
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if key not in nameless_keys(TrainConfig)])
+RENAMED = replace(TrainConfig(), schedule=replace(TrainConfig().schedule, accumulation_steps=2))
+
+
+def test_a_renamed_field_keeps_its_canonical_name():
+    """Trial id and checkpoint of a config with `schedule.portions: 2`, recorded before the field was renamed."""
+    assert canonical(RENAMED)["schedule.portions"] == 2
+    assert trial_id(RENAMED, DATA) == "82fc90214a7b"
+    assert (
+        hashlib.sha256(fingerprint(RENAMED).encode()).hexdigest()
+        == "32eff41fbcbd2f32fc9455ba0c7125dd8fdb4b6f84fb2a1664008ac248a01238"
+    )
+
+
+@pytest.mark.parametrize("key", [key for key in LEAVES if key not in OUTSIDE])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
     for condition, value in SETTING.get(key, {}).items():
@@ -124,7 +140,7 @@ def test_every_leaf_that_counts_renames_the_trial(key):
 def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
-    assert set(canonical(TrainConfig())) == set(LEAVES) - set(nameless_keys(TrainConfig)) - unset
+    assert set(canonical(TrainConfig())) == set(LEAVES) - OUTSIDE - unset
 
 
 @pytest.mark.parametrize(
@@ -137,7 +153,7 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("optim.decay_norms_and_biases", True),
         ("schedule.policy", "poly"),
         ("schedule.rate_warmup_steps", 0),
-        ("schedule.portions", 1),
+        ("schedule.accumulation_steps", 1),
         ("evaluation.stride", (8, 8)),
         ("evaluation.scales", (1,)),
         ("evaluation.flip", False),

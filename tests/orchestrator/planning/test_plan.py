@@ -179,7 +179,7 @@ def test_a_relative_root_becomes_absolute_and_does_not_name_the_trial(folder):
 
 
 def test_missing_data_is_reported_at_the_line_that_named_it(folder):
-    remedy = "no such folder; set `data.root` to where 'camvid' lies"
+    remedy = "no such folder; set `data.root` to the folder of 'camvid'"
 
     assert messages(CAMVID_ROWS) == [f"s.yaml:5: data.root: {folder / 'data'}: {remedy}"]
     assert messages(CAMVID_ROWS, settings=["data.root=../x"]) == [
@@ -218,7 +218,7 @@ def test_labels_are_decoded_once(folder, monkeypatch):
 
     Image.fromarray(np.full((32, 32), 255, dtype=np.uint8)).save(label)
     check_label_images(rows, cache_dir)
-    monkeypatch.setattr("trainer.data.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
+    monkeypatch.setattr("trainer.data.files.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
     check_label_images(rows, cache_dir)
 
 

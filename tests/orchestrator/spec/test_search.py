@@ -104,7 +104,7 @@ def test_fixed_may_set_what_the_baseline_sets_too(read_space):
 def test_an_end_that_is_legal_only_together_with_another_one_is_legal(read_space):
     spec = read_space(
         "method: random\nrecipe: small\ntrials: 3\nparameters:\n"
-        "  schedule.batch_size: {min: 6, max: 12, step: 6}\n  schedule.portions: {values: [1, 3]}\n"
+        "  schedule.batch_size: {min: 6, max: 12, step: 6}\n  schedule.accumulation_steps: {values: [1, 3]}\n"
     )
 
-    assert plan_sweep(spec, run_dir=Path("runs")).trials == ()  # 3 portions of the recipe's 8 images would be refused
+    assert plan_sweep(spec, run_dir=Path("runs")).trials == ()  # 8 images do not split into 3
