@@ -18,7 +18,6 @@ from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
-from orchestrator.store.backends import local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -92,7 +91,7 @@ def plan(
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing runs. Raises SpecError, one line per mistake."""
     return plan_sweep(
-        read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=local_folder(run_dir)
+        read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=RunDirectory(run_dir).local_folder
     )
 
 
@@ -112,7 +111,9 @@ def sweep(
     """
     options = options or RunOptions()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(read, plan_sweep(read, run_dir=local_folder(options.run_dir)), options, lambda _: trackers)
+    return carry_out(
+        read, plan_sweep(read, run_dir=RunDirectory(options.run_dir).local_folder), options, lambda _: trackers
+    )
 
 
 def carry_out(
