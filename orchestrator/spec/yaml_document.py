@@ -203,7 +203,8 @@ class Builder:
             if not isinstance(key_node, ScalarNode):
                 self.report(key_node, path, "a key must be plain text; put it in quotes")
                 continue
-            key = current_key(str(key_node.value), self.origin(key_node), str(path[-1]) if path else "")
+            block_name = str(path[-1]) if path else ""
+            key = current_key(str(key_node.value), self.origin(key_node), block_name)
             here = (*path, key)
             if any(unicodedata.category(letter) in FORBIDDEN_IN_KEYS for letter in key):
                 self.report(key_node, (*path, ascii(key)), "a line break or control character in a key; remove it")
