@@ -33,10 +33,9 @@ def grid_rows(space: SearchSpace) -> MethodRows:
     levels, mistakes = parameters.levels, [*parameters.mistakes]
     groups, zip_mistakes = zip_groups(space, levels)
     mistakes += [*zip_mistakes, *skip_mistakes(space, levels)]
-    count = math.prod(len(levels[group[0]]) for group in groups)
+    count, origin = math.prod(len(levels[group[0]]) for group in groups), space.origin("parameters")
     kept: list[Combination] = []
     if count > MAX_ROWS:
-        origin = space.origin("parameters")
         mistakes.append(f"{origin}: parameters: {count} combinations, more than {MAX_ROWS}; list fewer values")
     elif levels and count:
         combinations = conditional(combine(groups, levels), parameters)
@@ -48,7 +47,7 @@ def grid_rows(space: SearchSpace) -> MethodRows:
             label=", ".join(f"{names[key]}={as_yaml(item.value, quotes=False)}" for key, item in combination.items())
             or NOTHING_SET,
             settings=tuple(combination.values()),
-            origin=space.origin("parameters"),
+            origin=origin,
         )
         for combination in kept
     ]

@@ -53,12 +53,14 @@ def baseline_row(space: SearchSpace) -> tuple[RowSpec, ...]:
 
 def label_mistakes(space: SearchSpace, rows: Sequence[RowSpec]) -> Iterator[str]:
     """What is wrong with the labels: an empty one, one used twice, a baseline that is not a row."""
-    labels = [row.label for row in rows]
-    for position, row in enumerate(rows):
+    labels: dict[str, None] = {}
+    for row in rows:
         if not row.label.strip():
             yield f"{row.origin}: rows: a row without a label; name it"
-        if row.label in labels[:position]:
+        if row.label in labels:
             yield f"{row.origin}: rows: a second row {row.label!r}; rename one of the two"
+        labels[row.label] = None
     is_known = space.baseline in labels or not all(map(space.is_complete, ROW_BLOCKS))
     if isinstance(space.baseline, str) and rows and not is_known:
-        yield f"{space.origin('baseline')}: baseline: no row {space.baseline!r}; {closest(space.baseline, labels)}"
+        remedy = closest(space.baseline, tuple(labels))
+        yield f"{space.origin('baseline')}: baseline: no row {space.baseline!r}; {remedy}"
