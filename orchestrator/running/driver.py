@@ -25,16 +25,9 @@ from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
-from orchestrator.store.sweep_results import SweepResults
 from trainer.config import RESULT_VERSION, Runtime
 
-__all__ = ["Driver", "RunPolicy", "left_to_run"]
-
-
-def left_to_run(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
-    """Trials of the plan that need another attempt, in the plan's order."""
-    results = SweepResults(sweep=plan.record, outcomes=outcomes)
-    return tuple(trial for trial in plan.trials if not results.ended(trial.trial_id))
+__all__ = ["Driver", "RunPolicy"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +101,7 @@ class Driver:
         """
         self.plan, self.outcomes, self.runtime = plan, dict(outcomes), runtime
         self.growing_plan = growing_plan
-        waiting = {trial.trial_id: trial for trial in left_to_run(plan, outcomes)}
+        waiting = {trial.trial_id: trial for trial in plan.unfinished(outcomes)}
         if growing_plan is not None:
             waiting.update({trial.trial_id: trial for trial in growing_plan.resume(outcomes)})
             self.adopt(growing_plan)
@@ -231,7 +224,7 @@ class Driver:
         self.store.append(task.trial_id, point)
         for tracker in self.trackers:
             tracker.reported(task, point)
-        if self.growing_plan is not None and self.growing_plan.stops(task.trial_id, point):
+        if self.growing_plan is not None and self.growing_plan.should_stop(task.trial_id, point):
             running.stop_state = running.stop_state or State.STOPPED
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
@@ -283,7 +276,7 @@ class Driver:
 
     def draw(self, growing_plan: GrowingPlan) -> None:
         """Queue the next trial of a plan that grows; the recorded plan has it before it starts."""
-        trial = growing_plan.draw(self.outcomes)
+        trial = growing_plan.next_trial(self.outcomes)
         if growing_plan.record is not self.plan.record:
             self.adopt(growing_plan)
         if trial is not None:

@@ -241,7 +241,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint(unlucky: Played, stage: Stag
 @pytest.mark.slow
 def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(unlucky: Played, stage: Stage) -> None:
     assert unlucky.code == 130
-    assert unlucky.output.endswith("interrupted; everything so far is kept, the same command goes on from here\n")
+    assert unlucky.output.endswith("interrupted; all results so far are kept, and the same command resumes the sweep\n")
     assert "fine" in (stage.folder / "reports/out/unlucky/table.md").read_text()
 
     line = ("orchestrator.sweep", "unlucky.yaml", "--only", "interrupted", "--executor", "serial")
@@ -289,7 +289,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
     assert broken.code == 1
     signature = records[0]["error"]["signature"]
     reason = f"max_consecutive_failures: 3 consecutive trials failed at the same place (signature {signature})"
-    assert f"stopped: {reason}; mend it and run the same command again" in broken.output
+    assert f"stopped: {reason}; fix it and run the same command again" in broken.output
 
 
 @pytest.mark.slow

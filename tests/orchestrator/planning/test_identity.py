@@ -26,6 +26,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.config.field_markers import is_outside_identity, marked_keys
+from trainer.data import open_source
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
 
@@ -256,12 +257,16 @@ def make_camvid(root, grey=100):
     return root
 
 
+def digest_of(config, cache_dir=None):
+    return data_digest(open_source(config), config, cache_dir)
+
+
 def test_a_copied_data_set_has_the_same_digest(tmp_path):
     first = make_camvid(tmp_path / "first")
     shutil.copytree(first, tmp_path / "second")
     make_camvid(tmp_path / "third", grey=101)
     digests = {
-        name: data_digest(DataConfig(name="camvid", root=str(tmp_path / name)), tmp_path / "cache")
+        name: digest_of(DataConfig(name="camvid", root=str(tmp_path / name)), tmp_path / "cache")
         for name in ("first", "second", "third")
     }
 
@@ -275,13 +280,13 @@ def test_a_digest_is_computed_once_until_a_file_changes(tmp_path, monkeypatch):
     compute = CamVid.digest
     monkeypatch.setattr(CamVid, "digest", lambda source: calls.append(1) or compute(source))
 
-    first = data_digest(config, tmp_path / "cache")
-    assert data_digest(config, tmp_path / "cache") == first
+    first = digest_of(config, tmp_path / "cache")
+    assert digest_of(config, tmp_path / "cache") == first
     assert len(calls) == 1
     assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / "digests.json"]
 
     Image.fromarray(np.zeros((32, 32), dtype=np.uint8)).save(root / "val" / "labels" / "1.png")
-    assert data_digest(config, tmp_path / "cache") != first
+    assert digest_of(config, tmp_path / "cache") != first
     assert len(calls) == 2
 
 
@@ -289,20 +294,20 @@ def test_a_digest_is_computed_once_until_a_file_changes(tmp_path, monkeypatch):
 def test_a_damaged_cache_is_computed_again(tmp_path, damage):
     (tmp_path / "digests.json").write_text(damage)
 
-    assert data_digest(DataConfig(), tmp_path) == data_digest(DataConfig())
+    assert digest_of(DataConfig(), tmp_path) == digest_of(DataConfig())
     assert len(json.loads((tmp_path / "digests.json").read_text())) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert data_digest(DataConfig(), tmp_path / "file" / "cache") == data_digest(DataConfig())
+    assert digest_of(DataConfig(), tmp_path / "file" / "cache") == digest_of(DataConfig())
 
 
 def test_other_scenes_have_another_digest():
-    assert data_digest(DataConfig(synthetic=SyntheticConfig(seed=1))) != data_digest(DataConfig())
+    assert digest_of(DataConfig(synthetic=SyntheticConfig(seed=1))) != digest_of(DataConfig())
 
 
-def test_missing_data_is_told(tmp_path):
+def test_missing_data_is_reported(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
-        data_digest(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))
+        digest_of(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.errors import SweepError
 from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.running.driver import Driver, RunPolicy, left_to_run
+from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.task import Share, Task
 from orchestrator.spec.blocks import Budget, Resources, Retries
@@ -161,7 +161,7 @@ def test_only_what_is_left_runs_and_without_that_no_executor_is_opened(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     known = {"base0": make_record("base0"), "full0": make_record("full0", state=State.USER_ERROR)}
-    assert [trial.trial_id for trial in left_to_run(plan, known)] == ["full0", "base1", "full1"]
+    assert [trial.trial_id for trial in plan.unfinished(known)] == ["full0", "base1", "full1"]
     scripted = Scripted(make_record)
     outcomes = Driver(store, []).run(plan, known, Runtime(), lambda: scripted)
     assert ids(scripted.tasks) == ["full0", "base1", "full1"]
@@ -182,9 +182,9 @@ def test_a_stopped_trial_has_ended_for_a_search_and_is_left_to_run_for_an_ablati
     plan: SweepPlan, make_record: MakeRecord
 ) -> None:
     stopped = {trial.trial_id: make_record(trial.trial_id, state=State.STOPPED) for trial in plan.trials}
-    assert left_to_run(plan, stopped) == plan.trials
+    assert plan.unfinished(stopped) == plan.trials
     search = replace(plan, record=replace(plan.record, method="tpe"))
-    assert left_to_run(search, stopped) == ()
+    assert search.unfinished(stopped) == ()
 
 
 def test_an_interrupt_passes_through_and_what_has_ended_is_stored(
