@@ -49,14 +49,14 @@ def build_parser() -> Parser:
     )
     clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
     clean.set_defaults(run=clean_up)
-    sync = commands.add_parser("sync", help="replay the store into MLflow", description=sync_up.__doc__)
+    sync = commands.add_parser("sync", help="bring MLflow up to the run directory", description=sync_up.__doc__)
     sync.add_argument(
         "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="the search space; all: every sweep (default)"
     )
     sync.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
-    sync.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
+    sync.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
     sync.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
-    sync.add_argument("--check", action="store_true", help="compare the two, write nothing")
+    sync.add_argument("--check", action="store_true", help="compare only, write nothing")
     sync.set_defaults(run=sync_up)
     ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
     ui.add_argument("--port", type=int, default=0, help="default: a free one")
@@ -151,11 +151,11 @@ def clean_up(options: argparse.Namespace) -> int:
 
 
 def sync_up(options: argparse.Namespace) -> int:
-    """Bring sweeps of the record store to MLflow, as far as it lacks them; with --check compare every metric point.
+    """Deliver to MLflow what it lacks of sweeps in the run directory; with --check only compare every metric point.
 
     Exit code 1 when something could not be delivered, or differs.
     """
-    from orchestrator.commands.sync import differences, replay
+    from orchestrator.commands.sync import differences, sync_sweeps
 
     if options.spec == "all":
         names = RunDirectory(options.run_dir).sweep_names()
@@ -167,18 +167,18 @@ def sync_up(options: argparse.Namespace) -> int:
         for name in names:
             found = differences(options.run_dir, name, options.tracking_uri)
             wrong += len(found)
-            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the store are equal"]))
+            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the run directory are equal"]))
         return UNFINISHED if wrong else DONE
-    for done in replay(options.run_dir, names, options.tracking_uri):
+    for done in sync_sweeps(options.run_dir, names, options.tracking_uri):
         wrong += len(done.refused)
-        trials = len({cell.trial_id for cell in done.sweep.cells})
-        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, the others were there")
+        trials = len(done.sweep.trial_ids)
+        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others")
         print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
     return UNFINISHED if wrong else DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:
-    """Serve MLflow's pages for the store that sweeps write to, on this machine only, until Ctrl-C."""
+    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C."""
     from orchestrator.commands.ui import serve
 
     return serve(options.tracking_uri, options.port)

@@ -22,7 +22,7 @@ from orchestrator.running.driver import Driver, Rules, left_to_run
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends import LocalFiles, local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord, sweep_key
-from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.spec.blocks import Resources
     from orchestrator.spec.distributions import Search
     from orchestrator.store.record_store import RecordStore
-    from orchestrator.tracking.apart import MirrorProcess
-    from orchestrator.tracking.background import Background
+    from orchestrator.tracking.follower import Follower
     from trainer.config import Runtime
 
 JOURNAL = "study.journal"
@@ -157,7 +156,6 @@ def carry_out(
     """
     from orchestrator.store.git_state import code_state
     from orchestrator.store.record_store import RecordStore
-    from orchestrator.tracking.background import Background
     from orchestrator.tracking.live_table import TableTracker
 
     plan = replace(plan, record=replace(plan.record, command=command))
@@ -176,9 +174,8 @@ def carry_out(
         if code.diff:
             store.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
         write = partial(write_tables, out=options.out)
-        apart = mirror_process(options, plan.record.name)
-        closing_later.callback(apart.close)
-        mirror = Background(apart.connect)
+        mirror = open_follower(options, plan.record.name)
+        closing_later.callback(mirror.stop)
         resources = spec.resources if options.executor == "ray" else in_this_process(spec.resources)
         rules = Rules(
             resources=resources,
@@ -312,21 +309,21 @@ def open_executor(spec: SweepSpec, options: RunOptions, closing_later: ExitStack
     return executor
 
 
-def get_ready(spec: SweepSpec, options: RunOptions, closing_later: ExitStack, mirror: Background) -> Executor:
-    """The executor, once MLflow has been heard of too: both start at the same time.
+def get_ready(spec: SweepSpec, options: RunOptions, closing_later: ExitStack, mirror: Follower) -> Executor:
+    """The executor, once MLflow has answered too: both start at the same time.
 
-    Raises AccessError when MLflow does not let us in; one that is silent is waited for a little, and never needed.
+    Raises AccessError when MLflow refuses access. A server that does not answer delays the sweep by a limited time.
     """
     executor = open_executor(spec, options, closing_later)
     mirror.admit()
     return executor
 
 
-def mirror_process(options: RunOptions, name: str) -> MirrorProcess:
-    """What keeps the mirror of sweep `name`."""
-    from orchestrator.tracking.apart import MirrorProcess
+def open_follower(options: RunOptions, name: str) -> Follower:
+    """The tracker that mirrors sweep `name` to MLflow."""
+    from orchestrator.tracking.follower import Follower
 
-    return MirrorProcess(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
+    return Follower(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
 
 
 def write_tables(

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.store.records import SweepRecord
-from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.uri import tracking_uri_of
 from reports.joined import join_tables
 from reports.load import load_sweep, recorded_name
 from reports.paper import Loaded, write_paper

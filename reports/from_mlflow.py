@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.tracking.mirror import REUSED
+from orchestrator.tracking.trial_run import REUSED
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
 from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES

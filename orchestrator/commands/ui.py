@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.address import tracking_uri_of
-from orchestrator.tracking.uri import without_password
+from orchestrator.tracking.uri import tracking_uri_of, without_password
 
 __all__ = ["free_port", "page_of", "serve"]
 

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -73,25 +72,34 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
     return make
 
 
-class NoMirror:
-    """A mirror that takes everything and keeps nothing."""
+class NoFollower:
+    """A tracker that mirrors nothing."""
 
-    def connect(self) -> Self:
-        return self
+    failure = None
+    lacking = ""
+
+    def admit(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
 
-    def begin(self, sweep: SweepRecord, outcomes: object, running: object) -> list[str]:
-        return []
+    def stop(self) -> None:
+        pass
+
+    def begin(self, sweep: SweepRecord, outcomes: object) -> None:
+        pass
 
     def planned(self, sweep: SweepRecord) -> None:
         pass
 
-    def deliver(self, trial_id: str, record: object, points: object) -> None:
+    def started(self, task: Task) -> None:
         pass
 
-    def refresh(self, outcomes: object, running: object) -> None:
+    def reported(self, task: Task, point: Point) -> None:
+        pass
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
         pass
 
     def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
@@ -129,7 +137,7 @@ def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions
         )
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
-    monkeypatch.setattr(api, "mirror_process", lambda options, name: NoMirror())
+    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

@@ -34,8 +34,8 @@ class Files(Protocol):
     remote: bool
     """Whether every access is a request to a server: many at a time then, and as few as can be."""
 
-    def read(self, key: str) -> bytes | None:
-        """Content of a file."""
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of a file from byte `start`."""
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Content of many files."""

@@ -40,9 +40,9 @@ class LocalFiles:
         """Where the system finds `key`."""
         return f"{self.root}/{key}"
 
-    def read(self, key: str) -> bytes | None:
-        """Content of a file; None when there is none."""
-        return self.unless_missing(read_file, key, None)
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of a file from byte `start`; None when there is no file."""
+        return self.unless_missing(lambda path: read_file(path, start), key, None)
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Content of many files."""
@@ -152,9 +152,11 @@ def many(action: Callable[[str], T], keys: Sequence[str]) -> list[T]:
     return [item for found in at_once(lambda batch: [action(key) for key in batch], batches, THREADS) for item in found]
 
 
-def read_file(path: str) -> bytes:
-    """Content of a file, without a buffer in between."""
+def read_file(path: str, start: int = 0) -> bytes:
+    """Content of a file from byte `start`, without a buffer in between."""
     with open(path, "rb", buffering=0) as file:
+        if start:
+            file.seek(start)
         return file.readall()
 
 

@@ -54,10 +54,10 @@ class ObjectFiles:
         """Where fsspec finds `key`."""
         return f"{self.root}/{key}"
 
-    def read(self, key: str) -> bytes | None:
-        """Content of an object; None when there is none."""
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of an object from byte `start`; None when there is no object."""
         content: bytes | None = self.unless_missing(lambda: self.system.cat_file(self.path(key)), None)
-        return content
+        return content[start:] if content else content
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Content of many objects, many at a time."""
