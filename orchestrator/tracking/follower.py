@@ -155,10 +155,12 @@ class Follower:
                 raise self.refused
 
     def close(self) -> None:
-        """Wait until MLflow has everything or `timings` say to give up, then end the child.
+        """Wait as `wait` does, then end the child."""
+        self.wait()
+        self.stop()
 
-        Afterwards `failure` and `lacking` tell what is missing and why.
-        """
+    def wait(self) -> None:
+        """Wait until MLflow has everything or `timings` say to give up; `lacking` and `failure` then tell the rest."""
         closed_at = time.monotonic()
         with self.changed:
             while self.sweep and self.ending and not self.finished and not self.refused:
@@ -170,7 +172,6 @@ class Follower:
                 if now - closed_at > self.timings.closing_seconds:
                     self.failure = self.failure or TrackingError(f"not finished after {now - closed_at:.0f} s")
                     break
-        self.stop()
 
     def stop(self) -> None:
         """End the child at once: what it has written is whole, and it keeps nothing."""

@@ -162,22 +162,19 @@ def main() -> None:
         return
     child = FollowerProcess(opening, Server, answers)
     spare_syncs()
-    threading.Thread(target=deliver_and_exit, args=(child,), daemon=True).start()
+    threading.Thread(target=deliver, args=(child,), daemon=True).start()
     for event in events:
         child.hear(event)
     os._exit(0)  # in the middle of a call too: the driver was killed, or has given up
 
 
-def deliver_and_exit(child: FollowerProcess) -> None:
-    """End this process when there is nothing left to do; a defect, with exit code 1, lets the driver start another."""
-    code = 1
+def deliver(child: FollowerProcess) -> None:
+    """Let the other thread deliver; a defect ends the process, so that the driver starts another."""
     try:
         child.work()
-        code = 0
-    finally:
-        if code:
-            traceback.print_exc()
-        os._exit(code)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":
