@@ -10,10 +10,9 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.tracking.trial_run import REUSED
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
-from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
+from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES, REUSED
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
 
