@@ -71,9 +71,11 @@ class Delivery:
         return SweepResults(sweep=self.sweep, outcomes=self.outcomes)
 
     @property
-    def lacking(self) -> set[str]:
-        """Ids of the trials that MLflow lacks, or may lack as long as nothing was compared. Safe in any thread."""
-        return {*list(self.pending), *list(self.refused), *([] if self.compared else list(self.outcomes))}
+    def lacking(self) -> str:
+        """What MLflow lacks, or may lack as long as nothing was compared: `2 trials and the final table`."""
+        trials = len({*self.pending, *self.refused, *(() if self.compared else self.outcomes)})
+        parts = [f"{trials} trial{'s' if trials > 1 else ''}"] if trials else []
+        return " and ".join(parts if self.finished else [*parts, "the final table"])
 
     def trial_changed(self, trial_id: str, *, running: bool) -> None:
         """The run directory has something new about a trial, which is running or has ended."""

@@ -22,7 +22,7 @@ from orchestrator.errors import AccessError, TrackingError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
-__all__ = ["Follower", "RetryTimings", "in_words"]
+__all__ = ["Follower", "RetryTimings"]
 
 MODULE = "orchestrator.tracking.follower_process"
 PACKAGES = Path(__file__).resolve().parents[2]
@@ -70,12 +70,11 @@ class Follower:
         self.sweep = ""
         """Name of the sweep; empty before `begin`."""
         self.running: set[str] = set()
-        self.with_record: set[str] = set()
         self.ending: dict[str, Any] | None = None
         self.failure: TrackingError | None = None
         """Why MLflow lacks something at present; None while all is well."""
         self.lacking = ""
-        """At the end, what MLflow lacks: `3 trials and the final table`; empty when it has everything."""
+        """What MLflow lacks at present, `3 trials and the final table`; empty if nothing, or if the child died."""
         self.refused: AccessError | None = None
         self.failing_since: float | None = None
         self.contacted = False
@@ -94,7 +93,6 @@ class Follower:
         """The sweep starts: the child compares MLflow with the run directory."""
         with self.changed:
             self.sweep = sweep.name
-            self.with_record.update(trial_id for trial_id in sweep.trial_ids if trial_id in outcomes)
             self.tell(event="begin", sweep=sweep.name, running=[])
 
     def planned(self, sweep: SweepRecord) -> None:
@@ -115,7 +113,6 @@ class Follower:
         """A trial has a new record."""
         with self.changed:
             self.running.discard(task.trial_id)
-            self.with_record.add(task.trial_id)
             self.tell(trial=task.trial_id, running=False)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
@@ -123,7 +120,6 @@ class Follower:
         with self.changed:
             files = {style: str(path.resolve()) for style, path in artifacts.items()}
             self.ending = {"event": "finish", "artifacts": files, "completed": completed}
-            self.lacking = in_words(len(self.with_record))  # until the child says otherwise
             self.tell(**self.ending)
 
     def tell(self, **event: Any) -> None:
@@ -197,7 +193,7 @@ class Follower:
                 if self.stopped or self.finished or self.refused:
                     return
                 self.note(f"the process that writes to MLflow ended (exit code {process.returncode})", failing=True)
-                self.lacking = in_words(len(self.with_record)) if self.sweep else ""
+                self.lacking = ""
                 self.changed.wait_for(lambda: self.stopped, retry)
             retry = min(2 * retry, self.timings.longest_retry_seconds)
 
@@ -230,14 +226,13 @@ class Follower:
             if state["refused"]:
                 self.refused = AccessError(state["failure"])
             self.note(state["failure"], failing=state["failing"])
-            if self.answered:
-                self.lacking, self.finished = state["lacking"], state["finished"]
-                return
-            self.answered = True
-            if self.sweep:
-                self.tell(event="begin", sweep=self.sweep, running=sorted(self.running))
-            if self.ending is not None:
-                self.tell(**self.ending)
+            self.lacking, self.finished = state["lacking"], state["finished"]
+            if not self.answered:
+                self.answered = True
+                if self.sweep:
+                    self.tell(event="begin", sweep=self.sweep, running=sorted(self.running))
+                if self.ending is not None:
+                    self.tell(**self.ending)
 
     def note(self, failure: str, *, failing: bool) -> None:
         """Note whether MLflow can be written at present."""
@@ -245,9 +240,3 @@ class Follower:
         self.failing_since = (self.failing_since or time.monotonic()) if failing else None
         self.contacted = True
         self.changed.notify_all()
-
-
-def in_words(trials: int, *, table: bool = True) -> str:
-    """`2 trials and the final table`; empty for nothing."""
-    parts = [f"{trials} trial{'s' if trials > 1 else ''}"] if trials else []
-    return " and ".join([*parts, "the final table"] if table else parts)

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from orchestrator.errors import AccessError, SweepError
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
-from orchestrator.tracking.follower import RetryTimings, in_words
+from orchestrator.tracking.follower import RetryTimings
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
 from orchestrator.tracking.uri import masked
 
@@ -47,9 +47,7 @@ class FollowerProcess:
         """Keep an event for the next round."""
         with self.changed:
             self.inbox[event.get("trial") or event["event"]] = event
-            if event.get("event") == "finish":
-                self.closing, self.told = True, {}
-                self.tell()  # the driver may give up during a call that never returns
+            self.closing = self.closing or "finish" in self.inbox
             self.changed.notify()
 
     def work(self) -> None:
@@ -119,26 +117,13 @@ class FollowerProcess:
 
     def tell(self, *, refused: bool = False) -> None:
         """Tell the driver the state, if it has changed."""
-        with self.changed:
-            state = {
-                "refused": refused,
-                "failure": self.failure,
-                "failing": self.failing,
-                "lacking": self.lacking,
-                "finished": self.delivery is not None and self.delivery.finished,
-            }
-            if state != self.told:
-                self.told = state
-                self.answers.write(json.dumps(state) + "\n")
-                self.answers.flush()
-
-    @property
-    def lacking(self) -> str:
-        """What MLflow lacks, in words."""
-        trials = {key for key, event in self.inbox.items() if "trial" in event}
+        state = {"refused": refused, "failure": self.failure, "failing": self.failing, "lacking": "", "finished": False}
         if self.delivery is not None:
-            trials |= self.delivery.lacking
-        return in_words(len(trials), table=self.delivery is None or not self.delivery.finished)
+            state |= {"lacking": self.delivery.lacking, "finished": self.delivery.finished}
+        if state != self.told:
+            self.told = state
+            self.answers.write(json.dumps(state) + "\n")
+            self.answers.flush()
 
 
 def one_line(error: Exception) -> str:

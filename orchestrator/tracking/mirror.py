@@ -128,8 +128,6 @@ class Mirror:
         self.planned = {}
         for planned in sweep.cells:
             self.planned.setdefault(planned.trial_id, []).append(planned)
-        if hasattr(self, "sweep_run"):
-            self.sweep_run.sweep = sweep
 
     def deliver(self, trial_id: str, record: AttemptRecord | None) -> None:
         """Bring a trial up to the points in the run directory, and with a `record` to its end."""
@@ -156,7 +154,7 @@ class Mirror:
         """Attach tables and figures, close the runs of interrupted trials, then the parent run."""
         interrupted = [child for child in self.children.values() if child.status == "RUNNING"]
         for child in interrupted:
-            self.end(child, "KILLED")
+            self.server.end(child.run_id, "KILLED")
         self.sweep_run.count(results, ())
         cancelled = any(record.state is State.CANCELLED for record in results.outcomes.values())
         status = "FINISHED" if completed else "KILLED" if interrupted or cancelled else "FAILED"
@@ -169,13 +167,14 @@ class Mirror:
         tags = run.tags
         key = (tags.get("row", ""), int(tags.get("seed", -1)), tags.get("trial_id", ""))
         remembered = {name: tags[name] for name in REMEMBERED if name in tags}
-        child = ChildRun(run.run_id, run.status, remembered, described=bool(run.params))
-        if run.status == "RUNNING" and (key[2] not in running or key in self.children):
-            self.end(child, "KILLED")
+        status = run.status
+        if status == "RUNNING" and (key[2] not in running or key in self.children):
+            status = "KILLED"
+            self.server.end(run.run_id, status)
         if key in self.children:
             return
-        self.children[key] = child
-        if run.status == "FINISHED" and not child.link:
+        self.children[key] = child = ChildRun(run.run_id, status, remembered, described=bool(run.params))
+        if status == "FINISHED" and not child.link:
             self.complete_runs.setdefault(key[2], run.run_id)
         if tags.get(PARENT) != self.sweep_run.run_id:  # somebody deleted the parent
             self.server.log(run.run_id, tags={PARENT: self.sweep_run.run_id})
@@ -211,9 +210,9 @@ class Mirror:
     def fill(self, planned: PlannedRun, record: AttemptRecord | None) -> str:
         """Write a trial's curves, and its end, to its own run; returns the run's id."""
         trial_id = planned.trial_id
-        config = self.config(trial_id)
+        config = self.trial_facts(trial_id).get("config", {})
         child = self.open_run(planned)
-        params = self.describe(child, planned, config)
+        params = self.describe(child, planned)
         if child.logged is None:
             self.look_up(child)
         logged = child.logged = child.logged or set()
@@ -241,10 +240,10 @@ class Mirror:
         child = self.children.get(key_of(planned))
         if child is not None and child.holds(record) and child.link == complete:
             return
-        config = self.config(planned.trial_id)
+        config = self.trial_facts(planned.trial_id).get("config", {})
         child = self.open_run(planned, {REUSED: complete})
         tags = outcome_tags(record) | self.checkpoint_tags(planned.trial_id) | {REUSED: complete}
-        self.write(child, link_readings(record, config), tags, self.describe(child, planned, config))
+        self.write(child, link_readings(record, config), tags, self.describe(child, planned))
         self.close(child, record, tags)
 
     def open_run(self, planned: PlannedRun, link: Mapping[str, str] | None = None) -> ChildRun:
@@ -270,7 +269,7 @@ class Mirror:
             "row": planned.row,
             "seed": str(planned.seed),
             "trial_id": planned.trial_id,
-            "data_digest": self.data_digest(planned.trial_id),
+            "data_digest": self.trial_facts(planned.trial_id).get("data", ""),
             **{f"factor.{name}": as_text(value) for name, value in self.factors.get(planned.row, {}).items()},
             **link,
         }
@@ -281,26 +280,19 @@ class Mirror:
         self.children[key_of(planned)] = child
         return child
 
-    def config(self, trial_id: str) -> Mapping[str, Any]:
-        """The canonical config behind a trial's id, by dotted key; empty for a trial never started."""
-        config: Mapping[str, Any] = self.trial_facts(trial_id).get("config", {})
-        return config
-
-    def data_digest(self, trial_id: str) -> str:
-        """Digest of the data set that a trial trains on; empty where it was not recorded."""
-        return str(self.trial_facts(trial_id).get("data", ""))
-
     def checkpoint_tags(self, trial_id: str) -> dict[str, str]:
         """`checkpoint.best` and `checkpoint.last`: addresses of the files that exist."""
         names = self.directory.files.names(trial_key(trial_id))
         files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt"}
         return {tag: self.directory.uri(trial_key(trial_id, name)) for tag, name in files.items() if name in names}
 
-    def describe(self, child: ChildRun, planned: PlannedRun, config: Mapping[str, Any]) -> dict[str, str]:
+    def describe(self, child: ChildRun, planned: PlannedRun) -> dict[str, str]:
         """Log the data set of a run without parameters; returns the parameters, for the next request."""
         if child.described:
             return {}
-        if digest := self.data_digest(planned.trial_id):
+        facts = self.trial_facts(planned.trial_id)
+        config = facts.get("config", {})
+        if digest := facts.get("data", ""):
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
             self.server.write_input(child.run_id, str(config.get("data.name", "data")), digest, profile)
         params = {key: as_text(value) for key, value in config.items()}
@@ -357,8 +349,3 @@ class Mirror:
         child.status = STATUS[record.state]
         child.tags = {key: tags[key] for key in REMEMBERED if tags.get(key)}
         child.logged, child.last, child.offsets, child.fresh = None, {}, {}, False
-
-    def end(self, child: ChildRun, status: str) -> None:
-        """Close the run of a trial without an end."""
-        self.server.end(child.run_id, status)
-        child.status = status

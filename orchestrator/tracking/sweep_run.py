@@ -122,6 +122,7 @@ class SweepRun:
 
     def count(self, results: SweepResults, running: Collection[str]) -> None:
         """Log the counters that have changed; their step is the number of seconds since the run began."""
+        self.sweep = results.sweep
         counts = counts_of(results, running)
         changed = {key: float(value) for key, value in counts.items() if self.counted.get(key) != value}
         now = self.clock()

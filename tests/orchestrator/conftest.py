@@ -11,6 +11,7 @@ import pytest
 from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.running.task import StopTrial, Task
+from orchestrator.running.tracker import Tracker
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
@@ -72,7 +73,7 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
     return make
 
 
-class NoFollower:
+class NoFollower(Tracker):
     """A tracker that mirrors nothing."""
 
     failure = None
@@ -81,29 +82,7 @@ class NoFollower:
     def admit(self) -> None:
         pass
 
-    def close(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def begin(self, sweep: SweepRecord, outcomes: object) -> None:
-        pass
-
-    def planned(self, sweep: SweepRecord) -> None:
-        pass
-
-    def started(self, task: Task) -> None:
-        pass
-
-    def reported(self, task: Task, point: Point) -> None:
-        pass
-
-    def ended(self, task: Task, record: AttemptRecord) -> None:
-        pass
-
-    def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
-        pass
+    close = stop = admit
 
 
 @pytest.fixture
