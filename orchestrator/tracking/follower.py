@@ -183,28 +183,32 @@ class Follower:
     def listen(self) -> None:
         """Read the child's states; start another child when one died."""
         retry = self.timings.first_retry_seconds
-        while (process := self.start()) is not None:
-            with process:
-                for line in process.stdout or ():
-                    self.hear(json.loads(line))
-                with self.changed:
-                    self.process, self.answered = None, False  # `tell` must not find its pipe closed
+        while not self.stopped:
+            try:
+                died = self.run_child()
+            except OSError as error:
+                died = f"the process that writes to MLflow did not start ({error.strerror})"
             with self.changed:
                 if self.stopped or self.finished or self.refused:
                     return
-                self.note(f"the process that writes to MLflow ended (exit code {process.returncode})", failing=True)
+                self.note(died, failing=True)
                 self.lacking = ""
                 self.changed.wait_for(lambda: self.stopped, retry)
             retry = min(2 * retry, self.timings.longest_retry_seconds)
 
-    def start(self) -> subprocess.Popen[bytes] | None:
-        """Start a child; None once the follower is stopped."""
+    def run_child(self) -> str:
+        """Start a child and read its states until it ends; returns how it ended."""
         with self.changed:
             if self.stopped:
-                return None
-            self.process = self.spawn()
+                return ""
+            process = self.process = self.spawn()
             self.write(self.opening)
-            return self.process
+        with process:
+            for line in process.stdout or ():
+                self.hear(json.loads(line))
+            with self.changed:
+                self.process, self.answered = None, False  # `tell` must not find its pipe closed
+        return f"the process that writes to MLflow ended (exit code {process.returncode})"
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """A new child. It has a session of its own, because Ctrl-C is for the driver.

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -128,11 +127,9 @@ class FollowerProcess:
 
 def one_line(error: Exception) -> str:
     """An error in one line without secrets."""
-    return (
-        str(error)
-        if isinstance(error, SweepError)
-        else masked(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    )
+    if isinstance(error, SweepError):
+        return str(error)
+    return masked(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def main() -> None:
@@ -157,8 +154,8 @@ def deliver(child: FollowerProcess) -> None:
     """Let the other thread deliver; a defect ends the process, so that the driver starts another."""
     try:
         child.work()
-    except BaseException:
-        traceback.print_exc()
+    except Exception as error:
+        log_unexpected(error)
         os._exit(1)
 
 

@@ -282,6 +282,22 @@ def test_a_call_that_never_returns_is_given_up(
     assert str(follower.failure) == "not finished after 0 s"
 
 
+def test_a_process_that_cannot_start_is_a_failure_like_others(
+    world: World, sweep: SweepRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Follower) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Follower, "spawn", fail)
+    follower = Follower(world.uri, world.store.run_dir, timings=QUICK)
+    follower.admit()
+    follower.begin(sweep, {})
+    follower.finish({}, {}, True)
+    follower.close()
+    reason = "the process that writes to MLflow did not start (Resource temporarily unavailable)"
+    assert str(follower.failure) == reason
+
+
 def test_a_plan_that_grows_is_followed(world: World, driver: Driver, follower: Follower, sweep: SweepRecord) -> None:
     driver.begin(replace(sweep, cells=sweep.cells[:1]))
     follower.admit()
