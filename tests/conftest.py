@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainer.data.cache import CACHE_FOLDER
+from trainer.data.reading.cache import CACHE_FOLDER
 
 # torch looks at it once in a process, before the first product on a CUDA device: later a test cannot ask for it.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -42,10 +42,11 @@ def sync_sweeps(run_dir: Path | str, names: Sequence[str], uri: str | None) -> I
     Holds the lock of the run directory, so that nothing else writes a sweep's runs. Raises StoreError (in use, no such
     sweep), AccessError, and OutageError when the server cannot be reached.
     """
-    with RecordStore(run_dir).lock():
+    store = RecordStore(run_dir)
+    with store.lock():
         server = Server(tracking_uri_of(uri))
         for name in names:
-            yield sync_sweep(server, RunDirectory(run_dir), name)
+            yield sync_sweep(server, store, name)
 
 
 def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult:

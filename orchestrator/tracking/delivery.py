@@ -31,7 +31,7 @@ class Delivery:
     ATTEMPTS = 3
     """A trial that fails so often, although the server is up, is left out."""
     WRITE_DELAY_SECONDS = 6.0
-    """An object store has a reported point at most so much later (`ChunkedCurves`)."""
+    """An object store has a reported point at most so much later (`ChunkedPoints`)."""
 
     def __init__(
         self,

@@ -324,7 +324,7 @@ class Mirror:
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
         """Artifacts of an ended trial: pictures, IoU per class, the traceback."""
-        for path in fetch_pictures(self.directory.location, record.trial_id):
+        for path in fetch_pictures(self.directory, record.trial_id):
             self.server.write_file(child.run_id, path, "pictures")
         table = iou_table(record.metrics)
         if table is not None:
@@ -340,8 +340,8 @@ class Mirror:
         with self.server.in_one_line():
             from orchestrator.tracking.mlflow_models import log_model
 
-            location, kind = self.directory.location, self.sweep.models
-            return log_model(self.server.uri, child.run_id, location, trial_id, kind, (height, width))
+            kind = self.sweep.models
+            return log_model(self.server.uri, child.run_id, self.directory, trial_id, kind, (height, width))
 
     def close(self, child: ChildRun, record: AttemptRecord, tags: Mapping[str, str]) -> None:
         """Write the status, last of all, and forget what only a running trial needs."""

@@ -54,14 +54,14 @@ def load_network(folder: Path, kind: str) -> Logits:
     return Logits(network).eval()
 
 
-def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: str, size: tuple[int, int]) -> str:
+def log_model(uri: str, run_id: str, directory: RunDirectory, trial_id: str, kind: str, size: tuple[int, int]) -> str:
     """Log the `best` or `last` network of a trial to its run; returns the model's address, `models:/...`.
 
     `size`: height and width of the input example. The example has two images, so that the model accepts batches of any
     size. Raises StoreError, and whatever MLflow raises.
     """
-    folder = RunDirectory(run_dir).trial_folder(trial_id)
-    fetch_checkpoints(run_dir, trial_id, folder)
+    folder = directory.trial_folder(trial_id)
+    fetch_checkpoints(directory, trial_id, folder)
     network = load_network(folder, kind)
     example_23HW = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from orchestrator.store.run_directory import RunDirectory
 
 from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mirror import Mirror
@@ -32,7 +32,7 @@ class World:
         self.client = MlflowClient(tracking_uri=self.uri)
 
     def mirror(self) -> Mirror:
-        return Mirror(Server(self.uri), RunDirectory(self.store.run_dir))
+        return Mirror(Server(self.uri), self.store)
 
     def train(self, mirror: Mirror, task: Task, record: AttemptRecord, *steps: int) -> None:
         self.begin(mirror, task, *steps)
@@ -51,7 +51,7 @@ class World:
     def catch_up(self, sweep: SweepRecord) -> list[str]:
         """What a sweep does that has nothing to train; returns what was delivered."""
         self.store.write_sweep(sweep)
-        delivery, server = Delivery(RunDirectory(self.store.run_dir), sweep.name), Server(self.uri)
+        delivery, server = Delivery(RunDirectory(self.store.location), sweep.name), Server(self.uri)
         delivery.open(server)
         lacking = list(delivery.pending)
         delivery.finish({}, completed=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from orchestrator.store.run_directory import RunDirectory
 
-from orchestrator.store.point_log import ChunkedCurves
+from orchestrator.store.point_log import ChunkedPoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mlflow_store import Server
 from tests.orchestrator.tracking.conftest import CONFIG, World
@@ -19,8 +19,8 @@ def test_points_that_an_object_store_gets_later_are_delivered(
     world: World, memory: str, sweep: SweepRecord, make_record: Callable[..., AttemptRecord]
 ) -> None:
     store = RecordStore(memory)
-    assert isinstance(store.curves, ChunkedCurves)
-    store.curves.delay_seconds = 3600.0
+    assert isinstance(store.point_log, ChunkedPoints)
+    store.point_log.delay_seconds = 3600.0
     store.write_sweep(sweep)
     now = [0.0]
     delivery, server = Delivery(RunDirectory(memory), sweep.name, clock=lambda: now[0]), Server(world.uri)
@@ -37,7 +37,7 @@ def test_points_that_an_object_store_gets_later_are_delivered(
     told(1)
     assert steps() == []
     assert delivery.pending, "it has not arrived, so the trial is looked at again"
-    store.curves.put_waiting()
+    store.point_log.write_all()
     now[0] += delivery.pause_seconds
     assert delivery.round(server)
     assert steps() == [1]
@@ -49,12 +49,12 @@ def test_points_that_an_object_store_gets_later_are_delivered(
     assert steps() == [1, 2]
     assert not delivery.pending
     assert world.child("without", 0).info.status == "FINISHED"
-    store.curves.close()
+    store.point_log.close()
 
 
 def test_only_new_bytes_of_a_curve_are_read(world: World, sweep: SweepRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     world.store.write_sweep(sweep)
-    directory = RunDirectory(world.store.run_dir)
+    directory = RunDirectory(world.store.location)
     delivery, server = Delivery(directory, sweep.name), Server(world.uri)
     read = directory.files.read
     lengths: list[int] = []
