@@ -94,24 +94,24 @@ def run_idle(
     """
     from orchestrator.running.driver import Driver
     from orchestrator.store.record_store import RecordStore
-    from orchestrator.tracking.apart import MirrorProcess
-    from orchestrator.tracking.background import Background
+    from orchestrator.tracking.follower import Follower
 
     store = RecordStore(RUNS)
-    apart = MirrorProcess(TRACKING_URI, RUNS, Path("table.md"))
-    mirrors = [Background(apart.connect)] if mirrored else []
-    for mirror in mirrors:
-        mirror.admit()
-    began, worked = time.perf_counter(), cpu_seconds(apart.process)
+    followers = [Follower(TRACKING_URI, RUNS, Path("table.md"))] if mirrored else []
+    for follower in followers:
+        follower.admit()
+    processes = [follower.process for follower in followers]
+    began, worked = time.perf_counter(), cpu_seconds(*processes)
     with store.lock():
         store.write_sweep(plan.record)
-        driver = Driver(store, [*mirrors, *trackers])
+        driver = Driver(store, [*followers, *trackers])
         outcomes = driver.run(plan, {}, Runtime(), lambda: executor)
         driver.finish({}, completed=True)
-        for mirror in mirrors:
-            mirror.close()
-    seconds, worked = time.perf_counter() - began, cpu_seconds(apart.process) - worked
-    apart.close()
+        for follower in followers:
+            follower.wait()
+    seconds, worked = time.perf_counter() - began, cpu_seconds(*processes) - worked
+    for follower in followers:
+        follower.stop()
     check_kept(outcomes, len(plan.trials), mirrored=mirrored)
     return IdleRun(outcomes=outcomes, seconds=seconds, cpu_seconds=worked)
 
