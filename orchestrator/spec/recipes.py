@@ -14,8 +14,8 @@ from orchestrator.spec.yaml_document import Document
 __all__ = ["name_with_recipe", "read_recipe"]
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
-SHARED_RECIPES = Path("search_spaces/recipes")
-"""Where a recipe's name is looked up after the `recipes` folder beside the search space."""
+SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipes"
+"""Recipes that come with the project, in a checkout and in the wheel: the second place where a name is looked up."""
 
 
 def read_recipe(
