@@ -892,6 +892,7 @@ def folder(tmp_path, monkeypatch):
     """A current folder with `OTHER_FILES` in it."""
     monkeypatch.chdir(tmp_path)
     write_other_files(tmp_path)
+    monkeypatch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))  # only the test's own are listed
     return tmp_path
 
 
