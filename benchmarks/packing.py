@@ -48,7 +48,7 @@ WAYS = {
 }
 
 SPACE = """name: packing
-question: How long do eight trials take on one card?
+question: How long do eight trials take on one GPU?
 recipe: {recipe}
 method: ablation
 metric: {{name: final/miou, goal: maximize}}
@@ -147,14 +147,14 @@ def compare(seconds: Mapping[str, float], *, counts: bool) -> list[Figure]:
     packed, quarters = seconds["packed"], seconds["quarters"]
     return [
         at_least(
-            "eight trials packed on one card, beside one after another",
+            "eight trials packed on one GPU, beside one after another",
             packed,
             seconds["alone"],
             GOAL,
             counts=counts,
         ),
         Figure(
-            figure="the same, beside fixed quarters of the card",
+            figure="the same, beside fixed quarters of the GPU",
             ours=packed,
             beside=quarters,
             ratio=quarters / packed,

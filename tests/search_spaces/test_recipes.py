@@ -1,4 +1,4 @@
-"""Every recipe builds its model, trains it for one step at a reduced crop, and keeps the figures it promises."""
+"""Every recipe builds its model, trains it for one step at a reduced crop, and has the figures of its source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PUBLISHED = {
     "coco_stuff_hrnet_w48": ("hrnet_w48", "hrnet", (512, 512), 16, 60_000, 0.001),
     "coco_stuff_ocr_w48": ("hrnet_w48", "ocr", (512, 512), 16, 60_000, 0.001),
 }
-"""Backbone, head, crop, batch, steps and rate (method.md, section 2)."""
+"""Backbone, head, crop, batch, steps and rate as in the paper and the released configurations."""
 SMALL_MEMORY = {"pixels_per_class": 100, "regions_per_class": 20}
 TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "coco_stuff_10k": 9000}
 
