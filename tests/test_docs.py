@@ -71,7 +71,7 @@ def test_every_page_that_a_file_names_exists(name: str) -> None:
 
 
 def is_page(page: str, folder: Path) -> bool:
-    """Whether a page has this path from the root or from `folder`, or this name, as in `PROJECT / "deploy" / "mlflow.md"`."""
+    """Whether a page has this path, from the root or from `folder`, or this name, as in `DEPLOY / "mlflow.md"`."""
     return page in TRACKED or (folder / page).as_posix() in TRACKED or page in {Path(name).name for name in PAGES}
 
 
