@@ -37,7 +37,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast import PixelContrast
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.memory_forecast import forecast_contrast
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep

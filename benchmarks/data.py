@@ -31,13 +31,13 @@ from torchvision.transforms import functional as v1
 
 from benchmarks.report import Figure, at_least, command_line, parse, publish
 from trainer.config import DataConfig, SyntheticConfig
-from trainer.data.base import IGNORE_INDEX
-from trainer.data.batches import TrainBatches, epoch_order
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import CamVid
-from trainer.data.listing import FilePair
-from trainer.data.synthetic import Synthetic
-from trainer.data.transforms import PAD_GREY, between
+from trainer.data.files.camvid import CamVid
+from trainer.data.loading.batches import TrainBatches, epoch_order
+from trainer.data.loading.transforms import PAD_GREY, between
+from trainer.data.reading.cache import DecodedCache
+from trainer.data.reading.listing import FilePair
+from trainer.data.source import IGNORE_INDEX
+from trainer.data.synthetic.dataset import Synthetic
 from trainer.seeding import stream_seed
 
 GOAL = 5.0

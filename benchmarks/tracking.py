@@ -95,7 +95,7 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
     store = RecordStore(folder / "runs")
     store.write_sweep(sweep)
     with counted() as calls:
-        background = Background(lambda: Mirror(Server(uri), store.run_dir)) if mirrored else None
+        background = Background(lambda: Mirror(Server(uri), store.location)) if mirrored else None
         if background:
             background.begin(sweep, {})
             background.admit()
@@ -123,7 +123,7 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
             if background.lacking:
                 raise RuntimeError(f"{background.lacking}: {background.failure}")
         spent = time.process_time() - cpu
-    lost = len(differences(store.run_dir, sweep.name, uri)) if mirrored else 0
+    lost = len(differences(store.location, sweep.name, uri)) if mirrored else 0
     return Played(wall=wall, cpu=spent, calls=calls["writes"], lost=lost)
 
 

@@ -30,9 +30,9 @@ from benchmarks.data import draw_camvid
 from benchmarks.report import DEVICES, Figure, command_line, parse, publish
 from trainer.build import build_segmentor
 from trainer.config import ComputeConfig, ContrastConfig, DataConfig, ModelConfig, ScheduleConfig, TrainConfig
-from trainer.data.batches import Batch, TrainBatches
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import CamVid
+from trainer.data.files.camvid import CamVid
+from trainer.data.loading.batches import Batch, TrainBatches
+from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 

@@ -1,4 +1,8 @@
-"""From a YAML file to trials on Ray, records on disk and runs in MLflow: `from orchestrator import plan, sweep`."""
+"""From a YAML file to trials on Ray, records on disk and runs in MLflow: `from orchestrator import plan, sweep`.
+
+`sweep` is also a module, the one behind `python -m orchestrator.sweep`; it is callable, so that both names work
+whatever was imported before.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,13 @@ __all__ = ["plan", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load planning when it is first asked for: workers and reports need records only, and start sooner without."""
-    if name in __all__:
-        from orchestrator import api
+    """Import planning on demand: workers and reports need the records only, and start sooner without it."""
+    if name == "plan":
+        from orchestrator.api import plan
 
-        return getattr(api, name)
+        return plan
+    if name == "sweep":
+        from importlib import import_module
+
+        return import_module("orchestrator.sweep")
     raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")

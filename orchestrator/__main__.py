@@ -1,18 +1,16 @@
-"""`python -m orchestrator COMMAND`: look at a sweep (status, why), tidy its store (clean), MLflow (sync, ui)."""
+"""`python -m orchestrator COMMAND`: status, why and clean of a run directory, sync and ui of MLflow, schema files."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.spec.sweep_spec import read_spec, sweep_name
-from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["main"]
@@ -25,135 +23,111 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> Parser:
-    """The command line (design.md, the commands)."""
+    """The commands and their options; the docstring of a command's function is its description."""
     parser = Parser(
         prog="python -m orchestrator",
-        description="Look at sweeps and tidy up after them; `python -m orchestrator.sweep SPEC.yaml` runs them.",
+        description="Inspect sweeps and clean up after them; `python -m orchestrator.sweep SPEC.yaml` runs them.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    status = commands.add_parser(
-        "status", help="done, running, failed by signature, missing", description=status_of.__doc__
-    )
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, description=run.__doc__)
+        command.set_defaults(run=run)
+        return command
+
+    status = add("status", show_status, "count done, running, failed and missing trials of a sweep")
     add_spec(status)
-    status.add_argument("--json", action="store_true", help="as JSON")
-    status.set_defaults(run=status_of)
-    why = commands.add_parser("why", help="why each trial would run or be reused", description=why_of.__doc__)
+    status.add_argument("--json", action="store_true", help="print JSON")
+    why = add("why", show_reasons, "explain why each trial would run or be reused")
     add_spec(why)
     why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
     why.add_argument("--seeds", metavar="N", help="as for the sweep")
-    why.set_defaults(run=why_of)
-    clean = commands.add_parser("clean", help="remove what no sweep refers to", description=clean_up.__doc__)
-    clean.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
+    clean = add("clean", clean_up, "delete trials that no sweep refers to, and unneeded checkpoints")
+    add_run_dir(clean)
     clean.add_argument(
-        "--keep", choices=("all", "last", "best"), default="all", help="checkpoints of finished trials to keep (all)"
+        "--keep",
+        choices=("all", "last", "best"),
+        default="all",
+        help="checkpoints of finished trials to keep (default: all)",
     )
-    clean.add_argument("--yes", action="store_true", help="remove it, instead of showing it")
-    clean.set_defaults(run=clean_up)
-    sync = commands.add_parser("sync", help="replay the store into MLflow", description=sync_up.__doc__)
+    clean.add_argument("--yes", action="store_true", help="delete; without it they are listed only")
+    sync = add("sync", synchronize, "copy to MLflow what it lacks of the run directory")
     sync.add_argument(
-        "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="the search space; all: every sweep (default)"
+        "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: every sweep (default)"
     )
     sync.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
-    sync.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
-    sync.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
-    sync.add_argument("--check", action="store_true", help="compare the two, write nothing")
-    sync.set_defaults(run=sync_up)
-    ui = commands.add_parser("ui", help="MLflow's pages on this machine", description=open_ui.__doc__)
-    ui.add_argument("--port", type=int, default=0, help="default: a free one")
-    ui.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
-    ui.set_defaults(run=open_ui)
+    add_run_dir(sync)
+    add_tracking_uri(sync)
+    sync.add_argument("--check", action="store_true", help="compare the two and write nothing")
+    ui = add("ui", open_ui, "open MLflow's pages on this machine")
+    ui.add_argument("--port", type=int, default=0, help="port (default: a free one)")
+    add_tracking_uri(ui)
+    add("schema", write_schema_files, "write the JSON Schemas of search spaces and recipes")
     return parser
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """What commands on one sweep share."""
-    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space")
+    """The options of commands on one sweep."""
+    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
     parser.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
-    parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="record store (default: runs)")
+    add_run_dir(parser)
 
 
-def status_of(options: argparse.Namespace) -> int:
-    """Show how a sweep stands, also while it runs. Exit code 0 when every trial is done, else 1."""
-    from orchestrator.commands.status import read_status, show_status
+def add_run_dir(parser: argparse.ArgumentParser) -> None:
+    """`--run-dir`."""
+    parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
 
-    sweep = RunDirectory(options.run_dir).sweep(sweep_name(options.spec, options.recipe))
-    status = read_status(options.run_dir, sweep, time.time())
-    complete = status.count(State.DONE, State.STOPPED) == len(status.trial_ids)
+
+def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
+    """`--tracking-uri`."""
+    parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Show the status of a sweep, also while it runs. The exit code is 0 when no trial has to run any more, else 1."""
+    from orchestrator.commands.status import read_status, status_as_json, status_as_text
+
+    name = sweep_name(options.spec, options.recipe)
+    status = read_status(RunDirectory(options.run_dir), name, time.time())
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "sweep": sweep.name,
-                    "trials": len(status.trial_ids),
-                    "done": status.count(State.DONE),
-                    "running": [trial.trial_id for trial in status.running],
-                    "failed": {
-                        group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
-                        for group in status.failures
-                    },
-                    "missing": list(status.missing),
-                },
-                indent=1,
-            )
-        )
+        print(status_as_json(status))
     else:
-        print("\n".join(show_status(status, sweep.command or command_like(options))))
-    return DONE if complete else UNFINISHED
+        print("\n".join(status_as_text(status, status.results.sweep.command or command_of(options))))
+    return UNFINISHED if status.results.unfinished else DONE
 
 
-def command_like(options: argparse.Namespace) -> str:
-    """The command line of a sweep that was run from Python, as far as it can be told."""
+def command_of(options: argparse.Namespace) -> str:
+    """A command line for a sweep that was run from Python; options that only the sweep takes are unknown."""
     recipe = ["--recipe", options.recipe] if options.recipe else []
     return shlex.join(
         ["python", "-m", "orchestrator.sweep", str(options.spec), *recipe, "--run-dir", str(options.run_dir)]
     )
 
 
-def why_of(options: argparse.Namespace) -> int:
-    """Say for each trial why it would run or be reused, and in which fields it differs from what is there."""
-    from orchestrator.commands.why import explain, finished_identities, identity_of, show_reason
+def show_reasons(options: argparse.Namespace) -> int:
+    """Show for each trial why it would run or be reused, and in which fields it differs from the closest trial."""
+    from orchestrator.commands.why import describe_reasons
     from orchestrator.planning.plan import plan_sweep
-    from orchestrator.store.backends import local_folder
 
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
-    plan = plan_sweep(spec, run_dir=local_folder(options.run_dir))
-    outcomes = RunDirectory(options.run_dir).outcomes([trial.trial_id for trial in plan.trials])
-    identities = [identity_of(trial) for trial in plan.trials]
-    reasons = explain(identities, outcomes, finished_identities(options.run_dir))
-    labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(plan.record.cells)}
-    for reason in reasons:
-        print(show_reason(reason, labels[reason.trial.trial_id]))
+    directory = RunDirectory(options.run_dir)
+    print("\n".join(describe_reasons(plan_sweep(spec, run_dir=directory.local_folder), directory)))
     return DONE
 
 
 def clean_up(options: argparse.Namespace) -> int:
-    """Show trials that no sweep of the store refers to and checkpoints not to be kept; with --yes remove them."""
-    from orchestrator.store.backends import open_files
-    from orchestrator.store.cleanup import superfluous, unreferenced
+    """List trials that no sweep of the run directory refers to and unneeded checkpoints; --yes deletes them."""
+    from orchestrator.commands.clean import clean
     from orchestrator.store.record_store import RecordStore
 
-    trials = unreferenced(options.run_dir)
-    gone = {item.trial_id for item in trials}
-    kept = [name for name in open_files(options.run_dir).names("trials") if name not in gone]
-    files = superfluous(options.run_dir, kept, options.keep)
-    for item in (*trials, *files):
-        print(f"{item.key}  {item.size / 1e6:.1f} MB")
-    size = sum(item.size for item in (*trials, *files)) / 1e6
-    what = f"{len(trials)} trials that no sweep refers to and {len(files)} checkpoints, {size:.1f} MB"
-    if not options.yes or not (trials or files):
-        print(f"{what}{'; --yes removes them' if trials or files else ''}")
-        return DONE
-    store = RecordStore(options.run_dir)
-    with store.lock():
-        removed = [*store.clean(gone), *store.prune(kept, options.keep)]
-    print(f"removed {len(removed)} of them, {sum(item.size for item in removed) / 1e6:.1f} MB")
+    print("\n".join(clean(RecordStore(options.run_dir), options.keep, delete=options.yes)))
     return DONE
 
 
-def sync_up(options: argparse.Namespace) -> int:
-    """Bring sweeps of the record store to MLflow, as far as it lacks them; with --check compare every metric point.
+def synchronize(options: argparse.Namespace) -> int:
+    """Copy to MLflow what it lacks of the run directory; --check compares every metric point instead.
 
-    Exit code 1 when something could not be delivered, or differs.
+    The exit code is 1 when something was refused, or differs.
     """
     from orchestrator.commands.sync import differences, replay
 
@@ -171,7 +145,7 @@ def sync_up(options: argparse.Namespace) -> int:
         return UNFINISHED if wrong else DONE
     for done in replay(options.run_dir, names, options.tracking_uri):
         wrong += len(done.refused)
-        trials = len({cell.trial_id for cell in done.sweep.cells})
+        trials = len(done.sweep.trial_ids)
         print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, the others were there")
         print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
     return UNFINISHED if wrong else DONE
@@ -182,6 +156,14 @@ def open_ui(options: argparse.Namespace) -> int:
     from orchestrator.commands.ui import serve
 
     return serve(options.tracking_uri, options.port)
+
+
+def write_schema_files(_options: argparse.Namespace) -> int:
+    """Write search_spaces/schema.json and search_spaces/recipes/schema.json below the current folder."""
+    from orchestrator.commands.schema import write_schemas
+
+    print("\n".join(map(str, write_schemas())))
+    return DONE
 
 
 if __name__ == "__main__":

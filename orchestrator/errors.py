@@ -1,17 +1,18 @@
-"""Errors of the orchestrator; each message is one line: where, which key, what to do.
+"""Errors of the orchestrator; each message is one line: where, which key, what is wrong, and the remedy.
 
 SweepError            exit code 2
 ├── SpecError         a specification that cannot be planned: file, line, key, remedy
-├── StoreError        a record store that cannot be read or written
+├── StoreError        a run directory that cannot be read or written
 └── TrackingError     an MLflow store that cannot be used
-    ├── AccessError   it is there, and does not let us in
-    └── OutageError   it is not there at the moment, or in trouble
+    ├── AccessError   the server refuses the credentials
+    └── OutageError   the server cannot be reached, or fails, at the moment
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 __all__ = [
     "AccessError",
@@ -23,9 +24,12 @@ __all__ = [
     "TrackingError",
 ]
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 class SweepError(Exception):
-    """Base of all; the command line prints the message without a traceback and exits with code 2."""
+    """Base of all; a command prints its message without a traceback and exits with code 2."""
 
 
 class SpecError(SweepError):
@@ -37,12 +41,12 @@ class SpecError(SweepError):
 
 
 class SpecErrorCollector:
-    """Collects the SpecErrors of several steps, so that a user hears of all mistakes at once.
+    """Collects the SpecErrors of several steps, so that all mistakes are reported at once.
 
     errors = SpecErrorCollector()
-    for row in rows:
-        with errors:
-            built.append(build(row))
+    with errors:
+        check_seeds(document)
+    rows = errors.collect(build_row, document.rows)
     errors.raise_any()
     """
 
@@ -59,8 +63,16 @@ class SpecErrorCollector:
             return True
         return False
 
+    def collect(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """`function` of each item; an item for which it raises SpecError is left out and its messages are kept."""
+        results = []
+        for item in items:
+            with self:
+                results.append(function(item))
+        return results
+
     def raise_any(self) -> None:
-        """Raise one SpecError with all messages, each once, in the order collected; nothing without any."""
+        """Raise one SpecError with all messages, each once, in the order collected; do nothing when there are none."""
         if self.messages:
             raise SpecError(*dict.fromkeys(self.messages))
 
@@ -70,12 +82,12 @@ class StoreError(SweepError):
 
 
 class TrackingError(SweepError):
-    """MLflow refuses the tracking store."""
+    """The MLflow store cannot be used."""
 
 
 class AccessError(TrackingError):
-    """User or password are wrong, or may not do this; or nobody knows what kind of store this is."""
+    """The credentials are wrong or lack a permission, or the kind of store is unknown."""
 
 
 class OutageError(TrackingError):
-    """The server is down, slow or in trouble; the same again later may well do."""
+    """The server is down, slow or failing; the same request may succeed later."""

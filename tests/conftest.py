@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainer.data.cache import CACHE_FOLDER
+from trainer.data.reading.cache import CACHE_FOLDER
 
 # torch reads it once per process, before the first product on a CUDA device, so a test cannot set it later.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,4 +1,4 @@
-"""A moving average of the weights, evaluated in their place (Polyak averaging)."""
+"""An exponential moving average of the weights, evaluated instead of the weights (Polyak averaging)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["WeightAverage"]
 
 
 class WeightAverage:
-    """A second copy of a model: average = decay * average + (1 - decay) * weights, after each step.
+    """A copy of a model, updated after each step: average = decay * average + (1 - decay) * weights.
 
-    During the first steps the decay is lower, (1 + step) / (10 + step), so that the random start is soon forgotten.
-    The statistics of the norms are averaged like weights; counters are copied.
+    In the first steps the decay is lower, (1 + step) / (10 + step), so that the random initialisation fades quickly.
+    Batch-norm statistics are averaged like weights; integer counters are copied.
     """
 
     def __init__(self, model: Segmentor, decay: float) -> None:
@@ -26,7 +26,7 @@ class WeightAverage:
         self.decay = decay
 
     def update(self, model: Segmentor, step: int) -> None:
-        """Take in the weights as they are after step `step` (0-based)."""
+        """Update the average with the weights after step `step` (0-based)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         averages: list[Tensor] = []
         values: list[Tensor] = []
@@ -45,5 +45,5 @@ class WeightAverage:
         return state
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to averaged weights of a checkpoint."""
+        """Restore the averaged weights of a checkpoint."""
         self.model.load_state_dict(state)

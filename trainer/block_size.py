@@ -1,4 +1,4 @@
-"""How many similarities the contrastive loss holds, and works on, at a time; needs no torch."""
+"""Sizes of the working set of the contrastive loss: blocks, tiles and the semi-hard pool; needs no torch."""
 
 from __future__ import annotations
 
@@ -10,33 +10,48 @@ __all__ = [
     "SPARSE_SHARE",
     "TILE_SIMILARITIES",
     "anchors_at_a_time",
+    "extra_columns",
+    "pool_size",
     "tile_similarities",
 ]
 
 BLOCK_SIMILARITIES = 2**22
-"""Similarities held at a time, 16 MiB in float32, ..."""
+"""Similarities of one block: 16 MiB in float32."""
 
 BLOCK_ANCHORS = 128
-"""... or those of so many anchors if that is more: the whole bank is read once for every block."""
+"""Smallest number of anchors per block, because every block reads the whole bank."""
 
 TILE_SIMILARITIES = {"cpu": 2**18}
-"""Similarities worked on at a time: 1 MiB, half the cache of a core."""
+"""Similarities of one tile by device type: 1 MiB on a CPU, half of a core's cache."""
 
 OTHER_TILE_SIMILARITIES = 2**24
-"""The same on a device not named: it has no cache to care for, but a bank in half precision is turned into float32
-tile by tile, and should not be there twice."""
+"""The same on other devices. Their caches do not matter, but a half-precision bank is converted to float32 tile by
+tile, and a large tile would hold it twice."""
 
 SPARSE_SHARE = 0.1
-"""Up to this share of chosen keys a CPU sums their rows one by one (measured: 0.02 takes a third of the time that the
-product with all keys takes)."""
+"""Up to this share of chosen keys, a CPU sums their rows one by one. Measured at a share of 0.02: a third of the time
+of the matrix product with all keys."""
+
+ROUNDING_MARGIN = 1e-9
+"""Subtracted before rounding up, so that 0.1 of 30 is 3 and not 4."""
 
 
 def anchors_at_a_time(anchors: int, candidates: int) -> int:
-    """Anchors of one block: blocks are equal, and as few as the limits allow."""
+    """Anchors per block: as few blocks of equal size as the limits allow."""
     most = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES // candidates)
     return math.ceil(anchors / math.ceil(anchors / most))
 
 
 def tile_similarities(device: str) -> int:
-    """Similarities of one tile on a device of this type (`torch.device.type`)."""
+    """Similarities per tile on a device of this type (`torch.device.type`)."""
     return TILE_SIMILARITIES.get(device, OTHER_TILE_SIMILARITIES)
+
+
+def pool_size(candidates: int, hard_fraction: float) -> int:
+    """How many of `candidates` the semi-hard miner keeps: ceil(hard_fraction * candidates)."""
+    return math.ceil(candidates * hard_fraction - ROUNDING_MARGIN)
+
+
+def extra_columns(kind: str, candidates: int, hard_fraction: float) -> int:
+    """Scratch columns that a miner can use behind the `candidates` columns of hardness, instead of copying them."""
+    return pool_size(candidates, hard_fraction) if kind == "semi_hard" else 0

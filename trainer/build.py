@@ -1,4 +1,4 @@
-"""From config names to modules: with `BACKBONES` and `DATASETS` the only tables of the trainer."""
+"""Builds the network and the contrastive loss of a config."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ HEADS: dict[str, type[Head]] = {
 
 
 def build_contrast(config: ContrastConfig, classes: int) -> PixelContrast:
-    """Build the contrastive loss with its bank. Raises ValueError for source `none` and for a bank above its cap."""
+    """Build the contrastive loss with its bank. Raises ValueError for source `none` and for a bank above its limit."""
     return ReleasedContrast(config, classes) if config.as_released else PixelContrast(config, classes)
 
 
 def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int) -> Segmentor:
-    """Build the network of a trial, in channels-last layout; with contrast source `none` it has no projection.
+    """Build the network of a trial in channels-last layout; with contrast source `none` it has no projection.
 
-    Backbone and head start from streams below `init` of `seed`, the projection from `projection`: a baseline and a
-    contrast arm of equal seed start from the same weights. Raises ValueError and WeightsError of `build_backbone`.
+    Backbone and head are initialised from the streams below `init` of `seed`, the projection from `projection`, so a
+    baseline and a contrast row of equal seed start from equal weights. Raises ValueError and WeightsError of
+    `build_backbone`.
     """
     with seeded(seed, "init", "backbone"):
         backbone = build_backbone(config.backbone, config.weights, config.output_stride)

@@ -1,11 +1,11 @@
-"""Checkpoints of a trial: what a resume needs to go on as if nothing had happened.
+"""Checkpoints of a trial, with all the state that a resume needs.
 
     <workdir>/last.pt        the newest; replaced by rename
-    <workdir>/previous.pt    the one before, read when last.pt is damaged; gone once the trial is finished
+    <workdir>/previous.pt    the one before, used if last.pt is damaged; removed when the trial is finished
     <workdir>/best.pt        the weights with the best val/miou; a state dict
 
-The data order, the augmentation, dropout and the contrast sampler draw from streams named by the step
-(trainer/seeding.py), and the learning rate is a function of it: the step number is all of their state.
+Data order, augmentation, dropout and contrast sampling use random streams named by the step (trainer/seeding.py), and
+the learning rate is a function of the step, so the step number is their whole state.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.config import RESULT_VERSION, TrainConfig, nameless_keys
+from trainer.config import RESULT_VERSION, TrainConfig
+from trainer.config.field_markers import identity_values
 
 __all__ = ["Checkpoint", "Checkpoints", "fingerprint"]
 
@@ -36,41 +37,25 @@ class Checkpoint:
     """`fingerprint` of the trial's config."""
     step: int
     seconds: float
-    """Training time so far, over all attempts."""
+    """Training time over all attempts."""
     best_miou: float
     """Best val/miou so far; -1 before the first evaluation."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Last value of each `val/...` and `contrast/...` metric."""
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any] | None = None
-    """None once the last step is done: only weights and average are needed then."""
+    """None after the last step, when only weights and average are needed."""
     contrast: Mapping[str, Tensor] | None = None
-    """The bank; None for a baseline, and once the last step is done."""
+    """The bank; None for a baseline and after the last step."""
     average: Mapping[str, Tensor] | None = None
-    """The moving average of the weights, for a trial that keeps one."""
+    """The moving average of the weights, if the trial keeps one."""
     scaler: Mapping[str, Any] | None = None
-    """The scale of the loss at float16 precision."""
+    """State of the loss scaler at float16 precision."""
 
 
 def fingerprint(config: TrainConfig) -> str:
-    """Return canonical JSON of all that decides the result; where data and weights lie and limits are left out."""
-    values = asdict(config.normalised())
-    for key in nameless_keys(TrainConfig):
-        *parents, name = key.split(".")
-        owner = values
-        for parent in parents:
-            owner = owner[parent]
-        del owner[name]
-    return json.dumps({"result_version": RESULT_VERSION, **without_unset(values)}, sort_keys=True)
-
-
-def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without knobs that are not set: one added later keeps the checkpoints of earlier trials readable."""
-    return {
-        name: without_unset(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if value is not None
-    }
+    """Canonical JSON of everything that determines the result. The folder of the data and limits are left out."""
+    return json.dumps({"result_version": RESULT_VERSION, **identity_values(config.normalised())}, sort_keys=True)
 
 
 class Checkpoints:
@@ -82,50 +67,49 @@ class Checkpoints:
         self.best = workdir / "best.pt"
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write last.pt and keep the one before as previous.pt; a crash at any moment leaves one of them whole."""
-        written = write({item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}, self.last)
+        """Write last.pt and keep the one before as previous.pt; a crash at any moment leaves one of them intact."""
+        written = write_partial({item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}, self.last)
         if self.last.exists():
             self.last.replace(self.previous)
         written.replace(self.last)
         sync_folder(self.last.parent)
 
     def save_best(self, model: Mapping[str, Tensor]) -> None:
-        """Write best.pt: the weights alone."""
-        write(dict(model), self.best).replace(self.best)
+        """Write best.pt: the weights only."""
+        write_partial(dict(model), self.best).replace(self.best)
         sync_folder(self.best.parent)
 
     def finish(self, checkpoint: Checkpoint) -> None:
-        """Write last.pt of a finished trial; previous.pt has served."""
+        """Write last.pt of a finished trial and remove previous.pt."""
         self.save(checkpoint)
         self.previous.unlink(missing_ok=True)
 
     def load(self, config: TrainConfig) -> Checkpoint | None:
-        """Return the newest whole checkpoint of this very config, or None to start afresh.
+        """The newest intact checkpoint of this config, or None to start from scratch.
 
-        Warns about a damaged file and deletes it, then tries the one before. A checkpoint of another config, or of
-        another RESULT_VERSION, is passed over.
+        A damaged file is deleted with a warning. Checkpoints of another config or RESULT_VERSION are ignored.
         """
         wanted = fingerprint(config)
-        return next((checkpoint for checkpoint in self.whole() if checkpoint.config == wanted), None)
+        return next((checkpoint for checkpoint in self.intact() if checkpoint.config == wanted), None)
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint, whatever its config; None when there is none."""
-        return next(self.whole(), None)
+        """The newest intact checkpoint of any config, or None."""
+        return next(self.intact(), None)
 
-    def whole(self) -> Iterator[Checkpoint]:
-        """The whole checkpoints, the newest first; damaged ones are deleted."""
+    def intact(self) -> Iterator[Checkpoint]:
+        """The intact checkpoints, newest first; damaged ones are deleted."""
         for path in (self.last, self.previous):
             if not path.exists():
                 continue
-            checkpoint = read(path)
+            checkpoint = read_checkpoint(path)
             if checkpoint is None:
-                path.unlink()  # else the next save would push a whole previous.pt out for it
+                path.unlink()  # otherwise the next save would replace an intact previous.pt with it
             else:
                 yield checkpoint
 
 
-def write(values: dict[str, Any], path: Path) -> Path:
-    """Save `values` beside `path`, flushed to the disk; return the temporary file, to be renamed to `path`."""
+def write_partial(values: dict[str, Any], path: Path) -> Path:
+    """Save `values` to a temporary file beside `path`, flushed to disk; returns it, to be renamed to `path`."""
     temporary = path.with_name(f"{path.name}.partial")
     with temporary.open("wb") as file:
         torch.save(values, file)
@@ -135,7 +119,7 @@ def write(values: dict[str, Any], path: Path) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the renames in `folder` to the disk."""
+    """Flush the renames in `folder` to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -143,11 +127,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None, with a warning, when the file is damaged. A disk that fails raises OSError."""
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None with a warning if the file is damaged. Raises OSError for a failing disk."""
     content = io.BytesIO(path.read_bytes())
     try:
         return Checkpoint(**torch.load(content, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError, LookupError) as error:
-        warnings.warn(f"{path}: damaged checkpoint passed over ({type(error).__name__})", stacklevel=3)
+        warnings.warn(f"{path}: damaged checkpoint ignored ({type(error).__name__})", stacklevel=3)
         return None

@@ -1,13 +1,12 @@
-"""Data-parallel training: what every rank must know of the others. Without a process group all of it does nothing.
+"""Communication between the ranks of data-parallel training; without a process group, every function is a no-op.
 
-The global batch is split into equal, consecutive parts, one for each rank; what is gathered is in the order of the
-ranks, which therefore is that of the global batch.
+The global batch is split into equal, consecutive parts, one per rank. Gathered tensors are in the order of the ranks,
+which is therefore the order of the global batch.
 Axes: B images of this rank, N images of all ranks, h w embedding map, D embedding width, R any number of positions.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.errors import TrainerError
-from trainer.launch import Seat
+from trainer.launch import RankInfo
 
 __all__ = [
     "data_parallel",
@@ -31,32 +30,31 @@ __all__ = [
     "rank_0_first",
     "rank_device",
     "rows_of_all_ranks",
-    "state_hash",
     "sum_over_ranks",
     "world_size",
 ]
 
 
 def is_distributed() -> bool:
-    """Whether several processes train together."""
+    """Whether several ranks train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def rank() -> int:
-    """Number of this process, 0 for the first or only one."""
+    """Rank of this process; 0 for a single process."""
     return dist.get_rank() if is_distributed() else 0
 
 
 def world_size() -> int:
-    """Number of processes that train together."""
+    """Number of ranks; 1 for a single process."""
     return dist.get_world_size() if is_distributed() else 1
 
 
 def rank_device(name: str, number: int = 0) -> torch.device:
-    """Return the device of rank `number`, `name` being `runtime.device`.
+    """The device of rank `number` for `runtime.device` = `name`.
 
-    Each rank has a CUDA device of its own where there are enough; else they go round those there are. A single process
-    takes the current one. Raises TrainerError for a device that this machine lacks.
+    Each rank has its own CUDA device if there are enough; otherwise ranks share them in turn. A single process uses the
+    current device. Raises TrainerError if this machine has no such device.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
@@ -66,21 +64,21 @@ def rank_device(name: str, number: int = 0) -> torch.device:
 
 
 @contextmanager
-def process_group(seat: Seat, device: torch.device) -> Iterator[None]:
-    """Join the other ranks for the body: through NCCL if each has a CUDA device of its own, else through gloo.
+def process_group(info: RankInfo, device: torch.device) -> Iterator[None]:
+    """Join the other ranks for the body: with NCCL if each has its own CUDA device, else with gloo.
 
-    NCCL refuses two ranks on one device. After an error nobody is waited for: whoever started the ranks ends them.
+    NCCL does not allow two ranks on one device. After an error it does not wait: the parent process ends all ranks.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    own_device = device.type == "cuda" and torch.cuda.device_count() >= seat.ranks and dist.is_nccl_available()
+    own_device = device.type == "cuda" and torch.cuda.device_count() >= info.ranks and dist.is_nccl_available()
     if not own_device and sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all ranks are here, whatever the host name resolves to
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all ranks are local, whatever the host name resolves to
     dist.init_process_group(
         "nccl" if own_device else "gloo",
-        init_method=seat.meeting.as_uri(),
-        rank=seat.rank,
-        world_size=seat.ranks,
+        init_method=info.rendezvous.as_uri(),
+        rank=info.rank,
+        world_size=info.ranks,
         device_id=device if own_device else None,
     )
     yield
@@ -98,7 +96,7 @@ def rank_0_first() -> Iterator[None]:
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return `model` as a module whose backward pass averages gradients over the ranks; alone, the model itself."""
+    """Wrap `model` so that its backward pass averages gradients over the ranks; the model itself for one rank."""
     if not is_distributed():
         return model
     devices = [device] if device.type == "cuda" else None
@@ -107,7 +105,7 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
 
 @torch.no_grad()
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """Return the sum of a tensor over the ranks, without gradient; alone, the tensor itself."""
+    """The sum of a tensor over the ranks, without gradient; the tensor itself for one rank."""
     if not is_distributed():
         return value
     total = value.detach().clone()
@@ -117,10 +115,10 @@ def sum_over_ranks(value: Tensor) -> Tensor:
 
 @torch.no_grad()
 def gather_images(image_B: Tensor) -> Tensor:
-    """Tensors (B, ...) of all ranks as one (N, ...), in the order of the ranks; without gradient.
+    """Concatenate the tensors (B, ...) of all ranks to (N, ...), in the order of the ranks; without gradient.
 
-    All ranks must call it, with equal shapes: the result is the tensor that one process with the whole batch would
-    have, in the same layout (sums over another layout round otherwise).
+    All ranks must call it with equal shapes. The result has the memory layout of its parts, because sums over another
+    layout round differently.
     """
     if not is_distributed():
         return image_B
@@ -133,27 +131,17 @@ def gather_images(image_B: Tensor) -> Tensor:
 
 
 def own_images(image_N: Tensor) -> Tensor:
-    """Return the part (B, ...) of this rank of what `gather_images` returned, as a view."""
+    """The part (B, ...) of this rank of a tensor (N, ...) from `gather_images`, as a view."""
     return image_N.chunk(world_size())[rank()]
 
 
 def rows_of_all_ranks(row_RD: Tensor, image_R: Tensor, images: int) -> Tensor:
-    """Rows (R, D) that lie on several ranks: each from the rank that holds its image.
+    """Rows (R, D), each from the rank that holds its image; unchanged for a single rank.
 
-    `row_RD` are the rows that this rank has for them, anything where image number `image_R` (of N) is not one of its
-    `images`. Own rows keep their gradient, the others are constants. It moves R rows, where gathering the maps they
-    are read from would move them all. Alone, the rows are returned as they are.
+    `row_RD` are this rank's values, arbitrary where image number `image_R` (of N) is not one of its `images`. Rows of
+    this rank keep their gradient, the others are constants. Only R rows are sent instead of whole embedding maps.
     """
     if not is_distributed():
         return row_RD
     is_own_R1 = (image_R // images == rank())[:, None]
     return torch.where(is_own_R1, row_RD, sum_over_ranks(row_RD.detach().where(is_own_R1, 0)))
-
-
-def state_hash(module: nn.Module) -> str:
-    """SHA-256 over names and bytes of a module's state, to check that ranks agree; waits for the device."""
-    total = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        total.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()

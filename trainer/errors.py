@@ -1,10 +1,10 @@
-"""Errors of the trainer that a user can cause.
+"""Errors of the trainer.
 
 TrainerError
-├── DataError      a missing folder, an image without label, a label id out of range
-├── WeightsError   pretrained weights that cannot be found or do not fit
+├── DataError      a missing folder, an image without a label, a label id out of range
+├── WeightsError   pretrained weights that are missing or do not fit the backbone
 ├── DivergedError  the loss is no longer finite
-└── RankLostError  one of several processes of a trial died
+└── RankLostError  a process of a data-parallel trial died
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["DataError", "DivergedError", "RankLostError", "TrainerError", "Weigh
 
 
 class TrainerError(Exception):
-    """Base of all; the message is one line and names the remedy."""
+    """Base class; the message is one line and names the remedy."""
 
 
 class DataError(TrainerError):
-    """The data on disk is not what the data set's layout promises."""
+    """The files on disk do not match the layout of the data set."""
 
 
 class WeightsError(TrainerError):
@@ -29,4 +29,4 @@ class DivergedError(TrainerError):
 
 
 class RankLostError(TrainerError):
-    """A process of a data-parallel trial died without a word: killed, mostly for lack of memory."""
+    """A process of a data-parallel trial died without an exception; usually it was killed for lack of memory."""

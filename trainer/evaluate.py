@@ -1,4 +1,4 @@
-"""Evaluation of a split: whole images at one scale, or the views of `EvaluationConfig`."""
+"""Evaluates a model on a split: whole images at one scale, or as `EvaluationConfig` says."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from trainer.config import EvaluationConfig
-from trainer.data.base import Source
-from trainer.data.batches import evaluation_batches
+from trainer.data.loading.batches import evaluation_batches
+from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
 from trainer.metrics import Scores, confusion, score
 from trainer.models.segmentor import Segmentor
@@ -16,7 +16,7 @@ from trainer.views import average_logits
 __all__ = ["WHOLE_IMAGE", "evaluate"]
 
 WHOLE_IMAGE = EvaluationConfig()
-"""One look at each image as it is."""
+"""Whole images at their own size, not mirrored."""
 
 
 def evaluate(
@@ -28,9 +28,9 @@ def evaluate(
     device: torch.device,
     views: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
-    """Score `model` in evaluation mode on every image of `split`; its mode is put back afterwards.
+    """Score `model` in evaluation mode on every image of `split`, then restore its mode.
 
-    Several ranks, all of which must call it, share the images and get the same scores, those of a single process.
+    All ranks must call it: they share the images and get the same scores.
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)

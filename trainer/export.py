@@ -1,9 +1,9 @@
-"""Export: the network of a trained trial as it is deployed, without projection head, bank and training state.
+"""Exports the network of a trained trial for deployment, without projection head, bank and training state.
 
 `python -m trainer.export runs/trials/<trial_id> --out model.pt`, and then
 
 >>> network = load_inference("model.pt")
->>> logits_BCHW = network(image_B3HW).logits_BCHW  # RGB in 0..1; logits at the size of the image
+>>> logits_BCHW = network(image_B3HW).logits_BCHW  # RGB in 0..1; logits at the image size
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ PROJECTION = "projection."
 
 
 def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, ModelConfig]:
-    """The network of the trial in `workdir` with its last weights, or those that were best on val, and its config.
+    """The network of the trial in `workdir`, with its last or its best weights, and its config.
 
-    The projection head and the bank serve training only and stay behind (paper, section 3.3), so it costs exactly what
-    the baseline costs. A trial that keeps a moving average is taken as it was evaluated. In evaluation mode, on the
-    CPU. Raises TrainerError when there is no such checkpoint.
+    It has no projection head and no bank, which only training needs (paper, section 3.3), so it costs exactly as much
+    as the baseline. If the trial keeps a moving average, the weights are the averaged ones. In evaluation mode on the
+    CPU. Raises TrainerError if there is no checkpoint.
     """
     checkpoints = Checkpoints(workdir)
     found = checkpoints.newest()
     if found is None:
-        raise TrainerError(f"{workdir}: no checkpoint (last.pt); give the folder of a trial that has been trained")
+        raise TrainerError(f"{workdir}: no checkpoint (last.pt); give the folder of a trained trial")
     weights = found.model if found.average is None else found.average
     if best:
         weights = read_best(checkpoints.best)
@@ -57,13 +57,13 @@ def read_best(path: Path) -> Mapping[str, Tensor]:
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         cause = (isinstance(error, OSError) and error.strerror) or f"damaged, {type(error).__name__}"
         raise TrainerError(
-            f"{path.parent}: no weights that were best on val ({path.name}: {cause}); take the last ones"
+            f"{path.parent}: cannot read the best weights ({path.name}: {cause}); export the last ones"
         ) from error
     return weights
 
 
 def build_network(config: ModelConfig, state: Mapping[str, Tensor]) -> Segmentor:
-    """The network that holds `state`, in evaluation mode; its pretrained weights are not looked for."""
+    """The network with the weights `state`, in evaluation mode; does not load pretrained weights."""
     bare = replace(config, weights="none")
     network = build_segmentor(bare, ContrastConfig(source="none"), classes=count_classes(state), seed=0)
     network.load_state_dict(state)
@@ -78,7 +78,7 @@ def export_inference(workdir: Path, out: Path, *, best: bool = False) -> None:
 
 
 def count_classes(state: Mapping[str, Tensor]) -> int:
-    """Number of classes: the width of the classifiers, which alone of a head's convolutions have a bias."""
+    """Number of classes: the width of the classifiers, the only convolutions of a head with a bias."""
     (classes,) = {
         int(value.shape[0])
         for name, value in state.items()
@@ -88,22 +88,22 @@ def count_classes(state: Mapping[str, Tensor]) -> int:
 
 
 def load_inference(path: Path | str) -> Segmentor:
-    """The network in `path`, in evaluation mode on the CPU. Raises TrainerError for a file of another kind."""
+    """The exported network in `path`, in evaluation mode on the CPU. Raises TrainerError for any other file."""
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return build_network(ModelConfig(**content["model"]), content["weights"])
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise TrainerError(
-            f"{path}: no exported network ({type(error).__name__}); write one with trainer.export"
+            f"{path}: not an exported network ({type(error).__name__}); write one with `python -m trainer.export`"
         ) from error
 
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m trainer.export", description="Write a trial's network for use.")
+    parser = argparse.ArgumentParser(prog="python -m trainer.export", description="Export the network of a trial.")
     parser.add_argument("workdir", type=Path, help="folder of the trial: runs/trials/<trial_id>")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument("--best", action="store_true", help="the weights with the best val mIoU instead of the last")
+    parser.add_argument("--best", action="store_true", help="export the weights with the best val mIoU, not the last")
     given = parser.parse_args()
     try:
         export_inference(given.workdir, given.out, best=given.best)

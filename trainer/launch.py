@@ -1,7 +1,7 @@
-"""One job in several processes of this machine: start them, hear them, and end them all with the first that fails.
+"""Runs a function in several processes of this machine; if one fails, all of them end.
 
-Nothing here knows of training, and nothing imports torch. The processes are plain children, not those of
-`multiprocessing`, so that a caller may be a script without a `__main__` guard, a notebook, or itself a daemonic child.
+It does not depend on training or torch. The ranks are plain child processes instead of `multiprocessing` ones, so that
+the caller can be a script without a `__main__` guard, a notebook, or a daemonic process.
 """
 
 from __future__ import annotations
@@ -25,42 +25,40 @@ from typing import Any
 
 from trainer.errors import RankLostError, TrainerError
 
-__all__ = ["Progress", "Seat", "Work", "run_ranks", "serve"]
+__all__ = ["Progress", "RankFunction", "RankInfo", "run_rank", "run_ranks"]
 
 Progress = Callable[[int, dict[str, float]], None]
-"""Called with the number of steps taken and the metrics measured there."""
+"""Called with the number of completed steps and the metrics measured there."""
 
 GRACE_SECONDS = 1.0
-"""How long the others may still say what happened to them after the first failed: theirs may have been the cause."""
+"""Time to wait for other failures after the first, because one of them may be the cause."""
 
-PATIENCE_SECONDS = 20.0
-"""How long a rank that has delivered its result may take to end."""
+EXIT_SECONDS = 20.0
+"""Time for a rank to exit after its last message."""
 
-CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from trainer.launch import serve; serve(*sys.argv[2:])"
-)
+CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import trainer.launch as l; l.run_rank(*sys.argv[2:])"
 
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seat:
-    """Which of the processes this one is."""
+class RankInfo:
+    """The identity of one of the processes."""
 
     rank: int
-    """0 for the one whose points and result are passed on."""
+    """0 for the rank whose progress and result reach the caller."""
     ranks: int
-    meeting: Path
-    """File through which they find each other (`file://`), in a folder of this launch's own: no port to race for."""
+    rendezvous: Path
+    """File for torch's `file://` rendezvous in a temporary folder; unlike a port, no other process can take it."""
 
 
-Work = Callable[[Seat, Progress], Any]
-"""What each rank does; sent to it by pickle, and so are its result and what it raises."""
+RankFunction = Callable[[RankInfo, Progress], Any]
+"""The function that each rank runs. It, its result and its exceptions are pickled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Rank 0 reports progress, and waits for the answer."""
+class Report:
+    """Progress of rank 0, which waits for a reply."""
 
     step: int
     metrics: dict[str, float]
@@ -68,133 +66,132 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A rank has finished."""
+    """A rank has returned."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A rank raised."""
+    """A rank has raised."""
 
     error: Exception
     moment: float
-    """Reading of the machine's monotonic clock: what the others raise because this rank is gone comes later."""
+    """Monotonic clock of the machine. Errors that the other ranks raise because this one is gone come later."""
 
 
-def run_ranks(work: Work, ranks: int, progress: Progress) -> Any:
-    """Run `work` in `ranks` new processes and return what rank 0 returns.
+def run_ranks(work: RankFunction, ranks: int, progress: Progress) -> Any:
+    """Run `work` in `ranks` new processes and return the result of rank 0.
 
-    `progress` is called here with each point of rank 0, which waits until it returns. What it raises ends the ranks
-    and passes through; so does what a rank raises, with a note that holds the rank's traceback. The ranks also end
-    when this process dies, however it dies (on Linux at once). Raises RankLostError for a rank that died.
+    `progress` is called in this process with each report of rank 0, which waits until it returns. An exception of
+    `progress` ends the ranks and propagates; so does an exception of a rank, with the rank's traceback as a note. The
+    ranks also end if this process dies for any reason (on Linux at once). Raises RankLostError for a rank that died.
     """
     with TemporaryDirectory(prefix="ranks-") as folder, ExitStack() as ending:
         started: list[Rank] = []
         for number in range(ranks):
-            rank = Rank(work, Seat(rank=number, ranks=ranks, meeting=Path(folder) / "meeting"))
+            rank = Rank(work, RankInfo(rank=number, ranks=ranks, rendezvous=Path(folder) / "rendezvous"))
             ending.callback(rank.end)
             started.append(rank)
-        result = listen(started, progress)
+        result = collect(started, progress)
         for rank in started:
             rank.join()
         return result
 
 
 class Rank:
-    """A process of the job, as its parent sees it."""
+    """The parent's handle of one process."""
 
-    def __init__(self, work: Work, seat: Seat) -> None:
-        self.seat = seat
-        order = pickle.dumps((work, seat))  # before there is a process to end
+    def __init__(self, work: RankFunction, info: RankInfo) -> None:
+        self.info = info
+        message = pickle.dumps((work, info))  # may raise, so before the process starts
         self.connection, theirs = Pipe()
         arguments = [json.dumps(sys.path), str(theirs.fileno()), str(os.getpid())]
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - this very interpreter and package
                 [sys.executable, "-c", CHILD, *arguments], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
             )
-        with suppress(BrokenPipeError, ConnectionResetError):  # it died at once, which `hear` will tell
-            self.connection.send_bytes(order)
+        with suppress(BrokenPipeError, ConnectionResetError):  # died at once; `receive` reports it
+            self.connection.send_bytes(message)
 
-    def hear(self) -> Point | Done | Failed | RankLostError:
-        """Return the next thing it says; waits for it. RankLostError is returned, not raised, for one that died."""
+    def receive(self) -> Report | Done | Failed | RankLostError:
+        """Wait for its next message. For a process that died, RankLostError is returned, not raised."""
         try:
-            said: Point | Done | Failed = hear(self.connection)
+            message: Report | Done | Failed = receive(self.connection)
         except (EOFError, ConnectionResetError):
-            return RankLostError(self.obituary())
-        return said
+            return RankLostError(self.describe_death())
+        return message
 
-    def obituary(self) -> str:
-        """Say how it died."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE_SECONDS)
+    def describe_death(self) -> str:
+        """Describe how it died."""
+        self.join()
         code = self.process.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         hint = " (out of memory?)" if code == -signal.SIGKILL else ""
         return (
-            f"rank {self.seat.rank} of {self.seat.ranks} {how}{hint}; the other ranks were ended; "
-            "started again, the trial goes on from its last checkpoint"
+            f"rank {self.info.rank} of {self.info.ranks} {how}{hint}; the other ranks were stopped; "
+            "run the trial again to resume it from its last checkpoint"
         )
 
     def join(self) -> None:
-        """Give a process that has delivered its result time to end by itself."""
+        """Give the process time to exit by itself."""
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.wait(EXIT_SECONDS)
 
     def end(self) -> None:
-        """Kill it, if it still runs: what it has written stands under its final name or not at all."""
+        """Kill the process if it still runs; its files are complete or absent, because they are written by rename."""
         self.process.kill()
         self.process.wait()
         self.connection.close()
 
 
-def say(connection: Connection, thing: Any) -> None:
-    """Send by plain pickle: a connection's own would share a tensor's memory, which ends with its process."""
-    connection.send_bytes(pickle.dumps(thing))
+def send(connection: Connection, message: Any) -> None:
+    """Send a plain pickle: `Connection.send` would share a tensor's memory, which ends with its process."""
+    connection.send_bytes(pickle.dumps(message))
 
 
-def hear(connection: Connection) -> Any:
-    """Return the next thing that was said; waits for it. Raises EOFError when the other side is gone."""
+def receive(connection: Connection) -> Any:
+    """Wait for the next message. Raises EOFError if the other side is gone."""
     return pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own child or parent
 
 
-def listen(ranks: Sequence[Rank], progress: Progress) -> Any:
-    """Pass on what rank 0 reports until all ranks are done; return its result, or raise what went wrong first."""
+def collect(ranks: Sequence[Rank], progress: Progress) -> Any:
+    """Forward the reports of rank 0 until all ranks are done; return its result, or raise the first failure."""
     busy = {rank.connection: rank for rank in ranks}
     result = None
     while busy:
         for connection in wait(list(busy)):
             rank = busy[connection]  # type: ignore[index]
-            said = rank.hear()
-            if isinstance(said, Point):
-                progress(said.step, said.metrics)
+            message = rank.receive()
+            if isinstance(message, Report):
+                progress(message.step, message.metrics)
                 with suppress(BrokenPipeError, ConnectionResetError):
-                    say(rank.connection, None)
+                    send(rank.connection, None)
                 continue
             del busy[rank.connection]
-            if not isinstance(said, Done):
-                raise first_cause([said, *last_words(busy)])
-            if rank.seat.rank == 0:
-                result = said.result
+            if not isinstance(message, Done):
+                raise first_cause([message, *later_failures(busy)])
+            if rank.info.rank == 0:
+                result = message.result
     return result
 
 
-def last_words(busy: dict[Connection, Rank]) -> list[Failed | RankLostError]:
-    """Return what else went wrong shortly after the first failure."""
+def later_failures(busy: dict[Connection, Rank]) -> list[Failed | RankLostError]:
+    """Other failures shortly after the first."""
     heard: list[Failed | RankLostError] = []
     deadline = time.monotonic() + GRACE_SECONDS
     while busy and (ready := wait(list(busy), timeout=max(0.0, deadline - time.monotonic()))):
         for connection in ready:
-            said = busy[connection].hear()  # type: ignore[index]
-            if not isinstance(said, Point):
+            message = busy[connection].receive()  # type: ignore[index]
+            if not isinstance(message, Report):
                 del busy[connection]  # type: ignore[arg-type]
-            if isinstance(said, (Failed, RankLostError)):
-                heard.append(said)
+            if isinstance(message, (Failed, RankLostError)):
+                heard.append(message)
     return heard
 
 
 def first_cause(failures: Sequence[Failed | RankLostError]) -> Exception:
-    """Return the failure that brought the others about: a death, else what was raised first."""
+    """The failure that caused the others: a process that died, else the earliest exception."""
     for failure in failures:
         if isinstance(failure, RankLostError):
             return failure
@@ -202,43 +199,43 @@ def first_cause(failures: Sequence[Failed | RankLostError]) -> Exception:
     return min(raised, key=lambda failure: failure.moment).error
 
 
-def serve(handle: str, parent: str) -> None:
-    """Be a rank: the entry of the child process. `handle` is the file descriptor that leads to process `parent`."""
+def run_rank(handle: str, parent: str) -> None:
+    """Entry point of a child process; `handle` is the file descriptor of the connection to process `parent`."""
     os.set_inheritable(int(handle), False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends the ranks
-    die_with(int(parent))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the parent, which ends the ranks
+    end_with_parent(int(parent))
     with Connection(int(handle)) as connection:
-        work, seat = hear(connection)
+        work, info = receive(connection)
 
         def report(step: int, metrics: dict[str, float]) -> None:
-            if seat.rank == 0:
-                say(connection, Point(step, metrics))
-                hear(connection)
+            if info.rank == 0:
+                send(connection, Report(step, metrics))
+                receive(connection)
 
         try:
-            result = work(seat, report)
+            result = work(info, report)
         except Exception as error:
             moment = time.monotonic()
-            say(connection, Failed(portable(error, seat), moment))
+            send(connection, Failed(picklable(error, info), moment))
             sys.exit(1)
-        say(connection, Done(result))
+        send(connection, Done(result))
 
 
-def die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent dies; elsewhere than on Linux it ends at its next report."""
+def end_with_parent(parent: int) -> None:
+    """Let Linux kill this process when its parent dies; on other systems it ends at its next report."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
 
 
-def portable(error: Exception, seat: Seat) -> Exception:
-    """Return `error`, or one of the same words where pickle cannot carry it, with its traceback as a note."""
-    told = "".join(traceback.format_exception(error))
+def picklable(error: Exception, info: RankInfo) -> Exception:
+    """`error`, or a RuntimeError with its text if it cannot be pickled, with its traceback as a note."""
+    lines = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
     if not isinstance(error, TrainerError):
-        error.add_note(f"on rank {seat.rank} of {seat.ranks}:\n{told}")
+        error.add_note(f"on rank {info.rank} of {info.ranks}:\n{lines}")
     return error

@@ -1,12 +1,12 @@
-"""One process at a time in a trial's folder."""
+"""The lock of a trial's folder: only one process trains in it."""
 
 from __future__ import annotations
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from trainer.errors import TrainerError
 
@@ -16,21 +16,17 @@ POLL_SECONDS = 0.2
 
 
 @contextmanager
-def exclusive(path: Path, *, patience_seconds: float = 30.0) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path`; the system lets go of it when the process dies, however it dies.
+def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
+    """Hold an exclusive flock(2) on the file `path`, which the system releases if this process dies.
 
-    Waits `patience_seconds` for another holder, who may be dying; then raises TrainerError.
+    Waits `wait_seconds` for another holder, which may be about to end; then raises TrainerError.
     """
-    deadline = time.monotonic() + patience_seconds
-    with path.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise TrainerError(
-                        f"{path}: another process is training in this folder; wait for it, or stop it and start again"
-                    ) from error
-                time.sleep(POLL_SECONDS)
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        held = lock.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS)
+    except Timeout as error:
+        raise TrainerError(
+            f"{path}: another process is training in this folder; wait for it, or stop it and start again"
+        ) from error
+    with held:
         yield

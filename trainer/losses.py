@@ -1,7 +1,7 @@
-"""The supervised losses; `LOSSES` names them.   Axes: B batch, C classes, H W image, P pixels (B*H*W).
+"""The supervised losses, by name in `LOSSES`.   Axes: B batch, C classes, H W image, P pixels (B*H*W).
 
-All are means in float32 over labelled pixels, a differentiable 0 for a batch without any, and never wait for the
-device. `Criterion` binds one of them to the knobs of a trial.
+Each is a float32 mean over labelled pixels, a differentiable 0 if no pixel is labelled, and never synchronises with the
+device. `Criterion` binds one of them to the settings of a trial.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.config import LossConfig, TrainConfig, require_class_weights_fit, setting
-from trainer.data.base import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX
 from trainer.errors import TrainerError
 
-__all__ = ["LOSSES", "Criterion", "Knobs", "check_class_weights", "cross_entropy", "lovasz_softmax", "ohem"]
+__all__ = ["LOSSES", "Criterion", "LossSettings", "check_class_weights", "cross_entropy", "lovasz_softmax", "ohem"]
 
 CROP_SHARE_KEPT = 16
-"""Where `loss.ohem_min_kept` is not set, one pixel in so many is kept at least."""
+"""If `loss.ohem_min_kept` is not set, at least one in this many pixels is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Knobs:
-    """What the losses of the table read besides logits and labels."""
+class LossSettings:
+    """What the losses of `LOSSES` use besides logits and labels."""
 
     weight_C: Tensor | None = None
     threshold: float = 0.7
@@ -35,7 +35,7 @@ class Knobs:
 
 
 def pixel_mass(label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
-    """Return what a mean over labelled pixels divides by, 0-d: their number, or the sum of their classes' weights."""
+    """The denominator of a mean over labelled pixels, 0-d: their number, or the sum of their class weights."""
     labelled_BHW = label_BHW != IGNORE_INDEX
     if weight_C is None:
         return labelled_BHW.sum()
@@ -43,9 +43,9 @@ def pixel_mass(label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
 
 
 def pixel_losses(logits_BCHW: Tensor, label_BHW: Tensor, weight_C: Tensor | None, reduction: str) -> Tensor:
-    """Return the (weighted) cross-entropy of each pixel, (B, H, W), or their sum; 0 where there is no label."""
+    """The (weighted) cross-entropy of each pixel, (B, H, W), or its sum; 0 for void pixels."""
     logits_BCHW = logits_BCHW.float()
-    if torch.are_deterministic_algorithms_enabled():  # torch has them for rows, not for maps
+    if torch.are_deterministic_algorithms_enabled():  # torch has a deterministic kernel for rows, not for maps
         rows_PC, label_P = logits_BCHW.permute(0, 2, 3, 1).flatten(0, 2), label_BHW.flatten()
         losses = F.cross_entropy(rows_PC, label_P, weight_C, ignore_index=IGNORE_INDEX, reduction=reduction)
         return losses.view_as(label_BHW) if reduction == "none" else losses
@@ -53,32 +53,32 @@ def pixel_losses(logits_BCHW: Tensor, label_BHW: Tensor, weight_C: Tensor | None
 
 
 def cross_entropy(logits_BCHW: Tensor, label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
-    """Return the mean over labelled pixels, each counted with the weight of its class."""
+    """The mean over labelled pixels, weighted by class."""
     total = pixel_losses(logits_BCHW, label_BHW, weight_C, "sum")
     return total / pixel_mass(label_BHW, weight_C).clamp(min=1 if weight_C is None else 1e-12)
 
 
-def ohem(logits_BCHW: Tensor, label_BHW: Tensor, knobs: Knobs) -> Tensor:
-    """Return the cross-entropy of hard pixels alone (online hard example mining, Shrivastava et al. 2016).
+def ohem(logits_BCHW: Tensor, label_BHW: Tensor, settings: LossSettings) -> Tensor:
+    """The cross-entropy of hard pixels only (online hard example mining, Shrivastava et al. 2016).
 
-    Hard are those whose true class has a probability below `threshold`, and in any case the `min_kept` per image
-    (counted over the batch) with the lowest; all, where fewer are labelled.
+    A pixel is hard if its true class has a probability below `threshold`, or if it is among the `min_kept` per image
+    (counted over the batch) with the lowest probability. If fewer pixels are labelled, all are kept.
     """
     labelled_BHW = label_BHW != IGNORE_INDEX
     with torch.no_grad():
         plain_BHW = pixel_losses(logits_BCHW, label_BHW, None, "none")
         probability_BHW = plain_BHW.neg().exp().masked_fill(~labelled_BHW, torch.inf)
-        kept = min(knobs.min_kept * len(label_BHW), label_BHW.numel())
+        kept = min(settings.min_kept * len(label_BHW), label_BHW.numel())
         bound = probability_BHW.flatten().sort().values[kept - 1]
-        hard_BHW = labelled_BHW & ((probability_BHW < knobs.threshold) | (probability_BHW <= bound))
-    return cross_entropy(logits_BCHW, label_BHW.where(hard_BHW, IGNORE_INDEX), knobs.weight_C)
+        hard_BHW = labelled_BHW & ((probability_BHW < settings.threshold) | (probability_BHW <= bound))
+    return cross_entropy(logits_BCHW, label_BHW.where(hard_BHW, IGNORE_INDEX), settings.weight_C)
 
 
 def lovasz_softmax(logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
-    """Return the Lovász-softmax loss, a surrogate of 1 - mIoU (Berman et al. 2018, equation 11 and algorithm 1).
+    """The Lovász-softmax loss, a surrogate of 1 - mIoU (Berman et al. 2018, equation 11 and algorithm 1).
 
-    The mean over the classes present in the batch, all its labelled pixels taken together. A pixel without label
-    has error 0: it is sorted last and adds nothing.
+    The mean over the classes present in the batch, over all labelled pixels of the batch. Void pixels have error 0:
+    they are sorted last and contribute nothing.
     """
     label_P = label_BHW.flatten()
     labelled_P = label_P != IGNORE_INDEX
@@ -95,34 +95,34 @@ def lovasz_softmax(logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
 
 
 def lovasz_gradient(truth_P: Tensor) -> Tensor:
-    """Return how much the Jaccard loss grows with each pixel that joins the wrong ones, in the order given."""
-    hits_P = truth_P.cumsum(0)  # whole numbers: sums of floats are not deterministic on CUDA
+    """The growth of the Jaccard loss with each additional wrong pixel, in the given order."""
+    hits_P = truth_P.cumsum(0)  # integers, because cumulative float sums are not deterministic on CUDA
     union_P = truth_P.sum() + torch.arange(1, len(truth_P) + 1, device=truth_P.device) - hits_P
     jaccard_P = 1 - (truth_P.sum() - hits_P) / union_P
     return torch.cat([jaccard_P[:1], jaccard_P.diff()])
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Knobs], Tensor]] = {
-    "ce": lambda logits_BCHW, label_BHW, knobs: cross_entropy(logits_BCHW, label_BHW, knobs.weight_C),
+LOSSES: dict[str, Callable[[Tensor, Tensor, LossSettings], Tensor]] = {
+    "ce": lambda logits_BCHW, label_BHW, settings: cross_entropy(logits_BCHW, label_BHW, settings.weight_C),
     "ohem": ohem,
     "lovasz": lambda logits_BCHW, label_BHW, _: lovasz_softmax(logits_BCHW, label_BHW),
-    "ce_lovasz": lambda logits_BCHW, label_BHW, knobs: (
-        cross_entropy(logits_BCHW, label_BHW, knobs.weight_C)
-        + knobs.lovasz_weight * lovasz_softmax(logits_BCHW, label_BHW)
+    "ce_lovasz": lambda logits_BCHW, label_BHW, settings: (
+        cross_entropy(logits_BCHW, label_BHW, settings.weight_C)
+        + settings.lovasz_weight * lovasz_softmax(logits_BCHW, label_BHW)
     ),
 }
-"""What `loss.kind` may say."""
+"""The values of `loss.kind`."""
 
 
 class Criterion:
-    """The loss of a trial: a function of logits (B, C, H, W) and labels (B, H, W), 0-d and in float32."""
+    """The loss of a trial: logits (B, C, H, W) and labels (B, H, W) to a 0-d float32 tensor."""
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         loss = config.loss
         weights = loss.class_weights
         height, width = config.data.crop
         self.loss = LOSSES[setting(loss, "kind")]
-        self.knobs = Knobs(
+        self.settings = LossSettings(
             weight_C=None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device),
             threshold=setting(loss, "ohem_threshold"),
             min_kept=loss.ohem_min_kept or max(1, height * width // CROP_SHARE_KEPT),
@@ -130,16 +130,16 @@ class Criterion:
         )
 
     def __call__(self, logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
-        """Return the mean over the labelled pixels."""
-        return self.loss(logits_BCHW, label_BHW, self.knobs)
+        """The mean over the labelled pixels."""
+        return self.loss(logits_BCHW, label_BHW, self.settings)
 
     def mass(self, label_BHW: Tensor) -> Tensor:
-        """Return what the mean over these labels divides by, 0-d."""
-        return pixel_mass(label_BHW, self.knobs.weight_C).float()
+        """The denominator of the mean over these labels, 0-d."""
+        return pixel_mass(label_BHW, self.settings.weight_C).float()
 
 
 def check_class_weights(config: LossConfig, classes: int) -> None:
-    """Raise TrainerError unless there is one class weight for each class."""
+    """Raise TrainerError unless there is one class weight per class."""
     try:
         require_class_weights_fit(config, classes)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""How much memory the contrast path of a step takes, worked out beforehand; needs no torch, so that a planner can ask.
+"""Predicts the memory that contrast needs in a training step; needs no torch, because planning uses it.
 
-The sums follow the tensors of `trainer.contrast` at the moments when most of them live; tests hold them against what
-torch allocates. Bytes per element stand as they are: 4 for a float32, 8 for an index, 1 for a flag.
+The sums follow the tensors of `trainer.contrast` at their peaks; tests compare them with what torch allocates. Literal
+factors are bytes per element: 4 for float32, 8 for an index, 1 for a flag.
 """
 
 from __future__ import annotations
@@ -10,50 +10,53 @@ import math
 from dataclasses import dataclass
 
 from trainer.bank_size import bank_gigabytes, rows_per_class
-from trainer.block_size import SPARSE_SHARE, anchors_at_a_time, tile_similarities
+from trainer.block_size import SPARSE_SHARE, anchors_at_a_time, extra_columns, pool_size, tile_similarities
 from trainer.config import ContrastConfig, MemoryConfig, MiningConfig, effective_memory
 
 __all__ = ["ContrastMemory", "forecast_contrast"]
 
 SPREAD_ROWS = 1024
-"""Rows that alignment and uniformity look at, `trainer.contrast.spread.ROWS`."""
+"""Rows sampled for alignment and uniformity, `trainer.contrast.alignment.ROWS`."""
 
 SPREAD_BYTES = 18
 """Per pair of these rows: four float32 and two flags."""
 
 SAMPLING_BYTES = 64
-"""Per pixel while anchors and keys are drawn: eight indices."""
+"""Per pixel while anchors and keys are sampled: eight indices."""
 
 SPARSE_BYTES = 27
-"""Per chosen key while its gradient is summed: where it lies in its block, twice, its slope, and flags."""
+"""Per chosen key while its gradient is summed: two indices, two float32 and flags."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContrastMemory:
-    """Bytes that contrast adds to a training step on one device, beside the projection and the embedding map."""
+    """Bytes that contrast adds to a training step on one device, without the projection and the embedding map."""
 
     bank: int
-    """The queues, held all the time."""
+    """The queues, always allocated."""
     forward: int
-    """Peak of the loss: gathered rows, and the similarities of one block with all that mines them."""
+    """Peak of the loss: gathered rows, similarities of one block, and mining."""
     backward: int
-    """Peak of its gradient: that of the gathered rows, and that of the whole embedding map."""
+    """Peak of the gradient: of the gathered rows and of the whole embedding map."""
     push: int
     """Peak of storing the mini-batch."""
 
     @property
     def peak(self) -> int:
-        """The highest of a step."""
+        """Peak of a step."""
         return self.bank + max(self.forward, self.backward, self.push)
 
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """What a miner takes for one anchor, bytes, and what it leaves."""
+    """What a miner needs and returns for one anchor."""
 
     working: int
+    """Bytes."""
     chosen: int
+    """Candidates."""
     is_everything: bool
+    """Whether it returns all candidates."""
 
 
 def forecast_contrast(
@@ -61,8 +64,8 @@ def forecast_contrast(
 ) -> ContrastMemory:
     """Memory of a step with `images` images on one device (`cuda`, `cpu`) and embedding maps of `map_size` (h, w).
 
-    Within 20 %, or half a megabyte, of the peak that torch allocates on a CPU; what libraries take inside an operator
-    is left out. All zeros for the source `none`.
+    Within 20 % or half a megabyte of the peak that torch allocates on a CPU, without the workspace of libraries. All
+    zeros for the source `none`.
     """
     if contrast.source == "none":
         return ContrastMemory(bank=0, forward=0, backward=0, push=0)
@@ -99,8 +102,8 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
     scoped = 4 * candidates if scopes > 1 else 0
     positives = mined(contrast.mining, contrast.mining.positives, class_keys)
     negatives = mined(contrast.mining, contrast.mining.negatives, candidates)
-    room = pool_size(contrast.mining, candidates) if scopes == 1 else 0
-    copied = 4 * (candidates + room) if room and not negatives.is_everything else 0  # room behind the rows saves it
+    extra = extra_columns(contrast.mining.kind, candidates, contrast.mining.hard_fraction) if scopes == 1 else 0
+    copied = 4 * (candidates + extra) if extra and not negatives.is_everything else 0  # the extra columns save a copy
 
     own = 8 * contrast.keys_per_class
     mining_positives = 17 * class_keys + own + positives.working
@@ -115,27 +118,22 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
         if device == "cpu" and scopes == 1 and memory.dtype is None and chosen <= SPARSE_SHARE * held:
             slopes += SPARSE_BYTES * chosen + 4 * keys
             copies += 1
-    similarities = block * (4 * (held + room) + scoped + max(mining_positives, mining_negatives, slopes, scoped))
+    similarities = block * (4 * (held + extra) + scoped + max(mining_positives, mining_negatives, slopes, scoped))
     if memory.dtype is not None:
         similarities += 4 * width * min(classes * rows_per_class(memory), tile)
     return 4 * (2 * anchors + copies * keys) * width + 4 * held + 8 * candidates + similarities
 
 
 def mined(mining: MiningConfig, count: int, candidates: int) -> Mined:
-    """What `mining` takes to choose `count` of an anchor's candidates."""
+    """Cost and result of choosing `count` of an anchor's candidates."""
     if mining.kind == "semi_hard":
-        pool = pool_size(mining, candidates)
+        pool = pool_size(candidates, mining.hard_fraction)
         if pool == candidates <= count:
             return Mined(0, candidates, True)
         return Mined(4 * (candidates + pool) + 13 * pool, min(pool, count), False)
     if candidates <= count:
         return Mined(0, candidates, True)
     return Mined((6 * candidates if mining.kind == "random" else 0) + 12 * count, count, False)
-
-
-def pool_size(mining: MiningConfig, candidates: int) -> int:
-    """Candidates that `semi_hard` draws from, of so many; 0 for the other miners."""
-    return math.ceil(mining.hard_fraction * candidates) if mining.kind == "semi_hard" else 0
 
 
 def push_bytes(memory: MemoryConfig, classes: int, images: int, pixels: int, width: int) -> int:

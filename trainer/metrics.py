@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.data.base import IGNORE_INDEX
+from trainer.data.source import IGNORE_INDEX
 
 __all__ = ["Scores", "confusion", "score"]
 
@@ -19,30 +19,30 @@ class Scores:
     miou: float
     """Mean of `iou` over the classes that occur in truth or prediction."""
     pixel_accuracy: float
-    """Share of labelled pixels predicted right."""
+    """Share of labelled pixels with the correct prediction."""
     mean_accuracy: float
-    """Mean over the classes that occur in the truth of the share of their pixels predicted right."""
+    """Mean, over the classes that occur in the truth, of the share of their pixels with the correct prediction."""
     iou: tuple[float | None, ...]
-    """Intersection over union per class; None for a class neither in truth nor in prediction."""
+    """Intersection over union per class; None for a class that occurs neither in truth nor in prediction."""
     pixels: tuple[tuple[int, ...], ...]
-    """The confusion matrix: how many pixels of the row's class were predicted as the column's."""
+    """The confusion matrix: number of pixels of the row's class that were predicted as the column's class."""
 
 
 def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
-    """Count pixels: entry (t, p) of the (C, C) int64 result is how many of class t were predicted as p.
+    """Count pixels: entry (t, p) of the (C, C) int64 result is the number of pixels of class t predicted as p.
 
-    Both arguments are int64 and of one shape. Pixels labelled IGNORE_INDEX count nowhere. Raises ValueError for a
+    Both arguments are int64 and of equal shape. Pixels labelled IGNORE_INDEX are not counted. Raises ValueError for a
     label of `classes` or more.
     """
     valid = label != IGNORE_INDEX
     pairs = torch.bincount(label[valid] * classes + prediction[valid], minlength=classes**2)
     if pairs.numel() > classes**2:
-        raise ValueError(f"labels must lie in 0..{classes - 1} or be {IGNORE_INDEX}")
+        raise ValueError(f"labels must be in 0..{classes - 1} or equal {IGNORE_INDEX}")
     return pairs.view(classes, classes)
 
 
 def score(matrix_CC: Tensor) -> Scores:
-    """Compute the metrics of a confusion matrix; 0 throughout where no pixel was labelled."""
+    """Compute the metrics of a confusion matrix; all are 0 if no pixel is labelled."""
     counts_CC = matrix_CC.cpu().double()
     hit_C, truth_C, predicted_C = counts_CC.diag(), counts_CC.sum(dim=1), counts_CC.sum(dim=0)
     union_C = truth_C + predicted_C - hit_C
@@ -58,5 +58,5 @@ def score(matrix_CC: Tensor) -> Scores:
 
 
 def mean(values: Tensor) -> float:
-    """Return the mean, 0 for no values."""
+    """The mean; 0 for no values."""
     return float(values.mean()) if values.numel() else 0.0

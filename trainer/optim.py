@@ -1,12 +1,10 @@
-"""Stochastic gradient descent; the rate is a function of the step, so that a resume needs no state of it."""
+"""Stochastic gradient descent. The learning rate is a function of the step, so a resume needs no scheduler state."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
 from torch.optim import SGD, Optimizer
 
 from trainer.config import OptimConfig, TrainConfig, setting
@@ -16,10 +14,10 @@ __all__ = ["build_optimizer", "cosine_rate", "poly_rate", "rate_at", "set_rate"]
 
 
 def build_optimizer(model: Segmentor, config: OptimConfig) -> SGD:
-    """Build SGD over two groups: the backbone, and everything else at `head_lr_multiplier` times its rate.
+    """Build SGD over two groups: the backbone, and everything else at `head_lr_multiplier` times the learning rate.
 
-    Without `decay_norms_and_biases` two more follow, without weight decay: parameters of one dimension, which are
-    the scales and shifts of norms and the biases.
+    Without `decay_norms_and_biases` there are two more groups without weight decay, for parameters of at most one
+    dimension: scales and shifts of norms, and biases.
     """
     backbone = list(model.backbone.parameters())
     of_backbone = set(backbone)
@@ -29,37 +27,34 @@ def build_optimizer(model: Segmentor, config: OptimConfig) -> SGD:
         {"params": rest, "lr_multiplier": config.head_lr_multiplier},
     ]
     if not setting(config, "decay_norms_and_biases"):
-        free = [{**group, "params": vectors(group["params"]), "weight_decay": 0.0} for group in groups]
-        groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + free
+        no_decay = [
+            {**group, "params": [p for p in group["params"] if p.ndim <= 1], "weight_decay": 0.0} for group in groups
+        ]
+        groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + no_decay
     return SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True)
 
 
-def vectors(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Return those of at most one dimension."""
-    return [parameter for parameter in parameters if parameter.ndim <= 1]
-
-
 def rate_at(config: TrainConfig, step: int) -> float:
-    """Return the backbone's learning rate at step `step` (0-based): the policy's, times the warm-up's (s + 1) / W."""
+    """Learning rate of the backbone at step `step` (0-based): the policy's, times (s + 1) / W during the warm-up."""
     policy: str = setting(config.schedule, "policy")
-    rate = POLICIES[policy](config.optim, step, config.schedule.steps)
+    rate = RATE_POLICIES[policy](config.optim, step, config.schedule.steps)
     warmup: int = setting(config.schedule, "rate_warmup_steps")
     return rate if step >= warmup else rate * (step + 1) / warmup
 
 
 def poly_rate(config: OptimConfig, step: int, steps: int) -> float:
-    """Return lr * (1 - s / S) ** poly_power at step `step` (0-based) of `steps`."""
+    """Lr * (1 - s / S) ** poly_power at step `step` (0-based) of `steps`."""
     rate: float = config.lr * (1 - step / steps) ** config.poly_power
     return rate
 
 
 def cosine_rate(config: OptimConfig, step: int, steps: int) -> float:
-    """Return lr * (1 + cos(pi * s / S)) / 2 at step `step` (0-based) of `steps` (Loshchilov and Hutter 2017)."""
+    """Lr * (1 + cos(pi * s / S)) / 2 at step `step` (0-based) of `steps` (Loshchilov and Hutter 2017)."""
     return config.lr * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-POLICIES = {"poly": poly_rate, "cosine": cosine_rate}
-"""What `schedule.policy` may say."""
+RATE_POLICIES = {"poly": poly_rate, "cosine": cosine_rate}
+"""The values of `schedule.policy`."""
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

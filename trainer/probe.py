@@ -1,4 +1,4 @@
-"""Probe: a few steps of a trial, to see how much memory and time it takes before its place is chosen (issue 4)."""
+"""Probe: runs a few steps of a trial to measure its memory and step time before it is assigned to a GPU."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import torch
 
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
-from trainer.data.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.distributed import rank_device
-from trainer.run import deterministic, private_chance
+from trainer.run import deterministic, isolated_rng
 from trainer.step import TrainStep, warmup_steps
-from trainer.trial import Trial
+from trainer.training_state import TrainingState
 
 __all__ = ["probe"]
 
 STEPS = 4
-"""The first one warms up and is not timed."""
+"""The first step is not timed."""
 
 
 def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str, float]:
-    """Train `config` for a few steps with its contrastive loss, evaluate one batch, and return what that took.
+    """Train `config` for a few steps with its contrastive loss, evaluate one batch, and return the cost.
 
-    `probe/step_seconds`: median time of a step. On CUDA also `probe/peak_memory_gb`, the most this process held on
-    the device, its context included, and `probe/device_memory_gb`, GB being 1e9 bytes; this process must have the
-    device for itself. Nothing is written. Raises what `train` raises.
+    `probe/step_seconds` is the median time of a step. On CUDA also `probe/peak_memory_gb`, the most memory that this
+    process held on the device including its context, and `probe/device_memory_gb` (GB = 1e9 bytes); no other process
+    may use the device. Writes no file. Raises what `train` raises.
     """
     config = config.normalised()
     device = rank_device(runtime.device)
     torch.set_num_threads(runtime.threads)
-    with private_chance(device), deterministic(bool(config.compute.deterministic)):
+    with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
         source = open_source(config.data)
-        trial = Trial.start(config, source, device)
-        take_step = TrainStep(config, trial.model, trial.contrast, trial.optimizer, trial.device, trial.scaler)
+        state = TrainingState.start(config, source, device)
+        take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
         batches = TrainBatches(source, config.data, batch_size=config.schedule.batch_size, seed=config.seed)
-        trial.model.train()
+        state.model.train()
         seconds = []
         for step, batch in enumerate(batches.iterate(0, steps), start=warmup_steps(config)):
             began = time.perf_counter()
             take_step(batch, step)
             synchronize(device)
             seconds.append(time.perf_counter() - began)
-        trial.model.eval()
+        state.model.eval()
         with torch.inference_mode():
             for batch in islice(evaluation_batches(source, config.data.val_split, config.schedule.batch_size), 1):
-                trial.model(batch.image_B3HW.to(device))
+                state.model(batch.image_B3HW.to(device))
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for the work queued on the device."""
+    """Wait for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:
-    """Peak and total memory of a CUDA device; nothing on a CPU."""
+    """Peak and total memory of a CUDA device; empty for a CPU."""
     if device.type != "cuda":
         return {}
     free, total = torch.cuda.mem_get_info(device)

@@ -1,11 +1,11 @@
-"""Train one trial: `train()` is the loop, from the config to the figures of the table."""
+"""`train()`: trains one trial, from the config to the reported figures."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,21 +16,21 @@ from torch import Tensor
 from trainer.checkpoint import Checkpoints
 from trainer.config import Runtime, TrainConfig, setting
 from trainer.data import open_source
-from trainer.data.batches import TrainBatches
+from trainer.data.loading.batches import TrainBatches
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
-from trainer.launch import Progress, Seat, run_ranks
+from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.lock import exclusive
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
-from trainer.trial import Trial
+from trainer.training_state import TrainingState
 
 __all__ = ["Progress", "TrainResult", "train", "train_rank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainResult:
-    """The figures of a finished trial."""
+    """The results of a finished trial."""
 
     metrics: dict[str, float]
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
@@ -39,19 +39,19 @@ class TrainResult:
 
 
 def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrainResult:
-    """Train the trial `config` in `workdir`, going on from its checkpoint where there is one.
+    """Train the trial `config` in `workdir`, resuming from its checkpoint if there is one.
 
-    An interrupted and resumed trial ends with the bits of one that ran through (on a CPU, with equal `threads`, and at
-    most two `ranks`: of more, sums may be taken in another order). A checkpoint suits any number of ranks.
-    The reported figures are those of the last weights on `data.test_split`; the best on `data.val_split` is
-    given as `val/best_miou` and decides nothing.
+    On a CPU, a resumed trial gives bit-equal results to an uninterrupted one on the same machine with equal `threads`
+    and `ranks`, up to two ranks; with more, sums are taken in varying order. A checkpoint can be resumed with any
+    number of ranks, with results equal up to rounding. The reported figures are those of the last weights on
+    `data.test_split`; the best figure on `data.val_split` is logged as `val/best_miou` and selects nothing.
 
-    Several `runtime.ranks` are started here as processes of this machine, and have ended when this returns or raises.
-    `progress` is called in this process in any case.
+    Several `runtime.ranks` are child processes of this one, which end before this returns or raises. `progress` is
+    always called in this process.
 
-    Raises DataError, WeightsError, DivergedError, RankLostError, or TrainerError (no such device, or it lacks the
-    precision; class weights that do not fit the data; a batch that does not split over the ranks; another process at
-    work in `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
+    Raises DataError, WeightsError, DivergedError, RankLostError, TrainerError (no such device, or one without the
+    precision; class weights that do not fit the data; a batch that the ranks cannot split; another process training in
+    `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
     """
     config = config.normalised()
     if runtime.ranks == 1:
@@ -62,53 +62,52 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
 
 
 def check_ranks(config: TrainConfig, ranks: int) -> None:
-    """Raise TrainerError unless the trial can be trained by so many ranks."""
-    size, portions = config.schedule.batch_size, setting(config.schedule, "portions")
-    if size % (ranks * portions) != 0:
-        parts = f"{ranks} ranks" if portions == 1 else f"{ranks} ranks of {portions} portions"
+    """Raise TrainerError unless `ranks` ranks can train the trial."""
+    size, accumulated = config.schedule.batch_size, setting(config.schedule, "accumulation_steps")
+    if size % (ranks * accumulated) != 0:
+        parts = f"{ranks} ranks" if accumulated == 1 else f"{ranks} ranks x {accumulated} accumulation steps"
         raise TrainerError(f"schedule.batch_size: {size} images do not split evenly over {parts} (runtime.ranks)")
     if setting(config.compute, "compile"):
-        raise TrainerError("compute.compile: the norms of several ranks cannot be compiled; use runtime.ranks 1")
+        raise TrainerError("compute.compile: not supported with several ranks; use runtime.ranks 1")
 
 
 def train_rank(
-    config: TrainConfig, runtime: Runtime, workdir: Path, seat: Seat, progress: Progress
+    config: TrainConfig, runtime: Runtime, workdir: Path, info: RankInfo, progress: Progress
 ) -> TrainResult | None:
-    """Train as one of several ranks, joined to the others; rank 0 alone has a result, and writes files."""
-    device = rank_device(runtime.device, seat.rank)
-    with process_group(seat, device):
+    """Train as one of several ranks; only rank 0 returns a result and writes files."""
+    device = rank_device(runtime.device, info.rank)
+    with process_group(info, device):
         result = train_here(config, runtime, workdir, progress, device)
-    return result if seat.rank == 0 else None
+    return result if info.rank == 0 else None
 
 
 def train_here(
     config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress, device: torch.device
 ) -> TrainResult:
-    """Train in this process: `config` is normalised, and other ranks, if there are any, are joined."""
+    """Train in this process. `config` is normalised, and the process group, if any, is initialised."""
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
-    certain: bool = setting(config.compute, "deterministic")
-    alone = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
-    with alone, private_chance(device), deterministic(certain):
+    lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
+    with lock, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
         source = open_source(config.data)
-        trial = Trial.start(config, source, device)
+        state = TrainingState.start(config, source, device)
         checkpoints = Checkpoints(workdir)
-        with rank_0_first():  # under the lock, and done with damaged files when the others look
+        with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
         if found is not None:
-            trial.restore(found)
-        run_steps(trial, runtime, checkpoints, progress)
-        metrics = trial.figures()
-        pictures = trial.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
+            state.restore(found)
+        run_steps(state, runtime, checkpoints, progress)
+        metrics = state.figures()
+        pictures = state.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
         return TrainResult(metrics=metrics, pictures=pictures)
 
 
-def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
-    """Take the steps that are left; log, evaluate and save as they fall due, and always after the last."""
-    config, steps = trial.config, trial.config.schedule.steps
-    take_step = TrainStep(config, trial.model, trial.contrast, trial.optimizer, trial.device, trial.scaler)
+def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
+    """Take the remaining steps; log, evaluate and save at their intervals and after the last step."""
+    config, steps = state.config, state.config.schedule.steps
+    take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
     batches = TrainBatches(
-        trial.source,
+        state.source,
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
@@ -116,51 +115,49 @@ def run_steps(trial: Trial, runtime: Runtime, checkpoints: Checkpoints, progress
         rank=rank(),
         ranks=world_size(),
     )
-    first = trial.step
-    trial.model.train()
-    trial.resume_clock()
+    first = state.step
+    state.model.train()
+    state.resume_clock()
     for step, batch in enumerate(batches.iterate(first, steps - first), start=first):
         measured = take_step(batch, step)
-        trial.took(step)
+        state.finish_step(step)
         log, validate, save = (
-            trial.step % every == 0 or trial.step == steps
+            state.step % every == 0 or state.step == steps
             for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
         )
         if not (log or validate or save):
             continue
-        trial.stop_clock()
-        require_finite(measured["train/loss"], trial)
+        state.stop_clock()
+        require_finite(measured["train/loss"], state)
         if log:
-            progress(trial.step, trial.describe(measured))
+            progress(state.step, state.training_point(measured))
         if validate:
-            progress(trial.step, trial.validate(checkpoints))
-        if rank() > 0:
-            pass  # the first writes the files
-        elif trial.step == steps:
-            checkpoints.finish(trial.checkpoint())
-        elif save:
-            checkpoints.save(trial.checkpoint())
-        trial.resume_clock()
+            progress(state.step, state.validate(checkpoints))
+        if rank() == 0 and state.step == steps:
+            checkpoints.finish(state.checkpoint())
+        elif rank() == 0 and save:
+            checkpoints.save(state.checkpoint())
+        state.resume_clock()
 
 
-def require_finite(loss: Tensor, trial: Trial) -> None:
-    """Raise DivergedError, naming the step, unless the loss is a number."""
+def require_finite(loss: Tensor, state: TrainingState) -> None:
+    """Raise DivergedError with the step if the loss is not finite."""
     if not math.isfinite(value := float(loss)):
-        contrast = "" if trial.contrast is None else ", lower contrast.weight or raise contrast.temperature"
-        rate = trial.config.optim.lr
-        raise DivergedError(f"step {trial.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
+        contrast = "" if state.contrast is None else ", lower contrast.weight or raise contrast.temperature"
+        rate = state.config.optim.lr
+        raise DivergedError(f"step {state.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
 
 
 @contextmanager
-def private_chance(device: torch.device) -> Iterator[None]:
-    """Put torch's global generators back after the body: dropout draws from them, seeded at each step."""
+def isolated_rng(device: torch.device) -> Iterator[None]:
+    """Restore torch's global generators after the body; dropout uses them, seeded at each step."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Let torch use deterministic algorithms only, in the body; it raises RuntimeError for an operation without one."""
+    """Use only deterministic algorithms in the body; torch raises RuntimeError for an operation without one."""
     if not wanted:
         yield
         return

@@ -1,6 +1,6 @@
-"""Named random streams: every use of chance draws from its own, so that switching one off moves no other.
+"""Named random streams: each consumer of random numbers has its own, so switching one off changes no other.
 
-`stream_seed` needs no torch, so that planning and data generation can use it; `generator` imports torch when called.
+`stream_seed` needs no torch: planning and the synthetic data set use it. The other functions import torch when called.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["generator", "seeded", "stream_seed"]
+__all__ = ["seeded", "stream_generator", "stream_seed"]
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
@@ -26,7 +26,7 @@ def stream_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(seed: int, *names: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def stream_generator(seed: int, *names: str | int, device: str | torch.device = "cpu") -> torch.Generator:
     """Return a fresh generator on `device` at the start of the stream `names` of `seed`."""
     import torch
 
@@ -35,9 +35,9 @@ def generator(seed: int, *names: str | int, device: str | torch.device = "cpu") 
 
 @contextmanager
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
-    """Run the body with torch's global CPU generator at the start of a stream; put its state back afterwards.
+    """Seed torch's global CPU generator with a stream for the body, then restore its state.
 
-    For code that takes no generator, such as the initialisers of timm.
+    For code that takes no generator argument, such as timm's weight initialisation.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Views of an image at evaluation: sliding windows, scales, mirrored.   Axes: B batch, C classes, H W image."""
+"""Views of an image at evaluation: sliding windows, scales, mirror images.   Axes: B batch, C classes, H W image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Network = Callable[[Tensor], Tensor]
 
 
 def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfig) -> Tensor:
-    """Return the mean logits over scales and mirror images, at the size of the image.
+    """The mean logits over scales and mirror images, at the size of the image.
 
-    A scale resizes the image and, back again, its logits (bilinear). Each view is seen whole or through the window.
+    Images are resized to each scale and logits back to the image size (bilinear). Each view is seen whole or through
+    the sliding window.
     """
     size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
     seen = windowed(network, config)
@@ -34,21 +35,21 @@ def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfi
 
 
 def scaled(image_B3HW: Tensor, scales: tuple[float, ...]) -> Iterator[Tensor]:
-    """Yield the image at each scale, sides rounded to whole pixels."""
+    """The image at each scale, with sides rounded to whole pixels."""
     height, width = image_B3HW.shape[-2:]
     for scale in scales:
         yield resize(image_B3HW, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def resize(values_BKHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring images or logits to `size` = (H, W); those of that size are returned as they are."""
+    """Resize images or logits to `size` = (H, W); returned unchanged if they have that size."""
     if tuple(values_BKHW.shape[-2:]) == size:
         return values_BKHW
     return F.interpolate(values_BKHW, size=size, mode="bilinear", align_corners=False)
 
 
 def windowed(network: Network, config: EvaluationConfig) -> Network:
-    """Return `network` as it is, or seen through the window of `config`."""
+    """`network` itself, or `network` applied through the sliding window of `config`."""
     if config.window is None:
         return network
     window = config.window
@@ -57,9 +58,9 @@ def windowed(network: Network, config: EvaluationConfig) -> Network:
 
 
 def slide(network: Network, image_B3HW: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-    """Return logits averaged over all windows that cover a pixel.
+    """Logits averaged over all windows that cover a pixel.
 
-    The last window of a row or column is moved back to end at the border; an image smaller than the window is seen
+    The last window of a row or column is moved back to end at the border. An image smaller than the window is seen
     whole.
     """
     height, width = image_B3HW.shape[-2:]
@@ -77,6 +78,6 @@ def slide(network: Network, image_B3HW: Tensor, window: tuple[int, int], stride:
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Return where windows begin along a side."""
+    """Start positions of the windows along a side."""
     last = max(length - window, 0)
     return [*range(0, last, stride), last]

@@ -1,1 +1,1 @@
-"""What people type beside the sweep itself; may import every other room."""
+"""The commands beside the sweep itself; may import every other room."""

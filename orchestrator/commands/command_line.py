@@ -1,4 +1,4 @@
-"""What all our commands share: exit codes, one-line mistakes, and an end without a traceback."""
+"""Shared by all commands: exit codes, and one-line messages instead of tracebacks for what users can cause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line."""
+    """Reports wrong arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The exit code of `command`; what a user can cause ends it with one line on stderr instead of a traceback."""
+    """The exit code of `command`; an error that a user can cause becomes one line on stderr and an exit code."""
     try:
         code = command()
         sys.stdout.flush()
@@ -33,12 +33,12 @@ def guarded(command: Callable[[], int]) -> int:
         sys.stderr.write(f"{error}\n")
         return WRONG
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; everything so far is kept, the same command goes on from here\n")
+        sys.stderr.write("interrupted; all results so far are kept, and the same command resumes the sweep\n")
         return INTERRUPTED
-    except BrokenPipeError:  # `| head`: nobody reads on, and nobody is to be told at exit either
+    except BrokenPipeError:  # `| head` has ended: discard the rest, also when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
-    except OSError as error:  # a full disk, a file that may not be read: the message names it
+    except OSError as error:  # a full disk, an unreadable file: the message names it
         sys.stderr.write(f"{error}\n")
         return WRONG
     return code

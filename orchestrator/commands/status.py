@@ -1,19 +1,20 @@
-"""How a sweep stands, from its records alone: done, running, failed by signature, missing."""
+"""The status of a sweep, from its records alone: done, running, failed by error signature, not run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.planning.cost_forecast import duration
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["FailureGroup", "RunningNow", "SweepStatus", "read_status", "show_status"]
+__all__ = ["FailureGroup", "RunningAttempt", "SweepStatus", "read_status", "status_as_json", "status_as_text"]
 
 FRESH_SECONDS = 900.0
-"""A trial without a record that reported so recently is taken to be running; a longer silence is called that."""
+"""A trial whose attempt has not ended counts as running until it has been silent for this long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +23,13 @@ class FailureGroup:
 
     state: State
     error: ErrorRecord
-    """Of the first of them."""
+    """Of the first trial."""
     trial_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunningNow:
-    """A trial that has begun an attempt and not ended it."""
+class RunningAttempt:
+    """An attempt that has started and not ended."""
 
     trial_id: str
     attempt: int
@@ -36,113 +37,129 @@ class RunningNow:
     miou: float | None
     """Last `val/miou`."""
     silent_seconds: float
+    """Since its last point."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepStatus:
-    """What the records say of a sweep."""
+    """The results of a sweep, and what runs now."""
 
-    sweep: SweepRecord
-    outcomes: Mapping[str, AttemptRecord]
-    running: tuple[RunningNow, ...]
+    results: SweepResults
+    running: tuple[RunningAttempt, ...]
     failures: tuple[FailureGroup, ...]
 
-    @property
-    def trial_ids(self) -> tuple[str, ...]:
-        """All of the sweep, once each."""
-        return tuple(dict.fromkeys(cell.trial_id for cell in self.sweep.cells))
-
-    def count(self, *states: State) -> int:
-        """Trials that stand in one of the states and are not running again."""
-        busy = {trial.trial_id for trial in self.running}
-        return sum(record.state in states for key, record in self.outcomes.items() if key not in busy)
+    def count(self, state: State) -> int:
+        """Trials in this state; a trial that runs again does not count."""
+        return sum(self.results.state_of(key) is state for key in self.idle)
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Trials that never ended an attempt and are not running."""
-        busy = {trial.trial_id for trial in self.running}
-        return tuple(key for key in self.trial_ids if key not in self.outcomes and key not in busy)
+    def idle(self) -> tuple[str, ...]:
+        """Ids of the trials that do not run at the moment."""
+        running = {attempt.trial_id for attempt in self.running}
+        return tuple(key for key in self.results.sweep.trial_ids if key not in running)
+
+    @property
+    def to_resume(self) -> tuple[AttemptRecord, ...]:
+        """The last attempts of trials that were stopped or cancelled and still have to run."""
+        ended = [self.results.outcomes[key] for key in self.idle if key in self.results.outcomes]
+        return tuple(record for record in ended if record.error is None and not self.results.ended(record.trial_id))
+
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """Ids of the trials without an attempt, ended or running."""
+        return tuple(key for key in self.idle if key not in self.results.outcomes)
 
 
-def read_status(run_dir: Path | str, sweep: SweepRecord, now: float) -> SweepStatus:
-    """The status of `sweep` from the records below `run_dir`, at the time `now` (seconds since the epoch)."""
-    ids = tuple(dict.fromkeys(cell.trial_id for cell in sweep.cells))
-    outcomes = RunDirectory(run_dir).outcomes(ids)
+def read_status(directory: RunDirectory, name: str, now: float) -> SweepStatus:
+    """The status of sweep `name` at the time `now`, in seconds since the epoch. Raises StoreError if it never ran."""
+    results = directory.results(name)
     running = []
-    for trial_id in ids:
-        ended = outcomes.get(trial_id)
-        if ended is not None and ended.state is State.DONE:
-            continue
-        found = running_now(trial_id, list(RunDirectory(run_dir).points(trial_id)), ended.attempt if ended else 0, now)
-        if found is not None:
-            running.append(found)
-    busy = {trial.trial_id for trial in running}
-    failed = [record for key, record in outcomes.items() if key not in busy]
-    return SweepStatus(sweep=sweep, outcomes=outcomes, running=tuple(running), failures=group_failures(failed))
+    for trial_id in results.unfinished:
+        ended = results.outcomes.get(trial_id)
+        points = list(directory.points(trial_id))
+        if (attempt := running_attempt(trial_id, points, ended.attempt if ended else 0, now)) is not None:
+            running.append(attempt)
+    running_ids = {attempt.trial_id for attempt in running}
+    failed = [record for key, record in results.outcomes.items() if key not in running_ids]
+    return SweepStatus(results=results, running=tuple(running), failures=group_failures(failed))
 
 
-def running_now(trial_id: str, points: Sequence[Point], ended: int, now: float) -> RunningNow | None:
-    """The attempt after the last that ended, if there is one and it was heard of lately."""
+def running_attempt(trial_id: str, points: Sequence[Point], ended: int, now: float) -> RunningAttempt | None:
+    """The attempt after number `ended`, if there is one and it reported in the last `FRESH_SECONDS`."""
     open_points = [point for point in points if point.attempt > ended]
     if not open_points:
         return None
     last = max(open_points, key=lambda point: (point.attempt, point.time))
-    silent = now - last.time
-    if silent > FRESH_SECONDS:
+    silent_seconds = now - last.time
+    if silent_seconds > FRESH_SECONDS:
         return None
     values = [point.metrics["val/miou"] for point in open_points if "val/miou" in point.metrics]
-    return RunningNow(
+    return RunningAttempt(
         trial_id=trial_id,
         attempt=last.attempt,
         step=max(point.step for point in open_points),
         miou=values[-1] if values else None,
-        silent_seconds=silent,
+        silent_seconds=silent_seconds,
     )
 
 
 def group_failures(records: Sequence[AttemptRecord]) -> tuple[FailureGroup, ...]:
     """Failed trials by state and signature, the largest group first."""
-    groups: dict[tuple[State, str], list[AttemptRecord]] = {}
+    groups: dict[tuple[State, str], list[tuple[str, ErrorRecord]]] = {}
     for record in records:
-        if record.error is not None:
-            groups.setdefault((record.state, record.error.signature or record.error.kind), []).append(record)
+        if (error := record.error) is not None:
+            groups.setdefault((record.state, error.signature or error.kind), []).append((record.trial_id, error))
     found = [
-        FailureGroup(
-            state=state,
-            error=members[0].error or ErrorRecord(kind="", message=""),
-            trial_ids=tuple(record.trial_id for record in members),
-        )
+        FailureGroup(state=state, error=members[0][1], trial_ids=tuple(trial_id for trial_id, _ in members))
         for (state, _), members in groups.items()
     ]
     return tuple(sorted(found, key=lambda group: -len(group.trial_ids)))
 
 
-def show_status(status: SweepStatus, again: str, left_seconds: float | None = None) -> list[str]:
-    """Lines for the terminal; `again` is the command that runs the sweep, `left_seconds` what is left of it."""
-    sweep = status.sweep
-    labels = {cell.trial_id: f"{cell.row}, seed {cell.seed}" for cell in reversed(sweep.cells)}
+def status_as_json(status: SweepStatus) -> str:
+    """Counts and trial ids; failures by their error signature."""
+    content = {
+        "sweep": status.results.sweep.name,
+        "trials": len(status.results.sweep.trial_ids),
+        "done": status.count(State.DONE),
+        "running": [attempt.trial_id for attempt in status.running],
+        "failed": {
+            group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
+            for group in status.failures
+        },
+        "missing": list(status.not_run),
+    }
+    return json.dumps(content, indent=1)
+
+
+def status_as_text(status: SweepStatus, command: str) -> list[str]:
+    """Lines for the terminal; `command` is the command line of the sweep."""
+    sweep = status.results.sweep
     failed = sum(len(group.trial_ids) for group in status.failures)
     counts = [f"{status.count(State.DONE)} done", f"{len(status.running)} running", f"{failed} failed"]
     counts += [
-        f"{status.count(state)} {state.value}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)
+        f"{status.count(state)} {state.words}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)
     ]
-    lines = [f"{sweep.name}: {len(status.trial_ids)} trials: {', '.join(counts)}, {len(status.missing)} not run"]
-    if left_seconds is not None and len(status.trial_ids) > status.count(State.DONE, State.STOPPED):
-        lines.append(f"left: about {duration(left_seconds)} of work")
+    lines = [f"{sweep.name}: {len(sweep.trial_ids)} trials: {', '.join(counts)}, {len(status.not_run)} not run"]
     for trial in status.running:
         miou = "" if trial.miou is None else f", val mIoU {trial.miou:.4f}"
         attempt = "" if trial.attempt == 1 else f", attempt {trial.attempt}"
-        silence = f", last heard of {duration(trial.silent_seconds)} ago"
-        lines.append(f"running  {labels[trial.trial_id]} [{trial.trial_id}]: step {trial.step}{miou}{attempt}{silence}")
+        silence = f", last report {duration(trial.silent_seconds)} ago"
+        label = sweep.label_of(trial.trial_id)
+        lines.append(f"running  {label} [{trial.trial_id}]: step {trial.step}{miou}{attempt}{silence}")
     for group in status.failures:
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
-        kind = group.state.value.replace("_", " ")
-        lines += ["", f"{kind}, {count}, signature {group.error.signature or '-'}:"]
-        lines += [f"  {labels[trial_id]} [{trial_id}]" for trial_id in group.trial_ids]
+        lines += ["", f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"]
+        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in group.trial_ids]
         trace = group.error.traceback.rstrip() or f"{group.error.kind}: {group.error.message}"
         lines += [f"  | {line}" for line in trace.splitlines()]
-        lines.append(f"  debug it: {again} --trial {group.trial_ids[0]} --debug")
-    if status.missing:
+        lines.append(f"  debug it: {command} --trial {group.trial_ids[0]} --debug")
+    if status.to_resume:
+        lines += ["", "to run again:"]
+        lines += [
+            f"  {sweep.label_of(item.trial_id)} [{item.trial_id}]: {item.state.words}" for item in status.to_resume
+        ]
+    if status.not_run:
         lines += ["", "not run:"]
-        lines += [f"  {labels[trial_id]} [{trial_id}]" for trial_id in status.missing]
+        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in status.not_run]
     return lines

@@ -54,9 +54,9 @@ def replay_one(store: RecordStore, server: Server, sweep: SweepRecord) -> Replay
     """Bring one sweep to MLflow: trials, then tables and counters."""
     trial_ids = list(dict.fromkeys(cell.trial_id for cell in sweep.cells))
     outcomes = store.outcomes(trial_ids)
-    mirror = Mirror(server, store.run_dir)
+    mirror = Mirror(server, store.location)
     lacking = mirror.begin(sweep, outcomes)
-    begun = [key for key in trial_ids if key not in outcomes and any(RunDirectory(store.run_dir).points(key))]
+    begun = [key for key in trial_ids if key not in outcomes and any(RunDirectory(store.location).points(key))]
     refused: dict[str, str] = {}
     for trial_id in (*lacking, *begun):
         try:
@@ -66,7 +66,7 @@ def replay_one(store: RecordStore, server: Server, sweep: SweepRecord) -> Replay
         except (StoreError, TrackingError) as error:
             refused[trial_id] = str(error)
     with tempfile.TemporaryDirectory() as folder:
-        files = write_tables(sweep, outcomes, out=Path(folder), run_dir=store.run_dir)
+        files = write_tables(sweep, outcomes, out=Path(folder), run_dir=store.location)
         mirror.finish(outcomes, files, completed=complete(trial_ids, outcomes, sweep))
     return Replay(sweep=sweep, delivered=tuple(key for key in lacking if key not in refused), refused=refused)
 

@@ -1,1 +1,1 @@
-"""From a search space to the trials it takes; imports the search space and the record store, no torch."""
+"""From a search space to its trials; may import the rooms spec and store, and no torch."""

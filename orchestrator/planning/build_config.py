@@ -1,78 +1,106 @@
-"""Build `TrainConfig`s from settings, and lead what the configs refuse back to the line that caused it."""
+"""Build `TrainConfig`s from settings, and report what the trainer refuses at the line that caused it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
+from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.settings import Setting, shown
 from trainer.config import TrainConfig
 
-__all__ = ["ConfigBuilder", "origin_of"]
+__all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
+
+T = TypeVar("T")
 
 CAUSES = {"data.root": "data.name", "data.crop": "model.backbone"}
-"""Where to look for the cause of a complaint about a key that nobody set."""
+"""For a key that nobody set: the key whose value usually causes a complaint about it."""
 
 
-def origin_of(key: str, settings: Mapping[str, Setting], otherwise: str) -> str:
-    """File and line behind a complaint about `key`."""
-    cause = settings.get(key) or settings.get(CAUSES.get(key, ""))
-    return cause.origin if cause else otherwise
+@dataclass(frozen=True, slots=True)
+class SettingSources:
+    """The settings of a row by dotted key, and where the row itself is written."""
+
+    settings: Mapping[str, Setting]
+    row_origin: str
+
+    def origin_of(self, key: str) -> str:
+        """File and line that set `key`, else those of its usual cause, else those of the row."""
+        cause = self.settings.get(key) or self.settings.get(CAUSES.get(key, ""))
+        return cause.origin if cause else self.row_origin
+
+    def error(self, key: str, message: str) -> SpecError:
+        """A complaint about `key` at its origin."""
+        return SpecError(f"{self.origin_of(key)}: {key}: {message}")
+
+    def refusal(self, error: ValueError) -> SpecError:
+        """The trainer's `key: message` as a SpecError that shows the value where the message does not."""
+        key, _, message = str(error).partition(": ")
+        setting = self.settings.get(key)
+        if setting is not None and ";" not in message and f"not {shown(setting.value)}" not in message:
+            message = f"{message}; got {shown(setting.value)}"
+        return self.error(key, message)
+
+    def checked(self, build: Callable[[], T]) -> T:
+        """What `build` returns; its ValueError becomes a SpecError."""
+        try:
+            return build()
+        except ValueError as error:
+            raise self.refusal(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRow:
+    """A row's normalised config, before seeds are set, and where its values come from."""
+
+    config: TrainConfig
+    sources: SettingSources
 
 
 class ConfigBuilder:
-    """Remembers the blocks it built: the rows of a sweep differ in few of them."""
+    """Builds configs and keeps their blocks: the rows of a sweep differ in few of them."""
 
     def __init__(self) -> None:
         self._blocks: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
 
-    def build(self, settings: Mapping[str, Setting], row_origin: str, problems: list[str]) -> TrainConfig | None:
+    def build(self, settings: Mapping[str, Setting], row_origin: str) -> ResolvedRow:
         """The config with `settings`, everything else at its default.
 
-        None when the configs refuse a value or a combination; `problems` then has the lines.
+        Raises SpecError with one line per value or combination that the trainer refuses.
         """
+        sources = SettingSources(settings, row_origin)
         values: dict[str, dict[str, Any]] = {name: {} for name in block_types(TrainConfig)}
         for key, setting in settings.items():
             values[key.partition(".")[0]][key] = setting.resolved()
-        refusals: list[ValueError] = []
+        errors = SpecErrorCollector()
         blocks: dict[str, Any] = {}
         for name, block_type in block_types(TrainConfig).items():
             memo = (name, tuple(values[name].items()))
             if memo not in self._blocks:
-                block = build_block(block_type, f"{name}.", values[name], refusals)
-                if block is None:
-                    continue
-                self._blocks[memo] = block
-            blocks[name] = self._blocks[memo]
-        if not refusals:
-            try:
-                return TrainConfig(**blocks)
-            except ValueError as error:
-                refusals.append(error)
-        problems.extend(explain(str(error), settings, row_origin) for error in refusals)
-        return None
+                with errors:
+                    self._blocks[memo] = build_block(block_type, f"{name}.", values[name], sources)
+            blocks[name] = self._blocks.get(memo)
+        errors.raise_any()
+        config = sources.checked(lambda: TrainConfig(**blocks))
+        return ResolvedRow(config.normalised(), sources)
 
 
-def build_block(block_type: type, prefix: str, values: Mapping[str, Any], refusals: list[ValueError]) -> Any:
-    """A block with the blocks in it; None when one of them refuses, noted in `refusals`."""
+def build_block(block_type: type, prefix: str, values: Mapping[str, Any], sources: SettingSources) -> Any:
+    """A block and the blocks inside it. Raises SpecError with the refusals of all inner blocks, else its own."""
     nested = block_types(block_type)
-    blocks = {
-        name: build_block(nested_type, f"{prefix}{name}.", values, refusals) for name, nested_type in nested.items()
-    }
-    own = {
+    given = {
         item.name: values[prefix + item.name]
         for item in fields(block_type)
         if item.name not in nested and prefix + item.name in values
     }
-    if None in blocks.values():
-        return None
-    try:
-        return block_type(**own, **blocks)
-    except ValueError as error:
-        refusals.append(error)
-        return None
+    errors = SpecErrorCollector()
+    for name, nested_type in nested.items():
+        with errors:
+            given[name] = build_block(nested_type, f"{prefix}{name}.", values, sources)
+    errors.raise_any()
+    return sources.checked(lambda: block_type(**given))
 
 
 @cache
@@ -80,12 +108,3 @@ def block_types(config_type: Any) -> Mapping[str, type]:
     """Fields of a config class that are config classes themselves."""
     types = get_type_hints(config_type)
     return {item.name: types[item.name] for item in fields(config_type) if is_dataclass(types[item.name])}
-
-
-def explain(refusal: str, settings: Mapping[str, Setting], row_origin: str) -> str:
-    """The trainer's `key: message` with file and line, and with the value where the message lacks it."""
-    key, _, message = refusal.partition(": ")
-    setting = settings.get(key)
-    if setting is not None and ";" not in message and f"not {shown(setting.value)}" not in message:
-        message = f"{message}; got {shown(setting.value)}"
-    return f"{origin_of(key, settings, row_origin)}: {key}: {message}"

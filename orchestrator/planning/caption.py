@@ -1,4 +1,4 @@
-"""The sentence under a table that says how its numbers were made."""
+"""The sentence of a table's caption that says how its numbers were measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from orchestrator.planning.datasets import DataFacts
 from trainer.config import TrainConfig, setting
 
-__all__ = ["describe_protocol", "describe_seeds"]
+__all__ = ["caption_sentence", "describe_seeds"]
 
 DATA_TITLES = {
     "synthetic": "Synthetic scenes",
@@ -21,18 +21,18 @@ DATA_TITLES = {
 }
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 VARIED = "varied"
-"""Stands where the rows differ."""
+"""Stands for a value in which the rows differ."""
 
 
-def describe_protocol(arms: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
-    """Data set, split, images, model, crop, batch, steps, seeds and evaluation; what the rows vary is called so."""
-    configs = [config for config, _ in arms]
+def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
+    """Data set, split, images, model, crop, batch, steps, seeds and evaluation; `varied ...` where the rows differ."""
+    configs = [config for config, _ in rows]
 
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         found = {value(config) for config in configs}
         return found.pop() if len(found) == 1 else f"{VARIED} {what}"
 
-    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in arms}
+    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
     size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(weights_title, "weights")
@@ -50,17 +50,17 @@ def describe_protocol(arms: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequ
 
 
 def data_title(config: TrainConfig) -> str:
-    """A data set's name as papers write it."""
+    """Name of the data set, spelled as in papers."""
     return DATA_TITLES.get(config.data.name, config.data.name)
 
 
 def weights_title(config: TrainConfig) -> str:
-    """Where the backbone starts from."""
+    """The backbone's initial weights."""
     return WEIGHT_TITLES.get(config.model.weights, "own weights")
 
 
 def evaluation_title(config: TrainConfig) -> str:
-    """What the network saw of each image: `512x1024-window multi-scale (0.75, 1) evaluation with flip`."""
+    """Views of an image that are evaluated: `512x1024-window multi-scale (0.75, 1) evaluation with flip`."""
     evaluation = config.evaluation
     view = "whole-image" if evaluation.window is None else f"{'x'.join(map(str, evaluation.window))}-window"
     scales, flip = setting(evaluation, "scales"), setting(evaluation, "flip")

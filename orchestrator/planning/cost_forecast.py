@@ -1,10 +1,10 @@
-"""Forecast: what a sweep will take, from what trials of the same shapes have taken before."""
+"""The expected cost of a sweep, from finished trials of the same shapes."""
 
 from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,29 +14,29 @@ from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 
-__all__ = ["Cost", "CostBook", "Forecast", "duration", "forecast"]
+__all__ = ["Cost", "CostBook", "describe_cost", "duration"]
 
 FILE = "costs.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a finished trial of a shape took."""
+    """What a finished trial took."""
 
     step_seconds: float
-    """Of one training step."""
+    """For one training step."""
     other_seconds: float
-    """Start, evaluations, pictures."""
+    """For everything else: start, evaluations, pictures."""
     disk_bytes: int
-    """Of its folder."""
+    """Size of its folder."""
 
     def seconds(self, config: TrainConfig) -> float:
-        """Of a trial with this config: its steps, and the rest as it was."""
+        """Expected duration of a trial with this config, which may have another number of steps."""
         return self.step_seconds * config.schedule.steps + self.other_seconds
 
 
 class CostBook:
-    """The last cost seen of each shape, kept in `cache_dir`; a cache: losing it loses forecasts only."""
+    """The latest cost of each shape, kept in `cache_dir`; if the file is lost, only forecasts are lost."""
 
     def __init__(self, cache_dir: Path) -> None:
         self.path = cache_dir / FILE
@@ -48,11 +48,18 @@ class CostBook:
                 continue
 
     def of(self, config: TrainConfig) -> Cost | None:
-        """The cost of a trial of this shape, if one was seen."""
+        """The cost of a trial of this shape; None before the first one has finished."""
         return self.costs.get(shape_of(config))
 
+    def of_all(self, trials: Sequence[Trial]) -> dict[str, float]:
+        """The cost of each trial by id: in seconds when those of all shapes are known, else in steps."""
+        seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := self.of(trial.config))}
+        if len(seconds) == len(trials):
+            return seconds
+        return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
+
     def note(self, config: TrainConfig, record: AttemptRecord, workdir: Path) -> None:
-        """Learn from an attempt that is done and did all its steps itself."""
+        """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""
         step_ms = record.metrics.get("cost/step_ms")
         if record.state is not State.DONE or record.attempt != 1 or step_ms is None:
             return
@@ -64,57 +71,36 @@ class CostBook:
         )
 
     def save(self) -> None:
-        """Keep what was learnt."""
+        """Write the file."""
         write_cache(self.path, {shape: json.dumps(asdict(cost)) for shape, cost in self.costs.items()})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Forecast:
-    """What is ahead. Sums are over the trials whose shape is known."""
+def describe_cost(trials: Sequence[Trial], costs: CostBook, *, slots: int, gpus_per_trial: float) -> str:
+    """One line for the terminal: wall time, GPU-hours and disk space of the trials whose shape has a known cost.
 
-    trials: int
-    known: int
-    """Trials of a shape that was seen before."""
-    slots: int
-    seconds: float
-    """Wall time on `slots` slots."""
-    gpu_hours: float
-    disk_bytes: int
-
-    def describe(self) -> str:
-        """One line for the terminal."""
-        if not self.known:
-            return "forecast: none yet, no trial of these shapes has been run here"
-        parts = [f"about {duration(self.seconds)} on {self.slots} slot{'s' if self.slots != 1 else ''}"]
-        if self.gpu_hours > 0:
-            parts.append(f"{self.gpu_hours:.2f} GPU-hours")
-        parts.append(f"{self.disk_bytes / 1e6:.0f} MB of disk")
-        missing = self.trials - self.known
-        note = f" ({missing} of {self.trials} trials have a shape that was never run here: not counted)"
-        return f"forecast: {', '.join(parts)}{note if missing else ''}"
-
-
-def forecast(trials: Sequence[Trial], costs: Mapping[str, Cost], *, slots: int, gpus_per_trial: float) -> Forecast:
-    """What `trials` take on `slots` slots, started in their order, each as soon as a slot is free."""
-    free_at = [0.0] * max(1, slots)
-    known, total, disk = 0, 0.0, 0
+    The trials start in their order, each as soon as one of the `slots` is free.
+    """
+    free_at_seconds = [0.0] * max(1, slots)
+    total_seconds, disk_bytes, unknown = 0.0, 0, 0
     for trial in trials:
-        cost = costs.get(shape_of(trial.config))
+        cost = costs.of(trial.config)
         if cost is None:
+            unknown += 1
             continue
-        known += 1
         seconds = cost.seconds(trial.config)
-        total += seconds
-        disk += cost.disk_bytes
-        heapq.heappush(free_at, heapq.heappop(free_at) + seconds)
-    return Forecast(
-        trials=len(trials),
-        known=known,
-        slots=len(free_at),
-        seconds=max(free_at),
-        gpu_hours=total * gpus_per_trial / 3600,
-        disk_bytes=disk,
-    )
+        total_seconds += seconds
+        disk_bytes += cost.disk_bytes
+        heapq.heappush(free_at_seconds, heapq.heappop(free_at_seconds) + seconds)
+    if unknown == len(trials):
+        return "forecast: none, because no trial of these shapes has finished here"
+    gpu_hours = total_seconds * gpus_per_trial / 3600
+    parts = [
+        f"about {duration(max(free_at_seconds))} on {len(free_at_seconds)} slot{'s' if slots > 1 else ''}",
+        *([f"{gpu_hours:.2f} GPU-hours"] if gpu_hours > 0 else []),
+        f"{disk_bytes / 1e6:.0f} MB of disk",
+    ]
+    note = f" ({unknown} of {len(trials)} trials not counted: no trial of their shape has finished here)"
+    return f"forecast: {', '.join(parts)}{note if unknown else ''}"
 
 
 def duration(seconds: float) -> str:

@@ -1,47 +1,36 @@
-"""Check the data sets of a plan before anything runs, and say which line of which file named them."""
+"""Check the data sets of a plan before anything runs; mistakes are reported at the line that named the data set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from orchestrator.planning.build_config import origin_of
-from orchestrator.planning.digests import recall, source_digest, source_key
-from orchestrator.spec.settings import Setting
+from orchestrator.errors import SpecErrorCollector
+from orchestrator.planning.build_config import ResolvedRow
+from orchestrator.planning.digests import data_digest, recall, source_key
 from trainer.config import DataConfig
 from trainer.data import Source, open_source, require_labels
 from trainer.errors import DataError
 
-__all__ = [
-    "DataFacts",
-    "DataKey",
-    "DataUse",
-    "check_data",
-    "check_label_images",
-    "data_key",
-    "remembered_facts",
-]
-
-DataUse: TypeAlias = tuple[DataConfig, Mapping[str, Setting], str]
-"""A data config, the settings behind it, and the origin of the row that uses it."""
+__all__ = ["DataFacts", "DataKey", "check_label_images", "data_facts", "data_key", "distinct_data_sets"]
 
 DataKey: TypeAlias = tuple[Any, ...]
+
+SPLITS = ("train_split", "val_split", "test_split")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataFacts:
-    """What a plan needs to know of a data set."""
+    """What a plan needs to know about a data set."""
 
     digest: str
+    """Of its content."""
     classes: int
     train_images: int
     test_images: int
-
-
-SPLITS = ("train_split", "val_split", "test_split")
 
 
 def data_key(config: DataConfig) -> DataKey:
@@ -49,67 +38,55 @@ def data_key(config: DataConfig) -> DataKey:
     return (config.name, config.root, *(getattr(config, split) for split in SPLITS), config.synthetic)
 
 
-@lru_cache(maxsize=64)
-def remembered_facts(key: DataKey, cache_dir: Path | None) -> DataFacts | None:
-    """What is to know of the data set with this `data_key`; None for one with mistakes.
+def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:
+    """The first row that uses each data set, by `data_key`."""
+    first: dict[DataKey, ResolvedRow] = {}
+    for row in rows:
+        first.setdefault(data_key(row.config.data), row)
+    return first
 
-    The disk is looked at once per process: for the trials of a search, which is planned when it starts.
+
+def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
+    """The facts about a row's data set, after a check of its layout and splits.
+
+    Its digest is remembered in `cache_dir`. Raises SpecError when files are missing or a split does not exist.
     """
-    name, root, train_split, val_split, test_split, synthetic = key
-    splits = {"train_split": train_split, "val_split": val_split, "test_split": test_split}
-    config = DataConfig(name=name, root=root, synthetic=synthetic, **splits)
-    return check_data([(config, {}, "")], cache_dir, []).get(key)
+    config = row.config.data
+    checked = "root"
+    try:
+        source = open_source(config)
+        source.check_layout()
+        for checked in SPLITS:
+            source.size(getattr(config, checked))
+            require_labels(source, getattr(config, checked))
+        return DataFacts(
+            digest=data_digest(source, config, cache_dir),
+            classes=len(source.class_names),
+            train_images=source.size(config.train_split),
+            test_images=source.size(config.test_split),
+        )
+    except DataError as error:
+        raise row.sources.error(f"data.{checked}", str(error)) from error
 
 
-def check_data(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> dict[DataKey, DataFacts]:
-    """Open each distinct data set once, check its layout and splits, and return what there is to know by `data_key`.
+def check_label_images(rows: Iterable[ResolvedRow], cache_dir: Path | None) -> None:
+    """Decode all labels of the data sets of `rows`; a data set that passed before is skipped.
 
-    Mistakes go to `problems`; a data set with one has no facts.
+    Raises SpecError, with file and line of `data.root`, for a label that does not decode or has an illegal id.
     """
-    facts: dict[DataKey, DataFacts] = {}
-    for config, settings, origin in distinct(uses):
-        suspect = "root"
-        try:
-            source = open_source(config)
-            source.check_layout()
-            for suspect in SPLITS:
-                source.size(getattr(config, suspect))
-                require_labels(source, getattr(config, suspect))
-            facts[data_key(config)] = DataFacts(
-                digest=source_digest(source, config, cache_dir),
-                classes=len(source.class_names),
-                train_images=source.size(config.train_split),
-                test_images=source.size(config.test_split),
-            )
-        except DataError as error:
-            problems.append(explain(f"data.{suspect}", error, settings, origin))
-    return facts
+    errors = SpecErrorCollector()
+    for row in distinct_data_sets(rows).values():
+        with errors:
+            try:
+                source = open_source(row.config.data)
+                key = source_key(source, row.config.data)
+                recall(cache_dir, "labels.json", key, partial(decode_labels, source))
+            except DataError as error:
+                raise row.sources.error("data.root", str(error)) from error
+    errors.raise_any()
 
 
-def check_label_images(uses: Iterable[DataUse], cache_dir: Path | None, problems: list[str]) -> None:
-    """Decode all labels of each distinct data set that did not pass before. Mistakes go to `problems`."""
-    for config, settings, origin in distinct(uses):
-        try:
-            source = open_source(config)
-            recall(cache_dir, "labels.json", source_key(source, config), partial(check_labels, source))
-        except DataError as error:
-            problems.append(explain("data.root", error, settings, origin))
-
-
-def check_labels(source: Source) -> str:
-    """What to remember of a data set whose labels are all legal; raises DataError at the first that is not."""
+def decode_labels(source: Source) -> str:
+    """The word to remember for a data set whose labels are all legal; raises DataError at the first illegal one."""
     source.check_labels()
     return "legal"
-
-
-def distinct(uses: Iterable[DataUse]) -> list[DataUse]:
-    """The first use of each data set."""
-    first: dict[DataKey, DataUse] = {}
-    for use in uses:
-        first.setdefault(data_key(use[0]), use)
-    return list(first.values())
-
-
-def explain(key: str, error: DataError, settings: Mapping[str, Setting], origin: str) -> str:
-    """The data set's complaint with file, line and key."""
-    return f"{origin_of(key, settings, origin)}: {key}: {error}"

@@ -1,25 +1,43 @@
-"""Digests of data sets: of content, remembered by path, size and time of change."""
+"""SHA-256 digests: of JSON values, of files, and of data sets, whose digests are remembered in a cache."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from orchestrator.store.atomic_file import replace_file
 from trainer.config import DataConfig
-from trainer.data import Source, open_source
+from trainer.data import Source
 
-__all__ = ["data_digest"]
+__all__ = [
+    "data_digest",
+    "file_digest",
+    "json_digest",
+    "read_cache",
+    "recall",
+    "source_key",
+    "write_cache",
+]
 
 HASH_CHUNK_BYTES = 2**20
 
 
+def json_digest(content: Mapping[str, Any], separators: tuple[str, str] = (",", ":"), length: int = 12) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of `content` as canonical JSON: ASCII, keys sorted.
+
+    Raises ValueError for a number that is not finite.
+    """
+    text = json.dumps(content, sort_keys=True, separators=separators, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:length]
+
+
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file; read again only when it changed."""
+    """SHA-256 of a file; it is read again only after a change of its size or modification time."""
     facts = path.stat()
     return content_digest(path, facts.st_size, facts.st_mtime_ns)
 
@@ -34,28 +52,23 @@ def content_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
     return total.hexdigest()
 
 
-def data_digest(config: DataConfig, cache_dir: Path | None = None) -> str:
-    """Digest of the data set's content, wherever it lies.
+def data_digest(source: Source, config: DataConfig, cache_dir: Path | None = None) -> str:
+    """Digest of the content of a data set; its location does not count.
 
-    With `cache_dir` the digest is remembered there under the files' sizes and times, so that a large data set is
-    read once. Raises DataError when the data set is missing or incomplete.
+    With `cache_dir` the digest is remembered there under the sizes and modification times of the files, so that a
+    large data set is read once. Raises DataError when the data set is missing or incomplete.
     """
-    return source_digest(open_source(config), config, cache_dir)
-
-
-def source_digest(source: Source, config: DataConfig, cache_dir: Path | None) -> str:
-    """`data_digest` of a data set that is open already."""
     return recall(cache_dir, "digests.json", source_key(source, config), source.digest)
 
 
 def source_key(source: Source, config: DataConfig) -> str:
-    """A key that changes when the data set moves or a file of it changes; reads no content."""
+    """A cache key that changes when the data set moves or one of its files changes; reads no content."""
     root = str(Path(config.root).resolve()) if config.root else ""
     return f"{config.name}:{root}:{source.signature()}"
 
 
 def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[], str]) -> str:
-    """What `compute` returned for `key` when it was called first; called again when the cache is lost or None."""
+    """The cached result of `compute` for `key`; computed again when the cache was lost or `cache_dir` is None."""
     if cache_dir is None:
         return compute()
     path = cache_dir / file_name
@@ -68,7 +81,7 @@ def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[
 
 
 def read_cache(path: Path) -> dict[str, str]:
-    """What is remembered; nothing when the file is missing or damaged, for it can be computed again."""
+    """The entries of a cache file; none when it is missing or damaged, because they can be computed again."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -77,8 +90,5 @@ def read_cache(path: Path) -> dict[str, str]:
 
 
 def write_cache(path: Path, values: Mapping[str, str]) -> None:
-    """Replace the file in one step; of two processes that write at once one loses its entry, never the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
-    part.replace(path)
+    """Replace the file atomically; if two processes write at once, one entry is lost, never the file."""
+    replace_file(path, json.dumps(values, indent=1, sort_keys=True).encode(), durable=False)

@@ -1,22 +1,18 @@
-"""The name of a trial is a function of what it computes: its resolved config, its data and RESULT_VERSION.
+"""A trial's id is a function of what the trial computes: its resolved config, its data and RESULT_VERSION.
 
-Not of the sweep, the row, the machine or the time; so a baseline shared by two sweeps trains once.
+The sweep, the row, the machine and the time do not count, so a baseline that two sweeps share is trained once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from orchestrator.planning.digests import (
-    file_digest,
-)
-from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, is_nameless
+from orchestrator.planning.digests import file_digest, json_digest
+from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
 
 __all__ = ["canonical", "content_id", "trial_id"]
 
@@ -25,7 +21,7 @@ ID_LENGTH = 12
 
 
 def trial_id(config: TrainConfig, data_digest: str) -> str:
-    """Twelve hexadecimal digits that are equal for equal computations on equal data, and only then.
+    """Twelve hexadecimal digits that are equal exactly for equal computations on equal data.
 
     Raises OSError when `model.weights` names a file that cannot be read.
     """
@@ -33,21 +29,20 @@ def trial_id(config: TrainConfig, data_digest: str) -> str:
 
 
 def content_id(config: Mapping[str, Any], data_digest: str) -> str:
-    """`trial_id` of a config given as `canonical` returns it: the seeds of a row differ in one entry."""
+    """`trial_id` of a config in the form that `canonical` returns."""
     content = {"config": config, "data": data_digest, "result_version": RESULT_VERSION}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:ID_LENGTH]
+    return json_digest(content, length=ID_LENGTH)
 
 
 def canonical(config: TrainConfig) -> dict[str, Any]:
-    """What the config computes, as dotted keys and plain JSON values; the seed is one of them.
+    """What the config computes, as dotted keys and plain JSON values, the seed included.
 
-    Knobs without effect stand at their defaults, paths are left out (weights: replaced by `sha256:...`), and so are
-    limits; optional knobs that are not set do not appear, and `1` in a float field is `1.0`.
+    Fields without effect have their defaults. Paths and limits are left out; the path of a weight file becomes
+    `sha256:...`. Optional fields that are not set do not appear, and `1` in a float field is `1.0`.
     """
     normal = config.normalised()
     content: dict[str, Any] = {}
-    for name, is_block, convert in layout(TrainConfig):
+    for name, _, is_block, convert in identity_fields(TrainConfig):
         value = getattr(normal, name)
         if is_block:
             content.update(block_content(value, f"{name}."))
@@ -61,28 +56,28 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def block_content(block: Any, prefix: str) -> Mapping[str, Any]:
-    """Canonical values below one block; the same few blocks recur in all trials of a sweep."""
+    """Canonical values of one block, cached because the trials of a sweep share most of their blocks."""
     content: dict[str, Any] = {}
-    for name, is_block, convert in layout(block.__class__):
+    for name, recorded, is_block, convert in identity_fields(block.__class__):
         value = getattr(block, name)
         if is_block:
             content.update(block_content(value, f"{prefix}{name}."))
         elif value is not None:
-            content[prefix + name] = convert(value)
+            content[prefix + recorded] = convert(value)
     return content
 
 
 @cache
-def layout(config_type: Any) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """Name, whether it is a block, and converter of each field that counts.
+def identity_fields(config_type: Any) -> tuple[tuple[str, str, bool, Callable[[Any], Any]], ...]:
+    """Of each field that is part of the identity: name, canonical name, whether it is a block, and converter.
 
-    A field without value (None) has None as its default; any other field is never None.
+    Only a field whose default is None can be None.
     """
     types = get_type_hints(config_type)
     return tuple(
-        (item.name, is_dataclass(types[item.name]), converter(types[item.name]))
+        (item.name, canonical_name(item), is_dataclass(types[item.name]), converter(types[item.name]))
         for item in fields(config_type)
-        if not is_nameless(item)
+        if not is_outside_identity(item)
     )
 
 
@@ -94,8 +89,8 @@ def converter(annotation: Any) -> Callable[[Any], Any]:
         return int
     if get_origin(annotation) is tuple:
         if get_args(annotation)[-1] is Ellipsis:
-            part_of_any_number = converter(get_args(annotation)[0])
-            return lambda value: [part_of_any_number(item) for item in value]
+            item_converter = converter(get_args(annotation)[0])
+            return lambda value: [item_converter(item) for item in value]
         parts = tuple(converter(part) for part in get_args(annotation))
         return lambda value: [part(item) for part, item in zip(parts, value, strict=True)]
     optional = [part for part in get_args(annotation) if part is not type(None)]

@@ -1,109 +1,75 @@
-"""The configs behind rows and behind the ends of a search, and what is checked of them beyond the trainer's types."""
+"""The configs of rows and of the ends of a search's ranges, and the checks beyond the trainer's types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from orchestrator.planning.build_config import ConfigBuilder, origin_of
-from orchestrator.planning.datasets import DataFacts, DataKey, DataUse, data_key
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
+from orchestrator.planning.datasets import DataFacts
+from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Search, holds
 from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.settings import Setting
-from orchestrator.spec.sweep_spec import SweepSpec
 from trainer.bank_size import require_bank_fits
-from trainer.config import PACKAGED_WEIGHTS, TrainConfig, require_class_weights_fit
+from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit
 
 __all__ = [
-    "ResolvedRow",
-    "check_classes",
+    "bounds",
+    "check_class_count",
     "check_grace",
     "check_weights",
-    "effective_settings",
-    "resolve_bounds",
-    "resolve_drawn",
-    "resolve_rows",
+    "resolve_bound",
+    "resolve_row",
+    "resolve_suggestion",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class ResolvedRow:
-    """A row's config before its seeds, and who set what."""
-
-    config: TrainConfig
-    settings: Mapping[str, Setting]
-    origin: str
-
-    def use(self) -> DataUse:
-        """What `orchestrator.planning.datasets` asks of a row."""
-        return self.config.data, self.settings, self.origin
+Bound: TypeAlias = tuple[Distribution, Any]
+"""A parameter of a search, and one of its choices or one end of its range."""
 
 
-def effective_settings(spec: SweepSpec, row: RowSpec) -> dict[str, Setting]:
-    """What holds for a row: the base of the sweep, and the row's own settings over it."""
-    return {**spec.base, **{item.key: item for item in row.settings}}
+def resolve_row(base: Mapping[str, Setting], builder: ConfigBuilder, row: RowSpec) -> ResolvedRow:
+    """A row's own settings over the `base` of its sweep. Raises SpecError for what the trainer refuses."""
+    return builder.build({**base, **{item.key: item for item in row.settings}}, row.origin)
 
 
-def resolve_rows(spec: SweepSpec, problems: list[str]) -> list[ResolvedRow]:
-    """The config of each row; a row that cannot be built is left out and its lines go to `problems`."""
-    builder, rows = ConfigBuilder(), []
-    for row in spec.rows:
-        settings = effective_settings(spec, row)
-        config = builder.build(settings, row.origin, problems)
-        if config is not None:
-            rows.append(ResolvedRow(config.normalised(), settings, row.origin))
-    return rows
-
-
-def resolve_drawn(
-    search: Search,
-    base: Mapping[str, Setting],
-    values: Mapping[str, Any],
-    builder: ConfigBuilder,
-    problems: list[str],
-) -> ResolvedRow | None:
-    """The config with `values` of some parameters of `search`, the others as `base` has them."""
+def resolve_suggestion(
+    search: Search, base: Mapping[str, Setting], builder: ConfigBuilder, values: Mapping[str, Any]
+) -> ResolvedRow:
+    """`values` of some parameters of `search` over `base`. Raises SpecError for what the trainer refuses."""
     origins = {item.key: item.origin for item in search.parameters}
-    drawn = {key: Setting(key=key, value=value, origin=origins[key]) for key, value in values.items()}
-    settings = {**base, **drawn}
-    otherwise = next(iter(origins.values()))
-    config = builder.build(settings, otherwise, problems)
-    return None if config is None else ResolvedRow(config.normalised(), settings, otherwise)
+    suggested = {key: Setting(key=key, value=value, origin=origins[key]) for key, value in values.items()}
+    return builder.build({**base, **suggested}, next(iter(origins.values())))
 
 
-def resolve_bounds(spec: SweepSpec, problems: list[str]) -> list[ResolvedRow]:
-    """A config for each choice and each end of a range of a search: all of them must be legal somewhere.
+def bounds(search: Search) -> list[Bound]:
+    """Every choice and every end of a range of a search."""
+    return [(parameter, bound) for parameter in search.parameters for bound in parameter.bounds()]
 
-    Tried with the other parameters as the recipe has them, then with all at their first and all at their last value;
-    what is refused each time goes to `problems`, in the words of the first refusal.
+
+def resolve_bound(search: Search, base: Mapping[str, Setting], builder: ConfigBuilder, bound: Bound) -> ResolvedRow:
+    """A config with `bound`: it must be legal together with some values of the other parameters.
+
+    Tried with the others as `base` has them, then with all at their first, then with all at their last value. Raises
+    SpecError with the first refusal when none is legal.
     """
-    arms: list[ResolvedRow] = []
-    if spec.search is None:
-        return arms
-    builder = ConfigBuilder()
-    for item in spec.search.parameters:
-        for bound in item.bounds():
-            refusals: list[str] = []
-            for corner in corners(spec.search, item, bound):
-                told: list[str] = []
-                arm = resolve_drawn(spec.search, spec.base, corner, builder, told)
-                if arm is not None:
-                    arms.append(arm)
-                    break
-                refusals = refusals or told
-            else:
-                problems.extend(refusals)
-    return arms
+    refusals: list[SpecError] = []
+    for values in corners(search, *bound):
+        try:
+            return resolve_suggestion(search, base, builder, values)
+        except SpecError as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
 
 
-def corners(search: Search, item: Distribution, bound: Any) -> Iterator[dict[str, Any]]:
-    """Values of parameters among which `item` counts and has the value `bound`."""
-    by_key = {parameter.key: parameter for parameter in search.parameters}
-    needed = {item.key: bound}
-    open_keys = [item.key]
+def corners(search: Search, parameter: Distribution, bound: Any) -> Iterator[dict[str, Any]]:
+    """Values of parameters for which `parameter` is active and has the value `bound`."""
+    by_key = {item.key: item for item in search.parameters}
+    needed = {parameter.key: bound}
+    open_keys = [parameter.key]
     while open_keys:
         for key, choices in by_key[open_keys.pop()].when.items():
             if key not in needed:
@@ -112,55 +78,50 @@ def corners(search: Search, item: Distribution, bound: Any) -> Iterator[dict[str
     yield needed
     for end in (0, -1):
         values: dict[str, Any] = {}
-        for parameter in search.parameters:
-            if holds(parameter.when, values):
-                values[parameter.key] = needed.get(parameter.key, parameter.bounds()[end])
+        for item in search.parameters:
+            if holds(item.when, values):
+                values[item.key] = needed.get(item.key, item.bounds()[end])
         yield values
 
 
-def check_weights(rows: Sequence[ResolvedRow], problems: list[str]) -> None:
-    """Complain of weight files that do not exist."""
-    key = "model.weights"
-    for row in rows:
-        weights = row.config.model.weights
-        if weights not in PACKAGED_WEIGHTS and not Path(weights).is_file():
-            choices = ", ".join(PACKAGED_WEIGHTS)
-            text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
-            problems.append(f"{origin_of(key, row.settings, row.origin)}: {key}: {text}")
+def check_weights(row: ResolvedRow) -> None:
+    """Raise SpecError for a weight file that does not exist."""
+    weights = row.config.model.weights
+    if weights not in PACKAGED_WEIGHTS and not Path(weights).is_file():
+        choices = ", ".join(PACKAGED_WEIGHTS)
+        text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
+        raise row.sources.error("model.weights", text)
 
 
-def check_classes(rows: Sequence[ResolvedRow], facts: Mapping[DataKey, DataFacts], problems: list[str]) -> None:
-    """Complain of what the number of classes forbids: a bank above its cap, class weights too many or too few."""
-    for row in rows:
-        contrast, loss, known = row.config.contrast, row.config.loss, facts.get(data_key(row.config.data))
-        if known is None:
-            continue
-        checks = {
-            "contrast.memory.pixels_per_class": partial(
-                require_bank_fits, contrast.memory, known.classes, contrast.embedding_dim
-            ),
-            "loss.class_weights": partial(require_class_weights_fit, loss, known.classes),
-        }
-        for key, check in checks.items():
+def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:
+    """Raise SpecError for a memory bank above its cap with so many classes, and for too many or too few class weights.
+
+    The trainer's functions name the key in their own messages.
+    """
+    contrast, loss = row.config.contrast, row.config.loss
+    checks = {
+        "contrast.memory.pixels_per_class": partial(
+            require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim
+        ),
+        "loss.class_weights": partial(require_class_weights_fit, loss, facts.classes),
+    }
+    errors = SpecErrorCollector()
+    for key, check in checks.items():
+        with errors:
             try:
                 check()
             except ValueError as error:
-                problems.append(f"{origin_of(key, row.settings, row.origin)}: {error}")
+                raise SpecError(f"{row.sources.origin_of(key)}: {error}") from error
+    errors.raise_any()
 
 
-def check_grace(spec: SweepSpec, rows: Sequence[ResolvedRow], problems: list[str]) -> None:
-    """Complain of a scheduler that may stop a trial before its contrastive loss counts."""
-    if spec.scheduler is None:
-        return
-    grace = spec.scheduler.grace_fraction
-    warmup = max((row.config.contrast.warmup_fraction for row in rows if has_contrast(row.config)), default=0.0)
+def check_grace(scheduler: Scheduler, rows: Sequence[ResolvedRow]) -> None:
+    """Raise SpecError for a scheduler that may stop a trial before its contrastive loss counts."""
+    contrasts = [row.config.contrast for row in rows]
+    warmup = max((item.warmup_fraction for item in contrasts if item.source != "none"), default=0.0)
+    grace = scheduler.grace_fraction
     if grace < warmup:
-        problems.append(
-            f"{spec.scheduler.origin}: scheduler.grace_fraction: {grace:g} ends before the contrast warm-up "
+        raise SpecError(
+            f"{scheduler.origin}: scheduler.grace_fraction: {grace:g} ends before the contrast warm-up "
             f"(contrast.warmup_fraction is {warmup:g}), so a trial would be judged without its loss; write {warmup:g}"
         )
-
-
-def has_contrast(config: TrainConfig) -> bool:
-    """Whether the contrastive loss of a normalised config counts at all."""
-    return config.contrast.source != "none"

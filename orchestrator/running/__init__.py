@@ -1,1 +1,1 @@
-"""Runs the trials of a plan: the driver, its queue and budget, and what executes them."""
+"""Runs a plan: the driver, its queue, budget and retries, and what a worker does. Imports planning, spec and store."""

@@ -1,7 +1,7 @@
-"""Failures: how an attempt can end other than well, and what is then done; `POLICIES` is the whole of it.
+"""Failures: the classes of failure, what is done about each (`RETRY_POLICIES`), and when failures end a sweep.
 
-A retry goes on from the trial's last checkpoint. How often is `retries` in the search space; whatever is left
-unfinished is tried again by the next call of the same command.
+A retry resumes from the trial's last checkpoint. `retries` in the search space limits the retries of one command;
+the next call of the same command tries unfinished trials again.
 """
 
 from __future__ import annotations
@@ -9,107 +9,136 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
-__all__ = ["POLICIES", "FailureStreak", "Policy", "classify", "sign"]
+__all__ = ["RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "classify", "sign"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class RetryPolicy:
     """What is done about one class of failure."""
 
     cause: str
-    answer: str
+    action: str
     retries: str | None = None
-    """Key of `retries` that says how often it is tried again; None: not at all."""
+    """Key of `retries` that limits the retries; None: no retry."""
     larger_share: bool = False
-    """Again with twice the share of a GPU, up to the whole of it; where that is not possible, not at all."""
-    elsewhere: bool = False
-    """Again on another node where there is one, after a pause that doubles each time."""
-    repeats: bool = False
-    """Will fail alike in other trials: counts for `max_consecutive_failures`."""
+    """Retry with twice the share of a GPU, up to a whole one; no retry when the trial had a whole GPU."""
+    other_node: bool = False
+    """Retry on another node where there is one, after a back-off that doubles each time."""
+    systematic: bool = False
+    """Other trials are likely to fail in the same way: counts for `max_consecutive_failures`."""
 
 
-POLICIES: Mapping[State, Policy] = {
-    State.OUT_OF_MEMORY: Policy(
-        cause="the memory of the device, or of a trial's share of it, did not suffice",
-        answer="again with twice the share, up to the whole GPU; trials of the same shape get it too",
+RETRY_POLICIES: Mapping[State, RetryPolicy] = {
+    State.OUT_OF_MEMORY: RetryPolicy(
+        cause="the memory of the device, or of the trial's share of it, was too small",
+        action="retry with twice the share, up to the whole GPU; trials of the same shape get it too",
         retries="out_of_memory",
         larger_share=True,
     ),
-    State.LOST: Policy(
+    State.LOST: RetryPolicy(
         cause="the process or its node died",
-        answer="again from the last checkpoint, on another node where there is one, after a pause",
+        action="retry from the last checkpoint after a pause, on another node where there is one",
         retries="lost",
-        elsewhere=True,
+        other_node=True,
     ),
-    State.DIVERGED: Policy(cause="the loss was no number any more", answer="not again", repeats=True),
-    State.TIMED_OUT: Policy(
+    State.DIVERGED: RetryPolicy(cause="the loss became NaN or infinite", action="no retry", systematic=True),
+    State.TIMED_OUT: RetryPolicy(
         cause="the attempt took longer than budget.trial_hours",
-        answer="not again, unless retries.timed_out says so; then from the last checkpoint",
+        action="no retry unless retries.timed_out allows it; then from the last checkpoint",
         retries="timed_out",
     ),
-    State.USER_ERROR: Policy(cause="the trial raised an exception", answer="not again", repeats=True),
-    State.DATA_ERROR: Policy(cause="an image or label could not be read", answer="not again", repeats=True),
-    State.STOPPED: Policy(cause="a scheduler gave up on the trial", answer="kept as stopped, never a result"),
-    State.CANCELLED: Policy(
-        cause="Ctrl-C, a spent budget, or too many failures in a row",
-        answer="the next call of the command goes on from the last checkpoint",
+    State.USER_ERROR: RetryPolicy(cause="the trial raised an exception", action="no retry", systematic=True),
+    State.DATA_ERROR: RetryPolicy(cause="an image or label could not be read", action="no retry", systematic=True),
+    State.STOPPED: RetryPolicy(cause="a scheduler stopped the trial early", action="kept as stopped, never a result"),
+    State.CANCELLED: RetryPolicy(
+        cause="Ctrl-C, a budget that was used up, or too many consecutive failures",
+        action="the next call of the command resumes from the last checkpoint",
     ),
 }
 
-CLASSES: Mapping[str, State] = {
+STATE_BY_EXCEPTION: Mapping[str, State] = {
     "OutOfMemoryError": State.OUT_OF_MEMORY,  # torch's
     "MemoryError": State.OUT_OF_MEMORY,
     "DivergedError": State.DIVERGED,
     "DataError": State.DATA_ERROR,
     "RankLostError": State.LOST,
-    "DeviceBusyError": State.LOST,  # again after a pause, elsewhere where possible
+    "DeviceBusyError": State.LOST,  # retried after a pause, on another node where possible
 }
-"""Exception class -> failure class, subclasses included; by name, so that nothing heavy is imported to classify.
-Whatever is not here is a user error."""
+"""Class of failure by the name of the exception's class or of an ancestor; by name, so that classifying imports
+nothing heavy. Every other exception is a user error."""
 
 FRAME = re.compile(r'^  File "(?:.*[/\\])?([^/\\"]+)", line \d+, in (\S+)', re.MULTILINE)
 LAST_FRAMES = 6
 
 
 def classify(failure: BaseException) -> State:
-    """The failure class of an exception that a trial raised."""
+    """The class of failure of an exception that a trial raised."""
     names = [ancestor.__name__ for ancestor in type(failure).__mro__]
-    return next((CLASSES[name] for name in names if name in CLASSES), State.USER_ERROR)
+    return next((STATE_BY_EXCEPTION[name] for name in names if name in STATE_BY_EXCEPTION), State.USER_ERROR)
 
 
 def sign(error: ErrorRecord) -> ErrorRecord:
-    """The error with its signature: eight hexadecimal digits of the exception's kind and the functions it came through.
+    """The error with its signature: eight hexadecimal digits of a hash of the exception's class and the last frames.
 
-    Neither line numbers nor the message count: the same bug in two trials has the same signature.
+    A frame counts with the base name of its file and its function; line numbers and the message do not count, so the
+    same bug in two trials has the same signature.
     """
     frames = [f"{file}:{function}" for file, function in FRAME.findall(error.traceback)][-LAST_FRAMES:]
     digest = hashlib.sha256("\n".join([error.kind, *frames]).encode()).hexdigest()
     return replace(error, signature=digest[:8])
 
 
-class FailureStreak:
-    """Counts failures at the same place in a row: a bug in the code fails 50 trials as well as 3 (issue 4)."""
+@dataclass(slots=True)
+class RetryHistory:
+    """Failed attempts of this command at one trial."""
+
+    failures: dict[State, int] = field(default_factory=dict)
+    lost_nodes: tuple[str, ...] = ()
+    """Ids of the nodes on which the trial was lost."""
+
+    def add(self, record: AttemptRecord, retries: Retries) -> float | None:
+        """Count a failure; returns the back-off before the next attempt in seconds, None when there is none."""
+        policy = RETRY_POLICIES.get(record.state)
+        if policy is None or policy.retries is None:
+            return None
+        count = self.failures[record.state] = self.failures.get(record.state, 0) + 1
+        if count > getattr(retries, policy.retries):
+            return None
+        if not policy.other_node:
+            return 0.0
+        if node := record.environment.get("node"):
+            self.lost_nodes = tuple(dict.fromkeys([*self.lost_nodes, node]))
+        return float(retries.back_off_seconds * 2 ** (count - 1))
+
+
+class ConsecutiveFailures:
+    """Counts consecutive failures with one signature: a bug that breaks 3 trials will break 50."""
 
     def __init__(self, limit: int) -> None:
-        """`limit` failures end the sweep; 0 for never."""
+        """`limit` failures end the sweep; 0 for no limit."""
         self.limit = limit
         self.count = 0
         self.signature = ""
 
-    def note(self, record: AttemptRecord) -> None:
-        """An attempt ended. A finished trial ends the streak, a lost process or a stopped trial says nothing."""
+    def add(self, record: AttemptRecord) -> str:
+        """Count an attempt that ended; returns why the sweep must end, empty below the limit.
+
+        A finished trial resets the count; a lost or a stopped one leaves it as it is.
+        """
         if record.state is State.DONE:
             self.count = 0
-        elif POLICIES[record.state].repeats and record.error is not None:
-            alike = record.error.signature == self.signature
+        elif RETRY_POLICIES[record.state].systematic and record.error is not None:
+            repeated = record.error.signature == self.signature
             self.signature = record.error.signature
-            self.count = self.count + 1 if alike else 1
-
-    @property
-    def broken(self) -> bool:
-        """Whether the limit is reached."""
-        return 0 < self.limit <= self.count
+            self.count = self.count + 1 if repeated else 1
+        if not 0 < self.limit <= self.count:
+            return ""
+        return (
+            f"max_consecutive_failures: {self.count} consecutive trials failed at the same place "
+            f"(signature {self.signature}); fix it and run the same command again"
+        )

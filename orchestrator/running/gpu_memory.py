@@ -1,28 +1,28 @@
-"""The GPU of a worker: its free memory is checked and its share of the memory is capped before a trial starts."""
+"""The GPU memory of a worker: before a trial starts, waits until its share is free and limits the process to it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-__all__ = ["DeviceBusyError", "claim", "wait_for_memory"]
+__all__ = ["DeviceBusyError", "reserve_memory", "wait_for_memory"]
 
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 2.0
-SPARE_SHARE = 0.9
-"""A trial starts when so much of its share is free: contexts of its neighbours take a little outside their caps."""
+FREE_FRACTION = 0.9
+"""Fraction of its share that must be free: the CUDA contexts of other trials take a little outside their shares."""
 
 
 class DeviceBusyError(RuntimeError):
-    """Something else holds the GPU's memory: an earlier trial's leftovers, or a stranger's process."""
+    """Another process uses the GPU's memory: an earlier trial that has not ended yet, or somebody else's process."""
 
 
-def claim(gpus: float) -> None:
-    """Make ready for a trial that holds `gpus` of a GPU; does nothing without one.
+def reserve_memory(gpus: float) -> None:
+    """Prepare this process for a trial that takes `gpus` of a GPU; does nothing without a GPU.
 
-    A fraction of a GPU is logical to Ray; here it becomes a cap on what this process may allocate, so that a trial
-    that outgrows its share fails by itself and not its neighbours. Raises DeviceBusyError when the memory of the
-    share is not free after a minute.
+    Ray does not enforce fractions of a GPU. Here the fraction limits what this process may allocate, so that a trial
+    that needs more than its share fails itself, and not the trials beside it. Raises DeviceBusyError when the memory
+    is not free after a minute.
     """
     if gpus <= 0:
         return
@@ -42,16 +42,16 @@ def wait_for_memory(
     wait_seconds: float = WAIT_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once `share` of the memory is free. `read` gives free and total bytes. Raises DeviceBusyError."""
+    """Return once `share` of the memory is free. `read` returns free and total bytes. Raises DeviceBusyError."""
     waited = 0.0
     while True:
         free, total = read()
-        if free >= SPARE_SHARE * share * total:
+        if free >= FREE_FRACTION * share * total:
             return
         if waited >= wait_seconds:
             raise DeviceBusyError(
-                f"the GPU has {free / 1e9:.1f} of {total / 1e9:.1f} GB free, this trial's share is {share:g} of it; "
-                "end what else runs there (nvidia-smi), or lower resources.gpus"
+                f"the GPU has {free / 1e9:.1f} of {total / 1e9:.1f} GB free, but this trial needs {share:g} of it; "
+                "stop other processes on the GPU (nvidia-smi lists them), or lower resources.gpus"
             )
         sleep(POLL_SECONDS)
         waited += POLL_SECONDS

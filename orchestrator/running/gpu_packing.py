@@ -1,68 +1,125 @@
-"""Packing: how much of a GPU a trial takes, from what a short run of its shape really needed.
+"""GpuPacking: places trials on a cluster, several on one GPU where a probe has shown that they fit.
 
-Two trials have one shape when they need the same memory: network, crop, batch and bank, but neither seed nor rate.
-Shares are 1/k, so that k trials fill a GPU and none is cut in two.
+Two trials have the same shape when they need the same memory: same network, crop, batch size and memory bank, whatever
+their seeds and learning rates. Shares are 1/k of a GPU, so that k trials fill it and none spans two.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
 
+from orchestrator.errors import SweepError
+from orchestrator.planning.plan import Trial
+from orchestrator.planning.shape import shape_of
 from orchestrator.running.task import Share
+from orchestrator.spec.blocks import Resources
+from orchestrator.store.records import AttemptRecord, State
 
-__all__ = ["Need", "Packing", "largest_fraction"]
-
+__all__ = ["GpuPacking", "packed_share"]
 
 HEADROOM = 1.1
-"""What a trial may need beyond the probe: other images, another moment of the allocator."""
+"""Memory that a trial may need, relative to the probe's peak: images differ, and so does fragmentation."""
 
-SMALLEST = 16
-"""At most so many trials share a GPU."""
+MAX_TRIALS_PER_GPU = 16
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
-    """What a probe measured, GB (1e9 bytes)."""
-
-    peak_gb: float
-    """Largest amount the process held on the device, its context included."""
-    device_gb: float
-    """Memory of the device."""
+CAPACITY_WAIT_SECONDS = 60.0
+"""How long a sweep waits for nodes to come back when none is left that can run a trial."""
 
 
-def largest_fraction(need: Need) -> float:
-    """The largest 1/k that holds the need with some headroom; 1 for a trial that fills the device."""
-    share = HEADROOM * need.peak_gb / need.device_gb
-    return 1 / max(1, min(SMALLEST, int(1 / share + 1e-9))) if share > 0 else 1 / SMALLEST
+def packed_share(peak_gb: float, device_gb: float) -> float:
+    """The smallest 1/k of a GPU that holds a trial with some headroom; 1 for a trial that fills the device.
+
+    `peak_gb` is the largest amount (1e9 bytes) that the trial's process held on a device of `device_gb`, its CUDA
+    context included.
+    """
+    fraction = HEADROOM * peak_gb / device_gb
+    trials = int(1 / fraction + 1e-9) if fraction > 0 else MAX_TRIALS_PER_GPU
+    return 1 / max(1, min(MAX_TRIALS_PER_GPU, trials))
 
 
-class Packing:
-    """Shares of trials by shape. `gpus` is what the user said: `auto` measures first, a number is that number."""
+class GpuPacking:
+    """The share of each trial. `resources.gpus` is `auto`, measured by a probe of each shape, or a fixed number."""
 
-    def __init__(self, *, cpus: float, gpus: float | str) -> None:
-        self.cpus = cpus
-        self.gpus = gpus
-        self.known: dict[str, float] = {}
-        """GPU share by shape."""
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.gpus_by_shape: dict[str, float] = {}
+        """Shares that were measured, or enlarged since."""
+        self.shapes: dict[str, str] = {}
+        self.too_small_since: float | None = None
 
-    def share(self, shape: str, capacity: Share) -> Share | None:
-        """What a trial of this shape takes of a cluster with `capacity`; None when it is to be probed first."""
-        if shape in self.known:
-            return Share(cpus=self.cpus, gpus=self.known[shape])
-        if self.gpus != "auto":
-            return Share(cpus=self.cpus, gpus=float(self.gpus))
-        return Share(cpus=self.cpus) if capacity.gpus <= 0 else None
+    def shape(self, trial: Trial) -> str:
+        """The trial's shape, computed once."""
+        if trial.trial_id not in self.shapes:
+            self.shapes[trial.trial_id] = shape_of(trial.config)
+        return self.shapes[trial.trial_id]
 
-    def learn(self, shape: str, need: Need | None) -> None:
-        """Keep what a probe found; None, when it failed: a whole GPU."""
-        self.known[shape] = 1.0 if need is None else largest_fraction(need)
+    def share(self, trial: Trial, capacity: Share) -> Share | None:
+        """What a trial takes of a cluster with `capacity`; None when a probe must measure it first."""
+        gpus = self.gpus_by_shape.get(self.shape(trial), self.resources.gpus)
+        if gpus == "auto":
+            return self.of_gpus(0.0) if capacity.gpus <= 0 else None
+        return self.of_gpus(gpus)
 
-    def enlarge(self, shape: str, share: Share) -> bool:
-        """Double the share of a shape whose trial ran out of memory with `share`; False when it had a whole GPU.
+    def probe_share(self) -> Share:
+        """What a probe takes: a whole GPU."""
+        return self.of_gpus(1.0)
 
-        A trial that had less than its shape has by now, because another one failed before, needs no more than that.
+    def smallest_share(self, capacity: Share) -> Share:
+        """The least that any trial takes of a cluster with `capacity`, as far as is known."""
+        gpus = self.resources.gpus
+        return self.of_gpus(min([*self.gpus_by_shape.values(), 1.0, capacity.gpus]) if gpus == "auto" else gpus)
+
+    def of_gpus(self, gpus: float) -> Share:
+        """A share with `gpus` and the CPUs of one trial."""
+        return Share(cpus=self.resources.cpus, gpus=float(gpus))
+
+    def can_start(self, trial: Trial, capacity: Share, available: Share, probing: Collection[Trial]) -> bool:
+        """Whether a trial fits into `available`; one whose shape is `probing` at the moment waits for the result."""
+        share = self.share(trial, capacity)
+        if share is None:
+            measured_now = any(self.shape(other) == self.shape(trial) for other in probing)
+            return not measured_now and self.probe_share().fits(available)
+        return share.fits(available)
+
+    def add_probe(self, trial: Trial, record: AttemptRecord) -> None:
+        """Keep what a probe measured for the trial's shape; a whole GPU when it failed."""
+        metrics, gpus = record.metrics, 1.0
+        if record.state is State.DONE and "probe/peak_memory_gb" in metrics:
+            gpus = packed_share(metrics["probe/peak_memory_gb"], metrics["probe/device_memory_gb"])
+        self.gpus_by_shape[self.shape(trial)] = gpus
+
+    def enlarge(self, trial: Trial, share: Share) -> bool:
+        """Double the share of the trial's shape after it ran out of memory with `share`; False if that was a whole GPU.
+
+        A shape that was enlarged since the trial started, because another trial failed, is not enlarged again.
         """
         if not 0 < share.gpus < 1:
             return False
-        self.known[shape] = max(self.known.get(shape, 0.0), min(2 * share.gpus, 1.0))
+        shape = self.shape(trial)
+        self.gpus_by_shape[shape] = max(self.gpus_by_shape.get(shape, 0.0), min(2 * share.gpus, 1.0))
         return True
+
+    def check(self, capacity: Share) -> None:
+        """Raise SweepError when a cluster with `capacity` can run no trial at all."""
+        needed = self.smallest_share(capacity)
+        if not needed.fits(capacity):
+            raise SweepError(
+                f"resources: a trial needs {needed.cpus:g} CPUs and {needed.gpus:g} GPUs, but the cluster has only "
+                f"{capacity.cpus:g} CPUs and {capacity.gpus:g} GPUs; lower `resources` in the search space"
+            )
+
+    def shortage(self, capacity: Share, now: float, *, idle: bool) -> str:
+        """Why the sweep must end, if the cluster has been too small for any trial for a minute; else empty.
+
+        `idle`: trials wait and none runs at the time `now` (seconds on one clock); else the minute starts again.
+        """
+        if not idle or self.smallest_share(capacity).fits(capacity):
+            self.too_small_since = None
+            return ""
+        if self.too_small_since is None:
+            self.too_small_since = now
+        if now - self.too_small_since <= CAPACITY_WAIT_SECONDS:
+            return ""
+        return (
+            f"the cluster is too small for any trial: only {capacity.cpus:g} CPUs and {capacity.gpus:g} GPUs are left"
+        )

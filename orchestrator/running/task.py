@@ -1,4 +1,4 @@
-"""Task: one attempt at one trial on its way to a worker, and the share of a machine that it takes."""
+"""Task: one attempt at a trial, ready for a worker; Share: the part of a machine that it takes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ __all__ = ["Share", "StopTrial", "Task", "Work"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """What one trial takes of a machine, or what a cluster has."""
+    """CPUs and GPUs: what a trial takes, or what a cluster has."""
 
     cpus: float = 1.0
     gpus: float = 0.0
 
-    def fits(self, room: Share) -> bool:
-        """Whether this fits into `room`, up to rounding."""
-        return self.cpus <= room.cpus + 1e-6 and self.gpus <= room.gpus + 1e-6
-
-    def __add__(self, other: Share) -> Share:
-        return Share(cpus=self.cpus + other.cpus, gpus=self.gpus + other.gpus)
+    def fits(self, available: Share) -> bool:
+        """Whether this fits into `available`, up to rounding."""
+        return self.cpus <= available.cpus + 1e-6 and self.gpus <= available.gpus + 1e-6
 
     def __sub__(self, other: Share) -> Share:
         return Share(cpus=self.cpus - other.cpus, gpus=self.gpus - other.gpus)
@@ -32,25 +29,26 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One attempt at one trial, ready to be sent to a worker."""
+    """One attempt at a trial, ready to be sent to a worker."""
 
     trial_id: str
     attempt: int
+    """1 for the first; 0 for a probe."""
     config: TrainConfig
     runtime: Runtime
     workdir: Path
-    """Folder for checkpoints; must be reachable from every node."""
+    """Folder for checkpoints; every node must reach it."""
     share: Share = Share()
-    avoid: tuple[str, ...] = ()
-    """Ids of nodes that lost an earlier attempt; kept free of this one while others are alive."""
+    avoid_nodes: tuple[str, ...] = ()
+    """Ids of nodes that lost an earlier attempt; not used while other nodes are alive."""
     run_dir: str = ""
-    """The record store, where checkpoints of an object store are fetched from; empty: nothing to fetch."""
+    """Run directory. A worker fetches checkpoints from it when it is an object store; empty: nothing to fetch."""
     probe: bool = False
-    """Not the trial itself but a few steps of it, to see what it needs: `probe/...` metrics, nothing kept."""
+    """Only a few steps of the trial, to measure its memory: returns metrics `probe/...`, and nothing is recorded."""
 
 
 class StopTrial(BaseException):
-    """Raised by a worker's `report` to end the attempt with `state`; no Exception, so that no trial swallows it."""
+    """Raised by a worker's `report` to end the attempt with `state`; not an Exception, so that no trial catches it."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.value)
@@ -58,4 +56,4 @@ class StopTrial(BaseException):
 
 
 Work = Callable[[Task, Callable[[Point], None]], AttemptRecord]
-"""What a worker does with a task: `orchestrator.running.worker.run_trial`; tests of executors pass a quicker one."""
+"""What a worker does with a task: `orchestrator.running.worker.run_trial`; tests of executors pass a faster one."""

@@ -1,4 +1,4 @@
-"""Tracker: something that is told of a sweep from its first moment to its last, and decides nothing."""
+"""Tracker: follows a sweep from its start to its end, and decides nothing."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.running.executors.base import Listener
-from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.running.task import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
 __all__ = ["Tracker"]
 
 
-class Tracker(Listener, Protocol):
-    """Mirrors a sweep somewhere. Between `begin` and `finish` come the calls of `Listener`."""
-
-    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """The sweep starts; `outcomes` holds what earlier runs already brought, by trial id."""
+class Tracker(Protocol):
+    """Shows a sweep, or copies it to another place. Called in the driver's process, from one thread."""
 
     def planned(self, sweep: SweepRecord) -> None:
-        """A search added to the plan; before `begin` for what earlier runs drew."""
+        """The plan has grown. Also called before `begin`, with the trials that earlier commands added."""
+
+    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """The sweep starts; `outcomes` holds the results of earlier commands, by trial id."""
+
+    def started(self, task: Task) -> None:
+        """A worker has started the task."""
+
+    def reported(self, task: Task, point: Point) -> None:
+        """A point of the trial's curves has arrived; the store has it already."""
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        """The attempt is over, successful or not; the store has its record already."""
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """The sweep is over: all outcomes, the files written for it, and whether every trial is done."""
+        """The sweep is over: all outcomes, the files written for it, and whether every trial has ended."""

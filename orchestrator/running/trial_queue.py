@@ -1,4 +1,4 @@
-"""TrialQueue: what is to run next. Trials wait their turn, some of them until a pause is over."""
+"""TrialQueue: the trials that wait to run; retries wait until their back-off is over."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ __all__ = ["TrialQueue"]
 
 
 class TrialQueue:
-    """Trials in the order they were added; one that is put back comes first again once its pause is over."""
+    """First in, first out; a retry goes to the front once its back-off is over."""
 
     def __init__(self, trials: Iterable[Trial] = ()) -> None:
         self.ready = deque(trials)
-        self.pausing: list[tuple[float, int, Trial]] = []
+        self.delayed: list[tuple[float, int, Trial]] = []
         self.count = 0
 
     def add(self, trial: Trial) -> None:
-        """Behind all others."""
+        """Add a trial at the end."""
         self.ready.append(trial)
 
-    def put_back(self, trial: Trial, until: float) -> None:
-        """Before all others, from the time `until` on (seconds, on the clock of `take`)."""
+    def add_retry(self, trial: Trial, not_before: float) -> None:
+        """Put a trial at the front from the time `not_before` on (seconds, on the clock of `pop`)."""
         self.count += 1
-        heapq.heappush(self.pausing, (until, self.count, trial))
+        heapq.heappush(self.delayed, (not_before, self.count, trial))
 
-    def take(self, now: float, suits: Callable[[Trial], bool]) -> Trial | None:
-        """The first trial that suits, taken off; None when there is none at the moment."""
-        while self.pausing and self.pausing[0][0] <= now:
-            self.ready.appendleft(heapq.heappop(self.pausing)[2])
-        for place, trial in enumerate(self.ready):
-            if suits(trial):
-                del self.ready[place]
+    def pop(self, now: float, can_start: Callable[[Trial], bool]) -> Trial | None:
+        """Remove and return the first trial that can start; None when there is none at the moment."""
+        while self.delayed and self.delayed[0][0] <= now:
+            self.ready.appendleft(heapq.heappop(self.delayed)[2])
+        for index, trial in enumerate(self.ready):
+            if can_start(trial):
+                del self.ready[index]
                 return trial
         return None
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all trials."""
         self.ready.clear()
-        self.pausing.clear()
+        self.delayed.clear()
 
     def __len__(self) -> int:
-        return len(self.ready) + len(self.pausing)
+        return len(self.ready) + len(self.delayed)

@@ -1,4 +1,4 @@
-"""run_trial: what happens inside a worker process; the only place that calls the trainer."""
+"""run_trial: runs one task in a worker process; the only place that calls the trainer."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["run_trial"]
 
 
 def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = False) -> AttemptRecord:
-    """Train one trial and say how it ended. Never raises for what goes wrong inside the trial (house rule 4).
+    """Train one trial and return its record. An exception of the trial becomes part of the record, and is not raised.
 
-    `inspect` opens the debugger where the trial raises, before its record is made.
+    `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
     metrics: Mapping[str, float] = {}
     error: ErrorRecord | None = None
     state = State.DONE
     try:
-        metrics = measure(task) if task.probe else train_trial(task, report)
+        metrics = probe_trial(task) if task.probe else train_trial(task, report)
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -53,65 +53,67 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
 
 
 def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, float]:
-    """The final figures of the trial; its checkpoints go to the record store as they are written."""
-    from orchestrator.running.gpu_memory import claim
-    from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints
+    """Train; returns the final metrics. Checkpoints are copied to an object store as they are written."""
+    from orchestrator.running.gpu_memory import reserve_memory
+    from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
+    from orchestrator.store.run_directory import RunDirectory
     from trainer.run import train
 
-    delivered = last_written(task.workdir)
+    directory = RunDirectory(task.run_dir) if task.run_dir else None
+    uploaded = checkpoint_time(task.workdir)
 
-    def deliver() -> None:
-        nonlocal delivered
-        if task.run_dir and (written := last_written(task.workdir)) != delivered:
-            delivered = written
-            deliver_checkpoints(task.run_dir, task.trial_id, task.workdir)
+    def upload() -> None:
+        nonlocal uploaded
+        if directory is not None and (written := checkpoint_time(task.workdir)) != uploaded:
+            uploaded = written
+            upload_checkpoints(directory, task.trial_id, task.workdir)
 
     def progress(step: int, values: dict[str, float]) -> None:
-        measured = {**values, **memory_held()} if "val/miou" in values else values
-        report(Point(step=step, metrics=measured, time=time.time(), attempt=task.attempt))
-        deliver()
+        metrics = {**values, **memory_in_use()} if "val/miou" in values else values
+        report(Point(step=step, metrics=metrics, time=time.time(), attempt=task.attempt))
+        upload()
 
-    if task.run_dir:
-        fetch_checkpoints(task.run_dir, task.trial_id, task.workdir)
-    claim(task.share.gpus)
+    if directory is not None:
+        fetch_checkpoints(directory, task.trial_id, task.workdir)
+    reserve_memory(task.share.gpus)
     try:
         return train(task.config, task.runtime, task.workdir, progress).metrics
     finally:
-        deliver()
+        upload()
 
 
-def memory_held() -> dict[str, float]:
-    """Memory of this process, GB: `system/rss_gb`, and where it uses a GPU the peak there, `system/gpu_memory_gb`."""
+def memory_in_use() -> dict[str, float]:
+    """Memory of this process in GB (1e9 bytes): `system/rss_gb`, and its peak on a GPU, `system/gpu_memory_gb`."""
     import torch
 
-    held = {}
+    memory = {}
     with suppress(OSError, ValueError, IndexError):  # a system without /proc
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        held["system/rss_gb"] = pages * resource.getpagesize() / 1e9
+        memory["system/rss_gb"] = pages * resource.getpagesize() / 1e9
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        held["system/gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    return held
+        memory["system/gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return memory
 
 
-def last_written(workdir: Path) -> int:
-    """When the last checkpoint was written, ns; 0 before there is one."""
+def checkpoint_time(workdir: Path) -> int:
+    """When the last checkpoint was written, in nanoseconds since the epoch; 0 without a checkpoint."""
     try:
         return (workdir / "last.pt").stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def measure(task: Task) -> Mapping[str, float]:
-    """What a few steps of the trial take."""
-    from orchestrator.running.gpu_memory import claim
+def probe_trial(task: Task) -> Mapping[str, float]:
+    """The memory that a few steps of the trial take, as metrics `probe/...`."""
+    from orchestrator.running.gpu_memory import reserve_memory
     from trainer.probe import probe
 
-    claim(task.share.gpus)
+    reserve_memory(task.share.gpus)
     return probe(task.config, task.runtime)
 
 
 def describe(failure: Exception) -> ErrorRecord:
-    """An exception as a record, with the signature that failures at the same place share."""
+    """An exception as a record, with its signature."""
     message = " ".join(str(failure).split()) or type(failure).__name__
     trace = "".join(traceback.format_exception(failure))
     return sign(ErrorRecord(kind=type(failure).__name__, message=message, traceback=trace))
@@ -119,7 +121,7 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment() -> dict[str, str]:
-    """What a reader needs to judge whether two attempts are comparable: code, machine, versions."""
+    """Code, machine and versions: what a reader needs to judge whether two attempts are comparable."""
     import torch
 
     return {

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.paths import expanded, is_whole
+from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.yaml_document import Origins, Place, parse_value
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
 
@@ -185,7 +186,8 @@ def flatten(values: Mapping[str, Any], prefix: str, place: Place) -> Iterator[tu
 def read_assignment(text: str, problems: list[str]) -> Setting | None:
     """The setting in `--set key=value`; the value is YAML, or plain text where the key takes text."""
     origin = f"--set {text}"
-    key, equals, written = text.partition("=")
+    given, equals, written = text.partition("=")
+    key = current_key(given, origin)
     if not equals or not key or not written:
         problems.append(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
         return None

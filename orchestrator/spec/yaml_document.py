@@ -18,6 +18,7 @@ from ruamel.yaml.reader import ReaderError
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.paths import is_file, is_whole, missing_file
+from orchestrator.spec.renamed_keys import current_key
 
 __all__ = ["Document", "Origins", "Place", "parse_value", "parse_yaml", "read_yaml"]
 
@@ -190,7 +191,7 @@ class Builder:
             if not isinstance(key_node, ScalarNode):
                 self.complain(key_node, place, "a key must be plain text; put it in quotes")
                 continue
-            key = str(key_node.value)
+            key = current_key(str(key_node.value), self.locate(line_of(key_node)), str(place[-1]) if place else "")
             here = (*place, key)
             if any(unicodedata.category(letter) in UNFIT_FOR_KEYS for letter in key):
                 self.complain(key_node, (*place, ascii(key)), "a line break or control character in a key; remove it")
@@ -223,7 +224,7 @@ class Builder:
         if not is_whole(text):
             self.complain(node, place, "half a character (a surrogate) or a null in a text; write whole characters")
             return ""
-        return text
+        return current_key(text, self.locate(line_of(node)))
 
     def integer(self, node: ScalarNode, place: Place, text: str) -> int:
         """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""

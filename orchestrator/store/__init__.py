@@ -1,1 +1,1 @@
-"""What a sweep leaves on disk, and the one writer of it."""
+"""The run directory: its records, how they are read, and the one writer. Imports nothing of orchestrator but errors."""

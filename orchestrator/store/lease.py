@@ -1,11 +1,12 @@
-"""Lease: one driver at a time where the system's file locks do not reach: object stores, and mounts between machines.
+"""Lease: one driver at a time where file locks do not reach: in object stores, and on mounts of several machines.
 
-    <run_dir>/driver.lease/000007     who holds it and how often they renewed it
+    <run_dir>/driver.lease/000007     the holder, and how often it has renewed the lease
 
-A driver takes hold by creating the next number, which only one of several can, and renews its file every five
-seconds. Another one looks on: a renewal that it sees proves the holder alive; none in 25 seconds of its own clock
-(no two clocks are compared), or a dead process on the same machine, and it takes the next number. A driver that was
-suspended so long asks again before its next write, finds the higher number and stops.
+A driver acquires the lease by creating the file with the next number, which only one of several drivers can do, and
+rewrites its file every five seconds. Another driver watches: a renewal proves that the holder is alive. Without a
+renewal for 25 seconds of the watcher's own clock (clocks are never compared), or if the holder is a dead process of the
+same machine, the watcher creates the next number. A driver that was suspended so long checks the lease before its next
+write, finds the higher number, and stops.
 """
 
 from __future__ import annotations
@@ -21,39 +22,39 @@ from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files
 from orchestrator.store.lock_owner import Owner
 
-__all__ = ["Lease", "Patience", "held_message"]
+__all__ = ["Lease", "LeaseTimings", "held_message"]
 
 FOLDER = "driver.lease"
 
 logger = logging.getLogger(__name__)
 
 
-def awake_seconds() -> float:
-    """A clock that also runs while the machine sleeps, where the system has one."""
+def seconds_with_suspend() -> float:
+    """A clock that also runs while the machine is suspended, where the system has one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
-    """How long things take, in seconds; and the clock, for tests."""
+class LeaseTimings:
+    """Intervals of a lease, and its clock, which tests replace."""
 
-    renew: float = 5.0
+    renew_seconds: float = 5.0
     """Between two renewals."""
-    dead: float = 25.0
-    """Without a renewal the holder counts as dead."""
-    settle: float = 1.0
-    """After taking hold, before believing it: a store without conditional writes lets two create the same file."""
-    clock: Callable[[], float] = awake_seconds
+    dead_seconds: float = 25.0
+    """Without a renewal for this long, the holder counts as dead."""
+    settle_seconds: float = 1.0
+    """Before a new holder trusts its own file: a store without conditional writes lets two drivers create it."""
+    clock: Callable[[], float] = seconds_with_suspend
     sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The newest file of the lease as it was read."""
+class LeaseFile:
+    """The newest file of the lease, as it was read."""
 
     number: int
     content: bytes
-    """Empty for a file that cannot be understood; it counts as a holder all the same, until it proves dead."""
+    """A file that cannot be parsed counts as a living holder until it was not renewed for long enough."""
 
     @property
     def owner(self) -> Owner | None:
@@ -63,37 +64,37 @@ class Claim:
 
 @dataclass
 class Lease:
-    """The hold of this process on a run directory."""
+    """The lease of this process on a run directory."""
 
     files: Files
-    patience: Patience = field(default_factory=Patience)
+    timings: LeaseTimings = field(default_factory=LeaseTimings)
     owner: Owner = field(default_factory=Owner.here)
     number: int = 0
-    """Of the file that is ours; 0 before `take`."""
+    """Of our file; 0 before `acquire`."""
     renewals: int = 0
     renewed_at: float = 0.0
     lost: str = ""
-    """Why the hold is gone for ever."""
+    """Why the lease is lost for good."""
     ended: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the lease is looked at: by the thread that renews, and by a check."""
+    """Held by the renewing thread and by `check` while they use the lease."""
 
-    def take(self) -> None:
-        """Take hold, if need be after watching a silent holder for `patience.dead` seconds, and keep renewing.
+    def acquire(self) -> None:
+        """Acquire the lease and keep renewing it; watches a silent holder for `dead_seconds` first.
 
-        Raises StoreError, naming the holder, as soon as that one shows to be alive.
+        Raises StoreError, with the holder, as soon as that one proves to be alive.
         """
         while True:
             found = self.newest()
             if found is not None and not self.is_dead(found):
                 raise StoreError(held_message(self.files.name, found.owner))
             number = 1 if found is None else found.number + 1
-            started = self.patience.clock()
+            started = self.timings.clock()
             if not self.files.create(key_of(number), self.content()):
                 continue
-            self.patience.sleep(self.patience.settle)
-            taken = self.newest()
-            if taken is not None and self.is_ours(taken):
+            self.timings.sleep(self.timings.settle_seconds)
+            created = self.newest()
+            if created is not None and self.is_ours(created):
                 break
         self.number, self.renewed_at = number, started
         for old in self.numbers():
@@ -102,30 +103,30 @@ class Lease:
         threading.Thread(target=self.keep_renewing, name="lease", daemon=True).start()
 
     def check(self) -> None:
-        """Before a write: raise StoreError unless the hold is certain.
+        """Before a write: raise StoreError unless this process certainly holds the lease.
 
-        It is when it was renewed lately; else the store is asked, which says so if another driver has taken over.
+        It does if it renewed the lease recently; otherwise the store tells whether another driver has taken over.
         """
         with self.busy:
-            if not self.lost and self.patience.clock() - self.renewed_at > self.patience.dead / 2:
+            if not self.lost and self.timings.clock() - self.renewed_at > self.timings.dead_seconds / 2:
                 self.renew()
         if self.lost:
             raise StoreError(self.lost)
 
     def release(self) -> None:
-        """Let go: the next driver need not wait. An unreachable store keeps the file, which then goes stale."""
+        """Release the lease, so that the next driver need not wait. With an unreachable store it expires instead."""
         self.ended.set()
         with self.busy:
             if not self.lost:
                 try:
                     self.files.delete(key_of(self.number))
                 except StoreError as error:
-                    logger.warning("%s; the next driver will wait %.0f s", error, self.patience.dead)
+                    logger.warning("%s; the next driver will wait %.0f s", error, self.timings.dead_seconds)
                 self.lost = f"{self.files.name}: released"
 
     def keep_renewing(self) -> None:
-        """Renew until the end; a store that cannot be reached now is tried again."""
-        while not self.ended.wait(self.patience.renew):
+        """Renew until the release; if the store cannot be reached, try again at the next renewal."""
+        while not self.ended.wait(self.timings.renew_seconds):
             with self.busy:
                 if self.lost:
                     return
@@ -135,37 +136,38 @@ class Lease:
                     logger.debug("lease not renewed: %s", error)
 
     def renew(self) -> None:
-        """Write the next renewal, or note that the hold is lost. Raises StoreError when the store is out of reach."""
-        started = self.patience.clock()
+        """Write the next renewal, or note that the lease is lost. Raises StoreError when the store is unreachable."""
+        started = self.timings.clock()
         found = self.newest()
         if found is None or not self.is_ours(found):
-            to_whom = "" if found is None or found.owner is None else f" to {found.owner.describe()}"
+            new_owner = "" if found is None or found.owner is None else f" to {found.owner.describe()}"
             self.lost = (
-                f"{self.files.name}: this driver gave no sign for too long and lost its hold{to_whom}; nothing more is "
-                "written, run the same command again when the other one is done"
+                f"{self.files.name}: this driver did not renew its lease in time and lost it{new_owner}; it writes "
+                "nothing more, run the same command again when the other sweep is done"
             )
             return
         self.renewals += 1
         self.files.write(key_of(self.number), self.content())
         self.renewed_at = started
 
-    def is_dead(self, found: Claim) -> bool:
-        """Whether the holder is: at once where its process can be seen, else after looking on for a while."""
+    def is_dead(self, found: LeaseFile) -> bool:
+        """Whether the holder is dead: known at once for a process of this machine, else after watching the lease."""
         if found.owner is not None and found.owner.alive() is False:
             return True
-        since = self.patience.clock()
-        told = False
-        while (waited := self.patience.clock() - since) < self.patience.dead:
-            if waited > 1.5 * self.patience.renew and not told:
+        since = self.timings.clock()
+        warned = False
+        while (waited := self.timings.clock() - since) < self.timings.dead_seconds:
+            if waited > 1.5 * self.timings.renew_seconds and not warned:
                 who = "unknown" if found.owner is None else found.owner.describe()
                 logger.warning(
-                    "%s: held by a sweep that gives no sign (%s); waiting up to %.0f s to be sure that it is dead",
+                    "%s: locked by a sweep that does not renew its lease (%s); waiting up to %.0f s until it counts "
+                    "as dead",
                     self.files.name,
                     who,
-                    self.patience.dead - waited,
+                    self.timings.dead_seconds - waited,
                 )
-                told = True
-            self.patience.sleep(self.patience.renew / 5)
+                warned = True
+            self.timings.sleep(self.timings.renew_seconds / 5)
             now = self.newest()
             if now is None:
                 return True
@@ -173,24 +175,24 @@ class Lease:
                 return False
         return True
 
-    def newest(self) -> Claim | None:
+    def newest(self) -> LeaseFile | None:
         """The file with the highest number; None when nobody holds the run directory."""
         for number in sorted(self.numbers(), reverse=True):
             content = self.files.read(key_of(number))
-            if content is not None:  # released between the two looks
-                return Claim(number, content)
+            if content is not None:  # None: released since it was listed
+                return LeaseFile(number, content)
         return None
 
     def numbers(self) -> list[int]:
-        """Numbers of the files there are."""
+        """Numbers of the existing files."""
         return [int(name) for name in self.files.names(FOLDER) if name.isdecimal()]
 
-    def is_ours(self, claim: Claim) -> bool:
-        """Whether this hold wrote it."""
-        return claim.owner is not None and claim.owner.nonce == self.owner.nonce
+    def is_ours(self, file: LeaseFile) -> bool:
+        """Whether this lease wrote it."""
+        return file.owner is not None and file.owner.nonce == self.owner.nonce
 
     def content(self) -> bytes:
-        """What our file says; no two renewals alike."""
+        """Content of our file, different at each renewal."""
         return json.dumps({**json.loads(self.owner.to_text()), "renewals": self.renewals}).encode()
 
 
@@ -200,7 +202,7 @@ def key_of(number: int) -> str:
 
 
 def held_message(name: str, owner: Owner | None) -> str:
-    """The line for a second driver: who holds the run directory, and what to do."""
+    """The error of a second driver: who holds the run directory, and what to do."""
     who = "process unknown" if owner is None else owner.describe()
     return (
         f"{name}: another sweep is writing here ({who}); wait for it, stop it there, or give this one its own --run-dir"

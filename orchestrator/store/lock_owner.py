@@ -1,4 +1,4 @@
-"""Owner: which driver holds a run directory; what it writes down, and what others can tell of it."""
+"""Owner: the driver that holds a run directory, as it names itself in the lock file or lease."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["Owner"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Owner:
-    """A driver as others see it."""
+    """A driver, as other drivers see it."""
 
     host: str
     pid: int
     since: float
-    """When it took hold, seconds since the epoch."""
+    """When it took the lock, seconds since the epoch."""
     machine: str = ""
-    """The boot and the process namespace in which `pid` means something; empty where the system has neither."""
+    """Boot id and process namespace in which `pid` is valid; empty where the system has neither."""
     nonce: str = field(default_factory=lambda: uuid4().hex)
-    """Tells two holds of one process apart."""
+    """Distinguishes two locks taken by one process."""
 
     @classmethod
     def here(cls) -> Self:
-        """The process that asks."""
+        """The calling process."""
         return cls(host=socket.gethostname(), pid=os.getpid(), since=time.time(), machine=this_machine())
 
     @classmethod
     def from_text(cls, text: str | bytes) -> Self | None:
-        """Inverse of `to_text`; None for anything else, such as a file caught while it is written."""
+        """Inverse of `to_text`; None for any other text, such as a file that is being written."""
         try:
             values = json.loads(text)
             return cls(**{key: values[key] for key in ("host", "pid", "since", "machine", "nonce")})
@@ -46,19 +46,19 @@ class Owner:
         return json.dumps(asdict(self))
 
     def describe(self) -> str:
-        """`process 4711 on node3, since 2026-03-01 09:30:00`, in the reader's time zone."""
+        """`process 4711 on node3, since 2026-03-01 09:30:00`, in local time."""
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
         return f"process {self.pid} on {self.host}, since {since}"
 
     def alive(self) -> bool | None:
-        """Whether the process lives; None when it runs where this one cannot see it."""
+        """Whether the process is alive; None when it runs on another machine or in another container."""
         if not self.machine or self.machine != this_machine():
             return None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
-        except PermissionError:  # somebody else's
+        except PermissionError:  # another user's process
             return True
         return True
 

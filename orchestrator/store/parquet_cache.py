@@ -1,53 +1,46 @@
-"""Compaction: the records of a sweep's finished trials in one Parquet file. The one place that imports pyarrow.
+"""Parquet cache: the records of a sweep's finished trials in one file; the only module that imports pyarrow.
 
     <run_dir>/sweeps/<sweep>/records.parquet     a row per attempt of each trial that is done
 
-Written by the driver when a sweep ends (`RecordStore.compact`), so that the next start, the reports and `status` open
-one file where they would open thousands. It is a cache: the JSON records stay, and whoever deletes it loses nothing.
-A row counts only while the record it was made from is as it was (size and time of change; in an object store: while
-the trial's folder is there), so a trial that was deleted or repaired since is read from its own files. A file that is
-damaged, or was written by something else, is passed over.
+The driver writes it when a sweep ends (`RecordStore.compact`), so that the next start, the reports and `status` read
+one file instead of thousands. It is only a cache: the JSON records stay, and it can be deleted. A row is used only
+while its record is unchanged (size and time of change; in an object store: while the trial's folder exists), so a trial
+that was deleted or repaired since is read from its own files. A damaged or foreign file is ignored.
 
-`record` holds the JSON text, digit for digit, and is what is read back; the other columns are for people with pandas
-or DuckDB.
+Column `record` holds the JSON text, unchanged, and is what is read back; the other columns are for pandas or DuckDB.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.store.backends import Files
+from orchestrator.store.records import AttemptRecord
 
-__all__ = ["Attempt", "pack", "read_compacted"]
+__all__ = ["StoredAttempt", "pack", "read_compacted"]
 
 FORMAT = b"contrast-sweep attempts 1"
-"""Value of the key `format` in the file's metadata."""
+"""Value of `format` in the file's metadata."""
 
 FEW = {False: 1000, True: 20}
-"""By `Files.remote`: so many records are read sooner from their own files than pyarrow is imported."""
+"""By `Files.remote`: up to this many records, reading their own files is faster than importing pyarrow."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """A record as it lies in the store."""
+class StoredAttempt(NamedTuple):
+    """A record and where it is stored."""
 
     key: str
-    stamp: str
-    """`Files.stamps` of the key."""
     text: str
-    counts: bool
-    """Whether it is the attempt that stands for its trial."""
+    """The JSON as it was written."""
+    record: AttemptRecord
 
 
-def pack(attempts: Iterable[Attempt]) -> bytes:
-    """The Parquet file of these records."""
+def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
+    """The Parquet file of attempts with their `Files.stamps`, and whether each decides its trial's outcome."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [row_of(attempt) for attempt in attempts]
     text = pa.map_(pa.string(), pa.string())
     schema = pa.schema(
         {
@@ -66,24 +59,35 @@ def pack(attempts: Iterable[Attempt]) -> bytes:
         metadata={b"format": FORMAT},
     )
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist([row_of(*attempt) for attempt in attempts], schema=schema), sink, compression="zstd"
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
 
-def row_of(attempt: Attempt) -> dict[str, Any]:
-    """The columns for one record."""
-    values = json.loads(attempt.text)
-    plain = {name: values[name] for name in ("trial_id", "attempt", "state", "started_at", "ended_at")}
-    pairs = {name: list(dict(values.get(name) or {}).items()) for name in ("metrics", "environment")}
-    ours = {"counts": attempt.counts, "key": attempt.key, "stamp": attempt.stamp, "record": attempt.text}
-    return {**plain, **pairs, **ours}
+def row_of(stored: StoredAttempt, stamp: str, counts: bool) -> dict[str, Any]:
+    """The columns of one attempt."""
+    record = stored.record
+    return {
+        "trial_id": record.trial_id,
+        "attempt": record.attempt,
+        "state": record.state.value,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "metrics": list(record.metrics.items()),
+        "environment": list(record.environment.items()),
+        "counts": counts,
+        "key": stored.key,
+        "stamp": stamp,
+        "record": stored.text,
+    }
 
 
 def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None = None) -> dict[str, str]:
-    """By trial id the JSON text of the attempt that counts, of those trials that a compacted sweep vouches for.
+    """The JSON text of the attempt that counts, by trial id, for those of the trials that are in a sweep's cache.
 
-    Sweeps are opened one by one, `prefer` first, while more than a few trials are wanted.
+    Caches are read one by one, that of the sweep `prefer` first, while more than a few trials are missing.
     """
     found: dict[str, str] = {}
     if len(trial_ids) <= FEW[files.remote]:
@@ -94,20 +98,20 @@ def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None
             break
         content = files.read(f"sweeps/{name}/records.parquet")
         if content:
-            fresh = still_true(files, unpack(content, wanted))
+            fresh = unchanged(files, unpack(content, wanted))
             found.update(fresh)
             wanted -= fresh.keys()
     return found
 
 
-def still_true(files: Files, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Text by trial id of those rows whose record is as it was."""
+def unchanged(files: Files, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """JSON text by trial id of the rows whose record has not changed."""
     stamps = files.stamps([row["key"] for row in rows])
     return {row["trial_id"]: row["record"] for row, stamp in zip(rows, stamps, strict=True) if stamp == row["stamp"]}
 
 
 def unpack(content: bytes, wanted: set[str]) -> list[dict[str, str]]:
-    """`trial_id`, `key`, `stamp` and `record` of the attempts that count; nothing of a file that is not ours."""
+    """`trial_id`, `key`, `stamp` and `record` of the attempts that count; nothing of a damaged or foreign file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""RecordStore: the folder that decides what is done; the one writer of `orchestrator.store.records`."""
+"""RecordStore: the one writer of a run directory, and so what decides which trials are done."""
 
 from __future__ import annotations
 
@@ -8,60 +8,57 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.store.backends import LocalFiles, open_files
-from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
-from orchestrator.store.lease import Lease, Patience
-from orchestrator.store.lock import hold
-from orchestrator.store.parquet_cache import Attempt, pack
-from orchestrator.store.point_log import AppendedCurves, ChunkedCurves, Curves
+from orchestrator.store.backends import LocalFiles
+from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
+from orchestrator.store.lease import Lease, LeaseTimings
+from orchestrator.store.lock import lock_run_directory
+from orchestrator.store.parquet_cache import StoredAttempt, pack
+from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import (
     RunDirectory,
     attempt_files,
-    attempt_keys,
     attempt_name,
     attempt_number,
-    deciding,
+    deciding_attempt,
     point_files,
-    stored_attempts,
 )
 
 __all__ = ["RecordStore"]
 
 
-class RecordStore:
-    """One run directory, local or in an object store. Written by the driver alone, readable by anybody at any time.
+class RecordStore(RunDirectory):
+    """A run directory that is also written, by the driver alone. Anybody may read it at any time.
 
-    A record is put whole or not at all, and never before the points that it sums up. Every method that writes
+    A record is written whole or not at all, and never before the points that it sums up. Every method that writes
     raises StoreError when it cannot, or when this driver was suspended so long that another one took over.
     """
 
-    def __init__(self, run_dir: Path | str, *, patience: Patience | None = None) -> None:
-        """`run_dir` is a path or a URL that fsspec knows; a `Path` made from a URL is understood too.
-
-        `patience`: how long the lease of a store without file locks waits for what.
-        """
-        self.run_dir = run_dir
-        self.files = open_files(run_dir)
-        self.patience = patience
+    def __init__(self, location: Path | str, *, lease_timings: LeaseTimings | None = None) -> None:
+        """`lease_timings` matter for object stores and shared mounts."""
+        super().__init__(location)
+        self.lease_timings = lease_timings
         self.lease: Lease | None = None
         self.locked = False
-        local = self.files if isinstance(self.files, LocalFiles) else None
-        self.curves: Curves = AppendedCurves(local) if local else ChunkedCurves(self.files, self.check)
+        self.point_log: AppendedPoints | ChunkedPoints
+        if isinstance(self.files, LocalFiles):
+            self.point_log = AppendedPoints(self.files)
+        else:
+            self.point_log = ChunkedPoints(self.files, self.check)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run directory for this driver; a dead driver's hold ends with it, at once or within 25 seconds.
+        """Lock the run directory for this driver; a dead driver's lock ends at once, or within 25 seconds.
 
-        Raises StoreError when another driver is alive, naming its process, or when nothing can be written here.
+        Raises StoreError when another driver is alive, with its process, or when nothing can be written here.
         """
-        with hold(self.files, self.patience) as lease:
+        with lock_run_directory(self.files, self.lease_timings) as lease:
             self.lease, self.locked = lease, True
             try:
                 yield
             finally:
                 try:
-                    self.curves.close()
+                    self.point_log.close()
                 finally:
                     self.lease, self.locked = None, False
 
@@ -71,25 +68,20 @@ class RecordStore:
             self.lease.check()
 
     def write_sweep(self, sweep: SweepRecord) -> None:
-        """Put down what is promised, before anything runs."""
+        """Write the plan of a sweep, before any of its trials runs."""
         self.write(sweep_key(sweep.name), sweep.to_json())
-
-    def outcomes(self, trial_ids: Iterable[str]) -> dict[str, AttemptRecord]:
-        """For each trial that was tried the attempt that counts."""
-        return RunDirectory(self.run_dir).outcomes(trial_ids)
 
     def workdir(self, trial_id: str) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
-        For an object store a folder of the machine it runs on: `checkpoint_sync` carries the checkpoints.
+        For an object store it is a folder of the worker's machine, and `checkpoint_sync` copies the checkpoints.
         """
-        return RunDirectory(self.run_dir).trial_folder(trial_id).resolve()
+        return self.trial_folder(trial_id).resolve()
 
     def next_attempt(self, trial_id: str) -> int:
-        """Number for a new attempt at a trial; of one never started no more than its folder is looked at.
+        """Number of a new attempt at a trial. For a trial that never started this only lists its folder.
 
-        An attempt that started and left no record (the driver was killed) is first closed as lost, so that the
-        trial's history is whole.
+        An attempt that started and has no record, because its driver was killed, first gets one: it is lost.
         """
         names = self.files.names(trial_key(trial_id))
         last_ended = max((attempt_number(name) for name in attempt_files(names)), default=0)
@@ -97,7 +89,7 @@ class RecordStore:
             return last_ended + 1
         starts: dict[int, float] = {}
         last_seen: dict[int, float] = {}
-        for point in RunDirectory(self.run_dir).points(trial_id):
+        for point in self.points(trial_id):
             starts.setdefault(point.attempt, point.time)
             last_seen[point.attempt] = point.time
         for attempt in sorted(number for number in starts if number > last_ended):
@@ -118,9 +110,9 @@ class RecordStore:
     def start(
         self, trial_id: str, attempt: int, config: dict[str, Any], time: float, facts: Mapping[str, Any] | None = None
     ) -> None:
-        """An attempt begins: what its id stands for is kept beside it, and an empty first point marks the start.
+        """Record that an attempt has started at `time` (seconds since the epoch), as an empty first point.
 
-        `facts`: what the id is a function of besides the config.
+        The first attempt also records what the trial's id is a function of: `config` and `facts`.
         """
         if self.files.read(trial_key(trial_id, "trial.json")) is None:
             known = {"trial_id": trial_id, "config": config, **(facts or {})}
@@ -128,57 +120,53 @@ class RecordStore:
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
 
     def append(self, trial_id: str, point: Point) -> None:
-        """Add one point to a trial's curve; it survives the death of the driver (in an object store: soon)."""
+        """Add a point to a trial's curves. It survives the driver's death; in an object store after a few seconds."""
         self.check()
-        self.curves.append(trial_id, point)
+        self.point_log.append(trial_id, point)
 
     def end(self, record: AttemptRecord) -> None:
-        """Keep how an attempt ended. Durable when this returns, and the points before it."""
+        """Record how an attempt ended; the record and all points of the attempt are durable when this returns."""
         self.check()
-        self.curves.settle(record.trial_id)
+        self.point_log.flush(record.trial_id)
         self.write(trial_key(record.trial_id, attempt_name(record.attempt)), record.to_json())
 
     def compact(self, sweep_name: str) -> int:
-        """Write the finished trials of a sweep to one Parquet file; the driver does when a sweep ends.
+        """Write the finished trials of a sweep to its Parquet cache; returns their number.
 
-        Returns the number of trials in it. It is a cache (`orchestrator.store.parquet_cache`): the records stay, and a
-        reader that finds it damaged, out of date or gone reads those.
+        It is only a cache (`orchestrator.store.parquet_cache`): the records stay, and are read instead of a cache that
+        is damaged, out of date or missing.
         """
-        trial_ids = [cell.trial_id for cell in RunDirectory(self.run_dir).sweep(sweep_name).cells]
-        keys = attempt_keys(self.files, list(dict.fromkeys(trial_ids)))
+        keys = self.attempt_keys(self.sweep(sweep_name).trial_ids)
         every_key = [key for its_keys in keys.values() for key in its_keys]
-        # before the contents: the stamp of a record that changes in between will not match
+        # before the contents are read, so that the stamp of a record that changes in between does not match
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
-        rows: list[Attempt] = []
+        rows: list[tuple[StoredAttempt, str, bool]] = []
         finished = 0
-        for stored in stored_attempts(self.files, keys).values():
-            outcome = deciding([item.record for item in stored])
+        for stored in self.stored_attempts(keys).values():
+            outcome = deciding_attempt([item.record for item in stored])
             if outcome is None or outcome.state is not State.DONE:
                 continue
             finished += 1
-            rows += [
-                Attempt(key=key, stamp=stamps[key] or "", text=text, counts=record is outcome)
-                for key, text, record in stored
-            ]
+            rows += [(item, stamps[item.key] or "", item.record is outcome) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
         return finished
 
     def clean(self, trial_ids: Iterable[str]) -> list[Leftover]:
-        """Delete these trials, as far as no sweep of the store refers to them; returns those deleted.
+        """Delete those of these trials that no sweep refers to; returns what was deleted.
 
-        Takes the lock unless this driver has it, and looks again: a sweep may have been promised since they were
-        shown.
+        Locks the run directory unless this driver has, and checks again: a sweep may have been planned since the user
+        saw the list.
         """
         chosen = set(trial_ids)
-        return self.remove(lambda: [item for item in unreferenced(self.run_dir) if item.trial_id in chosen])
+        return self.remove(lambda: [item for item in unreferenced_trials(self) if item.trial_id in chosen])
 
     def prune(self, trial_ids: Iterable[str], keep_checkpoints: str = "all") -> list[Leftover]:
-        """Delete what finished trials need no longer (`orchestrator.store.cleanup.superfluous`); returns what."""
-        return self.remove(lambda: superfluous(self.run_dir, trial_ids, keep_checkpoints))
+        """Delete the files that finished trials do not need (`cleanup.unneeded_files`); returns what was deleted."""
+        return self.remove(lambda: unneeded_files(self, trial_ids, keep_checkpoints))
 
     def remove(self, find: Callable[[], list[Leftover]]) -> list[Leftover]:
-        """Delete what `find` finds under the lock."""
+        """Delete what `find` returns, with the run directory locked."""
         if not self.locked:
             with self.lock():
                 return self.remove(find)
@@ -192,7 +180,7 @@ class RecordStore:
         return found
 
     def write(self, key: str, values: dict[str, Any]) -> None:
-        """Put a record down, as indented JSON: records are read by people too."""
+        """Write a record as indented JSON, because people read records too."""
         self.check()
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
         self.files.write(key, text.encode())

@@ -1,10 +1,10 @@
-"""What is kept on disk, and how to read it: the contract between the orchestrator (writes) and the reports (read).
+"""Records: what a run directory holds, written by the orchestrator and read by the reports.
 
-<run_dir>/sweeps/<sweep>/sweep.json                what was promised: rows, seeds, trial ids, the table wanted
-<run_dir>/sweeps/<sweep>/records.parquet           the finished trials again, quick to read; may be deleted
-<run_dir>/trials/<trial_id>/trial.json             the resolved config behind the id
+<run_dir>/sweeps/<sweep>/sweep.json                the plan: rows, seeds, trial ids, the table
+<run_dir>/sweeps/<sweep>/records.parquet           cache of the finished trials; may be deleted
+<run_dir>/trials/<trial_id>/trial.json             the resolved config and what else the id is a function of
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
-<run_dir>/trials/<trial_id>/points.jsonl           the curve: one line per report, appended while running;
+<run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
                                                    in an object store points_001_00001.jsonl and so on
 <run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
 
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 __all__ = [
     "SEARCHES",
@@ -33,43 +33,41 @@ __all__ = [
     "trial_key",
 ]
 
-T = TypeVar("T")
 Layout = Literal["auto", "list", "groups", "matrix"]
 
-
 SEARCHES = ("random", "tpe")
-"""Methods whose trials are drawn while the sweep runs; of the others all rows are known when it is planned."""
+"""Methods that choose trials while the sweep runs; with the others all rows are known in the plan."""
 
 
 class State(StrEnum):
-    """How an attempt ended. Only `done` counts as a result; `failures` says what the others lead to."""
+    """How an attempt ended. Only `done` is a result; `orchestrator.running.failures` handles the others."""
 
     DONE = "done"
     OUT_OF_MEMORY = "out_of_memory"
-    """The memory of its device, or of its share of it, did not suffice."""
+    """The memory of its device, or of its share of it, was too small."""
     LOST = "lost"
     """Its process or node died."""
     DIVERGED = "diverged"
-    """The loss was no number any more."""
+    """The loss became NaN or infinite."""
     TIMED_OUT = "timed_out"
     """It took longer than `budget.trial_hours`."""
     USER_ERROR = "user_error"
-    """The trial raised; `error.kind` says what."""
+    """The trial raised an exception; `error.kind` is its class."""
     DATA_ERROR = "data_error"
     """An image or label could not be read."""
     STOPPED = "stopped"
-    """A scheduler gave up on it: a record of its own kind, never a result."""
+    """A scheduler stopped it early; not a result."""
     CANCELLED = "cancelled"
-    """The user or the end of the budget stopped it in mid-run."""
+    """The user, a budget that was used up, or too many failures stopped it."""
 
     @property
     def words(self) -> str:
-        """For messages: `out of memory`."""
+        """As messages show it: `out of memory`."""
         return self.value.replace("_", " ")
 
     @classmethod
     def _missing_(cls, value: object) -> State | None:
-        """`failed`, in records of version 0.1, is a user error."""
+        """Records of version 0.1 call a user error `failed`."""
         return cls.USER_ERROR if value == "failed" else None
 
 
@@ -83,12 +81,12 @@ class ErrorRecord:
     """One line."""
     traceback: str = ""
     signature: str = ""
-    """Equal for failures at the same place in the code (`orchestrator.running.failures`)."""
+    """The same for failures at the same place in the code (`orchestrator.running.failures.sign`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRecord:
-    """One immutable record per attempt at a trial."""
+    """How one attempt at a trial ended; never changed."""
 
     trial_id: str
     attempt: int
@@ -103,7 +101,7 @@ class AttemptRecord:
     environment: Mapping[str, str] = field(default_factory=dict)
     """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`, and the digest of its `data`."""
     resources: Mapping[str, float] = field(default_factory=dict)
-    """`cpus` and `gpus` it held."""
+    """`cpus` and `gpus` that it used."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -134,12 +132,12 @@ class Row:
 
     label: str
     factors: Mapping[str, Any]
-    """Dotted config keys and the values this row sets."""
+    """Values that this row sets, by dotted config key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRun:
-    """One planned run: which trial answers for a row and a seed. Rows that compute the same share a trial."""
+    """The trial of one row and seed. Rows that compute the same share a trial."""
 
     row: str
     seed: int
@@ -148,44 +146,44 @@ class PlannedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRecord:
-    """What the user asked of the table."""
+    """The table that the search space asks for."""
 
     caption: str = ""
     label: str = ""
     columns: tuple[str, ...] = ("final/miou", "final/pixel_accuracy", "cost/train_minutes")
     published: str | None = None
-    """Stem of a file in reports/published/ to show beside ours."""
+    """Stem of a file in reports/published/ whose figures are shown beside ours."""
     rows: tuple[str, ...] = ()
     """Labels of the rows to show, in this order; empty: all."""
     top: int | None = None
-    """So many rows are shown, best first, below the baseline; None: all, of a search the best ten."""
+    """Number of rows to show, best first, below the baseline; None: all rows, or the best ten of a search."""
     layout: Layout = "auto"
-    """`list`: a line per row; `groups`: equal neighbours of the leading factors merged; `matrix`: one factor down, one
-    across; `auto`: what suits the method."""
+    """`list`: a line per row; `groups`: equal values of the leading factors are merged; `matrix`: one factor down, one
+    across; `auto`: chosen by the method."""
     group: tuple[str, ...] = ()
-    """Factors (dotted keys) by which lines are grouped, or the one that runs down a matrix."""
+    """Factors (dotted keys) by which lines are grouped, or the factor that runs down a matrix."""
     precision: Mapping[str, int] = field(default_factory=dict)
-    """Decimals of columns that differ from the usual."""
+    """Decimals by column, where they are not the default."""
     direction: Mapping[str, str] = field(default_factory=dict)
-    """`up` or `down` by column, where it differs from the usual."""
+    """Whether larger (`up`) or smaller (`down`) is better, by column, where it is not the default."""
     split: str = "test"
-    """`test`: columns `final/...` are the declared test split's; `val`: the validation split's stand in their place."""
+    """`test`: columns `final/...` show the declared test split; `val`: they show the validation split."""
     intervals: bool = False
-    """A column with the 95 % interval of each difference, and its p."""
+    """Whether a column shows the 95 % interval and the p-value of each difference."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `asdict`; what a file of an older version lacks has its default."""
+        """Inverse of `asdict`; keys that an older file lacks have their defaults."""
         lists = {key: tuple(values[key]) for key in ("columns", "rows", "group") if key in values}
         return cls(**{**values, **lists})
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """What a sweep promised. A table is drawn from this, so it knows its holes."""
+    """The plan of a sweep. Tables are made from it, so they know which results are missing."""
 
     name: str
-    """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not the specification's own."""
+    """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not that of the search space."""
     question: str
     method: str
     recipe: str
@@ -202,15 +200,15 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """Of a search its `sampler`, `trials`, `objectives` and `parameters`; else empty."""
+    """`sampler`, `trials`, `objectives` and `parameters` of a search; else empty."""
     looks: tuple[int, int] | None = None
-    """Of `seeds: {until: decided}` the fewest and the most seeds of a row; tests are corrected for the looks."""
+    """With `seeds: {until: decided}`, the fewest and the most seeds of a row; tests are corrected for this."""
     command: str = ""
-    """The command line that runs all of it, quoted for a shell; empty when it was run from Python."""
+    """The command line that runs the sweep, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What holds for every row unless it says otherwise: recipe, then `fixed`, then `--set`."""
+    """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
     models: str = "none"
-    """Checkpoint of each trial that MLflow gets as a model: `best`, `last` or `none`."""
+    """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -219,22 +217,22 @@ class SweepRecord:
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
-        """`row, seed 0` by trial id; a trial that several rows share is called by the first of them."""
+        """`row, seed 0` by trial id; a trial that several rows share has the label of the first."""
         return {run.trial_id: f"{run.row}, seed {run.seed}" for run in reversed(self.cells)}
 
     def label_of(self, trial_id: str) -> str:
-        """`row, seed 0`; the id itself for a trial that is not planned here."""
+        """`row, seed 0`; the id itself for a trial that is not in this plan."""
         return self.labels.get(trial_id, trial_id)
 
     @property
     def is_search(self) -> bool:
-        """Whether trials are drawn while the sweep runs."""
+        """Whether trials are chosen while the sweep runs."""
         return self.method in SEARCHES
 
     def ends_trial(self, state: State) -> bool:
         """Whether a trial in this state needs no further attempt.
 
-        A scheduler's `stopped` is an answer to a search; a row of an ablation or a grid needs the whole trial.
+        A search has its answer from a trial that a scheduler `stopped`; a row of an ablation or a grid needs all of it.
         """
         return state is State.DONE or (state is State.STOPPED and self.is_search)
 

@@ -1,4 +1,4 @@
-"""RunDirectory: reads the records of a run directory."""
+"""RunDirectory: a run directory, for reading its records."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.backends import Files, local_folder, open_files
-from orchestrator.store.parquet_cache import read_compacted
+from orchestrator.store.backends import local_folder, open_files
+from orchestrator.store.parquet_cache import StoredAttempt, read_compacted
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.sweep_results import SweepResults
 
-T = TypeVar("T")
-
 __all__ = ["RunDirectory"]
 
+T = TypeVar("T")
+
 ATTEMPT_FILE = re.compile(r"attempt_\d+\.json")
-
-
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
 
 
 class RunDirectory:
     """A run directory, opened once: a path, or a URL that fsspec knows such as s3://bucket/runs.
 
-    Opening reads and writes nothing. Every method raises StoreError when the directory cannot be read or a record is
-    damaged. `RecordStore` is the one writer.
+    Opening it reads and writes nothing. Every method raises StoreError when the directory cannot be read or a record
+    is damaged. `RecordStore` adds the methods that write.
     """
 
     def __init__(self, location: Path | str) -> None:
-        """A `Path` made from a URL is understood too. Raises StoreError for a URL whose backend is not installed."""
+        """`location` may be a `Path` made from a URL. Raises StoreError for a URL whose backend is not installed."""
         self.location = location
         self.files = open_files(location)
 
@@ -41,11 +39,11 @@ class RunDirectory:
 
     @property
     def local_folder(self) -> Path:
-        """The folder of this machine that belongs to it; for an object store the one where trials work."""
+        """The directory itself; for an object store the folder of this machine in which its trials work."""
         return local_folder(self.location)
 
     def trial_folder(self, trial_id: str) -> Path:
-        """Folder of one trial below `local_folder`; with an object store it may be absent."""
+        """Folder of one trial below `local_folder`; with an object store it may be missing."""
         return self.local_folder / trial_key(trial_id)
 
     def sweep_names(self) -> list[str]:
@@ -55,40 +53,40 @@ class RunDirectory:
         return [name for name, content in zip(names, listed, strict=True) if "sweep.json" in content]
 
     def sweep(self, name: str) -> SweepRecord:
-        """The plan recorded for sweep `name`. Raises StoreError when there is none, naming those there are."""
+        """The plan of the sweep `name`. Raises StoreError when there is none, with the names of the existing ones."""
         content = self.files.read(sweep_key(name))
         if content is None:
             known = self.sweep_names()
-            there = f"there are: {', '.join(known)}" if known else "it holds no sweep yet"
-            raise StoreError(f"{self}: no sweep {name!r}; {there}. Run `python -m orchestrator.sweep` first")
+            existing = f"there are: {', '.join(known)}" if known else "it holds no sweep yet"
+            raise StoreError(f"{self}: no sweep {name!r}; {existing}. Run `python -m orchestrator.sweep` first")
         return parse(SweepRecord.from_json, content, f"{self}/{sweep_key(name)}")
 
     def results(self, name: str) -> SweepResults:
-        """Sweep `name` with the outcome of each of its trials. Raises StoreError as `sweep` does."""
+        """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
         sweep = self.sweep(name)
         return SweepResults(sweep=sweep, outcomes=self.outcomes(sweep.trial_ids, sweep=name))
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
-        """What a trial's id is a function of: `config`, `data`, `result_version`; empty for a trial never started."""
+        """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started."""
         key = trial_key(trial_id, "trial.json")
         content = self.files.read(key)
-        return {} if content is None else parse(facts_of, content, f"{self}/{key}")
+        if content is None:
+            return {}
+        return parse(lambda values: {**values, "config": dict(values["config"])}, content, f"{self}/{key}")
 
     def trial_config(self, trial_id: str) -> dict[str, Any]:
-        """The canonical config behind a trial's id, by dotted key; empty for a trial never started."""
+        """The canonical config of a trial, by dotted key; empty if it never started."""
         return dict(self.trial_facts(trial_id).get("config", {}))
 
     def attempts(self, trial_id: str) -> tuple[AttemptRecord, ...]:
-        """All ended attempts at a trial, oldest first; empty for a trial never tried."""
-        return tuple(
-            item.record for item in stored_attempts(self.files, attempt_keys(self.files, [trial_id]))[trial_id]
-        )
+        """All ended attempts at a trial, oldest first."""
+        return tuple(item.record for item in self.stored_attempts(self.attempt_keys([trial_id]))[trial_id])
 
     def outcomes(self, trial_ids: Iterable[str], *, sweep: str | None = None) -> dict[str, AttemptRecord]:
-        """For each trial with an ended attempt the one that counts: the first `done`, else the last.
+        """The attempt that counts, the first `done` or else the last, for each trial with an ended attempt.
 
-        Of many trials, those that are in a sweep's Parquet cache (`parquet_cache`), that of `sweep` first, are read
-        from there; the result is the same as from their own files.
+        Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `sweep` first, which gives
+        the same result as their own files.
         """
         wanted = list(dict.fromkeys(trial_ids))
         cached = read_compacted(self.files, wanted, prefer=sweep)
@@ -96,15 +94,15 @@ class RunDirectory:
             trial_id: parse(AttemptRecord.from_json, text, f"{self}: compacted record of {trial_id}")
             for trial_id, text in cached.items()
         }
-        keys = attempt_keys(self.files, [trial_id for trial_id in wanted if trial_id not in cached])
-        for trial_id, stored in stored_attempts(self.files, keys).items():
-            outcome = deciding([item.record for item in stored])
+        keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in cached])
+        for trial_id, stored in self.stored_attempts(keys).items():
+            outcome = deciding_attempt([item.record for item in stored])
             if outcome is not None:
                 outcomes[trial_id] = outcome
         return {trial_id: outcomes[trial_id] for trial_id in wanted if trial_id in outcomes}
 
     def points(self, trial_id: str) -> Iterator[Point]:
-        """The points of a trial's curves in the order written; a line cut short by a crash is skipped."""
+        """The points of a trial's curves in the order written; a line that a crash cut short is skipped."""
         keys = [trial_key(trial_id, name) for name in point_files(self.files.names(trial_key(trial_id)))]
         for content in self.files.read_all(keys):
             for line in (content or b"").splitlines():
@@ -113,14 +111,35 @@ class RunDirectory:
                 except (ValueError, TypeError):
                     continue
 
+    def attempt_keys(self, trial_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Keys of the records of each trial, oldest first; lists each folder once."""
+        listed = self.files.names_all([trial_key(trial_id) for trial_id in trial_ids])
+        return {
+            trial_id: [trial_key(trial_id, name) for name in attempt_files(names)]
+            for trial_id, names in zip(trial_ids, listed, strict=True)
+        }
+
+    def stored_attempts(self, keys: Mapping[str, Sequence[str]]) -> dict[str, list[StoredAttempt]]:
+        """The records behind `keys`, in the same order for each trial; reads nothing else."""
+        every_key = [key for its_keys in keys.values() for key in its_keys]
+        contents = iter(self.files.read_all(every_key))
+        return {
+            trial_id: [
+                StoredAttempt(key, content.decode(), parse(AttemptRecord.from_json, content, f"{self}/{key}"))
+                for key, content in zip(its_keys, contents, strict=False)
+                if content is not None
+            ]
+            for trial_id, its_keys in keys.items()
+        }
+
 
 def point_files(names: Iterable[str]) -> list[str]:
-    """Those of a trial's files that hold its curve, oldest first: points.jsonl, points_<attempt>_<chunk>.jsonl."""
+    """The files of a trial that hold its points, oldest first: points.jsonl, points_<attempt>_<chunk>.jsonl."""
     return in_order(name for name in names if POINT_FILE.fullmatch(name))
 
 
 def attempt_name(attempt: int) -> str:
-    """File, in a trial's folder, of the record of an attempt."""
+    """Name of the file of an attempt's record, in the trial's folder."""
     return f"attempt_{attempt:03d}.json"
 
 
@@ -130,63 +149,26 @@ def attempt_number(name: str) -> int:
 
 
 def attempt_files(names: Iterable[str]) -> list[str]:
-    """Those of a trial's files that say how an attempt ended, oldest first."""
+    """The files of a trial that hold its attempt records, oldest first."""
     return in_order(name for name in names if ATTEMPT_FILE.fullmatch(name))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sorted so that 999 comes before 1000."""
+    """Sorted with 999 before 1000."""
     return sorted(names, key=lambda name: (len(name), name))
 
 
-class StoredAttempt(NamedTuple):
-    """A record and where it lies."""
-
-    key: str
-    text: str
-    """The JSON as it was written."""
-    record: AttemptRecord
-
-
-def attempt_keys(files: Files, trial_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Where the records of each trial lie, oldest first; one look into each folder."""
-    listed = files.names_all([trial_key(trial_id) for trial_id in trial_ids])
-    return {
-        trial_id: [trial_key(trial_id, name) for name in attempt_files(names)]
-        for trial_id, names in zip(trial_ids, listed, strict=True)
-    }
-
-
-def stored_attempts(files: Files, keys: Mapping[str, Sequence[str]]) -> dict[str, list[StoredAttempt]]:
-    """The records behind `keys`, for each trial in the same order; nothing else is opened."""
-    every_key = [key for its_keys in keys.values() for key in its_keys]
-    contents = iter(files.read_all(every_key))
-    return {
-        trial_id: [
-            StoredAttempt(key, content.decode(), parse(AttemptRecord.from_json, content, f"{files.name}/{key}"))
-            for key, content in zip(its_keys, contents, strict=False)
-            if content is not None
-        ]
-        for trial_id, its_keys in keys.items()
-    }
-
-
-def deciding(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
-    """The attempt that counts: the first `done`, else the last; None where nothing was tried."""
+def deciding_attempt(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    """The attempt that counts: the first `done`, else the last; None without an attempt."""
     last = attempts[-1] if attempts else None
     return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
 
 
-def facts_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A parsed trial.json, which has a config at least."""
-    return {**values, "config": dict(values["config"])}
-
-
 def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:
-    """What `build` makes of a JSON record. Raises StoreError, calling it `name`, when it is damaged or foreign."""
-    remedy = "delete the file to run that part again"
+    """Build an object from a JSON record. Raises StoreError, with `name`, when it is damaged or foreign."""
+    remedy = "delete the file to run that trial again"
     if not content:
-        raise StoreError(f"{name}: damaged record (empty: the machine went down while it was written); {remedy}")
+        raise StoreError(f"{name}: damaged record (empty: the machine crashed while it was written); {remedy}")
     try:
         return build(json.loads(content))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""SweepResults: the plan of a sweep and what became of its trials; what tables, figures and status are made from."""
+"""SweepResults: the plan of a sweep with the outcomes of its trials; tables, figures and status are made from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SweepResults:
 
     sweep: SweepRecord
     outcomes: Mapping[str, AttemptRecord]
-    """By trial id, the attempt that counts; a trial without an ended attempt is absent. May hold other trials too."""
+    """The attempt that counts, by trial id, of each trial with an ended attempt; may contain other sweeps' trials."""
 
     def state_of(self, trial_id: str) -> State | None:
         """State of the attempt that counts; None for a trial without an ended attempt."""

@@ -60,8 +60,9 @@ def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: s
     `size`: height and width of the example: two images, so that a batch may have any number of them. Raises
     StoreError, and whatever MLflow raises.
     """
-    folder = RunDirectory(run_dir).trial_folder(trial_id)
-    fetch_checkpoints(run_dir, trial_id, folder)
+    directory = RunDirectory(run_dir)
+    folder = directory.trial_folder(trial_id)
+    fetch_checkpoints(directory, trial_id, folder)
     network = load_network(folder, kind)
     example_23HW = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -46,7 +46,7 @@ class TrialFiles:
 
     def pictures(self, trial_id: str) -> list[Path]:
         """Its pictures, on this machine."""
-        return fetch_pictures(self.run_dir, trial_id)
+        return fetch_pictures(RunDirectory(self.run_dir), trial_id)
 
     def checkpoints(self, trial_id: str) -> dict[str, str]:
         """`checkpoint.best` and `checkpoint.last`, as far as they are there: their addresses."""

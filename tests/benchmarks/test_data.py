@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import data
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import CamVid
+from trainer.data.files.camvid import CamVid
+from trainer.data.reading.cache import DecodedCache
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.running.failures import POLICIES
+from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
-from tests.conformance.look_alikes import folder as folder_data
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment, write_tiny
+from trainer.testing.look_alikes import folder as folder_data
 
 UNLUCKY = f"""
 name: unlucky
@@ -199,7 +199,7 @@ def broken(stage: Stage) -> Played:
 def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_says(
     state: State, row: str, unlucky: Played
 ) -> None:
-    policy = POLICIES[state]
+    policy = RETRY_POLICIES[state]
     again = policy.retries is not None and getattr(Retries(), policy.retries) > 0
     again = again and not policy.larger_share  # there is none: these trials have no GPU
     states = [record["state"] for record in unlucky.history[row]]
@@ -208,7 +208,7 @@ def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_say
 
 @pytest.mark.slow
 def test_the_table_of_causes_is_complete() -> None:
-    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(POLICIES)
+    assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED} == set(RETRY_POLICIES)
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint(unlucky: Played, stage: Stag
 @pytest.mark.slow
 def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(unlucky: Played, stage: Stage) -> None:
     assert unlucky.code == 130
-    assert unlucky.output.endswith("interrupted; everything so far is kept, the same command goes on from here\n")
+    assert unlucky.output.endswith("interrupted; all results so far are kept, and the same command resumes the sweep\n")
     assert "fine" in (stage.folder / "reports/out/unlucky/table.md").read_text()
 
     line = ("orchestrator.sweep", "unlucky.yaml", "--only", "interrupted", "--executor", "serial")
@@ -288,7 +288,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
     assert [record["state"] for record in records] == ["user_error"] * 3
     assert broken.code == 1
     signature = records[0]["error"]["signature"]
-    reason = f"max_consecutive_failures: 3 trials in a row failed at the same place (signature {signature})"
+    reason = f"max_consecutive_failures: 3 consecutive trials failed at the same place (signature {signature})"
     assert f"stopped: {reason}; mend it and run the same command again" in broken.output
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import main as orchestrator
-from orchestrator.api import RunOptions, SweepResult, sweep
+from orchestrator.api import RunOptions, SweepOutcome, sweep
 from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
@@ -54,7 +54,7 @@ def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *
     return sweep(folder / "tiny.yaml", seeds=str(trials // 2), options=options)
 
 
-def overtime(result: SweepResult, seconds: float) -> float:
+def overtime(result: SweepOutcome, seconds: float) -> float:
     """By what share the slowest trial took longer than its sleep."""
     return max((item.ended_at - item.started_at) / seconds - 1 for item in result.outcomes.values())
 

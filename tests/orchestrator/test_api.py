@@ -6,22 +6,22 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from orchestrator import api
-from orchestrator.api import RunOptions, TrialSelection, carry_out, gentle_interrupt, runtime_of, tracking_uri_of
+from orchestrator.api import RunOptions, carry_out, runtime_of
 from orchestrator.errors import StoreError, SweepError
-from orchestrator.planning.plan import SweepPlan, plan_sweep
-from orchestrator.running.driver import Driver
+from orchestrator.planning.plan import plan_sweep
+from orchestrator.planning.trial_selection import TrialSelection
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.json_events import EventTracker
 from trainer.config import Runtime
 
@@ -39,16 +39,6 @@ parameters:
   contrast.temperature: {min: 0.05, max: 0.5}
 """
 """All its trials fail: `quick_options` lets no seed 1 of a contrastive loss pass."""
-
-
-@pytest.fixture
-def known(sweep: SweepRecord) -> SweepPlan:
-    """A plan of the trials base0, full0, base1, full1."""
-    trials = api.plan_sweep.__globals__["Trial"]
-    config = api.draw_trial.__globals__["TrainConfig"]
-    return SweepPlan(
-        record=sweep, trials=tuple(trials(trial_id=cell.trial_id, config=config()) for cell in sweep.cells)
-    )
 
 
 def test_plan_and_sweep_are_all_one_imports(tiny_space: Path) -> None:
@@ -73,25 +63,25 @@ def test_a_sweep_runs_what_is_missing_and_writes_its_tables(tiny_space: Path, qu
     assert {record.attempt for record in again.outcomes.values()} == {1}
 
 
-def test_a_trial_that_a_search_drew_is_run_again_alone(tiny_space: Path, quick_options: RunOptions) -> None:
+def test_a_trial_of_a_search_is_run_again_alone(tiny_space: Path, quick_options: RunOptions) -> None:
     tiny_space.write_text(SEARCH)
     first = api.sweep(tiny_space, settings=["schedule.steps=9"], options=quick_options)
-    drawn = [cell.trial_id for cell in first.plan.record.cells]
-    assert [first.outcomes[key].attempt for key in drawn] == [1, 1]
+    suggested = [cell.trial_id for cell in first.plan.record.cells]
+    assert [first.outcomes[key].attempt for key in suggested] == [1, 1]
     tiny_space.write_text(SEARCH.replace("trials: 2", "trials: 4"))
     spec = read_spec(tiny_space, settings=["schedule.steps=9"])
     seen: list[str] = []
-    chosen = TrialSelection(trials=(drawn[1][:6],))
+    selection = TrialSelection(trials=(suggested[1][:6],))
     again = carry_out(
         spec,
         plan_sweep(spec, run_dir=Path("runs")),
         quick_options,
         lambda todo: seen.extend(trial.trial_id for trial in todo) or (),
-        chosen,
+        selection,
     )
-    assert seen == [drawn[1]]
-    assert [cell.trial_id for cell in again.plan.record.cells] == drawn, "nothing was drawn"
-    assert [again.outcomes[key].attempt for key in drawn] == [1, 2]
+    assert seen == [suggested[1]]
+    assert [cell.trial_id for cell in again.plan.record.cells] == suggested, "no trial was added"
+    assert [again.outcomes[key].attempt for key in suggested] == [1, 2]
 
 
 def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_options: RunOptions) -> None:
@@ -101,7 +91,7 @@ def test_a_wrong_space_and_a_store_in_use_raise(tiny_space: Path, quick_options:
         api.sweep(tiny_space, options=quick_options)
 
 
-def test_the_command_behind_a_sweep_is_kept_with_its_promise(tiny_space: Path, quick_options: RunOptions) -> None:
+def test_the_command_line_of_a_sweep_is_recorded(tiny_space: Path, quick_options: RunOptions) -> None:
     spec = read_spec(tiny_space)
     plan = plan_sweep(spec, run_dir=Path("runs"))
     carry_out(spec, plan, quick_options, lambda _: (), command="python -m orchestrator.sweep tiny.yaml")
@@ -128,64 +118,6 @@ def test_an_interrupted_sweep_writes_its_table_and_says_so(tiny_space: Path, qui
     assert (quick_options.out / "tiny" / "table.md").exists()
 
 
-def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
-    driver = Driver(RecordStore(tmp_path), [])
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with gentle_interrupt(driver):
-        signal.raise_signal(signal.SIGTERM)
-        assert (driver.interrupted, driver.halted) == (True, "interrupted")
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_only_the_main_thread_hears_signals(tmp_path: Path) -> None:
-    entered: list[bool] = []
-
-    def enter() -> None:
-        with gentle_interrupt(Driver(RecordStore(tmp_path), [])):
-            entered.append(True)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert entered == [True]
-
-
-@pytest.mark.parametrize(
-    ("rows", "trials", "found"),
-    [
-        (["without"], [], {"base0", "base1"}),
-        ([], ["full0", "base1"], {"full0", "base1"}),
-        (["without"], ["full0"], {"base0", "base1", "full0"}),
-    ],
-)
-def test_rows_and_trials_are_chosen(rows: list[str], trials: list[str], found: set[str], known: SweepPlan) -> None:
-    assert TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known) == found
-
-
-@pytest.mark.parametrize(
-    ("rows", "trials", "message"),
-    [
-        (["nobody"], [], "--only nobody: no such row; there are: with | pipe, without"),
-        ([], ["x"], "--trial x: no trial of this sweep has this id; `--dry-run --json` lists them"),
-        ([], ["base"], "--trial base: 2 trials have this id; `--dry-run --json` lists them"),
-    ],
-)
-def test_what_cannot_be_chosen_is_said(rows: list[str], trials: list[str], message: str, known: SweepPlan) -> None:
-    with pytest.raises(SweepError) as caught:
-        TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known)
-    assert str(caught.value) == message
-
-
-def test_mlflows_store_is_as_given_then_the_environments_then_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
-    assert tracking_uri_of("http://here") == "http://here"
-    assert tracking_uri_of(None) == "http://there"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking_uri_of(None) == "sqlite:///mlflow.db"
-
-
 @pytest.mark.parametrize(
     ("resources", "ranks", "threads"),
     [
@@ -198,3 +130,11 @@ def test_mlflows_store_is_as_given_then_the_environments_then_a_file(monkeypatch
 )
 def test_the_ranks_of_a_trial_divide_its_cpus(resources: Resources, ranks: int, threads: int) -> None:
     assert runtime_of(resources) == Runtime(ranks=ranks, threads=threads)
+
+
+def test_mlflows_store_is_the_given_one_then_the_environments_then_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
+    assert tracking_uri_of("http://here") == "http://here"
+    assert tracking_uri_of(None) == "http://there"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking_uri_of(None) == "sqlite:///mlflow.db"

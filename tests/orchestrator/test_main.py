@@ -25,7 +25,7 @@ def swept(tiny_space: Path, quick_options: RunOptions) -> Path:
     return tiny_space
 
 
-def test_status_counts_groups_and_says_how_to_look_closer(swept: Path, capsys: Capture) -> None:
+def test_status_counts_groups_and_names_the_debug_command(swept: Path, capsys: Capture) -> None:
     assert main(["status", "tiny.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "tiny: 4 trials: 3 done, 0 running, 1 failed, 0 not run"
@@ -43,7 +43,7 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
     assert (status["running"], status["missing"]) == ([], [])
 
 
-def test_status_of_a_whole_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
+def test_status_of_a_complete_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
     assert api.sweep(tiny_space, seeds=1, options=quick_options).completed
     assert main(["status", "tiny.yaml"]) == 0
     assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
@@ -66,7 +66,7 @@ def test_why_has_a_line_for_each_trial(swept: Path, capsys: Capture) -> None:
     assert line.endswith("which differs in optim.lr: 0.01 -> 0.5")
 
 
-def test_clean_shows_first_and_removes_when_told(
+def test_clean_lists_first_and_deletes_with_yes(
     swept: Path, make_record: Callable[..., AttemptRecord], capsys: Capture
 ) -> None:
     store = RecordStore("runs")
@@ -75,9 +75,9 @@ def test_clean_shows_first_and_removes_when_told(
     assert main(["clean"]) == 0
     shown = capsys.readouterr().out
     assert "trials/forgotten" in shown
-    assert shown.endswith("1 trials that no sweep refers to and 0 checkpoints, 0.0 MB; --yes removes them\n")
+    assert shown.endswith("unreferenced trials: 1, unneeded files: 0, together 0.0 MB; --yes deletes them\n")
     assert main(["clean", "--yes"]) == 0
-    assert capsys.readouterr().out.endswith("removed 1 of them, 0.0 MB\n")
+    assert capsys.readouterr().out.endswith("deleted 1 of 1, 0.0 MB\n")
     assert not Path("runs/trials/forgotten").exists()
     assert len(list(Path("runs/trials").iterdir())) == 4
 

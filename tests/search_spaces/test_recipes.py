@@ -15,7 +15,7 @@ from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
 from trainer.contrast.module import PixelContrast
 from trainer.data import DATASETS
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 
@@ -44,9 +44,8 @@ def read_recipe(path):
     document = read_yaml(path)
     settings = {item.key: item for item in read_block(document.values, document.origins, (), problems)}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
-    config = ConfigBuilder().build(settings, str(path), problems)
     assert problems == []
-    return config
+    return ConfigBuilder().build(settings, str(path)).config
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The moving average of the weights by hand."""
+"""The moving average of the weights, computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The size of a bank and its cap."""
+"""The size of a bank and its limit."""
 
 from __future__ import annotations
 

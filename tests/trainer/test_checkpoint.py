@@ -1,4 +1,4 @@
-"""Checkpoints come back bit by bit; damage, another config and a crash between two renames are survived."""
+"""Checkpoints are restored exactly; damage, another config and a crash between two renames are handled."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_falls_back_to_the_one_before_then_to_nothing(checkpoints
     checkpoints.save(make(step=2))
     assert checkpoints.load(CONFIG).step == 2
     damage(checkpoints.last)
-    with pytest.warns(UserWarning, match=r"last\.pt: damaged checkpoint passed over"):
+    with pytest.warns(UserWarning, match=r"last\.pt: damaged checkpoint ignored"):
         assert checkpoints.load(CONFIG).step == 1
     damage(checkpoints.previous)
     with pytest.warns(UserWarning, match="damaged"):

@@ -1,4 +1,4 @@
-"""Knobs that may be left unset: what they imply, what they refuse, and that the tables know their choices."""
+"""Optional fields: implied values, refused values, and the choices of the tables."""
 
 from typing import get_args, get_type_hints
 
@@ -14,11 +14,11 @@ from trainer.config import (
     setting,
 )
 from trainer.losses import LOSSES
-from trainer.optim import POLICIES
+from trainer.optim import RATE_POLICIES
 
 
 @pytest.mark.parametrize(
-    ("block", "name", "table"), [(LossConfig, "kind", LOSSES), (ScheduleConfig, "policy", POLICIES)]
+    ("block", "name", "table"), [(LossConfig, "kind", LOSSES), (ScheduleConfig, "policy", RATE_POLICIES)]
 )
 def test_tables_and_choices_agree(block, name, table):
     choices = next(part for part in get_args(get_type_hints(block)[name]) if part is not type(None))
@@ -40,11 +40,11 @@ def test_an_unset_knob_has_the_value_it_implies():
         (LossConfig, {"lovasz_weight": 0.0}, r"loss\.lovasz_weight"),
         (OptimConfig, {"clip_norm": 0.0}, r"optim\.clip_norm"),
         (OptimConfig, {"ema_decay": 1.0}, r"optim\.ema_decay"),
-        (ScheduleConfig, {"portions": 3}, r"schedule\.portions: must split a batch of 8"),
-        (ScheduleConfig, {"portions": 8}, r"at least 2 images \(batch normalisation\)"),
+        (ScheduleConfig, {"accumulation_steps": 3}, r"schedule\.accumulation_steps: must split a batch of 8"),
+        (ScheduleConfig, {"accumulation_steps": 8}, r"at least 2 images \(batch normalisation\)"),
         (ScheduleConfig, {"rate_warmup_steps": -1}, r"schedule\.rate_warmup_steps"),
         (EvaluationConfig, {"window": (64, 16)}, r"evaluation\.window"),
-        (EvaluationConfig, {"window": (64, 64), "stride": (65, 64)}, r"evaluation\.stride: .*missed"),
+        (EvaluationConfig, {"window": (64, 64), "stride": (65, 64)}, r"evaluation\.stride: .*skipped"),
         (EvaluationConfig, {"scales": ()}, r"evaluation\.scales"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Evaluation sees every labelled pixel once, whatever the batch size, and leaves the model as it found it."""
+"""Evaluation counts every labelled pixel once for any batch size, and restores the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported network predicts what the trial evaluated, and carries nothing that served training only."""
+"""An exported network predicts what the trial evaluated, and has nothing that only training needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
-from trainer.data.batches import evaluation_batches
+from trainer.data.loading.batches import evaluation_batches
 from trainer.export import export_inference, inference_network, load_inference, main
 from trainer.run import train
 
@@ -95,7 +95,7 @@ def test_the_average_is_exported_where_it_was_evaluated(tmp_path):
 def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
     _, workdir, _ = trained
     shutil.copy(workdir / "last.pt", tmp_path)
-    expected = rf"^{tmp_path}: no weights that were best on val \(best\.pt: {{}}\); take the last ones$"
+    expected = rf"^{tmp_path}: cannot read the best weights \(best\.pt: {{}}\); export the last ones$"
     with pytest.raises(TrainerError, match=expected.format("No such file or directory")):
         inference_network(tmp_path, best=True)
     (tmp_path / "best.pt").write_bytes((workdir / "best.pt").read_bytes()[:1000])
@@ -108,11 +108,8 @@ def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
 
 def test_mistakes_are_one_line(tmp_path: Path, monkeypatch, capsys):
     (tmp_path / "other.pt").write_bytes(b"something else")
-    with pytest.raises(TrainerError, match=r"other\.pt: no exported network"):
+    with pytest.raises(TrainerError, match=r"other\.pt: not an exported network"):
         load_inference(tmp_path / "other.pt")
     monkeypatch.setattr(sys, "argv", ["export", str(tmp_path), "--out", str(tmp_path / "model.pt")])
     assert main() == 2
-    assert (
-        capsys.readouterr().err
-        == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trial that has been trained\n"
-    )
+    assert capsys.readouterr().err == f"{tmp_path}: no checkpoint (last.pt); give the folder of a trained trial\n"

@@ -1,4 +1,4 @@
-"""Ranks are heard, obeyed and ended, whatever happens to them or to their parent; none of them imports torch here."""
+"""Ranks report, return and end in every case of failure, without importing torch."""
 
 from __future__ import annotations
 
@@ -40,44 +40,44 @@ def wait_for(condition, seconds=30.0):
     return condition()
 
 
-def sign_in(folder, seat):
+def sign_in(folder, info):
     """Leave the number of this process in `folder`."""
-    (folder / f"{seat.rank}.partial").write_text(str(os.getpid()))
-    (folder / f"{seat.rank}.partial").rename(folder / str(seat.rank))
+    (folder / f"{info.rank}.partial").write_text(str(os.getpid()))
+    (folder / f"{info.rank}.partial").rename(folder / str(info.rank))
 
 
 def signed_in(folder, ranks=2):
     return [int((folder / str(rank)).read_text()) for rank in range(ranks) if (folder / str(rank)).exists()]
 
 
-def report_and_return(seat, progress):
+def report_and_return(info, progress):
     for step in (1, 2):
-        progress(step, {"rank": float(seat.rank)})
-    return (seat.rank, seat.ranks, seat.meeting.parent.exists(), "torch" in sys.modules)
+        progress(step, {"rank": float(info.rank)})
+    return (info.rank, info.ranks, info.rendezvous.parent.exists(), "torch" in sys.modules)
 
 
-def report_and_sleep(folder, seat, progress):
-    sign_in(folder, seat)
+def report_and_sleep(folder, info, progress):
+    sign_in(folder, info)
     progress(1, {})
     time.sleep(FOREVER_SECONDS)
 
 
-def fail(error, seat, progress):
-    if seat.rank == 1:
+def fail(error, info, progress):
+    if info.rank == 1:
         raise error
     time.sleep(FOREVER_SECONDS)
 
 
-def fail_unportably(seat, progress):
+def fail_unportably(info, progress):
     raise UnportableError("lost", "found")
 
 
-def die(folder, how, seat, progress):
+def die(folder, how, info, progress):
     """Rank 1 dies, and rank 0 then raises what one who talks with the dead does."""
-    if seat.rank == 1:
+    if info.rank == 1:
         assert wait_for(lambda: (folder / "0").exists())
         os._exit(7) if how == "exit" else os.kill(os.getpid(), how)
-    sign_in(folder, seat)
+    sign_in(folder, info)
     progress(1, {})
     wait_for(lambda: False, 0.3)
     raise RuntimeError("connection closed by peer")

@@ -1,7 +1,9 @@
-"""Two holders never, a dead holder no obstacle."""
+"""The lock of a trial's folder: never two holders, and a dead holder does not block."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -24,17 +26,17 @@ def test_second_holder_is_refused_and_told_why(tmp_path):
     with (
         exclusive(path),
         pytest.raises(TrainerError, match="another process is training"),
-        exclusive(path, patience_seconds=0),
+        exclusive(path, wait_seconds=0),
     ):
         pass
-    with exclusive(path, patience_seconds=0):
+    with exclusive(path, wait_seconds=0):
         pass
 
 
 def test_released_when_the_body_raises(tmp_path):
     with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "lock"):
         raise ZeroDivisionError
-    with exclusive(tmp_path / "lock", patience_seconds=0):
+    with exclusive(tmp_path / "lock", wait_seconds=0):
         pass
 
 
@@ -43,8 +45,33 @@ def test_waits_for_a_dying_process(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(TrainerError), exclusive(path, patience_seconds=0):
+        with pytest.raises(TrainerError), exclusive(path, wait_seconds=0):
             pass
         holder.kill()
-        with exclusive(path, patience_seconds=10):
+        with exclusive(path, wait_seconds=10):
             pass
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from trainer.lock import exclusive
+with exclusive(Path(sys.argv[1])):
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_forked_child_that_outlives_the_process_holds_nothing(tmp_path):
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", FORK, str(path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            holder.kill()
+            holder.wait()
+            with exclusive(path, wait_seconds=0):
+                os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)

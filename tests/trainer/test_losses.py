@@ -1,4 +1,4 @@
-"""Losses against the contract (slow oracles), against torch, and against values worked out by hand."""
+"""Losses against the contract (slow references), against torch, and against values computed by hand."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conformance.loss import ORACLES, WEIGHTS, LossContract, example
 from trainer.config import DataConfig, LossConfig, TrainConfig
 from trainer.errors import TrainerError
 from trainer.losses import (
     LOSSES,
     Criterion,
-    Knobs,
+    LossSettings,
     check_class_weights,
     cross_entropy,
     lovasz_softmax,
     ohem,
 )
+from trainer.testing.loss import ORACLES, WEIGHTS, LossContract, example
 
 CPU = torch.device("cpu")
 
@@ -39,8 +39,10 @@ def test_every_loss_has_its_oracle():
 def test_losses_equal_their_oracles_over_random_cases(kind, seed, threshold, min_kept, weighted):
     logits, label = example(seed)
     weight_C = torch.tensor(WEIGHTS) if weighted else None
-    knobs = Knobs(weight_C=weight_C, threshold=threshold, min_kept=min_kept)
-    assert float(LOSSES[kind](logits, label, knobs)) == pytest.approx(ORACLES[kind](logits, label, knobs), abs=1e-5)
+    settings = LossSettings(weight_C=weight_C, threshold=threshold, min_kept=min_kept)
+    assert float(LOSSES[kind](logits, label, settings)) == pytest.approx(
+        ORACLES[kind](logits, label, settings), abs=1e-5
+    )
 
 
 def test_cross_entropy_is_torch_s_mean_over_labelled_pixels():
@@ -62,8 +64,8 @@ def test_a_batch_of_classes_without_weight_is_a_zero():
 
 def test_ohem_that_keeps_all_is_the_cross_entropy():
     logits, label = example()
-    assert torch.equal(ohem(logits, label, Knobs(min_kept=10**9)), cross_entropy(logits, label))
-    assert ohem(logits, label, Knobs(threshold=0.3, min_kept=1)) > cross_entropy(logits, label)
+    assert torch.equal(ohem(logits, label, LossSettings(min_kept=10**9)), cross_entropy(logits, label))
+    assert ohem(logits, label, LossSettings(threshold=0.3, min_kept=1)) > cross_entropy(logits, label)
 
 
 def test_lovasz_of_certain_predictions_is_one_minus_miou():
@@ -82,8 +84,8 @@ def test_the_combination_adds_up():
 
 def test_ohem_keeps_a_sixteenth_of_the_crop_unless_told():
     data = DataConfig(crop=(64, 32))
-    assert Criterion(TrainConfig(data=data, loss=LossConfig(kind="ohem")), CPU).knobs.min_kept == 128
-    assert Criterion(TrainConfig(loss=LossConfig(kind="ohem", ohem_min_kept=9)), CPU).knobs.min_kept == 9
+    assert Criterion(TrainConfig(data=data, loss=LossConfig(kind="ohem")), CPU).settings.min_kept == 128
+    assert Criterion(TrainConfig(loss=LossConfig(kind="ohem", ohem_min_kept=9)), CPU).settings.min_kept == 9
 
 
 def test_one_weight_for_each_class():

@@ -1,4 +1,4 @@
-"""The forecast of the contrast path's memory against what torch allocates, on a CPU and on a CUDA device."""
+"""The memory forecast of the contrast path compared with what torch allocates on a CPU and on CUDA."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-import trainer.contrast.spread as spread
+import trainer.contrast.alignment as alignment
 import trainer.memory_forecast as memory_forecast
 from trainer.build import build_contrast
 from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig
@@ -127,7 +127,7 @@ def test_without_contrast_nothing_is_taken():
 
 
 def test_the_rows_of_the_spread_are_those_it_looks_at():
-    assert memory_forecast.SPREAD_ROWS == spread.ROWS
+    assert memory_forecast.SPREAD_ROWS == alignment.ROWS
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""Scores against counting pixel by pixel, and against values worked out by hand."""
+"""Scores compared with counting pixel by pixel, and with values computed by hand."""
 
 from __future__ import annotations
 

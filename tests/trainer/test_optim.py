@@ -1,4 +1,4 @@
-"""The schedule by hand, and which parameters run at which rate."""
+"""The schedule computed by hand, and the learning rates of the parameters."""
 
 from __future__ import annotations
 

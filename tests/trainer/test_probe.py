@@ -1,4 +1,4 @@
-"""A probe takes a few whole steps, measures them, and leaves nothing behind."""
+"""A probe takes a few full steps, measures them, and leaves no trace."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_the_callers_chance_is_untouched() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_peak_on_a_gpu_is_that_of_a_real_trial(tmp_path) -> None:
-    """Within 10 %, of what the process holds without its context (issue 4)."""
+    """Within 10 % of what the process holds without its context."""
     runtime = Runtime(device="cuda")
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

@@ -28,10 +28,10 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast import PixelContrast
-from trainer.data import decode, pairs
-from trainer.data.batches import Batch, TrainBatches, evaluation_batches
-from trainer.data.cache import DecodedCache
-from trainer.data.camvid import CamVid
+from trainer.data.files.camvid import CamVid
+from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
+from trainer.data.reading import decode, pairs
+from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 

@@ -1,4 +1,4 @@
-"""Whole tiny trials: resumed ones end with the same bits, arms differ in nothing but the contrast."""
+"""Whole tiny trials: resumed ones give the same bits on the same machine; rows differ only in the contrast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import trainer.run
-import trainer.trial
+import trainer.training_state
 from trainer import DivergedError, TrainerError
 from trainer.checkpoint import Checkpoint
 from trainer.config import (
@@ -32,7 +32,7 @@ from trainer.config import (
 from trainer.data import open_source
 from trainer.lock import exclusive
 from trainer.run import train
-from trainer.trial import Trial
+from trainer.training_state import TrainingState
 
 CONTRAST = ContrastConfig(
     embedding_dim=8,
@@ -53,7 +53,7 @@ BASELINE = TrainConfig(
     seed=3,
 )
 RUNTIME = Runtime(device="cpu", log_every_steps=1, checkpoint_every_steps=2)
-ARMS = {
+ROWS = {
     "baseline": BASELINE.contrast,
     "intra_image": replace(CONTRAST, source="intra_image"),
     **{
@@ -102,7 +102,10 @@ def assert_equal(left, right):
 
 ENGINES = {
     "average": {"optim": OptimConfig(ema_decay=0.9)},
-    "portions": {"schedule": replace(BASELINE.schedule, batch_size=4, portions=2), "optim": OptimConfig(clip_norm=0.1)},
+    "accumulation": {
+        "schedule": replace(BASELINE.schedule, batch_size=4, accumulation_steps=2),
+        "optim": OptimConfig(clip_norm=0.1),
+    },
     "cosine": {"schedule": replace(BASELINE.schedule, policy="cosine", rate_warmup_steps=3)},
     "bfloat16": {"compute": ComputeConfig(precision="bfloat16")},
     "deterministic": {"compute": ComputeConfig(deterministic=True)},
@@ -110,9 +113,9 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("arm", [*ARMS, *ENGINES])
-def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, arm):
-    config = replace(BASELINE, contrast=ARMS.get(arm, CONTRAST), **ENGINES.get(arm, {}))
+@pytest.mark.parametrize("row", [*ROWS, *ENGINES])
+def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, row):
+    config = replace(BASELINE, contrast=ROWS.get(row, CONTRAST), **ENGINES.get(row, {}))
     through, first, second = Log(), Log(until=4), Log()
     expected = run(config, tmp_path / "through", through)
     with pytest.raises(InterruptionError):
@@ -143,7 +146,7 @@ def test_the_average_is_what_is_evaluated_and_kept(tmp_path):
     assert any(not torch.equal(saved["average"][name], value) for name, value in saved["model"].items())
     if log.of("val/miou")[6] > max(log.of("val/miou")[2], log.of("val/miou")[4]):
         assert_equal(torch.load(tmp_path / "best.pt", weights_only=True), saved["average"])
-    trial = Trial.start(config, open_source(config.data), torch.device("cpu"))
+    trial = TrainingState.start(config, open_source(config.data), torch.device("cpu"))
     assert_equal(trial.evaluated.state_dict(), trial.model.state_dict())
     trial.restore(Checkpoint(**saved))
     assert trial.score("val").miou == log.of("val/miou")[6]
@@ -188,16 +191,16 @@ def test_another_config_in_the_same_folder_starts_afresh(tmp_path):
     assert without_cost(run(other, tmp_path / "a")) == without_cost(run(other, tmp_path / "b"))
 
 
-def test_defect_11_arms_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
-    baseline, arm = Log(), Log()
+def test_defect_11_rows_see_the_same_batches_and_start_from_the_same_weights(tmp_path):
+    baseline, row = Log(), Log()
     run(BASELINE, tmp_path / "baseline", baseline)
-    run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "arm", arm)
+    run(replace(BASELINE, contrast=replace(CONTRAST, warmup_fraction=0.5)), tmp_path / "row", row)
     # three steps of warm-up: the fourth forward pass is the last with equal weights
-    assert [arm.of("train/ce")[step] == baseline.of("train/ce")[step] for step in range(1, 6)] == [True] * 4 + [False]
-    assert [arm.of("train/contrast")[step] > 0 for step in range(1, 7)] == [False] * 3 + [True] * 3
-    assert arm.of("val/miou")[2] == baseline.of("val/miou")[2]
+    assert [row.of("train/ce")[step] == baseline.of("train/ce")[step] for step in range(1, 6)] == [True] * 4 + [False]
+    assert [row.of("train/contrast")[step] > 0 for step in range(1, 7)] == [False] * 3 + [True] * 3
+    assert row.of("val/miou")[2] == baseline.of("val/miou")[2]
     assert any(
-        not torch.equal(weight, weights(tmp_path / "arm")[name])
+        not torch.equal(weight, weights(tmp_path / "row")[name])
         for name, weight in weights(tmp_path / "baseline").items()
     )
 
@@ -228,13 +231,13 @@ def test_inference_parameters_are_those_of_the_baseline(tmp_path):
 
 def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):
     splits = []
-    evaluate = trainer.trial.evaluate
+    evaluate = trainer.training_state.evaluate
 
     def count(model, source, split, **keywords):
         splits.append(split)
         return evaluate(model, source, split, **keywords)
 
-    monkeypatch.setattr(trainer.trial, "evaluate", count)
+    monkeypatch.setattr(trainer.training_state, "evaluate", count)
     config = replace(BASELINE, schedule=ScheduleConfig(steps=2, batch_size=2))
     figures = run(replace(config, data=replace(config.data, test_split="val")), tmp_path / "same")
     assert splits == ["val"]
@@ -270,7 +273,7 @@ def test_divergence_names_the_step_and_the_knob(tmp_path):
 
 
 def test_two_processes_never_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, patience_seconds=0))
+    monkeypatch.setattr(trainer.run, "exclusive", partial(exclusive, wait_seconds=0))
     with exclusive(tmp_path / "lock"), pytest.raises(TrainerError, match="another process is training"):
         run(BASELINE, tmp_path)
 

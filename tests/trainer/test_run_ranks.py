@@ -1,4 +1,4 @@
-"""A trial in two processes is the trial of one: its curve, its bank, its checkpoints, its end."""
+"""A trial with two ranks equals the trial with one, up to rounding: curve, bank, checkpoints, end."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from trainer.config import (
     SyntheticConfig,
     TrainConfig,
 )
-from trainer.distributed import process_group, state_hash
+from trainer.distributed import process_group
 from trainer.launch import run_ranks
 from trainer.run import train, train_here
+from trainer.testing.two_ranks import state_hash
 
 CONFIG = TrainConfig(
     data=DataConfig(
@@ -61,7 +62,7 @@ ENGINES = {
     "lovasz": {"loss": LossConfig(kind="ce_lovasz")},
     "ohem": {"loss": LossConfig(kind="ohem"), "contrast": replace(CONFIG.contrast, source="intra_image")},
     "ocr": {"model": replace(CONFIG.model, head="ocr"), "contrast": replace(CONFIG.contrast, as_released=True)},
-    "portions": {"schedule": replace(SHORT, portions=2), "contrast": ContrastConfig(source="none")},
+    "accumulation": {"schedule": replace(SHORT, accumulation_steps=2), "contrast": ContrastConfig(source="none")},
 }
 ARRIVAL = 10
 """The step whose checkpoint others go on from."""
@@ -94,8 +95,8 @@ def two(tmp_path_factory):
     return Trial(tmp_path_factory.mktemp("two"), replace(RUNTIME, ranks=2))
 
 
-def go_on_and_die(folder, seat, progress):
-    """Finish the trials in `folder`, note what each rank holds at their end; then rank 1 is killed in another."""
+def go_on_and_die(folder, info, progress):
+    """Finish the trials in `folder`, record the final state of each rank, then kill rank 1 in another trial."""
     held = {}
     run_steps = trainer.run.run_steps
 
@@ -109,12 +110,12 @@ def go_on_and_die(folder, seat, progress):
 
     def die(step, metrics):
         progress(step, metrics)
-        if (seat.rank, step) == (1, 3):
+        if (info.rank, step) == (1, 3):
             os.kill(os.getpid(), signal.SIGKILL)
 
     trainer.run.run_steps = observed
     cpu = torch.device("cpu")
-    with process_group(seat, cpu):
+    with process_group(info, cpu):
         for name in ("from_one", "from_two"):
             result = train_here(CONFIG, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
@@ -122,8 +123,8 @@ def go_on_and_die(folder, seat, progress):
             config = replace(CONFIG, **{"schedule": SHORT, **changes}).normalised()
             result = train_here(config, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
-        torch.save(held, folder / f"{seat.rank}.pt")
-        (folder / f"{seat.rank}.pid").write_text(str(os.getpid()))
+        torch.save(held, folder / f"{info.rank}.pt")
+        (folder / f"{info.rank}.pid").write_text(str(os.getpid()))
         train_here(CONFIG, RUNTIME, folder / "killed", die, cpu)
 
 
@@ -235,7 +236,7 @@ def test_a_checkpoint_of_two_processes_goes_on_in_one(two, resumed, tmp_path, mo
 
 def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(resumed):
     folder, _, message, waited = resumed
-    assert message.startswith("rank 1 of 2 was killed by SIGKILL (out of memory?); the other ranks were ended; started")
+    assert message.startswith("rank 1 of 2 was killed by SIGKILL (out of memory?); the other ranks were stopped; run")
     assert waited < 20  # gloo itself would wait for half an hour
     for rank in range(2):
         with pytest.raises(ProcessLookupError):
@@ -245,7 +246,7 @@ def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(res
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_keeps_the_ranks_together(resumed, name):
     _, (first, second), _, _ = resumed
-    for hashed in ("model_hash", "average", *(["bank_hash"] if name != "portions" else [])):
+    for hashed in ("model_hash", "average", *(["bank_hash"] if name != "accumulation" else [])):
         assert first[name][hashed] == second[name][hashed], hashed
     scores = [key for key in first[name]["metrics"] if key.startswith("final/")]
     assert {key: first[name]["metrics"][key] for key in scores} == {key: second[name]["metrics"][key] for key in scores}
@@ -257,9 +258,9 @@ def test_every_engine_keeps_the_ranks_together(resumed, name):
     [
         ({}, 3, r"schedule\.batch_size: 4 images do not split evenly over 3 ranks \(runtime\.ranks\)"),
         (
-            {"schedule": replace(CONFIG.schedule, portions=2)},
+            {"schedule": replace(CONFIG.schedule, accumulation_steps=2)},
             4,
-            "4 images do not split evenly over 4 ranks of 2 portions",
+            "4 images do not split evenly over 4 ranks x 2 accumulation steps",
         ),
         ({"compute": ComputeConfig(compile=True)}, 2, r"compute\.compile: .*; use runtime\.ranks 1"),
     ],

@@ -1,4 +1,4 @@
-"""Streams are stable, apart from each other, and leave the global generator alone."""
+"""Random streams are stable, independent, and do not change the global generator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from trainer.seeding import generator, seeded, stream_seed
+from trainer.seeding import seeded, stream_generator, stream_seed
 
 
 def test_stream_seed_never_changes():
@@ -30,9 +30,9 @@ def test_seeds_fit_every_generator():
 
 
 def test_generator_is_a_fresh_start_of_the_stream():
-    first, second = (torch.rand(4, generator=generator(3, "anchors", 5)) for _ in range(2))
+    first, second = (torch.rand(4, generator=stream_generator(3, "anchors", 5)) for _ in range(2))
     assert torch.equal(first, second)
-    assert not torch.equal(first, torch.rand(4, generator=generator(3, "anchors", 6)))
+    assert not torch.equal(first, torch.rand(4, generator=stream_generator(3, "anchors", 6)))
 
 
 def test_seeded_puts_the_global_generator_back():

@@ -1,4 +1,4 @@
-"""What a step adds up, in which order, and that nothing but its number and the tensors decides it."""
+"""The terms of a step, their order, and that only the step number and the tensors determine the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast.module import ContrastOutput, PixelContrast
-from trainer.data.batches import Batch
+from trainer.data.loading.batches import Batch
 from trainer.losses import LOSSES, cross_entropy
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep, warmup_steps
@@ -109,29 +109,29 @@ def test_the_bank_fills_during_the_warm_up_while_the_loss_does_not_count():
 def test_defect_8_the_contrast_reaches_the_backbone_on_every_path(source, kind):
     memory = replace(CONFIG.contrast.memory, kind=kind)
     config = replace(CONFIG, contrast=replace(CONFIG.contrast, source=source, memory=memory)).normalised()
-    arm = make_step(config)
+    row = make_step(config)
     baseline = make_step(replace(CONFIG, contrast=ContrastConfig(source="none")))
     batch = make_batch()
-    arm_metrics, baseline_metrics = arm(batch, 0), baseline(batch, 0)
-    assert torch.equal(arm_metrics["train/ce"], baseline_metrics["train/ce"])
-    assert arm_metrics["train/loss"] > baseline_metrics["train/loss"]
+    row_metrics, baseline_metrics = row(batch, 0), baseline(batch, 0)
+    assert torch.equal(row_metrics["train/ce"], baseline_metrics["train/ce"])
+    assert row_metrics["train/loss"] > baseline_metrics["train/loss"]
     # a ResNet's blocks start as the identity, so the first step moves no inner convolution: look at the stem
-    stem, plain_stem = (step.model.backbone.body.conv1[0].weight for step in (arm, baseline))
+    stem, plain_stem = (step.model.backbone.body.conv1[0].weight for step in (row, baseline))
     assert not torch.equal(stem, plain_stem)
 
 
 @pytest.mark.parametrize("precision", [None, "bfloat16"])
-def test_defect_11_arms_share_precision_and_resolution_of_supervision(precision):
+def test_defect_11_rows_share_precision_and_resolution_of_supervision(precision):
     seen = []
     for contrast in (ContrastConfig(source="none"), CONFIG.contrast):
         step = make_step(replace(CONFIG, contrast=contrast, compute=ComputeConfig(precision=precision)))
         step.model.register_forward_hook(lambda _, __, output: seen.append(output))
         step(make_batch(), 0)
     for name in ("logits_BCHW", "aux_logits_BCHW"):
-        baseline, arm = (getattr(output, name) for output in seen)
-        assert baseline.shape[2:] == arm.shape[2:] == make_batch().label_BHW.shape[1:]
-        assert baseline.dtype == arm.dtype == torch.float32
-        assert torch.equal(baseline, arm)
+        baseline, row = (getattr(output, name) for output in seen)
+        assert baseline.shape[2:] == row.shape[2:] == make_batch().label_BHW.shape[1:]
+        assert baseline.dtype == row.dtype == torch.float32
+        assert torch.equal(baseline, row)
 
 
 def test_a_batch_of_void_is_survived():
@@ -196,9 +196,9 @@ def uneven_batch():
 
 
 @pytest.mark.parametrize("loss", [LossConfig(), LossConfig(class_weights=(1.0, 0.5, 2.0, 4.0))])
-def test_a_batch_in_portions_has_the_gradient_of_the_whole(loss):
+def test_a_batch_in_micro_batches_has_the_gradient_of_the_whole(loss):
     whole = step_with_frozen_norms(replace(FROZEN, loss=loss))
-    parts = step_with_frozen_norms(replace(FROZEN, loss=loss, schedule=replace(FROZEN.schedule, portions=2)))
+    parts = step_with_frozen_norms(replace(FROZEN, loss=loss, schedule=replace(FROZEN.schedule, accumulation_steps=2)))
     expected, found = whole(uneven_batch(), 0), parts(uneven_batch(), 0)
     assert expected.keys() == found.keys()
     assert all(torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected)
@@ -206,9 +206,9 @@ def test_a_batch_in_portions_has_the_gradient_of_the_whole(loss):
         assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6)
 
 
-def test_portions_push_the_batch_at_once_and_draw_apart():
+def test_micro_batches_push_the_batch_at_once_and_draw_apart():
     recorder = Recorder()
-    config = replace(FROZEN, contrast=CONFIG.contrast, schedule=replace(FROZEN.schedule, portions=2))
+    config = replace(FROZEN, contrast=CONFIG.contrast, schedule=replace(FROZEN.schedule, accumulation_steps=2))
     metrics = step_with_frozen_norms(config, recorder)(uneven_batch(), 0)
     assert [call[0] for call in recorder.calls] == ["loss", "loss", "push"]
     assert len({call[3] for call in recorder.calls}) == 3

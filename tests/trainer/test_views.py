@@ -1,4 +1,4 @@
-"""Windows, scales and mirror images: equal to the whole image where the network sees no neighbours."""
+"""Windows, scales and mirror images; equal to the whole image if the network sees no neighbours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pointwise(image):
 
 
 def neighbours(image):
-    """A network that looks one pixel around."""
+    """A network with a receptive field of 3x3 pixels."""
     return F.conv2d(image, WIDE, padding=1)
 
 

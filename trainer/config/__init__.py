@@ -1,9 +1,9 @@
-"""What a trial computes (`TrainConfig`, a block a file) and what does not change its result (`Runtime`).
+"""What a trial computes (`TrainConfig`, one file per block) and how it runs (`Runtime`).
 
-Importing it costs milliseconds: no torch, no third-party package. Every class is frozen and keyword-only.
-A field marked `location()` says where bytes lie on this machine; a trial's identity holds the digest of those
-bytes instead of the path. One marked `limit()` may forbid a trial and is no part of its identity. A field whose
-default is None counts in the identity only when it is set, so a knob added later renames no trial.
+Imports no third-party package, so it is fast to import. Every class is frozen and keyword-only. A field marked
+`location()` is a path; a trial's identity has the digest of the content instead. A field marked `limit()` can refuse a
+trial and is not part of the identity. A field whose default is None is part of the identity only if it is set, so a
+field added later changes no trial id.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig, effective_memory
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
-from trainer.config.knobs import is_nameless, location_keys, nameless_keys, setting
+from trainer.config.field_markers import canonical_name, is_outside_identity, location_keys, renamed_keys, setting
 from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
@@ -35,10 +35,11 @@ __all__ = [
     "ScheduleConfig",
     "SyntheticConfig",
     "TrainConfig",
+    "canonical_name",
     "effective_memory",
-    "is_nameless",
+    "is_outside_identity",
     "location_keys",
-    "nameless_keys",
+    "renamed_keys",
     "require_class_weights_fit",
     "setting",
 ]

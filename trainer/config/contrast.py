@@ -1,25 +1,25 @@
-"""The contrastive loss: anchors, mining, memory, and what joins them."""
+"""The contrastive loss: anchors, mining, memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.knobs import limit, require
+from trainer.config.field_markers import limit, require
 
 __all__ = ["AnchorConfig", "ContrastConfig", "MemoryConfig", "MiningConfig", "effective_contrast", "effective_memory"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnchorConfig:
-    """Which pixels of a mini-batch are pulled and pushed (paper, section 3.3)."""
+    """Which pixels of a mini-batch are anchors (paper, section 3.3)."""
 
     kind: Literal["random", "hard"] = "hard"
     """`random`, or `hard`: half of a class's anchors are misclassified pixels, half random."""
     per_class: int = 50
     """Anchors per class and mini-batch."""
     min_pixels: int = 1
-    """A class with fewer labelled pixels in the mini-batch (at embedding stride) gives no anchors."""
+    """A class with fewer labelled pixels in the mini-batch (at embedding stride) has no anchors."""
 
     def __post_init__(self) -> None:
         require(self.per_class >= 1, "contrast.anchors.per_class", "must be at least 1")
@@ -28,21 +28,21 @@ class AnchorConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MiningConfig:
-    """Which positives and negatives an anchor meets (paper, section 3.3)."""
+    """Which positives and negatives an anchor is compared with (paper, section 3.3)."""
 
     kind: Literal["random", "hardest", "semi_hard"] = "semi_hard"
     """`random`; `hardest`: the top K; `semi_hard`: K at random among the hardest `hard_fraction`."""
     positives: int = 1024
-    """Positives per anchor, at most."""
+    """Maximum number of positives per anchor."""
     negatives: int = 2048
-    """Negatives per anchor, at most."""
+    """Maximum number of negatives per anchor."""
     hard_fraction: float = 0.1
-    """Share of candidates kept by `semi_hard` before the random draw."""
+    """Share of candidates that `semi_hard` keeps before the random draw."""
 
     def __post_init__(self) -> None:
         require(self.positives >= 1, "contrast.mining.positives", "must be at least 1")
         require(self.negatives >= 1, "contrast.mining.negatives", "must be at least 1")
-        require(0 < self.hard_fraction <= 1, "contrast.mining.hard_fraction", "must lie in (0, 1]")
+        require(0 < self.hard_fraction <= 1, "contrast.mining.hard_fraction", "must be in (0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,15 +52,15 @@ class MemoryConfig:
     kind: Literal["none", "pixel", "region", "pixel_region"] = "pixel_region"
     """Which queues exist."""
     pixels_per_class: int = 1000
-    """Capacity of a class's pixel queue, embeddings; the paper takes 10 x training images."""
+    """Capacity of a class's pixel queue, embeddings; in the paper, 10 x the number of training images."""
     regions_per_class: int = 100
-    """Capacity of a class's region queue, embeddings; the paper takes the number of training images."""
+    """Capacity of a class's region queue, embeddings; in the paper, the number of training images."""
     pixels_per_image: int = 10
-    """Random pixels of each class that an image pushes into the pixel queue."""
+    """Random pixels per class and image that are pushed into the pixel queue."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """How embeddings are stored; not set: float32. They are compared in float32 whatever it is."""
+    """Type of the stored embeddings; not set: float32. Similarities are always computed in float32."""
     max_gigabytes: float | None = limit()
-    """Highest size of the bank, GB (1e9 bytes), which `trainer.bank_size` checks; not set: 4."""
+    """Maximum size of the bank, GB (1e9 bytes); not set: 4. A larger bank is refused."""
 
     def __post_init__(self) -> None:
         for name in ("pixels_per_class", "regions_per_class", "pixels_per_image"):
@@ -80,30 +80,30 @@ class ContrastConfig:
     temperature: float = 0.1
     """Divides the cosine similarities."""
     warmup_fraction: float = 0.125
-    """Share of the steps before the loss counts; the queues fill meanwhile."""
+    """Share of the steps before the loss is used; the queues are filled meanwhile."""
     embedding_dim: int = 256
     """Width of the projected, L2-normalised embedding."""
     projection_channels: int | None = None
-    """Hidden width of the projection head; not set: the width of the features it embeds."""
+    """Hidden width of the projection head; not set: the width of its input features."""
     keys_per_class: int = 100
-    """Pixels per class of the mini-batch (`inter_image`) or of each image (`intra_image`) that serve as keys."""
+    """Pixels per class of the mini-batch (`inter_image`) or of each image (`intra_image`) that are keys."""
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     mining: MiningConfig = field(default_factory=MiningConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     as_released: Literal[True] | None = None
-    """Switch on defects 1 to 5 of the released memory (`trainer.contrast.released` says what they do), all else being
-    equal, to measure what they cost; not set: the paper's method. For `inter_image` with a bank."""
+    """Reproduce defects 1 to 5 of the released code's memory (docs/released_code.md) to measure what they cost; not
+    set: the paper's method. Needs `inter_image` with a memory."""
 
     def __post_init__(self) -> None:
         with_bank = self.source == "inter_image" and self.memory.kind != "none"
         require(
             not self.as_released or with_bank or self.source == "none",
             "contrast.as_released",
-            "the defects are those of the bank; it needs contrast.source inter_image and a contrast.memory.kind",
+            "reproduces defects of the memory; set contrast.source inter_image and a contrast.memory.kind",
         )
         require(self.weight >= 0, "contrast.weight", "must not be negative")
         require(self.temperature > 0, "contrast.temperature", "must be positive")
-        require(0 <= self.warmup_fraction < 1, "contrast.warmup_fraction", "must lie in [0, 1)")
+        require(0 <= self.warmup_fraction < 1, "contrast.warmup_fraction", "must be in [0, 1)")
         require(self.embedding_dim >= 2, "contrast.embedding_dim", "must be at least 2")
         hidden = self.projection_channels
         require(hidden is None or hidden >= 1, "contrast.projection_channels", "must be at least 1")
@@ -111,19 +111,19 @@ class ContrastConfig:
 
 
 def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
-    """`contrast` with every knob that has no effect at its default; none has, where the loss is off."""
+    """`contrast` with every field that has no effect at its default: all of them if the loss is off."""
     if contrast.source == "none" or contrast.weight == 0:
         return ContrastConfig(source="none", memory=MemoryConfig(kind="none"))
     return replace(contrast, mining=effective_mining(contrast.mining), memory=effective_memory(contrast))
 
 
 def effective_mining(mining: MiningConfig) -> MiningConfig:
-    """`mining` with `hard_fraction` at its default where the miner does not read it."""
+    """`mining` with `hard_fraction` at its default if the miner does not use it."""
     return mining if mining.kind == "semi_hard" else replace(mining, hard_fraction=MiningConfig().hard_fraction)
 
 
 def effective_memory(contrast: ContrastConfig) -> MemoryConfig:
-    """The bank that `contrast` really uses, its unused knobs at their defaults."""
+    """The memory that `contrast` actually uses, with unused fields at their defaults."""
     memory, default = contrast.memory, MemoryConfig()
     if memory.dtype == "float32":
         memory = replace(memory, dtype=None)

@@ -1,11 +1,11 @@
-"""Which images a trial reads and how it augments them."""
+"""Data set, splits and augmentation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.knobs import location, require
+from trainer.config.field_markers import location, require
 
 __all__ = ["MIN_CROP", "DataConfig", "SyntheticConfig"]
 
@@ -13,12 +13,12 @@ MIN_CROP = 32
 """Smallest side of an image or crop, pixels."""
 
 MAX_SYNTHETIC_SIDE = 8192
-"""Largest side of a generated image, pixels: its textures are drawn while a sweep is planned."""
+"""Largest side of a generated image, pixels; planning a sweep generates its textures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticConfig:
-    """The embedded street-scene generator; used when `data.name` is `synthetic`, ignored otherwise."""
+    """The built-in street-scene generator; ignored unless `data.name` is `synthetic`."""
 
     train_images: int = 96
     """Images in the train split."""
@@ -31,7 +31,7 @@ class SyntheticConfig:
     width: int = 128
     """Width of an image, pixels."""
     seed: int = 0
-    """Seed of the scenes; independent of the trial's seed, so that every trial sees the same data set."""
+    """Seed of the scenes; independent of the trial's seed, so that all trials use the same data set."""
 
     def __post_init__(self) -> None:
         for name in ("train_images", "val_images", "test_images"):
@@ -44,20 +44,20 @@ class SyntheticConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """Which images a trial reads and how it augments them."""
+    """Data set, splits and augmentation."""
 
     name: Literal[
         "synthetic", "camvid", "cityscapes", "pascal_context", "coco_stuff_10k", "coco_stuff_164k", "ade20k", "folder"
     ] = "synthetic"
     """Data set: a key of `trainer.data.DATASETS`."""
     root: str | None = location()
-    """Folder of the data set on this machine; not needed by `synthetic`."""
+    """Folder of the data set on this machine; not needed for `synthetic`."""
     train_split: str = "train"
-    """Split the gradient sees."""
+    """Training split."""
     val_split: str = "val"
     """Split of the learning curve (`val/...`)."""
     test_split: str = "test"
-    """Split of the reported figures (`final/...`): the last checkpoint, evaluated once."""
+    """Split of the reported figures (`final/...`): the last weights, evaluated once."""
     crop: tuple[int, int] = (96, 128)
     """Height and width of a training crop, pixels."""
     scale: tuple[float, float] = (0.5, 2.0)
@@ -65,11 +65,11 @@ class DataConfig:
     flip_probability: float = 0.5
     """Probability of a horizontal flip."""
     color_jitter: float = 0.25
-    """Strength of brightness, contrast and saturation jitter (torchvision's factors); 0 switches it off."""
+    """Strength of brightness, contrast and saturation jitter (factors as in torchvision); 0 switches it off."""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
 
     def __post_init__(self) -> None:
         require(min(self.crop) >= MIN_CROP, "data.crop", f"both sides must be at least {MIN_CROP} pixels")
         require(0 < self.scale[0] <= self.scale[1], "data.scale", "must be [low, high] with 0 < low <= high")
-        require(0 <= self.flip_probability <= 1, "data.flip_probability", "must lie between 0 and 1")
-        require(0 <= self.color_jitter <= 1, "data.color_jitter", "must lie between 0 and 1")
+        require(0 <= self.flip_probability <= 1, "data.flip_probability", "must be between 0 and 1")
+        require(0 <= self.color_jitter <= 1, "data.color_jitter", "must be between 0 and 1")

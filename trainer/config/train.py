@@ -1,4 +1,4 @@
-"""`TrainConfig`: everything that decides what a trial computes."""
+"""`TrainConfig`: everything that determines the result of a trial."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
-from trainer.config.knobs import require, unset_implied
+from trainer.config.field_markers import require, unset_implied
 from trainer.config.model import ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 
 __all__ = ["RESULT_VERSION", "TrainConfig"]
 
 RESULT_VERSION = 2
-"""Raised by hand whenever the same `TrainConfig` would give other numbers; part of every trial's identity."""
+"""Increased by hand whenever equal configs would give different results; part of every trial's identity."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Everything that decides what a trial computes. Two equal normalised configs are the same experiment."""
+    """Everything that determines the result of a trial. Equal normalised configs are the same experiment."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -30,7 +30,7 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     seed: int = 0
-    """Seed of initialisation, data order, augmentation and sampling; each has a stream of its own."""
+    """Seed of initialisation, data order, augmentation and sampling; each has its own random stream."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "must not be negative")
@@ -47,10 +47,10 @@ class TrainConfig:
             )
 
     def normalised(self) -> TrainConfig:
-        """The same computation with every knob that has no effect set back to its default.
+        """The same computation with every field that has no effect reset to its default.
 
-        A baseline without contrast is one trial, whatever temperature a grid would have given it (design.md,
-        decision 5). The bank serves `inter_image` only: `intra_image` takes keys from the anchor's own image.
+        So a baseline without contrast is a single trial, whatever its temperature in a grid. The memory is used by
+        `inter_image` only, since `intra_image` takes keys from the anchor's own image.
         """
         if self.data.name == "synthetic":
             data = replace(self.data, root=None)

@@ -1,4 +1,4 @@
-"""Random members of groups: up to k per group, for all groups at once, without a loop and without a host sync.
+"""Random members of groups: up to k per group, for all groups at once, without a loop or a host sync.
 
 Axes: P items, G groups, k slots of a group.
 """
@@ -15,7 +15,7 @@ __all__ = ["Slots", "sample_groups"]
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Chosen items in slots of a static shape; the filled slots of a group come first."""
+    """Chosen items in slots of static shape; the filled slots of a group come first."""
 
     index_Gk: Tensor
     """Indices of items, int64; arbitrary but in range where `valid_Gk` is False."""
@@ -26,10 +26,10 @@ class Slots:
 def sample_groups(
     group_P: Tensor, groups: int, slots: int, *, generator: torch.Generator, first_P: Tensor | None = None
 ) -> Slots:
-    """Up to `slots` random members of every group, none twice, in random order.
+    """Up to `slots` random members of every group, without duplicates, in random order.
 
-    `group_P` holds group numbers; items outside 0..groups-1 belong to no group. Items marked in `first_P` (bool)
-    are taken before the others of their group.
+    `group_P` holds group numbers; numbers outside 0..groups-1 mean no group. Items marked in `first_P` (bool) are
+    chosen before the others of their group.
     """
     in_group_P = (group_P >= 0) & (group_P < groups)
     key_P = torch.where(in_group_P, group_P, groups) * 2

@@ -1,7 +1,7 @@
 """Keys: the embeddings of the mini-batch and of the bank that anchors are compared with.
 
-Axes: C classes, K rows per class of one block, D embedding width, S scopes (the images where an anchor meets keys of
-its own image only, else one).
+Axes: C classes, K rows per class of one block, D embedding width, S scopes. A scope is the set of keys that an anchor
+is compared with: one per image for `intra_image`, a single one otherwise.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ __all__ = ["KeyBlock", "Keys", "bank_keys", "batch_slots"]
 
 @dataclass(frozen=True, slots=True)
 class KeyBlock:
-    """Keys of one origin, class by class. The bank's embeddings are views of its buffers, never copies."""
+    """Keys of the mini-batch or of one queue, by class. The bank's embeddings are views of its buffers."""
 
     embedding_CKD: Tensor
-    """Float32, or the dtype of the bank."""
+    """float32, or the dtype of the bank."""
     valid_CK: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All candidates of a step, the mini-batch first; it alone receives a gradient.
+    """All candidates of a step, the mini-batch first; only the mini-batch receives a gradient.
 
-    They are numbered block after block, in each block class after class, and with several scopes, which only the
-    mini-batch has, in each class scope after scope, so that the keys of a class are neighbours.
+    Keys are numbered by block, then class, then scope (only the mini-batch has several), then row.
     """
 
     batch: KeyBlock
     position_CK: Tensor
-    """Flat pixel of each key of the mini-batch: an anchor is kept from its own pixel only (method.md, defect 5)."""
+    """Flat pixel index of each key of the mini-batch. An anchor is not compared with its own pixel; the released code
+    masks other entries instead (docs/released_code.md, 5)."""
     bank: tuple[KeyBlock, ...] = ()
     scopes: int = 1
 
@@ -47,20 +47,17 @@ class Keys:
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """Rows per class of each block, in one scope."""
+        """Rows per class and scope of each block."""
         return tuple(block.valid_CK.shape[1] // self.scopes for block in self.blocks)
 
     def count_valid(self) -> Tensor:
-        """How many keys of each class a scope holds, int64 (S, C)."""
+        """Number of valid keys per scope and class, int64 (S, C)."""
         classes = len(self.position_CK)
         return torch.stack([block.valid_CK.view(classes, self.scopes, -1).sum(2).T for block in self.blocks]).sum(0)
 
 
 def batch_slots(label_P: Tensor, classes: int, per_class: int, *, scopes: int, generator: torch.Generator) -> Slots:
-    """Up to `per_class` random labelled pixels of each class: of the mini-batch, or of each image if `scopes` is B.
-
-    Positions in slots (C, scopes * per_class).
-    """
+    """Up to `per_class` random labelled pixels of each class and scope; slots of shape (C, scopes * per_class)."""
     per_scope = len(label_P) // scopes
     scope_P = torch.arange(len(label_P), device=label_P.device) // per_scope
     group_P = torch.where((label_P >= 0) & (label_P < classes), label_P * scopes + scope_P, classes * scopes)
@@ -70,5 +67,5 @@ def batch_slots(label_P: Tensor, classes: int, per_class: int, *, scopes: int, g
 
 
 def bank_keys(bank: MemoryBank) -> tuple[KeyBlock, ...]:
-    """A block for each queue of the bank; empty rows are not valid (method.md, defect 6)."""
+    """A block for each queue of the bank; empty rows are invalid (docs/released_code.md, 6)."""
     return tuple(KeyBlock(queue.embedding_CKD, queue.filled) for queue in bank.contents())

@@ -1,7 +1,7 @@
 """Pixel InfoNCE over mined positives and negatives (paper, equation 3), in bounded memory.
 
-The similarities of a block of anchors are computed, mined, turned into their loss and into their gradient, and
-dropped before the next block: nothing as large as anchors x bank rows is ever kept for the backward pass.
+Anchors are processed in blocks. The similarities of a block are computed, mined, reduced to loss and gradient, and
+freed before the next block, so the backward pass keeps nothing of size anchors x bank rows.
 Axes: A anchors, a anchors of one block, M candidates, P positives and Q negatives of an anchor, j both, D embedding
 width.
 """
@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainer.block_size import anchors_at_a_time
+from trainer.block_size import anchors_at_a_time, extra_columns
 from trainer.config import MiningConfig
 from trainer.contrast.keys import Keys
-from trainer.contrast.mining import ILLEGAL, MINERS, is_legal, room_behind
+from trainer.contrast.mining import EXCLUDED, MINERS, is_legal
 from trainer.contrast.similarity import SimilarityMatrix, tiles
 
 __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
@@ -27,54 +27,54 @@ __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Pixels whose loss is taken."""
+    """Pixels whose loss is computed."""
 
     embedding_AD: Tensor
     class_A: Tensor
     position_A: Tensor
-    """Flat pixel of the mini-batch."""
+    """Flat pixel index in the mini-batch."""
     scope_A: Tensor
-    """Scope of `Keys` the anchor looks at."""
+    """Scope of `Keys` that the anchor is compared with."""
     valid_A: Tensor
-    barred_A: Tensor | None = None
-    """A key, by its number in `Keys`, that the anchor may not meet; for one scope, and for the arm "as released"."""
+    excluded_A: Tensor | None = None
+    """Number, in `Keys`, of a key that the anchor is not compared with. Single scope only; used by `as_released`."""
 
     def block(self, rows: slice) -> Anchors:
-        """Some of the anchors, as views."""
+        """A slice of the anchors, as views."""
         return Anchors(
             embedding_AD=self.embedding_AD[rows],
             class_A=self.class_A[rows],
             position_A=self.position_A[rows],
             scope_A=self.scope_A[rows],
             valid_A=self.valid_A[rows],
-            barred_A=None if self.barred_A is None else self.barred_A[rows],
+            excluded_A=None if self.excluded_A is None else self.excluded_A[rows],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MinedLoss:
-    """Outcome for all anchors; every field a 0-d float32 tensor."""
+    """Loss and statistics over all anchors; every field is a 0-d float32 tensor."""
 
     loss: Tensor
-    """Mean over the anchors that have a positive; a zero with a gradient of zero where there is none."""
+    """Mean over the anchors that have a positive; a differentiable zero if there is none."""
     anchors: Tensor
     """Anchors with at least one positive."""
     positives: Tensor
     """Mean number of positives of these anchors."""
     negatives: Tensor
     positive_similarity: Tensor
-    """Mean cosine of these anchors with their chosen positives."""
+    """Mean cosine similarity of these anchors to their chosen positives."""
     negative_similarity: Tensor
 
 
 def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_A1: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss of each anchor (A,) and how much each positive pulls (A, P), from logits (similarity / temperature).
+    """Loss of each anchor (A,) and the pull of each positive (A, P), from logits (similarity / temperature).
 
-    `negative_A1` is the log-sum-exp of the negatives' logits, `ILLEGAL` for none. The loss is the mean over positives
+    `negative_A1` is the log-sum-exp of the negatives' logits, `EXCLUDED` for none. The loss is the mean over positives
     p of -log(exp(p) / (exp(p) + sum_n exp(n))) = softplus(logsumexp(n) - p): one positive at a time against all
-    negatives, which is not SupCon. It is not multiplied by the temperature. Its derivative is -pull by the positive's
-    logit and the sum of the pulls by `negative_A1`. An anchor without positives gives 0; so does one without
-    negatives, since -log(exp(p) / exp(p)) = 0. Both have pulls of 0.
+    negatives, unlike SupCon. It is not multiplied by the temperature. The derivative by a positive's logit is minus its
+    pull; the derivative by `negative_A1` is the sum of the pulls. Without positives the loss is 0; without negatives
+    as well, since -log(exp(p) / exp(p)) = 0. All pulls are then 0.
     """
     share_AP = is_positive_AP / count(is_positive_AP).clamp(min=1)[:, None]
     gap_AP = negative_A1 - positive_AP
@@ -84,7 +84,7 @@ def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_A1: Tensor) -
 def mined_info_nce(
     anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float, generator: torch.Generator
 ) -> MinedLoss:
-    """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each of them."""
+    """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each anchor."""
     apply = cast(Any, _BlockwiseInfoNCE.apply)
     loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_CKD, anchors, keys, mining, temperature, generator)
     used, positives, negatives, positive_sum, negative_sum = sums.unbind()
@@ -100,7 +100,7 @@ def mined_info_nce(
 
 
 class _BlockwiseInfoNCE(torch.autograd.Function):
-    """Sum of the anchors' losses; its gradient is worked out in the forward pass, while the similarities exist."""
+    """Sum of the anchors' losses; the forward pass computes the gradient too, while the similarities exist."""
 
     @staticmethod
     def forward(
@@ -118,15 +118,15 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
         candidates = sum(block.valid_CK.numel() for block in keys.blocks)
         step = anchors_at_a_time(len(anchor_AD), candidates)
-        room = room_behind(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
-        matrix = SimilarityMatrix(keys, step, room)
+        extra = extra_columns(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
+        matrix = SimilarityMatrix(keys, step, extra)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
-            block_loss, block_sums, grad_aD, grad_batch_KD = compare(
+            loss_of_block, sums_of_block, grad_aD, grad_batch_KD = block_loss(
                 scaled_AD[rows], anchors.block(rows), matrix, mining, generator
             )
-            loss += block_loss
-            sums += block_sums
+            loss += loss_of_block
+            sums += sums_of_block
             grad_AD[rows] = grad_aD / temperature
             grad_KD += grad_batch_KD
         ctx.save_for_backward(grad_AD, grad_KD.view_as(batch_CKD))
@@ -141,47 +141,47 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         return grad_loss * grad_AD, grad_loss * grad_CKD, None, None, None, None, None
 
 
-def compare(
+def block_loss(
     scaled_aD: Tensor, anchors: Anchors, matrix: SimilarityMatrix, mining: MiningConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Loss (), sums of `summary` (5,), and gradients (a, D) and (K, D), for one block of anchors.
+    """Loss (), sums of `block_sums` (5,), and gradients (a, D) and (K, D), for one block of anchors.
 
-    Positives share the anchor's class but not its pixel; negatives are of another class.
+    Positives have the anchor's class but another pixel; negatives have another class.
     """
     miner, fraction, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.scope_A
     logit_aM = matrix.logits(scaled_aD, scope_a)
     column_aP = matrix.column_CP[anchors.class_A]
     legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
-    if anchors.barred_A is not None:
-        barred_a1 = anchors.barred_A[:, None]
-        is_negative_a1 = is_legal(logit_aM.gather(1, barred_a1)) & ~(column_aP == barred_a1).any(1, keepdim=True)
+    if anchors.excluded_A is not None:
+        excluded_a1 = anchors.excluded_A[:, None]
+        is_negative_a1 = is_legal(logit_aM.gather(1, excluded_a1)) & ~(column_aP == excluded_a1).any(1, keepdim=True)
         legal_a = legal_a - is_negative_a1[:, 0].int()
-        logit_aM.scatter_(1, barred_a1, ILLEGAL)
+        logit_aM.scatter_(1, excluded_a1, EXCLUDED)
     positive_aP = logit_aM.gather(1, column_aP)
     own_aK = matrix.keys.position_CK.view(matrix.classes, matrix.keys.scopes, -1)[anchors.class_A, scope_a]
-    positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], ILLEGAL)
+    positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], EXCLUDED)
     legal_aP = is_legal(positive_aP)
     positives = miner(
-        (-positive_aP).masked_fill_(~legal_aP, ILLEGAL), count(legal_aP), mining.positives, fraction, generator
+        (-positive_aP).masked_fill_(~legal_aP, EXCLUDED), count(legal_aP), mining.positives, fraction, generator
     )
     if positives is not None:
         legal_aP = positives.valid_AK
         positive_aP, column_aP = (item.gather(1, positives.index_AK) for item in (positive_aP, column_aP))
 
-    logit_aM.scatter_(1, matrix.column_CP[anchors.class_A], ILLEGAL)
+    logit_aM.scatter_(1, matrix.column_CP[anchors.class_A], EXCLUDED)
     negatives = miner(logit_aM, legal_a, mining.negatives, fraction, generator)
     if negatives is None:
         chosen_a, logit_sum_a, negative_aQ = legal_a, legal_sum(logit_aM), logit_aM
     else:
         chosen_a = count(negatives.valid_AK)
-        negative_aQ = logit_aM.gather(1, negatives.index_AK).masked_fill_(~negatives.valid_AK, ILLEGAL)
+        negative_aQ = logit_aM.gather(1, negatives.index_AK).masked_fill_(~negatives.valid_AK, EXCLUDED)
         logit_sum_a = legal_sum(negative_aQ)
     negative_a1, total_a1 = exponentials_(negative_aQ)
 
     used_a = anchors.valid_A & legal_aP.any(1)
     loss_a, pull_aP = info_nce(positive_aP, legal_aP, negative_a1)
     pull_aP *= used_a[:, None]
-    sums = summary(used_a, count(legal_aP), chosen_a, legal_sum(positive_aP.where(legal_aP, ILLEGAL)), logit_sum_a)
+    sums = block_sums(used_a, count(legal_aP), chosen_a, legal_sum(positive_aP.where(legal_aP, EXCLUDED)), logit_sum_a)
     slope_aQ = negative_aQ.mul_(pull_aP.sum(1, keepdim=True) / total_a1)
     if negatives is None:
         slope_aM = slope_aQ.scatter_add_(1, column_aP, -pull_aP)
@@ -195,9 +195,9 @@ def compare(
 
 
 def exponentials_(logit_aM: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn logits, in place, into exponentials relative to the highest; return log-sum-exp (a, 1) and their sum (a, 1).
+    """Replace logits by exp(logit - maximum) in place; return the log-sum-exp (a, 1) and the sum (a, 1).
 
-    Of `ILLEGAL` logits alone the log-sum-exp is `ILLEGAL`.
+    If all logits are `EXCLUDED`, so is the log-sum-exp.
     """
     highest_a1 = logit_aM.amax(1, keepdim=True)
     total_a1 = torch.zeros_like(highest_a1)
@@ -207,17 +207,19 @@ def exponentials_(logit_aM: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def legal_sum(logit_aM: Tensor) -> Tensor:
-    """Sum of the logits that take part, (a,)."""
-    parts = [F.threshold(logit_aM[:, tile], ILLEGAL / 2, 0.0).sum(1) for tile in tiles(logit_aM)]
+    """Sum of the logits that are not excluded, (a,)."""
+    parts = [F.threshold(logit_aM[:, tile], EXCLUDED / 2, 0.0).sum(1) for tile in tiles(logit_aM)]
     return torch.stack(parts).sum(0)
 
 
 def count(flag_AK: Tensor) -> Tensor:
-    """Flags set in each row, (A,); a sum over bytes runs an order of magnitude faster on a CPU than one over bools."""
+    """Number of True values per row, (A,). Summing bytes is ten times faster on a CPU than summing bools."""
     return flag_AK.view(torch.uint8).sum(1, dtype=torch.int32)
 
 
-def summary(used_a: Tensor, positives_a: Tensor, negatives_a: Tensor, positive_a: Tensor, negative_a: Tensor) -> Tensor:
-    """Sums over the used anchors: anchors, positives, negatives, and the logits of either; (5,)."""
+def block_sums(
+    used_a: Tensor, positives_a: Tensor, negatives_a: Tensor, positive_a: Tensor, negative_a: Tensor
+) -> Tensor:
+    """Sums over the used anchors: anchors, positives, negatives, logits of positives, logits of negatives; (5,)."""
     sums_5a = torch.stack([torch.ones_like(positive_a), positives_a, negatives_a, positive_a, negative_a])
     return (sums_5a * used_a).sum(1)

@@ -19,13 +19,8 @@ from trainer.distributed import gather_images, own_images
 
 __all__ = ["MEMORIES", "MemoryBank", "pixel_rows", "region_rows"]
 
-MEMORIES: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "pixel": ("pixel",),
-    "region": ("region",),
-    "pixel_region": ("pixel", "region"),
-}
-"""The values of `MemoryConfig.kind` and the queues each has."""
+MEMORIES = {"none": (), "pixel": ("pixel",), "region": ("region",), "pixel_region": ("pixel", "region")}
+"""Queues of each `MemoryConfig.kind`."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """The values of `MemoryConfig.dtype`."""
@@ -34,9 +29,9 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 def pixel_rows(
     embedding_BDhw: Tensor, label_NHW: Tensor, classes: int, per_image: int, *, generator: torch.Generator
 ) -> Rows:
-    """Up to `per_image` random pixels of each class of each of all ranks' images, in the order of the images.
+    """Up to `per_image` random pixels of each class and image of all ranks, in the order of the images.
 
-    The released code stores the first pixels of the flattened map, whatever their class (method.md, defect 1).
+    The released code stores the first pixels of the flattened map instead (docs/released_code.md, 1).
     """
     images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
     label_NP = reduce_nearest(label_NHW, (h, w)).flatten(1)
@@ -54,7 +49,7 @@ def pixel_rows(
 
 
 def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, classes: int) -> Rows:
-    """For each class and image of all ranks the mean embedding of its pixels, L2-normalised, in the images' order."""
+    """L2-normalised mean embedding of each class's pixels in each image of all ranks, in the order of the images."""
     images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
     class_C1 = torch.arange(classes, device=label_NHW.device)[:, None]
     member_NCP = reduce_nearest(label_NHW, (h, w)).flatten(1)[:, None] == class_C1
@@ -70,9 +65,9 @@ def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, classes: int) -> Rows
 
 
 class MemoryBank(nn.Module):
-    """The queues of `config.kind`; class 0 is a class like any other (method.md, defect 4).
+    """The queues of `config.kind`; class 0 is stored like any other (docs/released_code.md, 4).
 
-    Raises ValueError when they would be larger than the config allows.
+    Raises ValueError if they would exceed the limit of the config.
     """
 
     def __init__(self, config: MemoryConfig, classes: int, width: int) -> None:
@@ -92,7 +87,7 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch; labels of all ranks at image size, ids outside 0..classes-1 are ignored."""
+        """Store a mini-batch. Labels are those of all ranks at image size; ids outside 0..classes-1 are ignored."""
         for name, queue in zip(self.queues, self.contents(), strict=True):
             if name == "pixel":
                 per_image = self.config.pixels_per_image
@@ -102,14 +97,14 @@ class MemoryBank(nn.Module):
             queue.push(rows)
 
     def fill(self) -> float:
-        """Share of all slots that hold an embedding, 0..1; 0 without queues."""
+        """Share of slots that hold an embedding, 0..1; 0 without queues."""
         slots = sum(queue.filled.numel() for queue in self.contents())
         return sum(float(queue.count_C.sum()) for queue in self.contents()) / max(slots, 1)
 
     def purity(self) -> float | None:
-        """Mean share of the pixels behind the stored rows that belong to the class they are filed under.
+        """Mean share of the pixels behind a stored row that belong to the row's class; None for an empty bank.
 
-        1.0 when right; chance, about one in `classes`, with the released indexing. None when the bank is empty.
+        1.0 is correct. The released indexing gives about 1 / `classes`.
         """
         rows = sum(float(queue.count_C.sum()) for queue in self.contents())
         pure = sum(float((queue.purity_CK * queue.filled).sum()) for queue in self.contents())

@@ -1,4 +1,4 @@
-"""`PixelContrast`: the contrastive loss of a step and the memory bank behind it.
+"""`PixelContrast`: the contrastive loss of a step and its memory bank.
 
 Axes: B images of this rank, C classes, H W image, h w embedding map, D embedding width, P pixels of all ranks,
 A anchors.
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import ContrastConfig, effective_memory
+from trainer.contrast.alignment import alignment_and_uniformity
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
 from trainer.contrast.groups import Slots
 from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
-from trainer.contrast.spread import alignment_and_uniformity
 from trainer.distributed import gather_images, world_size
 
 __all__ = ["ContrastOutput", "PixelContrast"]
@@ -26,23 +26,23 @@ __all__ = ["ContrastOutput", "PixelContrast"]
 
 @dataclass(frozen=True, slots=True)
 class ContrastOutput:
-    """Loss of a step, unweighted, and what to log beside it."""
+    """Unweighted loss of a step and its statistics."""
 
     loss: Tensor
-    """0-d, float32, part of the graph whatever the batch holds."""
+    """0-d, float32, always part of the autograd graph."""
     stats: dict[str, Tensor]
-    """`contrast/...`, 0-d tensors without gradient, left on the device."""
+    """`contrast/...` metrics: 0-d tensors without gradient on the device of the embedding."""
 
 
 class PixelContrast(nn.Module):
     """Pixel-wise contrast within an image or across images (paper, sections 3.2 and 3.3).
 
-    Neither `forward` nor `push` waits for the device or loops over classes or images. Random draws come from the
-    `generator` alone, which must live on the device of the embedding. Raises ValueError for the source `none`.
+    Neither `forward` nor `push` synchronises with the device or loops over classes or images. All random numbers come
+    from `generator`, which must be on the device of the embedding. Raises ValueError for the source `none`.
 
-    Several ranks, with generators in equal states, choose the same anchors and keys among the images of all ranks, so
-    that the budgets are those of the global batch, and compute the same loss. The gradient that each gets is that of
-    its own images: the sum over the ranks is the gradient of one process with the whole batch.
+    Ranks whose generators have equal states choose the same anchors and keys among the images of all ranks, so the
+    numbers of anchors and keys are per global batch. Each rank computes the same loss, and the gradient of its own
+    images; the sum over the ranks is the gradient of a single process with the whole batch, up to rounding.
     """
 
     def __init__(self, config: ContrastConfig, classes: int) -> None:
@@ -56,9 +56,9 @@ class PixelContrast(nn.Module):
     def forward(
         self, embedding_BDhw: Tensor, label_BHW: Tensor, prediction_BHW: Tensor, *, generator: torch.Generator
     ) -> ContrastOutput:
-        """Loss of L2-normalised embeddings; labels (ids outside 0..classes-1 ignored) and predictions at image size.
+        """Loss of L2-normalised embeddings; labels and predictions are at image size.
 
-        Always in float32, also inside autocast (method.md, defect 10).
+        Label ids outside 0..classes-1 are ignored. Always float32, also inside autocast (docs/released_code.md, 10).
         """
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
@@ -80,9 +80,9 @@ class PixelContrast(nn.Module):
     def candidates(
         self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
     ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
-        """Anchors, keys, and what to log of them.
+        """Anchors, keys and their statistics.
 
-        Alignment and uniformity are those of the keys of the mini-batch, a random choice whatever the sampler.
+        Alignment and uniformity are those of the mini-batch's keys, which are random whatever the anchor sampler.
         """
         slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
         scopes = self.scopes(embedding_BDhw)
@@ -103,7 +103,7 @@ class PixelContrast(nn.Module):
         )
 
     def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
-        """Positions of the anchors of each class, and the share of present classes without any."""
+        """Positions of each class's anchors, and the share of present classes that have none."""
         config = self.config.anchors
         kept_C, skipped = skip_thin_classes(label_P, self.classes, config.min_pixels)
         sample = ANCHOR_SAMPLERS[config.kind]
@@ -111,9 +111,9 @@ class PixelContrast(nn.Module):
         return Slots(slots.index_Gk, slots.valid_Gk & kept_C[:, None]), skipped
 
     def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
-        """Anchors and keys of the mini-batch, with gradient, and the rows of the bank, without.
+        """Anchors and keys of the mini-batch with gradient, rows of the bank without.
 
-        Read at once, because the gradient of every reading is as large as the whole embedding map.
+        One indexing operation reads them all, because each has a gradient of the size of the whole embedding map.
         """
         position_A, position_K = anchors.index_Gk.flatten(), keys.index_Gk.flatten()
         rows_ND = embedding_at(embedding_BDhw, torch.cat([position_A, position_K]))
@@ -132,15 +132,15 @@ class PixelContrast(nn.Module):
         return chosen, Keys(batch=batch, position_CK=keys.index_Gk, bank=bank_keys(self.bank), scopes=scopes)
 
     def scopes(self, embedding_BDhw: Tensor) -> int:
-        """Sets of keys that do not meet: each image by itself, or one."""
+        """Number of scopes (see `trainer.contrast.keys`): the images of all ranks, or one."""
         return world_size() * len(embedding_BDhw) if self.config.source == "intra_image" else 1
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
         """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank.
 
-        Every rank stores the images of all ranks with draws from equal generators, so that the banks stay identical
-        (method.md, defect 7).
+        Every rank stores the images of all ranks, with generators in equal states, so that the banks stay identical
+        (docs/released_code.md, 7).
         """
         if not self.bank.contents():
             return
@@ -148,9 +148,9 @@ class PixelContrast(nn.Module):
             self.bank.push(embedding_BDhw, gather_images(label_BHW), generator=generator)
 
     def diagnostics(self) -> dict[str, float]:
-        """`contrast/bank_fill` and, once the bank holds rows, `contrast/purity`; empty without a bank.
+        """`contrast/bank_fill` and, once the bank has rows, `contrast/purity`; empty without a bank.
 
-        Waits for the device: call it when logging, not in every step.
+        Synchronises with the device: call it when logging, not in every step.
         """
         if not self.bank.contents():
             return {}

@@ -15,19 +15,20 @@ __all__ = ["ClassQueue", "Rows"]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Embeddings offered to the queues, oldest first within a class."""
+    """Embeddings to be pushed, oldest first within a class."""
 
     embedding_CRD: Tensor
     purity_CR: Tensor
-    """Share of the pixels behind a row whose label is the class it is filed under, 0..1."""
+    """Share of the pixels behind a row that belong to the row's class, 0..1."""
     valid_CR: Tensor
-    """False rows are passed over."""
+    """Rows with False are skipped."""
 
 
 class ClassQueue(nn.Module):
-    """Ring buffers (C, K, D). Empty rows never take part: row k of class c exists iff k < count[c] (defect 6).
+    """Ring buffers (C, K, D). Row k of class c holds an embedding iff k < count[c]; empty rows are never used.
 
-    The pointer advances by the number of rows written, so that a full ring loses its oldest rows (defect 3).
+    The pointer advances by the number of rows written, so a full ring loses its oldest rows. The released code gets
+    both wrong (docs/released_code.md, 6 and 3).
     """
 
     embedding_CKD: Tensor
@@ -49,19 +50,19 @@ class ClassQueue(nn.Module):
 
     @property
     def filled(self) -> Tensor:
-        """True where a row holds an embedding, (C, K)."""
+        """(C, K), True where a row holds an embedding."""
         return torch.arange(self.capacity, device=self.count_C.device) < self.count_C[:, None]
 
     @torch.no_grad()
     def push(self, rows: Rows) -> None:
-        """Append the valid rows of every class, in order; of more rows than the capacity the last ones stay."""
+        """Append the valid rows of every class in order; of more rows than the capacity, the last ones are kept."""
         written_C = rows.valid_CR.sum(1)
         window = min(rows.valid_CR.shape[1], self.capacity)
         arrival_Cn = (written_C - window).clamp(min=0)[:, None] + torch.arange(window, device=written_C.device)
         source_Cn = rows.valid_CR.byte().argsort(dim=1, descending=True, stable=True).gather(1, arrival_Cn)
         slot_Cn = (self.pointer_C[:, None] + arrival_Cn) % self.capacity
         class_C1 = torch.arange(len(written_C), device=written_C.device)[:, None]
-        # Slots are distinct, so where a class offers fewer rows than the window the old row is written back.
+        # A class with fewer new rows than the window writes its old rows back: all slots of a class are distinct.
         new_Cn = arrival_Cn < written_C[:, None]
         self.embedding_CKD[class_C1, slot_Cn] = torch.where(
             new_Cn[..., None],

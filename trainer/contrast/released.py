@@ -1,8 +1,8 @@
-"""The arm "as released": the memory of the released code in the paper's method (method.md, section 4, defects 1 to 5).
+"""The option `as_released`: the paper's method with the memory of the released code.
 
-Nothing else differs: mining, weight, temperature, precision and warm-up stay those of the config, so that a table shows
-what these five cost. Where there is a memory the released code compares anchors with the memory alone, which its
-self-mask (defect 5) rests on; so does this arm.
+It reproduces defects 1 to 5 of docs/released_code.md. Mining, weight, temperature, precision and warm-up stay as
+configured, so that a table shows what these five defects cost. With a memory, the released code compares anchors only
+with the memory, which its self-mask (defect 5) requires; so does this option.
 Axes: B images of this rank, N of all ranks, C classes, H W image, h w embedding map, D embedding width, K capacity,
 k rows of one image, n positions.
 """
@@ -28,7 +28,7 @@ from trainer.distributed import gather_images
 __all__ = ["LABEL_STRIDE", "ReleasedBank", "ReleasedContrast"]
 
 LABEL_STRIDE = 2
-"""Stride of the labels over that of the embedding: the memory config subsamples labels at 8, features at 4."""
+"""Stride of the labels relative to the embedding: the released memory config has labels at stride 8, features at 4."""
 
 
 class ReleasedContrast(PixelContrast):
@@ -41,25 +41,25 @@ class ReleasedContrast(PixelContrast):
         self.bank = ReleasedBank(self.bank.config, classes, config.embedding_dim)
 
     def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
-        """Anchors, each barred from one row of the bank (defect 5), and the bank with class 0 (defect 4)."""
+        """Anchors, each with one excluded row of the bank (defect 5), and the bank with class 0 (defect 4)."""
         chosen, candidates = super().gather(embedding_BDhw, anchors, keys)
         batch = replace(candidates.batch, valid_CK=torch.zeros_like(candidates.batch.valid_CK))
         bank = tuple(with_zeros_of_class_0(block) for block in candidates.bank)
         candidates = replace(candidates, batch=batch, bank=bank)
-        return replace(chosen, barred_A=self_mask(candidates, len(chosen.class_A))), candidates
+        return replace(chosen, excluded_A=self_mask(candidates, len(chosen.class_A))), candidates
 
 
 def with_zeros_of_class_0(block: KeyBlock) -> KeyBlock:
-    """Defect 4: the rows of class 0, never written and so all zero, stand in the list as keys labelled 0."""
+    """Defect 4: the rows of class 0 are never written; these zero vectors are keys labelled 0."""
     is_0_C1 = torch.arange(len(block.valid_CK), device=block.valid_CK.device)[:, None] == 0
     return replace(block, valid_CK=block.valid_CK | is_0_C1)
 
 
 def self_mask(keys: Keys, anchors: int) -> Tensor:
-    """Defect 5: anchor number i is kept from row number i of the bank, whatever it is; its number in `Keys`, (A,).
+    """Defect 5: anchor i is not compared with row i of the bank, whatever that row is; row numbers in `Keys`, (A,).
 
-    The released list holds class 1 to the last, regions before pixels, then the zeros of class 0. Anchors beyond its
-    end, where the released code raises, are given a key of the mini-batch, which does not take part.
+    The released list has classes 1 to the last, regions before pixels, then the zeros of class 0. With more anchors
+    than rows the released code raises; here these anchors exclude a key of the mini-batch, which is not used anyway.
     """
     sizes = [block.valid_CK.numel() for block in keys.blocks]
     number_N = torch.arange(sum(sizes), device=keys.position_CK.device)
@@ -69,11 +69,11 @@ def self_mask(keys: Keys, anchors: int) -> Tensor:
 
 
 class ReleasedBank(MemoryBank):
-    """Queues written as the released code does."""
+    """Queues written as in the released code."""
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch image by image, the order that the pointers of defect 3 depend on."""
+        """Store a mini-batch image by image: the pointers of defect 3 depend on this order."""
         embedding_NDhw = gather_images(embedding_BDhw)
         h, w = embedding_NDhw.shape[2:]
         strides = [
@@ -85,7 +85,7 @@ class ReleasedBank(MemoryBank):
         position_n = torch.arange(coarse_Nn.shape[1], device=coarse_Nn.device)
         for image, member_Cn in enumerate(member_NCn):
             vector_nD = embedding_NDhw[image].float().flatten(1)[:, : len(position_n)].T
-            # Defect 2: positions in the labels at stride 8 are read as positions in the features at stride 4.
+            # Defect 2: positions in labels at stride 8 are used as positions in features at stride 4.
             true_n = label_at(label_NHW[image : image + 1], position_n, (h, w))
             is_true_Cn = true_n == torch.arange(self.classes, device=true_n.device)[:, None]
             pixels_C = member_Cn.sum(1)
@@ -93,28 +93,28 @@ class ReleasedBank(MemoryBank):
                 if name == "region":
                     mean_CD = F.normalize(member_Cn.float() @ vector_nD, dim=1)
                     purity_C = (is_true_Cn & member_Cn).sum(1) / pixels_C.clamp(min=1)
-                    write(queue, mean_CD[:, None], purity_C[:, None], pixels_C.clamp(max=1))
+                    write_rows(queue, mean_CD[:, None], purity_C[:, None], pixels_C.clamp(max=1))
                     continue
-                # Defect 1: positions are drawn below the number of the class's pixels, not among these pixels.
+                # Defect 1: positions are drawn from 0..n-1 for the n pixels of a class, not from these pixels.
                 lot_Cn = torch.rand(member_Cn.shape, generator=generator, device=member_Cn.device)
                 below_Cn = position_n < pixels_C[:, None]
                 size = min(self.config.pixels_per_image, queue.capacity, len(position_n))
                 drawn_Ck = lot_Cn.masked_fill_(~below_Cn, -1).topk(size, dim=1).indices
                 purity_Ck = is_true_Cn.gather(1, drawn_Ck).float()
-                write(queue, vector_nD[drawn_Ck], purity_Ck, pixels_C.clamp(max=size))
+                write_rows(queue, vector_nD[drawn_Ck], purity_Ck, pixels_C.clamp(max=size))
 
 
-def write(queue: ClassQueue, row_CkD: Tensor, purity_Ck: Tensor, written_C: Tensor) -> None:
-    """Write the first `written_C` rows of each class at its pointer, which then moves on by one (defect 3).
+def write_rows(queue: ClassQueue, row_CkD: Tensor, purity_Ck: Tensor, written_C: Tensor) -> None:
+    """Write the first `written_C` rows of each class at its pointer, then advance the pointer by one (defect 3).
 
-    Rows that would reach the end are written to the last slots, and the pointer goes back to 0.
+    Rows that would reach the end go to the last slots, and the pointer returns to 0.
     """
     size = row_CkD.shape[1]
     at_end_C = queue.pointer_C + written_C >= queue.capacity
     start_C = torch.where(at_end_C, queue.capacity - written_C, queue.pointer_C)
     number_k = torch.arange(size, device=start_C.device)
     new_Ck = number_k < written_C[:, None]
-    # Slots of a class are distinct: the rows that are not written go round to the slots behind, with their old values.
+    # Slots of a class are distinct: rows that are not written map to the following slots and keep their old values.
     slot_Ck = (start_C[:, None] + number_k) % queue.capacity
     class_C1 = torch.arange(len(start_C), device=start_C.device)[:, None]
     held_CkD, held_Ck = queue.embedding_CKD[class_C1, slot_Ck], queue.purity_CK[class_C1, slot_Ck]

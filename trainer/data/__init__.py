@@ -1,7 +1,7 @@
-"""Data sets by name: `open_source(config.data)`. Imports no torch; `trainer.data.batches` does.
+"""Data sets by name: `open_source(config.data)`. Imports no torch, except in `trainer.data.loading`.
 
-To add a data set, write a class with the methods of `trainer.data.base.Source` (a data set of files derives from
-`trainer.data.pairs.PairsOnDisk`) and add its line to `DATASETS`.
+To add a data set, write a class with the methods of `trainer.data.source.Source` (a data set of files derives from
+`trainer.data.reading.pairs.PairsOnDisk`) and add its line to `DATASETS`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.config import DataConfig
-from trainer.data.ade20k import ADE20K
-from trainer.data.base import IGNORE_INDEX, Source, require_labels
-from trainer.data.camvid import CamVid
-from trainer.data.cityscapes import Cityscapes
-from trainer.data.coco_stuff import CocoStuff10K, CocoStuff164K
-from trainer.data.folder import Folder
-from trainer.data.pascal_context import PascalContext
-from trainer.data.synthetic import Synthetic
+from trainer.data.files.ade20k import ADE20K
+from trainer.data.files.camvid import CamVid
+from trainer.data.files.cityscapes import Cityscapes
+from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
+from trainer.data.files.folder import Folder
+from trainer.data.files.pascal_context import PascalContext
+from trainer.data.source import IGNORE_INDEX, Source, require_labels
+from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 
 __all__ = ["DATASETS", "IGNORE_INDEX", "Source", "open_source", "require_labels"]
@@ -32,13 +32,13 @@ DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "ade20k": lambda config: ADE20K(root_of(config)),
     "folder": lambda config: Folder(root_of(config)),
 }
-"""What `data.name` may say."""
+"""The values of `data.name`."""
 
 
 def open_source(config: DataConfig) -> Source:
-    """The data set that `config` names. Raises DataError when its name or folder does not exist."""
+    """The data set of `config`. Raises DataError if its name is unknown or its folder does not exist."""
     if config.name not in DATASETS:
-        raise DataError(f"data.name: no data set {config.name!r}; choose {', '.join(sorted(DATASETS))}")
+        raise DataError(f"data.name: unknown data set {config.name!r}; choose {', '.join(sorted(DATASETS))}")
     return DATASETS[config.name](config)
 
 
@@ -48,5 +48,5 @@ def root_of(config: DataConfig) -> Path:
         raise DataError(f"data.root: {config.name!r} needs its folder; set `data.root: PATH`")
     root = Path(config.root).expanduser()
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; set `data.root` to where {config.name!r} lies")
+        raise DataError(f"{root}: no such folder; set `data.root` to the folder of {config.name!r}")
     return root

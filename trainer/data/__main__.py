@@ -1,6 +1,6 @@
-"""`python -m trainer.data check --data cityscapes --root PATH [--out sheet.png]`: look at a data set before training.
+"""`python -m trainer.data check --data cityscapes --root PATH [--out sheet.png]`: check a data set before training.
 
-Exit codes: 0 all is well, 1 something is broken (all of it is listed), 2 wrong usage.
+Exit codes: 0 no problem, 1 broken files (all are listed), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line may say."""
-    top = argparse.ArgumentParser(prog="python -m trainer.data", description="Look at data sets.")
+    """The options of the command."""
+    top = argparse.ArgumentParser(prog="python -m trainer.data", description="Tools for data sets.")
     check = top.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "check", help="count, measure, find everything broken, draw a sheet", description="Look at a whole data set."
+        "check", help="count pairs and classes, find broken files, draw a sheet", description="Check a data set."
     )
     check.add_argument("--data", required=True, choices=sorted(DATASETS), help="name of the data set")
-    check.add_argument("--root", help="its folder; `synthetic` has none")
-    check.add_argument("--out", type=Path, help="PNG file for a sheet of images, labels over them, and labels")
-    check.add_argument("--samples", type=positive, default=3, help="rows of the sheet per split (default: 3)")
+    check.add_argument("--root", help="folder of the data set; not needed for `synthetic`")
+    check.add_argument("--out", type=Path, help="write a sheet of images and labels to this PNG file")
+    check.add_argument("--samples", type=sample_count, default=3, help="rows of the sheet per split (default: 3)")
     return top
 
 
-def positive(text: str) -> int:
+def sample_count(text: str) -> int:
     """A whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number above 0")

@@ -1,4 +1,4 @@
-"""Look at a whole data set: counts, class shares, sizes, everything broken, and a sheet of labels over images."""
+"""Examines a data set: number of pairs, class shares, sizes, broken files, and a sheet of images with their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels, Source
+from trainer.data.reading.palette import colour_labels
+from trainer.data.source import IGNORE_INDEX, Pair, Source
 from trainer.errors import DataError
 
 __all__ = ["SplitReport", "examine_split", "report_lines", "write_sheet"]
@@ -20,35 +21,35 @@ TILE_WIDTH, COLUMNS, LEGEND_ROW, LEGEND_WIDTH = 320, 3, 18, 200
 OPACITY = 0.55
 """Of the label's colours over the image."""
 SMALLEST_SHARE = 0.001
-"""A class below it is marked in the report: one seed more or less decides its IoU."""
+"""The report marks classes with a smaller share, whose IoU varies strongly between seeds."""
 
 
 @dataclass(slots=True)
 class SplitReport:
-    """What was found in one split."""
+    """The findings in one split."""
 
     split: str
     pixels_C: NDArray[np.int64]
     """Labelled pixels per class."""
     images_C: NDArray[np.int64]
-    """Images that show the class."""
+    """Images with the class."""
     pairs: int = 0
-    """Sound ones."""
+    """Intact pairs."""
     void: int = 0
-    """Pixels of no class."""
+    """Void pixels."""
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Images per (width, height)."""
     broken: list[str] = field(default_factory=list)
-    """One line per complaint, all of them."""
+    """All problems, one line each."""
     samples: list[tuple[str, Pair]] = field(default_factory=list)
-    """Some pairs with their stems, for the sheet."""
+    """Some pairs for the sheet, with their stems."""
 
 
 def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
-    """Decode every pair of `split` and keep `samples` of them, spread evenly."""
+    """Decode every pair of `split` and keep `samples` evenly spaced ones."""
     classes = len(source.class_names)
     report = SplitReport(split, np.zeros(classes, dtype=np.int64), np.zeros(classes, dtype=np.int64))
-    wanted = spread(known_size(source, split), samples)
+    wanted = sample_numbers(known_size(source, split), samples)
     for number, (stem, found) in enumerate(source.examine(split)):
         if isinstance(found, DataError):
             report.broken.append(str(found))
@@ -66,15 +67,15 @@ def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
 
 
 def known_size(source: Source, split: str) -> int:
-    """Pairs of `split`, or 0 where its layout is broken."""
+    """Number of pairs in `split`, or 0 if its layout is broken."""
     try:
         return source.size(split)
     except DataError:
         return 0
 
 
-def spread(count: int, wanted: int) -> set[int]:
-    """`wanted` numbers of 0..count-1, evenly spread."""
+def sample_numbers(count: int, wanted: int) -> set[int]:
+    """`wanted` evenly spaced numbers of 0..count-1."""
     return {round(place) for place in np.linspace(0, count - 1, min(wanted, count))} if count else set()
 
 
@@ -92,7 +93,7 @@ def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
         yield f"{index:>3} {name:<{width}}" + "".join(describe_class(report, index) for report in reports)
     yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
     if source.unlabelled:
-        yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: neither train nor score on it"
+        yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: do not train or evaluate on it"
     broken = [line for report in reports for line in report.broken]
     if broken:
         yield ""
@@ -101,7 +102,7 @@ def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
 
 
 def describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
-    """`480x360`, or the range where there are many."""
+    """`480x360 (12)`, or the range of more than three sizes."""
     if len(sizes) <= 3:
         return ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common()) or "-"
     sides = [tuple(side) for side in zip(*sizes, strict=True)]
@@ -109,22 +110,22 @@ def describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
 
 
 def describe_class(report: SplitReport, index: int) -> str:
-    """Share of the labelled pixels in percent, `*` where it is tiny, `-` where there is none; images that show it."""
+    """Share of the labelled pixels in percent (`*` if tiny, `-` if none), and number of images with the class."""
     pixels, total = int(report.pixels_C[index]), int(report.pixels_C.sum())
     share = "-" if pixels == 0 else f"{'*' if pixels < SMALLEST_SHARE * total else ''}{100 * pixels / total:.3f}"
     return f"{share:>13}{int(report.images_C[index]):>8}"
 
 
 def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
-    """Write a PNG with rows of image | label over image | label, per split, and the colours of the classes below.
+    """Write a PNG with rows of image, image with label, and label, for each split, above a legend of the classes.
 
-    Raises DataError when there is no pair to show, or the file cannot be written.
+    Raises DataError if there is no intact pair, or if the file cannot be written.
     """
     rows = [row for report in reports for row in (sheet_row(source, report, *sample) for sample in report.samples)]
     if not rows:
-        raise DataError(f"{path}: not written, there is no sound pair to show")
+        raise DataError(f"{path}: not written, because there is no intact pair to show")
     shown = np.flatnonzero(sum(report.images_C for report in reports))
-    legend = draw_legend(source, [int(index) for index in shown])
+    legend = class_legend(source, [int(index) for index in shown])
     height = sum(row.height for row in rows) + legend.height
     sheet = Image.new("RGB", (COLUMNS * TILE_WIDTH, height), "white")
     top = 0
@@ -134,13 +135,13 @@ def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
     try:
         sheet.save(path, format="PNG")
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}); give --out a PNG file") from error
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); pass a PNG file to --out") from error
 
 
 def sheet_row(source: Source, report: SplitReport, stem: str, pair: Pair) -> Image.Image:
-    """One pair as three tiles under its name."""
+    """One pair as three tiles below its name."""
     image_HW3, label_HW = pair
-    colour_HW3 = paint(label_HW, source.palette)
+    colour_HW3 = colour_labels(label_HW, source.palette)
     blend_HW3 = ((1 - OPACITY) * image_HW3 + OPACITY * colour_HW3).astype(np.uint8)
     blend_HW3[label_HW == IGNORE_INDEX] = image_HW3[label_HW == IGNORE_INDEX]
     height = max(1, round(TILE_WIDTH * label_HW.shape[0] / label_HW.shape[1]))
@@ -153,15 +154,8 @@ def sheet_row(source: Source, report: SplitReport, stem: str, pair: Pair) -> Ima
     return row
 
 
-def paint(label_HW: Pixels, palette: tuple[tuple[int, int, int], ...]) -> Pixels:
-    """Class ids as colours (H, W, 3); void is black."""
-    table = np.zeros((IGNORE_INDEX + 1, 3), dtype=np.uint8)
-    table[: len(palette)] = palette
-    return table[label_HW]
-
-
-def draw_legend(source: Source, shown: list[int]) -> Image.Image:
-    """The colours and names of the classes that occur."""
+def class_legend(source: Source, shown: list[int]) -> Image.Image:
+    """Colours and names of the classes in `shown`."""
     across = max(1, COLUMNS * TILE_WIDTH // LEGEND_WIDTH)
     lines = -(-len(shown) // across)
     legend = Image.new("RGB", (COLUMNS * TILE_WIDTH, (lines + 1) * LEGEND_ROW), "white")
@@ -174,5 +168,5 @@ def draw_legend(source: Source, shown: list[int]) -> Image.Image:
 
 
 def row_text(image: Image.Image, left: int, top: int, text: str) -> None:
-    """Write `text` in Pillow's own font, which is on every machine."""
+    """Write `text` in Pillow's built-in font."""
     ImageDraw.Draw(image).text((left, top), text, fill="black")

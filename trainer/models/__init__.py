@@ -1,1 +1,1 @@
-"""The segmentation models: backbone, head, projection, and the module that joins them."""
+"""The segmentation network: backbone, head and projection. Imports torch and timm, and of the trainer only errors."""

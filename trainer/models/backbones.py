@@ -1,7 +1,7 @@
 """Backbones from timm, reduced to their feature maps.   Axes: B batch, H W image, h w feature map.
 
-BACKBONES              the names tested here and how each is made
-build_backbone(...)    any of them, or `timm/<name>`; weights per trainer/models/weights.py
+BACKBONES              the tested backbones and how to build them
+build_backbone(...)    one of them, or `timm/<name>`; weights as in trainer/models/weights.py
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ TIMM_PREFIX = "timm/"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackboneSpec:
-    """How a backbone is made."""
+    """How to build a backbone."""
 
     timm_name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `timm.create_model`."""
     dilates: bool = True
-    """Whether `output_stride` applies; an HRNet keeps its four resolutions."""
+    """Whether `output_stride` applies; an HRNet always has four resolutions."""
     parallel: bool = False
-    """Whether the features are equally deep branches (HRNet), so that their concatenation is the representation."""
+    """Whether the features are branches of equal depth (HRNet), whose concatenation is the representation."""
     size_multiple: int = 1
     """Image sides must be multiples of this, pixels."""
 
 
-# An HRNet's `incre` modules belong to its classifier; the paper's features are the branches themselves.
+# The `incre` modules of timm's HRNet belong to its classifier; the paper's features are the branches.
 HRNET: dict[str, Any] = {
     "arguments": {"feature_location": ""},
     "dilates": False,
@@ -57,7 +57,7 @@ BACKBONES: dict[str, BackboneSpec] = {
 
 
 class Backbone(nn.Module):
-    """A timm model that returns its feature maps from stride 4 to the deepest."""
+    """A timm model that returns its feature maps from stride 4 to the deepest stride."""
 
     def __init__(self, body: nn.Module, spec: BackboneSpec, normalisation: Normalisation) -> None:
         super().__init__()
@@ -74,15 +74,15 @@ class Backbone(nn.Module):
         self.mean, self.std = normalisation
 
     def forward(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps (B, channels[i], H / strides[i], W / strides[i]) of normalised images."""
+        """The feature maps (B, channels[i], H / strides[i], W / strides[i]) of normalised images."""
         return tuple(self.body(image_B3HW)[self.first :])
 
 
 def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
-    """Build backbone `name` with `weights` (`none`, `imagenet` or a path), its deepest stride `output_stride`.
+    """Build backbone `name` with `weights` (`none`, `imagenet` or a path) and deepest stride `output_stride`.
 
-    Raises ValueError for an unknown name (close matches are named) or a stride the model cannot give, and
-    WeightsError for weights that cannot be found or do not fit.
+    Raises ValueError for an unknown name (with close matches) or an unsupported stride, and WeightsError for weights
+    that are missing or do not fit.
     """
     spec = find_spec(name)
     arguments = dict(spec.arguments)
@@ -100,7 +100,7 @@ def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
 
 
 def find_spec(name: str) -> BackboneSpec:
-    """Return the entry of `BACKBONES`, or one made for `timm/<name>`. Raises ValueError with close matches."""
+    """The entry of `BACKBONES`, or a new one for `timm/<name>`. Raises ValueError with close matches."""
     if name in BACKBONES:
         return BACKBONES[name]
     if name.startswith(TIMM_PREFIX):
@@ -121,7 +121,7 @@ def find_spec(name: str) -> BackboneSpec:
 
 
 def create_features(name: str, spec: BackboneSpec, arguments: Mapping[str, Any]) -> nn.Module:
-    """Create the timm model without its classifier. Raises ValueError where timm refuses the arguments."""
+    """Create the timm model without its classifier. Raises ValueError if timm refuses the arguments."""
     try:
         body: nn.Module = timm.create_model(spec.timm_name, features_only=True, **arguments)
     except (TypeError, AssertionError, NotImplementedError, RuntimeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Backbone, head and projection joined.   Axes: B batch, C classes, H W image, h w feature map, D embedding width."""
+"""The segmentation network.   Axes: B batch, C classes, H W image, h w feature map, D embedding width."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Segmentor", "SegmentorOutput"]
 
 
 class SegmentorOutput(NamedTuple):
-    """What a forward pass returns."""
+    """The output of a forward pass."""
 
     logits_BCHW: Tensor
-    """At the size of the input image."""
+    """At the size of the image."""
     aux_logits_BCHW: Tensor | None
     """In training mode, for heads with auxiliary logits."""
     embedding_BDhw: Tensor | None
-    """Unit vectors in float32; in training mode, with a projection."""
+    """float32 unit vectors, in training mode, with a projection."""
 
 
 class Segmentor(nn.Module):
-    """A segmentation network. In evaluation mode it computes exactly what it would without a projection."""
+    """Backbone, head and optional projection. In evaluation mode, the projection is not used."""
 
     mean_131: Tensor
     std_131: Tensor
@@ -43,8 +43,8 @@ class Segmentor(nn.Module):
     def forward(self, image_B3HW: Tensor) -> SegmentorOutput:
         """Segment images with values in 0..1.
 
-        In evaluation mode any size is taken: where the backbone needs multiples of a size, the image is padded
-        with its mean colour at the right and the bottom, and the logits are cropped back.
+        In evaluation mode, images can have any size: if the backbone needs sides that are multiples of a number, the
+        image is padded with the mean colour at the right and the bottom, and the logits are cropped.
         """
         height, width = image_B3HW.shape[-2:]
         image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=torch.channels_last)
@@ -61,12 +61,12 @@ class Segmentor(nn.Module):
 
 
 def pad_to_multiple(image_B3HW: Tensor, multiple: int) -> Tensor:
-    """Pad normalised images with zeros, at the right and the bottom, to sides that are multiples of `multiple`."""
+    """Pad normalised images with zeros at the right and the bottom to sides that are multiples of `multiple`."""
     height, width = image_B3HW.shape[-2:]
     right, bottom = -width % multiple, -height % multiple
     return F.pad(image_B3HW, (0, right, 0, bottom)) if right or bottom else image_B3HW
 
 
 def upsample(logits_BChw: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring logits to `size` = (H, W), bilinear, in float32 whatever precision the network runs at."""
+    """Resize logits to `size` = (H, W), bilinear, in float32."""
     return F.interpolate(logits_BChw.float(), size=size, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Batch normalisation over the images of all ranks, also on a CPU, where torch's own SyncBatchNorm does not run.
+"""Batch normalisation over the images of all ranks on a CPU, which torch's SyncBatchNorm does not support.
 
 Axes: B batch, C channels, H W feature map, R ranks.
 """
@@ -21,10 +21,10 @@ __all__ = ["SyncNorm2d", "SyncNormAct2d", "synchronise_norms"]
 
 
 def synchronise_norms(model: nn.Module, device: torch.device) -> None:
-    """Let every batch norm of `model`, timm's with an activation too, take its statistics over all ranks.
+    """Make every batch norm of `model`, including timm's with an activation, compute statistics over all ranks.
 
-    Parameters, buffers and their names stay as they are, so that a checkpoint suits any number of ranks. On CUDA the
-    norms become torch's SyncBatchNorm. Raises TrainerError for a kind of norm that is not known here.
+    Names of parameters and buffers do not change, so a checkpoint can be resumed with any number of ranks. On CUDA the
+    norms become torch's SyncBatchNorm. Raises TrainerError for an unknown kind of batch norm.
     """
     if device.type == "cuda":
         convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
@@ -37,13 +37,13 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> None:
                     f"model: {name} is a {type(module).__name__}, which runtime.ranks above 1 cannot synchronise on a "
                     "CPU; use one rank"
                 )
-            cast(Any, module).__class__ = kind  # the same layer with another forward: all it holds stays in place
+            cast(Any, module).__class__ = kind  # the same layer with another forward
 
 
 class SyncNorm2d(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` whose training statistics are those of the images of all ranks.
+    """`nn.BatchNorm2d` with training statistics over the images of all ranks.
 
-    Every rank must call it, with equal shapes. The running variance is unbiased over the global count.
+    All ranks must call it with equal shapes. The running variance is unbiased for the global number of pixels.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name it has in torch
@@ -52,7 +52,7 @@ class SyncNorm2d(nn.BatchNorm2d):
 
 
 class SyncNormAct2d(BatchNormAct2d):
-    """timm's `BatchNormAct2d`, likewise."""
+    """The same for timm's `BatchNormAct2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, H, W) and apply the activation."""
@@ -65,7 +65,7 @@ SYNCHRONISED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SyncNorm
 
 
 def over_ranks(norm: nn.BatchNorm2d, input_BCHW: Tensor) -> Tensor:
-    """Normalise with the statistics of all ranks, and let the running ones of `norm` follow."""
+    """Normalise with the statistics of all ranks, and update the running statistics of `norm`."""
     seen, mean_C, variance_C = (
         cast(Tensor, value) for value in (norm.num_batches_tracked, norm.running_mean, norm.running_var)
     )
@@ -81,9 +81,9 @@ def over_ranks(norm: nn.BatchNorm2d, input_BCHW: Tensor) -> Tensor:
 
 
 class _NormaliseOverRanks(torch.autograd.Function):
-    """Batch normalisation with the mean and the variance over all ranks: one collective each way.
+    """Batch normalisation with mean and variance over all ranks; one collective in each direction.
 
-    The gradients of weight and bias are those of this rank's part, which data-parallel training adds up.
+    The gradients of weight and bias are those of this rank; data-parallel training sums them.
     """
 
     @staticmethod

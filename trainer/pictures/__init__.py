@@ -1,4 +1,4 @@
-"""Pictures of a finished trial: what it sees, what it confuses, how its embedding lies. Pillow and NumPy only."""
+"""Pictures of a finished trial: predictions, confusion matrix and embedding, drawn with Pillow and NumPy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.data.base import Source
+from trainer.data.source import Source
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import save
@@ -19,7 +19,7 @@ from trainer.pictures.sheet import draw_sheet
 __all__ = ["PICTURE_FOLDER", "draw_pictures"]
 
 PICTURE_FOLDER = "pictures"
-"""Below the folder of the trial."""
+"""Folder name inside the folder of the trial."""
 
 SHEET_IMAGES = 4
 EMBEDDED_IMAGES = 12
@@ -28,16 +28,16 @@ EMBEDDED_IMAGES = 12
 def draw_pictures(
     model: Segmentor, source: Source, split: str, scores: Scores, folder: Path, device: torch.device
 ) -> tuple[Path, ...]:
-    """Write sheet.png, confusion.png and embedding.png of `split` into `folder`; return their paths.
+    """Write sheet.png, confusion.png and embedding.png of `split` to `folder`; returns their paths.
 
-    The images are spread evenly over the split, the same for every trial; each file is smaller than 300 kB.
+    The images are evenly spaced over the split, so they are the same for every trial. Files are below 300 kB.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names, palette = source.class_names, source.palette
     with evaluating(model):
-        examples = [source.read(split, index) for index in spread(source.size(split), EMBEDDED_IMAGES)]
+        examples = [source.read(split, index) for index in evenly_spaced(source.size(split), EMBEDDED_IMAGES)]
         seen = [sample_embedding(model, pair, len(names), device) for pair in examples]
-        shown = spread(len(examples), SHEET_IMAGES)
+        shown = evenly_spaced(len(examples), SHEET_IMAGES)
     pictures = {
         "sheet": draw_sheet([(*examples[i], seen[i].prediction_HW) for i in shown], names, palette),
         "confusion": draw_confusion(scores.pixels, names),
@@ -46,15 +46,15 @@ def draw_pictures(
     return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
 
 
-def spread(size: int, count: int) -> list[int]:
-    """Return at most `count` different whole numbers below `size`, evenly spread."""
+def evenly_spaced(size: int, count: int) -> list[int]:
+    """At most `count` distinct, evenly spaced whole numbers below `size`."""
     count = min(size, count)
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
 
 
 @contextmanager
 def evaluating(model: Segmentor) -> Iterator[None]:
-    """Hold `model` in evaluation mode, without gradient, during the body."""
+    """Run the body with `model` in evaluation mode and without gradient."""
     was_training = model.training
     model.eval()
     try:

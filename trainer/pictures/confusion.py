@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture: each row is a true class, its pixels shared out over the predictions."""
+"""The confusion matrix as a picture: each row is a true class, each cell the share of its pixels."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour
+from trainer.data.source import Colour
+from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE
 
 __all__ = ["draw_confusion"]
 
 NAMED_CLASSES = 32
-"""With more classes the cells are too small for words and figures."""
+"""With more classes, the cells are too small for text."""
 MARGIN = 110
 DARK: Colour = (8, 48, 107)
 
 
 def draw_confusion(pixels: Sequence[Sequence[int]], names: Sequence[str]) -> Image.Image:
-    """Draw a confusion matrix (rows truth, columns prediction) in percent of the true class; - where there is none."""
+    """Draw a confusion matrix (rows truth, columns prediction) in percent of the true class; `-` for absent classes."""
     counts_CC = np.array(pixels, dtype=np.float64)
     truth_C = counts_CC.sum(axis=1)
     share_CC = counts_CC / np.maximum(truth_C, 1)[:, None]
@@ -46,13 +47,13 @@ def draw_confusion(pixels: Sequence[Sequence[int]], names: Sequence[str]) -> Ima
 
 
 def shade(share: float) -> Colour:
-    """Return white for 0 to dark blue for 1."""
+    """A colour from white for 0 to dark blue for 1."""
     red, green, blue = (round(255 + (dark - 255) * share) for dark in DARK)
     return red, green, blue
 
 
 def draw_upright(picture: Image.Image, names: Sequence[str], margin: int, cell: int) -> None:
-    """Write the names over the columns, turned by a quarter."""
+    """Write the names above the columns, rotated by 90 degrees."""
     strip = Image.new("RGB", (margin - LINE, cell * len(names)), WHITE)
     pen = ImageDraw.Draw(strip)
     for column, name in enumerate(names):

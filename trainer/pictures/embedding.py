@@ -1,4 +1,4 @@
-"""The embedding of labelled pixels in its two principal components, coloured by class.
+"""The embedding of labelled pixels in two principal components, coloured by class.
 
 Axes: H W image, h w embedding map, D embedding width, N pixels.
 """
@@ -16,16 +16,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from trainer.contrast.pixels import reduce_nearest
-from trainer.data.base import IGNORE_INDEX, Pair, Pixels
-from trainer.data.transforms import image_tensor, label_tensor
+from trainer.data.loading.transforms import image_tensor, label_tensor
+from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
 from trainer.models.heads.base import HeadOutput
 from trainer.models.segmentor import Segmentor
-from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, draw_legend, legend_height
+from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, draw_legend, legend_height
 
-__all__ = ["Points", "Seen", "draw_embedding", "principal_components", "sample_embedding"]
+__all__ = ["EmbeddedImage", "Points", "draw_embedding", "principal_components", "sample_embedding"]
 
 PIXELS_PER_CLASS = 40
-"""Of each image, evenly spread over the class."""
+"""Sampled pixels per image and class, evenly spaced."""
 SIDE = 640
 BORDER = 12
 
@@ -39,18 +39,18 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a model makes of one image."""
+class EmbeddedImage:
+    """The prediction and the sampled embedding of one image."""
 
     prediction_HW: Pixels
     points: Points
 
 
-def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> Seen:
-    """Segment an image and pick some of each class's embedded pixels.
+def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> EmbeddedImage:
+    """Segment an image and sample embedded pixels of each class.
 
-    The embedding is the projection's, which evaluation otherwise leaves out; of a model without one, the L2-normalised
-    features it would embed. `model` must be in evaluation mode.
+    The embedding is the output of the projection, which evaluation does not use otherwise; without a projection, it is
+    the L2-normalised tap. `model` must be in evaluation mode.
     """
     outputs: list[HeadOutput] = []
     listener = model.head.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
@@ -64,11 +64,11 @@ def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.d
     chosen_N = torch.cat([spread_positions(label_hw == name) for name in range(classes)])
     embedding_ND = embedding_BDhw[0].flatten(1).T.cpu()[chosen_N]
     points = Points(embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
-    return Seen(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
+    return EmbeddedImage(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
 
 
 def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Tensor:
-    """Return the label at the embedding's size; the border by which the model padded the image is void."""
+    """The label at the size of the embedding; where the model padded the image, it is void."""
     label_1HW = label_tensor(label_HW)[None]
     height, width = label_1HW.shape[-2:]
     padded_1HW = F.pad(label_1HW, (0, -width % multiple, 0, -height % multiple), value=IGNORE_INDEX)
@@ -76,16 +76,16 @@ def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Te
 
 
 def spread_positions(chosen_hw: Tensor) -> Tensor:
-    """Return at most `PIXELS_PER_CLASS` flat positions where `chosen_hw` holds, evenly spread."""
+    """At most `PIXELS_PER_CLASS` evenly spaced flat positions where `chosen_hw` is True."""
     position_N = chosen_hw.flatten().nonzero().flatten()
     step = max(1, -(-len(position_N) // PIXELS_PER_CLASS))
     return position_N[step // 2 :: step]
 
 
 def principal_components(points_ND: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
-    """Return the points in their two directions of largest variance, (N, 2), and the share of variance these hold.
+    """The points in their two directions of largest variance, (N, 2), and the share of variance in them.
 
-    The sign of a direction is chosen so that its largest entry is positive: equal points give equal pictures.
+    The largest component of each direction is positive, so that equal points give equal pictures.
     """
     centred_ND = points_ND.astype(np.float64) - points_ND.mean(axis=0)
     variance_D, direction_DD = np.linalg.eigh(centred_ND.T @ centred_ND)
@@ -97,7 +97,7 @@ def principal_components(points_ND: NDArray[np.float32]) -> tuple[NDArray[np.flo
 
 
 def draw_embedding(points: Sequence[Points], names: Sequence[str], palette: Sequence[Colour]) -> Image.Image:
-    """Draw all points in one plane, classes in turn, so that none hides beneath the one drawn last."""
+    """Draw all points in one plane, in random order, so that no class covers the others."""
     embedding_ND = np.concatenate([item.embedding_ND for item in points])
     label_N = np.concatenate([item.label_N for item in points])
     bottom = SIDE + LINE
@@ -110,8 +110,8 @@ def draw_embedding(points: Sequence[Points], names: Sequence[str], palette: Sequ
     plane_N2, share = principal_components(embedding_ND)
     pen.text((4, 2), f"PCA of the embedding: 2 components hold {100 * share:.0f} % of the variance", BLACK, FONT)
     low, high = plane_N2.min(axis=0), plane_N2.max(axis=0)
-    place_N2 = BORDER + (plane_N2 - low) / max(float((high - low).max()), 1e-12) * (SIDE - 2 * BORDER)
+    point_N2 = BORDER + (plane_N2 - low) / max(float((high - low).max()), 1e-12) * (SIDE - 2 * BORDER)
     for index in np.random.default_rng(0).permutation(len(label_N)):
-        x, y = float(place_N2[index, 0]), float(bottom - place_N2[index, 1])
+        x, y = float(point_N2[index, 0]), float(bottom - point_N2[index, 1])
         pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=palette[label_N[index]], outline=(90, 90, 90))
     return picture

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from trainer.data.base import IGNORE_INDEX, Pixels
-from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, Colour, colour_labels, draw_legend, legend_height
+from trainer.data.reading.palette import colour_labels
+from trainer.data.source import IGNORE_INDEX, Colour, Pixels
+from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, draw_legend, legend_height
 
 __all__ = ["draw_errors", "draw_sheet"]
 
@@ -21,7 +22,7 @@ WRONG: Colour = (214, 39, 40)
 def draw_sheet(
     examples: Sequence[tuple[Pixels, Pixels, Pixels]], names: Sequence[str], palette: Sequence[Colour]
 ) -> Image.Image:
-    """Draw a row for each (image, truth, prediction), a heading, and the colours of the classes below."""
+    """Draw a heading, a row for each (image, truth, prediction), and a legend of the classes."""
     rows = [
         (image_HW3, colour_labels(truth_HW, palette), colour_labels(guess_HW, palette), draw_errors(*example))
         for example in examples
@@ -46,7 +47,7 @@ def draw_sheet(
 
 
 def draw_errors(image_HW3: Pixels, truth_HW: Pixels, guess_HW: Pixels) -> Pixels:
-    """Paint wrong pixels red over a faded grey image; pixels without label stay black."""
+    """Wrong pixels in red over a faded grey image; void pixels in black."""
     grey_HW = 255 - (255 - image_HW3.mean(axis=2)) / 2
     errors_HW3 = np.repeat(grey_HW[..., None], 3, axis=2).astype(np.uint8)
     errors_HW3[truth_HW != guess_HW] = WRONG

@@ -1,4 +1,4 @@
-"""GrowingPlan: a part of a plan that is not known when it starts; what comes next depends on what came out."""
+"""GrowingPlan: a plan whose further trials depend on the outcomes of earlier ones."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ __all__ = ["GrowingPlan"]
 
 
 class GrowingPlan(Protocol):
-    """Grows a plan while it runs: a search by what its study draws, a table by the seeds its rows still need."""
+    """A plan that grows while it runs: by the trials of a search, or by the seeds that rows still need."""
 
     record: SweepRecord
-    """What is promised so far."""
+    """The plan so far."""
     trials: dict[str, Trial]
-    """The trials of it, by id."""
+    """Its trials, by id."""
 
     @property
     def candidates(self) -> Mapping[str, Trial]:
-        """Trials whose outcomes it wants to know when it is resumed, by id."""
+        """Trials whose outcomes it needs when it is resumed, by id."""
 
     @property
     def exhausted(self) -> bool:
-        """Nothing more will come."""
+        """Whether no further trial will be added."""
 
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
-        """Take up what earlier commands promised; returns the trials of it that are to be run."""
+        """Continue the plan of earlier commands; returns those of its trials that still have to run."""
 
-    def draw(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
-        """The next trial that is to be run; None when there is none now."""
+    def next_trial(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
+        """Add the next trial to run; None when there is none at the moment."""
 
-    def stops(self, trial_id: str, point: Point) -> bool:
-        """Note a point of a running trial; returns whether it is not worth going on with."""
+    def should_stop(self, trial_id: str, point: Point) -> bool:
+        """Record a point of a running trial; returns whether the trial is to be stopped early."""
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
-        """A trial is over for good."""
+        """A trial has ended and will not be retried."""

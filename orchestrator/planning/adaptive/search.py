@@ -1,130 +1,155 @@
-"""SearchPlan: the part of a plan that is drawn while it runs. Joins a search's study with the trials it stands for."""
+"""SearchPlan: the plan of a search, which grows by the trials that its study suggests."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.planning.adaptive.study import Study
+from orchestrator.planning.adaptive.trial_builder import TrialBuilder
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State
-from trainer.config import TrainConfig
+from orchestrator.spec.distributions import Search
+from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.backends import LocalFiles
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, sweep_key
+from orchestrator.store.run_directory import RunDirectory
+from trainer.config import ScheduleConfig, TrainConfig
 
-__all__ = ["SearchPlan"]
+__all__ = ["SearchPlan", "open_search"]
 
-DrawTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
-"""From a number and values to the row and the trial they make (`orchestrator.planning.plan.draw_trial`)."""
+JOURNAL = "study.journal"
+"""File of a search's study, beside the record of its sweep."""
+
+BuildTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
+"""From a number and values to the row and its trial (`TrialBuilder.build`)."""
 
 
 class SearchPlan:
-    """Grows a plan by the trials its study draws. A drawn trial that is known already is told of without running."""
+    """The plan of a search. The study is told the outcome of a suggested trial that is known without a new run."""
 
     def __init__(
         self,
         plan: SweepPlan,
         study: Study,
         scheduler: Scheduler | None,
-        make: DrawTrial,
-        keep: Callable[[], None] = lambda: None,
+        build_trial: BuildTrial,
+        save_journal: Callable[[], None] = lambda: None,
     ) -> None:
-        """`keep` makes what the study has drawn durable, where its journal is not so by itself."""
-        self.keep = keep
+        """`save_journal` is called after each suggestion, for a run directory that does not hold the journal itself."""
+        self.save_journal = save_journal
         self.study = study
         self.scheduler = scheduler
-        self.make = make
+        self.build_trial = build_trial
         self.record = plan.record
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.numbers: dict[str, list[int]] = {}
-        """Numbers of the study's trials that wait for each of our trials."""
-        self.drawn = {number: self.grow(number, values) for number, values in study.drawn()}
-        """What the study holds, as our trials; None for values that make no legal config."""
+        """Numbers of the study's trials that wait for each of ours."""
+        self.suggested = {number: self.add(number, values) for number, values in study.suggestions()}
+        """Our trial for each number of the study; None for values that make no legal config."""
 
     @property
     def candidates(self) -> Mapping[str, Trial]:
-        """All it has drawn."""
+        """All trials suggested so far."""
         return self.trials
 
     @property
     def exhausted(self) -> bool:
-        """All trials are drawn."""
+        """Whether the study has suggested all its trials."""
         return self.study.exhausted
 
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
-        """Take up what earlier drivers drew; returns the trials of it that are to be run."""
+        """Continue the study of earlier commands; returns those of its trials that still have to run."""
         waiting = []
         for number in self.study.unfinished():
-            trial = self.drawn[number]
+            trial = self.suggested[number]
             if trial is None:
                 self.study.fail(number)
-            elif self.waits(number, trial, outcomes):
+            elif self.must_run(number, trial, outcomes):
                 waiting.append(trial)
         return waiting
 
-    def draw(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
-        """The next trial that is to be run; None when the search has drawn all it may."""
+    def next_trial(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
+        """The next suggested trial to run; None when the study is exhausted."""
         while not self.study.exhausted:
-            number, values = self.study.draw()
-            self.keep()
-            trial = self.grow(number, values)
+            number, values = self.study.ask()
+            self.save_journal()
+            trial = self.add(number, values)
             if trial is None:
                 self.study.fail(number)
-            elif self.waits(number, trial, outcomes):
+            elif self.must_run(number, trial, outcomes):
                 return trial
         return None
 
-    def waits(self, number: int, trial: Trial, outcomes: Mapping[str, AttemptRecord]) -> bool:
-        """Note that trial `number` of the study waits for ours; False where that one is over or waited for already."""
+    def must_run(self, number: int, trial: Trial, outcomes: Mapping[str, AttemptRecord]) -> bool:
+        """Whether `trial` must run to answer `number`; not if its outcome is known or another number waits for it."""
         known = outcomes.get(trial.trial_id)
-        if known is not None and known.state in (State.DONE, State.STOPPED):
+        if known is not None and self.record.ends_trial(known.state):
             self.study.tell(number, known)
             return False
         numbers = self.numbers.setdefault(trial.trial_id, [])
         numbers.append(number)
         return len(numbers) == 1
 
-    def grow(self, number: int, values: Mapping[str, Any]) -> Trial | None:
-        """Put a drawn trial into the plan; None for values that the trainer refuses."""
+    def add(self, number: int, values: Mapping[str, Any]) -> Trial | None:
+        """Add a suggested trial to the plan; None for values that the trainer refuses."""
         try:
-            row, trial = self.make(number, values)
+            row, trial = self.build_trial(number, values)
         except SpecError:
             return None
-        seed = trial.config.seed
-        self.record = replace(
-            self.record,
-            rows=(*self.record.rows, row),
-            cells=(*self.record.cells, PlannedRun(row=row.label, seed=seed, trial_id=trial.trial_id)),
-        )
+        run = PlannedRun(row=row.label, seed=trial.config.seed, trial_id=trial.trial_id)
+        self.record = replace(self.record, rows=(*self.record.rows, row), cells=(*self.record.cells, run))
         self.trials[trial.trial_id] = trial
         return trial
 
-    def stops(self, trial_id: str, point: Point) -> bool:
-        """Note a point of a running trial; returns whether the scheduler gives up on it."""
+    def should_stop(self, trial_id: str, point: Point) -> bool:
+        """Report a point of a running trial; returns whether the scheduler stops the trial."""
         if self.scheduler is None:
             return False
-        name = on_the_way(self.study.objectives[0].name)
+        name = metric_while_training(self.study.objectives[0].name)
         config = self.trials[trial_id].config
         stop = False
         for number in self.numbers.get(trial_id, ()) if name in point.metrics else ():
             stop = self.study.report(number, point.step, point.metrics[name]) or stop
-        return stop and point.step >= first_step_to_judge(config, self.scheduler) and point.step < config.schedule.steps
+        return stop and first_step_to_stop(config, self.scheduler) <= point.step < config.schedule.steps
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
-        """A trial is over for good."""
+        """A trial has ended and will not be retried."""
         for number in self.numbers.pop(trial_id, ()):
             self.study.tell(number, record)
 
 
-def on_the_way(metric: str) -> str:
-    """Name under which a final metric is reported during training: `final/miou` is `val/miou` until then."""
+def metric_while_training(metric: str) -> str:
+    """Name of a final metric before the end of training: `final/miou` is reported as `val/miou`."""
     return metric.replace("final/", "val/", 1)
 
 
-def first_step_to_judge(config: TrainConfig, scheduler: Scheduler) -> int:
-    """No trial is stopped before its grace is over and its contrastive loss has had a say (issue 4)."""
+def first_step_to_stop(config: TrainConfig, scheduler: Scheduler) -> int:
+    """First step at which a trial may be stopped: after its grace period and the start of its contrastive loss."""
     steps = config.schedule.steps
-    contrast = 0 if config.contrast.source == "none" else int(config.contrast.warmup_fraction * steps)
-    return max(math.ceil(scheduler.grace_fraction * steps), contrast + 1)
+    warmup_steps = 0 if config.contrast.source == "none" else int(config.contrast.warmup_fraction * steps)
+    return max(math.ceil(scheduler.grace_fraction * steps), warmup_steps + 1)
+
+
+def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: RunDirectory) -> SearchPlan:
+    """The search with its study as earlier commands left it; the journal of an object store is copied here first."""
+    key = sweep_key(plan.record.name, JOURNAL)
+    journal = directory.local_folder / key
+    if not isinstance(directory.files, LocalFiles) and (content := directory.files.read(key)) is not None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.write_bytes(content)
+    steps = spec.base["schedule.steps"].value if "schedule.steps" in spec.base else ScheduleConfig().steps
+    study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps)
+    build_trial = TrialBuilder(spec, run_dir=directory.local_folder).build
+    return SearchPlan(plan, study, spec.scheduler, build_trial, partial(save_journal, directory, key, journal))
+
+
+def save_journal(directory: RunDirectory, key: str, journal: Path) -> None:
+    """Copy the journal to an object store; a local run directory holds the file itself."""
+    if not isinstance(directory.files, LocalFiles):
+        directory.files.write(key, journal.read_bytes())

@@ -1,8 +1,8 @@
-"""SequentialSeeds: more seeds for the rows that are not told apart from the baseline yet (`seeds: {until: decided}`).
+"""SequentialSeeds: further seeds for rows that do not differ clearly from the baseline (`seeds: {until: decided}`).
 
-All rows get the first seeds. Whenever every promised trial is over, the rows whose comparison is still open get the
-next seed, and the baseline with them, until all are decided or the last seed is used. What counts as decided, and the
-correction for looking again and again, is the reports' business (`reports.stats.looks`).
+All rows get the first seeds. When every planned trial has ended, the undecided rows and the baseline get the next seed,
+until all rows are decided or the last seed is used. `reports` decides which rows are undecided, and corrects its tests
+for the repeated looks.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from dataclasses import replace
 from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, SweepRecord
 
 __all__ = ["SequentialSeeds"]
 
 OpenRows = Callable[[SweepRecord, Mapping[str, AttemptRecord]], set[str]]
-"""Labels of the rows that further seeds may decide (`reports.decided.open_rows`)."""
+"""From a plan and its outcomes to the labels of the rows that further seeds may decide."""
 
 
 class SequentialSeeds:
-    """Grows the plan of an ablation or a grid by seeds. The same outcomes always lead to the same seeds."""
+    """The plan of an ablation or a grid that grows by seeds; equal outcomes always lead to equal seeds."""
 
     def __init__(self, plan: SweepPlan, until: Until, open_rows: OpenRows) -> None:
         self.record = plan.record
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.open_rows = open_rows
         self.exhausted = False
-        self.over: set[str] = set()
+        self.ended_ids: set[str] = set()
         self.waiting: list[Trial] = []
-        by_row = {cell.row: self.trials[cell.trial_id] for cell in plan.record.cells}
+        by_row = {run.row: self.trials[run.trial_id] for run in plan.record.cells}
         self.seeded = {
             (row, seed): with_seed(trial, seed) for row, trial in by_row.items() for seed in range(until.last)
         }
@@ -39,52 +39,52 @@ class SequentialSeeds:
 
     @property
     def candidates(self) -> Mapping[str, Trial]:
-        """All rows with all seeds they may get."""
+        """All rows with all seeds that they may get."""
         return {trial.trial_id: trial for trial in self.seeded.values()}
 
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
-        """Go through the looks that the outcomes allow; returns the trials that the next look needs."""
-        self.over = {key for key, record in outcomes.items() if record.state is State.DONE}
+        """Take the looks that the outcomes allow; returns the trials that the next look needs."""
+        self.ended_ids = {key for key, record in outcomes.items() if self.record.ends_trial(record.state)}
         self.look(outcomes)
-        found, self.waiting = self.waiting, []
-        return found
+        needed, self.waiting = self.waiting, []
+        return needed
 
-    def draw(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
-        """The next trial of the seed that is being added; None while the last one runs, and at the end."""
+    def next_trial(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
+        """The next trial of the seed that is being added; None until its last trial has ended, and at the end."""
         if not self.waiting:
             self.look(outcomes)
         return self.waiting.pop(0) if self.waiting else None
 
     def look(self, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """If every promised trial is over: see which rows are open, and promise them one more seed."""
-        while not self.waiting and not self.exhausted and self.trials.keys() <= self.over:
+        """If every planned trial has ended: see which rows are undecided, and plan one more seed for them."""
+        while not self.waiting and not self.exhausted and self.trials.keys() <= self.ended_ids:
             seed = len(self.record.seeds)
             rows = self.open_rows(self.record, outcomes) if seed < self.until.last else set()
             if not rows:
                 self.exhausted = True
                 return
-            self.promise(rows | {self.record.baseline or ""}, seed)
+            self.add_seed(rows | {self.record.baseline or ""}, seed)
 
-    def promise(self, rows: set[str], seed: int) -> None:
-        """Put a seed of some rows into the plan."""
-        cells = []
+    def add_seed(self, rows: set[str], seed: int) -> None:
+        """Add a seed of some rows to the plan."""
+        runs = []
         for row in self.record.rows:
             if row.label not in rows:
                 continue
             trial = self.seeded[row.label, seed]
-            cells.append(PlannedRun(row=row.label, seed=seed, trial_id=trial.trial_id))
+            runs.append(PlannedRun(row=row.label, seed=seed, trial_id=trial.trial_id))
             if trial.trial_id not in self.trials:
                 self.trials[trial.trial_id] = trial
-                self.waiting += [] if trial.trial_id in self.over else [trial]
-        self.record = replace(self.record, seeds=(*self.record.seeds, seed), cells=(*self.record.cells, *cells))
+                self.waiting += [] if trial.trial_id in self.ended_ids else [trial]
+        self.record = replace(self.record, seeds=(*self.record.seeds, seed), cells=(*self.record.cells, *runs))
 
-    def stops(self, trial_id: str, point: Point) -> bool:
-        """Never: a table compares whole trials."""
+    def should_stop(self, trial_id: str, point: Point) -> bool:
+        """Never: a table compares complete trials."""
         return False
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
-        """One of the promised trials is over."""
-        self.over.add(trial_id)
+        """A trial has ended and will not be retried."""
+        self.ended_ids.add(trial_id)
 
 
 def with_seed(trial: Trial, seed: int) -> Trial:

@@ -1,8 +1,8 @@
-"""Study: what to try next, and what is not worth going on with; the only file that imports optuna.
+"""Study: which values to try next and which trials to stop early; the only orchestrator module that imports optuna.
 
-Optuna is asked and told directly, not through Ray Tune's OptunaSearch: that one forgets which of its trials were
-running when the driver died, and Tune's schedulers forget their rungs. Here both stand in the journal, so the same
-command goes on with the same study, also with the serial executor.
+It uses Optuna's ask-and-tell interface and not Ray Tune's OptunaSearch, which forgets the running trials when the
+driver dies, as Tune's schedulers forget their rungs. Here the journal keeps both, so the same command continues the
+same study, with any executor.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Objective, Search
 from orchestrator.store.records import AttemptRecord, State
 
-__all__ = ["Draw", "Study"]
+__all__ = ["Study", "Suggestion"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-Draw = tuple[int, Mapping[str, Any]]
+Suggestion = tuple[int, Mapping[str, Any]]
 """Number of a trial of the study, from 0, and the values of its parameters by dotted key."""
 
 STARTUP_TRIALS = 10
-"""TPE draws so many at random before it has something to learn from."""
+"""Trials that TPE samples at random before it fits its model."""
 
 
 class Study:
-    """One search, kept in the file `journal`. Raises OSError when it cannot be written."""
+    """The study of one search, kept in the file `journal`. Raises OSError when the file cannot be written."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Study:
         journal: Path,
         steps: int,
     ) -> None:
-        """`steps` is the length of a whole trial, for schedulers that share out steps."""
+        """`steps` is the length of a complete trial: the resource of the pruners."""
         journal.parent.mkdir(parents=True, exist_ok=True)
         self.search = search
         self.objectives = tuple(objectives)
@@ -64,28 +64,28 @@ class Study:
         self.open: dict[int, Trial] = {}
 
     def unfinished(self) -> list[int]:
-        """Trials that were drawn and never told of: their driver died. They are to be run, not drawn anew."""
+        """Numbers of the trials without an outcome: their driver died. They must run, and are not suggested again."""
         return [trial.number for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
 
-    def drawn(self) -> list[Draw]:
+    def suggestions(self) -> list[Suggestion]:
         """All trials so far, in the order of their numbers."""
         return [(trial.number, self.values(trial.params)) for trial in self.study.get_trials(deepcopy=False)]
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """What the journal holds, as values of our knobs."""
+        """The journal's parameters as values of config fields."""
         by_key = {parameter.key: parameter for parameter in self.search.parameters}
         return {key: decoded(by_key[key], value) if key in by_key else value for key, value in params.items()}
 
     @property
     def exhausted(self) -> bool:
-        """Whether all trials the search is for are drawn."""
+        """Whether all trials of the search have been suggested."""
         return len(self.study.get_trials(deepcopy=False)) >= self.search.trials
 
-    def draw(self) -> Draw:
+    def ask(self) -> Suggestion:
         """The next trial.
 
-        What is drawn depends on the search's seed, the trial's number and the trials told of before, so that a
-        search that was interrupted draws what it would have drawn.
+        Its values depend on the search's seed, the trial's number and the outcomes told before, so an interrupted
+        search gets the suggestions that it would have got without the interruption.
         """
         number = len(self.study.get_trials(deepcopy=False))
         self.study.sampler = build_sampler(self.search, number)
@@ -97,7 +97,7 @@ class Study:
         return trial.number, values
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Note a value on the way; returns whether the trial is not worth going on with."""
+        """Report an intermediate value; returns whether the trial should be pruned."""
         trial = self.open.get(number) or self.reopen(number)
         if not math.isfinite(value):
             return False
@@ -105,13 +105,13 @@ class Study:
         return trial.should_prune()
 
     def reopen(self, number: int) -> Trial:
-        """A trial that an earlier driver drew."""
+        """A trial that an earlier driver asked for."""
         frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
         self.open[number] = Trial(self.study, frozen._trial_id)
         return self.open[number]
 
     def tell(self, number: int, record: AttemptRecord) -> None:
-        """A trial is over. One that is told of already, or lacks an objective, changes nothing or counts as failed."""
+        """Tell the outcome of a trial, once; a trial that lacks an objective has failed."""
         self.open.pop(number, None)
         values = [record.metrics.get(objective.name, math.nan) for objective in self.objectives]
         if record.state is State.STOPPED:
@@ -122,23 +122,23 @@ class Study:
             self.fail(number)
 
     def fail(self, number: int) -> None:
-        """A trial that gave no values, or could not even be built."""
+        """Tell that a trial gave no values, or could not be built."""
         self.open.pop(number, None)
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def build_sampler(search: Search, number: int) -> BaseSampler:
-    """The sampler for one draw."""
+    """The sampler for trial `number`."""
     seed = (search.seed * 1_000_003 + number) % 2**32
     if search.sampler == "random":
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # constant_liar: for trials that run side by side
+        warnings.simplefilter("ignore", ExperimentalWarning)  # constant_liar: for trials that run in parallel
         return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
 
 
 def build_pruner(scheduler: Scheduler | None, steps: int) -> BasePruner:
-    """Optuna's name for a scheduler; `steps` of a whole trial are its resource."""
+    """Optuna's pruner for a scheduler; the `steps` of a complete trial are its resource."""
     if scheduler is None:
         return NopPruner()
     grace = max(1, math.ceil(scheduler.grace_fraction * steps))
@@ -150,7 +150,7 @@ def build_pruner(scheduler: Scheduler | None, steps: int) -> BasePruner:
 
 
 def suggest(trial: Trial, parameter: Distribution) -> Any:
-    """Draw one parameter; returns its value."""
+    """The suggested value of one parameter."""
     key, step = parameter.key, parameter.step
     if parameter.kind == "categorical":
         return decoded(parameter, trial.suggest_categorical(key, [encoded(choice) for choice in parameter.choices]))
@@ -162,7 +162,7 @@ def suggest(trial: Trial, parameter: Distribution) -> Any:
 
 
 def encoded(choice: Any) -> bool | int | float | str | None:
-    """A choice as Optuna can keep it: a scalar, or JSON."""
+    """A choice in a form that Optuna can store: a scalar, or JSON."""
     return choice if choice is None or isinstance(choice, bool | int | float | str) else json.dumps(choice)
 
 

@@ -1,31 +1,35 @@
-"""InFlight: the tasks that Tune has, and what happens to them."""
+"""InFlight: the tasks that Ray Tune has, and what happens to them."""
 
 from __future__ import annotations
 
 import json
+import pickle
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from orchestrator.running.executors.base import Director, ExecutorLostError
-from orchestrator.running.executors.packed_task import PackedTask
+from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 
-__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight"]
+__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight", "PackedTask"]
 
-POINT, RECORD, NODE, TASK, IDLE = "point", "record", "node", "packed_task", "idle"
+POINT, RECORD, NODE, IDLE = "point", "record", "node", "idle"
+"""Keys of a worker's report."""
+
+TASK = "packed_task"
+"""Key of a Tune trial's config."""
 
 CHECK_SECONDS = 1.0
-"""Between two looks at the running trials and at what the cluster has."""
+"""Time between two checks of the running trials and of the cluster."""
 
 WARM_UP_SECONDS = 10.0
-"""How long processes that are done wait for those that are starting: see `InFlight.holds`."""
+"""How long finished processes wait for those that are starting: see `InFlight.holds`."""
 
 PENDING, RUNNING = "PENDING", "RUNNING"
-"""Tune's names for the status of a trial that waits for its process, and of one that has it."""
+"""Tune's status of a trial that waits for its process, and of one that has it."""
 
 
 class TuneTrial(Protocol):
@@ -36,199 +40,219 @@ class TuneTrial(Protocol):
 
 
 class Cluster(Protocol):
-    """What in_flight ask of `RayTune`."""
+    """What `InFlight` needs to know of the cluster; `RayTune` provides it."""
 
     max_concurrent: int | None
     grace_seconds: float
 
     @property
     def capacity(self) -> Share:
-        """What the nodes have."""
+        """Resources of the nodes that are alive."""
 
     @property
     def reuses_processes(self) -> bool:
-        """Whether one process serves several trials."""
+        """Whether one process runs several trials."""
 
     def nodes(self) -> set[str]:
-        """Ids of those that are alive and have a CPU."""
+        """Ids of the nodes that are alive and have a CPU."""
 
     def dead_daemons(self) -> list[str]:
-        """Of the processes without which there is no cluster: those that died."""
+        """Names of Ray's own processes that have died and without which there is no cluster."""
 
     def kill(self, trial: Any) -> None:
-        """End a trial's process now."""
+        """Kill a trial's process."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PackedTask:
+    """A pickled task, because Tune copies a trial's config, sends it back with every report and writes it to disk."""
+
+    index: int
+    """Number of the task in `InFlight`."""
+    content: bytes
+
+    @property
+    def task(self) -> Task:
+        """The task itself."""
+        task: Task = pickle.loads(self.content)  # noqa: S301 - pickled by our own driver
+        return task
+
+    def __repr__(self) -> str:
+        """Short, because Tune puts it into the trial's name."""
+        return str(self.index)
 
 
 @dataclass(slots=True)
 class TaskInFlight:
-    """A task that was handed to Tune and has not ended."""
+    """A task that was given to Tune and has not ended."""
 
     task: Task
     trial: TuneTrial | None = None
     started_at: float | None = None
+    """Seconds since the epoch."""
     node: str = ""
     """Id of the node it runs on, once it has reported."""
-    condemned_at: float | None = None
-    """When the director first wanted it to end, by the monotonic clock."""
+    stopping_since: float | None = None
+    """When the controller first wanted it to stop, on the monotonic clock."""
 
 
 class InFlight:
-    """The tasks that Tune has; turns what happens to them into calls of the director, one `ended` for each task."""
+    """The tasks that Tune has; turns what happens to them into calls of the controller, one `ended` for each task."""
 
-    def __init__(self, director: Director, executor: Cluster) -> None:
-        self.director = director
-        self.executor = executor
-        self.running: dict[int, TaskInFlight] = {}
+    def __init__(self, controller: SweepController, cluster: Cluster) -> None:
+        self.controller = controller
+        self.cluster = cluster
+        self.tasks: dict[int, TaskInFlight] = {}
         self.count = 0
-        self.looked_at = 0.0
-        self.held: dict[int, set[int]] = {}
-        """By flight that is over, those whose start its process waits for."""
+        self.checked_at = 0.0
+        self.waits_for: dict[int, set[int]] = {}
+        """By index of a task that is over, the tasks for whose start its process waits."""
         self.warm_at: float | None = None
-        """When no process waits for another any more, by the monotonic clock."""
-        self.reuses = executor.reuses_processes
+        """When processes stop to wait for others, on the monotonic clock."""
+        self.reuses_processes = cluster.reuses_processes
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
-        """Nothing: Tune pickles what it gets for a restore that never comes, and directors hold threads and files."""
+        """Pickle nothing: Tune pickles its scheduler for a restore that is never done, and ours holds open files."""
         return object, ()
 
-    def hand_out(self) -> PackedTask | None:
-        """The director's next task, if there is room for it."""
-        limit = self.executor.max_concurrent
-        if limit is not None and len(self.running) >= limit:
+    def next_task(self) -> PackedTask | None:
+        """The controller's next task, if resources are available."""
+        limit = self.cluster.max_concurrent
+        if limit is not None and len(self.tasks) >= limit:
             return None
-        room = self.executor.capacity
-        for flight in self.running.values():
-            room = room - flight.task.share
-        task = self.director.next_task(room)
+        available = self.cluster.capacity
+        for item in self.tasks.values():
+            available = available - item.task.share
+        task = self.controller.next_task(available)
         if task is None:
             return None
         self.count += 1
-        self.running[self.count] = TaskInFlight(self.alive(task))
-        return PackedTask.wrap(self.count, self.running[self.count].task)
+        task = self.without_impossible_nodes(task)
+        self.tasks[self.count] = TaskInFlight(task)
+        return PackedTask(self.count, pickle.dumps(task))
 
-    def alive(self, task: Task) -> Task:
-        """The task, with only those nodes to avoid that leave it a place to go to."""
-        if not task.avoid:
+    def without_impossible_nodes(self, task: Task) -> Task:
+        """The task, avoiding only nodes that are alive, and none where that would leave no node."""
+        if not task.avoid_nodes:
             return task
-        nodes = self.executor.nodes()
-        avoid = tuple(node for node in task.avoid if node in nodes)
-        return replace(task, avoid=avoid if set(avoid) < nodes else ())
+        alive = self.cluster.nodes()
+        avoid = tuple(node for node in task.avoid_nodes if node in alive)
+        return replace(task, avoid_nodes=avoid if set(avoid) < alive else ())
 
     def add(self, trial: TuneTrial) -> None:
-        """Tune has made a trial of a task."""
-        self.running[index_of(trial)].trial = trial
+        """Tune has created a trial for a task."""
+        self.tasks[index_of(trial)].trial = trial
 
     def notice_starts(self) -> None:
-        """Tell the director of those that got their process since it was last asked."""
-        for flight in list(self.running.values()):
-            if flight.trial is not None and flight.trial.status == RUNNING:
-                self.start(flight)
+        """Tell the controller of the trials that have got their process."""
+        for item in list(self.tasks.values()):
+            if item.trial is not None and item.trial.status == RUNNING:
+                self.start(item)
 
     def first_pending(self) -> TuneTrial | None:
         """The trial that has waited longest for a process."""
-        waiting = (flight.trial for flight in self.running.values() if flight.trial is not None)
-        return next((trial for trial in waiting if trial.status == PENDING), None)
+        trials = (item.trial for item in self.tasks.values() if item.trial is not None)
+        return next((trial for trial in trials if trial.status == PENDING), None)
 
-    def start(self, flight: TaskInFlight) -> None:
-        """Tell the director that a task has its process, once."""
-        if flight.started_at is None:
-            flight.started_at = time.time()
-            self.director.started(flight.task)
+    def start(self, item: TaskInFlight) -> None:
+        """Tell the controller that a task has started, once."""
+        if item.started_at is None:
+            item.started_at = time.time()
+            self.controller.started(item.task)
 
     def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
-        """A point, or the record that ends the attempt; returns whether the trial is to stop now.
+        """Handle a report: a point, or the record that ends the attempt. Returns whether the trial is to stop now.
 
-        It does after its record, which is the last that it does, unless its process is held back.
+        After its record a trial stops, unless its process must wait (`holds`).
         """
         index = index_of(trial)
-        flight = self.running.get(index)
-        if flight is None:
+        item = self.tasks.get(index)
+        if item is None:
             return not self.holds(index)
-        self.start(flight)
+        self.start(item)
         if RECORD in result:
-            self.held[index] = {
-                other
-                for other, item in self.running.items()
-                if item.started_at is None and item.task.share == flight.task.share
+            self.waits_for[index] = {
+                number
+                for number, other in self.tasks.items()
+                if other.started_at is None and other.task.share == item.task.share
             }
             self.end(index, AttemptRecord.from_json(json.loads(result[RECORD])))
             return not self.holds(index)
         if POINT in result:
-            flight.node = result[NODE]
-            self.director.reported(flight.task, Point(**json.loads(result[POINT])))
-        return self.director.verdict(flight.task) is not None
+            item.node = result[NODE]
+            self.controller.reported(item.task, Point(**json.loads(result[POINT])))
+        return self.controller.stop_state(item.task) is not None
 
     def holds(self, index: int) -> bool:
-        """Whether the process of a flight that is over is to wait for others that are starting.
+        """Whether the process of a task that is over must wait for other processes that are starting.
 
-        Tune gives a process that is free to the trial that waits longest, and calls off the one that was started for
-        it; so with trials shorter than a start one process runs them all, whatever there is room for. A sweep waits
-        `WARM_UP_SECONDS` in all: on a cluster that others fill too, some never start.
+        Tune gives a free process to the trial that has waited longest, and cancels the process that was starting for
+        it. With trials shorter than the start of a process, one process would run them all, however many fit. A sweep
+        waits `WARM_UP_SECONDS` in total: on a cluster with other users, some processes never start.
         """
-        waiting = {other for other in self.held.get(index, ()) if self.is_starting(other)}
-        if waiting and self.reuses:
+        alive = [self.tasks[number] for number in self.waits_for.get(index, ()) if number in self.tasks]
+        if self.reuses_processes and any(item.started_at is None for item in alive):
             now = time.monotonic()
             self.warm_at = self.warm_at or now + WARM_UP_SECONDS
             if now < self.warm_at:
                 return True
-        self.held.pop(index, None)
+        self.waits_for.pop(index, None)
         return False
 
-    def is_starting(self, index: int) -> bool:
-        """Whether a flight has no process yet."""
-        return index in self.running and self.running[index].started_at is None
-
     def lose(self, trial: TuneTrial, message: str) -> None:
-        """The trial ended without a record: stopped by the director, or its process died."""
-        flight = self.running.get(index_of(trial))
-        if flight is None:
+        """A trial ended without a record: the controller stopped it, or its process died."""
+        item = self.tasks.get(index_of(trial))
+        if item is None:
             return
-        self.start(flight)
-        stopped = self.director.verdict(flight.task)
+        self.start(item)
+        stopped = self.controller.stop_state(item.task)
         error = sign(ErrorRecord(kind="WorkerLost", message=message))
         self.end(
             index_of(trial),
             AttemptRecord(
-                trial_id=flight.task.trial_id,
-                attempt=flight.task.attempt,
+                trial_id=item.task.trial_id,
+                attempt=item.task.attempt,
                 state=stopped or State.LOST,
-                started_at=flight.started_at or time.time(),
+                started_at=item.started_at or time.time(),
                 ended_at=time.time(),
                 error=None if stopped else error,
-                environment={"node": flight.node} if flight.node else {},
-                resources=asdict(flight.task.share),
+                environment={"node": item.node} if item.node else {},
+                resources=asdict(item.task.share),
             ),
         )
 
     def end(self, index: int, record: AttemptRecord) -> None:
-        """Tell the director, once."""
-        flight = self.running.pop(index, None)
-        if flight is not None:
-            self.director.ended(flight.task, record)
+        """Tell the controller that a task has ended, once."""
+        item = self.tasks.pop(index, None)
+        if item is not None:
+            self.controller.ended(item.task, record)
 
-    def look(self) -> None:
-        """About once a second: see that the cluster lives, and end by force what should have ended."""
+    def check(self) -> None:
+        """About once a second: check that the cluster is alive, and kill what should have stopped by now.
+
+        Raises ExecutorLostError when the cluster is gone.
+        """
         now = time.monotonic()
-        if now - self.looked_at < CHECK_SECONDS:
+        if now - self.checked_at < CHECK_SECONDS:
             return
-        self.looked_at = now
-        if died := self.executor.dead_daemons():
-            raise ExecutorLostError(f"Ray's {' and '.join(died)} died; the same command goes on from here")
-        for flight in list(self.running.values()):
-            if flight.started_at is None or self.director.verdict(flight.task) is None:
+        self.checked_at = now
+        if dead := self.cluster.dead_daemons():
+            raise ExecutorLostError(f"Ray's {' and '.join(dead)} died; the same command resumes the sweep")
+        for item in list(self.tasks.values()):
+            if item.started_at is None or self.controller.stop_state(item.task) is None:
                 continue
-            flight.condemned_at = flight.condemned_at or now
-            if now - flight.condemned_at > self.executor.grace_seconds:
-                self.executor.kill(flight.trial)
+            item.stopping_since = item.stopping_since or now
+            if now - item.stopping_since > self.cluster.grace_seconds:
+                self.cluster.kill(item.trial)
 
     def close(self) -> None:
-        """What Tune never brought to an end is lost."""
-        for flight in list(self.running.values()):
-            if flight.trial is not None and flight.started_at is not None:
-                self.lose(flight.trial, "the trial ended without a record")
+        """Every task that started and that Tune did not bring to its end is lost."""
+        for item in list(self.tasks.values()):
+            if item.trial is not None and item.started_at is not None:
+                self.lose(item.trial, "the trial ended without a record")
 
 
 def index_of(trial: TuneTrial) -> int:
-    """Number of the flight behind a Tune trial."""
-    packed_task: PackedTask = trial.config[TASK]
-    return packed_task.index
+    """Index of the task behind a Tune trial."""
+    packed: PackedTask = trial.config[TASK]
+    return packed.index

@@ -1,8 +1,8 @@
-"""RayTune: tasks on a Ray cluster; the only file that imports ray.
+"""RayTune: runs tasks on a Ray cluster; the only file that imports ray.
 
-Ray Tune places the trials and moves their reports; which trial is next, and when one is stopped, is decided by the
-director, and what is done by the record store (design.md, decision 1). So nothing of Tune's own state is kept: its
-experiment folder is temporary, its per-trial loggers and its restore are off.
+Ray Tune places the trials and delivers their reports. The controller decides which trial is next and when one stops,
+and the record store decides what is done. So none of Tune's own state is kept: its experiment folder is temporary, its
+loggers and its restore are off.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors.base import Director, ExecutorLostError
+from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
-from orchestrator.running.executors.runtime_env import shipment
+from orchestrator.running.executors.runtime_env import runtime_env_of
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
 from orchestrator.store.git_state import code_state
@@ -52,27 +52,27 @@ from ray.tune.search import Searcher  # noqa: E402
 __all__ = ["RayTune"]
 
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Where Ray tells the driver of a Ray job what the job was given."""
+"""Environment variable in which Ray gives the driver of a Ray job the job's configuration."""
 
 GRACE_SECONDS = 20.0
-"""How long a trial that is to end may go on without a report, where nothing else is said."""
+"""Default time that a trial has to stop by itself before its process is killed."""
 
 IDLE_SECONDS = 0.05
-"""Between two questions of a process that waits."""
+"""Time between two reports of a process that waits after its record."""
 
 DAEMONS = ("gcs_server", "raylet")
-"""Ray's names for the processes that a cluster cannot do without."""
+"""Ray's names of the processes without which a cluster does not work."""
 
-BOUNDLESS = Share(cpus=1e9, gpus=1e9)
+UNLIMITED = Share(cpus=1e9, gpus=1e9)
 
 
 class RayTune:
-    """Runs tasks as Tune trials, on a cluster of its own or on the one at `address`.
+    """Runs tasks as Tune trials, on a local cluster that it starts, or on the one at `address`.
 
-    `processes`: `warm` serves several trials with one process, `fresh` starts one for each, `auto` is warm as long as
-    trials take no GPU. With an `address` and `max_concurrent` so many trials are handed to Ray whether or not the
-    cluster has room at present: that is what makes an autoscaler add nodes. `grace_seconds`: see GRACE_SECONDS.
-    Raises SweepError when the cluster cannot be reached.
+    `processes`: `warm` runs several trials in one process, `fresh` starts a process for each, `auto` is warm while
+    trials take no GPU. With both `address` and `max_concurrent`, Ray gets `max_concurrent` trials even if the cluster
+    cannot run them at present, so that an autoscaler adds nodes. `grace_seconds`: see GRACE_SECONDS. Raises SweepError
+    when the cluster cannot be reached.
     """
 
     def __init__(
@@ -88,44 +88,46 @@ class RayTune:
         self.max_concurrent = max_concurrent
         self.processes = processes
         self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
-        self.grows = address is not None and max_concurrent is not None
+        self.autoscales = address is not None and max_concurrent is not None
         self.alive = Share(cpus=0.0)
-        """What the nodes had at the last look."""
-        self.looked_at = float("-inf")
+        """Resources of the nodes at the last check."""
+        self.checked_at = float("-inf")
         self.started_here = not ray.is_initialized()
         if self.started_here:
             connect(address)
 
     @property
     def capacity(self) -> Share:
-        """CPUs and GPUs of the nodes that are alive, or without end where an autoscaler adds nodes.
+        """CPUs and GPUs of the nodes that are alive; unlimited where an autoscaler adds nodes.
 
-        The cluster is asked about once a second, Tune at every step. An autoscaler adds nodes with GPUs where there is
-        one, and where no node can run a trial as yet: clusters that grow from nothing are there for GPUs;
-        `resources.gpus: 0` says otherwise.
+        Tune asks at every step, and the cluster is asked about once a second. An autoscaler is taken to add nodes with
+        GPUs if the cluster has one, or if no node can run a trial yet: clusters that start without nodes usually exist
+        for their GPUs, and `resources.gpus: 0` says otherwise.
         """
         now = time.monotonic()
-        if now - self.looked_at >= CHECK_SECONDS:
+        if now - self.checked_at >= CHECK_SECONDS:
             found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call] # ray ships no types here
-            self.alive, self.looked_at = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0)), now
-        if not self.grows:
+            self.alive, self.checked_at = Share(cpus=found.get("CPU", 0.0), gpus=found.get("GPU", 0.0)), now
+        if not self.autoscales:
             return self.alive
-        return BOUNDLESS if self.alive.gpus > 0 or self.alive.cpus == 0 else replace(BOUNDLESS, gpus=0.0)
+        return UNLIMITED if self.alive.gpus > 0 or self.alive.cpus == 0 else replace(UNLIMITED, gpus=0.0)
 
-    def run(self, director: Director) -> None:
-        """Run what the director hands out until it is finished."""
-        if director.finished:
+    def run(self, controller: SweepController) -> None:
+        """Run tasks until the controller is finished. Raises ExecutorLostError."""
+        if controller.finished:
             return
-        in_flight = InFlight(director, self)
-        given = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
-        trainable = tune.with_resources(given, place)
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it complains of trials without a record of Tune
+        in_flight = InFlight(controller, self)
+        function = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
+        trainable = tune.with_resources(function, placement)
+        logging.getLogger("ray.tune").setLevel(
+            logging.CRITICAL
+        )  # it complains about trials without Tune's own result files
         with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
-                    search_alg=HandedOut(in_flight),
-                    scheduler=Verdicts(in_flight),
+                    search_alg=TaskSearcher(in_flight),
+                    scheduler=ControllerScheduler(in_flight),
                     num_samples=-1,
                     reuse_actors=self.reuses_processes,
                     trial_dirname_creator=str,
@@ -141,7 +143,7 @@ class RayTune:
 
     @property
     def reuses_processes(self) -> bool:
-        """Whether one process serves several trials."""
+        """Whether one process runs several trials."""
         return self.processes == "warm" or (self.processes == "auto" and self.capacity.gpus == 0)
 
     def nodes(self) -> set[str]:
@@ -150,57 +152,59 @@ class RayTune:
         return {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
 
     def dead_daemons(self) -> list[str]:
-        """Of the processes without which a cluster that was started here is none: those that died.
+        """Which of DAEMONS have died, of a cluster that was started here.
 
-        Ray itself says nothing of it, and after some seconds ends the driver by force.
+        Ray itself does not report it, and kills the driver after some seconds.
         """
         node: Any = ray._private.worker._global_node if self.started_here else None
         dead = node.dead_processes() if node is not None else []
         return [name for name, _ in dead if name in DAEMONS]
 
     def kill(self, trial: TuneTrial) -> None:
-        """End a trial's process now; Tune hears of it as an error."""
+        """Kill a trial's process; Tune reports it as an error."""
         actor = trial.temporary_state.ray_actor
         if actor is not None:
             ray.kill(actor)
 
     def shutdown(self) -> None:
-        """End the cluster if it was started here; never anybody else's."""
+        """Stop the cluster if it was started here."""
         if self.started_here:
             ray.shutdown()
 
 
 def connect(address: str | None) -> None:
-    """Start a private local cluster, or join the one at `address` and send it this code. Raises SweepError."""
+    """Start a local cluster, or join the one at `address` and send it this source code. Raises SweepError."""
     if address is not None and "://" in address:
         raise SweepError(
-            f"--address {address}: a sweep does not run through Ray Client; start it on a node of the cluster, "
-            "with --address auto"
+            f"--address {address}: a sweep cannot run through Ray Client; start it on a node of the cluster with "
+            "--address auto"
         )
     try:
         with keep_sigterm(), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
-            sending = shipment(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
+            runtime_env = (
+                runtime_env_of(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
+            )
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
-                runtime_env=sending,
+                runtime_env=runtime_env,
             )
-    except Exception as error:  # a raylet that dies while it starts is a bare one
+    except Exception as error:  # a raylet that dies during its start raises a bare Exception
         cause = " ".join(str(error).split())
         if address is None:
-            raise SweepError(f"a local Ray cluster: cannot start ({cause})") from error
+            raise SweepError(f"cannot start a local Ray cluster ({cause})") from error
         raise SweepError(
-            f"--address {address}: cannot connect ({cause}); does `ray status` find the cluster, and does this shell "
-            "have its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)?"
+            f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
+            "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
         ) from error
 
 
 @contextmanager
 def keep_sigterm() -> Iterator[None]:
-    """Put the handler of SIGTERM back after the body: Ray sets one that exits at once, and ours ends trials gently."""
+    """Restore the handler of SIGTERM after the body: Ray sets one that exits at once; ours lets trials stop first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -211,19 +215,19 @@ def keep_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def place(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    """What a trial takes: one bundle, all of it on one node, and none of those to avoid while others are alive."""
+def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """The resources of a trial: one bundle, so all of it on one node, and not on a node to avoid."""
     task: Task = config[TASK].task
-    others: dict[str, Any] = {}
-    if task.avoid:
-        others["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid)})"}]
-    return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **others)
+    options: dict[str, Any] = {}
+    if task.avoid_nodes:
+        options["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid_nodes)})"}]
+    return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **options)
 
 
 def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> None:
-    """The function Tune runs in a worker: one task, its points and at last its record go back as reports.
+    """The function that Tune runs in a worker: runs one task and reports its points and, last, its record.
 
-    A worker whose source was sent has no repository to ask for the commit; `code` is what the driver knows of it.
+    `code` is the driver's git state, for workers that got the source code without its repository.
     """
     node = ray.get_runtime_context().get_node_id()
 
@@ -233,43 +237,43 @@ def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> Non
     record = work(config[TASK].task, report)
     if not record.environment.get("commit"):
         record = replace(record, environment={**record.environment, **code})
-    if record.state is State.LOST:  # its device was busy, or one of its ranks died: elsewhere next time
+    if record.state is State.LOST:  # its device was busy, or a rank died: the retry avoids this node
         record = replace(record, environment={**record.environment, "node": node})
     tune.report({RECORD: json.dumps(record.to_json())})
-    while True:  # until the driver ends us, which it does at the record unless it holds us back
+    while True:  # until the driver stops this trial: at its record, or later (`InFlight.holds`)
         time.sleep(IDLE_SECONDS)
         tune.report({IDLE: True})
 
 
-class HandedOut(Searcher):
-    """Gives Tune the director's tasks as they come."""
+class TaskSearcher(Searcher):
+    """Gives Tune the controller's tasks as the suggestions of a search algorithm."""
 
     def __init__(self, in_flight: InFlight) -> None:
-        super().__init__(metric="training_iteration", mode="max")  # nothing is optimised; Tune asks for a name
+        super().__init__(metric="training_iteration", mode="max")  # Tune requires a metric; nothing is optimised
         self.in_flight = in_flight
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next task; None while there is no room or nothing to start; FINISHED when nothing is left."""
-        if self.in_flight.director.finished:
-            finished: Any = Searcher.FINISHED  # a string, which Tune's annotation does not know
+        """The next task; None while nothing can start; FINISHED when nothing is left."""
+        if self.in_flight.controller.finished:
+            finished: Any = Searcher.FINISHED  # a string, which Tune's annotation does not allow
             return finished  # type: ignore[no-any-return]
-        packed_task = self.in_flight.hand_out()
-        return None if packed_task is None else {TASK: packed_task}
+        packed = self.in_flight.next_task()
+        return None if packed is None else {TASK: packed}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the in_flight know."""
+        """Nothing to do: `ControllerScheduler` is told too."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to keep: the record store knows what is done."""
+        """Nothing to save: the record store knows what is done."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Never called: an interrupted sweep plans anew."""
+        """Never called: the next command makes a new plan."""
 
 
-class Verdicts(FIFOScheduler):
-    """First come, first served; a trial ends when the director says so.
+class ControllerScheduler(FIFOScheduler):
+    """First in, first out; a trial stops when the controller says so.
 
-    A scheduler is told all that a callback is told, and Tune imports MLflow to count the callbacks of a run.
+    A scheduler and not a callback, although both are told the same: Tune imports MLflow when a run has callbacks.
     """
 
     def __init__(self, in_flight: InFlight) -> None:
@@ -277,30 +281,30 @@ class Verdicts(FIFOScheduler):
         self.in_flight = in_flight
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """The trial that comes next; asked at each step of Tune, and so the time to see how things are."""
+        """The next trial to get a process. Tune asks at each step, so this also checks the running trials."""
         self.in_flight.notice_starts()
-        self.in_flight.look()
+        self.in_flight.check()
         waiting: Any = self.in_flight.first_pending()
         return waiting  # type: ignore[no-any-return]
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """A task became a trial."""
+        """A task has become a trial."""
         self.in_flight.add(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Hand the report on; stop or go on."""
+        """A trial has reported."""
         return str(TrialScheduler.STOP if self.in_flight.receive(trial, result) else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
-        """The trial is over; without a record when it was stopped."""
+        """The trial is over; it has no record if it was stopped."""
         self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """The trial was taken back before it had a process."""
+        """The trial was removed before it had a process."""
         self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """The process or its node died: what goes wrong in the trial itself is a record."""
+        """The process or its node died; an exception of the trial itself arrives as a record."""
         failure = trial.get_error()
         message = " ".join(str(failure).split())[:500] if failure else "the worker process died"
         self.in_flight.lose(trial, message)

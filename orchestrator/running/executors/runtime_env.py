@@ -1,4 +1,4 @@
-"""What a sweep sends to the nodes of a cluster: the source of this project. Data, runs and credentials stay at home."""
+"""The source code that a sweep sends to the nodes of a cluster; data, results and credentials are never sent."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from typing import Any
 
 from orchestrator.errors import SweepError
 
-__all__ = ["MAX_MEGABYTES", "shipment", "source_files"]
+__all__ = ["MAX_MEGABYTES", "runtime_env_of", "source_files"]
 
 PACKAGES = ("orchestrator", "trainer")
-"""What a worker imports. A recipe needs no file there: its resolved config is part of the task."""
+"""What a worker imports. Recipe files are not needed: the resolved config is part of the task."""
 
 EXCLUDES = ("*.?*", "__pycache__", "!*.py")
-"""In gitignore's language: no file with a suffix travels but Python source; folders have none."""
+"""Gitignore patterns: of the files with a suffix, only Python source is sent."""
 
 SECRETS = tuple(f"MLFLOW_TRACKING_{name}" for name in ("URI", "USERNAME", "PASSWORD", "TOKEN"))
-"""Blank in workers, also where the shell that started a node has them: the driver alone writes MLflow."""
+"""Blank in workers, even if the shell that started a node has them: only the driver writes to MLflow."""
 
 MAX_MEGABYTES = 20.0
-"""More than so much source is a mistake: something was put into the packages' folders that does not belong there."""
+"""More source than this is a mistake: something else is in the packages' folders."""
 
 PROJECT = Path(__file__).resolve().parents[3]
 
 
-def shipment(
+def runtime_env_of(
     empty: Path, project: Path = PROJECT, max_megabytes: float = MAX_MEGABYTES, job: str = ""
 ) -> dict[str, Any]:
-    """Ray's `runtime_env` for workers on other machines; nodes need the dependencies installed, not the project.
+    """Ray's `runtime_env` for workers on other machines; nodes need the dependencies installed, not this project.
 
-    Taken from where this code runs, so it is the same for an editable and a plain installation. `empty`, a folder,
-    becomes the current one of workers: else Ray lets the driver's current folder, as a node happens to have it, go
-    before the source sent. A Ray job that has a working directory (`job`: its configuration as JSON, from Ray's
-    environment) keeps it. Raises SweepError when there is more source than there can be.
+    The source is taken from where this code runs, so editable and plain installations work alike. `empty` is an empty
+    folder, which becomes the workers' current folder; otherwise Ray puts the driver's current folder, as a node happens
+    to have it, before the source that was sent. A Ray job that has a working directory keeps it (`job`: its
+    configuration as JSON, from Ray's environment). Raises SweepError when there is more source than `max_megabytes`.
     """
     sizes = {path: path.stat().st_size for folder in PACKAGES for path in source_files(project / folder)}
     megabytes = sum(sizes.values()) / 1e6
     if megabytes > max_megabytes:
         largest = max(sizes, key=lambda path: sizes[path])
         raise SweepError(
-            f"{project}: {megabytes:.1f} MB of Python source to send to the cluster, more than {max_megabytes:g}; "
-            f"the largest is {largest.relative_to(project)}: move what is no code out of {' and '.join(PACKAGES)}"
+            f"{project}: {megabytes:.1f} MB of Python source to send to the cluster, the limit is {max_megabytes:g}; "
+            f"the largest file is {largest.relative_to(project)}: move what is not code out of {' and '.join(PACKAGES)}"
         )
-    given = json.loads(job).get("runtime_env") or {} if job else {}
+    from_job = json.loads(job).get("runtime_env") or {} if job else {}
     return {
-        **({} if "working_dir" in given else {"working_dir": str(empty)}),
+        **({} if "working_dir" in from_job else {"working_dir": str(empty)}),
         "py_modules": [str(project / folder) for folder in PACKAGES],
         "excludes": list(EXCLUDES),
         "env_vars": dict.fromkeys(SECRETS, ""),
@@ -53,5 +53,5 @@ def shipment(
 
 
 def source_files(package: Path) -> list[Path]:
-    """The files of a package that travel."""
+    """The files of a package that are sent."""
     return sorted(path for path in package.rglob("*.py") if "__pycache__" not in path.parts)

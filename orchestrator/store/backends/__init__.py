@@ -1,4 +1,4 @@
-"""Where a run directory lies: a local path, a shared mount, or an object store (`s3://bucket/prefix`)."""
+"""Backends of a run directory: a local path, a shared mount, or an object store (`s3://bucket/prefix`)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Files", "LocalFiles", "local_folder", "location", "open_files"]
 
 
 def open_files(run_dir: Path | str) -> Files:
-    """The files of `run_dir`, a path or a URL that fsspec knows; a `Path` made from a URL is understood too.
+    """The files of `run_dir`, a path or a URL that fsspec knows, also a `Path` made from a URL.
 
     Raises StoreError for a URL whose backend is unknown or not installed. Nothing is read or written.
     """
-    place = location(run_dir)
-    if "://" not in place:
-        return LocalFiles(place)
+    address = location(run_dir)
+    if "://" not in address:
+        return LocalFiles(address)
     from orchestrator.store.backends.object_store import ObjectFiles
 
-    return ObjectFiles(place)
+    return ObjectFiles(address)

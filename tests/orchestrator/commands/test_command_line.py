@@ -23,7 +23,11 @@ def test_the_code_of_the_command_is_handed_on() -> None:
         ),
         (StoreError("runs: full"), 2, "runs: full\n"),
         (PermissionError(13, "Permission denied", "runs/x"), 2, "[Errno 13] Permission denied: 'runs/x'\n"),
-        (KeyboardInterrupt(), 130, "interrupted; everything so far is kept, the same command goes on from here\n"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "interrupted; all results so far are kept, and the same command resumes the sweep\n",
+        ),
     ],
 )
 def test_what_a_user_can_cause_is_a_line_and_a_code(

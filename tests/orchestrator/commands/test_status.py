@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.status import FRESH_SECONDS, read_status, show_status
+from orchestrator.commands.status import FRESH_SECONDS, read_status, status_as_text
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 
@@ -17,8 +17,10 @@ NOW = 10_000.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RecordStore:
-    return RecordStore(tmp_path / "runs")
+def store(tmp_path: Path, sweep: SweepRecord) -> RecordStore:
+    store = RecordStore(tmp_path / "runs")
+    store.write_sweep(sweep)
+    return store
 
 
 def begin(store: RecordStore, trial_id: str, attempt: int, *points: Point) -> None:
@@ -36,10 +38,10 @@ def test_every_trial_is_done_running_failed_or_missing(
     begin(store, "full0", 1)
     store.end(make_record("full0", state=State.USER_ERROR))
     begin(store, "base1", 1, Point(step=10, metrics={"val/miou": 0.25}, time=NOW - 30))
-    status = read_status(store.run_dir, sweep, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert status.count(State.DONE) == 1
     assert [group.trial_ids for group in status.failures] == [("full0",)]
-    assert status.missing == ("full1",)
+    assert status.not_run == ("full1",)
     (running,) = status.running
     assert (running.trial_id, running.attempt, running.step, running.miou) == ("base1", 1, 10, 0.25)
     assert running.silent_seconds == 30
@@ -51,17 +53,17 @@ def test_a_failed_trial_that_runs_again_is_running(
     begin(store, "full0", 1)
     store.end(make_record("full0", state=State.LOST))
     begin(store, "full0", 2, Point(step=60, metrics={}, time=NOW - 5))
-    status = read_status(store.run_dir, sweep, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert [(trial.trial_id, trial.attempt, trial.step) for trial in status.running] == [("full0", 2, 60)]
     assert (status.failures, status.count(State.LOST)) == ((), 0)
 
 
 def test_a_trial_that_fell_silent_long_ago_does_not_run(store: RecordStore, sweep: SweepRecord) -> None:
     begin(store, "full0", 1)
-    assert read_status(store.run_dir, sweep, NOW).running
-    late = read_status(store.run_dir, sweep, NOW + FRESH_SECONDS)
+    assert read_status(store, sweep.name, NOW).running
+    late = read_status(store, sweep.name, NOW + FRESH_SECONDS)
     assert late.running == ()
-    assert "full0" in late.missing
+    assert "full0" in late.not_run
 
 
 def test_failures_are_grouped_by_their_place_the_largest_group_first(
@@ -71,9 +73,9 @@ def test_failures_are_grouped_by_their_place_the_largest_group_first(
         begin(store, trial_id, 1)
         error = ErrorRecord(kind="ValueError", message=trial_id, traceback=f"Trace of {trial_id}", signature=signature)
         store.end(replace(make_record(trial_id, state=State.USER_ERROR), error=error))
-    status = read_status(store.run_dir, sweep, NOW)
+    status = read_status(store, sweep.name, NOW)
     assert [group.trial_ids for group in status.failures] == [("full0", "full1"), ("base0",)]
-    lines = show_status(status, "python -m orchestrator.sweep tiny.yaml")
+    lines = status_as_text(status, "python -m orchestrator.sweep tiny.yaml")
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 3 failed, 1 not run"
     assert "user error, 2 trials, signature bbbbbbbb:" in lines
     assert "user error, 1 trial, signature aaaaaaaa:" in lines
@@ -83,20 +85,14 @@ def test_failures_are_grouped_by_their_place_the_largest_group_first(
     assert lines[-2:] == ["not run:", "  without, seed 1 [base1]"]
 
 
-def test_what_a_scheduler_stopped_is_no_failure(
+def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
     store: RecordStore, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     begin(store, "full0", 1)
     store.end(replace(make_record("full0", state=State.STOPPED), error=None))
-    status = read_status(store.run_dir, sweep, NOW)
-    assert show_status(status, "")[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
-
-
-def test_what_is_left_is_said_until_nothing_is(store: RecordStore, sweep: SweepRecord, make_record: MakeRecord) -> None:
-    assert "left: about 3 min of work" in show_status(read_status(store.run_dir, sweep, NOW), "", left_seconds=180)
-    for trial_id in ("base0", "full0", "base1", "full1"):
-        begin(store, trial_id, 1)
-        store.end(make_record(trial_id))
-    assert show_status(read_status(store.run_dir, sweep, NOW), "", left_seconds=0) == [
-        "tiny: 4 trials: 4 done, 0 running, 0 failed, 0 not run"
-    ]
+    status = read_status(store, sweep.name, NOW)
+    lines = status_as_text(status, "")
+    assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
+    assert lines[1:4] == ["", "to run again:", "  with | pipe, seed 0 [full0]: stopped"], (
+        "an ablation needs complete trials"
+    )

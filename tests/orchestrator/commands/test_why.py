@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.commands.why import Identity, Reason, explain, finished_identities, nearest, show_reason
+from orchestrator.commands.why import Identity, describe_reason, finished_identities, nearest
 from orchestrator.planning.identity import canonical
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State
@@ -37,7 +37,7 @@ def test_the_store_knows_what_its_finished_trials_are_made_of(tmp_path: Path, ma
     for trial_id, state in (("done", State.DONE), ("failed", State.USER_ERROR)):
         store.start(trial_id, 1, config, time=1.0, facts={"data": "d1", "result_version": RESULT_VERSION})
         store.end(make_record(trial_id, state=state))
-    (known,) = finished_identities(store.run_dir)
+    (known,) = finished_identities(store)
     assert known.trial_id == "done"
     assert known.content == {**config, "data": "d1", "result_version": RESULT_VERSION}
 
@@ -46,21 +46,19 @@ def test_reasons_in_words(make_record: MakeRecord) -> None:
     done, failed, new = identity("done"), identity("failed"), identity("new", **{"optim.lr": 0.1, "data": "d2"})
     old = identity("old", **{"optim.lr": 0.2, "data": "d1"})
     dirty = replace(make_record("done"), environment={"commit": "0123456789", "dirty": "yes"}, ended_at=0.0)
-    outcomes = {"done": dirty, "failed": make_record("failed", state=State.DIVERGED)}
-    reused, again, never = explain([done, failed, new], outcomes, [old, done])
-    assert (reused.reused, again.reused, never.reused) == (True, False, False)
-    assert show_reason(reused, "row").startswith("reused   row [done]: done on 19")
-    assert show_reason(reused, "row").endswith(", commit 0123456 with changes")
-    assert show_reason(again, "row").startswith("runs     row [failed]: attempt 1 was diverged on ")
-    assert show_reason(again, "row").endswith(" (ValueError: broken)")
-    assert show_reason(never, "row") == (
+    reused = describe_reason("row", done, dirty, [old, done])
+    assert reused.startswith("reused   row [done]: done on 19")
+    assert reused.endswith(", commit 0123456 with changes")
+    again = describe_reason("row", failed, make_record("failed", state=State.DIVERGED))
+    assert again.startswith("runs     row [failed]: attempt 1 was diverged on ")
+    assert again.endswith(" (ValueError: broken)")
+    assert describe_reason("row", new, None, [old, done]) == (
         "runs     row [new]: never run; closest is old, which differs in data: d1 -> d2; optim.lr: 0.2 -> 0.1"
     )
-    alone = Reason(trial=new, record=None)
-    assert show_reason(alone, "row") == "runs     row [new]: nothing like it has been run here"
+    assert describe_reason("row", new, None) == "runs     row [new]: no trial has been run here"
 
 
 def test_many_differences_are_counted() -> None:
     trial = identity("new", **{f"key{number}": number for number in range(9)})
-    text = show_reason(Reason(trial=trial, record=None, closest=identity("old")), "row")
+    text = describe_reason("row", trial, None, [identity("old")])
     assert text.endswith("key5: not set -> 5; and 3 more")

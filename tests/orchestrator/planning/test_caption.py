@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.planning.caption import describe_protocol, describe_seeds
+from orchestrator.planning.caption import caption_sentence, describe_seeds
 from orchestrator.planning.datasets import DataFacts
 from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
 
@@ -17,16 +17,16 @@ FACTS = DataFacts(digest="0", classes=11, train_images=96, test_images=32)
 
 
 def test_one_config_is_described_in_full():
-    assert describe_protocol([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], (0, 1)) == (
+    assert caption_sentence([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], (0, 1)) == (
         "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
         "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
     )
 
 
-def test_own_weights_are_not_told_by_path():
+def test_own_weights_are_not_described_by_path():
     config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
 
-    assert "(own weights)" in describe_protocol([(config, FACTS)], (0,))
+    assert "(own weights)" in caption_sentence([(config, FACTS)], (0,))
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_seeds_in_words(seeds, text):
 def test_test_time_settings_in_words(evaluation, text):
     config = replace(CONFIG, evaluation=evaluation)
 
-    assert describe_protocol([(config, FACTS)], (0,)).endswith(f"seed 0, {text}")
-    assert describe_protocol([(config, FACTS), (CONFIG, FACTS)], (0,)).endswith("evaluation")
+    assert caption_sentence([(config, FACTS)], (0,)).endswith(f"seed 0, {text}")
+    assert caption_sentence([(config, FACTS), (CONFIG, FACTS)], (0,)).endswith("evaluation")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.planning.cost_forecast import Cost, CostBook, Forecast, duration, forecast
+from orchestrator.planning.cost_forecast import Cost, CostBook, describe_cost, duration
 from orchestrator.planning.plan import Trial
 from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
@@ -28,27 +28,34 @@ def test_a_cost_grows_with_the_steps() -> None:
     assert (COST.seconds(SHORT), COST.seconds(LONG)) == (60.0, 160.0)
 
 
-def test_a_forecast_fills_the_slots_in_order() -> None:
-    found = forecast(trials(LONG, SHORT, SHORT, SHORT), {shape_of(SHORT): COST}, slots=2, gpus_per_trial=0.5)
-    assert found == Forecast(
-        trials=4, known=4, slots=2, seconds=180.0, gpu_hours=340.0 * 0.5 / 3600, disk_bytes=8_000_000
+@pytest.fixture
+def costs(tmp_path: Path) -> CostBook:
+    """The cost of one shape is known."""
+    book = CostBook(tmp_path)
+    book.costs[shape_of(SHORT)] = COST
+    return book
+
+
+def test_a_forecast_fills_the_slots_in_order(costs: CostBook) -> None:
+    found = describe_cost(trials(LONG, SHORT, SHORT, SHORT), costs, slots=2, gpus_per_trial=0.5)
+    assert found == "forecast: about 3 min on 2 slots, 0.05 GPU-hours, 8 MB of disk"
+
+
+def test_unknown_shapes_are_reported_and_not_guessed(costs: CostBook) -> None:
+    assert describe_cost(trials(SHORT, OTHER), costs, slots=1, gpus_per_trial=0.0) == (
+        "forecast: about 60 s on 1 slot, 2 MB of disk "
+        "(1 of 2 trials not counted: no trial of their shape has finished here)"
     )
-    assert found.describe() == "forecast: about 3 min on 2 slots, 0.05 GPU-hours, 8 MB of disk"
+    nothing = describe_cost(trials(OTHER), costs, slots=1, gpus_per_trial=0.0)
+    assert nothing == "forecast: none, because no trial of these shapes has finished here"
 
 
-def test_shapes_never_seen_are_said_and_not_guessed() -> None:
-    found = forecast(trials(SHORT, OTHER), {shape_of(SHORT): COST}, slots=1, gpus_per_trial=0.0)
-    assert found.seconds == 60.0
-    assert found.describe() == (
-        "forecast: about 60 s on 1 slot, 2 MB of disk (1 of 2 trials have a shape that was never run here: not counted)"
-    )
-    nothing = forecast(trials(OTHER), {}, slots=1, gpus_per_trial=0.0)
-    assert nothing.describe() == "forecast: none yet, no trial of these shapes has been run here"
+def test_costs_are_in_seconds_when_all_are_known(costs: CostBook) -> None:
+    assert costs.of_all(trials(SHORT, LONG)) == {"0": 60.0, "1": 160.0}
+    assert costs.of_all(trials(SHORT, OTHER, LONG)) == {"0": 100.0, "1": 100.0, "2": 300.0}
 
 
-def test_a_book_learns_from_whole_attempts_and_forgets_nothing(
-    tmp_path: Path, make_record: Callable[..., AttemptRecord]
-) -> None:
+def test_costs_come_from_first_attempts_and_are_kept(tmp_path: Path, make_record: Callable[..., AttemptRecord]) -> None:
     workdir = tmp_path / "trial"
     workdir.mkdir()
     (workdir / "last.pt").write_bytes(b"x" * 1000)

@@ -1,5 +1,6 @@
 """A trial's name depends on what it computes, on all of it, and on nothing else."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import fields, is_dataclass, replace
@@ -12,6 +13,7 @@ from PIL import Image
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, trial_id
+from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,
@@ -22,9 +24,10 @@ from trainer.config import (
     Runtime,
     SyntheticConfig,
     TrainConfig,
-    nameless_keys,
 )
-from trainer.data.camvid import CamVid
+from trainer.config.field_markers import is_outside_identity, marked_keys
+from trainer.data import open_source
+from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
 
 DATA = "0" * 64
@@ -62,7 +65,7 @@ UNSET = {
     "optim.ema_decay": 0.99,
     "schedule.policy": "cosine",
     "schedule.rate_warmup_steps": 10,
-    "schedule.portions": 2,
+    "schedule.accumulation_steps": 2,
     "evaluation.window": (64, 64),
     "evaluation.stride": (32, 32),
     "evaluation.scales": (0.75, 1.0),
@@ -99,13 +102,27 @@ def other(annotation, value):
 
 
 LEAVES = dict(leaves())
+OUTSIDE = set(marked_keys(TrainConfig, is_outside_identity))
 
 
 def test_the_name_of_the_default_config_is_known():
     assert trial_id(TrainConfig(), DATA) == "71f8bbb940f2", "all trials are renamed: is that meant?"
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if key not in nameless_keys(TrainConfig)])
+RENAMED = replace(TrainConfig(), schedule=replace(TrainConfig().schedule, accumulation_steps=2))
+
+
+def test_a_renamed_field_keeps_its_canonical_name():
+    """Trial id and checkpoint of a config with `schedule.portions: 2`, recorded before the field was renamed."""
+    assert canonical(RENAMED)["schedule.portions"] == 2
+    assert trial_id(RENAMED, DATA) == "82fc90214a7b"
+    assert (
+        hashlib.sha256(fingerprint(RENAMED).encode()).hexdigest()
+        == "32eff41fbcbd2f32fc9455ba0c7125dd8fdb4b6f84fb2a1664008ac248a01238"
+    )
+
+
+@pytest.mark.parametrize("key", [key for key in LEAVES if key not in OUTSIDE])
 def test_every_leaf_that_counts_renames_the_trial(key):
     plain = TrainConfig()
     for condition, value in SETTING.get(key, {}).items():
@@ -123,7 +140,7 @@ def test_every_leaf_that_counts_renames_the_trial(key):
 def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
     unset = {key for key in LEAVES if value_of(TrainConfig(), key) is None}
     assert "contrast.projection_channels" in unset, "a knob that is not set does not count"
-    assert set(canonical(TrainConfig())) == set(LEAVES) - set(nameless_keys(TrainConfig)) - unset
+    assert set(canonical(TrainConfig())) == set(LEAVES) - OUTSIDE - unset
 
 
 @pytest.mark.parametrize(
@@ -136,7 +153,7 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("optim.decay_norms_and_biases", True),
         ("schedule.policy", "poly"),
         ("schedule.rate_warmup_steps", 0),
-        ("schedule.portions", 1),
+        ("schedule.accumulation_steps", 1),
         ("evaluation.stride", (8, 8)),
         ("evaluation.scales", (1,)),
         ("evaluation.flip", False),
@@ -240,12 +257,16 @@ def make_camvid(root, grey=100):
     return root
 
 
+def digest_of(config, cache_dir=None):
+    return data_digest(open_source(config), config, cache_dir)
+
+
 def test_a_copied_data_set_has_the_same_digest(tmp_path):
     first = make_camvid(tmp_path / "first")
     shutil.copytree(first, tmp_path / "second")
     make_camvid(tmp_path / "third", grey=101)
     digests = {
-        name: data_digest(DataConfig(name="camvid", root=str(tmp_path / name)), tmp_path / "cache")
+        name: digest_of(DataConfig(name="camvid", root=str(tmp_path / name)), tmp_path / "cache")
         for name in ("first", "second", "third")
     }
 
@@ -259,13 +280,13 @@ def test_a_digest_is_computed_once_until_a_file_changes(tmp_path, monkeypatch):
     compute = CamVid.digest
     monkeypatch.setattr(CamVid, "digest", lambda source: calls.append(1) or compute(source))
 
-    first = data_digest(config, tmp_path / "cache")
-    assert data_digest(config, tmp_path / "cache") == first
+    first = digest_of(config, tmp_path / "cache")
+    assert digest_of(config, tmp_path / "cache") == first
     assert len(calls) == 1
     assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / "digests.json"]
 
     Image.fromarray(np.zeros((32, 32), dtype=np.uint8)).save(root / "val" / "labels" / "1.png")
-    assert data_digest(config, tmp_path / "cache") != first
+    assert digest_of(config, tmp_path / "cache") != first
     assert len(calls) == 2
 
 
@@ -273,20 +294,20 @@ def test_a_digest_is_computed_once_until_a_file_changes(tmp_path, monkeypatch):
 def test_a_damaged_cache_is_computed_again(tmp_path, damage):
     (tmp_path / "digests.json").write_text(damage)
 
-    assert data_digest(DataConfig(), tmp_path) == data_digest(DataConfig())
+    assert digest_of(DataConfig(), tmp_path) == digest_of(DataConfig())
     assert len(json.loads((tmp_path / "digests.json").read_text())) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert data_digest(DataConfig(), tmp_path / "file" / "cache") == data_digest(DataConfig())
+    assert digest_of(DataConfig(), tmp_path / "file" / "cache") == digest_of(DataConfig())
 
 
 def test_other_scenes_have_another_digest():
-    assert data_digest(DataConfig(synthetic=SyntheticConfig(seed=1))) != data_digest(DataConfig())
+    assert digest_of(DataConfig(synthetic=SyntheticConfig(seed=1))) != digest_of(DataConfig())
 
 
-def test_missing_data_is_told(tmp_path):
+def test_missing_data_is_reported(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
-        data_digest(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))
+        digest_of(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))

@@ -14,12 +14,15 @@ from PIL import Image
 import orchestrator.planning.build_config
 import orchestrator.planning.datasets
 import orchestrator.planning.plan
+from orchestrator.commands.dry_run import plan_as_json
 from orchestrator.errors import SpecError
+from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import trial_id
-from orchestrator.planning.plan import check_labels, dry_run_json, plan_sweep
+from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from trainer.data import open_source
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPACES = PROJECT / "search_spaces"
@@ -89,11 +92,11 @@ def test_the_baseline_runs_first_and_seed_by_seed(folder):
 
 def test_a_trial_is_named_after_its_config(folder):
     for trial in plan(MEMORY).trials:
-        assert trial.trial_id == trial_id(trial.config, data_digest(trial.config.data))
+        assert trial.trial_id == trial_id(trial.config, data_digest(open_source(trial.config.data), trial.config.data))
         assert trial.config == trial.config.normalised()
 
 
-def test_the_promise_is_whole(folder):
+def test_the_record_of_a_plan_is_complete(folder):
     record = plan(MEMORY).record
 
     assert [row.label for row in record.rows] == ["pixel", "w/o contrast", "cold, w/o contrast", "both"]
@@ -108,13 +111,13 @@ def test_the_promise_is_whole(folder):
     )
 
 
-def test_the_protocol_says_what_varies(folder):
+def test_the_caption_says_what_varies(folder):
     text = "method: grid\nrecipe: small\nseeds: [3, 9]\nparameters:\n  model.backbone: {values: [resnet18, resnet50]}\n"
 
-    protocol = plan(f"{text}  schedule.steps: {{values: [10, 20]}}\n").record.protocol
+    sentence = plan(f"{text}  schedule.steps: {{values: [10, 20]}}\n").record.protocol
 
-    assert "varied backbone (random init) + deeplabv3 head" in protocol
-    assert "varied number of steps, seeds 3, 9," in protocol
+    assert "varied backbone (random init) + deeplabv3 head" in sentence
+    assert "varied number of steps, seeds 3, 9," in sentence
 
 
 def test_another_sweep_with_the_same_baseline_uses_its_trial(folder):
@@ -130,7 +133,8 @@ def test_another_sweep_with_the_same_baseline_uses_its_trial(folder):
 def test_dry_run_has_an_entry_per_row_and_seed(folder):
     found = plan(MEMORY)
     done = found.trials[0].trial_id
-    entries = json.loads(json.dumps(dry_run_json(found, {done: "done"})))["trials"]
+    record = AttemptRecord(trial_id=done, attempt=1, state=State.DONE, started_at=0.0, ended_at=1.0)
+    entries = json.loads(plan_as_json(found, {done: record}))["trials"]
 
     assert [(entry["row"], entry["seed"]) for entry in entries[:3]] == [("pixel", 0), ("pixel", 1), ("w/o contrast", 0)]
     assert len(entries) == 8
@@ -174,8 +178,8 @@ def test_a_relative_root_becomes_absolute_and_does_not_name_the_trial(folder):
     assert [trial.trial_id for trial in here.trials] == [trial.trial_id for trial in there.trials]
 
 
-def test_missing_data_is_told_at_the_line_that_named_it(folder):
-    remedy = "no such folder; set `data.root` to where 'camvid' lies"
+def test_missing_data_is_reported_at_the_line_that_named_it(folder):
+    remedy = "no such folder; set `data.root` to the folder of 'camvid'"
 
     assert messages(CAMVID_ROWS) == [f"s.yaml:5: data.root: {folder / 'data'}: {remedy}"]
     assert messages(CAMVID_ROWS, settings=["data.root=../x"]) == [
@@ -183,7 +187,7 @@ def test_missing_data_is_told_at_the_line_that_named_it(folder):
     ]
 
 
-def test_an_image_without_label_is_told_before_anything_runs(folder):
+def test_an_image_without_label_is_reported_before_anything_runs(folder):
     root = make_camvid(folder / "data")
     (root / "val" / "labels" / "1.png").unlink()
 
@@ -192,7 +196,7 @@ def test_an_image_without_label_is_told_before_anything_runs(folder):
     assert message.startswith(f"s.yaml:5: data.root: {root / 'val' / 'images' / '1.png'}: no label; ")
 
 
-def test_an_unknown_split_is_told_at_its_own_line(folder):
+def test_an_unknown_split_is_reported_at_its_own_line(folder):
     make_camvid(folder / "data")
     text = CAMVID_ROWS.replace("fixed:\n", "fixed:\n  data.test_split: tset\n")
 
@@ -206,16 +210,16 @@ def test_labels_are_decoded_once(folder, monkeypatch):
     root = make_camvid(folder / "data")
     label = root / "train" / "labels" / "0.png"
     Image.fromarray(np.full((32, 32), 11, dtype=np.uint8)).save(label)
-    found, spec = plan(CAMVID_ROWS), read_spec(Path("s.yaml"))
+    rows, cache_dir = plan(CAMVID_ROWS).data_rows, Path("runs") / CACHE
 
     with pytest.raises(SpecError) as caught:
-        check_labels(spec, found, run_dir=Path("runs"))
+        check_label_images(rows, cache_dir)
     assert str(caught.value).startswith(f"s.yaml:5: data.root: {label}: label id 11; ")
 
     Image.fromarray(np.full((32, 32), 255, dtype=np.uint8)).save(label)
-    check_labels(spec, found, run_dir=Path("runs"))
-    monkeypatch.setattr("trainer.data.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
-    check_labels(spec, found, run_dir=Path("runs"))
+    check_label_images(rows, cache_dir)
+    monkeypatch.setattr("trainer.data.files.camvid.CamVid.check_labels", lambda source: pytest.fail("decoded again"))
+    check_label_images(rows, cache_dir)
 
 
 def test_class_weights_are_counted_while_planning(folder):
@@ -244,7 +248,7 @@ def test_weights_are_a_word_or_a_file(folder):
     assert [trial.config.model.weights for trial in plan(text).trials] == [str(folder / "mine.pth"), "none"]
 
 
-def test_a_mistake_of_the_recipe_is_told_once_and_at_its_line(folder):
+def test_a_mistake_of_the_recipe_is_reported_once_and_at_its_line(folder):
     (folder / "recipes" / "small.yaml").write_text("# mine\nschedule:\n  steps: 0\noptim:\n  lr: -1\n")
 
     assert messages(MEMORY) == [

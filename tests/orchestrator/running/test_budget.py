@@ -1,6 +1,6 @@
-"""Budgets: what is used up, and by whom."""
+"""Budgets: what is used, by which trials, and when a limit is reached."""
 
-from orchestrator.running.budget import Spending
+from orchestrator.running.budget import BudgetUsage
 from orchestrator.spec.blocks import Budget
 from orchestrator.store.records import AttemptRecord, State
 
@@ -12,25 +12,25 @@ def record(hours: float, gpus: float) -> AttemptRecord:
 
 
 def test_gpu_hours_count_earlier_attempts_and_what_runs_now() -> None:
-    spending = Spending(Budget(gpu_hours=2), [record(2, 0.25), record(9, 0.0)], now=0)
-    spending.started("b", 0.5, now=0)
-    assert spending.spent(now=2.9 * 3600) == ""
-    assert spending.spent(now=3 * 3600) == "budget.gpu_hours: 2.00 of 2 GPU-hours are spent"
-    spending.ended("b", record(1, 0.5))
-    assert spending.gpu_hours == 1.0
-    assert spending.spent(now=99 * 3600) == ""
+    usage = BudgetUsage(Budget(gpu_hours=2), [record(2, 0.25), record(9, 0.0)], now=0)
+    usage.started("b", 0.5, now=0)
+    assert usage.exhausted(now=2.9 * 3600) == ""
+    assert usage.exhausted(now=3 * 3600) == "budget.gpu_hours: 2.00 of 2 GPU-hours are used"
+    usage.ended("b", record(1, 0.5))
+    assert usage.gpu_hours == 1.0
+    assert usage.exhausted(now=99 * 3600) == ""
 
 
 def test_wall_hours_are_those_of_the_command() -> None:
-    spending = Spending(Budget(wall_hours=1), [record(50, 8)], now=100)
-    assert spending.spent(now=3699) == ""
-    assert spending.spent(now=3700) == "budget.wall_hours: 1 hours are over"
+    usage = BudgetUsage(Budget(wall_hours=1), [record(50, 8)], now=100)
+    assert usage.exhausted(now=3699) == ""
+    assert usage.exhausted(now=3700) == "budget.wall_hours: the limit of 1 hours is reached"
 
 
 def test_a_trial_is_overdue_by_its_own_clock() -> None:
-    spending = Spending(Budget(trial_hours=0.5), [], now=0)
-    assert not spending.overdue("a", now=9999), "it has not started"
-    spending.started("a", 0, now=1000)
-    assert not spending.overdue("a", now=2800)
-    assert spending.overdue("a", now=2801)
-    assert not Spending(Budget(), [], now=0).overdue("a", now=1e9)
+    usage = BudgetUsage(Budget(trial_hours=0.5), [], now=0)
+    assert not usage.overdue("a", now=9999), "it has not started"
+    usage.started("a", 0, now=1000)
+    assert not usage.overdue("a", now=2800)
+    assert usage.overdue("a", now=2801)
+    assert not BudgetUsage(Budget(), [], now=0).overdue("a", now=1e9)

@@ -1,4 +1,4 @@
-"""The driver: runs what is left, keeps before it tells, and does about a failure what the table says."""
+"""The driver: runs what is left, records before it tells trackers, and follows the policy for each failure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import pytest
 
 from orchestrator.errors import SweepError
 from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.running.driver import Driver, Rules, left_to_run
-from orchestrator.running.executors.base import Director, ExecutorLostError
+from orchestrator.running.driver import Driver, RunPolicy
+from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.task import Share, Task
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 from trainer.config import Runtime, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]
@@ -25,7 +24,7 @@ Ending = Callable[[Task], State]
 
 
 class Clock:
-    """Time that passes when the executor says so."""
+    """A clock that the executor advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -57,72 +56,72 @@ class Scripted:
         self.node = node
         self.tasks: list[Task] = []
         self.most = 0
-        self.break_off_after: int | None = None
+        self.interrupt_after: int | None = None
 
-    def run(self, director: Director) -> None:
+    def run(self, controller: SweepController) -> None:
         alive: list[Task] = []
-        while not director.finished:
+        while not controller.finished:
             room = self.capacity
             for task in alive:
                 room = room - task.share
-            task = director.next_task(room)
+            task = controller.next_task(room)
             if task is not None:
-                if len(self.tasks) == self.break_off_after:
+                if len(self.tasks) == self.interrupt_after:
                     raise KeyboardInterrupt
                 self.tasks.append(task)
                 alive.append(task)
                 self.most = max(self.most, len([item for item in alive if not item.probe]))
-                director.started(task)
+                controller.started(task)
             elif alive:
-                self.finish(director, alive.pop(0))
+                self.finish(controller, alive.pop(0))
             else:
                 self.clock.now += 1.0
 
-    def finish(self, director: Director, task: Task) -> None:
+    def finish(self, controller: SweepController, task: Task) -> None:
         if task.probe:
             metrics = {"probe__peak_memory_gb": self.probe_gb, "probe__device_memory_gb": 100.0}
-            director.ended(task, self.make_record(task.trial_id, attempt=0, **metrics))
+            controller.ended(task, self.make_record(task.trial_id, attempt=0, **metrics))
             return
         for step in (1, 2):
             self.clock.now += self.seconds / 2
-            director.reported(task, Point(step=step, metrics={"train/loss": 1 / step}, attempt=task.attempt))
-        verdict = director.verdict(task)
-        state = verdict or self.ending(task)
+            controller.reported(task, Point(step=step, metrics={"train/loss": 1 / step}, attempt=task.attempt))
+        stop_state = controller.stop_state(task)
+        state = stop_state or self.ending(task)
         record = self.make_record(task.trial_id, attempt=task.attempt, state=state)
-        if verdict is not None:
+        if stop_state is not None:
             record = replace(record, error=None)
         if state is State.DONE:
             record = replace(record, metrics={"final/miou": 0.5})
-        director.ended(task, replace(record, environment={"node": self.node} if self.node else {}))
+        controller.ended(task, replace(record, environment={"node": self.node} if self.node else {}))
 
 
-class Witness:
-    """A tracker that looks into the store the moment it is told of an end."""
+class CheckingTracker:
+    """A tracker that checks, when a trial ends, that the store has its record already."""
 
     def __init__(self, store: RecordStore) -> None:
         self.store = store
-        self.heard: list[str] = []
-        self.kept_before_told: list[bool] = []
+        self.calls: list[str] = []
+        self.stored_before_told: list[bool] = []
 
     def planned(self, sweep: SweepRecord) -> None:
-        self.heard.append("planned")
+        self.calls.append("planned")
 
     def begin(self, sweep: SweepRecord, outcomes: object) -> None:
-        self.heard.append("begin")
+        self.calls.append("begin")
 
     def started(self, task: Task) -> None:
-        self.heard.append("started")
+        self.calls.append("started")
 
     def reported(self, task: Task, point: Point) -> None:
-        self.heard.append("reported")
+        self.calls.append("reported")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        self.heard.append("ended")
-        kept = RunDirectory(self.store.run_dir).outcomes([task.trial_id])
-        self.kept_before_told.append(kept == {task.trial_id: record})
+        self.calls.append("ended")
+        kept = self.store.outcomes([task.trial_id])
+        self.stored_before_told.append(kept == {task.trial_id: record})
 
     def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
-        self.heard.append("finish")
+        self.calls.append("finish")
 
 
 @pytest.fixture
@@ -147,22 +146,22 @@ def ids(tasks: Sequence[Task]) -> list[str]:
     return [task.trial_id for task in tasks]
 
 
-def test_everything_is_kept_before_anybody_hears_of_it(
+def test_the_store_has_everything_before_a_tracker_is_told(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
-    witness = Witness(store)
-    outcomes = Driver(store, [witness]).run(plan, {}, Runtime(), lambda: Scripted(make_record))
+    tracker = CheckingTracker(store)
+    outcomes = Driver(store, [tracker]).run(plan, {}, Runtime(), lambda: Scripted(make_record))
     assert set(outcomes) == {trial.trial_id for trial in plan.trials}
-    assert witness.kept_before_told == [True] * 4
-    assert witness.heard[:5] == ["begin", "started", "reported", "reported", "ended"]
-    assert [point.step for point in RunDirectory(store.run_dir).points("base0")] == [0, 1, 2]
+    assert tracker.stored_before_told == [True] * 4
+    assert tracker.calls[:5] == ["begin", "started", "reported", "reported", "ended"]
+    assert [point.step for point in store.points("base0")] == [0, 1, 2]
 
 
-def test_only_what_is_left_runs_and_nothing_opens_an_executor_for_nothing(
+def test_only_what_is_left_runs_and_without_that_no_executor_is_opened(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     known = {"base0": make_record("base0"), "full0": make_record("full0", state=State.USER_ERROR)}
-    assert [trial.trial_id for trial in left_to_run(plan, known)] == ["full0", "base1", "full1"]
+    assert [trial.trial_id for trial in plan.unfinished(known)] == ["full0", "base1", "full1"]
     scripted = Scripted(make_record)
     outcomes = Driver(store, []).run(plan, known, Runtime(), lambda: scripted)
     assert ids(scripted.tasks) == ["full0", "base1", "full1"]
@@ -179,28 +178,28 @@ def test_chosen_trials_run_alone(plan: SweepPlan, store: RecordStore, make_recor
     assert ids(scripted.tasks) == ["full1"]
 
 
-def test_a_trial_that_a_scheduler_stopped_is_settled_for_a_search_and_left_for_an_ablation(
+def test_a_stopped_trial_has_ended_for_a_search_and_is_left_to_run_for_an_ablation(
     plan: SweepPlan, make_record: MakeRecord
 ) -> None:
     stopped = {trial.trial_id: make_record(trial.trial_id, state=State.STOPPED) for trial in plan.trials}
-    assert left_to_run(plan, stopped) == plan.trials
+    assert plan.unfinished(stopped) == plan.trials
     search = replace(plan, record=replace(plan.record, method="tpe"))
-    assert left_to_run(search, stopped) == ()
+    assert search.unfinished(stopped) == ()
 
 
-def test_an_interrupt_passes_through_and_keeps_what_ended(
+def test_an_interrupt_passes_through_and_what_has_ended_is_stored(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     driver, scripted = Driver(store, []), Scripted(make_record)
-    scripted.break_off_after = 2
+    scripted.interrupt_after = 2
     with pytest.raises(KeyboardInterrupt):
         driver.run(plan, {}, Runtime(), lambda: scripted)
     names = [trial.trial_id for trial in plan.trials]
-    assert set(RunDirectory(store.run_dir).outcomes(names)) == set(names[:2])
+    assert set(store.outcomes(names)) == set(names[:2])
     assert set(driver.outcomes) == set(names[:2])
 
 
-def test_the_first_interrupt_starts_nothing_more_and_cancels_what_runs(
+def test_the_first_interrupt_starts_no_more_trials_and_cancels_the_running_ones(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     driver = Driver(store, [])
@@ -219,20 +218,20 @@ def test_a_sweep_whose_executor_died_stops_and_says_so(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     class Dying(Scripted):
-        """Loses its first task, and itself."""
+        """Loses its first task and then its cluster."""
 
-        def finish(self, director: Director, task: Task) -> None:
-            director.ended(task, self.make_record(task.trial_id, attempt=task.attempt, state=State.LOST))
+        def finish(self, controller: SweepController, task: Task) -> None:
+            controller.ended(task, self.make_record(task.trial_id, attempt=task.attempt, state=State.LOST))
             raise ExecutorLostError("it died")
 
     driver = Driver(store, [])
     outcomes = driver.run(plan, {}, Runtime(), lambda: Dying(make_record))
     assert {key: record.state for key, record in outcomes.items()} == {"base0": State.LOST}
     assert driver.halted == "it died"
-    assert driver.finished, "the lost trial does not wait for a second try"
+    assert driver.finished, "the lost trial is not retried"
 
 
-def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
+def test_the_next_command_retries_a_failed_trial_with_the_next_attempt_number(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     store.start("base0", 1, {}, time=1.0)
@@ -243,7 +242,7 @@ def test_the_next_command_tries_a_failed_trial_again_with_the_next_number(
 
 
 @pytest.mark.parametrize("state", [State.DIVERGED, State.USER_ERROR, State.DATA_ERROR, State.TIMED_OUT])
-def test_what_will_fail_again_is_not_tried_again(
+def test_a_failure_that_would_repeat_is_not_retried(
     state: State, plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: state if task.trial_id == "full0" else State.DONE)
@@ -251,7 +250,7 @@ def test_what_will_fail_again_is_not_tried_again(
     assert ids(scripted.tasks) == ["base0", "full0", "base1", "full1"]
 
 
-def test_a_lost_trial_runs_again_elsewhere_after_pauses_that_double(
+def test_a_lost_trial_avoids_its_node_and_its_back_off_doubles(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     clock = Clock()
@@ -264,33 +263,33 @@ def test_a_lost_trial_runs_again_elsewhere_after_pauses_that_double(
         return State.LOST if task.attempt < 4 else State.DONE
 
     scripted = Scripted(make_record, ending, clock=clock, node="n1", seconds=0.0)
-    rules = Rules(retries=Retries(lost=3, back_off_seconds=10))
-    outcomes = Driver(store, [], rules, clock=clock).run(plan, {}, Runtime(), lambda: scripted)
+    policy = RunPolicy(retries=Retries(lost=3, back_off_seconds=10))
+    outcomes = Driver(store, [], policy, clock=clock).run(plan, {}, Runtime(), lambda: scripted)
     again = [task for task in scripted.tasks if task.trial_id == "full0"]
     assert [task.attempt for task in again] == [1, 2, 3, 4]
-    assert [task.avoid for task in again] == [(), ("n1",), ("n1",), ("n1",)]
+    assert [task.avoid_nodes for task in again] == [(), ("n1",), ("n1",), ("n1",)]
     assert outcomes["full0"].state is State.DONE
     pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert pauses == pytest.approx([10, 20, 40], abs=1)
 
 
-def test_retries_end(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+def test_the_number_of_retries_is_limited(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
     scripted = Scripted(make_record, lambda task: State.LOST if task.trial_id == "full0" else State.DONE)
-    rules = Rules(retries=Retries(lost=2, back_off_seconds=1))
-    outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
+    policy = RunPolicy(retries=Retries(lost=2, back_off_seconds=1))
+    outcomes = Driver(store, [], policy, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
     assert ids(scripted.tasks).count("full0") == 3
     assert outcomes["full0"].state is State.LOST
 
 
-def test_three_failures_at_the_same_place_in_a_row_end_a_sweep_of_fifty(
+def test_three_consecutive_failures_with_one_signature_end_a_sweep_of_fifty(
     sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: State.USER_ERROR)
     driver = Driver(store, [])
     driver.run(many(sweep, 50), {}, Runtime(), lambda: scripted)
     assert len(scripted.tasks) == 3
-    assert driver.halted.startswith("max_consecutive_failures: 3 trials in a row failed at the same place")
-    assert Driver(store, [], Rules(max_consecutive_failures=0)).halted == ""
+    assert driver.halted.startswith("max_consecutive_failures: 3 consecutive trials failed at the same place")
+    assert Driver(store, [], RunPolicy(max_consecutive_failures=0)).halted == ""
 
 
 def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
@@ -302,7 +301,7 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
     assert scripted.tasks[0].share.gpus == 1.0
     assert {task.share.gpus for task in scripted.tasks[1:]} == {0.25}
     assert scripted.most == 4, "a fifth of a GPU each: four at a time"
-    assert RunDirectory(store.run_dir).outcomes(["t00"])["t00"].attempt == 1, "a probe is no attempt"
+    assert store.outcomes(["t00"])["t00"].attempt == 1, "a probe is not an attempt"
 
 
 def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
@@ -310,8 +309,8 @@ def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
 ) -> None:
     for gpus, device in ((0.0, "cpu"), (1.0, "auto")):
         scripted = Scripted(make_record, capacity=Share(cpus=1, gpus=1))
-        rules = Rules(resources=Resources(gpus=gpus))
-        Driver(RecordStore(store.run_dir / device), [], rules).run(plan, {}, Runtime(), lambda: scripted)  # noqa: B023
+        policy = RunPolicy(resources=Resources(gpus=gpus))
+        Driver(RecordStore(store.location / device), [], policy).run(plan, {}, Runtime(), lambda: scripted)  # noqa: B023
         assert {task.runtime.device for task in scripted.tasks} == {device}
 
 
@@ -353,14 +352,14 @@ def test_a_trial_too_large_for_the_whole_gpu_fails(
     assert [task.share.gpus for task in scripted.tasks] == [1.0, 0.25, 0.5, 1.0]
 
 
-def test_a_spent_budget_starts_nothing_more_and_ends_what_runs(
+def test_a_budget_that_is_used_up_starts_no_more_trials_and_cancels_the_running_ones(
     sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, capacity=Share(cpus=2), seconds=1800)
-    rules = Rules(budget=Budget(wall_hours=1))
-    driver = Driver(store, [], rules, clock=scripted.clock)
+    policy = RunPolicy(budget=Budget(wall_hours=1))
+    driver = Driver(store, [], policy, clock=scripted.clock)
     outcomes = driver.run(many(sweep, 10), {}, Runtime(), lambda: scripted)
-    assert driver.halted == "budget.wall_hours: 1 hours are over"
+    assert driver.halted == "budget.wall_hours: the limit of 1 hours is reached"
     states = [outcomes[key].state for key in sorted(outcomes)]
     assert states == [State.DONE, State.CANCELLED, State.CANCELLED]
 
@@ -371,28 +370,28 @@ def test_lost_attempts_of_earlier_commands_count_for_the_budget(
     for attempt in (1, 2):
         record = replace(make_record("base0", state=State.LOST, attempt=attempt), ended_at=100.0 + 3600)
         store.end(replace(record, resources={"gpus": 1.0}))
-    rules = Rules(budget=Budget(gpu_hours=2))
-    driver = Driver(store, [], rules)
+    policy = RunPolicy(budget=Budget(gpu_hours=2))
+    driver = Driver(store, [], policy)
     driver.run(plan, store.outcomes(["base0"]), Runtime(), lambda: Scripted(make_record))
-    assert driver.halted == "budget.gpu_hours: 2.00 of 2 GPU-hours are spent"
+    assert driver.halted == "budget.gpu_hours: 2.00 of 2 GPU-hours are used"
 
 
 def test_a_trial_that_takes_too_long_is_timed_out(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
     scripted = Scripted(make_record, seconds=7200)
-    rules = Rules(budget=Budget(trial_hours=1))
-    outcomes = Driver(store, [], rules, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
+    policy = RunPolicy(budget=Budget(trial_hours=1))
+    outcomes = Driver(store, [], policy, clock=scripted.clock).run(plan, {}, Runtime(), lambda: scripted)
     assert {record.state for record in outcomes.values()} == {State.TIMED_OUT}
     errors = {record.error for record in outcomes.values()}
     assert [error.message for error in errors if error] == ["the attempt took longer than budget.trial_hours (1)"]
 
 
-def test_a_trial_that_fits_nowhere_is_an_error_with_the_figures(
+def test_a_cluster_that_is_too_small_is_an_error_with_the_numbers(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
-    rules = Rules(resources=Resources(cpus=4, gpus=1.0))
+    policy = RunPolicy(resources=Resources(cpus=4, gpus=1.0))
     scripted = Scripted(make_record, capacity=Share(cpus=2))
-    with pytest.raises(SweepError, match="a trial wants 4 CPUs and 1 GPUs, the cluster has 2 and 0"):
-        Driver(store, [], rules).run(plan, {}, Runtime(), lambda: scripted)
+    with pytest.raises(SweepError, match="a trial needs 4 CPUs and 1 GPUs, but the cluster has only 2 CPUs and 0 GPUs"):
+        Driver(store, [], policy).run(plan, {}, Runtime(), lambda: scripted)
 
 
 def test_when_no_node_is_left_the_sweep_waits_a_minute_and_stops(
@@ -408,11 +407,11 @@ def test_when_no_node_is_left_the_sweep_waits_a_minute_and_stops(
     scripted.ending = ending
     outcomes = driver.run(plan, {}, Runtime(), lambda: scripted)
     assert set(outcomes) == {"base0"}
-    assert driver.halted == "the cluster has 0 CPUs and 0 GPUs left, too little for a trial"
+    assert driver.halted == "the cluster is too small for any trial: only 0 CPUs and 0 GPUs are left"
     assert 60 < scripted.clock.now < 70
 
 
-def test_the_last_figures_of_a_stopped_trial_are_kept(
+def test_the_last_metrics_of_a_stopped_trial_are_recorded(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: State.STOPPED)

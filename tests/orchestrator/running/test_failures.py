@@ -1,29 +1,37 @@
-"""The table of failures: every class has its answer, and the same bug its signature."""
+"""Failures: every class has a policy, and the same bug the same signature."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.running.failures import CLASSES, POLICIES, FailureStreak, classify, sign
+from orchestrator.running.failures import (
+    RETRY_POLICIES,
+    STATE_BY_EXCEPTION,
+    ConsecutiveFailures,
+    RetryHistory,
+    classify,
+    sign,
+)
 from orchestrator.running.worker import describe
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 from trainer.errors import DataError, DivergedError, TrainerError
 
 
-def test_every_end_but_a_good_one_has_a_policy_and_every_retry_a_key() -> None:
-    assert set(POLICIES) == set(State) - {State.DONE}
-    for policy in POLICIES.values():
+def test_every_state_but_done_has_a_policy_and_every_retry_a_key() -> None:
+    assert set(RETRY_POLICIES) == set(State) - {State.DONE}
+    for policy in RETRY_POLICIES.values():
         assert policy.retries is None or isinstance(getattr(Retries(), policy.retries), int)
         assert policy.cause
-        assert policy.answer
-    assert set(CLASSES.values()) <= set(POLICIES)
+        assert policy.action
+    assert set(STATE_BY_EXCEPTION.values()) <= set(RETRY_POLICIES)
 
 
 def test_the_readme_has_the_table() -> None:
     readme = (Path(__file__).resolve().parents[3] / "search_spaces" / "README.md").read_text(encoding="utf-8")
-    for state, policy in POLICIES.items():
-        assert f"| `{state.value}` | {policy.cause} | {policy.answer} |" in readme
+    for state, policy in RETRY_POLICIES.items():
+        assert f"| `{state.value}` | {policy.cause} | {policy.action} |" in readme
 
 
 class UnluckyError(DivergedError):
@@ -66,7 +74,7 @@ def fail_there(text: str) -> Exception:
         return failure
 
 
-def test_the_signature_is_the_place_not_the_words() -> None:
+def test_the_signature_depends_on_the_place_and_not_on_the_message() -> None:
     first, second, other = describe(fail_here("row 1")), describe(fail_here("row 2")), describe(fail_there("row 1"))
     assert first.signature == second.signature
     assert first.signature != other.signature
@@ -82,7 +90,7 @@ def record(state: State, signature: str = "a") -> AttemptRecord:
 
 
 @pytest.mark.parametrize(
-    ("ends", "broken"),
+    ("ends", "ends_sweep"),
     [
         ([(State.USER_ERROR, "a")] * 2, False),
         ([(State.USER_ERROR, "a")] * 3, True),
@@ -94,15 +102,24 @@ def record(state: State, signature: str = "a") -> AttemptRecord:
         ([(State.STOPPED, "a")] * 9, False),
     ],
 )
-def test_only_the_same_failure_again_and_again_breaks_a_sweep(ends: list[tuple[State, str]], broken: bool) -> None:
-    streak = FailureStreak(3)
-    for state, signature in ends:
-        streak.note(record(state, signature))
-    assert streak.broken is broken
+def test_only_consecutive_failures_with_one_signature_end_a_sweep(
+    ends: list[tuple[State, str]], ends_sweep: bool
+) -> None:
+    failures = ConsecutiveFailures(3)
+    reasons = [failures.add(record(state, signature)) for state, signature in ends]
+    assert bool(reasons[-1]) is ends_sweep
 
 
-def test_zero_never_breaks() -> None:
-    streak = FailureStreak(0)
-    for _ in range(50):
-        streak.note(record(State.USER_ERROR))
-    assert not streak.broken
+def test_zero_is_no_limit() -> None:
+    failures = ConsecutiveFailures(0)
+    assert {failures.add(record(State.USER_ERROR)) for _ in range(50)} == {""}
+
+
+def test_retries_end_and_back_off_doubles_only_where_the_node_may_be_at_fault() -> None:
+    history, retries = RetryHistory(), Retries(lost=2, out_of_memory=1, back_off_seconds=10)
+    lost = replace(record(State.LOST), environment={"node": "n1"})
+    assert [history.add(lost, retries) for _ in range(3)] == [10, 20, None]
+    assert history.lost_nodes == ("n1",)
+    assert [history.add(record(State.OUT_OF_MEMORY), retries) for _ in range(2)] == [0, None]
+    assert history.add(record(State.TIMED_OUT), retries) is None
+    assert history.add(record(State.DONE), retries) is None

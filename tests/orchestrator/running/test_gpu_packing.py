@@ -1,12 +1,15 @@
-"""Shares of a GPU from what a probe measured."""
+"""Placement: the share of each trial, from what a probe measured, and clusters that are too small."""
 
 from dataclasses import replace
 
 import pytest
 
+from orchestrator.planning.plan import Trial
 from orchestrator.planning.shape import shape_of
-from orchestrator.running.gpu_packing import Need, Packing, largest_fraction
+from orchestrator.running.gpu_packing import GpuPacking, packed_share
 from orchestrator.running.task import Share
+from orchestrator.spec.blocks import Resources
+from orchestrator.store.records import AttemptRecord, State
 from trainer.config import (
     ContrastConfig,
     DataConfig,
@@ -18,18 +21,34 @@ from trainer.config import (
 )
 
 CLUSTER = Share(cpus=8, gpus=2)
+SMALL = Trial(trial_id="small", config=TrainConfig())
+LARGE = Trial(trial_id="large", config=TrainConfig(schedule=ScheduleConfig(batch_size=64)))
+
+
+def probe_record(state: State = State.DONE, peak_gb: float = 16.0) -> AttemptRecord:
+    metrics = {"probe/peak_memory_gb": peak_gb, "probe/device_memory_gb": 80.0} if state is State.DONE else {}
+    return AttemptRecord(trial_id="t", attempt=0, state=state, started_at=0, ended_at=1, metrics=metrics)
 
 
 @pytest.mark.parametrize(
     ("peak", "share"),
-    [(16.0, 1 / 4), (14.0, 1 / 5), (40.0, 1.0), (36.0, 1 / 2), (80.0, 1.0), (0.1, 1 / 16), (24.0, 1 / 3)],
+    [
+        (16.0, 1 / 4),
+        (14.0, 1 / 5),
+        (40.0, 1.0),
+        (36.0, 1 / 2),
+        (80.0, 1.0),
+        (0.1, 1 / 16),
+        (24.0, 1 / 3),
+        (0.0, 1 / 16),
+    ],
 )
-def test_shares_are_the_largest_one_over_k_with_a_tenth_to_spare(peak: float, share: float) -> None:
-    assert largest_fraction(Need(peak_gb=peak, device_gb=80)) == pytest.approx(share)
+def test_shares_are_one_over_k_with_a_tenth_to_spare(peak: float, share: float) -> None:
+    assert packed_share(peak, 80) == pytest.approx(share)
     assert share * 80 >= min(1.1 * peak, 80)
 
 
-def test_a_shape_is_what_decides_memory_and_nothing_else() -> None:
+def test_a_shape_depends_on_what_decides_memory_and_nothing_else() -> None:
     config = TrainConfig()
     alike = [
         replace(config, seed=5),
@@ -49,25 +68,55 @@ def test_a_shape_is_what_decides_memory_and_nothing_else() -> None:
 
 
 def test_auto_measures_first_where_there_is_a_gpu() -> None:
-    packing = Packing(cpus=2, gpus="auto")
-    assert packing.share("s", Share(cpus=8)) == Share(cpus=2)
-    assert packing.share("s", CLUSTER) is None
-    packing.learn("s", Need(peak_gb=16, device_gb=80))
-    assert packing.share("s", CLUSTER) == Share(cpus=2, gpus=0.25)
-    packing.learn("t", None)
-    assert packing.share("t", CLUSTER) == Share(cpus=2, gpus=1.0), "a failed probe packs nothing"
-    assert Packing(cpus=1, gpus=0.5).share("s", CLUSTER) == Share(cpus=1, gpus=0.5), "a number is that number"
+    packing = GpuPacking(Resources(cpus=2))
+    assert packing.share(SMALL, Share(cpus=8)) == Share(cpus=2)
+    assert packing.share(SMALL, CLUSTER) is None
+    packing.add_probe(SMALL, probe_record())
+    assert packing.share(SMALL, CLUSTER) == Share(cpus=2, gpus=0.25)
+    packing.add_probe(LARGE, probe_record(State.OUT_OF_MEMORY))
+    assert packing.share(LARGE, CLUSTER) == Share(cpus=2, gpus=1.0), "after a failed probe, a whole GPU"
+    assert GpuPacking(Resources(gpus=0.5)).share(SMALL, CLUSTER) == Share(cpus=1, gpus=0.5), "a number is not measured"
+
+
+def test_a_trial_waits_while_its_shape_is_probed() -> None:
+    packing = GpuPacking(Resources())
+    assert packing.can_start(SMALL, CLUSTER, CLUSTER, probing=[])
+    assert not packing.can_start(SMALL, CLUSTER, Share(cpus=8, gpus=0.5), probing=[]), "a probe takes a whole GPU"
+    assert not packing.can_start(SMALL, CLUSTER, CLUSTER, probing=[replace(SMALL, trial_id="same shape")])
+    assert packing.can_start(SMALL, CLUSTER, CLUSTER, probing=[LARGE])
+    packing.add_probe(SMALL, probe_record())
+    assert packing.can_start(SMALL, CLUSTER, Share(cpus=8, gpus=0.25), probing=[])
 
 
 def test_running_out_of_memory_doubles_the_share_of_that_shape_once_for_all_its_trials() -> None:
-    packing = Packing(cpus=1, gpus="auto")
-    for shape in ("s", "t"):
-        packing.learn(shape, Need(peak_gb=16, device_gb=80))
+    packing = GpuPacking(Resources())
+    for trial in (SMALL, LARGE):
+        packing.add_probe(trial, probe_record())
     quarter = Share(cpus=1, gpus=0.25)
-    assert packing.enlarge("s", quarter)
-    assert packing.enlarge("s", quarter), "a second trial of the shape had started with a quarter too"
-    assert packing.share("s", CLUSTER) == Share(cpus=1, gpus=0.5)
-    assert packing.share("t", CLUSTER) == quarter
-    assert packing.enlarge("s", Share(cpus=1, gpus=0.5))
-    assert not packing.enlarge("s", Share(cpus=1, gpus=1.0)), "the whole GPU was not enough"
-    assert not packing.enlarge("s", Share(cpus=1)), "there is no larger CPU"
+    assert packing.enlarge(LARGE, quarter)
+    assert packing.enlarge(LARGE, quarter), "a second trial of the shape had started with a quarter too"
+    assert packing.share(LARGE, CLUSTER) == Share(cpus=1, gpus=0.5)
+    assert packing.share(SMALL, CLUSTER) == quarter
+    assert packing.enlarge(LARGE, Share(cpus=1, gpus=0.5))
+    assert not packing.enlarge(LARGE, Share(cpus=1, gpus=1.0)), "the whole GPU was not enough"
+    assert not packing.enlarge(LARGE, Share(cpus=1)), "there is no larger CPU"
+
+
+def test_the_smallest_share_is_the_least_that_any_trial_may_take() -> None:
+    packing = GpuPacking(Resources(cpus=2))
+    assert packing.smallest_share(CLUSTER) == Share(cpus=2, gpus=1.0)
+    assert packing.smallest_share(Share(cpus=8)) == Share(cpus=2), "without GPUs trials run on CPUs"
+    packing.add_probe(SMALL, probe_record())
+    assert packing.smallest_share(CLUSTER) == Share(cpus=2, gpus=0.25)
+    assert GpuPacking(Resources(gpus=4)).smallest_share(CLUSTER) == Share(cpus=1, gpus=4.0)
+
+
+def test_a_cluster_that_is_too_small_ends_the_sweep_after_a_minute_without_a_running_trial() -> None:
+    packing, nothing = GpuPacking(Resources()), Share(cpus=0)
+    assert packing.shortage(nothing, 0.0, idle=True) == ""
+    assert packing.shortage(nothing, 60.0, idle=True) == ""
+    assert packing.shortage(nothing, 61.0, idle=False) == "", "while a trial runs the minute does not begin"
+    assert packing.shortage(nothing, 62.0, idle=True) == ""
+    assert packing.shortage(CLUSTER, 100.0, idle=True) == "", "a node came back"
+    assert packing.shortage(nothing, 200.0, idle=True) == ""
+    assert packing.shortage(nothing, 261.0, idle=True).startswith("the cluster is too small for any trial")

@@ -1,4 +1,4 @@
-"""The order in which trials get their turn."""
+"""The order in which trials start."""
 
 from orchestrator.planning.plan import Trial
 from orchestrator.running.trial_queue import TrialQueue
@@ -11,30 +11,30 @@ def anything(trial: Trial) -> bool:
     return True
 
 
-def test_first_come_first_served_unless_it_does_not_suit() -> None:
+def test_first_in_first_out_except_for_trials_that_cannot_start() -> None:
     queue = TrialQueue([A, B])
     queue.add(C)
-    assert queue.take(0, lambda trial: trial is not A) is B
-    assert queue.take(0, anything) is A
-    assert queue.take(0, anything) is C
-    assert queue.take(0, anything) is None
+    assert queue.pop(0, lambda trial: trial is not A) is B
+    assert queue.pop(0, anything) is A
+    assert queue.pop(0, anything) is C
+    assert queue.pop(0, anything) is None
     assert len(queue) == 0
 
 
-def test_one_that_is_put_back_pauses_and_then_comes_first() -> None:
+def test_a_retry_waits_for_its_back_off_and_then_comes_first() -> None:
     queue = TrialQueue([A, B])
-    first = queue.take(0, anything)
+    first = queue.pop(0, anything)
     assert first is A
-    queue.put_back(A, until=10)
+    queue.add_retry(A, not_before=10)
     assert len(queue) == 2
-    assert queue.take(5, anything) is B
-    assert queue.take(5, anything) is None
-    assert queue.take(10, anything) is A
+    assert queue.pop(5, anything) is B
+    assert queue.pop(5, anything) is None
+    assert queue.pop(10, anything) is A
 
 
-def test_clearing_forgets_the_pausing_too() -> None:
+def test_clearing_removes_delayed_trials_too() -> None:
     queue = TrialQueue([A])
-    queue.put_back(B, until=10)
+    queue.add_retry(B, not_before=10)
     queue.clear()
     assert len(queue) == 0
-    assert queue.take(99, anything) is None
+    assert queue.pop(99, anything) is None

@@ -1,4 +1,4 @@
-"""What happens inside a worker: the trial trains, or its failure is a record."""
+"""A worker: it trains the trial, or its failure is a record."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_failure_is_a_record_of_one_line_with_its_traceback(
     assert len(record.error.signature) == 8
 
 
-def test_a_trial_told_to_stop_is_a_record_of_that(tmp_path: Path) -> None:
+def test_a_stopped_trial_has_a_record_with_that_state(tmp_path: Path) -> None:
     def stop(point: Point) -> None:
         raise StopTrial(State.CANCELLED)
 
@@ -86,7 +86,7 @@ def test_a_trial_told_to_stop_is_a_record_of_that(tmp_path: Path) -> None:
     assert (record.state, record.error) == (State.CANCELLED, None)
 
 
-def test_a_probe_measures_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_probe_measures_and_writes_nothing(tmp_path: Path) -> None:
     record = run_trial(replace(make_task(TINY, tmp_path), probe=True), lambda point: pytest.fail("a probe reports"))
     assert (record.state, set(record.metrics)) == (State.DONE, {"probe/step_seconds"})
     assert not (tmp_path / "tiny").exists()
@@ -100,7 +100,7 @@ def test_an_interrupt_passes_through(tmp_path: Path) -> None:
         run_trial(make_task(TINY, tmp_path), interrupt)
 
 
-def test_the_next_attempt_goes_on_where_an_interrupted_one_stopped(tmp_path: Path) -> None:
+def test_the_next_attempt_resumes_where_an_interrupted_one_stopped(tmp_path: Path) -> None:
     whole = run_trial(make_task(TINY, tmp_path / "whole"), lambda point: None)
     task = make_task(TINY, tmp_path / "halves")
     often = replace(task, runtime=replace(task.runtime, checkpoint_every_steps=2))
@@ -113,6 +113,6 @@ def test_the_next_attempt_goes_on_where_an_interrupted_one_stopped(tmp_path: Pat
         run_trial(often, stop_at_four)
     steps: list[int] = []
     second = run_trial(often, lambda point: steps.append(point.step))
-    assert set(steps) == {4}, "steps 1 and 2 are not taken again"
+    assert set(steps) == {4}, "steps 1 and 2 are not repeated"
     figures = {key: value for key, value in whole.metrics.items() if not key.startswith("cost/")}
     assert {key: value for key, value in second.metrics.items() if not key.startswith("cost/")} == figures

@@ -7,7 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from orchestrator.commands.schema import PATHS, as_text, main
+from orchestrator.__main__ import main
+from orchestrator.commands.schema import PATHS, as_text
 from orchestrator.spec.json_schema import recipe_schema, search_space_schema
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.yaml_document import parse_yaml, read_yaml
@@ -29,14 +30,14 @@ def test_the_committed_schemas_are_those_of_the_types():
     for name, schema in (("search space", search_space_schema()), ("recipe", recipe_schema())):
         jsonschema.Draft202012Validator.check_schema(schema)
         committed = (PROJECT / PATHS[name]).read_text(encoding="utf-8")
-        assert committed == as_text(schema), "run python -m orchestrator.commands.schema"
+        assert committed == as_text(schema), "run python -m orchestrator schema"
 
 
 def test_the_command_writes_both(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "search_spaces" / "recipes").mkdir(parents=True)
 
-    assert main() == 0
+    assert main(["schema"]) == 0
     assert capsys.readouterr().out.split() == [str(path) for path in PATHS.values()]
     for path in PATHS.values():
         assert path.read_bytes() == (PROJECT / path).read_bytes()

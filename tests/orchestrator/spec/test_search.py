@@ -1,11 +1,11 @@
-"""Searches: distributions, conditions, objectives, and the trials made of drawn values."""
+"""Searches: distributions, conditions, objectives."""
 
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.planning.plan import draw_trial, plan_sweep
+from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.distributions import Distribution, Objective
 
 SEARCH = """\
@@ -101,80 +101,10 @@ def test_fixed_may_set_what_the_baseline_sets_too(read_space):
     assert spec.base["optim.momentum"].value == 0.8
 
 
-def test_a_drawn_trial_is_a_row_and_a_trial_with_the_name_a_grid_would_give_it(read_space):
-    row, trial = draw_trial(read_space(SEARCH), 7, VALUES, run_dir=Path("runs"))
-    settings = ", ".join(f"{key}: {value}" for key, value in row.factors.items())
-    listed = plan_sweep(
-        read_space(f"method: ablation\nrecipe: small\nfixed: {{optim.lr: 0.2}}\nrows: {{a: {{{settings}}}}}\n"),
-        run_dir=Path("runs"),
-    )
-
-    assert row.label == "trial 7"
-    assert row.factors == VALUES
-    assert trial.config.data.crop == (96, 64)
-    assert trial == listed.trials[0]
-
-
-def test_a_value_that_does_not_count_is_passed_over(read_space):
-    row, trial = draw_trial(read_space(SEARCH), 0, VALUES | {"contrast.memory.kind": "none"}, run_dir=Path("runs"))
-
-    assert "contrast.memory.pixels_per_class" not in row.factors
-    assert trial.config.contrast.memory.kind == "none"
-
-
-def test_a_combination_that_the_trainer_refuses_is_told_at_its_line(read_space):
-    spec = read_space(
-        "method: random\nrecipe: small\ntrials: 3\nparameters:\n  model.backbone: {values: [resnet18, hrnet_w18]}\n"
-        "  data.crop: {values: [[64, 64], [80, 80]]}\n"
-    )
-    plan_sweep(spec, run_dir=Path("runs"))  # each value alone is legal
-
-    with pytest.raises(SpecError) as caught:
-        draw_trial(spec, 1, {"model.backbone": "hrnet_w18", "data.crop": [80, 80]}, run_dir=Path("runs"))
-    assert str(caught.value) == "s.yaml:6: data.crop: an HRNet needs sides that are multiples of 32, not [80, 80]"
-    with pytest.raises(SpecError, match=r"^s\.yaml:5: model\.backbone: unknown backbone 'nope'"):
-        draw_trial(spec, 1, {"model.backbone": "nope", "data.crop": [64, 64]}, run_dir=Path("runs"))
-
-
 def test_an_end_that_is_legal_only_together_with_another_one_is_legal(read_space):
     spec = read_space(
         "method: random\nrecipe: small\ntrials: 3\nparameters:\n"
-        "  schedule.batch_size: {min: 6, max: 12, step: 6}\n  schedule.portions: {values: [1, 3]}\n"
+        "  schedule.batch_size: {min: 6, max: 12, step: 6}\n  schedule.accumulation_steps: {values: [1, 3]}\n"
     )
 
-    assert plan_sweep(spec, run_dir=Path("runs")).trials == ()  # 3 portions of the recipe's 8 images would be refused
-
-
-def test_a_data_set_is_opened_once_for_many_trials(read_space, monkeypatch):
-    import orchestrator.planning.datasets
-
-    spec, opened = read_space(SEARCH), []
-    plan_sweep(spec, run_dir=Path("runs"))
-    real = orchestrator.planning.datasets.open_source
-    monkeypatch.setattr(
-        "orchestrator.planning.datasets.open_source", lambda config: opened.append(config) or real(config)
-    )
-
-    for number in range(50):
-        draw_trial(spec, number, VALUES | {"contrast.temperature": 0.02 + number / 100}, run_dir=Path("runs"))
-
-    assert len(opened) == 1
-
-
-def test_other_methods_draw_nothing(read_space):
-    with pytest.raises(ValueError, match="method ablation draws no trials"):
-        draw_trial(read_space("method: ablation\nrecipe: small\nrows: {a: {}}\n"), 0, {}, run_dir=Path("runs"))
-
-
-def test_missing_data_of_a_search_is_told_by_the_plan_and_by_each_trial(read_space):
-    spec = read_space(
-        "method: random\nrecipe: small\ntrials: 3\nfixed:\n  data.name: camvid\n  data.root: nowhere\n"
-        "parameters: {optim.lr: {min: 0.1, max: 1}}\n"
-    )
-
-    for ask in (
-        lambda: plan_sweep(spec, run_dir=Path("runs")),
-        lambda: draw_trial(spec, 0, {"optim.lr": 0.5}, run_dir=Path("runs")),
-    ):
-        with pytest.raises(SpecError, match=r"^s\.yaml:6: data\.root: .*nowhere: no such folder; "):
-            ask()
+    assert plan_sweep(spec, run_dir=Path("runs")).trials == ()  # 8 images do not split into 3

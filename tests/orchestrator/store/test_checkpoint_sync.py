@@ -1,4 +1,4 @@
-"""Checkpoints of an object store: down before training, up after each save, never half."""
+"""Checkpoints of an object store: fetched before training, uploaded after each save, always whole."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import open_files
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.checkpoint_sync import deliver_checkpoints, fetch_checkpoints, fetch_pictures
+from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures, upload_checkpoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.run_directory import RunDirectory
 
@@ -24,23 +24,23 @@ def in_store(run_dir: str) -> dict[str, str]:
     return {name: (files.read(f"trials/a/{name}") or b"").decode() for name in files.sizes("trials/a")}
 
 
-def test_a_trial_goes_on_elsewhere_from_what_was_delivered(bucket: str, tmp_path: Path) -> None:
+def test_a_trial_resumes_on_another_node_from_what_was_uploaded(bucket: str, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    fetch_checkpoints(bucket, "a", here)
+    fetch_checkpoints(RunDirectory(bucket), "a", here)
     assert not here.exists(), "a trial that never began has nothing to fetch"
     put(here, last="step 10", best="weights 10")
-    deliver_checkpoints(bucket, "a", here)
+    upload_checkpoints(RunDirectory(bucket), "a", here)
     assert in_store(bucket) == {"last.pt": "step 10", "best.pt": "weights 10"}
     put(here, last="step 20", previous="step 10")
-    deliver_checkpoints(bucket, "a", here)
+    upload_checkpoints(RunDirectory(bucket), "a", here)
     assert in_store(bucket) == {"last.pt": "step 20", "previous.pt": "step 10", "best.pt": "weights 10"}
     put(there, last="step 5, of long ago")
-    fetch_checkpoints(bucket, "a", there)
+    fetch_checkpoints(RunDirectory(bucket), "a", there)
     found = {path.name: path.read_text(encoding="utf-8") for path in there.glob("*.pt")}
     assert found == {"last.pt": "step 20", "previous.pt": "step 10", "best.pt": "weights 10"}
 
 
-def test_only_what_is_new_travels(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_files_are_uploaded(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     upload = ObjectFiles.upload
 
@@ -50,16 +50,16 @@ def test_only_what_is_new_travels(bucket: str, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(ObjectFiles, "upload", count)
     put(tmp_path, last="step 10", best="weights 10")
-    deliver_checkpoints(bucket, "a", tmp_path)
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     put(tmp_path, last="step 200", previous="step 10")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert sent == ["best.pt", "last.pt", "last.pt"]
-    fetch_checkpoints(bucket, "a", tmp_path)
-    deliver_checkpoints(bucket, "a", tmp_path)
-    assert len(sent) == 3, "what came from the store need not go back"
+    fetch_checkpoints(RunDirectory(bucket), "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
+    assert len(sent) == 3, "what came from the store is not uploaded again"
     open_files(bucket).delete_folder("trials/a")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert sent[3:] == ["best.pt", "last.pt"], "a store that was emptied gets them again"
 
 
@@ -67,7 +67,7 @@ def test_an_upload_that_breaks_off_leaves_the_last_one(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, last="step 10")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     put(tmp_path, last="step 20", previous="step 10")
 
     def break_off(files: ObjectFiles, path: Path, key: str) -> None:
@@ -76,36 +76,36 @@ def test_an_upload_that_breaks_off_leaves_the_last_one(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectFiles, "upload", break_off)
         with pytest.raises(StoreError, match="the line is dead"):
-            deliver_checkpoints(bucket, "a", tmp_path)
+            upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert in_store(bucket) == {"last.pt": "step 10", "previous.pt": "step 10"}
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert in_store(bucket)["last.pt"] == "step 20"
 
 
 def test_a_finished_trial_keeps_no_previous_and_shows_its_pictures(bucket: str, tmp_path: Path) -> None:
     put(tmp_path, last="step 10")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     put(tmp_path, last="step 20", previous="step 10")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     (tmp_path / "previous.pt").unlink()
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "sheet.png").write_bytes(b"png")
     put(tmp_path, last="finished")
-    deliver_checkpoints(bucket, "a", tmp_path)
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert in_store(bucket) == {"last.pt": "finished", "pictures/sheet.png": "png"}
-    (picture,) = fetch_pictures(bucket, "a")
+    (picture,) = fetch_pictures(RunDirectory(bucket), "a")
     assert picture == RunDirectory(bucket).trial_folder("a") / "pictures" / "sheet.png"
     assert picture.read_bytes() == b"png"
 
 
-def test_in_a_folder_there_is_nothing_to_deliver(tmp_path: Path) -> None:
+def test_with_a_run_directory_on_a_disk_nothing_is_copied(tmp_path: Path) -> None:
     workdir = RecordStore(tmp_path).workdir("a")
     workdir.mkdir(parents=True)
     put(workdir, last="step 10")
-    fetch_checkpoints(tmp_path, "a", workdir)
-    deliver_checkpoints(tmp_path, "a", workdir)
+    fetch_checkpoints(RunDirectory(tmp_path), "a", workdir)
+    upload_checkpoints(RunDirectory(tmp_path), "a", workdir)
     assert [path.name for path in workdir.iterdir()] == ["last.pt"]
-    assert fetch_pictures(tmp_path, "a") == []
+    assert fetch_pictures(RunDirectory(tmp_path), "a") == []
 
 
 def test_an_object_store_gives_trials_a_folder_of_this_machine(bucket: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What may go is shown first, and only that goes."""
+"""Cleaning up: only what was listed is deleted."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.cleanup import Leftover, superfluous, unreferenced
+from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 
 MakeRecord = Callable[..., AttemptRecord]
 
 
 @pytest.fixture(params=["disk", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> RecordStore:
-    """A sweep of four trials of which one is done, and two trials of sweeps that were edited away."""
+    """A sweep of four trials, of which one is done, and two trials of sweeps that no longer exist."""
     place = str(tmp_path) if request.param == "disk" else request.getfixturevalue("memory")
     store = RecordStore(place)
     store.write_sweep(sweep)
@@ -29,32 +28,32 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, sweep: SweepRecord, ma
     return store
 
 
-def test_trials_that_no_sweep_refers_to_are_shown_with_their_sizes_and_go(store: RecordStore) -> None:
-    found = unreferenced(store.run_dir)
+def test_trials_that_no_sweep_refers_to_are_listed_with_their_sizes_and_deleted(store: RecordStore) -> None:
+    found = unreferenced_trials(store)
     record = len(store.files.read("trials/old1/attempt_001.json") or b"")
     assert found == [Leftover(trial_id="old1", size=record + 7), Leftover(trial_id="old2", size=record)]
-    assert store.clean(["old1", "base0"]) == found[:1], "what a sweep refers to stays, whatever is asked"
+    assert store.clean(["old1", "base0"]) == found[:1], "what a sweep refers to stays, even if it is asked for"
     assert sorted(store.files.names("trials")) == ["base0", "old2"]
     assert store.outcomes(["old1", "base0"]).keys() == {"base0"}
-    assert unreferenced(store.run_dir) == found[1:]
+    assert unreferenced_trials(store) == found[1:]
 
 
 def test_a_trial_mentioned_anywhere_in_a_sweep_stays(store: RecordStore) -> None:
     store.files.write("sweeps/tiny/study.jsonl", b'{"trial": 1, "of": ["old1"]}\n')
-    assert [item.trial_id for item in unreferenced(store.run_dir)] == ["old2"]
+    assert [item.trial_id for item in unreferenced_trials(store)] == ["old2"]
 
 
-def test_a_sweep_promised_after_the_showing_keeps_its_trials(store: RecordStore, sweep: SweepRecord) -> None:
-    assert [item.trial_id for item in unreferenced(store.run_dir)] == ["old1", "old2"]
+def test_a_sweep_planned_after_the_listing_keeps_its_trials(store: RecordStore, sweep: SweepRecord) -> None:
+    assert [item.trial_id for item in unreferenced_trials(store)] == ["old1", "old2"]
     cells = tuple(replace(cell, trial_id="old1") for cell in sweep.cells)
     store.write_sweep(replace(sweep, name="newer", cells=cells))
     assert [item.trial_id for item in store.clean(["old1", "old2"])] == ["old2"]
 
 
-def test_nothing_goes_while_a_promise_cannot_be_read(store: RecordStore) -> None:
+def test_nothing_is_deleted_while_a_plan_cannot_be_read(store: RecordStore) -> None:
     store.files.write("sweeps/half/sweep.json", b"")
     with pytest.raises(StoreError, match=r"sweeps/half/sweep\.json: missing or empty, so it is unknown which trials"):
-        unreferenced(store.run_dir)
+        unreferenced_trials(store)
     store.files.delete("sweeps/half/sweep.json")
     store.files.write("sweeps/half/records.parquet", b"x")
     with pytest.raises(StoreError, match="missing or empty"):
@@ -63,8 +62,8 @@ def test_nothing_goes_while_a_promise_cannot_be_read(store: RecordStore) -> None
 
 
 @pytest.mark.parametrize("store", ["disk"], indirect=True)
-def test_nothing_goes_while_a_sweep_runs(store: RecordStore) -> None:
-    with RecordStore(store.run_dir).lock(), pytest.raises(StoreError, match="another sweep is writing here"):
+def test_nothing_is_deleted_while_a_sweep_runs(store: RecordStore) -> None:
+    with RecordStore(store.location).lock(), pytest.raises(StoreError, match="another sweep is writing here"):
         store.clean(["old1"])
     assert "old1" in store.files.names("trials")
 
@@ -78,12 +77,12 @@ def test_the_driver_itself_may_clean_under_its_lock(store: RecordStore) -> None:
     ("keep", "kept"), [("all", {"last.pt", "best.pt"}), ("last", {"last.pt"}), ("best", {"best.pt"})]
 )
 def test_a_finished_trial_keeps_what_is_asked(store: RecordStore, keep: str, kept: set[str]) -> None:
-    shown = superfluous(store.run_dir, ["base0", "full0"], keep)
+    shown = unneeded_files(store, ["base0", "full0"], keep)
     assert store.prune(["base0", "full0"], keep) == shown
     assert all(item.size == 5 for item in shown)
     assert set(store.files.names("trials/base0")) == {"attempt_001.json"} | kept
-    assert superfluous(store.run_dir, ["base0"], keep) == []
-    assert RunDirectory(store.run_dir).outcomes(["base0"])["base0"].state is State.DONE
+    assert unneeded_files(store, ["base0"], keep) == []
+    assert store.outcomes(["base0"])["base0"].state is State.DONE
 
 
 def test_the_only_checkpoint_stays_and_an_unfinished_trial_keeps_all(
@@ -93,9 +92,9 @@ def test_the_only_checkpoint_stays_and_an_unfinished_trial_keeps_all(
     store.end(make_record("full0", state=State.LOST))
     for name in ("last.pt", "previous.pt", "best.pt"):
         store.files.write(f"trials/full0/{name}", b"1")
-    assert superfluous(store.run_dir, ["old1", "full0"], "best") == []
+    assert unneeded_files(store, ["old1", "full0"], "best") == []
 
 
-def test_another_word_is_refused(store: RecordStore) -> None:
+def test_an_unknown_value_is_refused(store: RecordStore) -> None:
     with pytest.raises(StoreError, match="keep_checkpoints: 'first': choose best, last, all"):
-        superfluous(store.run_dir, [], "first")
+        unneeded_files(store, [], "first")

@@ -1,4 +1,4 @@
-"""Whatever a driver was doing when it was killed: a reader finds the whole records and a beginning of each curve."""
+"""A driver killed at any moment: a reader finds whole records, and of each curve all but the end."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.point_log import ChunkedCurves
+from orchestrator.store.point_log import ChunkedPoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
@@ -23,19 +23,19 @@ trials = st.sampled_from(TRIALS)
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it."""
+    """Stands for SIGKILL: no code of ours may catch it."""
 
 
 class CrashingDriver(RuleBasedStateMachine):
-    """Drivers one after the other on one store; each may be killed between any two bytes."""
+    """Successive drivers of one store; each may be killed between any two bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.appended: dict[str, list[Point]] = {trial: [] for trial in TRIALS}
-        """Points handed to the store and not known to be lost."""
+        """Points given to the store and not known to be lost."""
         self.durable = dict.fromkeys(TRIALS, 0)
-        """So many of them no crash may take away."""
+        """How many of them must survive any crash."""
         self.ended: dict[str, list[AttemptRecord]] = {trial: [] for trial in TRIALS}
         self.running: dict[str, int] = {}
         self.time = 0.0
@@ -47,11 +47,11 @@ class CrashingDriver(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = RecordStore(self.run_dir)
-        if isinstance(self.store.curves, ChunkedCurves):
-            self.store.curves = ChunkedCurves(self.store.files, self.store.check, delay_seconds=3600, chunk_points=3)
+        if isinstance(self.store.point_log, ChunkedPoints):
+            self.store.point_log = ChunkedPoints(self.store.files, self.store.check, delay_seconds=3600, chunk_points=3)
 
     def teardown(self) -> None:
-        self.store.curves.close()
+        self.store.point_log.close()
         shutil.rmtree(self.folder)
 
     @rule(trial=trials)
@@ -94,7 +94,7 @@ class CrashingDriver(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(trial=trials, renamed=st.booleans())
     def killed_while_ending(self, trial: str, renamed: bool) -> None:
-        """Before the record has its name, or after."""
+        """Before the record is renamed, or after."""
         if trial not in self.running:
             return
         record = self.record(trial, State.DONE)
@@ -109,7 +109,7 @@ class CrashingDriver(RuleBasedStateMachine):
 
     @rule(cut=st.floats(0, 1))
     def killed(self, cut: float) -> None:
-        """And the machine with it: of what was not flushed any number of bytes is there."""
+        """The machine crashes too: any number of the bytes that were not flushed is lost."""
         for trial in TRIALS:
             path = Path(self.run_dir, "trials", trial, "points.jsonl")
             if path.exists():
@@ -150,7 +150,7 @@ class CrashingDriver(RuleBasedStateMachine):
         patch.setattr(owner, name, killed)
 
     def lines_flushed(self, trial: str, content: bytes) -> int:
-        """Lines of the file that hold the durable points, and whatever is torn between them."""
+        """Lines of the file up to the last durable point, lines that were cut short included."""
         points = 0
         for number, line in enumerate(content.splitlines(), start=1):
             if points == self.durable[trial]:
@@ -159,10 +159,10 @@ class CrashingDriver(RuleBasedStateMachine):
         return len(content.splitlines())
 
     def reopen(self) -> None:
-        """The next driver; what the last one had not put down is lost, but never out of the middle."""
-        if isinstance(self.store.curves, ChunkedCurves):
-            self.store.curves.tails.clear()
-            self.store.curves.close()
+        """The next driver; points that the last one had not written are lost, but only from the end."""
+        if isinstance(self.store.point_log, ChunkedPoints):
+            self.store.point_log.tails.clear()
+            self.store.point_log.close()
         self.running.clear()
         for trial in TRIALS:
             self.appended[trial] = self.appended[trial][: len(list(RunDirectory(self.run_dir).points(trial)))]

@@ -35,10 +35,10 @@ def test_a_change_is_told_by_its_digest(tmp_path: Path) -> None:
     assert first.digest != second.digest
 
 
-def test_outside_a_repository_nothing_is_known(tmp_path: Path) -> None:
+def test_outside_a_repository_the_state_is_empty(tmp_path: Path) -> None:
     assert git(tmp_path, "rev-parse", "HEAD") == ""
     assert CodeState().facts() == {"commit": "", "dirty": "", "diff": ""}
 
 
-def test_the_state_is_asked_for_once() -> None:
+def test_git_is_called_once() -> None:
     assert code_state() is code_state()

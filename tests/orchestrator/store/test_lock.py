@@ -1,6 +1,5 @@
-"""One driver at a time: two processes on a disk, forked children, mounts between machines."""
+"""One driver at a time: two processes on a disk, forked children, mounts of several machines."""
 
-import errno
 import fcntl
 import os
 import signal
@@ -16,8 +15,8 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store import lock
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.lease import Patience
-from orchestrator.store.lock import file_system, hold
+from orchestrator.store.lease import LeaseTimings
+from orchestrator.store.lock import file_system, lock_run_directory
 from orchestrator.store.record_store import RecordStore
 
 DRIVER = """
@@ -81,7 +80,7 @@ def test_a_child_that_outlives_a_killed_driver_holds_nothing(tmp_path: Path) -> 
             os.kill(child, signal.SIGKILL)
 
 
-def test_the_lock_is_free_again_after_its_holder_let_go(tmp_path: Path) -> None:
+def test_the_lock_is_free_after_its_release(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     for _ in range(2):
         with store.lock(), pytest.raises(StoreError, match=f"process {os.getpid()} on"), RecordStore(tmp_path).lock():
@@ -92,23 +91,24 @@ def test_on_a_disk_there_is_no_lease_and_on_a_shared_mount_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = LocalFiles(str(tmp_path))
-    quick = Patience(settle=0.0)
+    quick = LeaseTimings(settle_seconds=0.0)
     monkeypatch.setattr(lock, "file_system", lambda folder: "ext4")
-    with hold(files, quick) as lease:
+    with lock_run_directory(files, quick) as lease:
         assert lease is None
     monkeypatch.setattr(lock, "file_system", lambda folder: "nfs4")
-    with hold(files, quick) as lease:
+    with lock_run_directory(files, quick) as lease:
         assert lease is not None
         assert files.names("driver.lease") == ["000001"]
     assert files.names("driver.lease") == []
 
 
-def test_a_file_system_without_locks_gets_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", sorted(lock.UNSUPPORTED))
+def test_a_file_system_without_locks_gets_a_lease(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with hold(LocalFiles(str(tmp_path)), Patience(settle=0.0)) as lease:
+    with lock_run_directory(LocalFiles(str(tmp_path)), LeaseTimings(settle_seconds=0.0)) as lease:
         assert lease is not None
 
 

@@ -1,4 +1,4 @@
-"""A compacted sweep says what its records say, digit for digit, or it is passed over."""
+"""The Parquet cache: it has what the records have, digit for digit, or it is ignored."""
 
 import json
 import math
@@ -25,7 +25,7 @@ MakeRecord = Callable[..., AttemptRecord]
 
 @pytest.fixture(autouse=True)
 def none_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compacted sweep is opened for four trials too."""
+    """The cache is read for four trials too."""
     monkeypatch.setattr(parquet_cache, "FEW", {False: 0, True: 0})
 
 
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStore:
 
 @pytest.fixture
 def filled(store: RecordStore, sweep: SweepRecord, make_record: MakeRecord) -> RecordStore:
-    """base0 done at once, full0 at the second attempt, base1 lost, full1 never tried."""
+    """base0 done, full0 done at the second attempt, base1 lost, full1 never started."""
     store.write_sweep(sweep)
     for trial_id in ("base0", "full0", "base1"):
         store.start(trial_id, 1, {}, time=1.0)
@@ -61,7 +61,7 @@ def opened(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with monkeypatch.context() as patch:
         patch.setattr(kind, "read", lambda files, key: keys.append(key) or read(files, key))
         patch.setattr(kind, "read_all", lambda files, wanted: keys.extend(wanted) or read_all(files, wanted))
-        RunDirectory(store.run_dir).outcomes(IDS)
+        store.outcomes(IDS)
     return sorted(set(keys))
 
 
@@ -70,7 +70,7 @@ def same(left: dict[str, AttemptRecord], right: dict[str, AttemptRecord]) -> boo
     return repr(left) == repr(right)
 
 
-def test_it_says_what_the_records_say(filled: RecordStore) -> None:
+def test_it_has_what_the_records_have(filled: RecordStore) -> None:
     before = filled.outcomes(IDS)
     filled.compact("tiny")
     after = filled.outcomes(IDS)
@@ -80,7 +80,7 @@ def test_it_says_what_the_records_say(filled: RecordStore) -> None:
     assert after["full0"].attempt == 2
 
 
-def test_only_the_unfinished_are_read_from_their_own_files(
+def test_only_unfinished_trials_are_read_from_their_own_files(
     compacted: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert opened(compacted, monkeypatch) == ["sweeps/tiny/records.parquet", "trials/base1/attempt_001.json"]
@@ -115,7 +115,7 @@ def test_a_trial_that_ended_since_is_read_from_its_files(compacted: RecordStore,
 
 @pytest.mark.parametrize("store", ["disk"], indirect=True)
 def test_a_record_that_was_deleted_or_changed_since_counts_as_it_is_now(compacted: RecordStore) -> None:
-    folder = Path(compacted.run_dir) / "trials"
+    folder = Path(compacted.location) / "trials"
     (folder / "base0" / "attempt_001.json").unlink()
     path = folder / "full0" / "attempt_002.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"final/miou": 0.5}}), encoding="utf-8")
@@ -156,18 +156,18 @@ def test_a_damaged_foreign_or_deleted_file_costs_nothing(compacted: RecordStore,
     assert same(compacted.outcomes(IDS), expected)
 
 
-def test_another_sweep_vouches_for_shared_trials(
+def test_shared_trials_are_read_from_the_cache_of_another_sweep(
     compacted: RecordStore, sweep: SweepRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compacted.write_sweep(replace(sweep, name="a later one"))
     assert compacted.compact("a later one") == 2
-    assert same(RunDirectory(compacted.run_dir).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
+    assert same(RunDirectory(compacted.location).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
     assert "trials/base0/attempt_001.json" not in opened(compacted, monkeypatch)
 
 
 @pytest.mark.parametrize("store", ["disk"], indirect=True)
 def test_a_store_copied_elsewhere_is_read_right(compacted: RecordStore, tmp_path: Path) -> None:
-    shutil.copytree(compacted.run_dir, tmp_path / "copy")
+    shutil.copytree(compacted.location, tmp_path / "copy")
     for path in (tmp_path / "copy").glob("trials/*/*.json"):
         os.utime(path, (1, 1))
     assert same(RunDirectory(tmp_path / "copy").outcomes(IDS), compacted.outcomes(IDS))
@@ -184,9 +184,9 @@ def test_few_trials_import_no_pyarrow_and_no_fsspec(tmp_path: Path) -> None:
 
 
 def test_it_is_written_whole(compacted: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the same door as every record, which writes all or nothing."""
+    """With the same method as every record, which writes all or nothing."""
     written: list[str] = []
     monkeypatch.setattr(type(compacted.files), "write", lambda files, key, content: written.append(key))
     compacted.compact("tiny")
     assert written == ["sweeps/tiny/records.parquet"]
-    assert open_files(compacted.run_dir).read(written[0])
+    assert open_files(compacted.location).read(written[0])

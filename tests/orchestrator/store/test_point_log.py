@@ -1,4 +1,4 @@
-"""Curves in chunks: few objects, bounded delay, whole at the end."""
+"""Points in chunks: few objects, a bounded delay, complete at the end."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles, open_files
-from orchestrator.store.point_log import AppendedCurves, ChunkedCurves
+from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import Point
 from orchestrator.store.run_directory import RunDirectory
 
@@ -29,7 +29,7 @@ def files(memory: str) -> Files:
 
 
 def test_chunks_are_joined_in_order(memory: str, files: Files) -> None:
-    curves = ChunkedCurves(files, allow, delay_seconds=HOUR, chunk_points=4)
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
     for step in range(11):
         curves.append("a", Point(step=step, metrics={"train/loss": 1 / (step + 1)}))
     for step in (8, 12):
@@ -44,8 +44,10 @@ def test_chunks_are_joined_in_order(memory: str, files: Files) -> None:
     ]
 
 
-def test_the_start_is_there_at_once_and_the_rest_after_a_full_chunk_or_a_while(memory: str, files: Files) -> None:
-    curves = ChunkedCurves(files, allow, delay_seconds=HOUR, chunk_points=4)
+def test_the_first_point_is_written_at_once_and_others_with_a_full_chunk_or_the_timer(
+    memory: str, files: Files
+) -> None:
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
     curves.append("a", Point(step=0, metrics={}))
     assert steps(memory) == [0]
     curves.append("a", Point(step=1, metrics={}))
@@ -55,16 +57,16 @@ def test_the_start_is_there_at_once_and_the_rest_after_a_full_chunk_or_a_while(m
     assert steps(memory) == [0, 1, 2, 3]
     curves.append("a", Point(step=4, metrics={}))
     assert steps(memory) == [0, 1, 2, 3]
-    curves.put_waiting()
+    curves.write_all()
     assert steps(memory) == [0, 1, 2, 3, 4]
     curves.append("a", Point(step=5, metrics={}))
-    curves.settle("a")
+    curves.flush("a")
     assert steps(memory) == [0, 1, 2, 3, 4, 5]
     curves.close()
 
 
-def test_a_point_appears_by_itself(memory: str, files: Files) -> None:
-    curves = ChunkedCurves(files, allow, delay_seconds=0.01)
+def test_the_timer_writes_a_point(memory: str, files: Files) -> None:
+    curves = ChunkedPoints(files, allow, delay_seconds=0.01)
     curves.append("a", Point(step=0, metrics={}))
     curves.append("a", Point(step=1, metrics={}))
     for _ in range(1000):
@@ -79,7 +81,7 @@ def test_a_point_appears_by_itself(memory: str, files: Files) -> None:
 def test_a_write_carries_a_bounded_number_of_points(files: Files, points: int, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
     monkeypatch.setattr(files, "write", lambda key, content: written.append(content.count(b"\n")))
-    curves = ChunkedCurves(files, allow, delay_seconds=HOUR)
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR)
     for step in range(points):
         curves.append("a", Point(step=step, metrics={}))
     curves.close()
@@ -87,10 +89,10 @@ def test_a_write_carries_a_bounded_number_of_points(files: Files, points: int, m
     assert len(written) <= 2 + points / 64
 
 
-def test_what_cannot_be_put_waits_and_is_complained_of_at_the_end(
+def test_points_that_cannot_be_written_are_kept_and_raise_at_the_end(
     memory: str, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    curves = ChunkedCurves(files, allow, delay_seconds=HOUR)
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR)
     curves.append("a", Point(step=0, metrics={}))
     curves.append("a", Point(step=1, metrics={}))
 
@@ -99,14 +101,14 @@ def test_what_cannot_be_put_waits_and_is_complained_of_at_the_end(
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "write", refuse)
-        curves.put_waiting()
+        curves.write_all()
         with pytest.raises(StoreError, match="cannot be reached"):
-            curves.settle("a")
+            curves.flush("a")
     curves.close()
     assert steps(memory) == [0, 1]
 
 
-def test_a_driver_that_was_replaced_puts_no_chunk(memory: str, files: Files) -> None:
+def test_a_driver_that_was_replaced_writes_no_chunk(memory: str, files: Files) -> None:
     refusals: list[Callable[[], None]] = []
 
     def check() -> None:
@@ -114,20 +116,20 @@ def test_a_driver_that_was_replaced_puts_no_chunk(memory: str, files: Files) -> 
             refuse()
 
     def lost() -> None:
-        raise StoreError("lost its hold")
+        raise StoreError("lost its lease")
 
-    curves = ChunkedCurves(files, check, delay_seconds=HOUR)
+    curves = ChunkedPoints(files, check, delay_seconds=HOUR)
     curves.append("a", Point(step=0, metrics={}))
     curves.append("a", Point(step=1, metrics={}))
     refusals.append(lost)
-    with pytest.raises(StoreError, match="lost its hold"):
+    with pytest.raises(StoreError, match="lost its lease"):
         curves.close()
     assert steps(memory) == [0]
 
 
-def test_appending_costs_the_same_however_long_the_curve(tmp_path: Path) -> None:
+def test_the_cost_of_appending_does_not_depend_on_the_length_of_the_curve(tmp_path: Path) -> None:
     """Bytes read and written by an append do not depend on what is there, of this trial or of others."""
-    curves = AppendedCurves(LocalFiles(str(tmp_path)))
+    curves = AppendedPoints(LocalFiles(str(tmp_path)))
     costs = []
     for step in range(200):
         before = io_bytes()

@@ -8,7 +8,6 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -25,16 +24,16 @@ def test_a_sweep_and_its_records_come_back_as_they_were(
     record = make_record("full0", state=State.USER_ERROR, final__miou=0.5)
     store.start("full0", 1, {"seed": 0, "data": {"name": "camvid"}}, time=99.0)
     store.end(record)
-    assert RunDirectory(store.run_dir).sweep("tiny") == sweep
-    assert RunDirectory(store.run_dir).attempts("full0") == (record,)
-    assert RunDirectory(store.run_dir).trial_config("full0") == {"seed": 0, "data": {"name": "camvid"}}
+    assert store.sweep("tiny") == sweep
+    assert store.attempts("full0") == (record,)
+    assert store.trial_config("full0") == {"seed": 0, "data": {"name": "camvid"}}
 
 
 def test_points_come_back_in_order_and_with_their_attempt(store: RecordStore) -> None:
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={"train/loss": 0.1}, time=11.0))
     store.append("a", Point(step=10, metrics={"train/loss": 1e-9}, time=12.0, attempt=2))
-    points = list(RunDirectory(store.run_dir).points("a"))
+    points = list(store.points("a"))
     assert [(point.step, dict(point.metrics), point.attempt) for point in points] == [
         (0, {}, 1),
         (5, {"train/loss": 0.1}, 1),
@@ -45,10 +44,10 @@ def test_points_come_back_in_order_and_with_their_attempt(store: RecordStore) ->
 def test_a_line_cut_short_by_a_crash_costs_that_line_only(store: RecordStore) -> None:
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={"train/loss": 0.5}))
-    path = RunDirectory(store.run_dir).trial_folder("a") / "points.jsonl"
+    path = store.trial_folder("a") / "points.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     store.append("a", Point(step=10, metrics={"train/loss": 0.25}))
-    assert [point.step for point in RunDirectory(store.run_dir).points("a")] == [0, 10]
+    assert [point.step for point in store.points("a")] == [0, 10]
 
 
 def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
@@ -59,38 +58,38 @@ def test_done_wins_over_later_attempts_and_the_last_failure_over_earlier_ones(
     store.end(make_record("a", state=State.USER_ERROR, attempt=3))
     store.end(make_record("b", state=State.LOST, attempt=1))
     store.end(make_record("b", state=State.USER_ERROR, attempt=2))
-    outcomes = RunDirectory(store.run_dir).outcomes(["a", "b", "never tried"])
+    outcomes = store.outcomes(["a", "b", "never started"])
     assert {key: (record.state, record.attempt) for key, record in outcomes.items()} == {
         "a": (State.DONE, 2),
         "b": (State.USER_ERROR, 2),
     }
 
 
-def test_an_attempt_whose_driver_died_is_closed_as_lost_before_the_next(store: RecordStore) -> None:
+def test_an_attempt_whose_driver_died_is_recorded_as_lost_before_the_next(store: RecordStore) -> None:
     assert store.next_attempt("a") == 1
     store.start("a", 1, {}, time=10.0)
     store.append("a", Point(step=5, metrics={}, time=17.0))
     assert store.next_attempt("a") == 2
-    (lost,) = RunDirectory(store.run_dir).attempts("a")
+    (lost,) = store.attempts("a")
     assert (lost.state, lost.attempt, lost.started_at, lost.ended_at) == (State.LOST, 1, 10.0, 17.0)
     assert store.next_attempt("a") == 2, "asking twice changes nothing"
 
 
 def test_a_damaged_record_is_named(store: RecordStore, make_record: MakeRecord) -> None:
     store.end(make_record("a"))
-    path = RunDirectory(store.run_dir).trial_folder("a") / "attempt_001.json"
+    path = store.trial_folder("a") / "attempt_001.json"
     path.write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match=r"attempt_001\.json: damaged record"):
-        RunDirectory(store.run_dir).outcomes(["a"])
+        store.outcomes(["a"])
 
 
-def test_an_unknown_sweep_is_an_error_that_names_those_there_are(store: RecordStore, sweep: SweepRecord) -> None:
+def test_an_unknown_sweep_is_an_error_that_names_the_existing_ones(store: RecordStore, sweep: SweepRecord) -> None:
     store.write_sweep(sweep)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):
-        RunDirectory(store.run_dir).sweep("other")
+        store.sweep("other")
 
 
-def test_a_run_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_run_directory_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="cannot be written"), RecordStore(tmp_path / "file" / "runs").lock():
         pass

@@ -30,7 +30,7 @@ class Watcher:
 
 
 WATCHER = Watcher()
-sys.addaudithook(WATCHER.hear)  # for good: an audit hook cannot be taken back
+sys.addaudithook(WATCHER.hear)  # for ever: an audit hook cannot be removed
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
     [
         (
             "",
-            r"attempt_001\.json: damaged record \(empty: the machine went down while it was written\); delete the file",
+            r"attempt_001\.json: damaged record \(empty: the machine crashed while it was written\); delete the file",
         ),
         ("{", r"attempt_001\.json: damaged record \(.*\); delete the file"),
         ("null", r"attempt_001\.json: not a record of this version \(.*\); delete the file"),
@@ -120,7 +120,7 @@ def test_a_record_that_cannot_be_read_is_one_line_that_names_the_file(
     assert "\n" not in str(caught.value)
 
 
-def test_garbage_in_a_curve_costs_its_lines_only(store: RecordStore, tmp_path: Path) -> None:
+def test_only_damaged_lines_of_a_curve_are_skipped(store: RecordStore, tmp_path: Path) -> None:
     store.append("a", Point(step=1, metrics={}))
     with (RunDirectory(tmp_path).trial_folder("a") / "points.jsonl").open("ab") as file:
         file.write(b"\0\0\0\n\xff\xfe\n[1]\nnull\n")
@@ -129,11 +129,11 @@ def test_garbage_in_a_curve_costs_its_lines_only(store: RecordStore, tmp_path: P
 
 
 @pytest.mark.parametrize("place", ["disk", "bucket"])
-def test_everything_comes_back_from_everywhere(
+def test_every_backend_returns_what_was_written(
     place: str, request: pytest.FixtureRequest, tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     run_dir = str(tmp_path) if place == "disk" else f"{request.getfixturevalue('bucket')}/deep/runs"
-    writer = RecordStore(Path(run_dir))  # as a command line hands it over
+    writer = RecordStore(Path(run_dir))  # as the command line passes it
     with writer.lock():
         writer.write_sweep(sweep)
         assert writer.next_attempt("full0") == 1

@@ -29,7 +29,7 @@ class World:
         self.client = MlflowClient(tracking_uri=self.uri)
 
     def mirror(self) -> Mirror:
-        return Mirror(Server(self.uri), self.store.run_dir)
+        return Mirror(Server(self.uri), self.store.location)
 
     def promise(self, sweep: SweepRecord) -> None:
         self.store.write_sweep(sweep)

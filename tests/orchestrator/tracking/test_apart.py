@@ -33,7 +33,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def apart(world: World) -> Iterator[MirrorProcess]:
-    mirror = MirrorProcess(world.uri, world.store.run_dir)
+    mirror = MirrorProcess(world.uri, world.store.location)
     yield mirror
     mirror.close()
 
@@ -56,7 +56,7 @@ def test_a_sweep_arrives_whole(world: World, apart: MirrorProcess, sweep: SweepR
         mirror.deliver(trial_id, record, None)
         mirror.refresh({trial_id: record}, set())
     mirror.finish(outcomes, {}, True)
-    assert differences(world.store.run_dir, sweep.name, world.uri) == []
+    assert differences(world.store.location, sweep.name, world.uri) == []
     assert {run.info.status for run in world.runs("sweep")} == {"FINISHED"}
 
 
@@ -76,7 +76,7 @@ def test_each_outcome_is_sent_once(
 
 
 def test_errors_keep_their_class_and_their_line(world: World) -> None:
-    mirror = MirrorProcess("gopher://nowhere", world.store.run_dir)
+    mirror = MirrorProcess("gopher://nowhere", world.store.location)
     with pytest.raises(AccessError, match=r"gopher://nowhere: no tracking store of MLflow"):
         mirror.connect()
     process = mirror.process
@@ -109,7 +109,7 @@ def test_a_process_that_dies_is_an_outage_and_the_next_one_catches_up(
     background.close()
     assert not background.lacking
     assert apart.process is not killed
-    assert differences(world.store.run_dir, sweep.name, world.uri) == []
+    assert differences(world.store.location, sweep.name, world.uri) == []
 
 
 def test_the_death_is_told_as_an_outage(world: World, apart: MirrorProcess, sweep: SweepRecord) -> None:
@@ -121,7 +121,7 @@ def test_the_death_is_told_as_an_outage(world: World, apart: MirrorProcess, swee
 
 
 def test_it_ends_when_it_is_closed_and_ignores_sigterm_before(world: World) -> None:
-    mirror = MirrorProcess(world.uri, world.store.run_dir)
+    mirror = MirrorProcess(world.uri, world.store.location)
     mirror.connect()
     assert mirror.process is not None
     pid = mirror.process.pid

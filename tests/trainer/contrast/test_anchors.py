@@ -1,4 +1,4 @@
-"""Every anchor sampler of the table against the contract; what `hard` adds; thin classes."""
+"""Every anchor sampler of the table against the contract; hard anchors; small classes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from tests.conformance.anchor_sampler import SamplerContract
 from trainer.config import AnchorConfig
-from trainer.contrast.anchors import ANCHOR_SAMPLERS, hard, skip_thin_classes
+from trainer.contrast.anchors import ANCHOR_SAMPLERS, hard_anchors, skip_thin_classes
+from trainer.testing.anchor_sampler import SamplerContract
 
 
 def test_table_holds_exactly_the_kinds_of_the_config():
@@ -30,7 +30,7 @@ class TestSamplers(SamplerContract):
 def test_hard_takes_half_misclassified_and_fills_up(wrong, right, expected_wrong):
     label_P = torch.zeros(wrong + right, dtype=torch.int64)
     prediction_P = (torch.arange(wrong + right) < wrong).long()
-    slots = hard(label_P, prediction_P, 1, 10, torch.Generator().manual_seed(0))
+    slots = hard_anchors(label_P, prediction_P, 1, 10, torch.Generator().manual_seed(0))
     chosen = slots.index_Gk[0][slots.valid_Gk[0]]
     assert len(chosen.unique()) == 10
     assert int((chosen < wrong).sum()) >= expected_wrong
@@ -41,7 +41,7 @@ def test_the_other_half_of_hard_is_random_among_all_other_pixels():
     label_P, prediction_P = torch.zeros(1000, dtype=torch.int64), (torch.arange(1000) < 200).long()
     generator, shares = torch.Generator().manual_seed(0), []
     for _ in range(200):
-        chosen = hard(label_P, prediction_P, 1, 20, generator).index_Gk[0]
+        chosen = hard_anchors(label_P, prediction_P, 1, 20, generator).index_Gk[0]
         assert (chosen[:10] < 200).all()
         shares.append(float((chosen[10:] < 200).float().mean()))
     assert abs(sum(shares) / 200 - 190 / 990) < 0.03

@@ -1,4 +1,4 @@
-"""Sampling of members per group."""
+"""Sampling of group members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss and its gradient against a triple loop and against values worked out by hand."""
+"""The loss and its gradient compared with a triple loop and with values computed by hand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import trainer.contrast.similarity as similarity_module
 from trainer.config import MiningConfig
 from trainer.contrast.keys import KeyBlock, Keys
 from trainer.contrast.loss import Anchors, info_nce, mined_info_nce
-from trainer.contrast.mining import ILLEGAL
+from trainer.contrast.mining import EXCLUDED
 
 
 def loss_of(positive_AP, is_positive_AP, negative_AQ, is_negative_AQ) -> torch.Tensor:
     """Loss of each anchor; its derivatives are checked against the pulls."""
-    negative_A1 = negative_AQ.masked_fill(~is_negative_AQ, ILLEGAL).logsumexp(1, keepdim=True)
+    negative_A1 = negative_AQ.masked_fill(~is_negative_AQ, EXCLUDED).logsumexp(1, keepdim=True)
     if not negative_A1.requires_grad:
         negative_A1.requires_grad_()
     loss_A, pull_AP = info_nce(positive_AP, is_positive_AP, negative_A1)

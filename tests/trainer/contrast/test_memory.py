@@ -1,4 +1,4 @@
-"""What a mini-batch leaves in the bank."""
+"""What a mini-batch stores in the bank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PixelContrast` as the training step sees it."""
+"""`PixelContrast` as the training step uses it."""
 
 from __future__ import annotations
 

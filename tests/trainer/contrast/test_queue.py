@@ -1,4 +1,4 @@
-"""Ring buffers against Python lists."""
+"""Ring buffers compared with Python lists."""
 
 from __future__ import annotations
 

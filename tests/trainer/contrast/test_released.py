@@ -1,4 +1,4 @@
-"""The arm "as released" really has defects 1 to 5, and nothing else is different."""
+"""`as_released` reproduces defects 1 to 5 and changes nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.build import build_contrast
 from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig
 from trainer.contrast import PixelContrast, ReleasedContrast
 from trainer.contrast.queue import ClassQueue
-from trainer.contrast.released import self_mask, write
+from trainer.contrast.released import self_mask, write_rows
 
 CAMVID = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "camvid_small"
 EVERYTHING = MiningConfig(kind="hardest", positives=999, negatives=999)
@@ -86,7 +86,7 @@ def test_defect_3_the_pointer_moves_by_one_and_the_newest_rows_are_overwritten()
     queue, seen = ClassQueue(1, 6, 1), []
     for step in range(5):
         row_CkD = 10.0 * (step + 1) + torch.arange(3.0).view(1, 3, 1)
-        write(queue, row_CkD, torch.ones(1, 3), torch.tensor([3]))
+        write_rows(queue, row_CkD, torch.ones(1, 3), torch.tensor([3]))
         seen.append((int(queue.pointer_C), int(queue.count_C), queue.embedding_CKD[0, :, 0].tolist()))
     assert seen == [
         (1, 3, [10, 11, 12, 0, 0, 0]),
@@ -99,7 +99,7 @@ def test_defect_3_the_pointer_moves_by_one_and_the_newest_rows_are_overwritten()
 
 def test_rows_that_are_not_valid_are_not_written():
     queue = ClassQueue(2, 4, 1)
-    write(queue, torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]]), torch.ones(2, 2), torch.tensor([0, 1]))
+    write_rows(queue, torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]]), torch.ones(2, 2), torch.tensor([0, 1]))
     assert queue.embedding_CKD[..., 0].tolist() == [[0, 0, 0, 0], [3, 0, 0, 0]]
     assert (queue.pointer_C.tolist(), queue.count_C.tolist()) == ([0, 1], [0, 1])
 
@@ -127,7 +127,7 @@ def test_defect_5_every_anchor_misses_the_row_of_its_own_number():
     assert mask_A[3 * 24] == region, "class 0 comes last"
     assert mask_A[-2:].tolist() == [0, 0], "beyond the end"
     assert sorted(mask_A[:-2].tolist()) == list(range(width, width + 4 * 24))
-    assert torch.equal(anchors.barred_A, mask_A[:20])
+    assert torch.equal(anchors.excluded_A, mask_A[:20])
 
 
 def test_defect_5_the_loss_depends_on_the_order_of_the_bank():

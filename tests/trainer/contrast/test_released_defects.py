@@ -1,21 +1,4 @@
-"""The defects of the released code (method.md, section 4), a regression test or more each: `test_defect_<number>_...`.
-
- 1  rows filed under a class they do not belong to    here, and tests/trainer/contrast/test_released.py
- 2  labels at another stride than the features        here, and test_released.py
- 3  pointer of the queue moves by one                 here, and test_released.py
- 4  class 0 never stored                              here, and test_released.py
- 5  self-mask on columns of the queue                 here, and test_released.py
- 6  empty rows take part                              here
- 7  ranks overwrite each other's bank                 tests/trainer/test_distributed.py
- 8  weight silently zero on one path                  here, and tests/trainer/test_step.py
- 9  semi-hard and hardest mining absent               here; oracles in test_mining.py and test_loss.py
-10  crash, NaN or log(0) where nothing qualifies      here
-11  arms differ in precision and resolution           tests/trainer/test_step.py, test_run.py, data/test_batches.py
-12  resuming loses the bank                           tests/trainer/test_run.py
-13  thin classes dropped                              here
-14  host syncs, loops over classes and images         tests/trainer/contrast/test_module.py
-15  void as a class of CamVid                         tests/trainer/data/test_camvid.py
-"""
+"""Regression tests of the defects in docs/released_code.md: `test_defect_<number>_...`."""
 
 from __future__ import annotations
 
@@ -36,7 +19,8 @@ from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import reduce_nearest
 from trainer.contrast.queue import ClassQueue, Rows
 
-CAMVID = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "camvid_small"
+ROOT = Path(__file__).resolve().parents[3]
+CAMVID = ROOT / ".." / "shared" / "data" / "camvid_small"
 CLASSES = 11
 STRIDE_4 = (45, 60)
 
@@ -87,9 +71,15 @@ def random_batch(classes: int = CLASSES) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 def test_every_defect_has_a_test_that_is_named_after_it():
-    tests = Path(__file__).resolve().parents[2]
-    text = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py"))
-    assert {int(number) for number in re.findall(r"^def test_defect_(\d+)_", text, re.MULTILINE)} == {*range(1, 16)}
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert {int(number) for number in re.findall(r"^def test_defect_(\d+)_", tests, re.MULTILINE)} == {*range(1, 16)}
+
+
+def test_the_documented_tests_exist():
+    text = (ROOT / "docs" / "released_code.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert {int(number) for number in re.findall(r"^\*\*(\d+)\. ", text, re.MULTILINE)} == {*range(1, 16)}
+    assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("kind", ["pixel", "region", "pixel_region"])

@@ -1,4 +1,4 @@
-"""`python -m trainer.data check`: what it counts, all that it finds broken, the sheet, the exit codes."""
+"""`python -m trainer.data check`: counts, broken files, the sheet, exit codes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conformance.look_alikes import LOOK_ALIKES, WIDTH
 from trainer.data.__main__ import main
-from trainer.data.check import COLUMNS, TILE_WIDTH, spread
+from trainer.data.check import COLUMNS, TILE_WIDTH, sample_numbers
+from trainer.testing.look_alikes import LOOK_ALIKES, WIDTH
 
 
 @pytest.fixture
@@ -85,6 +85,6 @@ def test_the_command_needs_neither_torch_nor_files():
 
 
 def test_samples_are_spread():
-    assert spread(101, 3) == {0, 50, 100}
-    assert spread(2, 5) == {0, 1}
-    assert spread(0, 3) == set()
+    assert sample_numbers(101, 3) == {0, 50, 100}
+    assert sample_numbers(2, 5) == {0, 1}
+    assert sample_numbers(0, 3) == set()

@@ -38,11 +38,11 @@ def test_synthetic_follows_its_config():
 def test_missing_folder_names_it_and_the_remedy(tmp_path):
     with pytest.raises(DataError) as caught:
         open_source(DataConfig(name="camvid", root=str(tmp_path / "nowhere")))
-    assert str(caught.value) == f"{tmp_path}/nowhere: no such folder; set `data.root` to where 'camvid' lies"
+    assert str(caught.value) == f"{tmp_path}/nowhere: no such folder; set `data.root` to the folder of 'camvid'"
 
 
 def test_no_folder_and_unknown_name():
     with pytest.raises(DataError, match=r"data\.root: 'camvid' needs its folder"):
         open_source(DataConfig(name="camvid"))
-    with pytest.raises(DataError, match="no data set 'kitti'; choose ade20k, camvid, cityscapes, "):
+    with pytest.raises(DataError, match="unknown data set 'kitti'; choose ade20k, camvid, cityscapes, "):
         open_source(DataConfig(name="kitti"))

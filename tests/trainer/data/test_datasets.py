@@ -1,4 +1,4 @@
-"""Every data set of the table, and every layout of it, against the contract."""
+"""Every data set of the table, in every layout, against the contract."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.conformance.dataset import DatasetContract, PairsContract, error_of
-from tests.conformance.look_alikes import LOOK_ALIKES, LookAlike
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data import DATASETS, Source, open_source, require_labels
-from trainer.data.ade20k import ADE20K
-from trainer.data.batches import TrainBatches, evaluation_batches
-from trainer.data.cache import CACHE_FOLDER
-from trainer.data.camvid import ORIGINAL_CLASSES
-from trainer.data.camvid import PALETTE as CAMVID_PALETTE
-from trainer.data.cityscapes import Cityscapes
-from trainer.data.coco_stuff import CocoStuff10K, CocoStuff164K
-from trainer.data.pascal_context import PascalContext
+from trainer.data.files.ade20k import ADE20K
+from trainer.data.files.camvid import ORIGINAL_CLASSES
+from trainer.data.files.camvid import PALETTE as CAMVID_PALETTE
+from trainer.data.files.cityscapes import Cityscapes
+from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
+from trainer.data.files.pascal_context import PascalContext
+from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.reading.cache import CACHE_FOLDER
+from trainer.testing.dataset import DatasetContract, PairsContract, error_of
+from trainer.testing.look_alikes import LOOK_ALIKES, LookAlike
 
 
 class TestSynthetic(DatasetContract):

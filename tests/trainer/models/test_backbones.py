@@ -1,11 +1,11 @@
-"""Every family of backbones against the contract; HRNet's branches; mistakes are named."""
+"""Every family of backbones against the contract; branches of HRNet; mistakes."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.conformance.backbone import BackboneContract, Made
 from trainer.models.backbones import BACKBONES, build_backbone
+from trainer.testing.backbone import BackboneContract, Made
 
 FAMILIES = {name.rstrip("0123456789"): name for name in reversed(BACKBONES)}
 """Family -> its first entry: a new family is tested by itself, a new size of a known one by what it shares with it."""

@@ -1,4 +1,4 @@
-"""Unit vectors in float32, whatever comes in."""
+"""float32 unit vectors for any input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The joined network: tap, padding and normalisation; what holds for every head is in tests/conformance/head.py."""
+"""The whole network: tap, padding and normalisation. trainer/testing/head.py has the tests of every head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Norms over two ranks are those of one process with the whole batch, and keep their names."""
+"""Norms over two ranks equal those of one process with the whole batch, with the same names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
-from tests.conformance.two_ranks import NORMS
 from trainer.errors import TrainerError
 from trainer.models.sync_norm import SyncNorm2d, SyncNormAct2d, synchronise_norms
+from trainer.testing.two_ranks import NORMS
 
 CPU = torch.device("cpu")
 

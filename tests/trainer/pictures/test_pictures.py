@@ -1,4 +1,4 @@
-"""The pictures of a trial: there, small, the same twice, and showing what they say."""
+"""The pictures of a trial: they exist, are small, reproducible, and show the right content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.build import build_segmentor
 from trainer.config import ContrastConfig, DataConfig, ModelConfig, SyntheticConfig
 from trainer.data import open_source
 from trainer.evaluate import evaluate
-from trainer.pictures import draw_pictures, spread
+from trainer.pictures import draw_pictures, evenly_spaced
 from trainer.pictures.canvas import MAX_BYTES, save
 from trainer.pictures.confusion import draw_confusion, shade
 from trainer.pictures.embedding import principal_components, sample_embedding
@@ -45,7 +45,7 @@ def test_three_small_files_the_same_twice(tmp_path, source):
     ("size", "count", "expected"), [(10, 2, [2, 7]), (3, 4, [0, 1, 2]), (1, 4, [0]), (8, 8, [*range(8)])]
 )
 def test_images_are_spread_over_the_split(size, count, expected):
-    assert spread(size, count) == expected
+    assert evenly_spaced(size, count) == expected
 
 
 def test_a_picture_of_noise_is_made_smaller_until_it_is_small_enough(tmp_path):

@@ -1,1 +1,1 @@
-"""The segmentation heads, one per file; `trainer.build.HEADS` names them."""
+"""The segmentation heads, one per file; `trainer.build.HEADS` has their names. Imports torch only."""

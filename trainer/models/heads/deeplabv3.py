@@ -1,4 +1,4 @@
-"""The DeepLabV3 head: atrous spatial pyramid pooling (Chen et al. 2017), auxiliary logits on the stage before."""
+"""The DeepLabV3 head: atrous spatial pyramid pooling (Chen et al. 2017) and auxiliary logits of the previous stage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from trainer.models.heads.base import (
 __all__ = ["DeepLabV3Head", "Pyramid"]
 
 RATES_AT_STRIDE_8 = (12, 24, 36)
-"""Dilations of the paper at output stride 8; at other strides scaled, so that they reach equally far in the image."""
+"""Dilations of the paper at output stride 8; scaled at other strides to cover the same distance in the image."""
 
 
 class Pyramid(nn.Module):
-    """Parallel views of a feature map: 1x1, three dilated 3x3 convolutions, and the image mean; fused to `width`."""
+    """A 1x1 and three dilated 3x3 convolutions and the image mean, concatenated and fused to `width` channels."""
 
     def __init__(self, inputs: int, width: int, rates: Sequence[int]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class DeepLabV3Head(Head):
         )
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
-        """Return logits at the backbone's output stride; auxiliary logits from the map before the last."""
+        """Logits at the backbone's output stride; auxiliary logits of the second-last map."""
         tap_BEhw = representation(features, self.shape)
         aux_BChw = self.aux(features[-2]) if self.training else None
         return HeadOutput(self.classify(self.pyramid(tap_BEhw)), aux_BChw, tap_BEhw)

@@ -1,6 +1,6 @@
 """The HRNet head: all feature maps at stride 4, concatenated, and one hidden layer (Wang et al. 2020, HRNetV2).
 
-On a backbone that is no HRNet it is a plain fusion of several scales.
+With any other backbone it fuses several scales.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ class HRNetHead(Head):
         )
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
-        """Return logits at stride 4."""
+        """Logits at stride 4."""
         tap_BEhw = concatenate(features)
         return HeadOutput(self.classify(tap_BEhw), None, tap_BEhw)

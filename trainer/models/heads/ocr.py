@@ -1,6 +1,6 @@
 """The OCR head: object-contextual representations (Yuan et al. 2020).
 
-Axes: B batch, C classes (one soft object region each), W width, K key width, P pixels h * w.
+Axes: B batch, C classes (each has one soft object region), W width, K key width, P pixels h * w.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["OCRHead", "ObjectAttention", "gather_regions"]
 
 
 def gather_regions(pixel_BWhw: Tensor, logits_BChw: Tensor) -> Tensor:
-    """Return one vector per class and image, (B, W, C): the mean of the pixels, weighted by the class's soft region.
+    """One vector per class and image, (B, W, C): the mean of the pixels, weighted by the class's soft region.
 
     The region of a class is the softmax of its logits over the pixels (equation 2 of the OCR paper).
     """
@@ -33,7 +33,7 @@ def gather_regions(pixel_BWhw: Tensor, logits_BChw: Tensor) -> Tensor:
 
 
 class ObjectAttention(nn.Module):
-    """Each pixel's context: the object regions, weighted by how well they match the pixel (equations 3 and 4)."""
+    """The context of each pixel: object regions, weighted by their similarity to the pixel (equations 3 and 4)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ObjectAttention(nn.Module):
         self.output = conv_norm_relu(keys, width)
 
     def forward(self, pixel_BWhw: Tensor, region_BWC: Tensor) -> Tensor:
-        """Return the context (B, W, h, w)."""
+        """The context (B, W, h, w)."""
         region_BWC1 = region_BWC.unsqueeze(3)
         query_BKhw = self.query(pixel_BWhw)
         query_BPK = query_BKhw.flatten(2).transpose(1, 2)
@@ -57,9 +57,9 @@ class ObjectAttention(nn.Module):
 
 
 class OCRHead(Head):
-    """Coarse logits give soft regions; their vectors, attended to by each pixel, refine it.
+    """Coarse logits define soft regions; each pixel attends to the vectors of the regions.
 
-    The tap is the input of this head; the coarse logits are the auxiliary ones.
+    The tap is the input of this head; the coarse logits are the auxiliary logits.
     """
 
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
@@ -74,7 +74,7 @@ class OCRHead(Head):
         )
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
-        """Return logits at the stride of the backbone's output."""
+        """Logits at the stride of the backbone's output."""
         tap_BEhw = representation(features, self.shape)
         coarse_BChw = self.coarse(tap_BEhw)
         pixel_BWhw = self.pixels(tap_BEhw)

@@ -1,4 +1,4 @@
-"""The part of a plan that is drawn while it runs."""
+"""The plan of a search, which grows while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_judge, on_the_way
+from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_stop, metric_while_training
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
@@ -22,7 +22,7 @@ STEPS = 40
 
 
 def make(number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
-    """One of few trials, so that draws repeat; a rate of 3 makes none."""
+    """One of few trials, so that suggestions repeat; a rate of 3 makes none."""
     rate = values["optim.lr"]
     if rate == 3:
         raise SpecError("no such rate")
@@ -31,13 +31,13 @@ def make(number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
 
 
 class World:
-    """A study in a folder, and the expansions of drivers that follow one another."""
+    """A study in a folder, and the plans of successive drivers."""
 
     def __init__(self, folder: Path, sweep: SweepRecord, trials: int, choices: tuple[int, ...]) -> None:
         self.folder = folder
         self.plan = SweepPlan(record=sweep, trials=())
-        drawn = Distribution(key="optim.lr", kind="categorical", choices=choices)
-        self.search = Search(sampler="random", trials=trials, seed=0, parameters=(drawn,))
+        rates = Distribution(key="optim.lr", kind="categorical", choices=choices)
+        self.search = Search(sampler="random", trials=trials, seed=0, parameters=(rates,))
         self.kept = 0
 
     def open(self, scheduler: Scheduler | None = None) -> SearchPlan:
@@ -53,10 +53,10 @@ def states(growing_plan: SearchPlan) -> list[str]:
     return [trial.state.name for trial in growing_plan.study.study.get_trials()]
 
 
-def test_each_draw_is_a_row_that_is_kept_before_it_runs(tmp_path: Path, sweep: SweepRecord) -> None:
+def test_each_suggestion_is_a_row_and_is_saved_before_it_runs(tmp_path: Path, sweep: SweepRecord) -> None:
     world = World(tmp_path, sweep, trials=3, choices=(1,))
     growing_plan = world.open()
-    trial = growing_plan.draw({})
+    trial = growing_plan.next_trial({})
     assert trial is not None
     assert trial.trial_id == "rate1"
     assert world.kept == 1
@@ -64,32 +64,32 @@ def test_each_draw_is_a_row_that_is_kept_before_it_runs(tmp_path: Path, sweep: S
     assert growing_plan.record.cells[-1].trial_id == "rate1"
 
 
-def test_a_trial_drawn_again_runs_once_and_answers_for_all(
+def test_a_trial_suggested_again_runs_once_and_answers_for_all(
     tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     growing_plan = World(tmp_path, sweep, trials=3, choices=(1,)).open()
-    assert growing_plan.draw({}) is not None
-    assert growing_plan.draw({}) is None, "the two other draws wait for the first"
+    assert growing_plan.next_trial({}) is not None
+    assert growing_plan.next_trial({}) is None, "the two other suggestions wait for the first"
     growing_plan.ended("rate1", make_record("rate1", final__miou=0.5))
     assert states(growing_plan) == ["COMPLETE"] * 3
     assert growing_plan.study.exhausted
 
 
-def test_values_that_make_no_trial_are_failed_draws(tmp_path: Path, sweep: SweepRecord) -> None:
+def test_values_that_make_no_trial_fail(tmp_path: Path, sweep: SweepRecord) -> None:
     growing_plan = World(tmp_path, sweep, trials=2, choices=(3,)).open()
-    assert growing_plan.draw({}) is None
+    assert growing_plan.next_trial({}) is None
     assert set(states(growing_plan)) == {"FAIL"}
 
 
-def test_what_is_done_already_is_told_and_not_run(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
+def test_the_study_is_told_of_a_finished_trial(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
     growing_plan = World(tmp_path, sweep, trials=2, choices=(1,)).open()
-    assert growing_plan.draw({"rate1": make_record("rate1", final__miou=0.5)}) is None
+    assert growing_plan.next_trial({"rate1": make_record("rate1", final__miou=0.5)}) is None
     assert states(growing_plan) == ["COMPLETE"] * 2
 
 
-def test_the_next_driver_takes_up_what_was_drawn(tmp_path: Path, sweep: SweepRecord) -> None:
+def test_the_next_driver_resumes_the_suggestions(tmp_path: Path, sweep: SweepRecord) -> None:
     world = World(tmp_path, sweep, trials=2, choices=(1,))
-    world.open().draw({})
+    world.open().next_trial({})
     later = world.open()
     assert [trial.trial_id for trial in later.resume({})] == ["rate1"]
     assert len(later.record.rows) == len(sweep.rows) + 1
@@ -97,30 +97,33 @@ def test_the_next_driver_takes_up_what_was_drawn(tmp_path: Path, sweep: SweepRec
 
 def test_nothing_is_stopped_without_a_scheduler_or_by_another_metric(tmp_path: Path, sweep: SweepRecord) -> None:
     growing_plan = World(tmp_path, sweep, trials=2, choices=(1,)).open()
-    growing_plan.draw({})
-    assert not growing_plan.stops("rate1", Point(step=20, metrics={"val/miou": 0.0}))
+    growing_plan.next_trial({})
+    assert not growing_plan.should_stop("rate1", Point(step=20, metrics={"val/miou": 0.0}))
     judged = World(tmp_path / "other", sweep, trials=2, choices=(1,)).open(Scheduler(kind="median", startup_trials=1))
-    judged.draw({})
-    assert not judged.stops("rate1", Point(step=20, metrics={"train/loss": 9.0}))
+    judged.next_trial({})
+    assert not judged.should_stop("rate1", Point(step=20, metrics={"train/loss": 9.0}))
 
 
 def test_the_metric_of_the_curve_is_that_of_the_end() -> None:
-    assert (on_the_way("final/miou"), on_the_way("cost/gpu_hours")) == ("val/miou", "cost/gpu_hours")
+    assert (metric_while_training("final/miou"), metric_while_training("cost/gpu_hours")) == (
+        "val/miou",
+        "cost/gpu_hours",
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "warmup", "grace", "step"),
     [("none", 0.5, 0.25, 10), ("inter_image", 0.125, 0.25, 10), ("inter_image", 0.5, 0.25, 21), ("none", 0.5, 0.3, 12)],
 )
-def test_no_trial_is_judged_before_its_contrast_counts(source: str, warmup: float, grace: float, step: int) -> None:
+def test_no_trial_is_stopped_before_its_contrast_counts(source: str, warmup: float, grace: float, step: int) -> None:
     contrast = ContrastConfig(source=source, warmup_fraction=warmup)  # type: ignore[arg-type]
     config = TrainConfig(contrast=contrast, schedule=ScheduleConfig(steps=STEPS))
-    assert first_step_to_judge(config, Scheduler(kind="asha", grace_fraction=grace)) == step
+    assert first_step_to_stop(config, Scheduler(kind="asha", grace_fraction=grace)) == step
 
 
 def test_a_stopped_trial_is_pruned_in_its_study(tmp_path: Path, sweep: SweepRecord, make_record: MakeRecord) -> None:
     growing_plan = World(tmp_path, sweep, trials=1, choices=(1,)).open(Scheduler(kind="asha"))
-    growing_plan.draw({})
-    growing_plan.stops("rate1", Point(step=20, metrics={"val/miou": 0.1}))
+    growing_plan.next_trial({})
+    growing_plan.should_stop("rate1", Point(step=20, metrics={"val/miou": 0.1}))
     growing_plan.ended("rate1", make_record("rate1", state=State.STOPPED))
     assert states(growing_plan) == ["PRUNED"]

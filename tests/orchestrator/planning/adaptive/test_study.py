@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_judge
+from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_stop
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
@@ -125,7 +125,7 @@ def test_a_search_killed_and_resumed_ends_with_exactly_its_trials(kills: tuple[i
     assert len(world.worked) == 40
 
 
-def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+def test_an_interrupted_search_gets_the_suggestions_of_a_whole_one(tmp_path: Path) -> None:
     whole, halves = World(tmp_path / "whole", search_of("tpe", 20)), World(tmp_path / "halves", search_of("tpe", 20))
     whole.run()
     halves.die_after = 9
@@ -143,8 +143,8 @@ def test_tpe_beats_random_search_at_equal_budget(tmp_path: Path) -> None:
         study = Study(search_of(sampler, 40, seed), MIOU, None, journal=tmp_path / f"{sampler}{seed}", steps=STEPS)
         values = []
         for _ in range(40):
-            number, drawn = study.draw()
-            values.append(quality(drawn["optim.lr"], drawn["optim.weight_decay"]))
+            number, suggested = study.ask()
+            values.append(quality(suggested["optim.lr"], suggested["optim.weight_decay"]))
             study.study.tell(number, values[-1])
         best[sampler].append(max(values))
     assert statistics.median(best["tpe"]) > statistics.median(best["random"])
@@ -172,12 +172,12 @@ def test_nor_before_its_contrast_had_a_say() -> None:
     config = TrainConfig(
         contrast=ContrastConfig(source="inter_image", warmup_fraction=0.5), schedule=ScheduleConfig(steps=100)
     )
-    assert first_step_to_judge(config, ASHA) == 51
+    assert first_step_to_stop(config, ASHA) == 51
     baseline = TrainConfig(contrast=ContrastConfig(source="none"), schedule=ScheduleConfig(steps=100))
-    assert first_step_to_judge(baseline, ASHA) == 10
+    assert first_step_to_stop(baseline, ASHA) == 10
 
 
-def test_equal_draws_are_one_trial_told_of_twice(tmp_path: Path) -> None:
+def test_equal_suggestions_are_one_trial_told_twice(tmp_path: Path) -> None:
     rates = Distribution(key="optim.lr", kind="categorical", choices=(0.1, 0.01))
     decay = Distribution(key="optim.weight_decay", kind="categorical", choices=(1e-4,))
     world = World(tmp_path, search_of("random", 12, 0, rates, decay))
@@ -209,7 +209,7 @@ def test_several_objectives(tmp_path: Path) -> None:
     objectives = (Objective(), Objective(name="cost/gpu_hours", goal="minimize"))
     study = Study(search_of("tpe", 15), objectives, None, journal=tmp_path / "study.journal", steps=STEPS)
     for _ in range(15):
-        number, values = study.draw()
+        number, values = study.ask()
         metrics = {
             "final/miou": quality(values["optim.lr"], values["optim.weight_decay"]),
             "cost/gpu_hours": values["optim.lr"],
@@ -223,7 +223,7 @@ def test_several_objectives(tmp_path: Path) -> None:
 def test_lists_survive_the_journal(tmp_path: Path) -> None:
     crops = Distribution(key="data.crop", kind="categorical", choices=((64, 64), (96, 128)))
     study = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
-    drawn = [study.draw()[1]["data.crop"] for _ in range(4)]
+    suggested = [study.ask()[1]["data.crop"] for _ in range(4)]
     again = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
-    assert [values["data.crop"] for _, values in again.drawn()] == drawn
-    assert set(drawn) <= {(64, 64), (96, 128)}
+    assert [values["data.crop"] for _, values in again.suggestions()] == suggested
+    assert set(suggested) <= {(64, 64), (96, 128)}

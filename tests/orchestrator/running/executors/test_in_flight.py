@@ -1,4 +1,4 @@
-"""What happens to the tasks that Tune has, without Tune."""
+"""InFlight without Tune: starts, losses and kills of the tasks that Tune has."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from orchestrator.running.executors import in_flight as module
 from orchestrator.running.executors.in_flight import TASK, InFlight
 from orchestrator.running.task import Share
 from orchestrator.store.records import State
-from tests.conformance.executor import Notebook, make_tasks
+from orchestrator.testing.executor import RecordingController, make_tasks
 
 
 @dataclass
 class Cluster:
-    """One that is there in name only."""
+    """A cluster without processes."""
 
     max_concurrent: int | None = 2
     grace_seconds: float = 0.0
@@ -38,64 +38,64 @@ class Cluster:
 
 @dataclass
 class Trial:
-    """What Tune makes of a task."""
+    """The part of a Tune trial that is used."""
 
     config: dict[str, Any]
     status: str = "PENDING"
 
 
-def fly(in_flight: InFlight) -> Trial:
-    """The next task as a trial of Tune."""
-    packed_task = in_flight.hand_out()
-    assert packed_task is not None
-    trial = Trial({TASK: packed_task})
+def launch(in_flight: InFlight) -> Trial:
+    """Start the next task as a trial of Tune."""
+    packed = in_flight.next_task()
+    assert packed is not None
+    trial = Trial({TASK: packed})
     in_flight.add(trial)
     return trial
 
 
-def test_a_process_waits_for_one_that_starts_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_flight = InFlight(Notebook(make_tasks(2, tmp_path)), Cluster())
+def test_a_process_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_flight = InFlight(RecordingController(make_tasks(2, tmp_path)), Cluster())
     for _ in range(2):
-        fly(in_flight)
+        launch(in_flight)
     monkeypatch.setattr(module, "WARM_UP_SECONDS", 0.2)
-    in_flight.held[1] = {2}
+    in_flight.waits_for[1] = {2}
     assert in_flight.holds(1)
     time.sleep(0.25)
     assert not in_flight.holds(1), "the sweep has waited long enough"
-    in_flight.held[1] = {2}
-    assert not in_flight.holds(1), "in all"
+    in_flight.waits_for[1] = {2}
+    assert not in_flight.holds(1), "the limit is for the whole sweep"
 
 
-def test_a_start_is_told_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:
-    notebook = Notebook(make_tasks(2, tmp_path))
-    in_flight = InFlight(notebook, Cluster())
-    one, _other = fly(in_flight), fly(in_flight)
+def test_a_start_is_reported_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(2, tmp_path))
+    in_flight = InFlight(controller, Cluster())
+    one, _other = launch(in_flight), launch(in_flight)
     in_flight.notice_starts()
-    assert not notebook.of("trial0"), "it waits for a process"
+    assert not controller.events_of("trial0"), "it waits for a process"
     one.status = "RUNNING"
     for _ in range(2):
         in_flight.notice_starts()
-    assert [event for event, _ in notebook.of("trial0")] == ["started"]
-    assert not notebook.of("trial1")
+    assert [event for event, _ in controller.events_of("trial0")] == ["started"]
+    assert not controller.events_of("trial1")
 
 
-def test_a_cluster_that_is_gone_loses_what_had_started_and_nothing_else(tmp_path: Path) -> None:
-    notebook = Notebook(make_tasks(2, tmp_path))
-    in_flight = InFlight(notebook, Cluster())
-    one, _other = fly(in_flight), fly(in_flight)
+def test_when_the_cluster_dies_only_started_tasks_are_lost(tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(2, tmp_path))
+    in_flight = InFlight(controller, Cluster())
+    one, _other = launch(in_flight), launch(in_flight)
     one.status = "RUNNING"
     in_flight.notice_starts()
     in_flight.close()
-    assert {trial_id: record.state for trial_id, record in notebook.records().items()} == {"trial0": State.LOST}
+    assert {trial_id: record.state for trial_id, record in controller.records().items()} == {"trial0": State.LOST}
 
 
 def test_only_a_trial_that_has_a_process_is_killed(tmp_path: Path) -> None:
-    notebook = Notebook(make_tasks(2, tmp_path))
-    notebook.verdicts = {"trial0": State.CANCELLED, "trial1": State.CANCELLED}
+    controller = RecordingController(make_tasks(2, tmp_path))
+    controller.stop_states = {"trial0": State.CANCELLED, "trial1": State.CANCELLED}
     cluster = Cluster(grace_seconds=-1.0)
-    in_flight = InFlight(notebook, cluster)
-    one, _other = fly(in_flight), fly(in_flight)
+    in_flight = InFlight(controller, cluster)
+    one, _other = launch(in_flight), launch(in_flight)
     one.status = "RUNNING"
     in_flight.notice_starts()
-    in_flight.look()
+    in_flight.check()
     assert cluster.killed == [one]

@@ -1,4 +1,4 @@
-"""The Ray executor on more than one node: who is avoided, what reaches a node that was started by somebody else."""
+"""The Ray executor on several nodes: which nodes it avoids, and what a node gets that another user has started."""
 
 import os
 import sys
@@ -14,14 +14,14 @@ import pytest
 from orchestrator.running.executors.ray_tune import RayTune, ray
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from tests.conformance.executor import Notebook, make_tasks
+from orchestrator.testing.executor import RecordingController, make_tasks
 
 pytestmark = pytest.mark.slow  # starts a cluster of two nodes
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two nodes with one CPU each, behind a token, started in a shell that knows MLflow's password."""
+    """Two nodes of one CPU with token authentication, started in a shell that has MLflow's password."""
     from ray._private.authentication.authentication_token_setup import (
         enable_token_auth_by_default,
         ensure_token_if_auth_enabled,
@@ -52,8 +52,8 @@ def executor(cluster: Any) -> Iterator[RayTune]:
     executor.shutdown()
 
 
-def where_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
-    """Work that says where it ran, and what it found there."""
+def reporting_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
+    """Work that reports its node and what it found in its environment."""
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         import orchestrator
@@ -76,35 +76,35 @@ def where_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
     return work
 
 
-def environments(director: Notebook) -> list[dict[str, str]]:
-    return [dict(record.environment) for record in director.records().values()]
+def environments(controller: RecordingController) -> list[dict[str, str]]:
+    return [dict(record.environment) for record in controller.records().values()]
 
 
-def test_a_node_to_avoid_is_avoided_and_a_dead_one_forgotten(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
+def test_nodes_to_avoid_are_avoided_and_dead_ones_ignored(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
     bad, good = sorted(node.node_id for node in cluster.list_all_nodes())
-    tasks = [replace(task, avoid=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
-    director = Notebook(tasks)
-    RayTune(work=where_work()).run(director)
-    assert [found["node"] for found in environments(director)] == [good, good, good]
+    tasks = [replace(task, avoid_nodes=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
+    controller = RecordingController(tasks)
+    RayTune(work=reporting_work()).run(controller)
+    assert [found["node"] for found in environments(controller)] == [good, good, good]
 
 
-def test_where_all_nodes_are_to_be_avoided_none_is(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
+def test_if_all_nodes_are_to_be_avoided_none_is(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
     everywhere = tuple(node.node_id for node in cluster.list_all_nodes())
-    director = Notebook([replace(task, avoid=everywhere) for task in make_tasks(1, tmp_path)])
-    RayTune(work=where_work()).run(director)
-    assert environments(director)[0]["node"] in everywhere
+    controller = RecordingController([replace(task, avoid_nodes=everywhere) for task in make_tasks(1, tmp_path)])
+    RayTune(work=reporting_work()).run(controller)
+    assert environments(controller)[0]["node"] in everywhere
 
 
 def test_workers_get_this_code_and_no_password(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
-    director = Notebook(make_tasks(1, tmp_path))
-    RayTune(work=where_work()).run(director)
-    (found,) = environments(director)
+    controller = RecordingController(make_tasks(1, tmp_path))
+    RayTune(work=reporting_work()).run(controller)
+    (found,) = environments(controller)
     assert found["password"] == ""
     assert found["prefix"] == sys.prefix
     assert Path(found["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"
 
 
-def test_a_lost_node_is_no_room_any_more(cluster: Any, executor: RayTune) -> None:
+def test_the_capacity_shrinks_when_a_node_is_lost(cluster: Any, executor: RayTune) -> None:
     assert executor.capacity == Share(cpus=2)
     lost = next(iter(cluster.worker_nodes))
     cluster.remove_node(lost, allow_graceful=False)

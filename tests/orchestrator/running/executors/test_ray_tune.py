@@ -1,4 +1,4 @@
-"""The Ray executor: the contract, and what only separate processes can do to it."""
+"""The Ray executor: the contract, and what can only happen with separate processes."""
 
 import itertools
 import os
@@ -19,12 +19,12 @@ from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune, keep_sigterm
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from tests.conformance.executor import ExecutorContract, Notebook, Run, dying_work, make_tasks, quick_work
+from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayTune]:
-    """A private local cluster, ended with the module."""
+    """A local cluster, stopped at the end of the module."""
     executor = RayTune()
     yield executor
     executor.shutdown()
@@ -33,13 +33,13 @@ def cluster() -> Iterator[RayTune]:
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda director, work: RayTune(work=work).run(director)
+        return lambda controller, work: RayTune(work=work).run(controller)
 
 
-def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, tmp_path: Path) -> None:
-    notebook = Notebook(make_tasks(4, tmp_path))
-    RayTune(work=dying_work()).run(notebook)
-    records = notebook.records()
+def test_a_killed_worker_is_a_lost_trial_and_the_others_run(cluster: RayTune, tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(4, tmp_path))
+    RayTune(work=dying_work()).run(controller)
+    records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
         "trial1": State.LOST,
@@ -49,34 +49,34 @@ def test_a_killed_worker_is_a_lost_trial_and_the_others_go_on(cluster: RayTune, 
     error = records["trial1"].error
     assert error is not None
     assert error.kind == "WorkerLost"
-    assert [event for event, _ in notebook.of("trial1")] == ["started", "ended"]
+    assert [event for event, _ in controller.events_of("trial1")] == ["started", "ended"]
 
 
-def test_a_trial_that_loses_itself_says_where(cluster: RayTune, tmp_path: Path) -> None:
+def test_a_trial_that_ends_as_lost_names_its_node(cluster: RayTune, tmp_path: Path) -> None:
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         now = time.time()
         return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
 
-    notebook = Notebook(make_tasks(1, tmp_path))
-    RayTune(work=work).run(notebook)
+    controller = RecordingController(make_tasks(1, tmp_path))
+    RayTune(work=work).run(controller)
     (node,) = ray.nodes()
-    assert notebook.records()["trial0"].environment["node"] == node["NodeID"]
+    assert controller.records()["trial0"].environment["node"] == node["NodeID"]
 
 
-def test_a_trial_that_hangs_is_killed_when_it_is_to_end(cluster: RayTune, tmp_path: Path) -> None:
+def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path: Path) -> None:
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         time.sleep(3600)
         raise AssertionError
 
-    notebook = Notebook(make_tasks(1, tmp_path))
-    notebook.verdicts["trial0"] = State.TIMED_OUT
-    RayTune(work=work, grace_seconds=0.5).run(notebook)
-    assert notebook.records()["trial0"].state is State.TIMED_OUT
+    controller = RecordingController(make_tasks(1, tmp_path))
+    controller.stop_states["trial0"] = State.TIMED_OUT
+    RayTune(work=work, grace_seconds=0.5).run(controller)
+    assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
-def test_the_driver_hears_its_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver_keeps_its_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**options: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray puts an exit there
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler that exits
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
@@ -85,13 +85,13 @@ def test_the_driver_hears_its_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_ray_that_dies_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_dies_during_its_start_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**options: object) -> None:
-        raise Exception("The current node timed out\nduring startup.")  # as Ray does: a bare one
+        raise Exception("The current node timed out\nduring startup.")  # as Ray does
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(SweepError, match=r"a local Ray cluster: cannot start \(The current node timed out during"):
+    with pytest.raises(SweepError, match=r"cannot start a local Ray cluster \(The current node timed out during"):
         RayTune()
 
 
@@ -111,15 +111,15 @@ def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_p
             metrics={"pid": os.getpid()},
         )
 
-    notebook = Notebook(make_tasks(4, tmp_path))
-    RayTune(work=work, max_concurrent=1).run(notebook)
-    records = sorted(notebook.records().values(), key=lambda record: record.started_at)
+    controller = RecordingController(make_tasks(4, tmp_path))
+    RayTune(work=work, max_concurrent=1).run(controller)
+    records = sorted(controller.records().values(), key=lambda record: record.started_at)
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
     assert len({record.metrics["pid"] for record in records}) < 4, "a warm process serves several CPU trials"
 
 
-def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the_director_says(
+def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_the_controller(
     cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = quick_work()
@@ -129,23 +129,23 @@ def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the
             time.sleep(600)
         return quick(task, report)
 
-    class Impatient(Notebook):
-        def verdict(self, task: Task) -> State | None:
+    class Impatient(RecordingController):
+        def stop_state(self, task: Task) -> State | None:
             return State.TIMED_OUT if task.trial_id == "trial1" else None
 
     monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
-    director = Impatient(make_tasks(3, tmp_path))
+    controller = Impatient(make_tasks(3, tmp_path))
     began = time.monotonic()
-    RayTune(work=work).run(director)
+    RayTune(work=work).run(controller)
     assert time.monotonic() - began < 300
-    records = director.records()
+    records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
         "trial1": State.TIMED_OUT,
         "trial2": State.DONE,
     }
     assert records["trial1"].error is None
-    assert [event for event, _ in director.of("trial1")] == ["started", "ended"]
+    assert [event for event, _ in controller.events_of("trial1")] == ["started", "ended"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_trial_that_hangs_is_killed_after_the_grace_period_and_recorded_as_the
     [({}, True), ({"CPU": 8.0, "GPU": 1.0}, True), ({"CPU": 8.0}, False)],
     ids=["a head that runs no trials", "GPU nodes", "CPU nodes"],
 )
-def test_a_cluster_that_grows_has_room_before_it_has_nodes(
+def test_an_autoscaling_cluster_has_capacity_before_it_has_nodes(
     cluster: RayTune, monkeypatch: pytest.MonkeyPatch, alive: dict[str, float], gpus_to_come: bool
 ) -> None:
     monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: alive)
@@ -171,9 +171,9 @@ def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTu
         record = quick(task, report)
         return replace(record, metrics={"pid": os.getpid()})
 
-    notebook = Notebook(make_tasks(30, tmp_path))
-    RayTune(work=work, max_concurrent=2).run(notebook)
-    counts = Counter(record.metrics["pid"] for record in notebook.records().values())
+    controller = RecordingController(make_tasks(30, tmp_path))
+    RayTune(work=work, max_concurrent=2).run(controller)
+    counts = Counter(record.metrics["pid"] for record in controller.records().values())
     assert counts.total() == 30
     assert len(counts) == 2
     assert min(counts.values()) > 5
@@ -186,24 +186,24 @@ def test_the_cluster_is_asked_about_once_a_second(
     really = ray_tune.ray.cluster_resources
 
     def counted() -> dict[str, float]:
-        if sys._getframe(1).f_code.co_name == "capacity":  # Tune asks for purposes of its own
+        if sys._getframe(1).f_code.co_name == "capacity":  # Tune asks for its own purposes too
             asked.append(time.monotonic())
         return really()
 
     monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
-    notebook = Notebook(make_tasks(8, tmp_path))
-    RayTune(work=quick_work()).run(notebook)
-    assert len(notebook.records()) == 8
+    controller = RecordingController(make_tasks(8, tmp_path))
+    RayTune(work=quick_work()).run(controller)
+    assert len(controller.records()) == 8
     assert asked
     assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
 
 
-def test_ray_client_is_refused_with_the_way_that_works() -> None:
+def test_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
         ray_tune.connect("ray://head:10001")
 
 
-def test_the_handler_of_sigterm_is_ours_again_after_ray_has_set_its_own() -> None:
+def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with keep_sigterm():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

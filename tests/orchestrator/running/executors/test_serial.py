@@ -3,10 +3,10 @@
 import pytest
 
 from orchestrator.running.executors.serial import Serial
-from tests.conformance.executor import ExecutorContract, Run
+from orchestrator.testing.executor import ExecutorContract, Run
 
 
 class TestSerial(ExecutorContract):
     @pytest.fixture
     def run(self) -> Run:
-        return lambda director, work: Serial(work).run(director)
+        return lambda controller, work: Serial(work).run(controller)

@@ -1,4 +1,4 @@
-"""How run directories are named, and where an object store's trials work."""
+"""Addresses of run directories, and where the trials of an object store work."""
 
 from pathlib import Path
 
@@ -42,5 +42,5 @@ def test_trials_work_in_the_run_directory_or_in_a_folder_of_their_own(
 
 
 def test_an_unknown_kind_of_storage_is_one_line() -> None:
-    with pytest.raises(StoreError, match=r"^nowhere://x/runs: no storage is known by nowhere://"):
+    with pytest.raises(StoreError, match=r"^nowhere://x/runs: unknown kind of storage nowhere://"):
         open_files("nowhere://x/runs")

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
-from tests.conformance.files import AtomicFilesContract
+from orchestrator.testing.files import AtomicFilesContract
 
 
 @pytest.fixture
@@ -45,24 +45,24 @@ def test_a_stamp_changes_with_the_content(files: LocalFiles) -> None:
     assert files.stamps(["trials/a/x"]) != [before]
 
 
-def test_a_line_appended_after_a_torn_one_stands_alone(files: LocalFiles, tmp_path: Path) -> None:
+def test_a_line_appended_after_one_that_was_cut_short_is_a_line_of_its_own(files: LocalFiles, tmp_path: Path) -> None:
     files.append("points", b"one\n")
     (tmp_path / "runs" / "points").write_bytes(b"one\ntw")
     files.append("points", b"three\n")
     assert files.read("points") == b"one\ntw\nthree\n"
 
 
-def test_the_rubbish_of_a_crash_while_deleting_is_swept_out_next_time(files: LocalFiles, tmp_path: Path) -> None:
+def test_what_a_crash_during_a_deletion_leaves_is_removed_by_the_next(files: LocalFiles, tmp_path: Path) -> None:
     files.write("trash/0123/x", b"left by a crash")
     files.write("trials/a/x", b"1")
     files.delete_folder("trials/a")
     assert files.names("") == ["trials"]
 
 
-def test_what_the_system_refuses_is_one_line_with_a_remedy(tmp_path: Path) -> None:
+def test_an_error_of_the_system_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     files = LocalFiles(str(tmp_path / "file" / "runs"))
-    with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); choose another --run-dir"):
+    with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); use another --run-dir"):
         files.write("x", b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match=r"folder: cannot be read \(Is a directory\)"):

@@ -1,4 +1,4 @@
-"""A run directory in an object store: a local S3 server, and the lines for all that can be wrong with one."""
+"""A run directory in an object store: a local S3 server, and the messages for everything that can be wrong."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.backends.object_store import ObjectFiles
-from tests.conformance.files import AtomicFilesContract, FilesContract
+from orchestrator.testing.files import AtomicFilesContract, FilesContract
 
 SECRET = "verysecret"  # noqa: S105 - that of a server in this process
 
@@ -54,12 +54,12 @@ def test_a_missing_bucket_is_one_line_for_readers_and_writers(bucket: str) -> No
         lambda: files.write("x", b""),
         lambda: files.create("x", b""),
     ):
-        with pytest.raises(StoreError, match=r"^s3://nosuchbucket/runs: there is no such bucket; create it, or corr"):
+        with pytest.raises(StoreError, match=r"^s3://nosuchbucket/runs: the bucket does not exist; create it, or corr"):
             action()
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A server that knows nobody, and says the key it was shown."""
+    """A server that refuses every request and repeats the key in its error."""
 
     def refuse(self) -> None:
         body = f"<Error><Code>InvalidAccessKeyId</Code><Message>not {SECRET}</Message></Error>".encode()
@@ -89,7 +89,7 @@ def test_wrong_credentials_are_one_line_without_the_secret(refusing: None) -> No
     for action in (lambda: files.read("x"), lambda: files.write("x", b"")):
         with pytest.raises(StoreError) as caught:
             action()
-        assert re.search(r"access refused \(\w+\); give credentials that may read and write", str(caught.value))
+        assert re.search(r"access refused \(\w+\); set credentials that may read and write", str(caught.value))
         assert SECRET not in str(caught.value)
 
 
@@ -101,7 +101,7 @@ def test_missing_credentials_are_one_line(s3_settings: pytest.MonkeyPatch, tmp_p
         open_files("s3://bucket/runs").read("x")
 
 
-def test_an_endpoint_that_nobody_serves_is_one_line(s3_settings: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_without_a_server_is_one_line(s3_settings: pytest.MonkeyPatch) -> None:
     s3_settings.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3_settings.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The pieces that heads share."""
+"""Building blocks of the heads."""
 
 from __future__ import annotations
 

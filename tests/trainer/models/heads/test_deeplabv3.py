@@ -1,4 +1,4 @@
-"""Dilations of the pyramid, the image's mean, and the auxiliary branch."""
+"""Dilations of the pyramid, the image mean, and the auxiliary branch."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.head import AUXILIARY, HeadContract
 from trainer.build import HEADS
+from trainer.testing.head import AUXILIARY, HeadContract
 
 
 class TestHeads(HeadContract):
@@ -14,5 +14,5 @@ class TestHeads(HeadContract):
         return request.param
 
 
-def test_every_head_has_made_its_promise():
+def test_the_table_of_auxiliary_logits_has_every_head():
     assert set(AUXILIARY) == set(HEADS)

@@ -1,4 +1,4 @@
-"""Object regions against their definition, the attention against a loop over pixels."""
+"""Object regions compared with their definition, the attention with a loop over pixels."""
 
 from __future__ import annotations
 

@@ -1,0 +1,171 @@
+"""Batches depend on (data, seed, step) only, not on resuming, loader processes or contrast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.config import ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
+from trainer.data import open_source
+from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
+from trainer.errors import DataError
+
+CONFIG = DataConfig(crop=(32, 48), synthetic=SyntheticConfig(train_images=7, val_images=5, height=48, width=64))
+PLAIN = replace(CONFIG, crop=(48, 64), scale=(1.0, 1.0), flip_probability=0.0, color_jitter=0.0)
+
+
+class Coloured:
+    """Image i of `train` is plainly grey i, its label i; sizes per split as given."""
+
+    class_names = tuple("abcdefgh")
+    palette = tuple((i, i, i) for i in range(8))
+    unlabelled = frozenset()
+
+    def __init__(self, sizes=((32, 32),) * 7, broken=None):
+        self.sizes, self.broken = sizes, broken
+
+    def size(self, split):
+        return len(self.sizes)
+
+    def read(self, split, index):
+        if index == self.broken:
+            raise DataError("train/labels/x.png: label id 99; map the ids")
+        shape = self.sizes[index]
+        return np.full((*shape, 3), index, np.uint8), np.full(shape, index, np.uint8)
+
+
+def batches(config=CONFIG, seed=0, batch_size=4, workers=0, source=None, **place):
+    source = source or open_source(config)
+    return TrainBatches(source, config, batch_size=batch_size, seed=seed, loader_workers=workers, **place)
+
+
+def equal(left: list[Batch], right: list[Batch]) -> bool:
+    return len(left) == len(right) and all(
+        torch.equal(a.image_B3HW, b.image_B3HW) and torch.equal(a.label_BHW, b.label_BHW)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def test_shapes_and_types():
+    (batch,) = batches().iterate(0, 1)
+    assert (batch.image_B3HW.shape, batch.image_B3HW.dtype) == ((4, 3, 32, 48), torch.float32)
+    assert (batch.label_BHW.shape, batch.label_BHW.dtype) == ((4, 32, 48), torch.int64)
+
+
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_resume_at_any_step_gives_equal_batches(step):
+    whole = list(batches().iterate(0, 8))
+    assert equal(whole[step:], list(batches().iterate(step, 8 - step)))
+
+
+def test_loader_processes_change_nothing():
+    torch.manual_seed(3)
+    alone = list(batches(workers=0).iterate(1, 5))
+    untouched = torch.rand(1)
+    torch.manual_seed(3)
+    helped = list(batches(workers=2).iterate(1, 5))
+    assert torch.equal(torch.rand(1), untouched)
+    assert equal(alone, helped)
+
+
+@pytest.mark.parametrize(("ranks", "workers"), [(2, 0), (4, 0), (2, 1)])
+def test_the_parts_of_the_ranks_are_the_batch(ranks, workers):
+    parts = [batches(rank=rank, ranks=ranks, workers=workers).iterate(2, 3) for rank in range(ranks)]
+    for whole, *split in zip(batches().iterate(2, 3), *parts, strict=True):
+        assert {len(part.label_BHW) for part in split} == {4 // ranks}
+        assert torch.equal(torch.cat([part.image_B3HW for part in split]), whole.image_B3HW)
+        assert torch.equal(torch.cat([part.label_BHW for part in split]), whole.label_BHW)
+
+
+def test_loader_processes_pass_an_error_on_in_one_line():
+    source = Coloured(broken=5)
+    for workers in (0, 1):
+        with pytest.raises(DataError) as caught:
+            list(batches(source=source, workers=workers).iterate(0, 2))
+        assert str(caught.value) == "train/labels/x.png: label id 99; map the ids"
+
+
+def test_a_loader_left_early_ends_its_processes():
+    sequence = batches(workers=1).iterate(0, 50)
+    first = list(islice(sequence, 1))
+    sequence.close()
+    assert equal(first, list(batches().iterate(0, 1)))
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 7, 10])
+def test_every_epoch_visits_every_image_once(batch_size):
+    """Also where batches straddle epochs."""
+    config = replace(PLAIN, crop=(32, 32))
+    seen = torch.cat([b.label_BHW[:, 0, 0] for b in batches(config, 5, batch_size, source=Coloured()).iterate(0, 21)])
+    epochs = [tuple(seen[start : start + 7].tolist()) for start in range(0, 7 * (len(seen) // 7), 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len(set(epochs)) > 1
+
+
+def test_order_does_not_depend_on_the_batch_size():
+    config = replace(PLAIN, crop=(32, 32))
+    orders = [
+        torch.cat([b.label_BHW[:, 0, 0] for b in batches(config, 1, size, source=Coloured()).iterate(0, 12 // size)])
+        for size in (2, 4)
+    ]
+    assert torch.equal(orders[0], orders[1])
+
+
+def test_augmentation_differs_between_samples_and_epochs():
+    """One image only: each sample is the same picture, augmented otherwise."""
+    config = replace(CONFIG, synthetic=replace(CONFIG.synthetic, train_images=1))
+    images = [image for batch in batches(config).iterate(0, 4) for image in batch.image_B3HW]
+    assert len({image.numpy().tobytes() for image in images}) == 16
+
+
+def test_seeds_give_other_orders_and_augmentations():
+    assert not equal(list(batches(seed=0).iterate(0, 2)), list(batches(seed=1).iterate(0, 2)))
+
+
+def test_defect_11_contrast_moves_no_pixel():
+    """A baseline and a row with contrast read from configs that differ in contrast only: equal batches, bit by bit."""
+    rows = [TrainConfig(data=CONFIG, contrast=ContrastConfig(source=source)) for source in ("none", "inter_image")]
+    torch.manual_seed(0)
+    first = list(batches(rows[0].data, rows[0].seed).iterate(0, 3))
+    torch.rand(100)  # what a row draws for its anchors
+    assert equal(first, list(batches(rows[1].data, rows[1].seed).iterate(0, 3)))
+
+
+def test_train_split_is_the_configured_one():
+    config = replace(PLAIN, train_split="val")
+    source = open_source(config)
+    (batch,) = batches(config, batch_size=5).iterate(0, 1)
+    wanted = {source.read("val", index)[1].astype(np.int64).tobytes() for index in range(5)}
+    assert {label.numpy().tobytes() for label in batch.label_BHW} == wanted
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_ranks_evaluate_the_very_batches_of_one_process(ranks):
+    source = Coloured(sizes=((32, 32),) * 3 + ((32, 48),) * 2 + ((32, 32),) * 2)
+    parts = [list(evaluation_batches(source, "val", 2, rank=rank, ranks=ranks)) for rank in range(ranks)]
+    dealt = [part[turn] for turn in range(len(parts[0])) for part in parts if turn < len(part)]
+    assert equal(dealt, list(evaluation_batches(source, "val", 2)))
+
+
+def test_evaluation_shows_every_image_whole_and_in_order():
+    source = open_source(CONFIG)
+    found = list(evaluation_batches(source, "val", 2))
+    assert [len(batch.label_BHW) for batch in found] == [2, 2, 1]
+    image_N3HW = torch.cat([batch.image_B3HW for batch in found])
+    label_NHW = torch.cat([batch.label_BHW for batch in found])
+    for index in range(5):
+        image_HW3, label_HW = source.read("val", index)
+        assert torch.equal((image_N3HW[index] * 255).round().permute(1, 2, 0), torch.tensor(image_HW3).float())
+        assert torch.equal(label_NHW[index], torch.tensor(label_HW).long())
+    assert image_N3HW.dtype == torch.float32
+    assert label_NHW.dtype == torch.int64
+
+
+def test_evaluation_batches_images_of_unequal_size_apart():
+    source = Coloured(sizes=((32, 32), (32, 32), (40, 32), (32, 32)))
+    shapes = [tuple(batch.label_BHW.shape) for batch in evaluation_batches(source, "test", 8)]
+    assert shapes == [(2, 32, 32), (1, 40, 32), (1, 32, 32)]

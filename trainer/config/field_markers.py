@@ -1,0 +1,106 @@
+"""Markers of config fields, which say how a field enters a trial's identity, and the check that all blocks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
+from typing import Any
+
+__all__ = [
+    "canonical_name",
+    "identity_values",
+    "is_outside_identity",
+    "limit",
+    "location",
+    "location_keys",
+    "marked_keys",
+    "optional",
+    "renamed_keys",
+    "require",
+    "setting",
+    "unset_implied",
+]
+
+
+def location(default: str | None = None) -> Any:
+    """A path on this machine. The identity of a trial has the digest of the content instead."""
+    return field(default=default, metadata={"location": True})
+
+
+def limit() -> Any:
+    """A field that can refuse a trial but does not change its result, so it is not part of the identity."""
+    return field(default=None, metadata={"limit": True})
+
+
+def optional(implied: Any, *, canonical: str | None = None) -> Any:
+    """A field that can stay unset; unset and `implied` are the same computation.
+
+    `canonical` is the name before the field was renamed: canonical configs keep it, so that trial ids do not change.
+    """
+    return field(default=None, metadata={"implied": implied, **({"canonical": canonical} if canonical else {})})
+
+
+def setting(block: Any, name: str) -> Any:
+    """The value of a field, or its implied value if it is not set."""
+    value = getattr(block, name)
+    return block.__dataclass_fields__[name].metadata.get("implied") if value is None else value
+
+
+def unset_implied(block: Any) -> Any:
+    """`block` without the values that equal the implied value."""
+    optionals = [item for item in fields(block) if "implied" in item.metadata]
+    redundant = {item.name: None for item in optionals if getattr(block, item.name) == item.metadata["implied"]}
+    return replace(block, **redundant)
+
+
+def require(condition: bool, key: str, message: str) -> None:
+    """Raise ValueError `key: message` unless `condition` holds; the reader of YAML adds file and line."""
+    if not condition:
+        raise ValueError(f"{key}: {message}")
+
+
+def location_keys(config_type: type) -> tuple[str, ...]:
+    """Dotted keys of all fields marked `location()` below `config_type`, for example `("data.root",)`."""
+    return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
+
+
+def renamed_keys(config_type: type, prefix: str = "") -> Mapping[str, str]:
+    """Old dotted key -> current dotted key of all renamed fields below `config_type`."""
+    renamed: dict[str, str] = {}
+    for item in fields(config_type):
+        if "canonical" in item.metadata:
+            renamed[prefix + canonical_name(item)] = prefix + item.name
+        elif item.default_factory is not MISSING:
+            renamed |= renamed_keys(type(item.default_factory()), f"{prefix}{item.name}.")
+    return renamed
+
+
+def canonical_name(item: Field[Any]) -> str:
+    """The name of a field in canonical configs."""
+    return str(item.metadata.get("canonical", item.name))
+
+
+def is_outside_identity(item: Field[Any]) -> bool:
+    """Whether a field is not part of a trial's identity: `location()` and `limit()`."""
+    return bool(item.metadata.get("location") or item.metadata.get("limit"))
+
+
+def identity_values(block: Any) -> dict[str, Any]:
+    """Nested values of the fields that are part of a trial's identity, by canonical name; unset ones are left out."""
+    values: dict[str, Any] = {}
+    for item in fields(block):
+        value = getattr(block, item.name)
+        if value is not None and not is_outside_identity(item):
+            values[canonical_name(item)] = identity_values(value) if is_dataclass(value) else value
+    return values
+
+
+def marked_keys(config_type: type, is_marked: Callable[[Field[Any]], bool], prefix: str = "") -> tuple[str, ...]:
+    """Dotted keys of the fields below `config_type` for which `is_marked` holds."""
+    keys: list[str] = []
+    for item in fields(config_type):
+        if is_marked(item):
+            keys.append(prefix + item.name)
+        elif item.default_factory is not MISSING:
+            keys.extend(marked_keys(type(item.default_factory()), is_marked, f"{prefix}{item.name}."))
+    return tuple(keys)

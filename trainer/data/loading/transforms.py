@@ -1,0 +1,205 @@
+"""Training augmentation: random scale, crop, flip and colour jitter from one explicit seed.
+
+No global random state is used, so a sample is augmented equally in every process. Pixels are 8-bit until they are
+resized, then planar float32 that is changed in place in the batch, without a copy of the crop (benchmarks/NOTES.md).
+Axes: H W source image, h w crop, i j the part of the crop with image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from trainer.config import DataConfig
+from trainer.data.source import IGNORE_INDEX, Pair, Pixels
+
+__all__ = ["PAD_GREY", "augment", "augment_into", "image_tensor", "label_tensor"]
+
+PAD_GREY = 0.45
+"""Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One axis of a crop: `length` source pixels from `first`, resized to `inside` crop pixels."""
+
+    first: int
+    length: int
+    inside: int
+    before: int
+    """Crop pixels of padding before the image."""
+    after: int
+    """Crop pixels of padding after the image."""
+
+    @property
+    def source(self) -> slice:
+        """The source pixels."""
+        return slice(self.first, self.first + self.length)
+
+    @property
+    def place(self) -> slice:
+        """Their position in the crop."""
+        return slice(self.before, self.before + self.inside)
+
+
+def augment(pair: Pair, config: DataConfig, seed: int) -> tuple[Tensor, Tensor]:
+    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void in the padding."""
+    image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
+    augment_into(image_3hw, label_hw, pair, config, seed)
+    return image_3hw, label_hw
+
+
+def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:
+    """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`.
+
+    The source is cropped before it is resized, so the cost depends on the crop, not on the scaled image. The image is
+    resized bilinearly with antialiasing, the label by nearest neighbour with the same pixel centres.
+    """
+    random = Random(seed)
+    image_HW3, label_HW = pair
+    scale = between(random, *config.scale)
+    rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
+    columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
+    flip = random.random() < config.flip_probability
+    part = (rows.source, columns.source)
+
+    size = [rows.inside, columns.inside]
+    image = F.resize_image(channels_first(image_HW3[part]), size, InterpolationMode.BILINEAR, antialias=True)
+    image_3ij = image.contiguous()
+    label_ij = resize_label(label_HW[part], rows.inside, columns.inside)
+    if flip:
+        image_3ij, label_ij = image_3ij.flip(-1), label_ij.flip(-1)
+        columns = replace(columns, before=columns.after, after=columns.before)
+
+    place = (..., rows.place, columns.place)
+    jitter(image_3hw[place].copy_(image_3ij).mul_(1 / 255), random, config.color_jitter, flipped=flip)
+    label_hw[place] = label_ij
+    for crop, grey in ((image_3hw, PAD_GREY), (label_hw, IGNORE_INDEX)):
+        pad(crop, rows, columns, grey)
+
+
+def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
+    """Fill the padding of (..., h, w)."""
+    if rows.before or rows.after:
+        crop_hw[..., : rows.before, :] = fill
+        crop_hw[..., rows.place.stop :, :] = fill
+    if columns.before or columns.after:
+        crop_hw[..., rows.place, : columns.before] = fill
+        crop_hw[..., rows.place, columns.place.stop :] = fill
+
+
+def image_tensor(image_HW3: Pixels) -> Tensor:
+    """An 8-bit RGB image as `image_3HW`, float32 in 0..1."""
+    image_3HW: Tensor = F.to_dtype(channels_first(image_HW3), torch.float32, scale=True)
+    return image_3HW.contiguous()
+
+
+def label_tensor(label_HW: Pixels) -> Tensor:
+    """8-bit class ids as int64, the type that cross-entropy needs."""
+    return torch.from_numpy(label_HW.copy()).to(torch.int64)
+
+
+def draw_span(random: Random, side: int, scale: float, crop: int) -> Span:
+    """Place a crop of `crop` pixels at random on a side of `side` pixels resized by `scale`.
+
+    A resized side shorter than the crop is placed at random inside the crop.
+    """
+    scaled = max(1, round(side * scale))
+    slack = scaled - crop
+    start = min(slack, 0) + int(random.random() * (abs(slack) + 1))
+    first_scaled, last_scaled = max(0, start), min(scaled, start + crop)
+    first = math.floor(first_scaled * side / scaled)
+    last = math.ceil(last_scaled * side / scaled)
+    before = first_scaled - start
+    inside = last_scaled - first_scaled
+    return Span(first=first, length=last - first, inside=inside, before=before, after=crop - before - inside)
+
+
+def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
+    """`label_HW` by nearest neighbour, (height, width) uint8.
+
+    torchvision resizes a Mask with the older rule "nearest", which uses pixel corners instead of centres and so shifts
+    labels by up to half a pixel against the image. That matters for thin classes.
+    """
+    rows_i, columns_j = (
+        nearest_source_pixels(label_HW.shape[0], height),
+        nearest_source_pixels(label_HW.shape[1], width),
+    )
+    first, second = (rows_i, 0), (columns_j, 1)
+    if height > label_HW.shape[0]:  # indexing columns is slower than rows, so do it while there are few rows
+        first, second = second, first
+    return torch.from_numpy(label_HW.take(*first, mode="clip").take(*second, mode="clip"))  # "raise" checks each
+
+
+def nearest_source_pixels(side: int, resized: int) -> NDArray[np.int64]:
+    """Source pixel of each of `resized` pixels along a side of `side` pixels, by torch's rule."""
+    place_11H = torch.arange(side, dtype=torch.float32)[None, None]
+    place_i: NDArray[np.int64] = (
+        interpolate(place_11H, size=resized, mode="nearest-exact")[0, 0].to(torch.int64).numpy()
+    )
+    return place_i
+
+
+def jitter(image_3ij: Tensor, random: Random, strength: float, *, flipped: bool = False) -> None:
+    """Change brightness, contrast and saturation in place, by factors in 1 +- `strength` and in random order.
+
+    The operations are those of torchvision, except for the mean of `adjust_contrast`.
+    """
+    if strength == 0:
+        return
+    changes = [
+        (random.random(), change, between(random, 1 - strength, 1 + strength))
+        for change in (adjust_brightness, partial(adjust_contrast, flipped=flipped), adjust_saturation)
+    ]
+    for _, change, factor in sorted(changes, key=lambda item: item[0]):
+        change(image_3ij, factor)
+
+
+def adjust_brightness(image_3ij: Tensor, factor: float) -> None:
+    """Multiply by `factor`."""
+    image_3ij.mul_(factor)
+    if factor > 1:
+        image_3ij.clamp_(max=1)
+
+
+def adjust_contrast(image_3ij: Tensor, factor: float, *, flipped: bool = False) -> None:
+    """Scale the distance from the mean grey by `factor`.
+
+    The mean is computed by numpy, because the rounding of torch's mean depends on the number of threads. It is that of
+    the unflipped image, because rounding depends on the order of the pixels as well.
+    """
+    grey_ij = grey_of(image_3ij)
+    mean = float((grey_ij.flip(-1) if flipped else grey_ij).numpy().mean(dtype=np.float64))
+    image_3ij.mul_(factor).add_((1 - factor) * mean).clamp_(0, 1)
+
+
+def adjust_saturation(image_3ij: Tensor, factor: float) -> None:
+    """Scale the distance from the grey of each pixel by `factor`."""
+    grey_ij = grey_of(image_3ij)
+    image_3ij.mul_(factor).add_(grey_ij, alpha=1 - factor).clamp_(0, 1)
+
+
+def grey_of(image_3ij: Tensor) -> Tensor:
+    """The luma of ITU-R 601-2, as in torchvision."""
+    red_ij, green_ij, blue_ij = image_3ij.unbind()
+    return red_ij.mul(0.2989).add_(green_ij, alpha=0.587).add_(blue_ij, alpha=0.114)
+
+
+def between(random: Random, low: float, high: float) -> float:
+    """A uniform draw from [low, high)."""
+    return low + (high - low) * random.random()
+
+
+def channels_first(image_HW3: Pixels) -> Tensor:
+    """A (3, H, W) view of a copy of the image; memory stays channels-last, which torchvision resizes fastest."""
+    return torch.from_numpy(image_HW3.copy()).permute(2, 0, 1)

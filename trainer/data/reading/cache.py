@@ -1,0 +1,211 @@
+"""Cache of decoded pixels on disk, mapped into memory, so that each file is decoded once per machine.
+
+There is one folder per split, named by a hash of everything that the pixels depend on. `pixels` has the image and the
+label of each pair in sequence, `index.npy` their offsets and sizes. An entry is built in `KEY.part` under a file lock
+and renamed when it is complete, so a partial entry is never read. After a crash, the next process builds it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from trainer.data.source import Pair, Pixels
+
+__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DECODER_VERSION", "DecodedCache", "DecodedSplit"]
+
+CACHE_FOLDER = "CONTRAST_SWEEP_CACHE"
+"""Environment variable: the folder of the cache, or `off`."""
+CACHE_GIGABYTES = "CONTRAST_SWEEP_CACHE_GB"
+"""Environment variable: the maximum size of the folder, in 10^9 bytes."""
+DEFAULT_GIGABYTES = 64.0
+"""Cityscapes needs 29."""
+
+DECODER_VERSION = 1
+"""Increased by hand whenever equal files would give other pixels."""
+
+FREE_SHARE = 0.5
+"""Maximum size of an entry, as a share of the free disk space."""
+
+
+class DecodedSplit:
+    """The pixels of one split, mapped read-only. Raises OSError or ValueError for a damaged entry."""
+
+    def __init__(self, folder: Path) -> None:
+        self.index_N3: NDArray[np.int64] = np.load(folder / "index.npy", allow_pickle=False)
+        """Offset in bytes, height and width of each pair."""
+        size = (folder / "pixels").stat().st_size
+        if size != sum(4 * int(height) * int(width) for _, height, width in self.index_N3):
+            raise ValueError(f"{folder}: the pixels do not fit their index")
+        self.pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r").view(np.ndarray)
+
+    def read(self, index: int) -> Pair:
+        """Pair `index` as read-only views `image_HW3` and `label_HW`, which are read from disk when accessed."""
+        offset, height, width = map(int, self.index_N3[index])
+        area = height * width
+        image_HW3 = self.pixels[offset : offset + 3 * area].reshape(height, width, 3)
+        return image_HW3, self.pixels[offset + 3 * area : offset + 4 * area].reshape(height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedCache:
+    """A folder of decoded splits that all processes of a user share; removes the least recently used ones."""
+
+    folder: Path | None
+    """None: no cache."""
+    max_bytes: int
+
+    @classmethod
+    def default(cls) -> DecodedCache:
+        """The folder of the environment variable, else in `XDG_CACHE_HOME`, else in the system's temporary folder."""
+        given = os.environ.get(CACHE_FOLDER, "")
+        try:
+            max_bytes = int(float(os.environ.get(CACHE_GIGABYTES) or DEFAULT_GIGABYTES) * 1e9)
+        except ValueError:
+            warnings.warn(f"{CACHE_GIGABYTES} is not a number of gigabytes; no data set is cached", stacklevel=2)
+            return cls(None, 0)
+        if given.lower() == "off":
+            return cls(None, 0)
+        if given:
+            return cls(Path(given), max_bytes)
+        if home := os.environ.get("XDG_CACHE_HOME"):
+            return cls(Path(home) / "contrast-sweep", max_bytes)
+        return cls(Path(tempfile.gettempdir()) / f"contrast-sweep-{os.getuid()}", max_bytes)
+
+    def get(
+        self,
+        facts: Sequence[object],
+        *,
+        sizes: Callable[[], Sequence[tuple[int, int]]],
+        pairs: Callable[[], Iterable[Pair]],
+    ) -> DecodedSplit | None:
+        """The split that `facts` describe, built from `pairs` if it is missing; None if there is no room.
+
+        `sizes` returns the (width, height) of each image without decoding. One process builds the entry while others
+        wait. Raises what `pairs` raises; a full or read-only disk is a warning.
+        """
+        if self.folder is None:
+            return None
+        text = "\n".join(map(str, (DECODER_VERSION, PIL.__version__, *facts)))
+        entry = self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
+        try:
+            if (found := open_entry(entry)) is not None:
+                return found
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.folder.stat().st_uid != os.getuid():
+                raise PermissionError(f"{self.folder} belongs to another user")
+            with FileLock(
+                entry.with_suffix(".lock"), fallback_to_soft=False
+            ):  # stays on disk: removing it could admit two builders
+                if (found := open_entry(entry)) is not None:  # built by another process while this one waited
+                    return found
+                return self._build(self.folder, entry, sizes(), pairs)
+        except OSError as error:
+            reason = error.strerror or error
+            warnings.warn(f"{self.folder}: {reason}; the data set is not cached, so each read decodes", stacklevel=2)
+            return None
+
+    def _build(
+        self, folder: Path, entry: Path, sizes: Sequence[tuple[int, int]], pairs: Callable[[], Iterable[Pair]]
+    ) -> DecodedSplit | None:
+        """Build `entry`; the caller holds its lock."""
+        wanted = sum(4 * width * height for width, height in sizes)
+        if not self._make_room(folder, entry, wanted):
+            warnings.warn(
+                f"{folder}: no room for {wanted / 1e9:.1f} GB of decoded images, so each read decodes; "
+                f"set {CACHE_FOLDER} to a larger disk or raise {CACHE_GIGABYTES}",
+                stacklevel=2,
+            )
+            return None
+        part = entry.with_name(f"{entry.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            write_entry(part, pairs())
+            part.rename(entry)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return open_entry(entry)
+
+    def _make_room(self, folder: Path, entry: Path, wanted: int) -> bool:
+        """Remove leftovers of crashed builds and the least recently used entries until `wanted` bytes fit."""
+        if wanted > self.max_bytes:
+            return False
+        remove_leftovers(folder, entry)
+        held: dict[Path, tuple[float, int]] = {}
+        for path in folder.iterdir():
+            with suppress(OSError):  # another process may discard it
+                if path.is_dir() and not path.suffix:
+                    held[path] = (path.stat().st_mtime, bytes_in(path))
+        total = sum(size for _, size in held.values())
+        for path in sorted(held, key=lambda path: held[path][0]):
+            if total + wanted <= self.max_bytes and wanted <= FREE_SHARE * shutil.disk_usage(folder).free:
+                break
+            total -= held[path][1]
+            discard(path)
+        return wanted <= FREE_SHARE * shutil.disk_usage(folder).free
+
+
+def open_entry(entry: Path) -> DecodedSplit | None:
+    """The complete `entry`, marked as used; None if it is missing or damaged."""
+    try:
+        found = DecodedSplit(entry)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        discard(entry)
+        return None
+    with suppress(OSError):
+        os.utime(entry)
+    return found
+
+
+def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
+    """Write all pairs and their index, flushed to disk."""
+    index: list[tuple[int, int, int]] = []
+    with (folder / "pixels").open("wb") as stream:
+        for image_HW3, label_HW in pairs:
+            index.append((stream.tell(), *label_HW.shape))
+            stream.write(np.ascontiguousarray(image_HW3).data)
+            stream.write(np.ascontiguousarray(label_HW).data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    with (folder / "index.npy").open("wb") as stream:
+        np.save(stream, np.array(index, dtype=np.int64).reshape(-1, 3), allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def remove_leftovers(folder: Path, entry: Path) -> None:
+    """Remove the rest of discarded entries and of crashed builds."""
+    for path in folder.glob("*.gone-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob("*.part"):
+        if path.stem != entry.name:
+            with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False, fallback_to_soft=False):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def discard(entry: Path) -> None:
+    """Remove `entry`, by rename first so that it is never partial; processes that have mapped it can still read it."""
+    gone = entry.with_name(f"{entry.name}.gone-{os.getpid()}")
+    with suppress(OSError):
+        entry.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def bytes_in(folder: Path) -> int:
+    """Total size of the files of an entry."""
+    return sum(path.stat().st_size for path in folder.iterdir())

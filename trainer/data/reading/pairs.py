@@ -1,0 +1,204 @@
+"""The base class of data sets of files: splits, digest, signature, checks, and decoding through the cache.
+
+A subclass of `PairsOnDisk` defines its classes and splits, lists the files of a split (`list_part`) and, unless labels
+are class ids in 8-bit PNG files, maps raw ids to classes (`label_ids`) or reads labels itself (`read_label`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from trainer.data.reading.cache import DecodedCache, DecodedSplit
+from trainer.data.reading.decode import (
+    LabelTable,
+    decode_image,
+    frozen,
+    image_size,
+    label_table,
+    raw_label,
+    relabel,
+    require_same_size,
+)
+from trainer.data.reading.listing import FilePair, Listing
+from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
+from trainer.errors import DataError
+
+__all__ = ["TRAIN_VAL", "TRAIN_VAL_TEST", "PairsOnDisk"]
+
+TRAIN_VAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"train": ("train",), "val": ("val",), "trainval": ("train", "val")}
+)
+TRAIN_VAL_TEST: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("train", "val")}
+)
+"""Parts of each split; `trainval` is train and val together."""
+
+
+class PairsOnDisk(ABC):
+    """Pairs of files in `root`.
+
+    A part is a split on disk; a split consists of one or more parts. Each part is decoded once per machine to `cache`;
+    if the cache has no room, pairs are decoded at each read.
+    """
+
+    class_names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    split_parts: Mapping[str, tuple[str, ...]]
+    """Parts of each split."""
+    optional: frozenset[str] = frozenset()
+    """Parts that may be missing."""
+    unlabelled: frozenset[str] = frozenset()
+    """Splits with dummy labels, which cannot be used for training or evaluation."""
+
+    def __init__(self, root: str | Path, *, cache: DecodedCache | None = None) -> None:
+        self.root = Path(root)
+        self.cache = DecodedCache.default() if cache is None else cache
+        self._listings: dict[str, Listing] = {}
+        self._decoded: dict[str, DecodedSplit | None] = {}
+
+    @abstractmethod
+    def list_part(self, part: str) -> Listing:
+        """The files of `part` and its problems."""
+
+    def has_part(self, part: str) -> bool:
+        """Whether the optional `part` is on disk."""
+        return True
+
+    @property
+    def label_ids(self) -> LabelTable:
+        """Class of each raw id; by default, raw ids are class ids."""
+        return label_table({label: label for label in range(len(self.class_names))})
+
+    @property
+    def legal_ids(self) -> str:
+        """The remedy for an illegal raw id."""
+        return f"map the ids to 0..{len(self.class_names) - 1}, or {IGNORE_INDEX} for void"
+
+    def read_label(self, path: Path) -> Pixels:
+        """The checked class ids of a label file."""
+        return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The parts, in the order of `split_parts`, without optional ones that are missing."""
+        parts = dict.fromkeys(part for parts in self.split_parts.values() for part in parts)
+        return tuple(part for part in parts if part not in self.optional or self.has_part(part))
+
+    def size(self, split: str) -> int:
+        """Number of pairs in `split`. Raises DataError if the split is unknown or files are missing."""
+        return sum(len(self._pairs(part)) for part in self._parts(split))
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        """File stems of `split`, sorted within each of its parts."""
+        return tuple(pair.stem for part in self._parts(split) for pair in self._pairs(part))
+
+    def read(self, split: str, index: int) -> Pair:
+        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError as `check_labels` does."""
+        rest = index
+        for part in self._parts(split):
+            pairs = self._pairs(part)
+            if 0 <= rest < len(pairs):
+                decoded = self._decoded_part(part)
+                return self.decode(pairs[rest]) if decoded is None else decoded.read(rest)
+            rest -= len(pairs)
+        raise IndexError(f"{self.root}: {split} has no pair {index}")
+
+    def decode(self, pair: FilePair) -> Pair:
+        """Read and check the files of a pair; returns read-only pixels."""
+        image_HW3, label_HW = decode_image(pair.image), self.read_label(pair.label)
+        require_same_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), pair.image, pair.label)
+        return frozen(image_HW3, label_HW)
+
+    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+        """Stem of each pair with its decoded pixels or its error; first, without stem, the errors of the layout."""
+        self._listings.clear()
+        for part in self._parts(split):
+            listing = self._listing(part)
+            yield from (("", DataError(problem)) for problem in listing.problems)
+            for pair in listing.pairs:
+                try:
+                    yield pair.stem, self.decode(pair)
+                except DataError as error:
+                    yield pair.stem, error
+
+    def digest(self) -> str:
+        """SHA-256 over the sorted relative names and the bytes of all images, labels and split lists, hexadecimal.
+
+        Splits with dummy labels are left out, because results do not depend on them.
+        """
+        total = hashlib.sha256()
+        for path in self._files():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(self.root).as_posix()}\n{content}\n".encode())
+        return total.hexdigest()
+
+    def signature(self) -> str:
+        """SHA-256 over relative names, sizes and modification times, hexadecimal; reads no content."""
+        return self._signature(self._files())
+
+    def check_layout(self) -> None:
+        """Raise DataError unless all parts exist and all files are paired; lists the files again."""
+        self._listings.clear()
+        for part in self.splits:
+            self._pairs(part)
+
+    def check_labels(self) -> None:
+        """Raise DataError for the first label that does not decode, does not fit its image or has illegal ids."""
+        for part in self.splits:
+            for pair in self._pairs(part):
+                require_same_size(self.read_label(pair.label), image_size(pair.image), pair.image, pair.label)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything except the mapped pixels, which a loader process maps itself."""
+        return {**self.__dict__, "_decoded": {part: None for part, found in self._decoded.items() if found is None}}
+
+    def _files(self) -> list[Path]:
+        return self._part_files(part for part in self.splits if part not in self.unlabelled)
+
+    def _part_files(self, parts: Iterable[str]) -> list[Path]:
+        files: set[Path] = set()
+        for part in parts:
+            files.update(path for pair in self._pairs(part) for path in (pair.image, pair.label))
+            files.update(self._listing(part).lists)
+        return sorted(files)
+
+    def _signature(self, files: Iterable[Path]) -> str:
+        total = hashlib.sha256()
+        for path in files:
+            facts = path.stat()
+            total.update(f"{path.relative_to(self.root).as_posix()}\n{facts.st_size} {facts.st_mtime_ns}\n".encode())
+        return total.hexdigest()
+
+    def _parts(self, split: str) -> tuple[str, ...]:
+        if split not in self.split_parts:
+            raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(self.split_parts)}")
+        return self.split_parts[split]
+
+    def _listing(self, part: str) -> Listing:
+        if part not in self._listings:
+            self._listings[part] = self.list_part(part)
+        return self._listings[part]
+
+    def _pairs(self, part: str) -> tuple[FilePair, ...]:
+        listing = self._listing(part)
+        if listing.problems:
+            more = len(listing.problems) - 1
+            raise DataError(
+                listing.problems[0] + (f" (and {more} more: `python -m trainer.data check` lists all)" if more else "")
+            )
+        return listing.pairs
+
+    def _decoded_part(self, part: str) -> DecodedSplit | None:
+        """The cached pixels of `part`, built on first use; None if the cache has no room."""
+        if part not in self._decoded:
+            pairs = self._pairs(part)
+            self._decoded[part] = self.cache.get(
+                (type(self).__name__, self.root.resolve(), part, self._signature(self._part_files([part]))),
+                sizes=lambda: [image_size(pair.image) for pair in pairs],
+                pairs=lambda: map(self.decode, pairs),
+            )
+        return self._decoded[part]

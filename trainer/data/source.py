@@ -1,0 +1,78 @@
+"""The interface of data sets: pairs of image and label, checks, and a digest of the content.
+
+Imports no torch, because planning a sweep checks and digests data sets.
+Axes: H W image height and width, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import DataError
+
+__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "require_labels"]
+
+IGNORE_INDEX = 255
+"""Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
+
+Colour: TypeAlias = tuple[int, int, int]
+"""RGB, 0..255."""
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""8-bit pixels of an image (H, W, 3) or a label (H, W)."""
+
+Pair: TypeAlias = tuple[Pixels, Pixels]
+"""`image_HW3` in RGB and `label_HW` with ids 0..C-1 or `IGNORE_INDEX`; both may be read-only."""
+
+
+class Source(Protocol):
+    """A labelled data set with named splits. Equal calls give equal pixels in every process."""
+
+    class_names: tuple[str, ...]
+    """Names by class id; void is not a class."""
+    palette: tuple[Colour, ...]
+    """Colours by class id."""
+    unlabelled: frozenset[str]
+    """Splits with dummy labels, which cannot be used for training or evaluation."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The disjoint splits that exist, without unions such as `trainval`."""
+
+    def size(self, split: str) -> int:
+        """Number of pairs in `split`. Raises DataError if there is no such split."""
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        """Names of the pairs of `split`, in index order."""
+
+    def read(self, split: str, index: int) -> Pair:
+        """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
+
+    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+        """Stem of each pair of `split` with its pixels or its error; finds all errors.
+
+        Errors of the split as a whole come first, with an empty stem.
+        """
+
+    def digest(self) -> str:
+        """Hexadecimal hash of the content: relative names and bytes of images and labels."""
+
+    def signature(self) -> str:
+        """Cheap hexadecimal hash that changes with any file; used as a cache key for `digest`."""
+
+    def check_layout(self) -> None:
+        """Raise DataError with file and remedy unless every image has a label and every label an image."""
+
+    def check_labels(self) -> None:
+        """Raise DataError with file and remedy unless every label decodes, fits its image and has legal ids."""
+
+
+def require_labels(source: Source, split: str) -> None:
+    """Raise DataError if `split` has dummy labels."""
+    if split in source.unlabelled:
+        others = ", ".join(name for name in source.splits if name not in source.unlabelled)
+        raise DataError(f"the labels of split {split!r} are dummies (the real ones are not public); choose {others}")

@@ -1,0 +1,1 @@
+"""The generated street scenes. Imports `trainer.data.source` and, for the classes, `trainer.data.files.camvid`."""

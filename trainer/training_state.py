@@ -1,0 +1,198 @@
+"""The state of a training run: model, optimiser, bank, step and metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+
+from trainer.average import WeightAverage
+from trainer.build import build_contrast, build_segmentor
+from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
+from trainer.config import EvaluationConfig, TrainConfig, setting
+from trainer.contrast.module import PixelContrast
+from trainer.data.source import Source
+from trainer.distributed import is_distributed, rank
+from trainer.errors import TrainerError
+from trainer.evaluate import WHOLE_IMAGE, evaluate
+from trainer.losses import check_class_weights
+from trainer.metrics import Scores
+from trainer.models.segmentor import Segmentor
+from trainer.models.sync_norm import synchronise_norms
+from trainer.optim import build_optimizer, rate_at
+from trainer.pictures import draw_pictures
+
+__all__ = ["TrainingState"]
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainingState:
+    """Everything that changes during training, with the config and the data set."""
+
+    config: TrainConfig
+    source: Source
+    device: torch.device
+    model: Segmentor
+    contrast: PixelContrast | None
+    optimizer: Optimizer
+    scaler: GradScaler
+    """Scales the loss at float16 precision; disabled otherwise."""
+    average: WeightAverage | None = None
+    """The evaluated weights, if `optim.ema_decay` is set."""
+    step: int = 0
+    """Completed steps."""
+    seconds: float = 0.0
+    """Training time over all attempts, without evaluation and checkpoints."""
+    best_miou: float = -1.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Last value of each `val/...` and `contrast/...` metric."""
+    validated: Scores | None = None
+    """Latest scores on the val split, if measured in this process."""
+    reported: Scores | None = None
+    """Scores of the `final/...` metrics, once measured."""
+    started: float = 0.0
+    """Clock at the last `resume_clock`."""
+
+    @classmethod
+    def start(cls, config: TrainConfig, source: Source, device: torch.device) -> TrainingState:
+        """Build the state at step 0. Raises TrainerError if config, data and device do not fit together."""
+        classes = len(source.class_names)
+        check_class_weights(config.loss, classes)
+        half = setting(config.compute, "precision") == "float16"
+        if half and device.type != "cuda":
+            raise TrainerError("compute.precision: float16 needs a CUDA device; use bfloat16")
+        decay = config.optim.ema_decay
+        with_contrast = config.contrast.source != "none"
+        model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
+        model.to(device)
+        if is_distributed():
+            synchronise_norms(model, device)
+        contrast = build_contrast(config.contrast, classes).to(device) if with_contrast else None
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        return cls(
+            config=config,
+            source=source,
+            device=device,
+            model=model,
+            contrast=contrast,
+            optimizer=build_optimizer(model, config.optim),
+            scaler=GradScaler(device.type, enabled=half),
+            average=None if decay is None else WeightAverage(model, decay),
+        )
+
+    def restore(self, found: Checkpoint) -> None:
+        """Restore the state of a checkpoint."""
+        self.model.load_state_dict(found.model)
+        if found.optimizer is not None:
+            self.optimizer.load_state_dict(dict(found.optimizer))
+        if self.contrast is not None and found.contrast is not None:
+            self.contrast.load_state_dict(found.contrast)
+        if self.average is not None and found.average is not None:
+            self.average.load_state_dict(found.average)
+        if self.scaler.is_enabled() and found.scaler is not None:
+            self.scaler.load_state_dict(dict(found.scaler))
+        self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
+        self.metrics = dict(found.metrics)
+
+    def checkpoint(self) -> Checkpoint:
+        """The state as a checkpoint; after the last step, with the weights only."""
+        finished = self.step == self.config.schedule.steps
+        return Checkpoint(
+            config=fingerprint(self.config),
+            step=self.step,
+            seconds=self.seconds,
+            best_miou=self.best_miou,
+            metrics=self.metrics,
+            model=self.model.state_dict(),
+            optimizer=None if finished else self.optimizer.state_dict(),
+            contrast=None if finished or self.contrast is None else self.contrast.state_dict(),
+            average=None if self.average is None else self.average.state_dict(),
+            scaler=self.scaler.state_dict() if self.scaler.is_enabled() and not finished else None,
+        )
+
+    @property
+    def evaluated(self) -> Segmentor:
+        """The model with the evaluated weights: the last ones, or their moving average."""
+        return self.model if self.average is None else self.average.model
+
+    def finish_step(self, step: int) -> None:
+        """Count step `step` (0-based) and update the moving average."""
+        self.step = step + 1
+        if self.average is not None:
+            self.average.update(self.model, step)
+
+    def training_point(self, measured: dict[str, Tensor]) -> dict[str, float]:
+        """The metrics of the last step as a point of the learning curve."""
+        point = {name: float(value) for name, value in measured.items()}
+        if self.contrast is not None:
+            point.setdefault("train/contrast", 0.0)
+            point.update(self.contrast.diagnostics())
+        self.metrics.update({name: value for name, value in point.items() if name.startswith("contrast/")})
+        return {**point, "train/lr": rate_at(self.config, self.step - 1)}
+
+    def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
+        """Score the val split, save the weights if they are the best so far, and return the point of the curve.
+
+        All ranks must call it: they share the images.
+        """
+        self.validated = self.score(self.config.data.val_split)
+        point = {"val/miou": self.validated.miou, "val/pixel_accuracy": self.validated.pixel_accuracy}
+        self.metrics.update(point)
+        if self.validated.miou > self.best_miou:
+            self.best_miou = self.validated.miou
+            if rank() == 0:
+                checkpoints.save_best(self.evaluated.state_dict())
+        return point
+
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
+        """Evaluate the current weights on `split`."""
+        batch_size = self.config.schedule.batch_size
+        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
+
+    def figures(self) -> dict[str, float]:
+        """The metrics of a finished trial; all ranks must call it."""
+        data = self.config.data
+        views = self.config.evaluation
+        same = data.test_split == data.val_split and views == WHOLE_IMAGE
+        final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
+        self.reported = final
+        by_class = dict(zip(self.source.class_names, final.iou, strict=True))
+        inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
+        figures = {
+            "final/miou": final.miou,
+            "final/pixel_accuracy": final.pixel_accuracy,
+            "final/mean_accuracy": final.mean_accuracy,
+            **{f"final/iou/{name}": iou for name, iou in by_class.items() if iou is not None},
+            **self.metrics,
+            "val/best_miou": self.best_miou,
+            "cost/train_minutes": self.seconds / 60,
+            "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
+            "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,
+            "cost/parameters_millions": sum(parameter.numel() for parameter in inference) / 1e6,
+        }
+        if self.device.type == "cuda":
+            figures["cost/peak_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
+        return figures
+
+    def draw(self, folder: Path) -> tuple[Path, ...]:
+        """Write the pictures, after `figures`; returns their paths."""
+        if self.reported is None:
+            return ()
+        split = self.config.data.test_split
+        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
+
+    def resume_clock(self) -> None:
+        """Start counting training time."""
+        self.started = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        """Add the time since `resume_clock`, including the work queued on the device."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds += time.perf_counter() - self.started
