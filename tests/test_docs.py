@@ -18,7 +18,7 @@ OUTPUT = ("table.md", "tables/table.md", "reports/out/")
 HISTORY = ("CHANGELOG.md", "benchmarks/NOTES.md")
 """Logs, which name modules as they were called at their date."""
 
-FOREIGN = {"InvalidAuthToken"}
+FOREIGN = {"InvalidAuthToken", "ResultGrid"}
 """Names of Ray that pages explain and our code does not use."""
 
 TRACKED = frozenset(
