@@ -70,6 +70,12 @@ def test_every_page_that_a_file_names_exists(name: str) -> None:
     assert not missing, f"{name} names pages that do not exist"
 
 
+@pytest.mark.parametrize("name", [name for name in TEXTS if not name.startswith("reports/published/")])
+def test_no_file_refers_to_a_numbered_issue(name: str) -> None:
+    """Readers of the repository cannot look it up; the published figures name issues of the released repository."""
+    assert not re.findall(r"\bissue \d+", read(name))
+
+
 def is_page(page: str, folder: Path) -> bool:
     """Whether a page has this path, from the root or from `folder`, or this name, as in `DEPLOY / "mlflow.md"`."""
     return page in TRACKED or (folder / page).as_posix() in TRACKED or page in {Path(name).name for name in PAGES}
