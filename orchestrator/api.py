@@ -18,7 +18,7 @@ from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
-from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.uri import tracking_uri_of
@@ -179,7 +179,8 @@ def carry_out(
             with graceful_interrupts(driver):
                 driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
         finally:
-            files = write(driver.plan.record, driver.outcomes, run_dir=options.run_dir)
+            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
+            files = write(results, directory=store)
             store.compact(driver.plan.record.name)
             outcome = SweepOutcome(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
             driver.finish(files, completed=outcome.completed)
@@ -226,11 +227,8 @@ def open_follower(options: RunOptions, name: str) -> Follower:
     return Follower(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
 
 
-def write_tables(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], *, out: Path, run_dir: Path | str | None = None
-) -> dict[str, Path]:
-    """Write the sweep's table in all formats; with `run_dir` also its figures and pictures, which take seconds."""
+def write_tables(results: SweepResults, *, out: Path, directory: RunDirectory | None = None) -> dict[str, Path]:
+    """Write a sweep's table in all formats; with `directory` also its figures and pictures, which take seconds."""
     from reports.write import write_reports
 
-    directory = RunDirectory(run_dir) if run_dir is not None else None
-    return write_reports(SweepResults(sweep=sweep, outcomes=outcomes), out / sweep.name, directory=directory)
+    return write_reports(results, out / results.sweep.name, directory=directory)

@@ -59,7 +59,7 @@ def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult
         if trial_id not in results.outcomes and any(directory.points(trial_id)):
             delivery.trial_changed(trial_id, running=False)
     with tempfile.TemporaryDirectory() as folder:
-        files = write_tables(results.sweep, results.outcomes, out=Path(folder), run_dir=directory.location)
+        files = write_tables(results, out=Path(folder), directory=directory)
         delivery.finish(files, completed=not results.unfinished)
         while not delivery.finished:
             delivery.round(server)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["TableTracker"]
 
-Write = Callable[[SweepRecord, Mapping[str, AttemptRecord]], Mapping[str, Path]]
+Write = Callable[[SweepResults], Mapping[str, Path]]
 """Writes the tables of a sweep from the outcomes so far: `reports.write.write_reports`, bound to a folder."""
 
 
@@ -46,7 +47,7 @@ class TableTracker:
         now = self.clock()
         if now - self.written_at >= self.pause_seconds:
             self.written_at = now
-            self.write(self.sweep, self.outcomes)
+            self.write(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Nothing to write: the final table was written before."""

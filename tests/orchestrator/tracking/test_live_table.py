@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.live_table import TableTracker
 
 
@@ -17,8 +18,8 @@ class Written:
         self.now = 0.0
         self.tables: list[tuple[str, set[str]]] = []
 
-    def __call__(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> Mapping[str, Path]:
-        self.tables.append((sweep.name, set(outcomes)))
+    def __call__(self, results: SweepResults) -> Mapping[str, Path]:
+        self.tables.append((results.sweep.name, set(results.outcomes)))
         return {}
 
 
