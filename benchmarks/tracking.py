@@ -2,9 +2,9 @@
 
 Log_batch calls per report; driver time (CPU seconds of the process) of the mirror beside that of Ray's
 MLflowLoggerCallback, for the same trials; the wall time of trials of 20 s with 20 reports on two slots, beside the same
-without MLflow; points lost by eight trials that report five times a second. SQLite, trials that sleep. A sweep keeps
-its mirror in a process of its own; here it is kept in this one, where its requests are counted and all of its work is
-the driver's, as the callback's is.
+without MLflow; points lost by eight trials that report five times a second. SQLite, trials that sleep. A sweep follows
+its run directory from a child process; here a thread of this process does it, where its requests are counted and all of
+its work is the driver's, as the callback's is.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.idle_sweep import idle_record
+from benchmarks.in_process import InProcessFollower
 from benchmarks.report import Figure, at_least, at_most, command_line, information, publish
 from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
-from orchestrator.tracking.background import Background
-from orchestrator.tracking.mirror import Mirror
+from orchestrator.tracking.follower import Follower
 from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database
 from trainer.config import Runtime, TrainConfig
 
@@ -95,10 +95,10 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
     store = RecordStore(folder / "runs")
     store.write_sweep(sweep)
     with counted() as calls:
-        background = Background(lambda: Mirror(Server(uri), store.location)) if mirrored else None
-        if background:
-            background.begin(sweep, {})
-            background.admit()
+        follower = InProcessFollower(uri, store.location) if mirrored else None
+        if follower:
+            follower.begin(sweep, {})
+            follower.admit()
         guard = threading.Lock()
         waiting = [cell.trial_id for cell in sweep.cells]
         began, cpu = time.monotonic(), time.process_time()
@@ -109,7 +109,7 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
                     if not waiting:
                         return
                     trial_id = waiting.pop(0)
-                train(store, background, guard, trial_id, seconds, reports)
+                train(store, follower, guard, trial_id, seconds, reports)
 
         threads = [threading.Thread(target=slot) for _ in range(slots)]
         for thread in threads:
@@ -117,11 +117,11 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
         for thread in threads:
             thread.join()
         wall = time.monotonic() - began
-        if background:
-            background.finish(store.outcomes(cell.trial_id for cell in sweep.cells), {}, True)
-            background.close()
-            if background.lacking:
-                raise RuntimeError(f"{background.lacking}: {background.failure}")
+        if follower:
+            follower.finish(store.outcomes(cell.trial_id for cell in sweep.cells), {}, True)
+            follower.close()
+            if follower.lacking:
+                raise RuntimeError(f"{follower.lacking}: {follower.failure}")
         spent = time.process_time() - cpu
     lost = len(differences(store.location, sweep.name, uri)) if mirrored else 0
     return Played(wall=wall, cpu=spent, calls=calls["writes"], lost=lost)
@@ -129,7 +129,7 @@ def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *,
 
 def train(
     store: RecordStore,
-    background: Background | None,
+    follower: Follower | None,
     guard: threading.Lock,
     trial_id: str,
     seconds: float,
@@ -140,22 +140,22 @@ def train(
     began = time.time()
     with guard:
         store.start(trial_id, 1, {f"knob.{index}": index for index in range(KNOBS)}, began)
-        if background:
-            background.started(task)
+        if follower:
+            follower.started(task)
     for step in range(1, reports + 1):
         time.sleep(seconds / reports)
         point = Point(step=step, metrics=values(step), time=time.time())
         with guard:
             store.append(trial_id, point)
-            if background:
-                background.reported(task, point)
+            if follower:
+                follower.reported(task, point)
     record = AttemptRecord(
         trial_id=trial_id, attempt=1, state=State.DONE, started_at=began, ended_at=time.time(), metrics=finals()
     )
     with guard:
         store.end(record)
-        if background:
-            background.ended(task, record)
+        if follower:
+            follower.ended(task, record)
 
 
 def callback(folder: Path, trials: int, reports: int) -> float:

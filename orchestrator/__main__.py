@@ -129,7 +129,7 @@ def synchronize(options: argparse.Namespace) -> int:
 
     The exit code is 1 when something was refused, or differs.
     """
-    from orchestrator.commands.sync import differences, replay
+    from orchestrator.commands.sync import differences, sync_sweeps
 
     if options.spec == "all":
         names = RunDirectory(options.run_dir).sweep_names()
@@ -141,18 +141,18 @@ def synchronize(options: argparse.Namespace) -> int:
         for name in names:
             found = differences(options.run_dir, name, options.tracking_uri)
             wrong += len(found)
-            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the store are equal"]))
+            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the run directory are equal"]))
         return UNFINISHED if wrong else DONE
-    for done in replay(options.run_dir, names, options.tracking_uri):
+    for done in sync_sweeps(options.run_dir, names, options.tracking_uri):
         wrong += len(done.refused)
         trials = len(done.sweep.trial_ids)
-        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, the others were there")
+        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others")
         print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
     return UNFINISHED if wrong else DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:
-    """Serve MLflow's pages for the store that sweeps write to, on this machine only, until Ctrl-C."""
+    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C."""
     from orchestrator.commands.ui import serve
 
     return serve(options.tracking_uri, options.port)

@@ -21,7 +21,7 @@ from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
-    from orchestrator.tracking.apart import MirrorProcess
+    from orchestrator.tracking.follower import Follower
     from trainer.config import Runtime
 
 TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
@@ -131,7 +131,6 @@ def carry_out(
     from orchestrator.running.executors import open_executor, resources_on
     from orchestrator.running.interrupts import graceful_interrupts
     from orchestrator.store.record_store import RecordStore
-    from orchestrator.tracking.background import Background
     from orchestrator.tracking.live_table import TableTracker
 
     plan = replace(plan, record=replace(plan.record, command=command))
@@ -150,9 +149,8 @@ def carry_out(
         if todo or growing_plan is not None:
             check_label_images(plan.data_rows, cache_dir)
         save_uncommitted_code(store)
-        apart = mirror_process(options, plan.record.name)
-        stack.callback(apart.close)
-        mirror = Background(apart.connect)
+        follower = open_follower(options, plan.record.name)
+        stack.callback(follower.stop)
         write = partial(write_tables, out=options.out)
         resources = resources_on(options.executor, spec.resources)
         policy = RunPolicy(
@@ -161,7 +159,7 @@ def carry_out(
             budget=spec.budget,
             max_consecutive_failures=spec.max_consecutive_failures,
         )
-        driver = Driver(store, [mirror, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
+        driver = Driver(store, [follower, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
 
         def start_executor() -> Executor:
             """Both MLflow and the executor take seconds to start; a refusal by MLflow ends the sweep before a trial."""
@@ -174,7 +172,7 @@ def carry_out(
                     debug=options.debug,
                 )
             )
-            mirror.admit()
+            follower.admit()
             return executor
 
         try:
@@ -185,10 +183,10 @@ def carry_out(
             store.compact(driver.plan.record.name)
             outcome = SweepOutcome(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
             driver.finish(files, completed=outcome.completed)
-            mirror.close()
+            follower.close()
         if driver.interrupted:
             raise KeyboardInterrupt
-        return replace(outcome, mirror_failure=mirror.failure, mirror_lacks=mirror.lacking)
+        return replace(outcome, mirror_failure=follower.failure, mirror_lacks=follower.lacking)
 
 
 def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory) -> GrowingPlan | None:
@@ -221,11 +219,11 @@ def save_uncommitted_code(directory: RunDirectory) -> None:
         directory.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
 
 
-def mirror_process(options: RunOptions, name: str) -> MirrorProcess:
-    """The process that keeps MLflow's copy of sweep `name`."""
-    from orchestrator.tracking.apart import MirrorProcess
+def open_follower(options: RunOptions, name: str) -> Follower:
+    """The tracker that mirrors sweep `name` to MLflow; its child process starts at once."""
+    from orchestrator.tracking.follower import Follower
 
-    return MirrorProcess(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
+    return Follower(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
 
 
 def write_tables(

@@ -15,7 +15,7 @@ from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from orchestrator.tracking.address import tracking_uri_of
+from orchestrator.tracking.uri import tracking_uri_of
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
 from reports.sources.run_directory import load_sweep

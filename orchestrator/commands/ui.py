@@ -1,4 +1,4 @@
-"""MLflow's pages on the store that sweeps write to; on this machine only, on a free port."""
+"""ui: serves MLflow's pages for the database that sweeps write to, on this machine only."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.address import tracking_uri_of
-from orchestrator.tracking.uri import without_password
+from orchestrator.tracking.uri import tracking_uri_of, without_password
 
 __all__ = ["free_port", "page_of", "serve"]
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a supervisor, a terminal that is closed."""
+"""Sent by Ctrl-C, by a supervisor, by a terminal that closes."""
 GRACE_SECONDS = 5.0
-"""The server has so long to end by itself."""
+"""How long the server may take to end after SIGTERM."""
 
 
 def serve(uri: str | None, port: int = 0) -> int:
-    """Run the server until it ends or we are asked to; returns its exit code. One that is there already is named."""
+    """Run a server until it ends or this process is asked to end; returns the exit code.
+
+    Where `uri` is a server already, only its address is printed.
+    """
     store = tracking_uri_of(uri)
     if store.startswith(("http://", "https://")):
         print(f"MLflow is served at {without_password(store)} already")
@@ -37,22 +39,22 @@ def serve(uri: str | None, port: int = 0) -> int:
 
 
 def page_of(store: str) -> str:
-    """Where MLflow lists our runs, below its address; empty without a sweep.
+    """Path of MLflow's list of our runs; empty without a sweep.
 
-    MLflow 3.17 opens an experiment at its pages for language models, unless the address names the other kind.
+    MLflow 3.17 opens an experiment at its pages for language models unless the path says otherwise.
     """
     from orchestrator.tracking.mlflow_store import Server
 
     try:
         experiment = Server(store, create=False).experiment
-    except TrackingError:  # MLflow will say what there is to say
+    except TrackingError:  # MLflow itself will show what is wrong
         return ""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Each of `ENDS` is a KeyboardInterrupt in the body, except what the caller (nohup) has us ignore."""
+    """Turn each of `ENDS` into a KeyboardInterrupt in the body, except those that are ignored (nohup)."""
     before = {number: signal.getsignal(number) for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         for number in before:
@@ -65,7 +67,7 @@ def interrupting() -> Iterator[None]:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own, whose members (MLflow starts workers) all end with the body."""
+    """Run a process in its own group; all members (MLflow starts workers) end with the body."""
     with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - fixed arguments
         try:
             yield process
@@ -74,7 +76,7 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group: gently, and after `GRACE_SECONDS`, or a second Ctrl-C, at once."""
+    """Send SIGTERM to a process and its group, and SIGKILL after `GRACE_SECONDS` or a second Ctrl-C."""
     try:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -86,7 +88,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

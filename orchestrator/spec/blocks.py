@@ -18,9 +18,6 @@ from orchestrator.store.records import Layout, TableRecord
 __all__ = [
     "Budget",
     "Count",
-    "CountFromOne",
-    "Fraction",
-    "PositiveNumber",
     "Processes",
     "Resources",
     "Retries",

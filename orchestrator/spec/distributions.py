@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import WithJsonSchema, WrapValidator
 
 from orchestrator.spec.blocks import StrictBlock
 
@@ -15,6 +17,12 @@ DistributionKind = Literal["uniform", "log_uniform", "int_uniform", "int_log_uni
 Conditions = Mapping[str, tuple[Any, ...]]
 """Key of another parameter -> its values for which a parameter is active; all conditions must hold."""
 
+Goal = Annotated[
+    Literal["maximize", "minimize"],
+    WrapValidator(lambda value, check: value if value is None else check(value)),
+    WithJsonSchema({"anyOf": [{"enum": ["maximize", "minimize"], "type": "string"}, {"type": "null"}]}),
+]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objective(StrictBlock):
@@ -22,7 +30,7 @@ class Objective(StrictBlock):
 
     name: str = "final/miou"
     """Name of the scalar, for example final/miou or cost/train_minutes."""
-    goal: Literal["maximize", "minimize"] = None  # type: ignore[assignment]  # replaced in __post_init__
+    goal: Goal = None  # type: ignore[assignment]  # replaced in __post_init__
     """Which way is better; by default maximize."""
     mode: InitVar[Literal["max", "min"] | None] = None
     """Ray's name for goal."""

@@ -150,11 +150,8 @@ def config_blocks(config_type: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 def leaf_schema(leaf: Leaf) -> Schema:
     """Type and meaning of a key; a field without a docstring is described by its name."""
-    *blocks, name = leaf.key.split(".")
-    config_type: Any = TrainConfig
-    for block in blocks:
-        config_type = get_type_hints(config_type)[block]
-    description = field_docs(config_type).get(name, name.replace("_", " "))
+    name = leaf.key.rpartition(".")[2]
+    description = field_docs(leaf.block).get(name, name.replace("_", " "))
     return {"description": description, **adapter(leaf.annotation).json_schema()}
 
 

@@ -73,6 +73,8 @@ class Leaf:
     key: str
     annotation: Any
     default: Any
+    block: type
+    """The config class that has the field."""
 
     def check(self, value: Any) -> Any:
         """`value` in the field's type: a whole number is a number, a list a tuple; nothing else is converted.
@@ -120,7 +122,7 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:
             example = item.metadata.get("implied", getattr(default, item.name))
-            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example)
+            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example, block=config_type)
 
 
 def required(annotation: Any) -> Any:

@@ -101,15 +101,37 @@ class RunDirectory:
                 outcomes[trial_id] = outcome
         return {trial_id: outcomes[trial_id] for trial_id in wanted if trial_id in outcomes}
 
-    def points(self, trial_id: str) -> Iterator[Point]:
-        """The points of a trial's curves in the order written; a line that a crash cut short is skipped."""
-        keys = [trial_key(trial_id, name) for name in point_files(self.files.names(trial_key(trial_id)))]
-        for content in self.files.read_all(keys):
-            for line in (content or b"").splitlines():
+    def points(self, trial_id: str, offsets: dict[str, int] | None = None) -> Iterator[Point]:
+        """The points of a trial's curves in the order written; a line cut short by a crash is skipped.
+
+        `offsets`: bytes already read of each file, by its name; the iterator reads only what follows them and moves
+        them forward. Start with an empty dictionary.
+        """
+        offsets = {} if offsets is None else offsets
+        names = point_files(self.files.names(trial_key(trial_id)))
+        if self.files.remote:  # only the newest chunk grows
+            names = [name for name, later in zip(names, [*names[1:], ""], strict=True) if later not in offsets]
+        if offsets:
+            contents = [self.files.read(trial_key(trial_id, name), offsets.get(name, 0)) for name in names]
+        else:
+            contents = self.files.read_all([trial_key(trial_id, name) for name in names])
+        for name, content in zip(names, contents, strict=True):
+            for line in (content or b"").splitlines(keepends=True):
                 try:
-                    yield Point(**json.loads(line))
+                    point = Point(**json.loads(line))
                 except (ValueError, TypeError):
-                    continue
+                    if not line.endswith(b"\n"):
+                        break  # being written at this moment, or cut short: its end may follow
+                    point = None
+                offsets[name] = offsets.get(name, 0) + len(line)
+                if point is not None:
+                    yield point
+
+    def uri(self, key: str) -> str:
+        """Address of a file, without a password."""
+        if self.files.remote:
+            return f"{self.files.name.rstrip('/')}/{key}"
+        return (self.local_folder / key).resolve().as_uri()
 
     def attempt_keys(self, trial_ids: Sequence[str]) -> dict[str, list[str]]:
         """Keys of the records of each trial, oldest first; lists each folder once."""

@@ -14,6 +14,7 @@ class FilesContract:
 
     def test_missing_files_and_folders_read_as_empty(self, files: Files) -> None:
         assert files.read("trials/a/trial.json") is None
+        assert files.read("trials/a/trial.json", 7) is None
         assert files.read_all(["x", "y/z"]) == [None, None]
         assert files.names("trials") == []
         assert files.names_all(["trials", "sweeps"]) == [[], []]
@@ -28,6 +29,8 @@ class FilesContract:
         files.write("trials/b/x.json", b"")
         files.write("trials/a/x.json", b"three")
         assert files.read("trials/a/x.json") == b"three"
+        assert files.read("trials/a/x.json", 3) == b"ee"
+        assert files.read("trials/a/x.json", 5) == files.read("trials/b/x.json", 7) == b""
         assert files.read_all(["trials/b/x.json", "trials/c/x.json", "trials/a/x.json"]) == [b"", None, b"three"]
         assert sorted(files.names("trials")) == ["a", "b"]
         assert [sorted(names) for names in files.names_all(["trials/a", "trials/c"])] == [["pictures", "x.json"], []]

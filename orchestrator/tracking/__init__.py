@@ -1,1 +1,1 @@
-"""Who watches a sweep: MLflow for the browser, the console for the terminal."""
+"""Trackers show a sweep: in MLflow, in the terminal, as JSON lines, as a table. They may import `running` and below."""

@@ -1,4 +1,4 @@
-"""ConsoleTracker: the sweep in the terminal; a live table, or plain lines where there is no terminal."""
+"""ConsoleTracker: shows a sweep in the terminal, as a live table or, without a terminal, as plain lines."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["ConsoleTracker"]
 
 
 class ConsoleTracker:
-    """Shows done, running, failed, ETA, and the latest mIoU of each running trial."""
+    """Shows counts, the time left, and the latest loss and mIoU of each running trial."""
 
     def __init__(self, console: Console, todo: Mapping[str, float], rows: int = 0) -> None:
-        """`todo` maps the ids of the trials to run to what each costs; a search draws until there are `rows` rows."""
+        """`todo` maps the ids of the trials to run to their cost; a search draws trials until there are `rows` rows."""
         self.console = console
         self.todo = todo
         self.rows = rows
@@ -31,7 +31,7 @@ class ConsoleTracker:
         self.live: Live | None = None
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Say what is ahead and start the live table."""
+        """Print what is to run and start the live table."""
         to_draw = max(0, self.rows - len(sweep.rows))
         self.progress = SweepProgress(sweep, outcomes, self.todo, to_draw=to_draw)
         reused = self.progress.done
@@ -42,23 +42,23 @@ class ConsoleTracker:
             self.live.start()
 
     def planned(self, sweep: SweepRecord) -> None:
-        """A search goes on."""
+        """The plan has grown."""
         if hasattr(self, "progress"):
             self.progress.planned(sweep)
 
     def started(self, task: Task) -> None:
-        """A trial takes a slot."""
+        """A trial starts."""
         self.progress.started(task)
 
     def reported(self, task: Task, point: Point) -> None:
-        """A trial is further on; plain output gets a line per evaluation."""
+        """A trial has a new point; plain output gets a line per evaluation."""
         self.progress.reported(task, point)
         if self.live is None and "val/miou" in point.metrics:
             trial = self.progress.running[task.trial_id]
             self.say(f"  {trial.label}: step {trial.step}/{trial.steps}, val mIoU {point.metrics['val/miou']:.4f}")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        """One line that stays, for every trial that ended."""
+        """Print one permanent line."""
         trial = self.progress.ended(task, record)
         progress = self.progress
         place = f"[{progress.done + progress.failed}/{progress.total}]"
@@ -74,13 +74,13 @@ class ConsoleTracker:
             self.say(f"{place} {trial.label}: {ending} after {seconds:.0f} s{reason}", style=style)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Take the live table down."""
+        """Remove the live table."""
         if self.live is not None:
             self.live.stop()
             self.live = None
 
     def say(self, line: str, style: str = "") -> None:
-        """One line; never wrapped or read as markup, so that a row label stays what it is."""
+        """Print one line, never wrapped and never read as markup: a row label may look like some."""
         self.console.print(Text(line, style=style), soft_wrap=True)
 
     def outlook(self) -> str:
@@ -105,7 +105,7 @@ class ConsoleTracker:
 
 
 def running_row(trial: RunningTrial) -> tuple[Text | ProgressBar, ...]:
-    """Cells of one running trial."""
+    """Table cells of one running trial."""
     loss, miou = trial.metrics.get("train/loss"), trial.metrics.get("val/miou")
     return (
         Text(trial.label),

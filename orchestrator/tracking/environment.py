@@ -1,4 +1,4 @@
-"""Surroundings of a sweep: installed packages, this machine, those its trials ran on; for people who repeat it."""
+"""Software and machines of a sweep, for people who want to reproduce it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from orchestrator.store.records import AttemptRecord
 __all__ = ["installed_packages", "machines"]
 
 FACTS = ("host", "device", "torch", "cuda", "python", "commit", "dirty")
-"""What attempts record of where they ran."""
+"""Keys of an attempt's environment that describe where it ran."""
 
 
 def installed_packages() -> str:
-    """`name==version` by line, as `pip freeze` writes it; no address a package came from, which may hold a secret."""
+    """`name==version` per line, like `pip freeze`, but without package addresses, which may contain a secret."""
     found = {item.metadata["Name"]: item.version for item in importlib.metadata.distributions()}
     lines = [f"{name}=={version}" for name, version in found.items() if name]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
 def machines(records: Iterable[AttemptRecord]) -> dict[str, Any]:
-    """The driver's machine, and each kind of surroundings that trials ran in with their number."""
+    """The driver's machine, and each environment that trials ran in with the number of trials."""
     seen: dict[tuple[tuple[str, str], ...], int] = {}
     for record in records:
         facts = tuple((key, record.environment[key]) for key in FACTS if record.environment.get(key))
@@ -41,7 +41,7 @@ def machines(records: Iterable[AttemptRecord]) -> dict[str, Any]:
 
 
 def version_of(package: str) -> str:
-    """Version of an installed package; empty where there is none."""
+    """Version of a package; empty if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""EventTracker: the sweep as JSON lines, one event a line, for scripts."""
+"""EventTracker: writes a sweep's events as JSON lines, for scripts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ class EventTracker:
         self.stream = stream
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """`begin`: the sweep's name, trials planned and already ended."""
-        trials = len({cell.trial_id for cell in sweep.cells})
-        self.write("begin", sweep=sweep.name, trials=trials, ended_before=len(outcomes))
+        """`begin`: the sweep's name, the number of planned trials and of those that ended before."""
+        self.write("begin", sweep=sweep.name, trials=len(sweep.trial_ids), ended_before=len(outcomes))
 
     def planned(self, sweep: SweepRecord) -> None:
-        """`planned`: how many trials the plan has by now."""
-        self.write("planned", sweep=sweep.name, trials=len({cell.trial_id for cell in sweep.cells}))
+        """`planned`: how many trials the plan has now."""
+        self.write("planned", sweep=sweep.name, trials=len(sweep.trial_ids))
 
     def started(self, task: Task) -> None:
         """`started`: a trial and its attempt."""
@@ -37,11 +36,11 @@ class EventTracker:
         self.write("reported", trial_id=task.trial_id, step=point.step, metrics=dict(point.metrics))
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        """`ended`: the whole record of the attempt."""
+        """`ended`: the record of the attempt."""
         self.write("ended", **record.to_json())
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """`finish`: whether every trial is done, and the files written."""
+        """`finish`: whether every trial is done, and the tables written."""
         self.write("finish", completed=completed, files={style: str(path) for style, path in artifacts.items()})
 
     def write(self, event: str, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""TableTracker: the sweep's table while it runs, so that a provisional one is there early."""
+"""TableTracker: keeps a provisional table while the sweep runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 __all__ = ["TableTracker"]
 
 Write = Callable[[SweepRecord, Mapping[str, AttemptRecord]], Mapping[str, Path]]
-"""Writes the tables of a sweep as far as it is; `reports.write.write_reports`, bound to a folder."""
+"""Writes the tables of a sweep from the outcomes so far: `reports.write.write_reports`, bound to a folder."""
 
 
 class TableTracker:
-    """Writes the tables anew as trials end, at most every `pause_seconds`; the last one is the sweep's own affair."""
+    """Rewrites the tables as trials end, at most every `pause_seconds`; the sweep itself writes the final ones."""
 
     def __init__(self, write: Write, pause_seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.write = write
@@ -27,11 +27,11 @@ class TableTracker:
         self.sweep: SweepRecord
 
     def planned(self, sweep: SweepRecord) -> None:
-        """The plan has more rows."""
+        """The plan has grown."""
         self.sweep = sweep
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Start from what earlier runs brought."""
+        """Start from the outcomes of earlier runs."""
         self.sweep, self.outcomes = sweep, dict(outcomes)
 
     def started(self, task: Task) -> None:
@@ -41,7 +41,7 @@ class TableTracker:
         """Nothing to write."""
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        """A cell has changed."""
+        """Rewrite the tables, unless that was done just now."""
         self.outcomes[task.trial_id] = record
         now = self.clock()
         if now - self.written_at >= self.pause_seconds:
@@ -49,4 +49,4 @@ class TableTracker:
             self.write(self.sweep, self.outcomes)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Nothing to write: the final table is written before anybody is told of the end."""
+        """Nothing to write: the final table was written before."""

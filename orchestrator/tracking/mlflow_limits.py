@@ -1,8 +1,7 @@
-"""Limits of MLflow: names it refuses, values it finds too long; what is changed is changed the same way each time.
+"""Adapts names and values that MLflow refuses, the same way every time.
 
-A name keeps its meaning: a character that MLflow does not take is written as its code point between colons,
-`c++` as `c:2b::2b:`, and `read_name` takes that back. Only a name or value too long is cut; an artifact in the run's
-folder `full_text` then has the whole of it.
+A character that MLflow does not accept is written as its code point between colons, `c++` as `c:2b::2b:`; `read_name`
+reverses that. A name or value that is too long is cut; an artifact in the run's folder `full_text` has all of it.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ __all__ = ["LONGEST_NOTE", "LONGEST_VALUE", "fit_name", "fit_value", "in_batches
 T = TypeVar("T")
 
 LONGEST_NAME, LONGEST_VALUE, LONGEST_NOTE = 250, 5000, 7500
-"""Characters; MLflow takes names of 250, parameters of 6,000 and tags of 8,000."""
+"""In characters; MLflow accepts names of 250, parameters of 6,000 and tags of 8,000."""
 
 REFUSED = re.compile(r"[^\w.\- /]")
 ESCAPED = re.compile(r":([0-9a-f]+):")
 CUT = re.compile(r"\.\.[0-9a-f]{12}$")
 BATCH_CHARACTERS = 200_000
-"""A request carries less than a megabyte, also where a character takes four bytes."""
+"""Keeps a request below a megabyte even if a character takes four bytes."""
 
 
 def fit_name(name: str) -> str:
-    """`name` as MLflow takes it for a metric, parameter or tag; `read_name` is the inverse for one not too long."""
+    """`name` as MLflow accepts it for a metric, parameter or tag; `read_name` is the inverse unless it was cut."""
     fitted = REFUSED.sub(escaped, name)
     if not is_path(fitted):
         fitted = re.sub(r"[./]", escaped, fitted) or "::"
@@ -39,19 +38,19 @@ def fit_name(name: str) -> str:
 
 
 def read_name(fitted: str) -> str | None:
-    """The name that `fit_name` made `fitted` of; None where it was cut."""
+    """Inverse of `fit_name`; None if the name was cut."""
     if CUT.search(fitted) and len(fitted) == LONGEST_NAME:
         return None
     return "" if fitted == "::" else ESCAPED.sub(lambda match: chr(int(match[1], 16)), fitted)
 
 
 def fit_value(value: str, longest: int = LONGEST_VALUE) -> str:
-    """`value`, cut with a mark at its end where it is longer than `longest` characters."""
+    """`value`; if longer than `longest` characters it is cut and ends with an ellipsis."""
     return value if len(value) <= longest else f"{value[: longest - 1]}…"
 
 
 def in_batches(items: Sequence[T], most: int, size: Callable[[T], int]) -> Iterator[Sequence[T]]:
-    """The items in their order, at most `most` and a request's worth of characters (`size`) at a time."""
+    """Split items into batches of at most `most` items and `BATCH_CHARACTERS` characters (`size` of an item)."""
     start, characters = 0, 0
     for index, item in enumerate(items):
         if index - start >= most or (index > start and characters + size(item) > BATCH_CHARACTERS):
@@ -68,5 +67,5 @@ def escaped(match: re.Match[str]) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether MLflow, which reads names as paths, finds this one to be no other's."""
+    """Whether MLflow, which treats names as paths, accepts this one: normalized, relative and not empty."""
     return bool(name) and posixpath.normpath(name) == name and not name.startswith(("/", "..")) and name != "."

@@ -1,4 +1,4 @@
-"""Models: the network of a finished trial as MLflow keeps models, with signature and input example, ready to predict.
+"""Logs the network of a finished trial as an MLflow model with signature and input example.
 
 >>> network = mlflow.pytorch.load_model("models:/<model id>")
 >>> logits_BCHW = network(image_B3HW)  # RGB in 0..1; logits at the size of the image
@@ -29,20 +29,20 @@ REQUIREMENTS = ("torch", "torchvision", "timm", "numpy", "pillow")
 
 
 class Logits(nn.Module):
-    """A segmentation network that returns its logits alone, as serving wants it: one tensor in, one out."""
+    """A segmentation network that returns only its logits: one tensor in, one out, as model serving needs it."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
-        """Logits of RGB images with values in 0..1, at their size."""
+        """Logits of RGB images (values in 0..1) at the size of the images."""
         logits_BCHW: Tensor = self.network(image_B3HW).logits_BCHW
         return logits_BCHW
 
 
 def load_network(folder: Path, kind: str) -> Logits:
-    """The network of the trial in `folder` with its `best` or `last` weights, without what only training needs.
+    """The network of the trial in `folder` with its `best` or `last` weights, without parts that only training needs.
 
     Raises StoreError when there is no such checkpoint.
     """
@@ -54,13 +54,12 @@ def load_network(folder: Path, kind: str) -> Logits:
     return Logits(network).eval()
 
 
-def log_model(uri: str, run_id: str, run_dir: Path | str, trial_id: str, kind: str, size: tuple[int, int]) -> str:
+def log_model(uri: str, run_id: str, directory: RunDirectory, trial_id: str, kind: str, size: tuple[int, int]) -> str:
     """Log the `best` or `last` network of a trial to its run; returns the model's address, `models:/...`.
 
-    `size`: height and width of the example: two images, so that a batch may have any number of them. Raises
-    StoreError, and whatever MLflow raises.
+    `size`: height and width of the input example. The example has two images, so that the model accepts batches of any
+    size. Raises StoreError, and whatever MLflow raises.
     """
-    directory = RunDirectory(run_dir)
     folder = directory.trial_folder(trial_id)
     fetch_checkpoints(directory, trial_id, folder)
     network = load_network(folder, kind)

@@ -1,7 +1,7 @@
-"""Server: an MLflow tracking store, spoken to in words of ours; with the models' door the only import of mlflow.
+"""Server: an MLflow tracking store; beside `mlflow_models` the only module that imports mlflow.
 
-What MLflow refuses (long values, odd names, large batches) is put right here (`mlflow_limits`), and
-every failure is a TrackingError of one line without a secret.
+Long values, unusual names and large batches, which MLflow refuses, are adapted here (`mlflow_limits`). Every failure is
+a TrackingError of one line without secrets.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from pathlib import Path
 from typing import Any
 
 QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # a sweep talks to its tracking server only
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # waiting is our business, which can be given up
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # a sweep connects to its tracking server only
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the follower retries, and can be stopped
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which is the sweep's, and JSON lines with --json
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the sweep, as JSON lines with --json
 }
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
-from mlflow import MlflowClient  # noqa: E402 - reads its environment while it is imported
+from mlflow import MlflowClient  # noqa: E402 - reads the environment at import
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT  # noqa: E402
-from sqlalchemy import event  # noqa: E402 - MLflow's own way to its databases
+from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases with
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
@@ -43,50 +43,49 @@ from orchestrator.tracking.uri import masked, without_password  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
 
-for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets levels of its own
+for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets these levels
     logging.getLogger(noisy).setLevel(logging.ERROR)
 
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-"""It is about training, not about language models; MLflow 3.17's pages go by their address (`ui`)."""
+"""Marks an experiment about training, not language models. MLflow 3.17's pages look at their address too (`ui`)."""
 FULL_TEXT = "full_text"
-"""Folder of artifacts: what was cut, whole."""
+"""Artifact folder with the full text of what was cut."""
 SQLITE = "sqlite:///"
 MAX_METRICS, MAX_PARAMS = 1000, 100
 DIGEST_CHARACTERS = 36
 REFUSALS = (401, 403)
 PASSING = (408, 429, *range(500, 600))
-"""Codes of HTTP: no access; and trouble that passes, which includes that nobody answers."""
+"""HTTP codes: `REFUSALS` mean no access, `PASSING` a failure that may pass, such as an unreachable server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFacts:
-    """A run as a listing shows it."""
+    """A run as MLflow lists it."""
 
     run_id: str
     status: str
     tags: Mapping[str, str]
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Latest values, by MLflow's name."""
+    """Latest value by MLflow's metric name."""
     started_at: float = 0.0
     """Seconds since the epoch."""
     ended_at: float = 0.0
 
 
 class Server:
-    """The tracking store at `uri` and our experiment in it; to be used from one thread.
+    """The tracking store at `uri` and our experiment in it; used from one thread.
 
-    Creates the database of a fresh store on the way, so that nobody else has to (field.md, pitfall 3). Raises
-    AccessError when the store does not let us in, OutageError when it cannot be reached, TrackingError for what it
-    refuses.
+    Creates a missing SQLite database first: two processes that create it at the same time break it. Raises AccessError
+    when the store refuses access, OutageError when it cannot be reached, TrackingError for what it refuses.
     """
 
     def __init__(self, uri: str, *, create: bool = True) -> None:
-        """With `create` false a store without our experiment is a TrackingError."""
+        """Unless `create`, raises TrackingError for a store without our experiment."""
         self.uri = uri
         self.name = without_password(uri)
-        """As messages call it."""
+        """Name for messages."""
         with self.in_one_line():
             create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
@@ -95,29 +94,29 @@ class Server:
 
     @contextmanager
     def in_one_line(self) -> Iterator[None]:
-        """Turn what MLflow and its libraries raise into TrackingError."""
+        """Turn what MLflow and its libraries raise into a TrackingError."""
         try:
             yield
-        except SweepError:  # has its line
+        except SweepError:  # has its message
             raise
         except MlflowException as error:
             code = error.get_http_status_code()  # type: ignore[no-untyped-call]
             if "Invalid Host header" in str(error):
-                remedy = "start it with --allowed-hosts that names the host of this address, with the port"
-                raise AccessError(f"{self.name}: MLflow does not answer to this name; {remedy}") from error
+                remedy = "start the server with --allowed-hosts that lists the host and port of this address"
+                raise AccessError(f"{self.name}: MLflow rejects this host name; {remedy}") from error
             if code in REFUSALS:
-                remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to those of a user who may write"
+                remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD for a user with write permission"
                 raise AccessError(f"{self.name}: MLflow refuses access; {remedy}") from error
             if type(error).__name__.startswith("Unsupported"):
-                known = "it is an address such as http://host:5000 or sqlite:///mlflow.db"
-                raise AccessError(f"{self.name}: no tracking store of MLflow; {known}") from error
+                example = "use an address such as http://host:5000 or sqlite:///mlflow.db"
+                raise AccessError(f"{self.name}: not an MLflow tracking store; {example}") from error
             kind = OutageError if code in PASSING else TrackingError
             raise kind(f"{self.name}: {first_line(error)}") from error
-        except Exception as error:  # requests, SQLAlchemy, the file system: whatever a store is made of
+        except Exception as error:  # of requests, SQLAlchemy, the file system
             raise OutageError(f"{self.name}: {first_line(error)}") from error
 
     def open_experiment(self, create: bool) -> str:
-        """Id of the experiment that all sweeps share."""
+        """Id of the experiment that all sweeps share; created if necessary and allowed."""
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return str(experiment.experiment_id)
@@ -130,7 +129,7 @@ class Server:
     # -- reading
 
     def runs(self, condition: str) -> Iterator[RunFacts]:
-        """All runs that meet `condition`, newest first, a thousand a request."""
+        """All runs that match the filter `condition`, newest first; one request per thousand."""
         token: str | None = None
         while True:
             with self.in_one_line():
@@ -148,13 +147,13 @@ class Server:
             return facts_of(self.client.get_run(run_id))
 
     def history(self, run_id: str, key: str) -> list[Reading]:
-        """All points of a metric, by MLflow's name, in no order."""
+        """All readings of a metric, given by MLflow's name, in no particular order."""
         with self.in_one_line():
             found = self.client.get_metric_history(run_id, key)
         return [Reading(key, float(item.value), int(item.step), item.timestamp / 1000) for item in found]
 
     def read_text(self, run_id: str, name: str, folder: Path) -> str:
-        """Content of an artifact, brought to `folder`."""
+        """Content of an artifact, which is downloaded to `folder`."""
         with self.in_one_line():
             return Path(self.client.download_artifacts(run_id, name, str(folder))).read_text(encoding="utf-8")
 
@@ -166,7 +165,7 @@ class Server:
     # -- writing
 
     def create(self, name: str, tags: Mapping[str, str], started_at: float) -> str:
-        """A new run, RUNNING; its id."""
+        """Create a run with status RUNNING; returns its id."""
         tags = {key: text for key, text in tags.items() if text}
         fitted = {fit_name(key): fit_value(text, LONGEST_NOTE) for key, text in tags.items()}
         with self.in_one_line():
@@ -184,7 +183,7 @@ class Server:
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics, tags and parameters in one request, or as many as MLflow's limits ask for; safe to repeat."""
+        """Log metrics, tags and parameters in as few requests as MLflow's limits allow; safe to repeat."""
         metrics = [Metric(fit_name(item.key), item.value, milliseconds(item.time), item.step) for item in readings]
         labels = [RunTag(fit_name(key), fit_value(text, LONGEST_NOTE)) for key, text in (tags or {}).items()]
         entries = [Param(fit_name(key), fit_value(text)) for key, text in (params or {}).items()]
@@ -202,45 +201,45 @@ class Server:
             self.keep_whole(run_id, key, "")
 
     def keep_cut(self, run_id: str, texts: Mapping[str, str]) -> None:
-        """Keep those of the names and values whole that MLflow gets less of."""
+        """Write the full text of every name and value that was cut."""
         for key, text in texts.items():
             if len(text) > LONGEST_VALUE or is_cut(key):
                 self.keep_whole(run_id, key, text)
 
     def keep_whole(self, run_id: str, name: str, value: str) -> None:
-        """A name or value that was cut, whole, as an artifact of its own."""
+        """Write a name and value that were cut as an artifact."""
         whole = {"as": fit_name(name), "name": name, "value": value}
         file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
         self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
 
     def remove_tag(self, run_id: str, key: str) -> None:
-        """Take a tag away."""
+        """Remove a tag."""
         with self.in_one_line():
             self.client.delete_tag(run_id, key)
 
     def reopen(self, run_id: str) -> None:
-        """The run is RUNNING again."""
+        """Set a run's status back to RUNNING."""
         with self.in_one_line():
             self.client.update_run(run_id, status="RUNNING")
 
     def end(self, run_id: str, status: str, ended_at: float | None = None) -> None:
-        """The run is over."""
+        """Set a run's final status and, if given, when it ended (seconds since the epoch)."""
         with self.in_one_line():
             stamp = None if ended_at is None else milliseconds(ended_at)
             self.client.set_terminated(run_id, status, end_time=stamp)
 
     def write_text(self, run_id: str, name: str, text: str) -> None:
-        """An artifact of text."""
+        """Write a text artifact."""
         with self.in_one_line():
             self.client.log_text(run_id, text, name)
 
     def write_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
-        """An artifact from a file of this machine."""
+        """Upload a local file as an artifact."""
         with self.in_one_line():
             self.client.log_artifact(run_id, str(path), folder)
 
     def write_input(self, run_id: str, name: str, digest: str, profile: Mapping[str, Any]) -> None:
-        """The data set that a run is trained on."""
+        """Log the data set that a run trains on."""
         source = json.dumps({"name": name, "digest": digest})
         dataset = Dataset(name, digest[:DIGEST_CHARACTERS], "local", source, profile=json.dumps(profile))
         with self.in_one_line():
@@ -262,12 +261,12 @@ def facts_of(run: Run) -> RunFacts:
 
 
 def is_cut(name: str) -> bool:
-    """Whether MLflow gets less than this name."""
+    """Whether the name is too long for MLflow."""
     return read_name(fit_name(name)) is None
 
 
 def milliseconds(seconds: float) -> int:
-    """MLflow's clock."""
+    """Seconds in MLflow's unit."""
     return round(seconds * 1000)
 
 
@@ -277,9 +276,9 @@ def first_line(error: Exception) -> str:
 
 
 def create_database(uri: str) -> None:
-    """Make the SQLite file of a store that has none; it gets its name when its schema is complete.
+    """Create a missing SQLite database; the file gets its name once its schema is complete.
 
-    MLflow cannot open a database whose creation, which takes seconds, a SIGKILL has cut short.
+    MLflow cannot open a database whose creation, which takes seconds, was cut short by SIGKILL.
     """
     path = Path(uri.removeprefix(SQLITE))
     if not uri.startswith(SQLITE) or "?" in uri or path.exists() or not path.parent.is_dir():
@@ -292,11 +291,12 @@ def create_database(uri: str) -> None:
 
 
 def spare_syncs() -> None:
-    """Let SQLite stores opened from now on wait for the disk at checkpoints of their log only.
+    """Let SQLite databases opened from now on wait for the disk only at checkpoints of their log.
 
-    Not at each of seven commits per trial. With a write-ahead log nothing breaks when the power goes: the last commits
-    are missing, which the next sweep or `sync` sees and delivers from the record store. It holds for every SQLite
-    database that this process opens through SQLAlchemy, so it is for a process that does nothing else.
+    The default is to wait at each of the seven commits per trial. With a write-ahead log a power failure damages
+    nothing: the last commits are missing, and the next sweep or `sync` delivers them from the run directory. This
+    affects every SQLite database that the process opens through SQLAlchemy, so it suits a process that does nothing
+    else.
     """
     if not event.contains(Engine, "connect", sync_seldom):
         event.listen(Engine, "connect", sync_seldom)
@@ -309,7 +309,7 @@ def sync_seldom(connection: object, _record: object) -> None:
 
 
 def use_write_ahead_log(uri: str) -> None:
-    """Let readers (the UI) and the one writer of a SQLite store work at the same time (field.md, pitfall 4)."""
+    """Let readers (the UI) and the one writer of a SQLite database work at the same time, without lock errors."""
     if uri.startswith(SQLITE):
         with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""SweepProgress: how far a sweep is and when it will be over; plain numbers, no terminal."""
+"""SweepProgress: counts trials and estimates the time left; plain numbers, no terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RunningTrial", "SweepProgress"]
 
 @dataclass(slots=True)
 class RunningTrial:
-    """What is known of a trial that is running now."""
+    """The state of a running trial."""
 
     label: str
     steps: int
@@ -24,7 +24,7 @@ class RunningTrial:
 
 
 class SweepProgress:
-    """Counts trials and their cost. `clock` gives seconds; tests pass their own."""
+    """Counts trials and their cost. `clock` returns seconds."""
 
     def __init__(
         self,
@@ -34,59 +34,55 @@ class SweepProgress:
         clock: Callable[[], float] = time.monotonic,
         to_draw: int = 0,
     ) -> None:
-        """`todo` maps the ids of the trials to run to what each costs, in any unit: seconds, or steps.
+        """`todo` maps the ids of the trials to run to their cost, in any unit: seconds, or steps.
 
-        `to_draw`: trials that a search will still add to them.
+        `to_draw`: how many trials a search will still draw.
         """
         self.clock = clock
         self.began = clock()
         self.cost = dict(todo)
         self.to_draw = to_draw
         self.shares: dict[str, float] = {}
-        """How much of each trial is over, 0..1."""
+        """The fraction of each trial that is done, 0..1."""
         self.failures: set[str] = set()
-        """Trials whose last attempt failed and that do not run again at the moment."""
+        """Trials whose last attempt failed and that are not running again."""
         self.running: dict[str, RunningTrial] = {}
-        self.labels: dict[str, str] = {}
-        self.planned(sweep)
-        known = {key: record for key, record in outcomes.items() if key in self.ids}
-        self.done = sum(record.state is State.DONE for record in known.values())
+        self.sweep = sweep
+        self.done = sum(key in outcomes and outcomes[key].state is State.DONE for key in sweep.trial_ids)
 
     def planned(self, sweep: SweepRecord) -> None:
-        """Learn which trials there are."""
-        self.ids = {cell.trial_id for cell in sweep.cells}
-        for cell in sweep.cells:
-            self.labels.setdefault(cell.trial_id, f"{cell.row} · seed {cell.seed}")
+        """The plan has grown."""
+        self.sweep = sweep
 
     @property
     def total(self) -> int:
         """Trials planned and to be drawn."""
-        return len(self.ids) + self.to_draw
+        return len(self.sweep.trial_ids) + self.to_draw
 
     @property
     def failed(self) -> int:
-        """Trials that ended otherwise than done."""
+        """How many trials failed."""
         return len(self.failures)
 
     def started(self, task: Task) -> None:
-        """A trial takes a slot."""
-        if task.trial_id not in self.cost:  # drawn by a search: as dear as the others are on average
+        """A trial starts."""
+        if task.trial_id not in self.cost:  # drawn by a search: assume the average cost
             self.cost[task.trial_id] = self.mean_cost
             self.to_draw = max(0, self.to_draw - 1)
         self.failures.discard(task.trial_id)
         self.shares.pop(task.trial_id, None)
-        label = self.labels.get(task.trial_id, task.trial_id)
+        label = self.sweep.label_of(task.trial_id)
         self.running[task.trial_id] = RunningTrial(label=label, steps=task.config.schedule.steps)
 
     def reported(self, task: Task, point: Point) -> None:
-        """A trial is further on."""
+        """A trial has a new point."""
         trial = self.running[task.trial_id]
         trial.step = max(trial.step, point.step)
         trial.metrics.update(point.metrics)
         self.shares[task.trial_id] = max(self.shares.get(task.trial_id, 0.0), trial.step / trial.steps)
 
     def ended(self, task: Task, record: AttemptRecord) -> RunningTrial:
-        """A trial leaves its slot; returns what was known of it."""
+        """A trial ended; returns its last state."""
         trial = self.running.pop(task.trial_id)
         self.shares[task.trial_id] = 1.0
         if record.state is State.DONE:
@@ -97,20 +93,17 @@ class SweepProgress:
 
     @property
     def mean_cost(self) -> float:
-        """Of the trials whose cost is known."""
+        """Average cost of the trials whose cost is known."""
         return sum(self.cost.values()) / len(self.cost) if self.cost else 1.0
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the sweep began."""
+        """Seconds since the sweep began."""
         return self.clock() - self.began
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds until the last planned step, each trial weighed by its cost, at the rate seen so far.
-
-        None before the first step.
-        """
+        """Estimated seconds left: the cost that is left, at the rate so far; None before the first step."""
         over = sum(self.cost.get(key, 0.0) * share for key, share in self.shares.items())
         if over <= 0:
             return None

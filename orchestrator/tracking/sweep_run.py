@@ -1,30 +1,31 @@
-"""Parent: the run of a sweep as a whole, with its question, plan, counters, tables, figures and surroundings."""
+"""SweepRun: the parent run of a sweep in MLflow, with its question, plan, counters, tables and figures."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.environment import installed_packages, machines
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE
 from orchestrator.tracking.mlflow_store import RunFacts, Server
 from orchestrator.tracking.trial_run import Reading, as_text
 
-__all__ = ["Parent", "counts_of", "for_page", "note_of"]
+__all__ = ["SweepRun", "counts_of", "for_page", "note_of"]
 
 NOTE = "mlflow.note.content"
 UNDERLINED = re.compile(r"<u>(.*?)</u>")
 REFRESH_SECONDS = 10.0
-"""Between two looks of the counters and the provisional table, at least."""
+"""Shortest time between two updates of the counters and the provisional table."""
 
 
-class Parent:
+class SweepRun:
     """One parent run on one server. Every method raises TrackingError."""
 
     def __init__(
@@ -50,7 +51,7 @@ class Parent:
         live_table: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """The sweep's run, RUNNING: the one that is there, else a new one."""
+        """The sweep's run, RUNNING: `run` if MLflow has one, else a new one."""
         if run is None:
             tags = {
                 "role": "sweep",
@@ -62,12 +63,12 @@ class Parent:
             run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
         elif run.status != "RUNNING":
             server.reopen(run.run_id)
-        parent = cls(server, sweep, run, live_table, clock)
-        parent.describe(run)
-        return parent
+        opened = cls(server, sweep, run, live_table, clock)
+        opened.describe(run)
+        return opened
 
     def describe(self, run: RunFacts) -> None:
-        """The question, the code, and as artifacts the plan, what it was made of, and the packages."""
+        """Log what `run` lacks of the parameters, question and code version, then the documents."""
         sweep = self.sweep
         params = {
             "method": sweep.method,
@@ -86,13 +87,13 @@ class Parent:
         self.write_documents()
 
     def write_documents(self) -> None:
-        """What was asked, again when the plan has grown."""
+        """Write the plan and its sources as artifacts; called again when the plan has grown."""
         for name, text in self.documents().items():
             self.server.write_text(self.run_id, name, text)
         self.documented = self.sweep
 
     def documents(self) -> dict[str, str]:
-        """Artifacts that say what was asked, by name."""
+        """Text of the artifacts that describe the plan, by name."""
         sweep = self.sweep
         given = sweep.to_json()
         keys = ("name", "question", "method", "recipe", "metric", "goal", "baseline", "seeds", "protocol", "search")
@@ -107,27 +108,22 @@ class Parent:
             "environment/machines.json": as_json(machines(())),
         }
 
-    def refresh(
-        self,
-        planned: Collection[str],
-        outcomes: Mapping[str, AttemptRecord],
-        running: Iterable[str],
-        pause_seconds: float = REFRESH_SECONDS,
-    ) -> None:
-        """Counters and the provisional table, unless they were written less than `pause_seconds` ago."""
+    def refresh(self, results: SweepResults, running: Collection[str], pause_seconds: float = REFRESH_SECONDS) -> None:
+        """Update counters and provisional table, unless that was done less than `pause_seconds` ago."""
         now = self.clock()
         if now - self.refreshed_at < pause_seconds:
             return
         self.refreshed_at = now
-        self.count(planned, outcomes, running)
+        self.count(results, running)
         if self.live_table is not None and self.live_table.is_file():
-            done = counts_of(planned, outcomes, ())["trials/done"]
-            state = f"*Provisional: {done} of {len(planned)} trials are done.*\n\n"
+            done, planned = counts_of(results, ())["trials/done"], len(results.sweep.trial_ids)
+            state = f"*Provisional: {done} of {planned} trials are done.*\n\n"
             self.write_note(state + for_page(self.live_table.read_text(encoding="utf-8")))
 
-    def count(self, planned: Collection[str], outcomes: Mapping[str, AttemptRecord], running: Iterable[str]) -> None:
-        """The counters that have changed; their step is the number of seconds since the run began."""
-        counts = counts_of(planned, outcomes, running)
+    def count(self, results: SweepResults, running: Collection[str]) -> None:
+        """Log the counters that have changed; their step is the number of seconds since the run began."""
+        self.sweep = results.sweep
+        counts = counts_of(results, running)
         changed = {key: float(value) for key, value in counts.items() if self.counted.get(key) != value}
         now = self.clock()
         step = max(0, int(now - self.began))
@@ -135,14 +131,14 @@ class Parent:
         self.counted.update(changed)
 
     def write_note(self, table: str) -> None:
-        """The question and the table, where the page of the run shows them."""
+        """Write question and table to the run's description."""
         note = note_of(self.sweep, table)
         if note != self.note:
             self.server.log(self.run_id, tags={NOTE: note})
             self.note = note
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], status: str) -> None:
-        """The final tables and figures, where the trials ran, and the end."""
+        """Attach the final tables and figures and the machines used, then close the run."""
         if self.documented is not self.sweep:
             self.write_documents()
         for path in artifacts.values():
@@ -156,32 +152,31 @@ class Parent:
         self.server.end(self.run_id, status)
 
 
-def counts_of(
-    planned: Collection[str], outcomes: Mapping[str, AttemptRecord], running: Iterable[str]
-) -> dict[str, int]:
+def counts_of(results: SweepResults, running: Collection[str]) -> dict[str, int]:
     """How many trials are planned, done, failed, stopped by a scheduler, running, and none of these."""
-    busy = {trial_id for trial_id in running if trial_id in planned}
-    states = [outcomes[trial_id].state for trial_id in planned if trial_id in outcomes and trial_id not in busy]
+    planned = results.sweep.trial_ids
+    busy = {trial_id for trial_id in planned if trial_id in running}
+    states = [results.state_of(trial_id) for trial_id in planned if trial_id not in busy]
     done, stopped = states.count(State.DONE), states.count(State.STOPPED)
-    failed = len(states) - done - stopped - states.count(State.CANCELLED)
+    missing = states.count(None) + states.count(State.CANCELLED)
     return {
         "trials/planned": len(planned),
         "trials/done": done,
-        "trials/failed": failed,
+        "trials/failed": len(states) - done - stopped - missing,
         "trials/stopped": stopped,
         "trials/running": len(busy),
-        "trials/missing": len(planned) - done - failed - stopped - len(busy),
+        "trials/missing": missing,
     }
 
 
 def for_page(markdown: str) -> str:
-    """A table as MLflow's page needs it: above its caption, for the page hides all but a few lines; no underlines."""
+    """A table for MLflow's page: above its caption, because the page folds long text, and without underlines."""
     paragraphs = sorted(markdown.strip().split("\n\n"), key=lambda text: not text.startswith("|"))
     return UNDERLINED.sub(r"*\1*", "\n\n".join(paragraphs).replace("<u>underlined</u>", "*italic*"))
 
 
 def note_of(sweep: SweepRecord, table: str) -> str:
-    """The question and the table; of one too long as many lines as fit."""
+    """The question and the table; a long table is cut at a line that fits MLflow's limit."""
     note = "\n\n".join(part for part in (sweep.question, table) if part) or sweep.name
     if len(note) <= LONGEST_NOTE:
         return note
@@ -191,5 +186,5 @@ def note_of(sweep: SweepRecord, table: str) -> str:
 
 
 def as_json(values: Mapping[str, Any]) -> str:
-    """Indented, for people."""
+    """Indented JSON, for people."""
     return json.dumps(values, indent=1, ensure_ascii=False, default=list) + "\n"

@@ -1,4 +1,4 @@
-"""What a trial is in MLflow, as a function of its records alone: the mirror writes it, the check compares it."""
+"""Metrics, tags and tables of a trial's MLflow run, computed from the trial's records; no MLflow is imported."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from orchestrator.tracking.mlflow_limits import fit_name
 
 __all__ = [
     "IOU_TABLE",
+    "REUSED",
     "STATUS",
-    "CellKey",
     "Reading",
+    "RunKey",
     "as_text",
     "curve_only",
     "final_readings",
@@ -35,28 +36,30 @@ STATUS = dict.fromkeys(State, "FAILED") | {
     State.STOPPED: "KILLED",
     State.CANCELLED: "KILLED",
 }
-"""MLflow's word for how a run ended."""
+"""MLflow's status of a run by the state of its trial."""
 
+REUSED = "reused_from"
+"""Tag of a run without curves: the id of the run that holds them."""
 LINKED = ("final/", "cost/")
-"""What a run that stands for another one repeats of it, so that a table of runs has the figures."""
+"""Metrics that such a run repeats, so that MLflow's list of runs shows them."""
 
 BARE = ("commit", "host", "device")
-"""Facts of an attempt's environment that people filter by; the others' tags begin with `ENVIRONMENT`."""
+"""Facts of an attempt's environment that people filter by; the tags of the others begin with `ENVIRONMENT`."""
 ENVIRONMENT, RESOURCES = "environment.", "resources."
 
 IOU_PREFIX = "final/iou/"
 IOU_TABLE = "per_class_iou.json"
 LARGEST = 1.7976931348623157e308
-"""What MLflow's databases keep of an infinity."""
+"""What MLflow's databases store instead of infinity."""
 
-CellKey = tuple[str, int, str]
+RunKey = tuple[str, int, str]
 
 fitted = lru_cache(maxsize=4096)(fit_name)
-"""The same few hundred names come again and again."""
+"""Cached: a sweep uses the same few hundred names over and over."""
 
 
 class Reading(NamedTuple):
-    """One point of a metric."""
+    """One value of a metric at a step."""
 
     key: str
     value: float
@@ -65,16 +68,16 @@ class Reading(NamedTuple):
     """Seconds since the epoch."""
 
 
-def key_of(cell: PlannedRun) -> CellKey:
-    """What makes a child run the run of this cell: a row that was changed gets a new one."""
-    return cell.row, cell.seed, cell.trial_id
+def key_of(planned: PlannedRun) -> RunKey:
+    """What identifies a child run; a row whose config changed gets a new run."""
+    return planned.row, planned.seed, planned.trial_id
 
 
 def new_readings(points: Iterable[Point], logged: set[tuple[str, int]], last: dict[str, Reading]) -> list[Reading]:
-    """What `points` add to a run that holds `logged` (metric and step); an interrupted trial repeats some steps.
+    """The readings of `points` that a run lacks which holds `logged` (metric and step).
 
-    Of a step that was reported twice the first report counts. `logged`, and by metric the `last` reading, go along;
-    in both the metrics have MLflow's names.
+    An interrupted trial repeats some steps; the first report of a step counts. `logged` and `last`, the latest reading
+    of each metric, are updated; both use MLflow's metric names.
     """
     found = []
     for point in points:
@@ -91,7 +94,7 @@ def new_readings(points: Iterable[Point], logged: set[tuple[str, int]], last: di
 
 
 def final_readings(record: AttemptRecord, last: Mapping[str, Reading], step: int) -> list[Reading]:
-    """The figures of a record, at the last step; those that a curve ends with already are left out."""
+    """The metrics of a record, at step `step` or later, without those that equal the end of their curve."""
     found = []
     for key, value in record.metrics.items():
         end = last.get(fitted(key))
@@ -101,29 +104,29 @@ def final_readings(record: AttemptRecord, last: Mapping[str, Reading], step: int
 
 
 def trial_readings(points: Iterable[Point], record: AttemptRecord | None, config: Mapping[str, Any]) -> list[Reading]:
-    """Everything that the run of a trial holds, in the order it is written."""
+    """All readings of a trial's run, in the order they are written."""
     last: dict[str, Reading] = {}
     found = new_readings(points, set(), last)
     return found if record is None else found + final_readings(record, last, last_step(config, last))
 
 
 def link_readings(record: AttemptRecord, config: Mapping[str, Any]) -> list[Reading]:
-    """Everything that a run holds which stands for another one."""
+    """All readings of a run whose curves are in another run."""
     return [item for item in final_readings(record, {}, last_step(config, {})) if item.key.startswith(LINKED)]
 
 
 def last_step(config: Mapping[str, Any], last: Mapping[str, Reading]) -> int:
-    """Step at which final figures stand: the trial's last, as its config says."""
+    """Step of the final metrics: the last one of the config's schedule, else of the curves."""
     return int(config.get("schedule.steps") or max((reading.step for reading in last.values()), default=0))
 
 
 def curve_only(record: AttemptRecord, last: Mapping[str, Reading]) -> list[str]:
-    """Metrics of the curve, by MLflow's names, that the record does not have: a table has no use for them."""
+    """MLflow's names of the metrics that are on the curves but not in the record; tables do not use them."""
     return sorted(last.keys() - set(map(fitted, record.metrics)))
 
 
 def outcome_tags(record: AttemptRecord) -> dict[str, str]:
-    """How an attempt ended, on which machine and code, and why; empty where that is not known."""
+    """How an attempt ended, where it ran and why it failed; values are empty where that is unknown."""
     tags = {"attempt": str(record.attempt), "state": record.state.value}
     tags |= {
         key if key in BARE else f"{ENVIRONMENT}{key}": value
@@ -140,7 +143,7 @@ def outcome_tags(record: AttemptRecord) -> dict[str, str]:
 
 
 def iou_table(metrics: Mapping[str, float]) -> dict[str, Any] | None:
-    """Intersection over union by class as MLflow shows tables; None for a trial without."""
+    """IoU per class in MLflow's table format; None for a trial without."""
     rows = [
         [key.removeprefix(IOU_PREFIX), storable(value)] for key, value in metrics.items() if key.startswith(IOU_PREFIX)
     ]
@@ -153,10 +156,10 @@ def as_text(value: Any) -> str:
 
 
 def storable(value: float) -> float:
-    """The value as a database gives it back."""
+    """The value as a database returns it."""
     return math.copysign(LARGEST, value) if math.isinf(value) else float(value)
 
 
 def same(left: float, right: float) -> bool:
-    """Equal, or neither is a number."""
+    """Whether the values are equal or both NaN."""
     return left == right or (math.isnan(left) and math.isnan(right))

@@ -1,25 +1,30 @@
-"""Secrets out of what is printed or kept: passwords in addresses, and those the environment holds for MLflow."""
+"""Addresses of MLflow's tracking store, and how secrets are kept out of what is printed or stored."""
 
 from __future__ import annotations
 
 import os
 import re
 
-__all__ = ["SECRETS", "masked", "without_password"]
+__all__ = ["SECRETS", "masked", "tracking_uri_of", "without_password"]
 
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-"""Variables of the environment whose values nobody may read."""
+"""Environment variables whose values are secret."""
 
 CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
 
+def tracking_uri_of(given: str | None) -> str:
+    """The tracking store to use: `given`, else MLFLOW_TRACKING_URI, else a database in the current folder."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+
 def without_password(uri: str) -> str:
-    """The address without the credentials that some people write into it."""
+    """`uri` without user name and password."""
     return CREDENTIALS.sub("", uri)
 
 
 def masked(text: str) -> str:
-    """`text` without credentials in addresses and without MLflow's password."""
+    """`text` without credentials in addresses and without the secrets of the environment."""
     text = without_password(text)
     for name in SECRETS:
         if secret := os.environ.get(name):

@@ -11,10 +11,9 @@ from pathlib import Path
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from orchestrator.tracking.mirror import REUSED
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
-from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES
+from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES, REUSED
 from reports.sources.run_directory import find_name
 
 __all__ = ["load_from_mlflow", "tracked_runs"]

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from orchestrator.commands.sync import replay
+from orchestrator.commands.sync import sync_sweeps
 from orchestrator.commands.ui import page_of
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
@@ -45,7 +45,7 @@ class Site:
         self.server = TrackingServer(folder / "server")
         self.backend = backend = f"sqlite:///{folder / 'server' / 'server.db'}"
         fill(RecordStore(folder / "runs"), rows, seeds, knobs)
-        (done,) = replay(folder / "runs", ["memory"], backend)
+        (done,) = sync_sweeps(folder / "runs", ["memory"], backend)
         assert len(done.delivered) == rows * seeds
         self.server.start()
         client = MlflowClient(tracking_uri=backend)

@@ -16,7 +16,7 @@ from orchestrator.api import RunOptions, SweepOutcome, sweep
 from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from orchestrator.tracking.background import Background, Patience
+from orchestrator.tracking.follower import Follower, RetryTimings
 from tests.end_to_end.conftest import Command, run_module
 from tests.end_to_end.tracking_server import TrackingServer
 
@@ -83,8 +83,8 @@ def test_a_server_away_for_20_seconds_in_mid_sweep_misses_nothing_and_slows_nobo
 def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_another(
     folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    impatient = partial(Background, patience=Patience(outage=3.0))
-    monkeypatch.setattr("orchestrator.tracking.background.Background", impatient)
+    impatient = partial(Follower, timings=RetryTimings(outage_seconds=3.0))
+    monkeypatch.setattr("orchestrator.tracking.follower.Follower", impatient)
     threading.Timer(3, server.kill).start()
     result = run(folder, server, monkeypatch, seconds=2.0, trials=4)
     assert result.completed
@@ -100,9 +100,8 @@ def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_a
 
 
 def test_a_server_that_is_not_there_is_one_line_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "orchestrator.tracking.background.Background", partial(Background, patience=Patience(outage=0.5))
-    )
+    impatient = partial(Follower, timings=RetryTimings(outage_seconds=0.5))
+    monkeypatch.setattr("orchestrator.tracking.follower.Follower", impatient)
     nowhere = TrackingServer(folder / "nowhere")
     result = run(folder, nowhere, monkeypatch, seconds=0.1, trials=2)
     assert result.completed

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.running.task import StopTrial, Task
+from orchestrator.running.tracker import Tracker
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
@@ -73,29 +73,16 @@ def make_task(tmp_path: Path) -> Callable[..., Task]:
     return make
 
 
-class NoMirror:
-    """A mirror that takes everything and keeps nothing."""
+class NoFollower(Tracker):
+    """A tracker that mirrors nothing."""
 
-    def connect(self) -> Self:
-        return self
+    failure = None
+    lacking = ""
 
-    def close(self) -> None:
+    def admit(self) -> None:
         pass
 
-    def begin(self, sweep: SweepRecord, outcomes: object, running: object) -> list[str]:
-        return []
-
-    def planned(self, sweep: SweepRecord) -> None:
-        pass
-
-    def deliver(self, trial_id: str, record: object, points: object) -> None:
-        pass
-
-    def refresh(self, outcomes: object, running: object) -> None:
-        pass
-
-    def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
-        pass
+    close = stop = admit
 
 
 @pytest.fixture
@@ -129,7 +116,7 @@ def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions
         )
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
-    monkeypatch.setattr(api, "mirror_process", lambda options, name: NoMirror())
+    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

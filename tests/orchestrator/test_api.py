@@ -21,8 +21,8 @@ from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.tracking.address import tracking_uri_of
 from orchestrator.tracking.json_events import EventTracker
+from orchestrator.tracking.uri import tracking_uri_of
 from trainer.config import Runtime
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -17,6 +17,7 @@ import ray
 from mlflow import MlflowClient
 
 from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
+from benchmarks.in_process import InProcessFollower
 from benchmarks.process import environment
 from orchestrator.running.driver import Driver
 from orchestrator.running.executors.base import Executor
@@ -26,9 +27,7 @@ from orchestrator.running.tracker import Tracker
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord
-from orchestrator.tracking.background import Background, Patience
-from orchestrator.tracking.mirror import Mirror
-from orchestrator.tracking.mlflow_store import Server
+from orchestrator.tracking.follower import RetryTimings
 from trainer.config import Runtime
 
 RAY_TRIALS, SLOTS = 100, 2
@@ -107,17 +106,17 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    """A sweep in this process with its mirror, whose thread writes as trials report."""
+    """A sweep in this process with its follower, whose thread writes as trials report."""
     folder = tmp_path_factory.mktemp("mirrored")
     calls: Counter[str] = Counter()
-    mirror = Background(lambda: Mirror(Server(f"sqlite:///{folder / 'mlflow.db'}"), folder), Patience(pause=0.0))
-    mirror.admit()
+    follower = InProcessFollower(f"sqlite:///{folder / 'mlflow.db'}", folder, RetryTimings(round_seconds=0.0))
+    follower.admit()
     with pytest.MonkeyPatch.context() as patch:
         counted(patch, LocalFiles, ("append", "write", "sync"), calls)
         counted(patch, MlflowClient, WRITES, calls)
-        outcomes = run(folder, LOCAL_TRIALS, Serial(idle_work()), [mirror])
-        mirror.close()
-    assert not mirror.lacking
+        outcomes = run(folder, LOCAL_TRIALS, Serial(idle_work()), [follower])
+        follower.close()
+    assert not follower.lacking
     return Counted(outcomes=outcomes, calls=calls, folder=folder)
 
 
@@ -148,7 +147,7 @@ def test_the_cluster_is_asked_for_its_state_now_and_then(on_ray: Counted) -> Non
 
 
 def test_a_report_is_one_append_to_the_store(mirrored: Counted) -> None:
-    """And a start is one; the record and the configuration are a file each, the sweep's promise is another."""
+    """And a start is one; the record and the configuration are a file each, the plan of the sweep is another."""
     assert mirrored.calls["append"] == LOCAL_TRIALS * (REPORTS + 1)
     assert mirrored.calls["sync"] == LOCAL_TRIALS, "points are flushed once, when the trial ends"
     assert mirrored.calls["write"] == 2 * LOCAL_TRIALS + 1

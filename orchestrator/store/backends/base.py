@@ -33,8 +33,8 @@ class Files(Protocol):
     remote: bool
     """Whether every access is a request to a server, so that few requests and many at a time are best."""
 
-    def read(self, key: str) -> bytes | None:
-        """Content of a file."""
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of a file from byte `start`."""
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """`read` of many files."""

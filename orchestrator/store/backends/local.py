@@ -34,9 +34,9 @@ class LocalFiles(Files):
         """Path of the file behind `key`."""
         return f"{self.root}/{key}"
 
-    def read(self, key: str) -> bytes | None:
-        """Content of a file; None when it is missing."""
-        return self.unless_missing(read_file, key, None)
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of a file from byte `start`; None when there is no file."""
+        return self.unless_missing(lambda path: read_file(path, start), key, None)
 
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""
@@ -123,9 +123,11 @@ class LocalFiles(Files):
             raise StoreError(f"{path}: cannot be written ({error.strerror}); use another --run-dir") from error
 
 
-def read_file(path: str) -> bytes:
-    """Content of a file, unbuffered."""
+def read_file(path: str, start: int = 0) -> bytes:
+    """Content of a file from byte `start`, without a buffer in between."""
     with open(path, "rb", buffering=0) as file:
+        if start:
+            file.seek(start)
         return file.readall()
 
 

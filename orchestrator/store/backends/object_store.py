@@ -51,10 +51,10 @@ class ObjectFiles(Files):
         """Path of the object behind `key`, as fsspec names it."""
         return f"{self.root}/{key}"
 
-    def read(self, key: str) -> bytes | None:
-        """Content of an object; None when it is missing."""
+    def read(self, key: str, start: int = 0) -> bytes | None:
+        """Content of an object from byte `start`; None when there is no object."""
         content: bytes | None = self.unless_missing(lambda: self.system.cat_file(self.path(key)), None)
-        return content
+        return content[start:] if content else content
 
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""

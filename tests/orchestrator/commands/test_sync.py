@@ -1,4 +1,4 @@
-"""The store replayed into a server, and the two compared point by point."""
+"""Sweeps brought from the run directory to a server, and the two compared point by point."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator.__main__ import main
-from orchestrator.commands.sync import differences, replay
+from orchestrator.commands.sync import differences, sync_sweeps
 from orchestrator.errors import StoreError
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
@@ -40,11 +40,11 @@ def filled(
     return store
 
 
-def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordStore, sweep: SweepRecord) -> None:
-    (first,) = replay("runs", ["tiny"], None)
+def test_a_sync_is_complete_and_the_second_finds_nothing_to_do(filled: RecordStore, sweep: SweepRecord) -> None:
+    (first,) = sync_sweeps("runs", ["tiny"], None)
     assert len(first.delivered) == 3
     assert differences("runs", "tiny", None) == []
-    (second,) = replay("runs", ["tiny"], None)
+    (second,) = sync_sweeps("runs", ["tiny"], None)
     assert (second.delivered, second.refused) == ((), {})
     assert differences("runs", "tiny", None) == []
     client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
@@ -60,7 +60,7 @@ def test_a_replay_is_complete_and_the_second_finds_nothing_to_do(filled: RecordS
 
 
 def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, capsys: pytest.CaptureFixture) -> None:
-    list(replay("runs", ["tiny"], None))
+    list(sync_sweeps("runs", ["tiny"], None))
     client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("contrast-sweep")
     assert experiment is not None
@@ -69,7 +69,7 @@ def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, c
     filled.append("full0", Point(step=30, metrics={"train/loss": 0.25}, time=130.0))
     client.delete_run(runs["base1"].info.run_id)
     assert differences("runs", "tiny", None) == [
-        "without, seed 0 [base0]: MLflow has besides train/loss 9.0 at step 30",
+        "without, seed 0 [base0]: MLflow also has train/loss 9.0 at step 30",
         "with | pipe, seed 0 [full0]: MLflow lacks train/loss 0.25 at step 30",
         "without, seed 1 [base1]: no run",
     ]
@@ -80,11 +80,11 @@ def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, c
 def test_the_command_says_what_it_did(filled: RecordStore, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     second = f"sqlite:///{tmp_path / 'second.db'}"
     assert main(["sync", "--tracking-uri", second]) == 0
-    assert capsys.readouterr().out == "tiny: 3 of 4 trials delivered, the others were there\n"
+    assert capsys.readouterr().out == "tiny: 3 of 4 trials delivered, MLflow had the others\n"
     assert main(["sync", "all", "--tracking-uri", second, "--check"]) == 0
-    assert capsys.readouterr().out == "tiny: MLflow and the store are equal\n"
+    assert capsys.readouterr().out == "tiny: MLflow and the run directory are equal\n"
 
 
 def test_a_sweep_that_runs_keeps_its_mirror_to_itself(filled: RecordStore) -> None:
     with RecordStore("runs").lock(), pytest.raises(StoreError, match="another sweep is writing here"):
-        list(replay("runs", ["tiny"], None))
+        list(sync_sweeps("runs", ["tiny"], None))

@@ -128,7 +128,7 @@ def test_labels_with_dots_are_no_settings(folder):
     assert values["parameters"] == {"optim.lr": {"values": [2, 3]}}
 
 
-def test_a_mistake_is_told_where_it_was_written(read_space):
+def test_a_mistake_is_reported_where_it_is_written(read_space):
     Path("base.yaml").write_text("# shared\nfixed: {optim.lr: warm}\ntabel: {}\n")
     Path("recipes/small.yaml").write_text("extends: lower.yaml\n")
     Path("recipes/lower.yaml").write_text("\nschedule: {steps: soon}\n")

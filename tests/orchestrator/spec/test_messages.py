@@ -56,7 +56,7 @@ SETTINGS = [
         f"unknown backbone 'resnt'; choose {', '.join(BACKBONE_NAMES)}, or timm/<name>",
     ),
 ]
-"""A setting of a row, and what is told after its key."""
+"""A setting of a row, and the message after its key."""
 
 FILES = [
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
@@ -864,7 +864,7 @@ FILES = [
         ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
     ),
 ]
-"""A search space, and what is told of it; a message that starts with a line number is about that file."""
+"""A search space, and its messages; one that starts with a line number is about that file."""
 
 OPTIONS = [
     ("set", "data.root", "not of the form key=value; write for example --set schedule.steps=100"),
@@ -878,7 +878,7 @@ OPTIONS = [
     ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; available: small"),
     ("set", "optim.lr=1\0", "not text in this system's encoding; write plain characters"),
 ]
-"""An option of the command line with its value, and what is told after them."""
+"""An option of the command line with its value, and the message after them."""
 
 OTHER_FILES = {
     "recipes/small.yaml": "data: {crop: [64, 64]}\nschedule.steps: 10\n",
@@ -890,7 +890,7 @@ OTHER_FILES = {
     "broken.yaml": "a: 1\na: 2\n",
     "shared.yaml": "seeds: 0\nrows:\n  a: {optim.lr: -1}\n  b: {optim: {lr: x}}\n",
 }
-"""What lies beside the search space."""
+"""Files beside the search space."""
 
 
 @pytest.fixture(autouse=True)
@@ -909,7 +909,7 @@ def write_other_files(folder):
 
 
 def messages(text, **options):
-    """Everything that reading and planning complain about."""
+    """All messages of reading and planning."""
     Path("s.yaml").write_text(text)
     with pytest.raises(SpecError) as caught:
         plan_sweep(read_spec(Path("s.yaml"), **options), run_dir=Path("runs"))
@@ -926,28 +926,28 @@ def option(name, value):
     return {"settings": [value]} if name == "set" else {name: value}
 
 
-def named(told):
+def named(expected):
     """The message, with the search space's name where it starts with a line."""
-    return f"s.yaml:{told}" if told[0].isdigit() else told
+    return f"s.yaml:{expected}" if expected[0].isdigit() else expected
 
 
-@pytest.mark.parametrize(("setting", "told"), SETTINGS)
-def test_a_wrong_setting(setting, told):
-    assert messages(with_setting(setting)) == [f"s.yaml:5: {setting.partition(': ')[0]}: {told}"]
+@pytest.mark.parametrize(("setting", "expected"), SETTINGS)
+def test_a_wrong_setting(setting, expected):
+    assert messages(with_setting(setting)) == [f"s.yaml:5: {setting.partition(': ')[0]}: {expected}"]
 
 
-@pytest.mark.parametrize(("text", "told"), FILES)
-def test_a_wrong_file(text, told, folder):
+@pytest.mark.parametrize(("text", "expected"), FILES)
+def test_a_wrong_file(text, expected, folder):
     found = [message.replace(f"{folder}/", "") for message in messages(text)]
 
-    assert found == [named(message) for message in told]
+    assert found == [named(message) for message in expected]
 
 
-@pytest.mark.parametrize(("name", "value", "told"), OPTIONS)
-def test_a_wrong_option(name, value, told):
+@pytest.mark.parametrize(("name", "value", "expected"), OPTIONS)
+def test_a_wrong_option(name, value, expected):
     typed = value.replace("\0", "\\x00")
 
-    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {told}"]
+    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {expected}"]
 
 
 def test_options_that_contradict_each_other():
@@ -996,7 +996,7 @@ def test_a_mistake_causes_no_other_message(text, count):
 
 ORCHESTRATOR = PROJECT / "orchestrator"
 LANGUAGE = (*sorted((ORCHESTRATOR / "spec").glob("*.py")), ORCHESTRATOR / "planning" / "resolve.py")
-"""Modules of the orchestrator that complain about what a user wrote."""
+"""Modules of the orchestrator that report mistakes in what a user wrote."""
 REMEDY = "; "
 """Every message has what is wrong before it and what to do behind it."""
 
@@ -1021,32 +1021,32 @@ def patterns(module):
 
 
 @pytest.fixture(scope="module")
-def all_told(tmp_path_factory):
+def all_messages(tmp_path_factory):
     """Every message of the tables, one a line."""
-    folder = tmp_path_factory.mktemp("told")
+    folder = tmp_path_factory.mktemp("messages")
     write_other_files(folder)
-    told = []
+    found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))
         for setting, _ in SETTINGS:
-            told += messages(with_setting(setting))
+            found += messages(with_setting(setting))
         for text, _ in FILES:
-            told += messages(text)
+            found += messages(text)
         for name, value, _ in OPTIONS:
-            told += messages(ONE_ROW, **option(name, value))
-        told += messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"])
-    return "\n".join(told)
+            found += messages(ONE_ROW, **option(name, value))
+        found += messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"])
+    return "\n".join(found)
 
 
 @pytest.mark.parametrize("expression", [pattern for module in LANGUAGE for pattern in patterns(module)])
-def test_no_message_is_missing_here(expression, all_told):
-    assert re.search(expression, all_told), f"no case in the tables of this file provokes {expression!r}"
+def test_no_message_is_missing_here(expression, all_messages):
+    assert re.search(expression, all_messages), f"no case in the tables of this file provokes {expression!r}"
 
 
-def test_every_message_says_where_and_what_to_do(all_told):
+def test_every_message_says_where_and_what_to_do(all_messages):
     where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|--(set|seeds|recipe) .*?): ")
     what_to_do = re.compile(r"; |\?$|must (be|lie)|choose|there (is|are)|no such (split|folder)|needs? |write ")
 
-    assert [line for line in all_told.splitlines() if not where.match(line)] == []
-    assert [line for line in all_told.splitlines() if not what_to_do.search(line)] == []
+    assert [line for line in all_messages.splitlines() if not where.match(line)] == []
+    assert [line for line in all_messages.splitlines() if not what_to_do.search(line)] == []

@@ -103,14 +103,14 @@ CHECK = "check indentation, colons, brackets and quotes here"
         ("", ["f.yaml:1: not a block of `key: value` lines; see search_spaces/README.md"]),
     ],
 )
-def test_mistakes_are_told_with_line_and_remedy(text, messages):
+def test_mistakes_are_reported_with_line_and_remedy(text, messages):
     with pytest.raises(SpecError) as caught:
         parse_yaml(text, "f.yaml")
 
     assert list(caught.value.messages) == messages
 
 
-def test_a_missing_file_is_told_with_its_neighbours(tmp_path, monkeypatch):
+def test_a_missing_file_is_reported_with_similar_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ablation_memory.yaml").write_text("a: 1\n")
     (tmp_path / "broken.yaml").write_bytes(b"a: \xff\n")

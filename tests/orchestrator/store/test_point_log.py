@@ -65,6 +65,53 @@ def test_the_first_point_is_written_at_once_and_others_with_a_full_chunk_or_the_
     curves.close()
 
 
+def test_a_reader_that_keeps_offsets_gets_every_point_once(memory: str, files: Files) -> None:
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
+    directory, offsets, found = RunDirectory(memory), {}, []
+    for number in range(23):
+        curves.append("a", Point(step=number, metrics={}, attempt=1 + number // 10))
+        if number % 3 == 0:
+            curves.write_all()
+        if number % 5 == 0:
+            found += [point.step for point in directory.points("a", offsets)]
+    curves.close()
+    found += [point.step for point in directory.points("a", offsets)]
+    assert found == list(range(23))
+    assert list(directory.points("a", offsets)) == []
+
+
+def test_complete_chunks_are_not_read_again(memory: str, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
+    directory, offsets, read = RunDirectory(memory), {}, []
+    for step in range(9):
+        curves.append("a", Point(step=step, metrics={}))
+    curves.write_all()
+    assert len(list(directory.points("a", offsets))) == 9
+    monkeypatch.setattr(directory.files, "read", lambda key, start=0: read.append((key, start)))
+    list(directory.points("a", offsets))
+    assert [key for key, _ in read] == ["trials/a/points_001_00003.jsonl"]
+    assert read[0][1] > 0
+    curves.close()
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    directory, offsets = RunDirectory(tmp_path), {}
+    path = directory.trial_folder("a") / "points.jsonl"
+    path.parent.mkdir(parents=True)
+    curves = AppendedPoints(LocalFiles(str(tmp_path)))
+    curves.append("a", Point(step=1, metrics={}))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:10])
+    assert [point.step for point in directory.points("a", offsets)] == [1]
+    path.write_bytes(whole + whole[:-1])
+    assert [point.step for point in directory.points("a", offsets)] == [1]
+    curves.append("a", Point(step=2, metrics={}))
+    path.write_bytes(path.read_bytes() + whole[:10])
+    assert [point.step for point in directory.points("a", offsets)] == [2]
+    curves.append("a", Point(step=3, metrics={}))  # after a crash in mid-line
+    assert [point.step for point in directory.points("a", offsets)] == [3]
+
+
 def test_the_timer_writes_a_point(memory: str, files: Files) -> None:
     curves = ChunkedPoints(files, allow, delay_seconds=0.01)
     curves.append("a", Point(step=0, metrics={}))

@@ -1,4 +1,4 @@
-"""A record store and an MLflow database that sweeps are played into."""
+"""A run directory and an MLflow database that sweeps are mirrored into."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from mlflow.entities import Run
 from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
 
@@ -29,36 +32,35 @@ class World:
         self.client = MlflowClient(tracking_uri=self.uri)
 
     def mirror(self) -> Mirror:
-        return Mirror(Server(self.uri), self.store.location)
-
-    def promise(self, sweep: SweepRecord) -> None:
-        self.store.write_sweep(sweep)
+        return Mirror(Server(self.uri), self.store)
 
     def train(self, mirror: Mirror, task: Task, record: AttemptRecord, *steps: int) -> None:
         self.begin(mirror, task, *steps)
         self.store.end(record)
-        mirror.deliver(task.trial_id, record, [])
+        mirror.deliver(task.trial_id, record)
 
     def begin(self, mirror: Mirror, task: Task, *steps: int, config: Mapping[str, Any] = CONFIG) -> None:
         facts = {"data": "d" * 64, "result_version": 2}
         self.store.start(task.trial_id, task.attempt, dict(config), time=100.0, facts=facts)
-        mirror.deliver(task.trial_id, None, None)
+        mirror.deliver(task.trial_id, None)
         for step in steps:
             point = Point(step=step, metrics={"train/loss": 1 / step}, time=100.0 + step, attempt=task.attempt)
             self.store.append(task.trial_id, point)
-            mirror.deliver(task.trial_id, None, [point])
+            mirror.deliver(task.trial_id, None)
 
-    def catch_up(self, mirror: Mirror, sweep: SweepRecord) -> list[str]:
+    def catch_up(self, sweep: SweepRecord) -> list[str]:
         """What a sweep does that has nothing to train; returns what was delivered."""
-        outcomes = self.outcomes(sweep)
-        lacking = mirror.begin(sweep, outcomes)
-        for trial_id in lacking:
-            mirror.deliver(trial_id, outcomes[trial_id])
-        mirror.finish(outcomes, {}, completed=True)
+        self.store.write_sweep(sweep)
+        delivery, server = Delivery(RunDirectory(self.store.location), sweep.name), Server(self.uri)
+        delivery.open(server)
+        lacking = list(delivery.pending)
+        delivery.finish({}, completed=True)
+        assert delivery.round(server)
+        assert delivery.finished
         return lacking
 
-    def outcomes(self, sweep: SweepRecord) -> dict[str, AttemptRecord]:
-        return self.store.outcomes(cell.trial_id for cell in sweep.cells)
+    def results(self, sweep: SweepRecord) -> SweepResults:
+        return SweepResults(sweep=sweep, outcomes=self.store.outcomes(sweep.trial_ids))
 
     def runs(self, role: str) -> list[Run]:
         experiment = self.client.get_experiment_by_name(EXPERIMENT)

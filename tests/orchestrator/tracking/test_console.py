@@ -49,9 +49,9 @@ def test_plain_output_has_a_line_per_event_and_no_markup(
     tracker.finish({}, {}, True)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "tiny: 4 trials, 0 done already, 2 to run"
-    assert lines[1] == "  with | pipe · seed 0: step 50/100, val mIoU 0.2500"
-    assert lines[2].startswith("[1/4] with | pipe · seed 0: done in 60 s, mIoU 0.5000; 1 running, 0 failed, about")
-    assert lines[3] == "[2/4] with | pipe · seed 1: user error after 60 s (ValueError: broken)"
+    assert lines[1] == "  with | pipe, seed 0: step 50/100, val mIoU 0.2500"
+    assert lines[2].startswith("[1/4] with | pipe, seed 0: done in 60 s, mIoU 0.5000; 1 running, 0 failed, about")
+    assert lines[3] == "[2/4] with | pipe, seed 1: user error after 60 s (ValueError: broken)"
 
 
 def test_the_live_table_shows_running_trials_with_their_miou(

@@ -17,7 +17,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
 ) -> None:
     sweep = replace(sweep, settings={"optim.lr": 0.01})
     mirror = world.mirror()
-    assert mirror.begin(sweep, {}) == []
+    assert mirror.open(world.results(sweep)) == []
     for cell in sweep.cells:
         record = make_record(cell.trial_id, final__miou=0.5, contrast__purity=1.0, final__iou__sky=0.25)
         world.train(mirror, make_task(cell.trial_id), record, 10, 20)
@@ -25,7 +25,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     (table.parent / "figures").mkdir(parents=True)
     table.write_text("| a | b |")
     (table.parent / "figures" / "bars.svg").write_text("<svg/>")
-    mirror.finish(world.outcomes(sweep), {"markdown": table}, completed=True)
+    mirror.finish(world.results(sweep), {"markdown": table}, completed=True)
 
     (parent,) = world.runs("sweep")
     assert (parent.info.status, parent.info.run_name) == ("FINISHED", "tiny")
@@ -70,7 +70,7 @@ def test_a_killed_driver_leaves_no_double_and_nothing_running(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     first = world.mirror()
-    first.begin(sweep, {})
+    first.open(world.results(sweep))
     world.train(first, make_task("base0"), make_record("base0", final__miou=0.5), 10, 20)
     world.begin(first, make_task("full0"), 10, 20)
     # killed here; full1 was left RUNNING by it too, and its record reached the store alone
@@ -78,8 +78,8 @@ def test_a_killed_driver_leaves_no_double_and_nothing_running(
     world.store.append("full1", Point(step=20, metrics={"train/loss": 0.05}, time=120.0))
     world.store.end(make_record("full1", final__miou=0.7))
 
-    second, outcomes = world.mirror(), world.outcomes(sweep)
-    assert second.begin(sweep, outcomes) == ["full1"]
+    second, outcomes = world.mirror(), world.results(sweep).outcomes
+    assert second.open(world.results(sweep)) == ["full1"]
     assert {run.info.status for run in world.runs("trial")} <= {"FINISHED", "KILLED"}
     second.deliver("full1", outcomes["full1"])
     full1 = world.child("with | pipe", 1)
@@ -90,7 +90,7 @@ def test_a_killed_driver_leaves_no_double_and_nothing_running(
     resumed = make_task("full0", attempt=2)
     world.train(second, resumed, make_record("full0", attempt=2, final__miou=0.6), 20, 30)
     world.train(second, make_task("base1"), make_record("base1", final__miou=0.4), 10)
-    second.finish(world.outcomes(sweep), {}, completed=True)
+    second.finish(world.results(sweep), {}, completed=True)
     assert len(world.runs("sweep")) == 1
     children = world.runs("trial")
     assert len(children) == 4
@@ -102,15 +102,16 @@ def test_a_mirror_that_comes_back_in_mid_sweep_leaves_running_trials_running(
     world: World, sweep: SweepRecord, make_task: MakeTask
 ) -> None:
     first = world.mirror()
-    first.begin(sweep, {})
+    first.open(world.results(sweep))
     world.begin(first, make_task("base0"), 10)
     world.store.append("base0", Point(step=20, metrics={"train/loss": 0.05}, time=120.0))  # while the server was down
 
     second = world.mirror()
-    assert second.begin(sweep, {}, {"base0"}) == []
+    assert second.open(world.results(sweep), {"base0"}) == []
     assert world.child("without", 0).info.status == "RUNNING"
     second.deliver("base0", None)
-    second.deliver("base0", None, [Point(step=30, metrics={"train/loss": 0.03}, time=130.0)])
+    world.store.append("base0", Point(step=30, metrics={"train/loss": 0.03}, time=130.0))
+    second.deliver("base0", None)
     assert world.curve(world.child("without", 0), "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.03)]
 
 
@@ -121,8 +122,8 @@ def test_a_sweep_that_mlflow_never_saw_is_replayed_whole_and_once(
         world.store.start(cell.trial_id, 1, CONFIG, time=100.0)
         world.store.append(cell.trial_id, Point(step=10, metrics={"val/miou": 0.25}, time=101.0))
         world.store.end(make_record(cell.trial_id, final__miou=0.5, val__miou=0.25))
-    assert len(world.catch_up(world.mirror(), sweep)) == 4
-    assert world.catch_up(world.mirror(), sweep) == [], "the second time there is nothing left to deliver"
+    assert len(world.catch_up(sweep)) == 4
+    assert world.catch_up(sweep) == [], "the second time there is nothing left to deliver"
     assert len(world.runs("trial")) == 4
     child = world.child("without", 0)
     assert world.curve(child, "val/miou") == [(10, 0.25)]
@@ -136,7 +137,7 @@ def test_the_record_has_the_last_word_where_the_curve_ends_otherwise(
     world.store.start("base0", 1, CONFIG, time=100.0)
     world.store.append("base0", Point(step=30, metrics={"val/miou": 0.25}, time=101.0))
     world.store.end(make_record("base0", val__miou=0.75))
-    world.catch_up(world.mirror(), sweep)
+    world.catch_up(sweep)
     assert world.child("without", 0).data.metrics["val/miou"] == 0.75
 
 
@@ -144,26 +145,26 @@ def test_a_trial_of_another_sweep_appears_here_as_a_link(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     first = world.mirror()
-    first.begin(sweep, {})
+    first.open(world.results(sweep))
     for cell in sweep.cells:
         world.train(first, make_task(cell.trial_id), make_record(cell.trial_id, final__miou=0.5), 10)
-    first.finish(world.outcomes(sweep), {}, completed=True)
+    first.finish(world.results(sweep), {}, completed=True)
     original = world.child("without", 0)
 
     other = replace(sweep, name="other", cells=sweep.cells[:1])
-    assert world.catch_up(world.mirror(), other) == ["base0"]
+    assert world.catch_up(other) == ["base0"]
     link = world.child("without", 0, sweep="other")
     assert link.data.tags["reused_from"] == original.info.run_id
     assert link.data.metrics == {"final/miou": 0.5}
     assert link.info.status == "FINISHED"
-    assert world.catch_up(world.mirror(), other) == []
+    assert world.catch_up(other) == []
 
     world.client.delete_run(original.info.run_id)
-    assert world.catch_up(world.mirror(), other) == ["base0"], "what it stood for is gone"
+    assert world.catch_up(other) == ["base0"], "what it stood for is gone"
     link = world.child("without", 0, sweep="other")
     assert "reused_from" not in link.data.tags
     assert world.curve(link, "train/loss") == [(10, 0.1)]
-    assert world.catch_up(world.mirror(), sweep) == ["base0"], "and now it is the other way round"
+    assert world.catch_up(sweep) == ["base0"], "and now it is the other way round"
     assert world.child("without", 0).data.tags["reused_from"] == link.info.run_id
 
 
@@ -173,22 +174,22 @@ def test_rows_that_share_a_trial_share_its_curves(
     cells = (sweep.cells[0], replace(sweep.cells[1], trial_id="base0"))
     sweep = replace(sweep, cells=cells)
     mirror = world.mirror()
-    mirror.begin(sweep, {})
+    mirror.open(world.results(sweep))
     world.train(mirror, make_task("base0"), make_record("base0", final__miou=0.5), 10)
     link = world.child("with | pipe", 0)
     assert link.data.tags["reused_from"] == world.child("without", 0).info.run_id
-    assert world.catch_up(world.mirror(), sweep) == []
+    assert world.catch_up(sweep) == []
 
 
 def test_a_failed_trial_says_why_until_it_is_done(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     mirror = world.mirror()
-    mirror.begin(sweep, {})
+    mirror.open(world.results(sweep))
     world.train(mirror, make_task("full0"), make_record("full0", state=State.USER_ERROR), 10)
     world.begin(mirror, make_task("full1"), 10)
     world.begin(mirror, make_task("base1"))  # opened, nothing logged yet
-    mirror.finish(world.outcomes(sweep), {}, completed=False)
+    mirror.finish(world.results(sweep), {}, completed=False)
     failed = world.child("with | pipe", 0)
     assert failed.info.status == "FAILED"
     tags = failed.data.tags
@@ -200,7 +201,7 @@ def test_a_failed_trial_says_why_until_it_is_done(
     assert world.runs("sweep")[0].info.status == "KILLED"
 
     again = world.mirror()
-    assert again.begin(sweep, world.outcomes(sweep)) == []
+    assert again.open(world.results(sweep)) == []
     world.train(again, make_task("full0", attempt=2), make_record("full0", attempt=2, final__miou=0.5), 20)
     tags = world.child("with | pipe", 0).data.tags
     assert (tags["attempt"], tags["state"]) == ("2", "done")
@@ -213,16 +214,16 @@ def test_the_note_shows_a_provisional_table_now_and_then(world: World, sweep: Sw
     now = [1000.0]
     mirror = world.mirror()
     mirror.live_table, mirror.clock = table, lambda: now[0]
-    mirror.begin(sweep, {})
-    mirror.refresh({}, {"base0"})
+    mirror.open(world.results(sweep))
+    mirror.refresh(world.results(sweep), {"base0"})
     note = "Does it work?\n\n*Provisional: 0 of 4 trials are done.*\n\n| one |"
     assert world.runs("sweep")[0].data.tags["mlflow.note.content"] == note
     table.write_text("| two |")
     now[0] += 1
-    mirror.refresh({}, {"base0"})
+    mirror.refresh(world.results(sweep), {"base0"})
     assert world.runs("sweep")[0].data.tags["mlflow.note.content"] == note, "not every second"
     now[0] += 60
-    mirror.refresh({}, {"base0"})
+    mirror.refresh(world.results(sweep), {"base0"})
     (parent,) = world.runs("sweep")
     assert parent.data.tags["mlflow.note.content"].endswith("| two |")
     assert parent.data.metrics["trials/running"] == 1
@@ -232,8 +233,8 @@ def test_a_long_table_is_cut_at_a_line(world: World, sweep: SweepRecord, tmp_pat
     table = tmp_path / "table.md"
     table.write_text("\n".join(f"| row {index} |" for index in range(2000)))
     mirror = world.mirror()
-    mirror.begin(sweep, {})
-    mirror.finish({}, {"markdown": table}, completed=False)
+    mirror.open(world.results(sweep))
+    mirror.finish(world.results(sweep), {"markdown": table}, completed=False)
     note = world.runs("sweep")[0].data.tags["mlflow.note.content"]
     assert len(note) <= 8000
     *_, last, _, hint = note.splitlines()
@@ -245,7 +246,7 @@ def test_the_pictures_and_checkpoints_of_a_trial_are_found_also_when_replayed(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     mirror = world.mirror()
-    mirror.begin(sweep, {})
+    mirror.open(world.results(sweep))
     folder = world.store.workdir("base0")
     (folder / "pictures").mkdir(parents=True)
     (folder / "pictures" / "sheet.png").write_bytes(b"png")
@@ -253,7 +254,7 @@ def test_the_pictures_and_checkpoints_of_a_trial_are_found_also_when_replayed(
     world.begin(mirror, make_task("base0"), 1)
     world.store.end(make_record("base0", final__miou=0.5))  # and the driver dies before MLflow hears of it
 
-    world.catch_up(world.mirror(), sweep)
+    world.catch_up(sweep)
 
     child = world.child("without", 0)
     found = world.client.list_artifacts(child.info.run_id, "pictures")
@@ -274,7 +275,7 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
     }
     error = ErrorRecord(kind="ValueError", message="m" * 9000)
     mirror = world.mirror()
-    mirror.begin(sweep, {})
+    mirror.open(world.results(sweep))
     world.begin(mirror, make_task("base0"), config=config)
     name = f"final/iou/{'n' * 300}"
     record = replace(make_record("base0"), metrics={"final/iou/traffic sign (front)": 0.5, name: 0.25}, error=error)
@@ -293,4 +294,4 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
         for item in [world.json(child, path.path)]
     }
     assert whole == {"notes": long, "failure": f"ValueError: {'m' * 9000}", name: ""}
-    assert world.catch_up(world.mirror(), sweep) == []
+    assert world.catch_up(sweep) == []

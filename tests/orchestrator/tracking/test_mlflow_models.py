@@ -49,8 +49,8 @@ def test_a_model_is_logged_once_and_predicts_what_the_trial_did(
 
     world.store.start("base0", 1, {"data.crop": [32, 64], "data.name": "synthetic", "schedule.steps": 2}, time=100.0)
     world.store.end(record)
-    assert world.catch_up(world.mirror(), sweep) == ["base0"]
-    assert world.catch_up(world.mirror(), sweep) == []
+    assert world.catch_up(sweep) == ["base0"]
+    assert world.catch_up(sweep) == []
     child = world.child("without", 0)
     (output,) = child.outputs.model_outputs
     assert child.data.tags["model"] == f"models:/{output.model_id}"

@@ -22,7 +22,7 @@ def test_the_database_lets_readers_in_while_it_is_written(world: World) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_only_a_process_that_asks_for_it_waits_seldom_for_the_disk(tmp_path: Path) -> None:
+def test_only_a_process_that_asks_for_it_waits_less_for_the_disk(tmp_path: Path) -> None:
     """Other databases of a notebook that imports us are not ours to set up."""
     full, normal = 2, 1
 
@@ -41,7 +41,7 @@ def test_only_a_process_that_asks_for_it_waits_seldom_for_the_disk(tmp_path: Pat
 
 
 def test_an_address_of_no_store_is_one_line() -> None:
-    with pytest.raises(AccessError, match=r"gopher://nowhere: no tracking store of MLflow; it is an address such as"):
+    with pytest.raises(AccessError, match=r"gopher://nowhere: not an MLflow tracking store; use an address such as"):
         Server("gopher://nowhere")
 
 
@@ -53,16 +53,14 @@ def test_a_server_that_is_down_is_an_outage_and_its_password_is_not_told() -> No
     assert "verysecret" not in str(caught.value)
 
 
-def test_a_server_that_does_not_know_its_name_is_no_matter_of_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_host_name_is_not_reported_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         answer = Response()
         answer.status_code, answer._content = 403, INVALID_HOST_MSG.encode()
         verify_rest_response(answer, "/api/2.0/mlflow/experiments/get-by-name")
 
     monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient.get_experiment_by_name", refuse)
-    with pytest.raises(
-        AccessError, match=r"^http://mlflow\.lab: MLflow does not answer to this name; .*--allowed-hosts"
-    ):
+    with pytest.raises(AccessError, match=r"^http://mlflow\.lab: MLflow rejects this host name; .*--allowed-hosts"):
         Server("http://mlflow.lab")
 
 

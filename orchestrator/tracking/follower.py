@@ -1,0 +1,246 @@
+"""Follower: the tracker that mirrors a sweep to MLflow through a child process, so that MLflow never slows the driver.
+
+The driver writes JSON lines to the child's standard input: first the settings, then which trials changed. The child
+(`orchestrator.tracking.follower_process`) reads the run directory, delivers, and writes its state to standard output.
+It ends with the driver, however the driver ends; when the child dies, the next one catches up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import AccessError, TrackingError
+from orchestrator.running.task import Task
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+
+__all__ = ["Follower", "RetryTimings"]
+
+MODULE = "orchestrator.tracking.follower_process"
+PACKAGES = Path(__file__).resolve().parents[2]
+"""Where the child finds this code, whatever the driver's current folder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryTimings:
+    """When the follower writes, tries again and gives up."""
+
+    round_seconds: float = 1.0
+    """From the beginning of a round to the next: several reports of a trial travel in one request."""
+    first_retry_seconds: float = 1.0
+    """After a failure; each further failure doubles it."""
+    longest_retry_seconds: float = 15.0
+    closing_retry_seconds: float = 2.0
+    """Longest wait between retries once the sweep is over."""
+    outage_seconds: float = 60.0
+    """At the end of the sweep: after an outage of this length, what is missing is left to `sync`."""
+    closing_seconds: float = 600.0
+    """At the end of the sweep: after this time, what is missing is left to `sync`, even without an outage."""
+    admission_seconds: float = 20.0
+    """Before the first trial: the sweep waits this long for an answer and then starts without one."""
+
+
+class Follower:
+    """The driver's side: a `Tracker` that never raises, and never waits except in `admit`, `close` and `stop`."""
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        run_dir: Path | str,
+        live_table: Path | None = None,
+        timings: RetryTimings | None = None,
+    ) -> None:
+        """Starts the child. `live_table`: a Markdown file that the driver rewrites while the sweep runs."""
+        self.timings = timings or RetryTimings()
+        table = str(live_table) if live_table else ""
+        self.opening = {
+            "uri": tracking_uri,
+            "run_dir": str(run_dir),
+            "live_table": table,
+            "timings": asdict(self.timings),
+        }
+        self.sweep = ""
+        """Name of the sweep; empty before `begin`."""
+        self.running: set[str] = set()
+        self.ending: dict[str, Any] | None = None
+        self.failure: TrackingError | None = None
+        """Why MLflow lacks something at present; None while all is well."""
+        self.lacking = ""
+        """What MLflow lacks at present, `3 trials and the final table`; empty if nothing, or if the child died."""
+        self.refused: AccessError | None = None
+        self.failing_since: float | None = None
+        self.contacted = False
+        self.answered = False
+        """The present child has told its first state, so it reads what it is told."""
+        self.finished = False
+        self.stopped = False
+        self.changed = threading.Condition()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.thread = threading.Thread(target=self.listen, name="tracking", daemon=True)
+        self.thread.start()
+
+    # -- what the driver tells
+
+    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """The sweep starts: the child compares MLflow with the run directory."""
+        with self.changed:
+            self.sweep = sweep.name
+            self.tell(event="begin", sweep=sweep.name, running=[])
+
+    def planned(self, sweep: SweepRecord) -> None:
+        """The plan has grown."""
+        self.tell(event="plan")
+
+    def started(self, task: Task) -> None:
+        """A trial starts."""
+        with self.changed:
+            self.running.add(task.trial_id)
+            self.tell(trial=task.trial_id, running=True)
+
+    def reported(self, task: Task, point: Point) -> None:
+        """A trial has a new point."""
+        self.tell(trial=task.trial_id, running=True)
+
+    def ended(self, task: Task, record: AttemptRecord) -> None:
+        """A trial has a new record."""
+        with self.changed:
+            self.running.discard(task.trial_id)
+            self.tell(trial=task.trial_id, running=False)
+
+    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
+        """The sweep is over."""
+        with self.changed:
+            files = {style: str(path.resolve()) for style, path in artifacts.items()}
+            self.ending = {"event": "finish", "artifacts": files, "completed": completed}
+            self.tell(**self.ending)
+
+    def tell(self, **event: Any) -> None:
+        """Tell the child something, unless it does not read yet: it is told everything when it does."""
+        with self.changed:
+            if self.answered:
+                self.write(event)
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Write a line to the child without waiting."""
+        if self.process is None or self.process.stdin is None:
+            return
+        pipe, line = self.process.stdin.fileno(), json.dumps(event).encode() + b"\n"
+        os.set_blocking(pipe, False)
+        try:
+            whole = os.write(pipe, line) == len(line)
+        except (BlockingIOError, BrokenPipeError):
+            whole = False
+        if not whole:  # it hangs or is dead: the next child catches up
+            self.process.kill()
+
+    # -- what the sweep asks
+
+    def admit(self) -> None:
+        """Wait for MLflow's first answer, a limited time. Raises AccessError when MLflow refuses access."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.contacted, self.timings.admission_seconds)
+            if self.refused is not None:
+                raise self.refused
+
+    def close(self) -> None:
+        """Wait as `wait` does, then end the child."""
+        self.wait()
+        self.stop()
+
+    def wait(self) -> None:
+        """Wait until MLflow has everything or `timings` say to give up; `lacking` and `failure` then tell the rest."""
+        closed_at = time.monotonic()
+        with self.changed:
+            while self.sweep and self.ending and not self.finished and not self.refused:
+                self.changed.wait(0.1)
+                now, since = time.monotonic(), self.failing_since
+                tried_again = now - closed_at > 2 * self.timings.closing_retry_seconds
+                if since is not None and now - since > self.timings.outage_seconds and tried_again:
+                    break
+                if now - closed_at > self.timings.closing_seconds:
+                    self.failure = self.failure or TrackingError(f"not finished after {now - closed_at:.0f} s")
+                    break
+
+    def stop(self) -> None:
+        """End the child at once: what it has written is whole, and it keeps nothing."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+            if self.process is not None:
+                self.process.kill()
+        self.thread.join()
+
+    # -- the thread
+
+    def listen(self) -> None:
+        """Read the child's states; start another child when one died."""
+        retry = self.timings.first_retry_seconds
+        while not self.stopped:
+            try:
+                died = self.run_child()
+            except OSError as error:
+                died = f"the process that writes to MLflow did not start ({error.strerror})"
+            with self.changed:
+                if self.stopped or self.finished or self.refused:
+                    return
+                self.note(died, failing=True)
+                self.lacking = ""
+                self.changed.wait_for(lambda: self.stopped, retry)
+            retry = min(2 * retry, self.timings.longest_retry_seconds)
+
+    def run_child(self) -> str:
+        """Start a child and read its states until it ends; returns how it ended."""
+        with self.changed:
+            if self.stopped:
+                return ""
+            process = self.process = self.spawn()
+            self.write(self.opening)
+        with process:
+            for line in process.stdout or ():
+                self.hear(json.loads(line))
+            with self.changed:
+                self.process, self.answered = None, False  # `tell` must not find its pipe closed
+        return f"the process that writes to MLflow ended (exit code {process.returncode})"
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """A new child. It has a session of its own, because Ctrl-C is for the driver.
+
+        It gets no arguments: the address of the server may hold a password, and everybody can read a command line.
+        """
+        path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
+        return subprocess.Popen(  # noqa: S603 - this interpreter, this module
+            [sys.executable, "-m", MODULE],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def hear(self, state: Mapping[str, Any]) -> None:
+        """Take over the child's state. After its first one it is told where the sweep stands."""
+        with self.changed:
+            if state["refused"]:
+                self.refused = AccessError(state["failure"])
+            self.note(state["failure"], failing=state["failing"])
+            self.lacking, self.finished = state["lacking"], state["finished"]
+            if not self.answered:
+                self.answered = True
+                if self.sweep:
+                    self.tell(event="begin", sweep=self.sweep, running=sorted(self.running))
+                if self.ending is not None:
+                    self.tell(**self.ending)
+
+    def note(self, failure: str, *, failing: bool) -> None:
+        """Note whether MLflow can be written at present."""
+        self.failure = TrackingError(failure) if failure else None
+        self.failing_since = (self.failing_since or time.monotonic()) if failing else None
+        self.contacted = True
+        self.changed.notify_all()
