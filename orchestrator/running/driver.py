@@ -91,13 +91,13 @@ class Driver:
         runtime: Runtime,
         executor: Callable[[], Executor],
         growing_plan: GrowingPlan | None = None,
-        chosen: frozenset[str] | None = None,
+        selected: frozenset[str] | None = None,
     ) -> dict[str, AttemptRecord]:
         """Run the trials of `plan` that `outcomes` lacks, and those that `growing_plan` adds; returns all outcomes.
 
-        Outcomes are by trial id. With `chosen`, only trials with these ids run and none is added. `executor` is called
-        only when there is something to run. KeyboardInterrupt passes through; what has ended is recorded, and the same
-        call resumes the sweep. Raises SweepError when the cluster is too small for any trial.
+        Outcomes are by trial id. With `selected`, only trials with these ids run, and none is added. `executor` is
+        called only when there is something to run. KeyboardInterrupt passes through; what has ended is recorded, and
+        the same call resumes the sweep. Raises SweepError when the cluster is too small for any trial.
         """
         self.plan, self.outcomes, self.runtime = plan, dict(outcomes), runtime
         self.growing_plan = growing_plan
@@ -105,9 +105,9 @@ class Driver:
         if growing_plan is not None:
             waiting.update({trial.trial_id: trial for trial in growing_plan.resume(outcomes)})
             self.adopt(growing_plan)
-        if chosen is not None:
-            waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in chosen}
-        self.source = growing_plan if chosen is None else None
+        if selected is not None:
+            waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in selected}
+        self.source = growing_plan if selected is None else None
         self.queue = TrialQueue(waiting.values())
         self.budget = BudgetUsage(self.policy.budget, self.earlier_attempts(), self.clock())
         for tracker in self.trackers:

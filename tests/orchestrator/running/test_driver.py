@@ -172,9 +172,9 @@ def test_only_what_is_left_runs_and_without_that_no_executor_is_opened(
     assert Driver(store, []).run(plan, outcomes, Runtime(), refuse) == outcomes
 
 
-def test_chosen_trials_run_alone(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
+def test_selected_trials_run_alone(plan: SweepPlan, store: RecordStore, make_record: MakeRecord) -> None:
     scripted = Scripted(make_record)
-    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, chosen=frozenset({"full1"}))
+    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, selected=frozenset({"full1"}))
     assert ids(scripted.tasks) == ["full1"]
 
 
@@ -348,7 +348,7 @@ def test_a_trial_too_large_for_the_whole_gpu_fails(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
     scripted = Scripted(make_record, lambda task: State.OUT_OF_MEMORY, capacity=Share(cpus=16, gpus=1))
-    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, chosen=frozenset({"base0"}))
+    Driver(store, []).run(plan, {}, Runtime(), lambda: scripted, selected=frozenset({"base0"}))
     assert [task.share.gpus for task in scripted.tasks] == [1.0, 0.25, 0.5, 1.0]
 
 
