@@ -183,12 +183,14 @@ def tables(folder: Path, trials: int) -> Took:
     """Load, aggregate and render in all formats; a cell's mean is compared with one from the files."""
     took: Took = {}
     with clock(took):
-        from reports.load import load_sweep
+        from orchestrator.store.run_directory import RunDirectory
+        from reports.sources.run_directory import load_sweep
         from reports.write import make_table, write_reports
 
-        sweep, outcomes = load_sweep(folder / "runs", "large")
-        table = make_table(sweep, outcomes)
-        files = write_reports(sweep, outcomes, folder / "out", table=table)
+        results = load_sweep(RunDirectory(folder / "runs"), "large")
+        table = make_table(results)
+        files = write_reports(results, folder / "out", table=table)
+    sweep = results.sweep
     assert table.runs_done == trials
     row, column = sweep.rows[len(sweep.rows) // 3].label, 7
     total = 0.0

@@ -18,9 +18,9 @@ from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
-from orchestrator.store.backends import local_folder
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def plan(
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing runs. Raises SpecError, one line per mistake."""
     return plan_sweep(
-        read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=local_folder(run_dir)
+        read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=RunDirectory(run_dir).local_folder
     )
 
 
@@ -111,7 +111,9 @@ def sweep(
     """
     options = options or RunOptions()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(read, plan_sweep(read, run_dir=local_folder(options.run_dir)), options, lambda _: trackers)
+    return carry_out(
+        read, plan_sweep(read, run_dir=RunDirectory(options.run_dir).local_folder), options, lambda _: trackers
+    )
 
 
 def carry_out(
@@ -196,7 +198,7 @@ def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory)
     if spec.until is None:
         return None
     from orchestrator.planning.adaptive.seeds import SequentialSeeds
-    from reports.decided import open_rows
+    from reports.tables.sequential import open_rows
 
     return SequentialSeeds(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
 
@@ -230,4 +232,5 @@ def write_tables(
     """Write the sweep's table in all formats; with `run_dir` also its figures and pictures, which take seconds."""
     from reports.write import write_reports
 
-    return write_reports(sweep, outcomes, out / sweep.name, run_dir=run_dir)
+    directory = RunDirectory(run_dir) if run_dir is not None else None
+    return write_reports(SweepResults(sweep=sweep, outcomes=outcomes), out / sweep.name, directory=directory)

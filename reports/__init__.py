@@ -1,4 +1,4 @@
-"""From the records of a sweep to a table that knows its holes, in all formats.
+"""From the records of a sweep to a table in all formats, which shows what is missing.
 
 In a notebook: `reports.styled("ablation_memory")` is the table, `reports.frame` its figures, `reports.runs` all runs.
 """
@@ -14,7 +14,7 @@ __all__ = ["frame", "runs", "styled"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what notebooks use when it is first asked for, and not with every part of the package."""
+    """Load the notebook functions on first use, not with every part of the package."""
     if name in __all__:
         from reports import notebook
 

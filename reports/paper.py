@@ -1,16 +1,18 @@
-"""A folder that goes into a paper as it is: tables and figures of several sweeps, and a document that includes them."""
+"""A folder to put into a paper: tables and figures of several sweeps, and a document that includes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.classes import build_class_table
-from reports.joined import join_tables
-from reports.render.latex import FLOAT_PAGES, PREAMBLE, escape, render_latex
-from reports.tables import Table
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
+from reports.render.latex import document, render_latex
+from reports.render.latex_text import escape
+from reports.tables.class_table import build_class_table
+from reports.tables.combined_table import combine_tables
+from reports.tables.table import Table
 from reports.write import make_table, write
 
 __all__ = ["write_paper"]
@@ -26,50 +28,49 @@ CAPTIONS = {
     "curves": "Learning curves.",
     "loss": "Training loss.",
 }
+FIRST_LINE = r"% Made by `python -m reports --paper`; compiles with pdflatex. Take \input and figures from here."
 
-Loaded = tuple[SweepRecord, Mapping[str, AttemptRecord]]
 
-
-def write_paper(sweeps: Sequence[Loaded], out: Path, run_dir: Path | str) -> list[Path]:
+def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirectory) -> list[Path]:
     """Write `main.tex`, `tables/*.tex` and `figures/*/*.pdf` into the folder `out`; returns the paths.
 
-    With several sweeps there is also one table of all. Raises StoreError when a file cannot be written.
+    Several sweeps also get one table of all. Raises StoreError when a file cannot be written.
     """
     from reports.figures.choose import write_figures
 
     paths: list[Path] = []
     tables: list[Table] = []
     body: list[str] = []
-    for sweep, outcomes in sweeps:
-        stem = file_stem(sweep.name)
-        tables.append(make_table(sweep, outcomes))
-        body += [f"\\section{{{escape(sweep.name)}}}", escape(sweep.question), ""]
-        paths.append(put(out / "tables" / f"{stem}.tex", render_latex(tables[-1])))
+
+    def put(stem: str, table: Table) -> None:
+        paths.append(write(out / "tables" / f"{stem}.tex", render_latex(table)))
         body.append(f"\\input{{tables/{stem}}}")
-        classes = build_class_table(sweep, outcomes)
+
+    for results in sweeps:
+        name = results.sweep.name
+        stem = file_stem(name)
+        table = make_table(results)
+        tables.append(table)
+        body += [f"\\section{{{escape(name)}}}", escape(results.sweep.question), ""]
+        put(stem, table)
+        classes = build_class_table(results)
         if classes is not None:
-            paths.append(put(out / "tables" / f"{stem}-classes.tex", render_latex(classes)))
-            body.append(f"\\input{{tables/{stem}-classes}}")
-        figures = write_figures(sweep, outcomes, run_dir, out / "figures" / stem, importance=tables[-1].importance)
-        for name, by_format in figures.items():
+            put(f"{stem}-classes", classes)
+        figures = write_figures(results, directory, out / "figures" / stem, importance=table.importance)
+        for figure, by_format in figures.items():
             paths.append(by_format["pdf"])
-            body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", sweep.name, name)
+            body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", name, figure)
         body.append(r"\clearpage")
     if len(tables) > 1:
-        paths.append(put(out / "tables" / "all.tex", render_latex(join_tables(tables))))
+        paths.append(write(out / "tables" / "all.tex", render_latex(combine_tables(tables))))
         body = [r"\section{All sweeps}", r"\input{tables/all}", r"\clearpage", *body]
-    paths.append(put(out / "main.tex", main_document(body)))
+    text = document("\n".join(body), "10pt,twocolumn", "margin=2cm,columnsep=8mm")
+    paths.append(write(out / "main.tex", f"{FIRST_LINE}\n{text}"))
     return paths
 
 
-def put(path: Path, text: str) -> Path:
-    """Write a file; returns its path."""
-    write(path, text)
-    return path
-
-
 def file_stem(name: str) -> str:
-    """A name that TeX takes as that of a file: no dots, which it could read as the start of a suffix."""
+    """A name that TeX accepts as a file name: no dots, which would start a suffix."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
@@ -83,20 +84,3 @@ def figure_lines(path: str, sweep: str, name: str) -> list[str]:
         f"  \\label{{fig:{file_stem(sweep)}-{name}}}",
         r"\end{figure}",
     ]
-
-
-def main_document(body: Sequence[str]) -> str:
-    """The document that includes everything."""
-    return "\n".join(
-        [
-            r"% Made by `python -m reports --paper`; compiles with pdflatex. Take \input and figures from here.",
-            r"\documentclass[10pt,twocolumn]{article}",
-            r"\usepackage[a4paper,margin=2cm,columnsep=8mm]{geometry}",
-            *PREAMBLE,
-            FLOAT_PAGES,
-            r"\begin{document}",
-            *body,
-            r"\end{document}",
-            "",
-        ]
-    )

@@ -1,4 +1,4 @@
-"""How a cell came to be: its trials, their values, the arithmetic, the test, the code."""
+"""How a cell was computed: its trials, their values, the arithmetic, the test, the code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import numpy as np
 
 from orchestrator.errors import StoreError
 from orchestrator.spec.settings import closest
-from orchestrator.store.records import AttemptRecord, SweepRecord
-from reports.aggregate import Cell, aggregate
-from reports.columns import column_for
-from reports.decided import looks_of
-from reports.entries import Mark, make_entries, origins_of
-from reports.layout import p_text
-from reports.stats import Comparison, compare_with, paired
+from orchestrator.store.sweep_results import SweepResults
+from reports.render.provenance import Tracked
+from reports.stats.comparisons import Comparison, compare_with
+from reports.stats.pairs import paired
+from reports.tables.aggregate import Cell, aggregate
+from reports.tables.cell_text import Mark, make_cell_texts
+from reports.tables.columns import column_for
+from reports.tables.layout import p_text
+from reports.tables.missing_runs import rows_by_trial
+from reports.tables.origin import origins_of
+from reports.tables.sequential import looks_of
 
 __all__ = ["trace"]
 
@@ -27,68 +31,56 @@ MARKS = {
 }
 
 
-def trace(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    row: str,
-    metric: str,
-    tracked: Mapping[str, tuple[str, str]] | None = None,
-) -> str:
-    """The account of the cell of `row` and `metric`, as text; `tracked` maps trial ids to MLflow runs.
+def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None = None) -> str:
+    """How the cell of `row` and `metric` was computed, as text; `tracked` maps trial ids to MLflow runs.
 
-    Raises StoreError when there is no such row or metric, naming the likely one.
+    Raises StoreError, suggesting the closest name, when there is no such row or metric.
     """
+    sweep = results.sweep
     labels = [item.label for item in sweep.rows]
     if row not in labels:
         raise StoreError(f"sweep {sweep.name!r}: no row {row!r}; {closest(row, labels)}")
-    cells = aggregate(sweep, outcomes, metric)
-    known = sorted({key for record in outcomes.values() for key in record.metrics})
+    cells = aggregate(results, metric)
+    known = sorted({key for record in results.outcomes.values() for key in record.metrics})
     if known and metric not in known and not any(cell.n for cell in cells.values()):
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     column = column_for(metric, metric=sweep.metric, goal=sweep.goal)
-    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
-    entry = make_entries(column, cells, origins_of(sweep, outcomes), sweep.baseline, labels, looks)[row]
+    texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, labels, looks_of(sweep))
+    text = texts[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
-    lines += run_lines(sweep, outcomes, row, cells[row], tracked or {})
+    lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
-    if entry.mean:
-        shown = f"{entry.mean}{f' ± {entry.std}' if entry.std else ''}{f' ({entry.delta})' if entry.delta else ''}"
-        rank = {Mark.BEST: ", best", Mark.SECOND: ", second"}.get(entry.rank, "")
+    if text.mean:
+        shown = f"{text.mean}{f' ± {text.std}' if text.std else ''}{f' ({text.delta})' if text.delta else ''}"
+        rank = {Mark.BEST: ", best", Mark.SECOND: ", second"}.get(text.rank, "")
         lines.append(f"shown as  {shown} {column.unit}".rstrip() + rank)
-    lines += [f"mark      {MARKS[mark]}" for mark in entry.marks]
+    lines += [f"mark      {MARKS[mark]}" for mark in text.marks]
     if sweep.baseline is not None and row != sweep.baseline and cells[row].n and cells[sweep.baseline].n:
-        lines += ["", *difference_lines(sweep, cells, row)]
+        lines += ["", *difference_lines(results, cells, row, sweep.baseline)]
     return "\n".join(lines) + "\n"
 
 
-def run_lines(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    row: str,
-    cell: Cell,
-    tracked: Mapping[str, tuple[str, str]],
-) -> list[str]:
+def run_lines(results: SweepResults, row: str, cell: Cell, tracked: Tracked) -> list[str]:
     """One line per planned seed."""
     table = [["seed", "trial", "attempt", "state", "value", "commit", "data", "MLflow run", "shared with"]]
-    for planned in sweep.cells:
-        if planned.row != row:
+    for (trial_id, seed), rows in rows_by_trial(results.sweep).items():
+        if row not in rows:
             continue
-        record = outcomes.get(planned.trial_id)
+        record = results.outcomes.get(trial_id)
         facts = record.environment if record is not None else {}
         commit = facts.get("commit", "")[:10] + ("+" + facts["diff"][:7] if facts.get("diff") else "")
-        value = cell.values.get(planned.seed)
-        others = [item.row for item in sweep.cells if item.trial_id == planned.trial_id and item.row != row]
+        value = cell.values.get(seed)
         table.append(
             [
-                str(planned.seed),
-                planned.trial_id,
+                str(seed),
+                trial_id,
                 str(record.attempt) if record is not None else "-",
                 record.state.value if record is not None else "not run",
-                cell.gaps[planned.seed].value if value is None else repr(value),
+                cell.gaps[seed].value if value is None else repr(value),
                 commit or "-",
                 facts.get("data", "")[:10] or "-",
-                tracked.get(planned.trial_id, ("-", ""))[0],
-                ", ".join(others) or "-",
+                tracked.get(trial_id, ("-", ""))[0],
+                ", ".join(label for label in rows if label != row) or "-",
             ]
         )
     kept = [place for place in range(len(table[0])) if place < 5 or any(line[place] != "-" for line in table[1:])]
@@ -114,22 +106,20 @@ def arithmetic(cell: Cell) -> list[str]:
     return lines
 
 
-def difference_lines(sweep: SweepRecord, cells: Mapping[str, Cell], row: str) -> list[str]:
-    """The paired differences to the baseline and what the test makes of them."""
-    baseline = sweep.baseline or ""
+def difference_lines(results: SweepResults, cells: Mapping[str, Cell], row: str, baseline: str) -> list[str]:
+    """The paired differences to the baseline and their test."""
     seeds, difference_N = paired(cells[row].values, cells[baseline].values)
     if not seeds:
         return [f"against “{baseline}”: no seed in common"]
     values = {label: cell.values for label, cell in cells.items()}
-    looks = looks_of(*sweep.looks) if sweep.looks is not None else None
-    found = compare_with(baseline, values, np.random.default_rng(0), looks=looks)[row]
+    found = compare_with(baseline, values, np.random.default_rng(0), looks=looks_of(results.sweep))[row]
     parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
     lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
     return lines + test_lines(found, len(cells) - 1)
 
 
 def test_lines(found: Comparison, rows: int) -> list[str]:
-    """Interval, p and how many seeds a decision needs."""
+    """Interval, p, and how many seeds would be needed."""
     lines = []
     if found.interval is not None:
         ends = f"[{found.interval.low:+.6g}, {found.interval.high:+.6g}]"

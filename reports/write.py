@@ -1,4 +1,4 @@
-"""Writes the report files of a sweep, each whole or not at all."""
+"""Writes the report files of a sweep, each atomically."""
 
 from __future__ import annotations
 
@@ -6,114 +6,103 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
-from reports.classes import build_class_table
-from reports.evidence import Evidence, gather
-from reports.files import replace_bytes, replace_text
-from reports.published import read_published
-from reports.render import STYLES, render_html, render_parquet
-from reports.search import importance
-from reports.tables import Table, build_table
+from orchestrator.store.atomic_file import replace_file
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
+from reports.render import STYLES
+from reports.render.html import render_html
+from reports.render.parquet import render_parquet
+from reports.render.provenance import Provenance, Tracked, gather_provenance
+from reports.sources.published import read_published
+from reports.tables.class_table import build_class_table
+from reports.tables.importance import importance
+from reports.tables.table import Table, build_table
 
-__all__ = ["FORMATS", "make_table", "write_reports", "write_table"]
+__all__ = ["FORMATS", "make_table", "write", "write_reports"]
 
 PARQUET = "parquet"
 FORMATS = (*STYLES, PARQUET)
 """Names as on the command line."""
+CLASS_FORMATS = ("markdown", "latex", "csv")
+"""Formats in which the table of classes has a file of its own."""
 FIGURE_FOLDER = "figures"
 MOST_TRIALS = 2000
-"""Of searches with more, no importance is computed."""
-
-Tracked = Mapping[str, tuple[str, str]]
-"""By trial id the id and the address of its MLflow run."""
+"""The importance of parameters is not computed for searches with more trials."""
 
 
 def write_reports(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
+    results: SweepResults,
     out: Path,
     styles: Iterable[str] = FORMATS,
     *,
-    run_dir: Path | str | None = None,
+    directory: RunDirectory | None = None,
     tracked: Tracked | None = None,
     table: Table | None = None,
 ) -> dict[str, Path]:
     r"""Write the reports of a sweep into the folder `out`; returns the paths by style.
 
-    `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet`; where classes were scored also `classes.{md,tex,csv}`
+    `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet`; with scored classes also `classes.{md,tex,csv}`
     (`classes.markdown` and so on in the result). `table.html` is one self-contained page, `table.tex` a fragment for
-    `\input` and `preview.tex` a document around it. With `run_dir` there is also what takes seconds: figures
-    (the folder `figures`), which the page shows with pictures, and the importance of a search's parameters.
-    `table` is that of the sweep where it is made already. Raises
-    StoreError when `table.published` names no source or the folder cannot be written, ValueError for an unknown style.
+    `\input` and `preview.tex` a document around it. Given the run directory, what takes seconds is added: figures (in
+    the folder `figures` and on the page), pictures, and the importance of a search's parameters. `table` is the table
+    of the sweep if it was made before. Raises StoreError when `table.published` names no source or the folder cannot
+    be written, ValueError for an unknown style.
     """
     styles = tuple(styles)
-    check_styles(styles)
-    if table is None:
-        table = make_table(sweep, outcomes, None if run_dir is not None else {})
-    classes = build_class_table(sweep, outcomes)
-    figures: dict[str, dict[str, Path]] = {}
-    if run_dir is not None:
-        from reports.figures.choose import write_figures
-
-        figures = write_figures(sweep, outcomes, run_dir, out / FIGURE_FOLDER, importance=table.importance, dark=True)
-    evidence = gather(sweep, outcomes, run_dir, figures=figures, tracked=tracked)
-    others = () if classes is None else (classes,)
-    paths = write_table(table, out, [style for style in styles if style != PARQUET], evidence=evidence, others=others)
-    if classes is not None:
-        wanted = [style for style in styles if style in ("markdown", "latex", "csv")]
-        paths |= {f"classes.{style}": path for style, path in write_table(classes, out, wanted, stem="classes").items()}
-    if PARQUET in styles:
-        paths[PARQUET] = out / "runs.parquet"
-        write(paths[PARQUET], render_parquet(sweep, outcomes))
-    return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
-
-
-def make_table(
-    sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord], shares: Mapping[str, float] | None = None
-) -> Table:
-    """The table of a sweep with the published rows it asks for. Raises StoreError as `write_reports`."""
-    published = read_published(sweep.table.published) if sweep.table.published else None
-    return build_table(sweep, outcomes, published, shares_of(sweep, outcomes) if shares is None else shares)
-
-
-def shares_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, float]:
-    """Importance of the parameters of a search; nothing for other methods, nor beyond 2,000 trials (slow)."""
-    return importance(sweep, outcomes) if sweep.method in SEARCHES and len(outcomes) <= MOST_TRIALS else {}
-
-
-def check_styles(styles: Iterable[str]) -> None:
-    """Raise ValueError for a style that there is not."""
     unknown = [style for style in styles if style not in FORMATS]
     if unknown:
         raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(FORMATS)}")
+    if table is None:
+        table = make_table(results, None if directory is not None else {})
+    classes = build_class_table(results)
+    figures: dict[str, dict[str, Path]] = {}
+    if directory is not None:
+        from reports.figures.choose import write_figures
+
+        figures = write_figures(results, directory, out / FIGURE_FOLDER, importance=table.importance, dark=True)
+    provenance = gather_provenance(results, directory, figures=figures, tracked=tracked)
+    paths = write_table(table, out, styles, "table", provenance, () if classes is None else (classes,))
+    if classes is not None:
+        wanted = [style for style in styles if style in CLASS_FORMATS]
+        paths |= {f"classes.{style}": path for style, path in write_table(classes, out, wanted, "classes").items()}
+    if PARQUET in styles:
+        paths[PARQUET] = write(out / "runs.parquet", render_parquet(results))
+    return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
+
+
+def make_table(results: SweepResults, shares: Mapping[str, float] | None = None) -> Table:
+    """The table of a sweep with the published rows it asks for; `shares` is the importance of a search's parameters.
+
+    By default the importance is computed, for up to 2,000 trials. Raises StoreError as `write_reports`.
+    """
+    sweep = results.sweep
+    if shares is None:
+        shares = importance(results) if sweep.is_search and len(results.outcomes) <= MOST_TRIALS else {}
+    return build_table(results, read_published(sweep.table.published) if sweep.table.published else None, shares)
 
 
 def write_table(
     table: Table,
     out: Path,
-    styles: Iterable[str] = tuple(STYLES),
-    *,
-    stem: str = "table",
-    evidence: Evidence | None = None,
+    styles: Iterable[str],
+    stem: str,
+    provenance: Provenance | None = None,
     others: tuple[Table, ...] = (),
 ) -> dict[str, Path]:
-    """Render `table` in each of `styles` and write it as `stem`; the page shows `evidence` and the `others` too."""
+    """Write `table` in each of `styles` but Parquet; the page also shows `provenance` and the `others`."""
     paths: dict[str, Path] = {}
     for style in styles:
-        name, render = STYLES[style]
-        paths[style] = out / name.replace("table", stem)
-        text = render_html(table, evidence, others) if style == "html" else render(table)
-        write(paths[style], text)
+        if style != PARQUET:
+            name, render = STYLES[style]
+            text = render_html(table, provenance, others) if style == "html" else render(table)
+            paths[style] = write(out / name.replace("table", stem), text)
     return paths
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all. Raises StoreError when it cannot be written."""
+def write(path: Path, content: str | bytes) -> Path:
+    """Write a file atomically, text in UTF-8; returns its path. Raises StoreError when it cannot be written."""
     try:
-        if isinstance(content, bytes):
-            replace_bytes(path, content)
-        else:
-            replace_text(path, content)
+        replace_file(path, content.encode("utf-8") if isinstance(content, str) else content, durable=False)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path

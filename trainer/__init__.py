@@ -1,4 +1,7 @@
-"""The contrastive segmentation trainer: `from trainer import TrainConfig, train`."""
+"""The contrastive segmentation trainer: `from trainer import TrainConfig, train`.
+
+Imports neither `orchestrator` nor `reports`, ray, mlflow, pydantic or a YAML library.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the training loop, and torch with it, only when it is asked for: planning needs neither."""
+    """Import the training loop, and torch with it, on first use only, because planning needs neither."""
     if name == "train":
         from trainer.run import train
 

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.config import LossConfig, TrainConfig, require_class_weights_fit, setting
+from trainer.config import TrainConfig, setting
 from trainer.data.source import IGNORE_INDEX
-from trainer.errors import TrainerError
 
-__all__ = ["LOSSES", "Criterion", "LossSettings", "check_class_weights", "cross_entropy", "lovasz_softmax", "ohem"]
+__all__ = ["LOSSES", "Criterion", "LossSettings", "cross_entropy", "lovasz_softmax", "ohem"]
 
 CROP_SHARE_KEPT = 16
 """If `loss.ohem_min_kept` is not set, at least one in this many pixels is kept."""
@@ -136,11 +135,3 @@ class Criterion:
     def mass(self, label_BHW: Tensor) -> Tensor:
         """The denominator of the mean over these labels, 0-d."""
         return pixel_mass(label_BHW, self.settings.weight_C).float()
-
-
-def check_class_weights(config: LossConfig, classes: int) -> None:
-    """Raise TrainerError unless there is one class weight per class."""
-    try:
-        require_class_weights_fit(config, classes)
-    except ValueError as error:
-        raise TrainerError(str(error)) from error

@@ -14,13 +14,12 @@ from torch.optim import Optimizer
 from trainer.average import WeightAverage
 from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
-from trainer.config import EvaluationConfig, TrainConfig, setting
+from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.source import Source
 from trainer.distributed import is_distributed, rank
 from trainer.errors import TrainerError
 from trainer.evaluate import WHOLE_IMAGE, evaluate
-from trainer.losses import check_class_weights
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.models.sync_norm import synchronise_norms
@@ -62,7 +61,10 @@ class TrainingState:
     def start(cls, config: TrainConfig, source: Source, device: torch.device) -> TrainingState:
         """Build the state at step 0. Raises TrainerError if config, data and device do not fit together."""
         classes = len(source.class_names)
-        check_class_weights(config.loss, classes)
+        try:
+            require_class_weights_fit(config.loss, classes)
+        except ValueError as error:
+            raise TrainerError(str(error)) from error
         half = setting(config.compute, "precision") == "float16"
         if half and device.type != "cuda":
             raise TrainerError("compute.precision: float16 needs a CUDA device; use bfloat16")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,10 @@ def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfi
     the sliding window.
     """
     size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
-    seen = windowed(network, config)
+    seen = network
+    if (window := config.window) is not None:
+        stride = config.stride or (max(1, window[0] * 2 // 3), max(1, window[1] * 2 // 3))
+        seen = partial(slide, network, window=window, stride=stride)
     total, views = torch.zeros((), device=image_B3HW.device), 0
     for view_B3HW in scaled(image_B3HW, setting(config, "scales")):
         total = total + resize(seen(view_B3HW), size)
@@ -46,15 +50,6 @@ def resize(values_BKHW: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(values_BKHW.shape[-2:]) == size:
         return values_BKHW
     return F.interpolate(values_BKHW, size=size, mode="bilinear", align_corners=False)
-
-
-def windowed(network: Network, config: EvaluationConfig) -> Network:
-    """`network` itself, or `network` applied through the sliding window of `config`."""
-    if config.window is None:
-        return network
-    window = config.window
-    stride = config.stride or (max(1, window[0] * 2 // 3), max(1, window[1] * 2 // 3))
-    return lambda image_B3HW: slide(network, image_B3HW, window, stride)
 
 
 def slide(network: Network, image_B3HW: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:

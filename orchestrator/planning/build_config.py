@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.settings import Setting, shown
+from orchestrator.spec.settings import Setting, as_yaml
 from trainer.config import TrainConfig
 
 __all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
@@ -39,8 +39,8 @@ class SettingSources:
         """The trainer's `key: message` as a SpecError that shows the value where the message does not."""
         key, _, message = str(error).partition(": ")
         setting = self.settings.get(key)
-        if setting is not None and ";" not in message and f"not {shown(setting.value)}" not in message:
-            message = f"{message}; got {shown(setting.value)}"
+        if setting is not None and ";" not in message and f"not {as_yaml(setting.value)}" not in message:
+            message = f"{message}; got {as_yaml(setting.value)}"
         return self.error(key, message)
 
     def checked(self, build: Callable[[], T]) -> T:

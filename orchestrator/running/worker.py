@@ -121,7 +121,7 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment() -> dict[str, str]:
-    """Code, machine and versions: what a reader needs to judge whether two attempts are comparable."""
+    """Code, machine and versions: what a reader needs to compare two attempts."""
     import torch
 
     return {

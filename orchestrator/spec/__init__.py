@@ -1,1 +1,1 @@
-"""Reads and checks a search space; everything behind it is typed."""
+"""Reads search spaces and recipes into a typed `SweepSpec`. Imports the record types of `store` and the errors."""

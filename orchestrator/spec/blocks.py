@@ -1,69 +1,132 @@
-"""What a sweep may take, spend, try again and stop early: the shared blocks of a search space, checked."""
+"""Blocks of a search space that are typed by themselves: resources, budget, retries, scheduler, tracking, table.
+
+The type of a block is its validator and its JSON Schema: the docstring below a field is the field's description.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, Literal
 
-__all__ = ["Budget", "Processes", "Resources", "Retries", "Scheduler", "SchedulerKind", "Until"]
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from orchestrator.spec import validators as checks
+from orchestrator.store.records import Layout, TableRecord
+
+__all__ = [
+    "Budget",
+    "Count",
+    "Processes",
+    "Resources",
+    "Retries",
+    "Scheduler",
+    "SchedulerKind",
+    "StrictBlock",
+    "Table",
+    "Tracking",
+    "Until",
+]
 
 Processes = Literal["auto", "warm", "fresh"]
 SchedulerKind = Literal["asha", "median", "hyperband"]
 
+Count = Annotated[int, Field(ge=0), BeforeValidator(checks.counts_from(0))]
+CountFromOne = Annotated[int, Field(ge=1), BeforeValidator(checks.counts_from(1))]
+CountFromTwo = Annotated[int, Field(ge=2), BeforeValidator(checks.counts_from(2))]
+PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(checks.positive_number)]
+NumberFromZero = Annotated[float, Field(ge=0), BeforeValidator(checks.number_from_0)]
+Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(checks.number_between_0_and_1)]
+Decimals = Annotated[int, Field(ge=0, le=9), BeforeValidator(checks.decimals)]
+Boolean = Annotated[bool, BeforeValidator(checks.boolean)]
+COUNT_OR_TEXTS = {
+    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+}
+
+
+class StrictBlock:
+    """Base of the dataclasses that pydantic builds from a file: unknown keys are refused.
+
+    Pydantic's strict mode accepts only instances of a dataclass, so each field that pydantic would convert has a
+    validator of its own instead.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", allow_inf_nan=False)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Resources:
+class Resources(StrictBlock):
     """What one trial takes of a machine."""
 
-    cpus: float = 1
+    cpus: PositiveNumber = 1
     """CPU cores."""
-    gpus: float | Literal["auto"] = "auto"
-    """GPUs: a fraction up to 1, or a whole number; `auto`: what the trial's shape needs, where there is a GPU."""
+    gpus: Annotated[
+        float | Literal["auto"],
+        PlainValidator(checks.gpu_share),
+        WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]}),
+    ] = "auto"
+    """GPUs: a fraction up to 1, or a whole number; auto: what the trial's shape needs, where there is a GPU."""
     processes: Processes = "auto"
-    """`warm`: a process serves one trial after another; `fresh`: each has its own; `auto`: fresh on a GPU."""
-    ranks: int = 1
-    """Processes of one trial that train together: one per GPU where it takes several, else on the CPU."""
+    """warm: a process runs one trial after another; fresh: each trial has its own; auto: fresh on a GPU."""
+    ranks: Annotated[
+        int,
+        BeforeValidator(lambda value: 0 if value is None else checks.counts_from(1)(value)),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}),
+    ] = field(default_factory=int)
+    """Processes that train one trial together; by default one per GPU where it takes several, else 1."""
+
+    def __post_init__(self) -> None:
+        """Set the default of `ranks`. Raises ValueError when `ranks` contradicts `gpus`."""
+        gpus = 0 if self.gpus == "auto" else self.gpus
+        if self.ranks and gpus and self.ranks != max(gpus, 1):
+            raise ValueError(
+                f"ranks {self.ranks} contradicts gpus {gpus:g}, which means one rank per GPU; remove ranks"
+            )
+        object.__setattr__(self, "ranks", self.ranks or max(int(gpus), 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    """When a sweep stops, cleanly, with trials left; None: never."""
+class Budget(StrictBlock):
+    """Limits at which the sweep stops cleanly, with trials left; without a value there is no limit."""
 
-    gpu_hours: float | None = None
-    """Hours of GPUs, summed over the trials of this sweep."""
-    wall_hours: float | None = None
+    gpu_hours: PositiveNumber | None = None
+    """GPU hours, summed over the trials of this sweep."""
+    wall_hours: PositiveNumber | None = None
     """Hours since the command was started."""
-    trial_hours: float | None = None
-    """Hours of one attempt at one trial; beyond them it is timed out."""
+    trial_hours: PositiveNumber | None = None
+    """Hours of one attempt at a trial; a longer attempt is timed out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Retries:
-    """How often a trial is tried again, by the class of its failure; what is not named is never tried again."""
+class Retries(StrictBlock):
+    """How often a trial is retried, by the kind of its failure; other failures are never retried."""
 
-    lost: int = 3
+    lost: Count = 3
     """Its process or node died."""
-    out_of_memory: int = 3
-    """The GPU was full; each time with a larger share of it."""
-    timed_out: int = 0
-    """It took longer than `Budget.trial_hours`."""
-    back_off_seconds: float = 5.0
-    """Wait before the first new attempt; each further one waits twice as long."""
+    out_of_memory: Count = 3
+    """The GPU memory was full; each retry gets a larger share of a GPU."""
+    timed_out: Count = 0
+    """It took longer than budget.trial_hours."""
+    back_off_seconds: NumberFromZero = 5
+    """Pause before the first retry; the pause doubles with each further one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scheduler:
+class Scheduler(StrictBlock):
     """Which trials are stopped before their last step."""
 
-    kind: SchedulerKind
-    grace_fraction: float = 0.25
-    """Share of its steps that every trial runs; ends no earlier than the contrast warm-up of any trial."""
-    reduction_factor: int = 3
-    """One in so many goes on from a rung to the next (`asha`, `hyperband`)."""
-    startup_trials: int = 5
-    """Trials that run to their end before any is stopped (`median`)."""
-    origin: str = field(default="", compare=False)
-    """File and line of the block."""
+    kind: Annotated[SchedulerKind, BeforeValidator(checks.scheduler_kind)] = "asha"
+    """asha, median or hyperband."""
+    grace_fraction: Fraction = 0.25
+    """Fraction of its steps that every trial runs; at least contrast.warmup_fraction."""
+    reduction_factor: CountFromTwo = 3
+    """One in this many trials continues from a rung to the next (asha, hyperband)."""
+    startup_trials: CountFromOne = 5
+    """Trials that run to their end before any is stopped (median)."""
+    origin: SkipJsonSchema[str] = field(init=False, default="", compare=False)
+    """File and line of `grace_fraction`, or of the block."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,3 +137,49 @@ class Until:
     """At least."""
     last: int
     """At most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tracking(StrictBlock):
+    """What MLflow gets besides scalars and pictures."""
+
+    models: Literal["none", "best", "last"] = "none"
+    """Checkpoint of each finished trial that is logged as an MLflow model: best on val, last, or none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table(StrictBlock):
+    """The table to draw."""
+
+    caption: str = ""
+    """Its caption; the protocol and the seeds are added."""
+    label: str = ""
+    """LaTeX label."""
+    columns: tuple[str, ...] | None = None
+    """Final scalars, one column each."""
+    published: str | None = None
+    """Stem of a file in reports/published/ to show beside the measured rows."""
+    rows: Annotated[
+        tuple[str, ...] | int | None, BeforeValidator(checks.table_rows), WithJsonSchema(COUNT_OR_TEXTS)
+    ] = None
+    """Labels of the rows to show, in this order; or how many, best first. Default: all, of a search the best ten."""
+    layout: Layout = "auto"
+    """list, groups (equal neighbours merged) or matrix (one factor down, one across); auto: what suits the method."""
+    group: tuple[str, ...] = ()
+    """Factors by which lines are grouped, or the one that runs down a matrix."""
+    precision: Mapping[str, Decimals] = field(default_factory=dict)
+    """Decimals by column, where they differ from the default."""
+    direction: Mapping[str, Literal["up", "down"]] = field(default_factory=dict)
+    """Which way is better by column, up or down, where it differs from the default."""
+    split: Literal["test", "val"] = "test"
+    """val: columns final/... show the validation split (its last point) instead of the test split."""
+    intervals: Boolean = False
+    """A column with the 95 % interval and the p of each difference to the baseline."""
+
+    def record(self) -> TableRecord:
+        """The table as a sweep's record keeps it: `rows` is a list of labels or `top`, a number of rows."""
+        same: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not same["columns"]:
+            del same["columns"]
+        rows = same.pop("rows")
+        return TableRecord(**same, top=rows) if isinstance(rows, int) else TableRecord(**same, rows=rows or ())

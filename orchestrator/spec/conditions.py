@@ -1,4 +1,4 @@
-"""`when`: a parameter counts only where others have certain values."""
+"""`when`: a parameter is active only where others have certain values."""
 
 from __future__ import annotations
 
@@ -6,75 +6,68 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.distributions import Conditions
-from orchestrator.spec.settings import closest, config_leaves, shown
-from orchestrator.spec.yaml_document import Document
+from orchestrator.spec.schema import SearchSpace
+from orchestrator.spec.settings import as_yaml, closest, config_leaves
 
 __all__ = ["in_order", "read_conditions"]
 
 
-def read_conditions(
-    document: Document, choices: Mapping[str, Sequence[Any]], problems: list[str]
-) -> dict[str, Conditions]:
-    """The conditions of each parameter that has some.
+def read_conditions(space: SearchSpace, key: str, choices: Mapping[str, Sequence[Any]]) -> Conditions:
+    """The conditions of the parameter `key`. Raises SpecError.
 
-    `choices` has the values of each parameter of the file, none for one that is drawn from a range. Mistakes go to
-    `problems`.
+    `choices` has the values of each parameter of the file, none for one that is drawn from a range.
     """
-    found: dict[str, Conditions] = {}
-    given = document.values.get("when")
-    for key, others in (given if isinstance(given, dict) else {}).items():
-        origin = document.origins["when", key]
-        if key not in choices:
-            problems.append(f"{origin}: when.{key}: no such parameter; {closest(key, tuple(choices))}")
-        elif isinstance(others, dict):
-            if not others:
-                problems.append(f"{origin}: when.{key}: no condition; write `{{other.key: [values]}}`, or remove it")
-            found[key] = {
-                other: read_values(document, key, other, values, choices, problems)
-                for other, values in others.items()
-                if isinstance(values, list)
-            }
+    here = f"{space.origin('when', key)}: when.{key}"
+    others = (space.when or {})[key]
+    if key not in choices:
+        raise SpecError(f"{here}: no such parameter; {closest(key, tuple(choices))}")
+    if not others and space.is_complete("when", key):
+        raise SpecError(f"{here}: no condition; write `{{other.key: [values]}}`, or remove it")
+    found: dict[str, tuple[Any, ...]] = {}
+    errors = SpecErrorCollector()
+    for other, values in others.items():
+        here = f"{space.origin('when', key, other)}: when.{key}.{other}"
+        with errors:
+            found[other] = read_values(here, key, other, values, choices)
+    errors.raise_any()
     return found
 
 
 def read_values(
-    document: Document,
-    key: str,
-    other: str,
-    values: list[Any],
-    choices: Mapping[str, Sequence[Any]],
-    problems: list[str],
+    here: str, key: str, other: str, values: Sequence[Any], choices: Mapping[str, Sequence[Any]]
 ) -> tuple[Any, ...]:
-    """The values of `other` for which `key` counts."""
-    here = f"{document.origins['when', key, other]}: when.{key}.{other}"
+    """The values of `other` for which `key` is active. Raises SpecError; its messages begin with `here`."""
     if not choices.get(other):
         listed = tuple(name for name, known in choices.items() if known and name != key)
-        remedy = closest(other, listed) if listed else "a condition asks for one of the `values` of another parameter"
-        problems.append(f"{here}: no parameter with `values`; {remedy}")
-        return ()
+        remedy = closest(other, listed) if listed else "a condition needs another parameter that lists `values`"
+        raise SpecError(f"{here}: no parameter with `values`; {remedy}")
     if not values:
-        problems.append(f"{here}: no values; list at least one")
+        raise SpecError(f"{here}: no values; list at least one")
     found = []
+    errors = SpecErrorCollector()
     for value in values:
         try:
             found.append(config_leaves()[other].check(value))
         except ValueError as error:
-            problems.append(f"{here}: {error}")
+            errors.messages.append(f"{here}: {error}")
             continue
         if found[-1] not in choices[other]:
-            problems.append(f"{here}: {shown(value)} is none of its values; choose {shown(choices[other])[1:-1]}")
+            text = f"{as_yaml(value)} is not among the values of {other}; choose {as_yaml(choices[other])[1:-1]}"
+            errors.messages.append(f"{here}: {text}")
+    errors.raise_any()
     return tuple(found)
 
 
-def in_order(
-    document: Document, keys: Sequence[str], conditions: Mapping[str, Conditions], problems: list[str]
-) -> tuple[str, ...]:
-    """`keys`, each after those that its conditions ask about, else as they stand in the file."""
+def in_order(space: SearchSpace, keys: Sequence[str], conditions: Mapping[str, Conditions]) -> tuple[str, ...]:
+    """`keys`, each after those that its conditions depend on, otherwise in the order of the file.
+
+    Raises SpecError for a cycle.
+    """
     graph = TopologicalSorter({key: [other for other in conditions.get(key, {}) if other in keys] for key in keys})
     try:
         return tuple(graph.static_order())
     except CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
-        problems.append(f"{document.origins['when',]}: when: the conditions go in a circle ({circle}); remove one")
-        return tuple(keys)
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise SpecError(f"{space.origin('when')}: when: the conditions form a cycle ({cycle}); remove one") from error

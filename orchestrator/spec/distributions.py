@@ -1,30 +1,52 @@
-"""An open-ended search: what it aims at and the distributions its trials are drawn from. Knows nothing of samplers."""
+"""A search: its objectives and the distributions that its trials are drawn from, independent of any sampler."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import InitVar, dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import WithJsonSchema, WrapValidator
+
+from orchestrator.spec.blocks import StrictBlock
 
 __all__ = ["Conditions", "Distribution", "DistributionKind", "Objective", "Search", "holds"]
 
 DistributionKind = Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform", "categorical"]
 
 Conditions = Mapping[str, tuple[Any, ...]]
-"""Another parameter's key -> its values for which a parameter counts; all of them must hold."""
+"""Key of another parameter -> its values for which a parameter is active; all conditions must hold."""
+
+Goal = Annotated[
+    Literal["maximize", "minimize"],
+    WrapValidator(lambda value, check: value if value is None else check(value)),
+    WithJsonSchema({"anyOf": [{"enum": ["maximize", "minimize"], "type": "string"}, {"type": "null"}]}),
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Objective:
-    """A final scalar and which way is better."""
+class Objective(StrictBlock):
+    """A final scalar that ranks the rows or guides a search, and which way is better."""
 
     name: str = "final/miou"
-    goal: Literal["maximize", "minimize"] = "maximize"
+    """Name of the scalar, for example final/miou or cost/train_minutes."""
+    goal: Goal = None  # type: ignore[assignment]  # replaced in __post_init__
+    """Which way is better; by default maximize."""
+    mode: InitVar[Literal["max", "min"] | None] = None
+    """Ray's name for goal."""
+
+    def __post_init__(self, mode: str | None) -> None:
+        """Set `goal` from `mode`, or its default. Raises ValueError when the two contradict each other."""
+        goal: str | None = self.goal
+        if goal and mode and not goal.startswith(mode):
+            raise ValueError(f"goal {goal} contradicts mode {mode}; remove one of the two")
+        if goal is None:
+            object.__setattr__(self, "goal", "minimize" if mode == "min" else "maximize")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Distribution:
-    """Where the values of one parameter are drawn from."""
+    """What the values of one parameter are drawn from."""
 
     key: str
     """Dotted key of `TrainConfig`."""
@@ -34,11 +56,11 @@ class Distribution:
     high: float | int | None = None
     """Largest value, included; None for `categorical`."""
     step: float | int | None = None
-    """Distance of neighbouring values from `low` on; None: all. Only for `uniform` and `int_uniform`."""
+    """Distance between neighbouring values, from `low` on; None: any value. Only for `uniform` and `int_uniform`."""
     choices: tuple[Any, ...] = ()
-    """The values of a `categorical`, in the type of the knob: lists are tuples."""
+    """The values of a `categorical`, in the type of the setting: lists are tuples."""
     when: Conditions = field(default_factory=dict)
-    """Empty: the parameter always counts."""
+    """Empty: the parameter is always active."""
     origin: str = field(default="", compare=False)
     """File and line of the parameter."""
 
@@ -49,28 +71,28 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """How many trials are drawn, by which sampler, from what."""
+    """How many trials are drawn, by which sampler, from which distributions."""
 
     sampler: Literal["random", "tpe"]
     trials: int
-    """Trials of the study, those stopped early included; the baseline row is none of them."""
+    """Trials of the study, including those stopped early; the baseline row is not counted."""
     seed: int
-    """Of the sampler; the trials' own seed is the one in `SweepSpec.seeds`."""
+    """Seed of the sampler; the seed of the trials is in `SweepSpec.seeds`."""
     parameters: tuple[Distribution, ...]
-    """Those that conditions ask about stand before those that have the conditions."""
+    """Each after the parameters that its conditions depend on."""
 
     def active(self, values: Mapping[str, Any]) -> Iterator[Distribution]:
-        """The parameters that count, in order; `values` is asked about the earlier ones after each is handed out.
+        """The active parameters, in order; conditions are looked up in `values` after each one is yielded.
 
-        So a sampler may draw while it iterates: `for item in search.active(drawn): drawn[item.key] = ...`.
+        So a sampler can draw while it iterates: `for item in search.active(drawn): drawn[item.key] = ...`.
         """
-        handed_out: set[str] = set()
+        yielded: set[str] = set()
         for item in self.parameters:
-            if handed_out >= item.when.keys() and holds(item.when, values):
-                handed_out.add(item.key)
+            if yielded >= item.when.keys() and holds(item.when, values):
+                yielded.add(item.key)
                 yield item
 
 
 def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:
-    """Whether each key in `conditions` has one of its values; a key that `values` lacks has none."""
+    """Whether each key in `conditions` has one of its values in `values`; a missing key fails its condition."""
     return all(key in values and values[key] in choices for key, choices in conditions.items())

@@ -1,4 +1,4 @@
-"""A grid: all combinations of levels, some of them paired (`zip`), left out (`skip`) or conditional (`when`)."""
+"""The rows of a grid: all combinations of levels, some paired (`zip`), left out (`skip`) or conditional (`when`)."""
 
 from __future__ import annotations
 
@@ -6,160 +6,145 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from orchestrator.spec.conditions import in_order, read_conditions
-from orchestrator.spec.distributions import Conditions, holds
-from orchestrator.spec.parameters import read_parameters, short_names
-from orchestrator.spec.rows import RowSpec, baseline_row
-from orchestrator.spec.settings import Setting, closest, read_block, shown
-from orchestrator.spec.yaml_document import Document
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.spec.distributions import holds
+from orchestrator.spec.parameters import Parameters, read_parameters, short_names
+from orchestrator.spec.rows import MethodRows, RowSpec, baseline_row
+from orchestrator.spec.schema import SearchSpace
+from orchestrator.spec.settings import Setting, as_yaml, closest
 
 __all__ = ["MAX_ROWS", "grid_rows"]
 
 MAX_ROWS = 100_000
-"""A grid beyond this is a slip of the pen."""
+"""A larger grid is a typo."""
+NOTHING_SET = "no factor"
+"""Label of the combination in which no factor is active."""
 
+Levels = Mapping[str, tuple[Setting, ...]]
 Combination = Mapping[str, Setting]
 
 
-def grid_rows(document: Document, problems: list[str]) -> tuple[tuple[RowSpec, ...], tuple[Setting, ...]]:
-    """All combinations, the last factor running fastest, and the constants (`value:`). Mistakes go to `problems`.
+def grid_rows(space: SearchSpace) -> MethodRows:
+    """All combinations, the last factor changing fastest, and the constants (`value:`).
 
     A `baseline:` block becomes an extra first row.
     """
-    origin = document.origins.nearest("parameters")
-    parameters = read_parameters(document, problems)
-    levels = parameters.levels
-    given = document.values.get("parameters") or {}
-    if not levels and isinstance(given, dict) and len(parameters.constants) == len(given):
-        problems.append(f"{origin}: parameters: a grid needs a key with `values: [...]`; add one")
-    axes = read_axes(document, levels, problems)
-    conditions = read_conditions(document, parameters.choices(), problems)
-    order = in_order(document, tuple(levels), conditions, problems)
-    skipped = read_skipped(document, tuple(levels), problems)
-    count = math.prod(map(len, axes))
+    parameters = read_parameters(space)
+    levels, mistakes = parameters.levels, [*parameters.mistakes]
+    groups, zip_mistakes = zip_groups(space, levels)
+    mistakes += [*zip_mistakes, *skip_mistakes(space, levels)]
+    count = math.prod(len(levels[group[0]]) for group in groups)
+    kept: list[Combination] = []
     if count > MAX_ROWS:
-        problems.append(f"{origin}: parameters: {count} combinations, more than {MAX_ROWS}; list fewer values")
-    if not levels or count > MAX_ROWS:
-        return (), ()
-    combinations = conditional(combine(axes, tuple(levels)), conditions, order)
-    left = leave_out(combinations, skipped, problems)
-    if not left and all(levels.values()):
-        problems.append(f"{document.origins.nearest('skip')}: skip: every combination is left out; remove an entry")
+        origin = space.origin("parameters")
+        mistakes.append(f"{origin}: parameters: {count} combinations, more than {MAX_ROWS}; list fewer values")
+    elif levels and count:
+        combinations = conditional(combine(groups, levels), parameters)
+        kept, without_effect = leave_out(space, combinations, levels)
+        mistakes += without_effect
     names = short_names(tuple(levels))
     rows = [
         RowSpec(
-            label=", ".join(f"{names[key]}={shown(item.value, quotes=False)}" for key, item in combination.items())
+            label=", ".join(f"{names[key]}={as_yaml(item.value, quotes=False)}" for key, item in combination.items())
             or NOTHING_SET,
             settings=tuple(combination.values()),
-            origin=origin,
+            origin=space.origin("parameters"),
         )
-        for combination in left
+        for combination in kept
     ]
-    return (*baseline_row(document, problems), *rows), tuple(parameters.constants)
+    return MethodRows(
+        rows=(*baseline_row(space), *rows), constants=tuple(parameters.constants), mistakes=tuple(mistakes)
+    )
 
 
-NOTHING_SET = "no factor"
-"""Label of the combination in which no condition holds."""
+def zip_groups(space: SearchSpace, levels: Levels) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The factors that vary together, most of them alone, and what is wrong with `zip`.
 
-
-def read_axes(
-    document: Document, levels: Mapping[str, Sequence[Setting]], problems: list[str]
-) -> list[tuple[tuple[Setting, ...], ...]]:
-    """The independent choices of a grid: each factor by itself, those of a `zip` group together.
-
-    A group stands where its first factor does.
+    A group is where its first factor is.
     """
     group_of: dict[str, tuple[str, ...]] = {}
-    given = document.values.get("zip")
-    for index, keys in enumerate(given if isinstance(given, list) else []):
-        here = f"{document.origins['zip', index]}: zip.{index}"
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            continue  # the schema has complained
-        known = [key for key in keys if key in levels]
-        problems.extend(
-            f"{here}: no factor {key!r}; {closest(key, tuple(levels))}" for key in keys if key not in levels
+    errors = SpecErrorCollector()
+    for position, keys in enumerate(space.zip or ()):
+        where = f"{space.origin('zip', position)}: zip.{position}"
+        known = tuple(key for key in keys if key in levels)
+        errors.messages.extend(
+            f"{where}: no factor {key!r}; {closest(key, tuple(levels))}" for key in keys if key not in levels
         )
-        if len(keys) < 2:
-            problems.append(f"{here}: nothing to pair; name two factors or more")
-        if twice := [key for key in known if known.count(key) > 1 or key in group_of]:
-            problems.append(f"{here}: {twice[0]} is paired twice; remove one")
-            continue
-        if len({len(levels[key]) for key in known}) > 1:
-            sizes = ", ".join(f"{key} has {len(levels[key])}" for key in known)
-            problems.append(f"{here}: lists of different length ({sizes}); give each as many values")
-            continue
-        group_of.update(dict.fromkeys(known, tuple(known)))
-    groups = dict.fromkeys(group_of.get(key, (key,)) for key in levels)
-    return [tuple(zip(*(levels[key] for key in group), strict=True)) for group in groups]
+        with errors:
+            if len(keys) < 2:
+                raise SpecError(f"{where}: nothing to pair; name two factors or more")
+            if twice := [key for key in known if known.count(key) > 1 or key in group_of]:
+                raise SpecError(f"{where}: {twice[0]} is paired twice; remove one")
+            if len({len(levels[key]) for key in known}) > 1:
+                sizes = ", ".join(f"{key} has {len(levels[key])}" for key in known)
+                raise SpecError(f"{where}: lists of different lengths ({sizes}); give each the same number of values")
+            group_of.update(dict.fromkeys(known, known))
+    return list(dict.fromkeys(group_of.get(key, (key,)) for key in levels)), errors.messages
 
 
-def combine(axes: Iterable[tuple[tuple[Setting, ...], ...]], keys: Sequence[str]) -> Iterator[Combination]:
-    """All combinations, each by key in the order of `keys`."""
-    for parts in itertools.product(*axes):
+def combine(groups: Sequence[tuple[str, ...]], levels: Levels) -> Iterator[Combination]:
+    """All combinations, each by key in the order of `levels`."""
+    for parts in itertools.product(*(zip(*(levels[key] for key in group), strict=True) for group in groups)):
         chosen = {item.key: item for part in parts for item in part}
-        yield {key: chosen[key] for key in keys}
+        yield {key: chosen[key] for key in levels}
 
 
-def conditional(
-    combinations: Iterable[Combination], conditions: Mapping[str, Conditions], order: Sequence[str]
-) -> Iterator[Combination]:
-    """The combinations without the factors that do not count there; equal ones once."""
+def conditional(combinations: Iterable[Combination], parameters: Parameters) -> Iterator[Combination]:
+    """The combinations without the factors that are inactive in them; equal ones once."""
+    conditions = parameters.conditions
     if not conditions:
         yield from combinations
         return
     seen: set[tuple[tuple[str, object], ...]] = set()
     for combination in combinations:
         values: dict[str, object] = {}
-        for key in order:
+        for key in parameters.order:
             if holds(conditions.get(key, {}), values):
                 values[key] = combination[key].value
-        left = {key: item for key, item in combination.items() if key in values}
-        name = tuple((key, item.value) for key, item in left.items())
+        active = {key: item for key, item in combination.items() if key in values}
+        name = tuple((key, item.value) for key, item in active.items())
         if name not in seen:
             seen.add(name)
-            yield left
+            yield active
 
 
-def read_skipped(document: Document, keys: Sequence[str], problems: list[str]) -> list[tuple[str, tuple[Setting, ...]]]:
-    """Where each entry of `skip` stands, and what a combination must have to be left out by it."""
-    found: list[tuple[str, tuple[Setting, ...]]] = []
-    given = document.values.get("skip")
-    for index, entry in enumerate(given if isinstance(given, list) else []):
-        if not isinstance(entry, dict):
-            continue  # the schema has complained
-        here = f"{document.origins['skip', index]}: skip.{index}"
-        before = len(problems)
-        settings = read_block(entry, document.origins, ("skip", index), problems)
-        if not entry:
-            problems.append(f"{here}: skips everything; name a factor and its value, or remove the entry")
-        problems.extend(
-            f"{item.origin}: {item.key}: no factor of this grid; {closest(item.key, keys)}"
-            for item in settings
-            if item.key not in keys
-        )
-        if len(problems) == before:
-            found.append((here, settings))
-    return found
+def skip_mistakes(space: SearchSpace, levels: Levels) -> Iterator[str]:
+    """What is wrong with the entries of `skip` by themselves."""
+    for position, entry in enumerate(space.skip or ()):
+        if not entry.settings and not entry.mistakes:
+            where = f"{space.origin('skip', position)}: skip.{position}"
+            yield f"{where}: skips everything; name a factor and its value, or remove the entry"
+        for item in entry.settings:
+            if item.key not in levels:
+                yield f"{item.origin}: {item.key}: not a factor of this grid; {closest(item.key, tuple(levels))}"
 
 
 def leave_out(
-    combinations: Iterable[Combination], skipped: Sequence[tuple[str, tuple[Setting, ...]]], problems: list[str]
-) -> list[Combination]:
-    """The combinations that no entry of `skip` names; an entry that names none is a mistake."""
-    left: list[Combination] = []
+    space: SearchSpace, combinations: Iterable[Combination], levels: Levels
+) -> tuple[list[Combination], list[str]]:
+    """The combinations that no entry of `skip` matches, and a mistake for each entry that matches none."""
+    entries = {
+        position: entry.settings
+        for position, entry in enumerate(space.skip or ())
+        if entry.settings and not entry.mistakes and all(item.key in levels for item in entry.settings)
+    }
+    kept: list[Combination] = []
     used: set[int] = set()
     for combination in combinations:
         hits = {
-            index
-            for index, (_, settings) in enumerate(skipped)
+            position
+            for position, settings in entries.items()
             if all(item.key in combination and combination[item.key].value == item.value for item in settings)
         }
         used |= hits
         if not hits:
-            left.append(combination)
-    problems.extend(
-        f"{here}: matches no combination; correct its values, or remove the entry"
-        for index, (here, _) in enumerate(skipped)
-        if index not in used
-    )
-    return left
+            kept.append(combination)
+    mistakes = [
+        f"{space.origin('skip', position)}: skip.{position}: matches no combination; correct its values, "
+        "or remove the entry"
+        for position in entries
+        if position not in used
+    ]
+    if not kept:
+        mistakes.append(f"{space.origin('skip')}: skip: every combination is left out; remove an entry")
+    return kept, mistakes

@@ -1,31 +1,20 @@
 """JSON Schemas of search spaces and recipes, so that editors complete and check them.
 
-They are made from the types that check the files (`orchestrator.spec.schema`) and from the trainer's configuration; the
-docstrings of fields become descriptions. Rules that span several keys are left to `--dry-run`.
+They come from the types that check the files (`orchestrator.spec.schema`) and from the trainer's configuration; the
+docstrings of fields become descriptions. Rules that involve several keys are left to `--dry-run`.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from orchestrator.spec.schema import (
-    BudgetModel,
-    Door,
-    MetricModel,
-    ParameterModel,
-    ResourcesModel,
-    RetriesModel,
-    SchedulerModel,
-    SpecModel,
-    TableModel,
-    TrackingModel,
-)
+from pydantic import ConfigDict, TypeAdapter, with_config
+
+from orchestrator.spec.schema import BLOCKS, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
 
@@ -34,45 +23,36 @@ __all__ = ["recipe_schema", "search_space_schema"]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SETTINGS = "settings"
 """Name of the definition of a block of settings; `settings.contrast` is that of the block below."""
-ANY_LABEL = {"type": "object", "additionalProperties": {"$ref": f"#/$defs/{SETTINGS}"}}
+ANY_SETTINGS = {"$ref": f"#/$defs/{SETTINGS}"}
 NUMBERS = ("min", "max", "distribution", "step")
-MODELS: tuple[type[Door], ...] = (
-    *(MetricModel, TableModel, ResourcesModel, BudgetModel, RetriesModel, SchedulerModel),
-    *(ParameterModel, TrackingModel, SpecModel),
-)
 
 Schema = dict[str, Any]
 
 
 def search_space_schema() -> Schema:
     """The schema of a search space."""
-    schema = SpecModel.model_json_schema()
+    for block in BLOCKS.values():
+        read_docstrings(block)
+    schema = TypeAdapter(SearchSpace).json_schema()
     definitions: Schema = schema.pop("$defs")
     properties: Schema = schema["properties"]
-    describe(schema, SpecModel)
-    for model in MODELS:
-        if model.__name__ in definitions:
-            describe(definitions[model.__name__], model)
-    one_metric = {"$ref": "#/$defs/MetricModel"}
-    properties["metric"] |= {"anyOf": [one_metric, {"type": "array", "items": one_metric, "minItems": 1}]}
-    for key in ("type", "items", "minItems", "default"):
-        properties["metric"].pop(key, None)
-    rows = {"type": "object", "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{SETTINGS}"}, {"type": "null"}]}}
-    parameter = definitions.pop("ParameterModel")["properties"]
+    parameter = definitions.pop("Parameter")["properties"]
     definitions |= {f"parameter.{name}": parameter[name] for name in NUMBERS}
-    blocks = {
-        "rows": rows,
-        "leave_one_out": ANY_LABEL,
+    definitions["condition"] = by_key(list_schema)
+    metric = {"$ref": "#/$defs/Objective"}
+    blocks: Schema = {
+        "metric": {"anyOf": [metric, {"type": "array", "items": metric, "minItems": 1}]},
+        "rows": {"type": "object", "additionalProperties": {"anyOf": [ANY_SETTINGS, {"type": "null"}]}},
+        "leave_one_out": {"type": "object", "additionalProperties": ANY_SETTINGS},
         "one_at_a_time": by_key(list_schema),
         "parameters": by_key(parameter_schema),
         "when": by_key(lambda _: {"$ref": "#/$defs/condition"}),
-        "skip": {"type": "array", "items": {"$ref": f"#/$defs/{SETTINGS}"}},
-        "fixed": {"$ref": f"#/$defs/{SETTINGS}"},
-        "baseline": {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{SETTINGS}"}]},
+        "skip": {"type": "array", "items": ANY_SETTINGS},
+        "fixed": ANY_SETTINGS,
+        "baseline": {"anyOf": [{"type": "string"}, ANY_SETTINGS]},
     }
     for key, block in blocks.items():
         properties[key] = {"description": properties[key]["description"], **block}
-    definitions["condition"] = by_key(list_schema)
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
     return framed("A search space of contrast-sweep", schema, {**definitions, **settings_definitions()})
 
@@ -90,26 +70,25 @@ def recipe_schema() -> Schema:
 def framed(title: str, schema: Schema, definitions: Schema) -> Schema:
     """A whole schema with its definitions in a fixed order."""
     ordered = {name: definitions[name] for name in sorted(definitions)}
-    return {"$schema": DIALECT, **without_titles(schema), "title": title, "$defs": without_titles(ordered)}
+    return {"$schema": DIALECT, **tidied(schema), "title": title, "$defs": tidied(ordered)}
 
 
-def without_titles(schema: Any) -> Any:
-    """A schema without pydantic's titles, which repeat the keys, and without defaults of null or whole blocks."""
+def tidied(schema: Any) -> Any:
+    """A schema without pydantic's titles, which repeat the keys, and without defaults of null or whole blocks.
+
+    Line breaks in descriptions become spaces.
+    """
     if isinstance(schema, list):
-        return [without_titles(item) for item in schema]
+        return [tidied(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     noise = {"title"} if isinstance(schema.get("title"), str) else set()
     if "default" in schema and (schema["default"] is None or "$ref" in schema):
         noise.add("default")
-    return {key: without_titles(value) for key, value in schema.items() if key not in noise}
-
-
-def describe(schema: Schema, model: type[Door]) -> None:
-    """Add the docstrings of a model and of its fields."""
-    schema["description"] = " ".join(str(inspect.getdoc(model)).split())
-    for name, text in field_docs(model).items():
-        schema["properties"][name] = {"description": text, **schema["properties"][name]}
+    kept = {key: tidied(value) for key, value in schema.items() if key not in noise}
+    if isinstance(kept.get("description"), str):
+        kept["description"] = " ".join(kept["description"].split())
+    return kept
 
 
 def by_key(block: Callable[[Leaf], Schema]) -> Schema:
@@ -153,7 +132,7 @@ def settings_definitions() -> Schema:
             if parts:
                 properties[".".join(parts)] = {"$ref": f"#/$defs/{key}"}
         definitions[f"{SETTINGS}.{prefix}".rstrip(".")] = {
-            "description": " ".join(str(inspect.getdoc(block)).split()),
+            "description": inspect.getdoc(block),
             "type": "object",
             "properties": properties,
             "additionalProperties": False,
@@ -170,29 +149,21 @@ def config_blocks(config_type: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def leaf_schema(leaf: Leaf) -> Schema:
-    """Type and meaning of a key."""
-    block, name = owner(leaf.key)
-    return {"description": field_docs(block)[name], **adapter(leaf.annotation).json_schema()}
-
-
-def owner(key: str) -> tuple[Any, str]:
-    """The class that has a dotted key as its field, and the field's name."""
-    *blocks, name = key.split(".")
-    config_type: Any = TrainConfig
-    for block in blocks:
-        config_type = get_type_hints(config_type)[block]
-    return config_type, name
+    """Type and meaning of a key; a field without a docstring is described by its name."""
+    name = leaf.key.rpartition(".")[2]
+    description = field_docs(leaf.block).get(name, name.replace("_", " "))
+    return {"description": description, **adapter(leaf.annotation).json_schema()}
 
 
 @cache
-def field_docs(documented: Any) -> Mapping[str, str]:
-    """The docstring below each field of a class; a field without one goes by its name."""
-    docs: dict[str, str] = {}
-    name = ""
-    for item in ast.parse(textwrap.dedent(inspect.getsource(documented))).body[0].__dict__["body"]:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            name = item.target.id
-            docs[name] = name.replace("_", " ")
-        elif name and isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
-            docs[name], name = " ".join(str(item.value.value).split()), ""
-    return docs
+def field_docs(config_type: Any) -> dict[str, str]:
+    """The docstring below each field of a config class."""
+    read_docstrings(config_type)
+    properties = TypeAdapter(config_type).json_schema()["properties"]
+    return {name: item["description"] for name, item in properties.items() if "description" in item}
+
+
+def read_docstrings(block: Any) -> None:
+    """Mark a dataclass so that pydantic takes over the docstrings of its fields; too slow to do it always."""
+    known = getattr(block, "__pydantic_config__", ConfigDict())
+    with_config(ConfigDict(**{**known, "use_attribute_docstrings": True}))(block)

@@ -1,15 +1,15 @@
-"""Paths that users write, and what to say of one that is no file."""
+"""File paths that users write, and what to tell about a path that is not a file."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
 
-__all__ = ["expanded", "is_file", "is_whole", "missing_file"]
+__all__ = ["expanded", "is_encodable", "is_file", "missing_file"]
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have is none."""
+    """Whether `path` is a file; False for a name that the operating system refuses."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -17,34 +17,29 @@ def is_file(path: Path) -> bool:
 
 
 def expanded(path: str) -> Path:
-    """`path` with `~` replaced by the home folder, if there is such a user."""
+    """`path` with `~` replaced by the home directory, if that user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
 
 
-def is_whole(text: str) -> bool:
-    """Whether a text has no null and no half of a character (a surrogate): neither can stand in a path or a file."""
+def is_encodable(text: str) -> bool:
+    """Whether `text` has neither a null character nor a lone surrogate: no path and no file can hold those."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def missing_file(path: Path) -> str:
-    """What is wrong with a path that is no file, with the close matches in its folder."""
+    """Why `path` is not a file, with similar names in its directory."""
     try:
-        return missing_in_folder(path)
+        if path.is_dir():
+            return "is a directory; name a .yaml file in it"
+        if not path.parent.is_dir():
+            return f"no such file; the directory {str(path.parent)!r} does not exist"
+        names = sorted(item.name for item in path.parent.glob("*.yaml"))
     except OSError as error:
         return f"no such file ({error.strerror}); correct the path"
-
-
-def missing_in_folder(path: Path) -> str:
-    """`missing_file` of a path that the system can look up."""
-    if path.is_dir():
-        return "a folder; name a .yaml file in it"
-    if not path.parent.is_dir():
-        return f"no such file; there is no folder {str(path.parent)!r} either"
-    names = sorted(item.name for item in path.parent.glob("*.yaml"))
-    close = difflib.get_close_matches(path.name, names, n=3) or difflib.get_close_matches(f"{path.name}.yaml", names)
-    if close:
-        return f"no such file; did you mean {' or '.join(map(repr, close))}?"
-    return f"no such file; there are: {', '.join(names)}" if names else "no such file; its folder holds no .yaml file"
+    similar = difflib.get_close_matches(path.name, names, n=3) or difflib.get_close_matches(f"{path.name}.yaml", names)
+    if similar:
+        return f"no such file; did you mean {' or '.join(map(repr, similar))}?"
+    return f"no such file; available: {', '.join(names)}" if names else "no such file; its directory has no .yaml file"

@@ -3,75 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
-from orchestrator.spec.settings import Setting, read_block
-from orchestrator.spec.yaml_document import Document
+from orchestrator.spec.schema import SearchSpace, parse_recipe
+from orchestrator.spec.settings import SettingsBlock
 
 __all__ = ["name_with_recipe", "read_recipe"]
 
-RECIPE_SUFFIXES = (".yaml", ".yml")
-SHARED_RECIPES = Path("search_spaces/recipes")
-"""Where a recipe's name is looked up after the `recipes` folder beside the search space."""
+SUFFIXES = (".yaml", ".yml")
+SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipes"
+"""Recipes that come with the project, in a checkout and in the wheel: the second place where a name is looked up."""
 
 
-def read_recipe(
-    document: Document, path: Path, recipe: str | None, problems: list[str]
-) -> tuple[str, tuple[Setting, ...]]:
-    """Name and settings of the recipe: the command line's, else the file's own."""
-    own = document.values.get("recipe")
-    origin = document.origins.nearest("recipe") if recipe is None else f"--recipe {recipe}"
-    wanted = own if recipe is None else recipe
+def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, SettingsBlock]:
+    """Name and settings of `recipe`, or of the one that the search space at `path` names.
+
+    Raises SpecError when there is no such recipe or it cannot be read.
+    """
+    origin = space.origin("recipe") if recipe is None else f"--recipe {recipe}"
+    wanted = space.recipe if recipe is None else recipe
     if wanted is None:
-        problems.append(f"{origin}: recipe: missing; add `recipe: NAME` or --recipe NAME ({known_recipes(path)})")
-    if not isinstance(wanted, str):
-        return "", ()
+        if space.is_complete("recipe"):
+            text = f"missing; add `recipe: NAME` or --recipe NAME ({known_recipes(path)})"
+            raise SpecError(f"{origin}: recipe: {text}")
+        return "", SettingsBlock()
     found = find_recipe(wanted, path)
     if found is None:
-        problems.append(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
-        return "", ()
-    try:
-        content = read_extended(found, RECIPE)
-    except SpecError as error:
-        problems.extend(error.messages)
-        return "", ()
-    return recipe_stem(wanted), read_block(content.values, content.origins, (), problems)
+        raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
+    return recipe_stem(wanted), parse_recipe(read_extended(found, RECIPE))
 
 
 def find_recipe(recipe: str, spec: Path) -> Path | None:
-    """File of a recipe: a path from here or from the search space's folder, else a name in a recipe folder."""
-    if recipe.endswith(RECIPE_SUFFIXES) or "/" in recipe:
+    """File of a recipe: a path from the current directory or the search space's, else a name in a recipe directory."""
+    if recipe.endswith(SUFFIXES) or "/" in recipe:
         candidates = [expanded(recipe), spec.parent / recipe]
     else:
-        candidates = [folder / f"{recipe}.yaml" for folder in recipe_folders(spec)]
+        candidates = [directory / f"{recipe}.yaml" for directory in recipe_directories(spec)]
     return next((path for path in candidates if is_file(path)), None)
 
 
-def recipe_folders(spec: Path) -> tuple[Path, ...]:
+def recipe_directories(spec: Path) -> tuple[Path, ...]:
     """Where a recipe's name is looked up, first match wins."""
     return (spec.parent / "recipes", SHARED_RECIPES)
 
 
 def known_recipes(spec: Path) -> str:
-    """`there are: camvid_lite0, synthetic`."""
-    names = sorted({path.stem for folder in recipe_folders(spec) for path in folder.glob("*.yaml")})
-    return f"there are: {', '.join(names)}" if names else f"there are none in {spec.parent / 'recipes'}"
+    """`available: camvid_lite0, synthetic`."""
+    names = sorted({path.stem for directory in recipe_directories(spec) for path in directory.glob("*.yaml")})
+    return f"available: {', '.join(names)}" if names else f"there are none in {spec.parent / 'recipes'}"
 
 
 def recipe_stem(recipe: str) -> str:
     """Name of a recipe given by name or path."""
-    return Path(recipe).stem if recipe.endswith(RECIPE_SUFFIXES) else Path(recipe).name
+    return Path(recipe).stem if recipe.endswith(SUFFIXES) else Path(recipe).name
 
 
-def name_with_recipe(name: str, spec: Path, own: Any, recipe: str | None) -> str:
+def name_with_recipe(name: str, spec: Path, own: str | None, recipe: str | None) -> str:
     """`name`, and `@recipe` when the recipe is not the search space's own."""
     if recipe is None or recipe == own:
         return name
-    found = find_recipe(recipe, spec)
-    own_file = find_recipe(own, spec) if isinstance(own, str) else None
+    found, own_file = find_recipe(recipe, spec), find_recipe(own, spec) if own else None
     if found is not None and own_file is not None and found.resolve() == own_file.resolve():
         return name
     return f"{name}@{recipe_stem(recipe)}"

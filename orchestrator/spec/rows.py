@@ -1,18 +1,21 @@
-"""A row of a sweep: a label and what it sets."""
+"""The rows of a sweep: a label and what it sets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.spec.settings import Setting, closest, read_block
-from orchestrator.spec.yaml_document import Document
+from orchestrator.spec.distributions import Distribution
+from orchestrator.spec.schema import SearchSpace
+from orchestrator.spec.settings import Setting, SettingsBlock, closest
 
-__all__ = ["BASELINE_LABEL", "RowSpec", "baseline_row", "check_labels"]
+__all__ = ["BASELINE_LABEL", "ROW_BLOCKS", "MethodRows", "RowSpec", "baseline_row", "label_mistakes"]
 
 BASELINE_LABEL = "baseline"
 """Label of the extra row that a `baseline:` block makes."""
+ROW_BLOCKS = ("rows", "one_at_a_time", "leave_one_out", "parameters")
+"""Blocks that rows come from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,25 +31,34 @@ class RowSpec:
         return {item.key: list(item.value) if isinstance(item.value, tuple) else item.value for item in self.settings}
 
 
-def baseline_row(document: Document, problems: list[str]) -> tuple[RowSpec, ...]:
-    """The extra row of a `baseline:` block; none where it is a label or missing."""
-    given = document.values.get("baseline")
-    if not isinstance(given, dict):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodRows:
+    """What a search space's method makes of its blocks: what is right in them, and what is wrong."""
+
+    rows: tuple[RowSpec, ...] = ()
+    constants: tuple[Setting, ...] = ()
+    """Settings for every row: parameters with a single value."""
+    distributions: tuple[Distribution, ...] = ()
+    """What a search draws, in drawing order."""
+    mistakes: tuple[str, ...] = ()
+    """One line each."""
+
+
+def baseline_row(space: SearchSpace) -> tuple[RowSpec, ...]:
+    """The extra row of a `baseline:` block; none where the baseline is a label or missing."""
+    if not isinstance(space.baseline, SettingsBlock):
         return ()
-    settings = read_block(given, document.origins, ("baseline",), problems)
-    return (RowSpec(label=BASELINE_LABEL, settings=settings, origin=document.origins["baseline",]),)
+    return (RowSpec(label=BASELINE_LABEL, settings=space.baseline.settings, origin=space.origin("baseline")),)
 
 
-def check_labels(document: Document, rows: Sequence[RowSpec], problems: list[str]) -> None:
-    """Complain of an empty label, of two rows with the same one, and of a baseline that is no row."""
+def label_mistakes(space: SearchSpace, rows: Sequence[RowSpec]) -> Iterator[str]:
+    """What is wrong with the labels: an empty one, one used twice, a baseline that is not a row."""
     labels = [row.label for row in rows]
-    problems.extend(f"{row.origin}: rows: a row without label; name it" for row in rows if not row.label.strip())
-    seen: set[str] = set()
-    for row in rows:
-        if row.label in seen:
-            problems.append(f"{row.origin}: rows: a second row {row.label!r}; rename one of the two")
-        seen.add(row.label)
-    baseline = document.values.get("baseline")
-    if isinstance(baseline, str) and rows and baseline not in seen:
-        origin = document.origins.nearest("baseline")
-        problems.append(f"{origin}: baseline: no row {baseline!r}; {closest(baseline, labels)}")
+    for position, row in enumerate(rows):
+        if not row.label.strip():
+            yield f"{row.origin}: rows: a row without a label; name it"
+        if row.label in labels[:position]:
+            yield f"{row.origin}: rows: a second row {row.label!r}; rename one of the two"
+    is_known = space.baseline in labels or not all(map(space.is_complete, ROW_BLOCKS))
+    if isinstance(space.baseline, str) and rows and not is_known:
+        yield f"{space.origin('baseline')}: baseline: no row {space.baseline!r}; {closest(space.baseline, labels)}"

@@ -1,170 +1,100 @@
-"""What a search space file may say: the door through which its unchecked values pass (pydantic, strict).
+"""What a search space file may say: the one module that turns its unchecked values into typed blocks.
 
-Settings of the trainer (rows, parameters, fixed, a baseline) are checked by `settings`. The docstrings of
-fields are the descriptions of the JSON Schema (`orchestrator.spec.json_schema`).
+The type of a field is its validator and its JSON Schema; the docstring below it is its description.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from orchestrator.spec import validators as checks
-from orchestrator.spec.blocks import Processes, SchedulerKind
-from orchestrator.spec.settings import closest, shown
-from orchestrator.spec.validators import METHODS, README
-from orchestrator.spec.yaml_document import Origins
-from orchestrator.store.records import Layout
+from orchestrator.spec.blocks import (
+    Budget,
+    Count,
+    Resources,
+    Retries,
+    Scheduler,
+    StrictBlock,
+    Table,
+    Tracking,
+    Until,
+)
+from orchestrator.spec.distributions import Objective
+from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
+from orchestrator.spec.validators import README
+from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 
-__all__ = ["Door", "MetricModel", "ParameterModel", "SpecModel", "check_document"]
+__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_recipe", "parse_search_space"]
 
-Count = Annotated[int, Field(ge=0), BeforeValidator(checks.at_least(0))]
-CountFromOne = Annotated[int, Field(ge=1), BeforeValidator(checks.at_least(1))]
-CountFromTwo = Annotated[int, Field(ge=2), BeforeValidator(checks.at_least(2))]
-Number = Annotated[float, BeforeValidator(checks.number)]
-Positive = Annotated[float, Field(gt=0), BeforeValidator(checks.positive)]
-FromZero = Annotated[float, Field(ge=0), BeforeValidator(checks.from_zero)]
-Fraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(checks.fraction)]
-Decimals = Annotated[int, Field(ge=0, le=9), BeforeValidator(checks.decimals)]
-Settings = dict[str, Any]
-"""Settings of the trainer, which `orchestrator.spec.settings` checks."""
-TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-COUNT_OF_SEEDS = {"type": "integer", "minimum": 3, "maximum": checks.MAX_SEEDS}
-SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
-SEEDS_UNTIL = {
-    "type": "object",
-    "properties": {"min": COUNT_OF_SEEDS, "max": COUNT_OF_SEEDS, "until": {"const": "decided"}},
-    "required": ["until"],
-    "additionalProperties": False,
+NOT_GIVEN: Any = object()
+"""The `value` of a parameter that has none; null is a value."""
+
+SEEDS_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+        {
+            "type": "object",
+            "properties": {
+                "min": {"type": "integer", "minimum": 3, "maximum": checks.MAX_SEEDS},
+                "max": {"type": "integer", "minimum": 3, "maximum": checks.MAX_SEEDS},
+                "until": {"const": "decided"},
+            },
+            "required": ["until"],
+            "additionalProperties": False,
+        },
+    ]
 }
+FILES_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
-class Door(BaseModel):
-    """Base of all blocks: nothing unknown, nothing converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class MetricModel(Door):
-    """A final scalar that ranks the rows or guides a search, and which way is better."""
-
-    name: str = "final/miou"
-    """Name of the scalar, for example final/miou or cost/train_minutes."""
-    goal: Literal["maximize", "minimize"] | None = None
-    """Which way is better; maximize where not given."""
-    mode: Literal["max", "min"] | None = None
-    """Ray's word for goal."""
-
-    @model_validator(mode="after")
-    def check_agreement(self) -> Self:
-        """Refuse a goal and a mode that contradict each other."""
-        if self.goal and self.mode and not self.goal.startswith(self.mode):
-            raise ValueError(f"goal {self.goal} contradicts mode {self.mode}; remove one of the two")
-        return self
+def settings_block(value: Any) -> SettingsBlock:
+    """A block of settings of the trainer."""
+    if isinstance(value, Block):
+        return read_block(value)
+    raise ValueError(f"must be a block of `key: value` lines, not {as_yaml(value)}; see {README}")
 
 
-class TableModel(Door):
-    """The table to draw."""
-
-    caption: str = ""
-    """Its caption; the protocol and the seeds are added."""
-    label: str = ""
-    """LaTeX label."""
-    columns: list[str] | None = None
-    """Final scalars, one column each."""
-    published: str | None = None
-    """Stem of a file in reports/published/ to show beside ours."""
-    rows: Annotated[
-        list[str] | int | None,
-        BeforeValidator(checks.shown_rows),
-        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, TEXTS]}),
-    ] = None
-    """Labels of the rows to show, in this order; or how many, best first. Default: all, of a search the best ten."""
-    layout: Annotated[Layout, BeforeValidator(checks.any_of(("auto", "list", "groups", "matrix")))] = "auto"
-    """list, groups (equal neighbours merged) or matrix (one factor down, one across); auto: what suits the method."""
-    group: list[str] = []
-    """Factors by which lines are grouped, or the one that runs down a matrix."""
-    precision: dict[str, Decimals] = {}
-    """Decimals by column, where they differ from the usual."""
-    direction: dict[str, Annotated[Literal["up", "down"], BeforeValidator(checks.any_of(("up", "down")))]] = {}
-    """Which way is better by column, up or down, where it differs from the usual."""
-    split: Annotated[Literal["test", "val"], BeforeValidator(checks.any_of(("test", "val")))] = "test"
-    """val: columns final/... show the validation split's figures (its last point) instead of the test split's."""
-    intervals: Annotated[bool, BeforeValidator(checks.switch)] = False
-    """A column with the 95 % interval and the p of each difference to the baseline."""
+def row_settings(value: Any) -> SettingsBlock:
+    """The settings of a row; one without settings is the recipe as it is."""
+    return SettingsBlock() if value is None else settings_block(value)
 
 
-class ResourcesModel(Door):
-    """What one trial takes of a machine."""
-
-    cpus: Positive = 1
-    """CPU cores."""
-    gpus: Annotated[
-        Any,
-        BeforeValidator(checks.gpu_share),
-        WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]}),
-    ] = "auto"
-    """GPUs: auto, a fraction up to 1, or a whole number."""
-    processes: Annotated[Processes, BeforeValidator(checks.any_of(("auto", "warm", "fresh")))] = "auto"
-    """warm: a process serves one trial after another; fresh: each has its own; auto: fresh on a GPU."""
-    ranks: CountFromOne | None = None
-    """Processes of one trial that train together; one per GPU where it takes several, else 1."""
-
-    @model_validator(mode="after")
-    def check_ranks(self) -> Self:
-        """Refuse ranks that are not one per GPU."""
-        if self.ranks and self.gpus != "auto" and self.gpus > 0 and self.ranks != max(self.gpus, 1):
-            gpus = f"{self.gpus:g}"
-            raise ValueError(f"ranks {self.ranks} contradicts gpus {gpus}, which means one rank per GPU; remove ranks")
-        return self
+def read_baseline(value: Any) -> str | SettingsBlock:
+    """The label of a row, or the settings of an extra one."""
+    return read_block(value) if isinstance(value, Block) else checks.baseline_label(value)
 
 
-class BudgetModel(Door):
-    """When the sweep stops, cleanly, with trials left."""
-
-    gpu_hours: Positive | None = None
-    """Hours of GPUs, summed over the trials of this sweep."""
-    wall_hours: Positive | None = None
-    """Hours since the command was started."""
-    trial_hours: Positive | None = None
-    """Hours of one attempt at one trial; beyond them it is timed out."""
+def read_seeds(value: Any) -> tuple[int, ...] | Until:
+    """Seeds as they are given, or how many at least and at most."""
+    if not isinstance(value, Block):
+        return checks.seed_list(value)
+    first, last = checks.seed_range(value)
+    return Until(first=first, last=last)
 
 
-class RetriesModel(Door):
-    """How often a trial is tried again, by the class of its failure."""
-
-    lost: Count = 3
-    """Its process or node died."""
-    out_of_memory: Count = 3
-    """The GPU was full; each time with a larger share of it."""
-    timed_out: Count = 0
-    """It took longer than budget.trial_hours."""
-    back_off_seconds: FromZero = 5
-    """Wait before the first new attempt; each further one waits twice as long."""
+Settings = Annotated[SettingsBlock, PlainValidator(settings_block), WithJsonSchema({})]
+RowSettings = Annotated[SettingsBlock, PlainValidator(row_settings), WithJsonSchema({})]
+Baseline = Annotated[str | SettingsBlock, PlainValidator(read_baseline), WithJsonSchema({})]
+Number = Annotated[float, PlainValidator(checks.number), WithJsonSchema({"type": "number"})]
+Step = Annotated[
+    float, PlainValidator(checks.positive_number), WithJsonSchema({"exclusiveMinimum": 0, "type": "number"})
+]
+Seeds = Annotated[tuple[int, ...] | Until, PlainValidator(read_seeds), WithJsonSchema(SEEDS_SCHEMA)]
 
 
-class SchedulerModel(Door):
-    """Which trials are stopped before their last step."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter(StrictBlock):
+    """A factor: its values, a constant, or (in a search) the range it is drawn from."""
 
-    kind: Annotated[SchedulerKind, BeforeValidator(checks.scheduler_kind)] = "asha"
-    """asha, median or hyperband."""
-    grace_fraction: Fraction = 0.25
-    """Share of its steps that every trial runs; at least contrast.warmup_fraction."""
-    reduction_factor: CountFromTwo = 3
-    """One in so many goes on from a rung to the next (asha, hyperband)."""
-    startup_trials: CountFromOne = 5
-    """Trials that run to their end before any is stopped (median)."""
-
-
-class ParameterModel(Door):
-    """A factor: its levels, a constant, or (in a search) the range it is drawn from."""
-
-    values: list[Any] | None = None
-    """The levels of a grid; the choices of a search."""
-    value: Any = None
+    values: tuple[Any, ...] | None = None
+    """The values of a factor of a grid; the choices of a search."""
+    value: Any = field(default_factory=lambda: NOT_GIVEN)
     """A constant."""
     min: Number | None = None
     """Smallest value, included."""
@@ -177,123 +107,190 @@ class ParameterModel(Door):
         ]
         | None
     ) = None
-    """How values are drawn between min and max; uniform, or int_uniform for a whole number, where not given."""
-    step: Positive | None = None
-    """Distance of neighbouring values, from min on (uniform, int_uniform)."""
+    """How values are drawn between min and max; by default uniform, or int_uniform for a whole number."""
+    step: Step | None = None
+    """Distance between neighbouring values, from min on (uniform, int_uniform)."""
+
+    def given(self) -> frozenset[str]:
+        """Names of the fields that the file sets."""
+        names = ("values", "min", "max", "distribution", "step")
+        constant = () if self.value is NOT_GIVEN else ("value",)
+        return frozenset((*constant, *(name for name in names if getattr(self, name) is not None)))
 
 
-class TrackingModel(Door):
-    """What MLflow gets besides figures and pictures."""
-
-    models: Annotated[Literal["none", "best", "last"], BeforeValidator(checks.any_of(("none", "best", "last")))] = (
-        "none"
-    )
-    """Checkpoint of each finished trial that is logged as an MLflow model: best on val, last, or none."""
-
-
-class SpecModel(Door):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSpace(StrictBlock):
     """A search space: the question of a sweep."""
 
-    extends: Annotated[
-        Any, BeforeValidator(checks.extended_files), WithJsonSchema({"anyOf": [{"type": "string"}, TEXTS]})
-    ] = None
-    """Files, relative to this one, whose blocks are shared; what is written here wins, later files before earlier."""
+    extends: Annotated[Any, WithJsonSchema(FILES_SCHEMA)] = None
+    """Files, relative to this one, whose blocks are taken over; own keys win, later files win over earlier ones."""
     name: Annotated[str, Field(pattern=f"^{checks.NAME.pattern}$"), BeforeValidator(checks.file_name)] | None = None
-    """Names the folders of the results; default: the file's name."""
+    """Names the directories of the results; default: the name of the file."""
     question: str = ""
-    """What the sweep is to answer."""
+    """The question that the sweep answers."""
     recipe: str | None = None
-    """Name or path of the recipe: data set, model and schedule; --recipe goes before it."""
+    """Name or path of the recipe: data set, model and schedule; --recipe replaces it."""
     method: Annotated[Literal["ablation", "grid", "random", "tpe"], BeforeValidator(checks.method_name)]
     """ablation: rows listed or generated; grid: all combinations; random, tpe: trials drawn from distributions."""
-    metric: Annotated[list[MetricModel], Field(min_length=1), BeforeValidator(checks.as_list)] = [MetricModel()]
+    metric: Annotated[
+        tuple[Objective, ...],
+        Field(min_length=1),
+        BeforeValidator(lambda value: [value] if isinstance(value, Block) else value),
+    ] = field(default_factory=lambda: (Objective(),))
     """What ranks the rows; a search may have several, of which the first ranks the table."""
-    seeds: Annotated[
-        tuple[int, ...],
-        BeforeValidator(checks.seed_list),
-        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": checks.MAX_SEEDS}, SEEDS, SEEDS_UNTIL]}),
-    ] = (0,)
-    """Replication: how many times, or with which seeds, each row is trained; {min: 3, max: 10, until: decided} adds
+    seeds: Seeds = (0,)
+    """Repetitions: how many times, or with which seeds, each row is trained; {min: 3, max: 10, until: decided} adds
     seeds to the rows that are not told apart from the baseline yet. A search has exactly one."""
-    baseline: Annotated[Any, BeforeValidator(checks.baseline_choice)] = None
+    baseline: Baseline | None = None
     """Label of the row the others are compared with; or the settings of an extra row of that name."""
-    rows: dict[str, Settings | None] | None = None
+    rows: Mapping[str, RowSettings] | None = None
     """The rows of an ablation: label and settings."""
-    one_at_a_time: Annotated[dict[str, list[Any]], BeforeValidator(checks.generator)] | None = None
+    one_at_a_time: Annotated[dict[str, tuple[Any, ...]], BeforeValidator(checks.not_a_boolean)] | None = None
     """Rows of an ablation: the baseline, and each of these values alone."""
-    leave_one_out: Annotated[dict[str, Settings], BeforeValidator(checks.generator)] | None = None
+    leave_one_out: Annotated[dict[str, Settings], BeforeValidator(checks.not_a_boolean)] | None = None
     """Rows of an ablation: full with all of these components, and one row without each."""
-    parameters: dict[str, ParameterModel] | None = None
+    parameters: dict[str, Parameter] | None = None
     """The factors of a grid or a search."""
-    zip: list[list[str]] | None = None
+    zip: tuple[tuple[str, ...], ...] | None = None
     """Groups of factors whose values are paired, first with first, instead of combined."""
-    skip: list[Settings] | None = None
+    skip: tuple[Settings, ...] | None = None
     """Combinations of a grid that are left out."""
-    when: dict[str, dict[str, list[Any]]] | None = None
-    """For a parameter, the values of other ones for which it counts; elsewhere it is not set."""
-    trials: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(checks.at_least(1))] | None = None
+    when: dict[str, dict[str, tuple[Any, ...]]] | None = None
+    """For a parameter, the values of other ones for which it is active; elsewhere it is not set."""
+    trials: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(checks.counts_from(1))] | None = None
     """Trials of a search."""
     search_seed: Count = 0
-    """Seed of the sampler of a search; the trials' own is in seeds."""
-    scheduler: SchedulerModel | None = None
-    """Which trials of a grid or a search are stopped early; without it none."""
+    """Seed of the sampler of a search; the seed of its trials is in seeds."""
+    scheduler: Scheduler | None = None
+    """Which trials of a search are stopped early; none without it."""
     fixed: Settings | None = None
     """Settings for every row, on top of the recipe."""
-    table: TableModel = TableModel()
-    """The table to draw."""
-    resources: ResourcesModel = ResourcesModel()
-    """What one trial takes of a machine."""
-    budget: BudgetModel = BudgetModel()
-    """When the sweep stops, cleanly, with trials left."""
-    retries: RetriesModel = RetriesModel()
-    """How often a trial is tried again, by the class of its failure."""
+    table: Table = field(default_factory=Table)
+    """Caption, rows, columns and layout of the table."""
+    resources: Resources = field(default_factory=Resources)
+    """CPU cores, GPUs and processes of one trial."""
+    budget: Budget = field(default_factory=Budget)
+    """Limits at which the sweep stops cleanly, with trials left."""
+    retries: Retries = field(default_factory=Retries)
+    """How often a trial is retried, by the kind of its failure."""
     max_consecutive_failures: Count = 3
     """Failures of one kind in a row after which the sweep stops; 0: never."""
-    tracking: TrackingModel = TrackingModel()
-    """What MLflow gets besides figures and pictures."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """Whether MLflow gets the checkpoints as well."""
+
+    document: Document = field(init=False, repr=False, compare=False)
+    mistakes: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """One line each, with file, line and remedy."""
+    left_out: frozenset[KeyPath] = field(init=False, repr=False, compare=False)
+    """What the file has but is not here, because it is wrong."""
+
+    def origin(self, *path: str | int) -> str:
+        """`file:line` of what stands at `path`, or of the closest block around it."""
+        return self.document.origin(*path)
+
+    def has(self, key: str) -> bool:
+        """Whether the file has the key, even with the value null."""
+        return key in self.document.values
+
+    def is_complete(self, *path: str | int) -> bool:
+        """Whether nothing was left out of what stands at `path`: what is missing there is missing in the file."""
+        return not lacks(path, self.left_out)
 
 
-BLOCKS: Mapping[str, type[Door]] = {
-    "": SpecModel,
-    "metric": MetricModel,
-    "table": TableModel,
-    "resources": ResourcesModel,
-    "budget": BudgetModel,
-    "retries": RetriesModel,
-    "scheduler": SchedulerModel,
-    "parameters": ParameterModel,
-    "tracking": TrackingModel,
+def lacks(path: KeyPath, left_out: Set[KeyPath]) -> bool:
+    """Whether something at `path`, or below it, is among what was left out."""
+    return any(wrong[: len(path)] == path for wrong in left_out)
+
+
+ADAPTER = TypeAdapter(SearchSpace)
+BLOCKS: Mapping[str, type] = {
+    "": SearchSpace,
+    "metric": Objective,
+    "table": Table,
+    "resources": Resources,
+    "budget": Budget,
+    "retries": Retries,
+    "scheduler": Scheduler,
+    "parameters": Parameter,
+    "tracking": Tracking,
 }
+"""Type of each block by its key; the whole file under the empty key."""
 
 
-def check_document(values: Mapping[str, Any], origins: Origins, problems: list[str]) -> SpecModel | None:
-    """The checked file; None, and one line per mistake in `problems`, when something is wrong."""
-    try:
-        return SpecModel.model_validate(values)
-    except ValidationError as error:
-        problems.extend(explain(details, values, origins) for details in error.errors())
-        return None
+def parse_search_space(document: Document) -> SearchSpace:
+    """The typed search space, with all mistakes in it.
+
+    What is wrong is left out and the rest is validated again, until it passes: so later checks may rely on the types.
+    """
+    mistakes: list[str] = []
+    left_out: set[KeyPath] = set()
+    while True:
+        try:
+            space = ADAPTER.validate_python(document.values)
+            break
+        except ValidationError as error:
+            wrong: set[KeyPath] = set()
+            for details in error.errors():
+                path = path_in_file(details["loc"], document)
+                is_consequence = details["type"] in ("missing", "too_short") and lacks(path, left_out)
+                if not is_consequence:
+                    mistakes.append(f"{document.origin(*path)}: {'.'.join(map(str, path))}: {complaint(details)}")
+                wrong.add(up_to_list_item(path))
+                left_out |= wrong
+            document = replace(document, values=without(document.values, wrong))
+            document.values.setdefault("method", "ablation")
+    for block in settings_blocks(space):
+        mistakes += block.mistakes
+    if space.scheduler is not None:
+        object.__setattr__(space.scheduler, "origin", document.origin("scheduler", "grace_fraction"))
+    object.__setattr__(space, "document", document)
+    object.__setattr__(space, "mistakes", tuple(mistakes))
+    object.__setattr__(space, "left_out", frozenset(left_out))
+    return space
 
 
-def explain(details: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> str:
-    """Pydantic's finding as `file:line: key: what is wrong; remedy`."""
-    place = details["loc"]
-    if place[0] == "metric" and isinstance(values["metric"], dict):
-        place = ("metric", *place[2:])  # a single block was made a list of one
-    key = ".".join(map(str, place))
-    return f"{origins.nearest(*place)}: {key}: {complaint(details)}"
+def parse_recipe(document: Document) -> SettingsBlock:
+    """The settings of a recipe."""
+    return read_block(document.values)
+
+
+def path_in_file(location: tuple[str | int, ...], document: Document) -> KeyPath:
+    """Where pydantic's `location` is in the file; a block that stands for a list of one has no position there."""
+    path: list[str | int] = []
+    value: Any = document.values
+    for key in location:
+        if isinstance(value, Block) and isinstance(key, int):
+            continue
+        path.append(key)
+        is_there = key in getattr(value, "origins", ())
+        value = value[key] if is_there else None
+    return tuple(path)
+
+
+def up_to_list_item(path: KeyPath) -> KeyPath:
+    """`path`, cut behind its first list position: an item of a list is left out as a whole."""
+    end = next((index for index, key in enumerate(path, start=1) if isinstance(key, int)), len(path))
+    return path[:end]
+
+
+def settings_blocks(space: SearchSpace) -> tuple[SettingsBlock, ...]:
+    """The blocks of settings in a search space."""
+    rows, components = (space.rows or {}).values(), (space.leave_one_out or {}).values()
+    blocks = (*rows, *components, *(space.skip or ()), space.fixed, space.baseline)
+    return tuple(block for block in blocks if isinstance(block, SettingsBlock))
 
 
 def complaint(details: ErrorDetails) -> str:
-    """What is wrong and what to do, in words of ours."""
-    kind, given = details["type"], shown(details["input"])
+    """What pydantic found, and what to do about it."""
+    kind, given = details["type"], as_yaml(details["input"])
     if kind == "value_error":
         return str(details["ctx"]["error"])
     if kind == "missing":
-        return f"missing; add `method: {METHODS[0]}`, see {README}"
-    if kind == "extra_forbidden":
-        block = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
-        return f"unknown key; {closest(str(details['loc'][-1]), tuple(BLOCKS[block].model_fields))}"
+        return f"missing; add `method: ablation`, see {README}"
+    if kind == "unexpected_keyword_argument":
+        block = BLOCKS[str(details["loc"][0]) if len(details["loc"]) > 1 else ""]
+        known = [name for name, item in block.__dataclass_fields__.items() if item.init]  # type: ignore[attr-defined]
+        return f"unknown key; {closest(str(details['loc'][-1]), known)}"
     if kind == "literal_error":
         return f"{given} is not a choice; choose {str(details['ctx']['expected']).replace(chr(39), '')}"
     if kind == "less_than_equal":
@@ -302,6 +299,6 @@ def complaint(details: ErrorDetails) -> str:
         return "an empty list; name at least one"
     if kind == "string_type":
         return f"must be text, not {given}; put it in quotes"
-    if kind == "list_type":
+    if kind == "tuple_type":
         return f"must be a list, not {given}; write [...]"
     return f"must be a block of `key: value` lines, not {given}; see {README}"

@@ -1,9 +1,9 @@
-"""A setting: a dotted key of `TrainConfig`, its checked value, and the file and line (or `--set`) it came from."""
+"""A setting: a dotted key of `TrainConfig`, its checked value, and the file and line (or `--set`) it comes from."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -11,27 +11,30 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from orchestrator.errors import SpecError
-from orchestrator.spec.paths import expanded, is_whole
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
-from orchestrator.spec.yaml_document import Origins, Place, parse_value
+from orchestrator.spec.yaml_document import Block, parse_value
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
 
 __all__ = [
     "Leaf",
     "Setting",
+    "SettingsBlock",
+    "adapter",
+    "as_yaml",
     "closest",
     "config_leaves",
     "number_type",
     "read_assignment",
     "read_block",
+    "read_list",
     "read_setting",
-    "shown",
     "unknown_key",
 ]
 
 TEXT = "text"
-FIXED_FIELDS = ("seed",)
+NOT_SETTABLE = ("seed",)
 """Fields of `TrainConfig` that no setting may name."""
 
 
@@ -47,7 +50,7 @@ class Setting:
     """`ablation_memory.yaml:14`, or `--set contrast.weight=0.2`."""
 
     def resolved(self) -> Any:
-        """The value a trial gets: a path of this machine absolute, so that a worker may start anywhere."""
+        """The value a trial gets: a path on this machine is made absolute, so that a worker may start anywhere."""
         is_path = self.key in path_keys() and self.value is not None
         if is_path and not (self.key == "model.weights" and self.value in PACKAGED_WEIGHTS):
             return str(expanded(self.value).resolve())
@@ -55,12 +58,23 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SettingsBlock:
+    """The settings of a row, a recipe, a component ...: those that are right, and what is wrong with the others."""
+
+    settings: tuple[Setting, ...] = ()
+    mistakes: tuple[str, ...] = ()
+    """One line each, with file and line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Leaf:
-    """A settable field of `TrainConfig`."""
+    """A field of `TrainConfig` that can be set."""
 
     key: str
     annotation: Any
     default: Any
+    block: type
+    """The config class that has the field."""
 
     def check(self, value: Any) -> Any:
         """`value` in the field's type: a whole number is a number, a list a tuple; nothing else is converted.
@@ -71,20 +85,20 @@ class Leaf:
         try:
             return adapter(self.annotation).validate_python(candidate)
         except ValidationError as error:
-            raise ValueError(self.complaint(value)) from error
+            raise ValueError(self.mistake(value)) from error
 
-    def complaint(self, value: Any) -> str:
-        """Why `value` cannot stand here, and what can."""
+    def mistake(self, value: Any) -> str:
+        """Why `value` is not legal, and what is."""
         if options := choices(self.annotation):
-            return f"{shown(value)} is not a choice; choose {', '.join(map(str, options))}"
+            return f"{as_yaml(value)} is not a choice; choose {', '.join(map(str, options))}"
         expected = expectation(self.annotation)
-        remedy = "put it in quotes" if expected == TEXT else f"write for example {shown(self.default, quotes=False)}"
-        return f"must be {expected}, not {shown(value)}; {remedy}"
+        remedy = "put it in quotes" if expected == TEXT else f"write for example {as_yaml(self.default, quotes=False)}"
+        return f"must be {expected}, not {as_yaml(value)}; {remedy}"
 
 
 @cache
 def adapter(annotation: Any) -> TypeAdapter[Any]:
-    """Strict checker of a field's type."""
+    """Strict validator for a field's type."""
     return TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
@@ -96,8 +110,8 @@ def path_keys() -> tuple[str, ...]:
 
 @cache
 def config_leaves() -> Mapping[str, Leaf]:
-    """All settable keys, in the order of the classes."""
-    return {leaf.key: leaf for leaf in walk(TrainConfig, "") if leaf.key not in FIXED_FIELDS}
+    """All leaves that can be set by key, in the order of the classes."""
+    return {leaf.key: leaf for leaf in walk(TrainConfig, "") if leaf.key not in NOT_SETTABLE}
 
 
 def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
@@ -108,131 +122,141 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:
             example = item.metadata.get("implied", getattr(default, item.name))
-            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example)
+            yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example, block=config_type)
+
+
+def required(annotation: Any) -> Any:
+    """A type without its None."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    return next(part for part in get_args(annotation) if part is not type(None))
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
     """Legal values of a Literal, which may be optional; empty for any other type."""
-    if get_origin(annotation) in (Union, UnionType):
-        return next((found for part in get_args(annotation) if (found := choices(part))), ())
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return get_args(required(annotation)) if get_origin(required(annotation)) is Literal else ()
 
 
 def number_type(annotation: Any) -> type | None:
     """`int` or `float` for the type of a single number, which may be optional; None for any other type."""
-    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return next((part for part in parts if part in (int, float)), None)
+    return next((part for part in (int, float) if part is required(annotation)), None)
 
 
 def expectation(annotation: Any) -> str:
     """A type in words: `a list of 2 whole numbers`."""
     words = {int: "a whole number", float: "a number", str: TEXT, bool: "true or false"}
-    if get_origin(annotation) in (Union, UnionType):
-        return next(expectation(part) for part in get_args(annotation) if part is not type(None))
-    if get_origin(annotation) is tuple:
-        parts = get_args(annotation)
-        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
-        return f"a list of {count}{words[parts[0]].removeprefix('a ')}s"
-    return words[annotation]
+    expected = required(annotation)
+    if get_origin(expected) is not tuple:
+        return words[expected]
+    parts = get_args(expected)
+    count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+    return f"a list of {count}{words[parts[0]].removeprefix('a ')}s"
 
 
-def shown(value: Any, *, quotes: bool = True) -> str:
-    """A value as YAML writes it: `0.1`, `true`, `[96, 128]`, `'text'`."""
+def as_yaml(value: Any, *, quotes: bool = True) -> str:
+    """A value as YAML writes it: `0.1`, `true`, `[96, 128]`, `'text'`; text without quotes where `quotes` is False."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(shown(item, quotes=quotes) for item in value)}]"
+        return f"[{', '.join(as_yaml(item, quotes=quotes) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {shown(item, quotes=quotes)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {as_yaml(item, quotes=quotes)}' for key, item in value.items())}}}"
     return repr(value) if quotes or not isinstance(value, str) else value
 
 
 def closest(name: str, names: Sequence[str]) -> str:
-    """The remedy for a name that is none of `names`: the one that was probably meant, else all of them."""
+    """The remedy for a name that is not among `names`: the one that was probably meant, else all of them."""
     if not names:
         return "there is none to choose"
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose {', '.join(names)}"
+    similar = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {similar[0]!r}?" if similar else f"choose {', '.join(names)}"
 
 
-def read_block(values: Mapping[str, Any], origins: Origins, place: Place, problems: list[str]) -> tuple[Setting, ...]:
-    """The settings of a block such as a row or a recipe; keys may be dotted, nested or both.
-
-    `place` is where the block stands in its document. Mistakes go to `problems`, one line each.
-    """
+def read_block(block: Block) -> SettingsBlock:
+    """The settings in a block such as a row or a recipe; keys may be dotted, nested or both."""
     found: dict[str, Setting] = {}
-    for key, value, here in flatten(values, "", place):
-        setting = read_setting(key, value, origins.nearest(*here), problems)
-        if setting is None:
-            continue
-        if key in found:
-            problems.append(f"{setting.origin}: {key}: given twice (also at {found[key].origin}); remove one")
-        found[key] = setting
-    return tuple(found.values())
+    errors = SpecErrorCollector()
+    for key, value, origin in flatten(block, ""):
+        with errors:
+            setting = read_setting(key, value, origin)
+            first, found[setting.key] = found.get(setting.key), setting
+            if first is not None:
+                raise SpecError(f"{origin}: {key}: given twice (also at {first.origin}); remove one")
+    return SettingsBlock(settings=tuple(found.values()), mistakes=tuple(errors.messages))
 
 
-def flatten(values: Mapping[str, Any], prefix: str, place: Place) -> Iterator[tuple[str, Any, Place]]:
-    """Dotted key, value and place of each leaf below a block."""
-    for name, value in values.items():
-        key, here = prefix + name, (*place, name)
-        if isinstance(value, dict) and value and key not in config_leaves():
-            yield from flatten(value, f"{key}.", here)
+def flatten(block: Block, prefix: str) -> Iterator[tuple[str, Any, str]]:
+    """Dotted key, value and origin of each leaf in a block."""
+    for name, value in block.items():
+        key = prefix + name
+        if isinstance(value, Block) and value and key not in config_leaves():
+            yield from flatten(value, f"{key}.")
         else:
-            yield key, value, here
+            yield key, value, block.origins[name]
 
 
-def read_assignment(text: str, problems: list[str]) -> Setting | None:
-    """The setting in `--set key=value`; the value is YAML, or plain text where the key takes text."""
+def read_list(key: str, values: Sequence[Any], origin: Callable[..., str]) -> SettingsBlock:
+    """A setting of `key` for each of `values`, which must differ; `origin` says where a position in `values` is.
+
+    The values of a factor of a grid, for example.
+    """
+    found: list[Setting] = []
+    errors = SpecErrorCollector()
+    if not values:
+        errors.messages.append(f"{origin()}: {key}: no values; list at least one")
+    for position, value in enumerate(values):
+        with errors:
+            setting = read_setting(key, value, origin(position))
+            if any(setting.value == other.value for other in found):
+                raise SpecError(f"{setting.origin}: {key}: {as_yaml(value)} is listed twice; remove one")
+            found.append(setting)
+        if key not in config_leaves():
+            break  # the key is wrong, once for all its values
+    return SettingsBlock(settings=tuple(found), mistakes=tuple(errors.messages))
+
+
+def read_assignment(text: str) -> Setting:
+    """The setting in `--set key=value`; the value is YAML, or plain text where the key takes text.
+
+    Raises SpecError.
+    """
     origin = f"--set {text}"
     given, equals, written = text.partition("=")
     key = current_key(given, origin)
     if not equals or not key or not written:
-        problems.append(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
-        return None
-    if not is_whole(text):
-        problems.append(f"{ascii(origin)[1:-1]}: not text in this system's encoding; write plain characters")
-        return None
+        raise SpecError(f"{origin}: not of the form key=value; write for example --set schedule.steps=100")
+    if not is_encodable(text):
+        raise SpecError(f"{ascii(origin)[1:-1]}: not text in this system's encoding; write plain characters")
     leaf = config_leaves().get(key)
+    takes_text = leaf is not None and not choices(leaf.annotation) and expectation(leaf.annotation) == TEXT
     try:
-        value = parse_value(written, origin)
-        if leaf is not None:
-            leaf.check(value)
-    except (SpecError, ValueError) as error:
-        if leaf is not None and expectation_is_text(leaf):
-            value = written
-        elif isinstance(error, SpecError):
-            problems.extend(error.messages)
-            return None
-    return read_setting(key, value, origin, problems)
+        return read_setting(key, parse_value(written, origin), origin)
+    except SpecError:
+        if takes_text:
+            return read_setting(key, written, origin)
+        raise
 
 
-def expectation_is_text(leaf: Leaf) -> bool:
-    """Whether any text is legal for the leaf."""
-    return not choices(leaf.annotation) and expectation(leaf.annotation) == TEXT
-
-
-def read_setting(key: str, value: Any, origin: str, problems: list[str]) -> Setting | None:
-    """A checked setting; None, and a line in `problems`, when key or value is wrong."""
+def read_setting(key: str, value: Any, origin: str) -> Setting:
+    """A checked setting. Raises SpecError when the key or the value is wrong."""
     leaf = config_leaves().get(key)
     if leaf is None:
-        problems.append(f"{origin}: {key}: {unknown_key(key)}")
-        return None
+        raise SpecError(f"{origin}: {key}: {unknown_key(key)}")
     try:
         return Setting(key=key, value=leaf.check(value), origin=origin)
     except ValueError as error:
-        problems.append(f"{origin}: {key}: {error}")
-        return None
+        raise SpecError(f"{origin}: {key}: {error}") from error
 
 
 def unknown_key(key: str) -> str:
-    """Why `key` names no leaf, and what may have been meant."""
+    """Why `key` is not the key of a setting, and what may have been meant."""
     leaves = tuple(config_leaves())
-    if key in FIXED_FIELDS:
-        return "a seed is replication, not a setting; use `seeds`"
+    if key in NOT_SETTABLE:
+        return "a seed repeats a row and is not a setting; use `seeds`"
     if below := [leaf for leaf in leaves if leaf.startswith(f"{key}.")]:
-        return f"a block, not a value; set its keys, for example {below[0]}"
+        return f"a block, not a value; set a key in it, for example {below[0]}"
     if ":" in key:
         return "unknown key; put a space after the colon"
     parts = key.split(".")

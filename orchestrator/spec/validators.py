@@ -7,145 +7,132 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.spec.settings import shown
+from orchestrator.spec.settings import as_yaml
 
 __all__ = [
-    "METHODS",
+    "MAX_SEEDS",
+    "NAME",
     "README",
-    "as_list",
-    "at_least",
-    "baseline_choice",
+    "baseline_label",
+    "boolean",
+    "counts_from",
+    "decimals",
     "distribution_kind",
     "extended_files",
     "file_name",
-    "fraction",
-    "generator",
     "gpu_share",
-    "is_whole",
     "method_name",
+    "not_a_boolean",
     "number",
-    "positive",
+    "number_between_0_and_1",
+    "number_from_0",
+    "positive_number",
     "scheduler_kind",
     "seed_list",
+    "seed_range",
+    "table_rows",
 ]
 
-METHODS = ("ablation", "grid", "random", "tpe")
-SCHEDULERS = ("asha", "median", "hyperband")
-NUMBER_DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "int_log_uniform")
 README = "search_spaces/README.md"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_SEEDS = 10_000
-"""More repetitions than this are a slip of the pen."""
+"""More repetitions than this are a typo."""
 
 
-def is_whole(value: Any) -> bool:
-    """Whether `value` is an integer and no truth value."""
+def is_integer(value: Any) -> bool:
+    """Whether `value` is an integer and not a boolean."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a finite number and no truth value."""
-    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    """Whether `value` is a finite number and not a boolean."""
+    return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def one_of(names: tuple[str, ...]) -> str:
-    """`a, b or c`."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+def explained(**instead: str) -> Callable[[Any], Any]:
+    """A check that says for some values that are not legal, but well known, what to write `instead`."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value in instead:
+            raise ValueError(instead[value])
+        return value
+
+    return check
 
 
-def method_name(value: Any) -> Any:
-    """A method there is."""
-    if value in SCHEDULERS:
-        raise ValueError(
-            f"{value} stops trials, it draws none; write `method: random` and `scheduler: {{kind: {value}}}`"
-        )
-    if value not in METHODS:
-        raise ValueError(f"{shown(value)} is not a method; choose {one_of(METHODS)}")
-    return value
-
-
-def scheduler_kind(value: Any) -> Any:
-    """A scheduler there is."""
-    if value == "pbt":
-        raise ValueError(
-            "PBT changes a trial's configuration in mid-run, which contradicts an identity by configuration; "
-            "choose asha"
-        )
-    if value not in SCHEDULERS:
-        raise ValueError(f"{shown(value)} is not a scheduler; choose {one_of(SCHEDULERS)}")
-    return value
-
-
-def distribution_kind(value: Any) -> Any:
-    """A distribution of numbers there is; the categorical one is written as `values`."""
-    if value == "categorical":
-        raise ValueError("a categorical parameter lists its values; write `values: [...]` alone")
-    if value not in NUMBER_DISTRIBUTIONS:
-        raise ValueError(f"{shown(value)} is not a distribution; choose {one_of(NUMBER_DISTRIBUTIONS)}")
-    return value
+method_name = explained(
+    **{
+        name: f"{name} stops trials early but does not choose their values; "
+        f"write `method: random` and `scheduler: {{kind: {name}}}`"
+        for name in ("asha", "median", "hyperband")
+    }
+)
+scheduler_kind = explained(
+    pbt="PBT changes the configuration of a running trial, but a trial is identified by its configuration; choose asha"
+)
+distribution_kind = explained(
+    categorical="a categorical parameter lists its values; write only `values: [...]`",
+)
 
 
 def file_name(value: Any) -> Any:
-    """A sweep's name: it names a folder."""
+    """The name of a sweep, which also names a directory."""
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} cannot name a folder; use letters, digits, _ - and ., at most 100 of them")
+    raise ValueError(f"{as_yaml(value)} cannot name a directory; use at most 100 letters, digits, _ - and .")
 
 
 def extended_files(value: Any) -> Any:
-    """The file, or the files, whose blocks this one shares."""
+    """The file, or the files, that this one extends."""
     files = value if isinstance(value, list) else [value]
     if files and all(isinstance(item, str) and item for item in files):
         return value
-    raise ValueError(f"must be a file or a list of files, not {shown(value)}; write for example ../shared.yaml")
+    raise ValueError(f"must be a file or a list of files, not {as_yaml(value)}; write for example ../shared.yaml")
 
 
 def seed_list(value: Any) -> tuple[int, ...]:
-    """`3` -> (0, 1, 2); `[11, 12]` as it is; `{min: 3, ...}` -> (0, 1, 2).
-
-    Raises ValueError for none, negative or equal seeds.
-    """
-    if isinstance(value, dict):
-        return tuple(range(seeds_until(value)[0]))
-    if is_whole(value):
+    """`3` -> (0, 1, 2); `[11, 12]` -> (11, 12). Raises ValueError for no, negative or equal seeds."""
+    if is_integer(value):
         if value < 1:
             raise ValueError(f"must be at least 1, not {value}; write the number of repetitions, or a list of seeds")
         if value > MAX_SEEDS:
-            raise ValueError(f"more than {MAX_SEEDS} repetitions; to name a single seed write [{shown(value)}]")
+            raise ValueError(f"more than {MAX_SEEDS} repetitions; to use this one seed write [{value}]")
         return tuple(range(value))
-    if not isinstance(value, list) or not value or not all(is_whole(seed) and seed >= 0 for seed in value):
-        raise ValueError(f"must be a number or a list of whole numbers from 0, not {shown(value)}; write for example 3")
+    if not isinstance(value, list) or not value or not all(is_integer(seed) and seed >= 0 for seed in value):
+        raise ValueError(
+            f"must be a number or a list of whole numbers from 0, not {as_yaml(value)}; write for example 3"
+        )
     if len(set(value)) < len(value):
         twice = min(seed for seed in value if value.count(seed) > 1)
         raise ValueError(f"seed {twice} is given twice; remove one")
     return tuple(value)
 
 
-def seeds_until(value: Mapping[str, Any]) -> tuple[int, int]:
+def seed_range(value: Mapping[str, Any]) -> tuple[int, int]:
     """Fewest and most seeds of `{min: 3, max: 10, until: decided}`. Raises ValueError for anything else."""
     example = "write for example {min: 3, max: 10, until: decided}"
     unknown = sorted(set(map(str, value)) - {"min", "max", "until"})
     if unknown:
         raise ValueError(f"unknown key {unknown[0]}; {example}")
     fewest, most = value.get("min", 3), value.get("max", 10)
-    if value.get("until") != "decided" or not is_whole(fewest) or not is_whole(most):
-        raise ValueError(f"needs two numbers and `until: decided`, not {shown(value)}; {example}")
+    if value.get("until") != "decided" or not is_integer(fewest) or not is_integer(most):
+        raise ValueError(f"needs two numbers and `until: decided`, not {as_yaml(value)}; {example}")
     if not 3 <= fewest <= most <= MAX_SEEDS:
-        raise ValueError(f"min {fewest} and max {most}: nothing is tested below 3 seeds; {example}")
+        raise ValueError(f"must satisfy 3 <= min <= max <= {MAX_SEEDS}, not min {fewest} and max {most}; {example}")
     return fewest, most
 
 
-def baseline_choice(value: Any) -> Any:
-    """A row's label or the settings of an extra row."""
-    if value is None or isinstance(value, str | dict):
+def baseline_label(value: Any) -> str:
+    """The label of a row."""
+    if isinstance(value, str):
         return value
-    raise ValueError(f"must be the label of a row, not {shown(value)}; put it in quotes")
+    raise ValueError(f"must be the label of a row, not {as_yaml(value)}; put it in quotes")
 
 
-def generator(value: Any) -> Any:
-    """What rows are made from: a block, not a switch."""
+def not_a_boolean(value: Any) -> Any:
+    """What rows are generated from: a block of factors or components."""
     if isinstance(value, bool):
-        raise ValueError("takes what to vary, it is no switch; write `{key: [values]}`, or `{label: {settings}}`")
+        raise ValueError("takes what to vary, not true or false; write `{key: [values]}`, or `{label: {settings}}`")
     return value
 
 
@@ -154,83 +141,47 @@ def gpu_share(value: Any) -> Any:
     if value == "auto":
         return value
     if not is_number(value) or value < 0:
-        raise ValueError(f"must be auto or a number from 0, not {shown(value)}; write for example 1 or 0.25")
+        raise ValueError(f"must be auto or a number from 0, not {as_yaml(value)}; write for example 1 or 0.25")
     if value > 1 and value != int(value):
-        raise ValueError(f"a share above one GPU must be whole, not {shown(value)}; write {math.ceil(value)}")
+        raise ValueError(f"more than one GPU must be a whole number, not {as_yaml(value)}; write {math.ceil(value)}")
     return value
 
 
-def number(value: Any) -> Any:
-    """A finite number."""
-    if is_number(value):
-        return value
-    raise ValueError(f"must be a number, not {shown(value)}; write for example 0.1")
-
-
-def positive(value: Any) -> Any:
-    """A number above 0."""
-    if is_number(value) and value > 0:
-        return value
-    raise ValueError(f"must be a number above 0, not {shown(value)}; write for example 1")
-
-
-def from_zero(value: Any) -> Any:
-    """A number from 0."""
-    if is_number(value) and value >= 0:
-        return value
-    raise ValueError(f"must be a number from 0, not {shown(value)}; write for example 5")
-
-
-def fraction(value: Any) -> Any:
-    """A number between 0 and 1, both excluded."""
-    if is_number(value) and 0 < value < 1:
-        return value
-    raise ValueError(f"must lie between 0 and 1, not {shown(value)}; write for example 0.25")
-
-
-def at_least(minimum: int) -> Callable[[Any], Any]:
-    """A checker of whole numbers from `minimum`."""
+def numeric(expected: str, example: str, is_legal: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A check for finite numbers: `expected` and `example` say what is legal."""
 
     def check(value: Any) -> Any:
-        if is_whole(value) and value >= minimum:
+        if is_number(value) and is_legal(value):
             return value
-        raise ValueError(f"must be a whole number from {minimum}, not {shown(value)}; write for example {minimum + 3}")
+        raise ValueError(f"must be {expected}, not {as_yaml(value)}; write for example {example}")
 
     return check
 
 
-def as_list(value: Any) -> Any:
-    """A single block as a list of one."""
-    return [value] if isinstance(value, dict) else value
+number = numeric("a number", "0.1", lambda _: True)
+positive_number = numeric("a number above 0", "1", lambda value: value > 0)
+number_from_0 = numeric("a number from 0", "5", lambda value: value >= 0)
+number_between_0_and_1 = numeric("between 0 and 1", "0.25", lambda value: 0 < value < 1)
+decimals = numeric("a number of decimals from 0 to 9", "2", lambda value: is_integer(value) and 0 <= value <= 9)
 
 
-def decimals(value: Any) -> Any:
-    """Digits behind the point."""
-    if is_whole(value) and 0 <= value <= 9:
-        return value
-    raise ValueError(f"must be a number of decimals from 0 to 9, not {shown(value)}; write for example 2")
+def counts_from(minimum: int) -> Callable[[Any], Any]:
+    """A check for whole numbers from `minimum`."""
+    return numeric(
+        f"a whole number from {minimum}", str(minimum + 3), lambda value: is_integer(value) and value >= minimum
+    )
 
 
-def shown_rows(value: Any) -> Any:
+def table_rows(value: Any) -> Any:
     """The rows of a table: labels, or how many."""
-    if (is_whole(value) and value >= 1) or (isinstance(value, list) and value):
+    is_count = is_integer(value) and value >= 1
+    if is_count or (isinstance(value, list) and value and all(isinstance(label, str) for label in value)):
         return value
-    raise ValueError(f"must be a list of labels or a number from 1, not {shown(value)}; write for example 10")
+    raise ValueError(f"must be a list of labels or a number from 1, not {as_yaml(value)}; write for example 10")
 
 
-def switch(value: Any) -> Any:
+def boolean(value: Any) -> Any:
     """True or false."""
     if isinstance(value, bool):
         return value
-    raise ValueError(f"must be true or false, not {shown(value)}; write true")
-
-
-def any_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """A checker of words."""
-
-    def check(value: Any) -> Any:
-        if value in names:
-            return value
-        raise ValueError(f"{shown(value)} is not a choice; choose {one_of(names)}")
-
-    return check
+    raise ValueError(f"must be true or false, not {as_yaml(value)}; write true")

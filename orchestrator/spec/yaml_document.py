@@ -1,12 +1,12 @@
-"""Read a YAML 1.2 file into plain values, remembering for each of them the file and line it came from.
+"""Read a YAML 1.2 file into plain values that remember the file and line they come from.
 
-YAML 1.2 because `1e-4` must be a number, `off` a word and a repeated key an error; PyYAML gets all three wrong.
+YAML 1.2, because `1e-4` must be a number, `off` a word and a repeated key an error; PyYAML gets all three wrong.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,68 +16,93 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from orchestrator.errors import SpecError
-from orchestrator.spec.paths import is_file, is_whole, missing_file
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.spec.paths import is_encodable, is_file, missing_file
 from orchestrator.spec.renamed_keys import current_key
 
-__all__ = ["Document", "Origins", "Place", "parse_value", "parse_yaml", "read_yaml"]
+__all__ = ["Block", "Document", "Items", "KeyPath", "parse_value", "parse_yaml", "read_yaml", "without"]
 
-Place = tuple[str | int, ...]
-"""Keys and list positions from the top of a document down to a value."""
+KeyPath = tuple[str | int, ...]
+"""Keys and list positions from the top of a document down to a value: `("rows", "w/o contrast")`."""
 
 Locate = Callable[[int], str]
-"""From a line, counted from 1, to the origin in messages."""
+"""Turns a line number, counted from 1, into the `file:line` of messages."""
 
 TAG = "tag:yaml.org,2002:"
 
 MAX_VALUES = 100_000
-"""Values of one file, aliases counted as often as they are used; more than these are a slip or an attack."""
+"""Values in one file, where each use of an alias counts; more are a typo or an attack."""
 
 MAX_BITS = 63
-"""Of a whole number."""
+"""Size limit of a whole number."""
 
-UNFIT_FOR_KEYS = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode categories of characters that break the line of a message: control, surrogate, line and paragraph."""
+FORBIDDEN_IN_KEYS = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that break the line of a message: control, surrogate, line and paragraph separator."""
 
 
-class Origins(Mapping[Place, str]):
-    """For each value of a document where it stands: `("seeds",)` -> `ablation_memory.yaml:6`.
+class Block(dict[str, Any]):
+    """A mapping in a file; `origins` has the `file:line` of each key."""
 
-    Places are tuples, as keys may hold dots themselves (`contrast.memory.kind`, `w/o contrast`).
-    """
+    def __init__(self, entries: Iterable[tuple[str, Any, str]] = ()) -> None:
+        super().__init__()
+        self.origins: dict[str | int, str] = {}
+        for key, value, origin in entries:
+            self[key] = value
+            self.origins[key] = origin
 
-    def __init__(self, origins: Mapping[Place, str]) -> None:
-        self._origins = origins
 
-    def __getitem__(self, place: Place) -> str:
-        return self._origins[place]
+class Items(list[Any]):
+    """A list in a file; `origins` has the `file:line` of each position."""
 
-    def __iter__(self) -> Iterator[Place]:
-        return iter(self._origins)
-
-    def __len__(self) -> int:
-        return len(self._origins)
-
-    def nearest(self, *place: str | int) -> str:
-        """Origin of `place`, or of the closest block around it that the document has."""
-        while place not in self._origins:
-            place = place[:-1]
-        return self[place]
+    def __init__(self, entries: Iterable[tuple[Any, str]] = ()) -> None:
+        super().__init__()
+        self.origins: dict[str | int, str] = {}
+        for position, (value, origin) in enumerate(entries):
+            self.append(value)
+            self.origins[position] = origin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """The content of a YAML file whose top is a mapping."""
+    """The content of a YAML file whose top level is a mapping."""
 
-    values: dict[str, Any]
-    origins: Origins
+    values: Block
+    """Unchecked. Only `extends`, which merges documents, and `schema`, which types them, read it."""
+    top: str
+    """`file:line` of the top-level mapping."""
     text: str
+
+    def origin(self, *path: str | int) -> str:
+        """`file:line` of the value at `path`, or of the closest block around it."""
+        origin, value = self.top, self.values
+        for key in path:
+            if key not in getattr(value, "origins", ()):
+                break
+            origin, value = value.origins[key], value[key]  # type: ignore[index]
+        return origin
+
+
+def without(value: Any, paths: set[KeyPath], here: KeyPath = ()) -> Any:
+    """A copy of a block or list without the values at `paths`, and without blocks and lists that this empties."""
+    keys = value if isinstance(value, Block) else range(len(value))
+    left: list[tuple[Any, Any, str]] = []
+    for key in keys:
+        path, item = (*here, key), value[key]
+        if path in paths:
+            continue
+        if isinstance(item, Block | Items) and item:
+            item = without(item, paths, path)
+            if not item:
+                continue
+        left.append((key, item, value.origins[key]))
+    return Block(left) if isinstance(value, Block) else Items((item, origin) for _, item, origin in left)
 
 
 def read_yaml(path: Path) -> Document:
-    """Content of the file at `path`; its origins spell the path as given.
+    """The content of the file at `path`; origins spell the path as given.
 
-    Raises SpecError for a missing or undecodable file, wrong syntax, a repeated key, or a top that is no mapping.
+    Raises SpecError for a missing or undecodable file, invalid syntax, a repeated key, or a top level that is not a
+    mapping.
     """
     if not is_file(path):
         raise SpecError(f"{path}: {missing_file(path)}")
@@ -89,144 +114,128 @@ def read_yaml(path: Path) -> Document:
 
 
 def parse_yaml(text: str, source: str) -> Document:
-    """`text` as a document whose origins are `source:LINE`. Raises SpecError as `read_yaml` does."""
-
-    def locate(line: int) -> str:
-        return f"{source}:{line}"
-
-    node = compose(text, locate)
+    """`text` as a document whose origins are `source:LINE`. Raises SpecError like `read_yaml`."""
+    builder = Builder(lambda line: f"{source}:{line}")
+    node = builder.compose(text)
     if not isinstance(node, MappingNode):
-        raise SpecError(f"{locate(1)}: not a block of `key: value` lines; see search_spaces/README.md")
-    builder = Builder(locate)
+        raise SpecError(f"{builder.locate(1)}: not a block of `key: value` lines; see search_spaces/README.md")
     values = builder.mapping(node, ())
-    if builder.problems:
-        raise SpecError(*builder.problems)
-    return Document(values=values, origins=Origins(builder.origins), text=text)
+    builder.errors.raise_any()
+    return Document(values=values, top=builder.origin(node), text=text)
 
 
 def parse_value(text: str, origin: str) -> Any:
-    """A single value, for example of `--set key=value`. Raises SpecError for wrong syntax or a repeated key."""
-
-    def locate(_line: int) -> str:
-        return origin
-
-    node = compose(text, locate)
-    if node is None:
-        return None
-    builder = Builder(locate)
-    value = builder.value(node, ())
-    if builder.problems:
-        raise SpecError(*builder.problems)
+    """A single value, for example of `--set key=value`. Raises SpecError for invalid syntax or a repeated key."""
+    builder = Builder(lambda _line: origin)
+    node = builder.compose(text)
+    value = None if node is None else builder.value(node, ())
+    builder.errors.raise_any()
     return value
 
 
-def compose(text: str, locate: Locate) -> Node | None:
-    """The node tree of `text`; None when it is empty."""
-    parser = YAML(pure=True)
-    parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last one before it
-    try:
-        node: Node | None = parser.compose(text)
-    except ReaderError as error:
-        origin = locate(text.count("\n", 0, error.position) + 1)
-        raise SpecError(f"{origin}: a control character that YAML forbids; remove it") from error
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
-        line = mark.line + 1 if mark else 1
-        raise SpecError(f"{locate(line)}: {syntax_problem(' '.join(str(problem).split()))}") from error
-    except RecursionError as error:
-        raise SpecError(f"{locate(1)}: blocks nested too deeply to be read; write fewer levels") from error
-    except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
-        raise SpecError(f"{locate(1)}: {syntax_problem(f'the parser fails ({error})')}") from error
-    return node
-
-
-def syntax_problem(problem: str) -> str:
-    """A parser's complaint in words for people."""
+def syntax_mistake(problem: str) -> str:
+    """The parser's `problem` in plain words."""
     if "'\\t'" in problem:
-        return "a tab where YAML wants spaces; indent with spaces"
+        return "a tab where YAML expects spaces; indent with spaces"
     if "another document" in problem:
-        return "a second document (`---`); keep one per file"
+        return "a second document (`---`); write one document per file"
     return f"not valid YAML: {problem}; check indentation, colons, brackets and quotes here"
 
 
 class Builder:
-    """Turns nodes into plain values, noting origins and mistakes on the way."""
+    """Turns nodes into plain values; collects the mistakes in `errors`."""
 
     def __init__(self, locate: Locate) -> None:
         self.locate = locate
-        self.origins: dict[Place, str] = {}
-        self.problems: list[str] = []
+        self.errors = SpecErrorCollector()
         self._open: set[int] = set()
         self._values = 0
 
-    def value(self, node: Node, place: Place) -> Any:
+    def compose(self, text: str) -> Node | None:
+        """The node tree of `text`; None when it is empty. Raises SpecError for invalid syntax."""
+        parser = YAML(pure=True)
+        parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last anchor before it
+        line = 1
+        try:
+            node: Node | None = parser.compose(text)
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            mistake = "a control character that YAML forbids; remove it"
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
+            line = mark.line + 1 if mark else 1
+            mistake = syntax_mistake(" ".join(str(problem).split()))
+        except RecursionError:
+            mistake = "blocks are nested too deeply; use fewer levels"
+        except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
+            mistake = syntax_mistake(f"the parser fails ({error})")
+        else:
+            return node
+        raise SpecError(f"{self.locate(line)}: {mistake}")
+
+    def value(self, node: Node, path: KeyPath) -> Any:
         """The value of any node."""
         self._values += 1
         if self._values > MAX_VALUES:
-            raise SpecError(f"{self.locate(line_of(node))}: more than {MAX_VALUES} values; write fewer aliases")
+            raise SpecError(f"{self.origin(node)}: more than {MAX_VALUES} values; use fewer aliases")
         if isinstance(node, ScalarNode):
-            self.origins.setdefault(place, self.locate(line_of(node)))
-            return self.scalar(node, place)
+            return self.scalar(node, path)
         if id(node) in self._open:
-            self.complain(node, place, "an alias to the block it stands in; write the value out")
+            self.report(node, path, "an alias to the block that contains it; write the value out")
             return None
         if node.tag not in (f"{TAG}map", f"{TAG}seq"):
-            self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
+            self.report(node, path, f"the tag {tag_as_written(node)} is not supported; write a plain value")
         self._open.add(id(node))
         try:
             if isinstance(node, SequenceNode):
-                self.origins.setdefault(place, self.locate(line_of(node)))
-                return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
-            return self.mapping(node, place)
+                return Items(
+                    (self.value(item, (*path, position)), self.origin(item)) for position, item in enumerate(node.value)
+                )
+            return self.mapping(node, path)
         finally:
             self._open.discard(id(node))
 
-    def mapping(self, node: Node, place: Place) -> dict[str, Any]:
-        """A dict with text keys; the line of each value is the line of its key."""
-        self.origins.setdefault(place, self.locate(line_of(node)))
-        values: dict[str, Any] = {}
-        first_lines: dict[str, int] = {}
+    def mapping(self, node: Node, path: KeyPath) -> Block:
+        """A block with text keys; the origin of each value is that of its key."""
+        block = Block()
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                self.complain(key_node, place, "a key must be plain text; put it in quotes")
+                self.report(key_node, path, "a key must be plain text; put it in quotes")
                 continue
-            key = current_key(str(key_node.value), self.locate(line_of(key_node)), str(place[-1]) if place else "")
-            here = (*place, key)
-            if any(unicodedata.category(letter) in UNFIT_FOR_KEYS for letter in key):
-                self.complain(key_node, (*place, ascii(key)), "a line break or control character in a key; remove it")
-                continue
-            if key in first_lines:
-                text = f"given twice (first in line {first_lines[key]}); remove one of the two"
-                self.complain(key_node, here, text)
-                continue
-            if key_node.tag == f"{TAG}merge":
-                self.complain(key_node, here, "merge keys are not supported; write the keys out")
-                continue
-            first_lines[key] = line_of(key_node)
-            self.origins[here] = self.locate(first_lines[key])
-            values[key] = self.value(value_node, here)
-        return values
+            block_name = str(path[-1]) if path else ""
+            key = current_key(str(key_node.value), self.origin(key_node), block_name)
+            here = (*path, key)
+            if any(unicodedata.category(letter) in FORBIDDEN_IN_KEYS for letter in key):
+                self.report(key_node, (*path, ascii(key)), "a line break or control character in a key; remove it")
+            elif key in block.origins:
+                self.report(key_node, here, f"given twice (also at {block.origins[key]}); remove one of the two")
+            elif key_node.tag == f"{TAG}merge":
+                self.report(key_node, here, "merge keys are not supported; write the keys out")
+            else:
+                block.origins[key] = self.origin(key_node)
+                block[key] = self.value(value_node, here)
+        return block
 
-    def scalar(self, node: ScalarNode, place: Place) -> Any:
-        """A word, number, truth value or null by the YAML 1.2 core schema; dates stay text."""
+    def scalar(self, node: ScalarNode, path: KeyPath) -> Any:
+        """Text, a number, a boolean or null by the YAML 1.2 core schema; dates stay text."""
         text, tag = str(node.value), str(node.tag)
         if tag == f"{TAG}null":
             return None
         if tag == f"{TAG}bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if tag == f"{TAG}int":
-            return self.integer(node, place, text)
+            return self.integer(node, path, text)
         if tag == f"{TAG}float":
-            return self.number(node, place, text)
+            return self.decimal(node, path, text)
         if tag not in (f"{TAG}str", f"{TAG}bool", f"{TAG}timestamp", f"{TAG}merge", f"{TAG}value"):
-            self.complain(node, place, f"the tag {shown_tag(node)} is not supported; write a plain value")
-        if not is_whole(text):
-            self.complain(node, place, "half a character (a surrogate) or a null in a text; write whole characters")
+            self.report(node, path, f"the tag {tag_as_written(node)} is not supported; write a plain value")
+        if not is_encodable(text):
+            self.report(node, path, "a lone surrogate or a null character in text; write whole characters")
             return ""
-        return current_key(text, self.locate(line_of(node)))
+        return current_key(text, self.origin(node))
 
-    def integer(self, node: ScalarNode, place: Place, text: str) -> int:
+    def integer(self, node: ScalarNode, path: KeyPath, text: str) -> int:
         """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
         digits = text.replace("_", "")
         try:
@@ -236,32 +245,31 @@ class Builder:
             if value.bit_length() > MAX_BITS:
                 raise OverflowError
         except OverflowError:
-            self.complain(node, place, f"a whole number of more than {MAX_BITS} bits; write a smaller one")
+            self.report(node, path, f"a whole number of more than {MAX_BITS} bits; write a smaller one")
         except ValueError:
-            self.complain(node, place, f"{text!r} is no whole number; remove the tag !!int")
+            self.report(node, path, f"{text!r} is not a whole number; remove the tag !!int")
         else:
             return value
         return 0
 
-    def number(self, node: ScalarNode, place: Place, text: str) -> float:
+    def decimal(self, node: ScalarNode, path: KeyPath, text: str) -> float:
         """`0.1`, `1e-4`, `.5`, `.inf`, `.nan`."""
         try:
             return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
-            self.complain(node, place, f"{text!r} is no number; remove the tag !!float")
+            self.report(node, path, f"{text!r} is not a number; remove the tag !!float")
             return 0.0
 
-    def complain(self, node: Node, place: Place, text: str) -> None:
+    def report(self, node: Node, path: KeyPath, text: str) -> None:
         """Note a mistake at the line of `node`."""
-        key = ".".join(map(str, place))
-        self.problems.append(f"{self.locate(line_of(node))}: {key + ': ' if key else ''}{text}")
+        key = "".join(f"{part}." for part in path)[:-1]
+        self.errors.messages.append(f"{self.origin(node)}: {key + ': ' if key else ''}{text}")
+
+    def origin(self, node: Node) -> str:
+        """`file:line` of a node."""
+        return self.locate(int(node.start_mark.line) + 1)
 
 
-def line_of(node: Node) -> int:
-    """Line of a node, counted from 1."""
-    return int(node.start_mark.line) + 1
-
-
-def shown_tag(node: Node) -> str:
-    """The tag of a node as a user writes it, `!!set`."""
+def tag_as_written(node: Node) -> str:
+    """The tag of a node as in the file: `!!set`."""
     return str(node.tag).replace(TAG, "!!")

@@ -13,7 +13,7 @@ PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
 
 
-def replace_file(path: Path | str, content: bytes, *, durable: bool) -> None:
+def replace_file(path: Path | str, content: bytes, *, durable: bool = True) -> None:
     """Give `path` a new content; makes its folder. `durable`: returns once the disk has it. Raises OSError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Rows of an ablation: bars with intervals, and every seed as a dot."""
+"""Rows of an ablation as bars with intervals, and every seed as a dot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BarRow:
     estimate: Estimate
     baseline: bool = False
     note: str = ""
-    """Why seeds are missing, for example `2 failed`; shown where there is no value at all."""
+    """Why seeds are missing, for example `2 failed`; shown if there is no value at all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +40,17 @@ class Bars:
 
 
 def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Horizontal bars from zero; where zero is so far off that they would all look alike, only their ends.
+    """Horizontal bars from zero; if zero is so far away that they would all look alike, a mark at each mean.
 
-    A bar that does not begin at zero lies about ratios: an axis that is cut has no bars but a mark at each mean.
+    There are no bars on an axis without zero: their lengths would show wrong ratios.
     """
     labels = [fitted(row.label, 24 if width <= COLUMN else 44) for row in data.rows]
     lines = sum(label.count("\n") + 1 for label in labels)
     foot = under(width, data.name, data.note)
     height = 0.35 + 0.08 * len(labels) + 0.125 * lines + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
-        numbers = list(everything(data.rows))
+        estimates = [row.estimate for row in data.rows]
+        numbers = [number for item in estimates for number in (*item.values, *(item.interval or ()))]
         from_zero = not numbers or min(numbers) <= 0.5 * max(map(abs, numbers))
         for place, row in enumerate(data.rows):
             draw_row(axes, place, row, style, bar=from_zero)
@@ -69,14 +70,6 @@ def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
     return figure
 
 
-def everything(rows: Sequence[BarRow]) -> list[float]:
-    """All numbers that must be visible."""
-    found: list[float] = []
-    for row in rows:
-        found.extend((*row.estimate.seen, *(row.estimate.ends or ())))
-    return found
-
-
 def draw_row(axes: Axes, place: int, row: BarRow, style: Style, *, bar: bool) -> None:
     """Bar or mark, interval, seeds."""
     estimate, color = row.estimate, style.muted if row.baseline else style.first
@@ -84,11 +77,11 @@ def draw_row(axes: Axes, place: int, row: BarRow, style: Style, *, bar: bool) ->
         return
     if bar:
         axes.barh(place, estimate.mean, height=0.62, color=color, alpha=0.45, linewidth=0)
-    if estimate.ends:
-        axes.plot(estimate.ends, (place, place), color=style.text, linewidth=1.1, solid_capstyle="butt", zorder=3)
-        for end in estimate.ends:
+    if estimate.interval:
+        axes.plot(estimate.interval, (place, place), color=style.text, linewidth=1.1, solid_capstyle="butt", zorder=3)
+        for end in estimate.interval:
             axes.plot((end, end), (place - 0.14, place + 0.14), color=style.text, linewidth=1.1, zorder=3)
-    seeds = estimate.seen
+    seeds = estimate.values
     offset = np.where(np.arange(len(seeds)) % 2, 0.2, -0.2) if len(seeds) > 1 else np.zeros(1)  # beside the interval
     axes.scatter(seeds, place + offset, s=7, color=color, edgecolors=style.background, linewidths=0.3, zorder=4)
     if len(seeds) > 1:
@@ -96,10 +89,10 @@ def draw_row(axes: Axes, place: int, row: BarRow, style: Style, *, bar: bool) ->
 
 
 def missing(axes: Axes, rows: Sequence[BarRow], style: Style) -> None:
-    """Say of a row without value why it has none."""
+    """Write why a row has no value."""
     transform = axes.get_yaxis_transform()
     for place, row in enumerate(rows):
-        if not row.estimate.seen:
+        if not row.estimate.values:
             text = literal(row.note or "no value")
             axes.text(
                 0.02, place, text, transform=transform, va="center", color=style.muted, fontsize=7, style="italic"

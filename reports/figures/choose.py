@@ -1,8 +1,8 @@
 """Which figures suit a sweep, written as files.
 
-An ablation has bars; a grid over one numeric factor a line, over two factors a heat map, any other bars; a search has a
-Pareto front, and the importance of its parameters where it is given. All have learning curves where points were kept,
-and per-class differences where classes were scored.
+An ablation gets bars; a grid a line over one numeric factor, a heat map over two factors, else bars; a search a Pareto
+front and the importance of its parameters. All get learning curves if there are points, and per-class differences if
+classes were scored.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import SEARCHES, AttemptRecord, SweepRecord
-from reports.aggregate import aggregate
-from reports.columns import column_for
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import BAND, Curves, draw_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
+from reports.figures.figure_data import FigureData
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
@@ -28,42 +28,42 @@ from reports.figures.line import draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.points import CURVES, read_curves
 from reports.figures.save import save
-from reports.figures.scene import Scene
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
+from reports.tables.aggregate import aggregate
+from reports.tables.columns import column_for
+from reports.tables.layout import Header
 
 __all__ = ["Draw", "choose", "write_figures"]
 
-
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
-"""What a search is set against: the first that its trials report."""
+"""The x axis of a Pareto front: the first of these that the trials report."""
 
 MOST_CURVES = 8
-"""More learning curves than these hide one another: the baseline and the best rows are drawn."""
+"""Of more learning curves the baseline and the best rows are drawn."""
 
 WIDE_MAP = 6
-"""A map of more levels than these takes both columns of the page."""
+"""A heat map of more levels is as wide as both columns of the page."""
 
 Draw = Callable[..., Figure]
-"""A figure whose data are settled; takes `style=` and `width=`."""
+"""Draws a figure of given data; takes `style=` and `width=`."""
 
 
 def write_figures(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path | str,
+    results: SweepResults,
+    directory: RunDirectory,
     out: Path,
     *,
     importance: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> dict[str, dict[str, Path]]:
-    """Write the figures that suit `sweep` into the folder `out`; returns name -> format -> path.
+    """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
 
-    `importance` maps parameters of a search to shares. With `dark` each figure is also written as `<name>-dark` for a
-    page on a dark background. Raises StoreError when the folder cannot be written.
+    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark` for
+    pages with a dark background. Raises StoreError when the folder cannot be written.
     """
     paths: dict[str, dict[str, Path]] = {}
     styles = {"": LIGHT, "-dark": DARK} if dark else {"": LIGHT}
-    for name, draw in choose(sweep, outcomes, run_dir, importance=importance).items():
+    for name, draw in choose(results, directory, importance=importance).items():
         for suffix, style in styles.items():
             try:
                 paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}")
@@ -74,76 +74,72 @@ def write_figures(
 
 
 def choose(
-    sweep: SweepRecord,
-    outcomes: Mapping[str, AttemptRecord],
-    run_dir: Path | str,
-    *,
-    importance: Mapping[str, float] | None = None,
+    results: SweepResults, directory: RunDirectory, *, importance: Mapping[str, float] | None = None
 ) -> dict[str, Draw]:
-    """The figures that suit a sweep, by name, each ready to be drawn in a style; none where nothing was measured."""
-    scene = Scene.of(sweep, outcomes)
+    """The figures that suit a sweep, by name, ready to be drawn in a style; none if nothing was measured."""
+    data = FigureData.of(results)
     found: dict[str, Draw] = {}
-    if any(cell.n for cell in scene.cells.values()):
-        found.update(search_figures(scene) if sweep.method in SEARCHES else row_figures(scene))
-        classes = class_differences(scene)
-        if classes.classes:
+    if any(cell.n for cell in data.cells.values()):
+        found.update(search_figures(data) if data.sweep.is_search else row_figures(data))
+        classes = class_differences(data)
+        if classes.rows:
             found["classes"] = partial(draw_classes, classes)
     if importance:
         found["importance"] = partial(draw_importance, importance)
     for name, metric in CURVES.items():
-        curves = learning_curves(scene, run_dir, metric)
+        curves = learning_curves(data, directory, metric)
         if any(len(curve.step_T) > 1 for curve in curves.curves):
             found[name] = partial(draw_curves, curves)
     return found
 
 
-def row_figures(scene: Scene) -> dict[str, Draw]:
-    """What shows the rows: a line, a heat map, or bars; with a baseline also the paired differences to it."""
+def row_figures(data: FigureData) -> dict[str, Draw]:
+    """The rows as a line, a heat map, or bars; with a baseline also the paired differences to it."""
     found: dict[str, Draw] = {}
-    rows = [row for row in scene.sweep.rows if row.label != scene.sweep.baseline]
-    factors = factors_of(rows) if scene.sweep.method == "grid" else {}
+    rows = [row for row in data.sweep.rows if row.label != data.sweep.baseline]
+    factors = factors_of(rows) if data.sweep.method == "grid" else {}
     if len(factors) == 1 and is_numeric(next(iter(factors.values()))):
-        line = line_over(scene, rows, next(iter(factors)))
+        line = line_over(data, rows, next(iter(factors)))
         found["factor"] = partial(draw_line, line)
     elif len(factors) == 2 and is_full(rows, factors):
-        heatmap = heatmap_of(scene, rows, factors)
+        heatmap = heatmap_of(data, rows, factors)
         width = PAGE if len(heatmap.x_levels) > WIDE_MAP else COLUMN
         found["interaction"] = partial(draw_heatmap, heatmap, width=width)
     else:
-        means = bars_of_means(scene)
+        means = bars_of_means(data)
         found["means"] = partial(draw_bars, means)
-    if scene.baseline is not None and len(scene.cells) > 1:
-        differences = bars_of_differences(scene, scene.baseline)
+    if data.baseline is not None and len(data.cells) > 1:
+        differences = bars_of_differences(data, data.baseline)
         found["differences"] = partial(draw_bars, differences)
     return found
 
 
-def search_figures(scene: Scene) -> dict[str, Draw]:
-    """The metric against a cost, where the trials report one."""
+def search_figures(data: FigureData) -> dict[str, Draw]:
+    """The metric against a cost, if the trials report one."""
     for key in COSTS:
-        costs = aggregate(scene.sweep, scene.outcomes, key)
+        costs = aggregate(data.results, key)
         if any(cell.n for cell in costs.values()):
-            column = column_for(key, metric=scene.sweep.metric, goal=scene.sweep.goal)
+            column = column_for(key, metric=data.sweep.metric, goal=data.sweep.goal)
             points = tuple(
-                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * scene.column.scale)
-                for (label, cell), cost in zip(scene.cells.items(), costs.values(), strict=True)
+                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
+                for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
                 if cell.mean is not None and cost.mean is not None
             )
             pareto = Pareto(
                 x_name=f"{column.header} {column.arrow}",
-                y_name=scene.title,
+                y_name=data.title,
                 points=points,
                 x_up=column.direction == "up",
-                y_up=scene.sweep.goal != "minimize",
+                y_up=data.sweep.goal != "minimize",
             )
             return {"pareto": partial(draw_pareto, pareto)}
     return {}
 
 
-def learning_curves(scene: Scene, run_dir: Path | str, metric: str) -> Curves:
+def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
-    labels = scene.best(MOST_CURVES)
-    column = column_for(metric, metric=scene.sweep.metric, goal=scene.sweep.goal)
-    curves = read_curves(run_dir, scene.sweep, labels, metric, column.scale)
-    note = "; ".join(part for part in (BAND, scene.of_all(labels)) if part)
-    return Curves(name=f"{column.header} {column.arrow}".strip(), curves=curves, note=note)
+    labels = data.best(MOST_CURVES)
+    column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
+    curves = read_curves(directory, data.sweep, labels, metric, column.scale)
+    note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
+    return Curves(name=Header.of(column).label, curves=curves, note=note)

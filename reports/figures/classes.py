@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from reports.figures.estimate import Estimate
+from reports.figures.bars import Bars
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, under
 
-__all__ = ["ClassDifference", "ClassDifferences", "draw_classes"]
+__all__ = ["draw_classes"]
 
 MOST_PER_SIDE = 20
-"""Classes shown at each end; those in between are counted."""
+"""Classes shown at each end; those between are counted."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassDifference:
-    """Paired differences of one class over the seeds; without a finite one it is not drawn."""
-
-    name: str
-    estimate: Estimate
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassDifferences:
-    """All classes and what the axis means."""
-
-    name: str
-    """For example `Δ IoU (points), pixel memory - w/o contrast`."""
-    classes: tuple[ClassDifference, ...]
-    note: str = ""
-    """What the interval is."""
-
-
-def draw_classes(data: ClassDifferences, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+def draw_classes(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Bars sorted from the largest gain to the largest loss; gains and losses differ in colour and in direction."""
     ordered = sorted(
-        (item for item in data.classes if not math.isnan(item.estimate.mean)),
-        key=lambda item: (-item.estimate.mean, item.name),
+        (item for item in data.rows if not math.isnan(item.estimate.mean)),
+        key=lambda item: (-item.estimate.mean, item.label),
     )
     left_out = max(0, len(ordered) - 2 * MOST_PER_SIDE)
     shown = ordered if not left_out else [*ordered[:MOST_PER_SIDE], *ordered[-MOST_PER_SIDE:]]
@@ -49,11 +29,11 @@ def draw_classes(data: ClassDifferences, *, style: Style = LIGHT, width: float =
     rows = len(shown) + bool(left_out)
     with canvas(width, 0.35 + 0.155 * max(rows, 2) + height_of(foot), style) as (figure, axes):
         for place, item in zip(places, shown, strict=True):
-            mean, ends = item.estimate.mean, item.estimate.ends
+            mean, ends = item.estimate.mean, item.estimate.interval
             axes.barh(place, mean, height=0.7, color=style.gain if mean >= 0 else style.loss, alpha=0.75, linewidth=0)
             if ends:
                 axes.plot(ends, (place, place), color=style.text, linewidth=0.9, solid_capstyle="butt")
-        names = [fitted(item.name, 24, 1) for item in shown]
+        names = [fitted(item.label, 24, 1) for item in shown]
         ticks = list(places)
         if left_out:
             ticks.insert(MOST_PER_SIDE, MOST_PER_SIDE)

@@ -25,7 +25,7 @@ class Curve:
     step_T: NDArray[np.float64]
     """Ascending."""
     value_ST: NDArray[np.float64]
-    """NaN where a seed has no point; a step where no seed has any is left out."""
+    """NaN where a seed has no point; steps without any point are not drawn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +34,11 @@ class Curves:
 
     name: str
     curves: tuple[Curve, ...]
-    x_name: str = "Step"
     note: str = BAND
 
 
 def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Mean lines with bands of one sample standard deviation; seeds that ended early leave the mean of the others."""
+    """Mean lines with bands of one sample standard deviation, over the seeds with a point at each step."""
     shown = [curve for curve in data.curves if np.isfinite(curve.value_ST).any()]
     labels = [legend_label(curve.label) for curve in shown]
     foot = under(width, data.note) if any(curve.value_ST.shape[0] > 1 for curve in shown) else ""
@@ -50,7 +49,7 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
             step_T, mean_T, std_T = summary(curve)
             axes.plot(step_T, mean_T, label=labels[index], marker="o" if len(step_T) == 1 else "", markersize=3, **look)
             axes.fill_between(step_T, mean_T - std_T, mean_T + std_T, color=look["color"], alpha=0.15, linewidth=0)
-        axes.set_xlabel(literal(data.x_name))
+        axes.set_xlabel("Step")
         axes.set_ylabel(literal(data.name))
         axes.grid(axis="y")
         if not shown:
@@ -61,7 +60,7 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
 
 
 def summary(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Steps with a point, and mean and sample standard deviation (NaN below two seeds) there."""
+    """Steps with a point, and their mean and sample standard deviation (NaN below two seeds)."""
     finite_ST = np.isfinite(curve.value_ST)
     count_T = finite_ST.sum(axis=0)
     kept = count_T > 0

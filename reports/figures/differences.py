@@ -1,4 +1,4 @@
-"""Rows as bars: their means, their paired differences to the baseline, and those of the classes."""
+"""Rows as bars: their means and their paired differences to the baseline; differences of the classes."""
 
 from __future__ import annotations
 
@@ -6,79 +6,70 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reports.aggregate import aggregate
-from reports.columns import IOU_PREFIX
 from reports.figures.bars import BarRow, Bars
-from reports.figures.classes import ClassDifference, ClassDifferences
 from reports.figures.estimate import Estimate
-from reports.figures.scene import Scene, estimate_of, gaps_of, interval_note
-from reports.stats import compare_with, paired
+from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
+from reports.stats.comparisons import compare_with
+from reports.stats.pairs import paired
+from reports.tables.aggregate import aggregate
+from reports.tables.columns import IOU_PREFIX
 
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 
 
 MOST_ROWS = 40
-"""More rows than these fit no page: the baseline and the best are drawn."""
+"""Of more rows than fit on a page the baseline and the best are drawn."""
 
 
-def bars_of_means(scene: Scene) -> Bars:
+def bars_of_means(data: FigureData) -> Bars:
     """The rows in the order of the table."""
-    labels = scene.best(MOST_ROWS)
+    labels = data.best(MOST_ROWS)
     rows = tuple(
         BarRow(
             label=label,
-            estimate=scene.estimate(label),
-            baseline=label == scene.sweep.baseline,
-            note=gaps_of(scene.cells[label]),
+            estimate=data.estimate(label),
+            baseline=label == data.sweep.baseline,
+            note=gaps_of(data.cells[label]),
         )
         for label in labels
     )
-    return Bars(name=scene.title, rows=rows, note=noted(scene, labels, "mean", "seeds"))
+    return Bars(name=data.title, rows=rows, note=note_of(data, labels, "mean", "seeds"))
 
 
-def bars_of_differences(scene: Scene, baseline: str) -> Bars:
+def bars_of_differences(data: FigureData, baseline: str) -> Bars:
     """Paired differences to the baseline: seeds as dots, the interval of their mean."""
-    labels = scene.best(MOST_ROWS)
-    values = {label: scene.cells[label].values for label in labels}
-    scale = scene.column.scale
+    labels = data.best(MOST_ROWS)
+    values = {label: data.cells[label].values for label in labels}
+    scale = data.column.scale
     rows = []
     for label, item in compare_with(baseline, values, np.random.default_rng(0)).items():
         _, difference_N = paired(values[label], values[baseline])
         estimate = Estimate(
             values=tuple(map(float, difference_N * scale)),
-            low=item.interval.low * scale if item.interval else None,
-            high=item.interval.high * scale if item.interval else None,
+            interval=(item.interval.low * scale, item.interval.high * scale) if item.interval else None,
         )
-        rows.append(
-            BarRow(label=label, estimate=estimate, note=gaps_of(scene.cells[label]) or str(item.untested or ""))
-        )
-    note = noted(scene, labels, "mean difference", "seed pairs")
-    return Bars(name=f"Δ {scene.title} to “{baseline}”", rows=tuple(rows), note=note)
+        rows.append(BarRow(label=label, estimate=estimate, note=gaps_of(data.cells[label]) or str(item.untested or "")))
+    note = note_of(data, labels, "mean difference", "seed pairs")
+    return Bars(name=f"Δ {data.title} to “{baseline}”", rows=tuple(rows), note=note)
 
 
-def noted(scene: Scene, labels: Sequence[str], middle: str, dots: str) -> str:
+def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
     """What the interval and the dots are, and which rows are left out."""
-    return "; ".join(part for part in (interval_note(scene, middle, dots), scene.of_all(labels)) if part)
+    return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
 
 
-def class_differences(scene: Scene) -> ClassDifferences:
-    """The best row other than the baseline against it, class by class; none without baseline or scored classes."""
-    others = [label for label in scene.ranking() if label != scene.sweep.baseline]
-    if scene.baseline is None or not others:
-        return ClassDifferences(name="", classes=())
-    keys = dict.fromkeys(
-        key for outcome in scene.outcomes.values() for key in outcome.metrics if key.startswith(IOU_PREFIX)
-    )
+def class_differences(data: FigureData) -> Bars:
+    """The best row against the baseline, class by class; empty without a baseline or scored classes."""
+    others = [label for label in data.ranking() if label != data.sweep.baseline]
+    if data.baseline is None or not others:
+        return Bars(name="", rows=())
+    metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
     classes = []
-    for key in keys:
-        cells = aggregate(scene.sweep, scene.outcomes, key)
-        _, difference_N = paired(cells[others[0]].values, cells[scene.baseline].values)
+    for key in dict.fromkeys(key for key in metrics if key.startswith(IOU_PREFIX)):
+        cells = aggregate(data.results, key)
+        _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
-            classes.append(ClassDifference(name=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
-    name = f"Δ IoU (%): “{others[0]}” to “{scene.baseline}”"
-    return ClassDifferences(name=name, classes=tuple(classes), note=class_note(classes))
-
-
-def class_note(classes: Sequence[ClassDifference]) -> str:
-    """What the intervals of the classes are, if there are any."""
-    return "95 % intervals, each for itself" if any(item.estimate.ends for item in classes) else ""
+            classes.append(BarRow(label=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
+    name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
+    note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
+    return Bars(name=name, rows=tuple(classes), note=note)

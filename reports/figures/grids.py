@@ -1,4 +1,4 @@
-"""A grid as a line over its factor, or as a map of two."""
+"""A grid as a line over one factor, or as a heat map of two."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.records import Row
-from reports.columns import Column
+from reports.figures.figure_data import FigureData, interval_note
 from reports.figures.heatmap import HeatMap
-from reports.figures.line import Line, Series
-from reports.figures.scene import Scene, interval_note
-from reports.stats import interaction
+from reports.figures.line import LinePlot
+from reports.stats.interaction import interaction
+from reports.tables.columns import Column
 
 __all__ = ["factors_of", "heatmap_of", "is_full", "is_numeric", "line_over"]
 
@@ -21,24 +21,24 @@ Factors = Mapping[str, tuple[object, ...]]
 
 
 def factors_of(rows: Sequence[Row]) -> dict[str, tuple[object, ...]]:
-    """The keys that rows vary, with their levels in the order of the rows; a row may lack a key (None)."""
+    """The keys that rows vary, with their levels in the order of the rows; None where a row lacks the key."""
     keys = dict.fromkeys(key for row in rows for key in row.factors)
     levels = {key: unique([row.factors.get(key) for row in rows]) for key in keys}
     return {key: found for key, found in levels.items() if len(found) > 1}
 
 
 def unique(values: list[object]) -> tuple[object, ...]:
-    """Without repetition; levels may be lists, which do not hash, and `1` is not `True`."""
+    """Without repetition; by `repr`, since levels may be lists and `1` is not `True`."""
     return tuple({repr(value): value for value in values}.values())
 
 
 def is_numeric(levels: Sequence[object]) -> bool:
-    """Whether all levels have a place on an axis."""
+    """Whether all levels are numbers."""
     return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
 
 
 def is_full(rows: Sequence[Row], factors: Factors) -> bool:
-    """Whether no two rows share a pair of levels, and more than half of all pairs have a row."""
+    """Whether no two rows have the same pair of levels, and more than half of all pairs have a row."""
     pairs = [tuple(repr(row.factors.get(key)) for key in factors) for row in rows]
     first, second = factors.values()
     return len(set(pairs)) == len(pairs) > len(first) * len(second) / 2
@@ -49,62 +49,57 @@ def short(key: str) -> str:
     return key.rpartition(".")[2].replace("_", " ")
 
 
-def line_over(scene: Scene, rows: Sequence[Row], key: str) -> Line:
+def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
     """The metric over one numeric factor."""
     ordered = sorted(rows, key=lambda row: float(row.factors[key]))
-    series = Series(
+    outside = data.baseline if all(row.label != data.baseline for row in rows) else None
+    return LinePlot(
+        x_name=short(key).capitalize(),
+        y_name=data.title,
         label=short(key),
         at=tuple(float(row.factors[key]) for row in ordered),
-        estimates=tuple(scene.estimate(row.label) for row in ordered),
-    )
-    reference = (scene.baseline, scene.estimate(scene.baseline)) if scene.baseline is not None else None
-    if reference is not None and any(row.label == reference[0] for row in rows):
-        reference = None
-    return Line(
-        x_name=short(key).capitalize(),
-        y_name=scene.title,
-        series=(series,),
-        reference=reference,
-        note=interval_note(scene),
+        estimates=tuple(data.estimate(row.label) for row in ordered),
+        reference=(outside, data.estimate(outside)) if outside is not None else None,
+        note=interval_note(data),
     )
 
 
-def heatmap_of(scene: Scene, rows: Sequence[Row], factors: Factors) -> HeatMap:
-    """Means of a two-factor grid; the factor with more levels runs to the right."""
+def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatMap:
+    """Means of a two-factor grid; the factor with more levels is on the x axis."""
     (y_key, y_levels), (x_key, x_levels) = sorted(factors.items(), key=lambda item: len(item[1]))
-    seeds = scene.sweep.seeds
+    seeds = data.sweep.seeds
     value_SYX = np.full((len(seeds), len(y_levels), len(x_levels)), np.nan)
     y_place = {repr(level): place for place, level in enumerate(y_levels)}
     x_place = {repr(level): place for place, level in enumerate(x_levels)}
     for row in rows:
         y, x = y_place[repr(row.factors.get(y_key))], x_place[repr(row.factors.get(x_key))]
         for place, seed in enumerate(seeds):
-            value_SYX[place, y, x] = scene.cells[row.label].values.get(seed, np.nan) * scene.column.scale
+            value_SYX[place, y, x] = data.cells[row.label].values.get(seed, np.nan) * data.column.scale
     count_YX = np.isfinite(value_SYX).sum(axis=0)
     total_YX = np.nansum(value_SYX, axis=0)
     mean_YX = np.divide(total_YX, count_YX, out=np.full(count_YX.shape, np.nan), where=count_YX > 0)
     square_YX = np.nansum((value_SYX - mean_YX) ** 2, axis=0)
     variance_YX = np.divide(square_YX, count_YX - 1, out=np.full(count_YX.shape, np.nan), where=count_YX > 1)
     return HeatMap(
-        name=scene.title,
+        name=data.title,
         x_name=short(x_key).capitalize(),
         y_name=short(y_key).capitalize(),
         x_levels=tuple(map(level_text, x_levels)),
         y_levels=tuple(map(level_text, y_levels)),
         mean_YX=mean_YX,
         std_YX=np.sqrt(variance_YX) if len(seeds) > 1 else None,
-        decimals=scene.column.decimals,
-        note=interaction_note(value_SYX, scene.column),
+        decimals=data.column.decimals,
+        note=interaction_note(value_SYX, data.column),
     )
 
 
 def level_text(level: object) -> str:
-    """A level as its file has it."""
+    """A level as in the search space file."""
     return "–" if level is None else f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
-    """How far the two factors are from adding up, in one line."""
+    """How far the two factors are from additive, in one line."""
     found = interaction(value_SYX)
     if found is None:
         return "Interaction: needs a seed with every cell"

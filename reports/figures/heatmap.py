@@ -1,4 +1,4 @@
-"""Two factors: a map of the means with the values written in, and how far it is from additive."""
+"""Two factors: a heat map of the means with their values, and their interaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.figures.text import fitted, height_of, literal, under
 __all__ = ["HeatMap", "draw_heatmap"]
 
 MAP = "cividis"
-"""Rises in brightness, and looks the same to all kinds of colour vision."""
+"""Rises in brightness, and is safe for all kinds of colour blindness."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,16 @@ class HeatMap:
     x_levels: tuple[str, ...]
     y_levels: tuple[str, ...]
     mean_YX: NDArray[np.float64]
-    """NaN where there is no value: hatched."""
+    """NaN where there is no value; drawn hatched."""
     std_YX: NDArray[np.float64] | None = None
-    """Sample standard deviations, written under the means; NaN where there is a single seed."""
+    """Sample standard deviations, written below the means; NaN for a single seed."""
     decimals: int = 2
     note: str = ""
-    """On the interaction, for the line under the axis."""
+    """The interaction, for the line below the axis."""
 
 
 def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Cells coloured from the lowest to the highest mean. Brightness says higher, not better."""
+    """Cells coloured from the lowest to the highest mean. Brighter means higher, not better."""
     columns, rows = len(data.x_levels), len(data.y_levels)
     seen = data.mean_YX[np.isfinite(data.mean_YX)]
     letters = int((width - 1.6) / columns / 0.06)  # in the width of a cell
@@ -79,6 +79,6 @@ def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) 
 
 
 def is_dark(share: float) -> bool:
-    """Whether white is easier to read than black on the colour at `share` of the map (WCAG relative luminance)."""
+    """Whether white is easier to read than black on the colour at `share` of the colour map (WCAG luminance)."""
     red, green, blue, _ = (part**2.2 for part in colormaps[MAP](float(share)))
     return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18)

@@ -13,16 +13,10 @@ from reports.figures.text import fitted, height_of, under
 __all__ = ["draw_importance"]
 
 
-def draw_importance(
-    importance: Mapping[str, float],
-    *,
-    name: str = "Share of the variation explained",
-    style: Style = LIGHT,
-    width: float = COLUMN,
-) -> Figure:
+def draw_importance(importance: Mapping[str, float], *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Bars from the most to the least important; `importance` maps parameters to shares, usually summing to 1."""
     ordered = sorted(importance.items(), key=lambda item: (not math.isfinite(item[1]), -item[1], item[0]))
-    foot = under(width, name)
+    foot = under(width, "Share of the variation explained")
     with canvas(width, 0.4 + height_of(foot) + 0.2 * max(len(ordered), 2), style) as (figure, axes):
         for place, (_, value) in enumerate(ordered):
             known = math.isfinite(value)

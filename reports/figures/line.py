@@ -1,10 +1,11 @@
-"""A metric over one numeric factor: mean with a band, seeds as dots, the baseline across."""
+"""A metric over one numeric factor: mean with a band, seeds as dots, the baseline as a horizontal line."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,51 +17,42 @@ from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, number, under
 
-__all__ = ["Line", "Series", "draw_line"]
+__all__ = ["LinePlot", "draw_line"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
-    """One line."""
+class LinePlot:
+    """One line and what the axes mean."""
 
+    x_name: str
+    y_name: str
     label: str
     at: tuple[float, ...]
     """Values of the factor, ascending."""
     estimates: tuple[Estimate, ...]
-    """One per value; one without values leaves a gap."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """All lines and what the axes mean."""
-
-    x_name: str
-    y_name: str
-    series: tuple[Series, ...]
+    """One per value of the factor; one without values is a gap."""
     reference: tuple[str, Estimate] | None = None
-    """Label and values of a row without the factor, such as the baseline."""
+    """Label and estimate of a row without the factor, such as the baseline."""
     note: str = ""
     """What the band is."""
 
 
-def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Lines over the factor; a log axis where its values are meant by their ratios."""
-    labels = [legend_label(series.label) for series in data.series]
+def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+    """A line over the factor, on a log axis if its values are geometric."""
+    labels = [legend_label(data.label)]
     if data.reference:
         labels.append(legend_label(data.reference[0]))
     foot = under(width, data.note)
     height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
-        values = sorted({value for series in data.series for value in series.at})
-        log = is_geometric(values)
+        log = is_geometric(data.at)
         if log:
             axes.set_xscale("log")
         if data.reference:
             draw_reference(axes, labels[-1], data.reference[1], style)
-        for index, series in enumerate(data.series):
-            draw_series(axes, labels[index], series, line_style(style, index))
+        draw_estimates(axes, labels[0], data, line_style(style, 0))
         axes.xaxis.set_minor_locator(NullLocator())
-        shown = spaced(values, log=log, width=width)
+        shown = spaced(data.at, log=log, width=width)
         axes.set_xticks(shown, [number(value) for value in shown])
         axes.set_xlabel(literal(data.x_name))
         axes.set_ylabel(literal(data.y_name))
@@ -69,32 +61,32 @@ def draw_line(data: Line, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
     return figure
 
 
-def draw_series(axes: Axes, label: str, series: Series, look: dict[str, object]) -> None:
-    """Line through the means, band between the intervals' ends, dots for the seeds."""
-    at = np.array(series.at)
-    axes.plot(at, [item.mean for item in series.estimates], label=label, marker="o", markersize=3.2, zorder=4, **look)  # type: ignore[arg-type]
-    ends = np.array([item.ends or (math.nan, math.nan) for item in series.estimates]).reshape(-1, 2)
-    axes.fill_between(at, ends[:, 0], ends[:, 1], color=str(look["color"]), alpha=0.18, linewidth=0)
-    for position, (value, item) in enumerate(zip(series.at, series.estimates, strict=True)):
-        if len(item.seen) > 1:
-            axes.scatter([value] * len(item.seen), item.seen, s=4, color=str(look["color"]), alpha=0.6, linewidths=0)
+def draw_estimates(axes: Axes, label: str, data: LinePlot, look: dict[str, Any]) -> None:
+    """Line through the means, band between the ends of the intervals, dots for the seeds."""
+    means, color = [item.mean for item in data.estimates], look["color"]
+    axes.plot(data.at, means, label=label, marker="o", markersize=3.2, zorder=4, **look)
+    ends = np.array([item.interval or (math.nan, math.nan) for item in data.estimates]).reshape(-1, 2)
+    axes.fill_between(data.at, ends[:, 0], ends[:, 1], color=color, alpha=0.18, linewidth=0)
+    for position, (value, item) in enumerate(zip(data.at, data.estimates, strict=True)):
+        if len(item.values) > 1:
+            axes.scatter([value] * len(item.values), item.values, s=4, color=color, alpha=0.6, linewidths=0)
         alone = all(
             not 0 <= beside < len(ends) or math.isnan(ends[beside, 0]) for beside in (position - 1, position + 1)
         )
-        if item.ends and alone:  # a band of a single point would not be seen
-            axes.plot((value, value), item.ends, color=str(look["color"]), linewidth=1.0)
+        if item.interval and alone:  # a band of a single point is invisible
+            axes.plot((value, value), item.interval, color=color, linewidth=1.0)
 
 
 def draw_reference(axes: Axes, label: str, estimate: Estimate, style: Style) -> None:
-    """A horizontal line with its band; nothing where it has no value."""
+    """A horizontal line with its band; nothing without a value."""
     if not math.isnan(estimate.mean):
         axes.axhline(estimate.mean, label=label, color=style.text, linewidth=0.9, linestyle=(0, (4, 2)))
-    if estimate.ends:
-        axes.axhspan(*estimate.ends, color=style.muted, alpha=0.15, linewidth=0)
+    if estimate.interval:
+        axes.axhspan(*estimate.interval, color=style.muted, alpha=0.15, linewidth=0)
 
 
 def spaced(values: Sequence[float], *, log: bool, width: float) -> list[float]:
-    """The values whose labels fit beside one another on an axis of `width` inches."""
+    """The values whose labels fit on an axis of `width` inches without overlap."""
     if not values:
         return []
     place = {value: math.log(value) if log else value for value in values}

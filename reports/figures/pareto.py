@@ -1,4 +1,4 @@
-"""Pareto front: what is gained against what it costs."""
+"""Pareto front: a metric against a cost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reports.figures.text import fitted, literal
 __all__ = ["Pareto", "ParetoPoint", "draw_pareto", "front_of"]
 
 MOST_NAMED = 20
-"""Points of the front that are listed beside it."""
+"""Points of the front that are listed beside the axes."""
 
 APART = 0.12
-"""Inches between two points that each have a number."""
+"""Smallest distance in inches between two points that each have a number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParetoPoint:
-    """One row or trial; without both values finite it is not drawn."""
+    """One row or trial; not drawn unless both values are finite."""
 
     label: str
     x: float
@@ -37,12 +37,12 @@ class Pareto:
     y_name: str
     points: tuple[ParetoPoint, ...]
     x_up: bool = False
-    """More is better on the x axis; a cost is not."""
+    """Whether more is better on the x axis; false for a cost."""
     y_up: bool = True
 
 
 def front_of(data: Pareto) -> tuple[ParetoPoint, ...]:
-    """Points that no other matches in both and beats in one, by rising x; equal points are all on it or none."""
+    """Points that no other point dominates, by rising x; of equal points all are on the front or none."""
     points = [point for point in data.points if math.isfinite(point.x) and math.isfinite(point.y)]
     best_first = sorted(
         points, key=lambda point: (-point.x if data.x_up else point.x, -point.y if data.y_up else point.y)
@@ -63,7 +63,7 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
     with canvas(width, height, style) as (figure, axes):
         others = [point for point in data.points if point not in front]
         axes.scatter([p.x for p in others], [p.y for p in others], s=10, color=style.muted, alpha=0.6, linewidths=0)
-        # between two points of the front holds the one that is no worse in x
+        # between two points of the front, the one with the better x is attainable
         where = "pre" if data.x_up else "post"
         axes.plot(
             [p.x for p in front],
@@ -104,9 +104,9 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
 def number_places(
     front: Sequence[ParetoPoint], inches: tuple[float, float], points: Sequence[ParetoPoint]
 ) -> list[tuple[str, ParetoPoint]]:
-    """The numbers written beside the points of the front; neighbours too close for two numbers share one text: `3-5`.
+    """The numbers beside the points of the front; neighbours too close for two numbers share one: `3-5`.
 
-    `inches` is the size of the axes, which all `points` share.
+    `inches` is the size of the axes that show all `points`.
     """
     known = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     spans = [

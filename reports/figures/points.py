@@ -1,9 +1,8 @@
-"""Learning curves from the points that the trials of a sweep left behind."""
+"""Learning curves from the points that the trials of a sweep recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -19,16 +18,16 @@ CURVES: Mapping[str, str] = MappingProxyType({"curves": "val/miou", "loss": "tra
 
 
 def read_curves(
-    run_dir: Path | str, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
+    directory: RunDirectory, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
 ) -> tuple[Curve, ...]:
     """One curve per label whose trials reported `metric`, times `scale`.
 
-    Where a later attempt wrote a step again, its value counts. Trials of failed attempts are drawn as far as they came.
+    If a later attempt reported a step again, its value counts. Failed trials are drawn up to their last point.
     """
     curves = []
     for label in labels:
         trials = [cell.trial_id for cell in sweep.cells if cell.row == label]
-        value_by_step = [read_metric(run_dir, trial_id, metric) for trial_id in trials]
+        value_by_step = [read_metric(directory, trial_id, metric) for trial_id in trials]
         steps = sorted({step for values in value_by_step for step in values})
         if steps:
             value_ST = np.array([[values.get(step, np.nan) for step in steps] for values in value_by_step])
@@ -36,10 +35,10 @@ def read_curves(
     return tuple(curves)
 
 
-def read_metric(run_dir: Path | str, trial_id: str, metric: str) -> dict[int, float]:
+def read_metric(directory: RunDirectory, trial_id: str, metric: str) -> dict[int, float]:
     """Step -> value of one metric of one trial."""
     return {
         point.step: float(point.metrics[metric])
-        for point in RunDirectory(run_dir).points(trial_id)
+        for point in directory.points(trial_id)
         if point.metrics.get(metric) is not None
     }

@@ -1,4 +1,4 @@
-"""A figure as PDF for the paper, PNG and SVG for the page: equal figures are equal bytes."""
+"""A figure as PDF, PNG and SVG; equal figures give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from orchestrator.store.atomic_file import replace_file
 from reports.figures.style import LIGHT, settings
-from reports.files import replace_bytes
 
 __all__ = ["PNG_DPI", "save"]
 
@@ -25,11 +25,11 @@ METADATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "svg": {"Date": None, "Creator": None},
     }
 )
-"""Neither the time nor a version stands in the files."""
+"""The files contain neither a time nor a version."""
 
 
 def save(figure: Figure, stem: Path) -> dict[str, Path]:
-    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each whole or not at all; returns the paths by format.
+    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each atomically; returns the paths by format.
 
     Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG. Raises OSError when the folder cannot be
     written.
@@ -39,5 +39,5 @@ def save(figure: Figure, stem: Path) -> dict[str, Path]:
         for kind, path in paths.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=dict(METADATA[kind]))
-            replace_bytes(path, buffer.getvalue())
+            replace_file(path, buffer.getvalue(), durable=False)
     return paths

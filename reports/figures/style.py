@@ -1,6 +1,6 @@
-"""How figures look: sizes of a two-column paper, a palette for all eyes, light for paper and dark for the page.
+"""How figures look: sizes of a two-column paper, a palette safe for colour blindness, light and dark.
 
-Drawn without pyplot: a figure belongs to its caller, and nothing is kept between two of them.
+Figures are drawn without pyplot: each belongs to its caller, and there is no global state.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ FONT_SIZE = 8.0
 class Style:
     """Colours of a figure."""
 
-    name: str
     background: str
     text: str
     grid: str
     muted: str
-    """What stands back: dominated points, rows beyond the palette."""
+    """For what is less important: dominated points, series beyond the palette."""
     cycle: tuple[str, ...]
-    """One colour per series, distinguishable under every colour blindness; then again with other dashes."""
+    """One colour per series, distinguishable with every colour blindness; repeated with other dashes."""
     gain: str
     loss: str
 
@@ -47,9 +46,8 @@ class Style:
         return self.cycle[0]
 
 
-# Okabe & Ito 2008; their yellow is too light on white and is left out there, their black is the text
+# Okabe & Ito 2008; without their yellow on white, which is too light, and their black, the colour of text
 LIGHT = Style(
-    name="light",
     background="#ffffff",
     text="#1a1a1a",
     grid="#d9d9d9",
@@ -59,7 +57,6 @@ LIGHT = Style(
     loss="#d55e00",
 )
 DARK = Style(
-    name="dark",
     background="#14171c",
     text="#e6e6e6",
     grid="#3a3f47",
@@ -70,11 +67,11 @@ DARK = Style(
 )
 
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-"""Round after round of the palette has the next of these."""
+"""One for each repetition of the palette."""
 
 
 def line_style(style: Style, index: int) -> dict[str, Any]:
-    """Colour and dashes of series `index`; those beyond all combinations are thin and muted."""
+    """Colour and dashes of series `index`; series beyond all combinations are thin and muted."""
     round_, position = divmod(index, len(style.cycle))
     if round_ >= len(DASHES):
         return {"color": style.muted, "linestyle": "-", "linewidth": 0.5}
@@ -82,11 +79,11 @@ def line_style(style: Style, index: int) -> dict[str, Any]:
 
 
 def settings(style: Style) -> Any:
-    """Settings of matplotlib for the time of drawing, as `rc_context` takes them."""
+    """Matplotlib settings for `rc_context`."""
     return {
-        "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes on every machine
+        "font.family": "DejaVu Sans",  # shipped with matplotlib: the same bytes on every machine
         "font.size": FONT_SIZE,
-        "text.parse_math": False,  # a dollar is a dollar
+        "text.parse_math": False,  # `$` is a character
         "text.usetex": False,
         "text.color": style.text,
         "axes.titlesize": FONT_SIZE,
@@ -131,9 +128,9 @@ def settings(style: Style) -> Any:
 
 @contextmanager
 def canvas(width: float, height: float, style: Style) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of `width` x `height` inches with one pair of axes, to be drawn within the block."""
+    """A figure of `width` x `height` inches with one pair of axes, to be drawn inside the block."""
     with rc_context(settings(style)):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.add_subplot()
-        figure.draw_without_rendering()  # ticks are made here, with our settings, and the layout is settled
+        figure.draw_without_rendering()  # makes the ticks with these settings and computes the layout

@@ -1,6 +1,6 @@
 """The formats of a table: each a pure function from `Table` to text, and the name of its file.
 
-Parquet holds the runs behind it instead (`reports.render.parquet`).
+Parquet holds the single runs instead (`reports.render.parquet`). May import `reports.tables`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,9 @@ from reports.render.csv import render_csv
 from reports.render.html import render_html
 from reports.render.latex import render_latex, render_preview
 from reports.render.markdown import render_markdown
-from reports.render.parquet import render_parquet
-from reports.tables import Table
+from reports.tables.table import Table
 
-__all__ = [
-    "STYLES",
-    "render_csv",
-    "render_html",
-    "render_latex",
-    "render_markdown",
-    "render_parquet",
-    "render_preview",
-]
+__all__ = ["STYLES"]
 
 STYLES: dict[str, tuple[str, Callable[[Table], str]]] = {
     "markdown": ("table.md", render_markdown),
@@ -31,4 +22,4 @@ STYLES: dict[str, tuple[str, Callable[[Table], str]]] = {
     "html": ("table.html", render_html),
     "csv": ("table.csv", render_csv),
 }
-"""Names as on the command line."""
+"""File name and renderer by the name of the style on the command line."""

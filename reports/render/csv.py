@@ -1,4 +1,4 @@
-"""A table as CSV: one line per row of the sweep, full precision, in the unit of the records (shares, not per cent)."""
+"""A table as CSV: one line per row of the sweep, in full precision and the unit of the records (0.43, not 43 %)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ from typing import Any
 
 import pandas as pd
 
-from reports.entries import Entry
-from reports.tables import Table
+from reports.tables.cell_text import CellText
+from reports.tables.table import Table
 
 __all__ = ["render_csv", "to_frame"]
 
 STATISTICS = ("mean", "std", "n", "expected", "delta")
 COMPARED = ("delta_low", "delta_high", "p", "p_holm")
-"""Of columns with differences, in printed rows: the 95 % interval, p of the paired t test, and corrected by Holm."""
+"""For printed rows of columns with differences: 95 % interval, p of the paired t test, p corrected by Holm."""
 
 
 def to_frame(table: Table) -> pd.DataFrame:
-    """The table as a frame, a line per row of the sweep.
+    """The table as a frame, a line per row of the sweep, printed or not.
 
-    `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, of columns with differences,
-    `<metric>.{delta_low,delta_high,p,p_holm}`. A factor that a row does not set, and a figure that does not
-    exist, are None. Rows too many to be printed are here.
+    `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, for columns with differences,
+    `<metric>.{delta_low,delta_high,p,p_holm}`. Factors that a row does not set and missing figures are None.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
-    printed = {row.label: row.entries for row in table.rows}
+    printed = {row.label: row.cell_texts for row in table.rows}
     order = [*printed, *(label for label in table.cells if label not in printed)]
     columns: dict[str, list[Any]] = {"row": order}
-    for key in keys:  # as objects, or a factor that one row does not set would turn 5000 into 5000.0
+    for key in keys:  # as objects: in a float column with gaps 5000 would become 5000.0
         columns[key] = [table.factors[label].get(key) for label in order]
     compared = [
-        any(entries[place].comparison is not None for entries in printed.values())
-        for place in range(len(table.columns))
+        any(texts[place].comparison is not None for texts in printed.values()) for place in range(len(table.columns))
     ]
     for place, column in enumerate(table.columns):
         for statistic in STATISTICS:
@@ -45,9 +43,9 @@ def to_frame(table: Table) -> pd.DataFrame:
     )
 
 
-def compared_values(entry: Entry | None) -> tuple[float | None, ...]:
-    """Low, high, p and corrected p of one cell; None where there is no comparison."""
-    found = entry.comparison if entry is not None else None
+def compared_values(text: CellText | None) -> tuple[float | None, ...]:
+    """Low, high, p and corrected p of one cell; None without a comparison."""
+    found = text.comparison if text is not None else None
     if found is None:
         return (None,) * len(COMPARED)
     interval = found.interval

@@ -1,6 +1,6 @@
-"""A table as one self-contained HTML page: no request to anywhere, light and dark, wide and narrow screens.
+"""A table as one self-contained HTML page: no requests, light and dark, wide and narrow screens.
 
-The only script is the one that sorts, allowed by its hash; every text of the table is escaped by the templates.
+Its only script sorts the table and is allowed by its hash; the templates escape every text of the table.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.aggregate import Cell
-from reports.columns import Column
-from reports.entries import Entry
-from reports.evidence import Evidence, Failure
-from reports.layout import p_text
 from reports.render.markdown import minus
-from reports.tables import Table
+from reports.render.provenance import Provenance
+from reports.tables.aggregate import Cell
+from reports.tables.cell_text import CellText
+from reports.tables.columns import Column
+from reports.tables.layout import p_text
+from reports.tables.table import Table
 
 __all__ = ["render_html"]
 
 TEMPLATE = "page.html.jinja"
 SCRIPT = "script.js.jinja"
 EDGE = 4.0
-"""Room left and right of the outermost seeds in a strip, per cent of its width."""
+"""Margin left and right of the outermost seeds in a strip, per cent of its width."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,51 +47,38 @@ class SeedLine:
 class CellView:
     """One cell of the page."""
 
-    entry: Entry
+    cell_text: CellText
     column: Column
     seeds: tuple[SeedLine, ...]
     tone: str
-    """`good`, `bad` or `even`: which way the difference points."""
+    """`good`, `bad` or `even`: the direction of the difference."""
     delta_width: int = 0
-    """Characters kept free for the difference, so that the numbers of a column stay aligned."""
+    """Characters reserved for the difference, so that the numbers of a column are aligned."""
     marks_width: int = 0
-    """The same for †, ‡, § and ≈."""
+    """Characters reserved for †, ‡, § and ≈."""
     baseline_position: float | None = None
-    """Where the baseline's mean lies in the strip, per cent."""
+    """Place of the baseline's mean in the strip, per cent."""
     facts: tuple[str, ...] = ()
     """Interval and p of the difference."""
 
     @property
     def placed(self) -> bool:
-        """Its seeds are drawn in a strip."""
+        """Whether its seeds are drawn in a strip."""
         return any(line.position is not None for line in self.seeds)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Further:
-    """A table below the main one."""
-
-    table: Table
-    views: Mapping[str, Mapping[str, CellView]]
-
-
-def render_html(table: Table, evidence: Evidence | None = None, others: Sequence[Table] = ()) -> str:
+def render_html(table: Table, provenance: Provenance | None = None, others: Sequence[Table] = ()) -> str:
     """The whole page; `others` are shown below the figures."""
-    evidence = evidence or Evidence()
     script = environment().get_template(SCRIPT).render().rstrip("\n")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    failures: dict[str, list[Failure]] = {}
-    for failure in evidence.failures:
-        failures.setdefault(failure.trial_id, []).append(failure)
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             table=table,
             views=views_by_key(table),
-            evidence=evidence,
-            failures=failures,
-            others=[Further(table=other, views=views_by_key(other)) for other in others],
+            provenance=provenance or Provenance(),
+            others=[(other, views_by_key(other)) for other in others],
             script=script,
             script_hash=f"sha256-{digest}",
         )
@@ -103,7 +90,7 @@ def render_html(table: Table, evidence: Evidence | None = None, others: Sequence
 def environment() -> Environment:
     """The templates, with every value escaped."""
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),  # a folder named reports/ here must not shadow the package
+        loader=FileSystemLoader(Path(__file__).parent),  # PackageLoader would find a folder reports/ of the user's
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -116,42 +103,34 @@ def environment() -> Environment:
 
 
 def views_by_key(table: Table) -> dict[str, dict[str, CellView]]:
-    """`cell_views` by row label and metric."""
-    keys = [column.key for column in table.columns]
-    return {
-        row.label: dict(zip(keys, views, strict=True)) for row, views in zip(table.rows, cell_views(table), strict=True)
-    }
-
-
-def cell_views(table: Table) -> list[list[CellView]]:
-    """One view per row and column of `table`."""
-    views: list[list[CellView]] = [[] for _ in table.rows]
+    """One view per row label and metric."""
+    views: dict[str, dict[str, CellView]] = {row.label: {} for row in table.rows}
     for index, column in enumerate(table.columns):
-        entries = [row.entries[index] for row in table.rows]
-        values = [value for entry in entries for value in entry.cell.values.values()]
-        low, high = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
-        reference = next((row.entries[index].cell for row in table.rows if row.baseline), None)
-        width = max((len(entry.delta) + entry.significant for entry in entries if entry.delta), default=0)
-        marks = max((len(entry.marks) for entry in entries), default=0)
-        for view_row, row, entry in zip(views, table.rows, entries, strict=True):
-            view = view_cell(table.trials.get(row.label, {}), column, entry, reference, (low, high))
-            view_row.append(replace(view, delta_width=width, marks_width=marks))
+        texts = {row.label: row.cell_texts[index] for row in table.rows}
+        values = [value for text in texts.values() for value in text.cell.values.values()]
+        limits = (min(values), max(values)) if values and column.ranked else (0.0, 0.0)
+        reference = next((row.cell_texts[index].cell for row in table.rows if row.baseline), None)
+        width = max((len(text.delta) + text.significant for text in texts.values() if text.delta), default=0)
+        marks = max((len(text.marks) for text in texts.values()), default=0)
+        for label, text in texts.items():
+            view = view_cell(table.trials.get(label, {}), column, text, reference, limits)
+            views[label][column.key] = replace(view, delta_width=width, marks_width=marks)
     return views
 
 
 def view_cell(
-    trials: Mapping[int, str], column: Column, entry: Entry, reference: Cell | None, limits: tuple[float, float]
+    trials: Mapping[int, str], column: Column, cell_text: CellText, reference: Cell | None, limits: tuple[float, float]
 ) -> CellView:
-    """`entry` beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
+    """A cell beside the baseline's cell `reference`, its seeds placed between `limits`, the range of the column."""
     low, high = limits
     lines = []
-    for seed in sorted({*entry.cell.values, *entry.cell.gaps}):
+    for seed in sorted({*cell_text.cell.values, *cell_text.cell.gaps}):
         trial_id = trials.get(seed, "")
-        if seed not in entry.cell.values:
-            lines.append(SeedLine(seed=seed, text=entry.cell.gaps[seed].value, trial_id=trial_id))
+        if seed not in cell_text.cell.values:
+            lines.append(SeedLine(seed=seed, text=cell_text.cell.gaps[seed].value, trial_id=trial_id))
             continue
-        value = entry.cell.values[seed]
-        pair = reference.values.get(seed) if reference is not None and entry.delta else None
+        value = cell_text.cell.values[seed]
+        pair = reference.values.get(seed) if reference is not None and cell_text.delta else None
         lines.append(
             SeedLine(
                 seed=seed,
@@ -161,25 +140,25 @@ def view_cell(
                 trial_id=trial_id,
             )
         )
-    shown = column.shown(entry.cell.delta) if entry.delta and entry.cell.delta is not None else 0.0
+    shown = column.shown(cell_text.cell.delta) if cell_text.delta and cell_text.cell.delta is not None else 0.0
     gain = -shown if column.direction == "down" else shown
     mean = reference.mean if reference is not None else None
     return CellView(
-        entry=entry,
+        cell_text=cell_text,
         column=column,
         seeds=tuple(lines),
         tone="good" if gain > 0 else "bad" if gain < 0 else "even",
         baseline_position=place(mean, low, high) if mean is not None else None,
-        facts=facts_of(entry),
+        facts=facts_of(cell_text),
     )
 
 
-def facts_of(entry: Entry) -> tuple[str, ...]:
-    """What the hover says of the difference."""
-    found = entry.comparison
-    if found is None or not entry.delta:
+def facts_of(cell_text: CellText) -> tuple[str, ...]:
+    """What the hover says about the difference."""
+    found = cell_text.comparison
+    if found is None or not cell_text.delta:
         return ()
-    facts = [f"Δ {minus(entry.delta)}, 95 % {minus(entry.interval)}"] if entry.interval else []
+    facts = [f"Δ {minus(cell_text.delta)}, 95 % {minus(cell_text.interval)}"] if cell_text.interval else []
     if found.p_holm is not None:
         facts.append(
             f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}"
@@ -190,5 +169,5 @@ def facts_of(entry: Entry) -> tuple[str, ...]:
 
 
 def place(value: float, low: float, high: float) -> float | None:
-    """Where `value` lies between `low` and `high`, per cent with a margin; None where there is no range."""
+    """Place of `value` between `low` and `high`, per cent with a margin; None without a range."""
     return round(EDGE + (100 - 2 * EDGE) * (value - low) / (high - low), 2) if high > low else None

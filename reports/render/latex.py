@@ -1,21 +1,21 @@
 r"""A table in LaTeX with booktabs: a fragment for `\input`, and a preview that compiles with pdflatex by itself.
 
-A table wider than the text or taller than a page is scaled down, one of more than 45 lines continues in a further
-float, and words that would stick out of their line may break: whatever the labels are, no box is over-full.
+A table wider than the text or taller than a page is scaled down, a table of more than 45 lines continues in another
+float, and long words may break, so that no box is overfull.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from reports.entries import Entry, Mark
-from reports.layout import Head, Layout, Line, Slot, Stub
-from reports.tables import Table
+from reports.render.latex_text import escape
+from reports.tables.cell_text import CellText, Mark
+from reports.tables.layout import Header, RowHeader, Slot, TableLayout, TableLine
+from reports.tables.table import Table
 
-__all__ = ["PACKAGES", "document", "escape", "render_latex", "render_preview"]
+__all__ = ["PACKAGES", "document", "render_latex", "render_preview"]
 
 PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "multirow")
 """What the fragment needs in the preamble."""
@@ -24,17 +24,15 @@ PREAMBLE = (
     r"\IfFileExists{multirow.sty}{\usepackage{multirow}}{} % a small TeX has none: the text stands in the first line",
     r"\providecommand\multirow[3]{#3}",
 )
-"""The same for our own documents, which must compile everywhere."""
+"""Preamble of our own documents, which must compile with any TeX distribution."""
 FLOAT_PAGES = r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}\makeatother"
-"""Pages of floats only are filled from the top."""
+"""Pages with floats only are filled from the top."""
 
 LINES_PER_FLOAT = 45
 LONG_LABEL = 36
-"""Characters beyond which a leading column gets a width of its own, and its texts several lines."""
+"""Characters above which a leading column has a fixed width and wraps its texts."""
 WIDEST_IN_COLUMN = 80
-"""Characters beyond which the table takes both columns of a two-column paper (`table*`)."""
-LONG_WORD = 20
-"""Characters beyond which a word may break."""
+"""Characters above which the table spans both columns of a two-column paper (`table*`)."""
 
 MARKS = {
     Mark.ALIKE: r"\approx",
@@ -52,107 +50,6 @@ SYMBOLS = {
     Mark.MISSING: "--",
     Mark.PUBLISHED: r"\emph{Published}",
 }
-ESCAPES = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "`": r"\`{}",
-    "[": "{[}",  # after \\ a bracket or a star would be an argument
-    "]": "{]}",
-    "*": "{*}",
-    "“": "``",
-    "”": "''",
-    "‘": "`",
-    "’": "'",
-    "–": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    **{
-        character: f"${command}$"
-        for character, command in {
-            "−": "-",
-            "±": r"\pm",
-            "×": r"\times",
-            "·": r"\cdot",
-            "≤": r"\leq",
-            "≥": r"\geq",
-            "≈": r"\approx",
-            "≠": r"\neq",
-            "∞": r"\infty",
-            "→": r"\rightarrow",
-            "←": r"\leftarrow",
-            "↑": r"\uparrow",
-            "↓": r"\downarrow",
-            "†": r"\dagger",
-            "‡": r"\ddagger",
-            "✓": r"\checkmark",
-            "√": r"\surd",
-            "²": "^2",
-            "³": "^3",
-            "µ": r"\mu",
-            "°": r"^\circ",
-            "α": r"\alpha",
-            "β": r"\beta",
-            "γ": r"\gamma",
-            "δ": r"\delta",
-            "ε": r"\epsilon",
-            "η": r"\eta",
-            "θ": r"\theta",
-            "κ": r"\kappa",
-            "λ": r"\lambda",
-            "μ": r"\mu",
-            "ν": r"\nu",
-            "π": r"\pi",
-            "ρ": r"\rho",
-            "σ": r"\sigma",
-            "τ": r"\tau",
-            "φ": r"\phi",
-            "ω": r"\omega",
-            "Δ": r"\Delta",
-            "Σ": r"\Sigma",
-            "Ω": r"\Omega",
-        }.items()
-    },
-}
-
-
-def escape(text: str) -> str:
-    """`text` on one line, printed as itself; a word of more than 20 characters may break.
-
-    What pdflatex cannot print without further packages loses its accents or becomes its code point (`U+4E2D`).
-    """
-    return re.sub(r"(?<=\d) \\%", r"\\,\\%", " ".join(escape_word(word) for word in text.split()))
-
-
-def escape_word(word: str) -> str:
-    """One word; where it is long, a line may end behind its punctuation and every twelve characters."""
-    pieces, since = [], 0
-    for match in re.finditer(r"-{2,}|.", word):
-        pieces.append(escape_part(match[0]))
-        since += len(match[0])
-        if len(word) > LONG_WORD and (since >= 12 or (since > 2 and not match[0].isalnum())):
-            pieces.append(r"\allowbreak{}")
-            since = 0
-    return "".join(pieces)
-
-
-def escape_part(character: str) -> str:
-    """LaTeX that prints one character, or several hyphens (else `--seeds` would begin with a dash)."""
-    if len(character) > 1:
-        return "{-}" * len(character)
-    if character in ESCAPES:
-        return ESCAPES[character]
-    if " " <= character <= "~" or unicodedata.normalize("NFC", character) in "äöüÄÖÜßáàâéèêëíìîïóòôúùûñçåÅøØæÆ":
-        return character
-    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return "".join(ESCAPES.get(part, part) for part in plain) or f"U+{ord(character):04X}"
 
 
 def render_latex(table: Table) -> str:
@@ -186,12 +83,12 @@ def render_preview(table: Table) -> str:
     return document(render_latex(table))
 
 
-def document(body: str) -> str:
-    """A document that has what our fragments need."""
+def document(body: str, options: str = "10pt", geometry: str = "margin=2cm") -> str:
+    """A document with what our fragments need."""
     return "\n".join(
         [
-            r"\documentclass[10pt]{article}",
-            r"\usepackage[a4paper,margin=2cm]{geometry}",
+            f"\\documentclass[{options}]{{article}}",
+            f"\\usepackage[a4paper,{geometry}]{{geometry}}",
             *PREAMBLE,
             FLOAT_PAGES,
             r"\begin{document}",
@@ -202,72 +99,79 @@ def document(body: str) -> str:
     )
 
 
-def width_of(layout: Layout) -> int:
-    """About how many characters stand side by side."""
-    stubs = [
-        max([len(name), *(min(len(line.stubs[place].text), LONG_LABEL) for line in layout.lines if line.stubs)])
-        for place, name in enumerate(layout.stub_names)
+def placed(line: TableLine) -> Iterator[tuple[int, Slot]]:
+    """The slots of a line with the column of numbers in which each starts."""
+    place = 0
+    for slot in line.slots:
+        yield place, slot
+        place += slot.span
+
+
+def width_of(layout: TableLayout) -> int:
+    """Approximate width in characters."""
+    widths = [
+        max([len(name), *(min(len(line.row_headers[place].text), LONG_LABEL) for line in headed(layout))])
+        for place, name in enumerate(layout.row_header_names)
     ]
-    heads = [len(head.label) for head in layout.heads]
+    numbers = [len(header.label) for header in layout.headers]
     for line in layout.lines:
-        place = 0
-        for slot in line.slots:
-            entry = slot.entry
+        for place, slot in placed(line):
+            cell = slot.cell_text
             if slot.span == 1:
-                text = slot.text if entry is None else f"{entry.mean} {entry.std} {entry.delta}"
-                heads[place] = max(heads[place], len(text))
-            place += slot.span
-    return sum(stubs) + sum(heads) + 2 * (len(stubs) + len(heads))
+                text = slot.text if cell is None else f"{cell.mean} {cell.std} {cell.delta}"
+                numbers[place] = max(numbers[place], len(text))
+    return sum(widths) + sum(numbers) + 2 * (len(widths) + len(numbers))
 
 
-def split_lines(layout: Layout) -> list[Layout]:
-    """The layout in parts that fit a page each; what is merged across a cut is shown again."""
+def headed(layout: TableLayout) -> list[TableLine]:
+    """The lines that are not headings."""
+    return [line for line in layout.lines if line.row_headers]
+
+
+def split_lines(layout: TableLayout) -> list[TableLayout]:
+    """The layout in parts that fit on a page each; a row header that spans a cut is repeated after it."""
     parts = []
     cuts = [0]
     height = 0
     for place, line in enumerate(layout.lines):
-        height += max((-(-len(stub.text) // LONG_LABEL) for stub in line.stubs), default=1) or 1
+        height += max((-(-len(header.text) // LONG_LABEL) for header in line.row_headers), default=1) or 1
         if height > LINES_PER_FLOAT and place > cuts[-1]:
             cuts.append(place)
             height = 1
     for start, end in zip(cuts, [*cuts[1:], len(layout.lines)], strict=True):
         lines = list(layout.lines[start:end])
-        if start and lines and lines[0].stubs:
-            stubs = []
-            for place, stub in enumerate(lines[0].stubs):
-                rest = next((n for n, line in enumerate(lines[1:], 1) if line.stubs and line.stubs[place].lines), None)
-                stubs.append(replace(stub, lines=rest or len(lines)) if stub.lines == 0 else stub)
-            lines[0] = replace(lines[0], stubs=tuple(stubs))
+        if start and lines[0].row_headers:
+            headers = []
+            for place, header in enumerate(lines[0].row_headers):
+                rest = (n for n, line in enumerate(lines[1:], 1) if line.row_headers and line.row_headers[place].lines)
+                headers.append(header if header.lines else replace(header, lines=next(rest, len(lines))))
+            lines[0] = replace(lines[0], row_headers=tuple(headers))
         for place, line in enumerate(lines):
             left = len(lines) - place
-            lines[place] = replace(line, stubs=tuple(replace(stub, lines=min(stub.lines, left)) for stub in line.stubs))
+            headers = [replace(header, lines=min(header.lines, left)) for header in line.row_headers]
+            lines[place] = replace(line, row_headers=tuple(headers))
         parts.append(replace(layout, lines=tuple(lines)))
     return parts
 
 
-def tabular(layout: Layout) -> list[str]:
-    """The tabular, scaled down where it is wider than the text or taller than most of a page."""
+def tabular(layout: TableLayout) -> list[str]:
+    """The tabular, scaled down if it is wider than the text or taller than most of a page."""
     long = [
-        max((len(line.stubs[place].text) for line in layout.lines if line.stubs), default=0) > LONG_LABEL
-        for place in range(len(layout.stub_names))
+        max((len(line.row_headers[place].text) for line in headed(layout)), default=0) > LONG_LABEL
+        for place in range(len(layout.row_header_names))
     ]
     wide = r">{\raggedright\arraybackslash}p{0.42\linewidth}"
-    stub_spec = "".join(
-        "c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)
-    )
-    blocks = [head.span for head in layout.spanners] or [len(layout.heads)]
+    kinds = ["c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)]
     widths = column_widths(layout)
-    lines = [
-        f"  \\sbox0{{\\begin{{tabular}}{{{stub_spec}{''.join('r' * count for count in blocks)}}}",
-        r"    \toprule",
-    ]
+    headers = [*map(escape, layout.row_header_names), *map(header_text, layout.headers)]
+    lines = [f"  \\sbox0{{\\begin{{tabular}}{{{''.join(kinds)}{'r' * len(layout.headers)}}}", r"    \toprule"]
     if layout.spanners:
         lines += spanner_lines(layout)
-    lines += [tex_line([*map(escape, layout.stub_names), *(head_text(head) for head in layout.heads)]), r"    \midrule"]
+    lines += [tex_line(headers), r"    \midrule"]
     for place, line in enumerate(layout.lines):
         if line.ruled and place:
             lines.append(r"    \midrule")
-        lines.append(tex_line(line_texts(line, widths, long, len(stub_spec.replace(wide, "l")) + sum(blocks))))
+        lines.append(tex_line(line_texts(line, widths, long)))
     return [
         *lines,
         r"    \bottomrule",
@@ -278,106 +182,102 @@ def tabular(layout: Layout) -> list[str]:
     ]
 
 
-def spanner_lines(layout: Layout) -> list[str]:
+def spanner_lines(layout: TableLayout) -> list[str]:
     """The headers above the headers, each with its rule."""
-    cells, rules, start = [""] * len(layout.stub_names), [], len(layout.stub_names) + 1
-    for head in layout.spanners:
-        cells.append(f"\\multicolumn{{{head.span}}}{{c}}{{{head_text(head)}}}")
-        rules.append(f"\\cmidrule(lr){{{start}-{start + head.span - 1}}}")
-        start += head.span
+    cells, rules, start = [""] * len(layout.row_header_names), [], len(layout.row_header_names) + 1
+    for header in layout.spanners:
+        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header)}}}")
+        rules.append(f"\\cmidrule(lr){{{start}-{start + header.span - 1}}}")
+        start += header.span
     return [tex_line(cells), f"    {' '.join(rules)}"]
 
 
-def head_text(head: Head) -> str:
+def header_text(header: Header) -> str:
     """Text and arrow."""
-    return f"{escape(head.text)} {escape(head.arrow)}".strip()
+    return f"{escape(header.text)} {escape(header.arrow)}".strip()
 
 
 def notes_of(table: Table) -> list[str]:
     """What the marks mean."""
-    if not table.notes:
-        return []
     texts = [
         f"{SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else escape(note.text)
         for note in table.notes
     ]
-    body = [f"    {text} \\par" for text in texts]
+    if not texts:
+        return []
     return [
         "",
         r"  \smallskip",
         r"  \parbox{\linewidth}{\footnotesize\raggedright\emergencystretch=3em",
-        *body[:-1],
+        *(f"    {text} \\par" for text in texts[:-1]),
         f"    {texts[-1]}}}",
     ]
 
 
-def column_widths(layout: Layout) -> list[tuple[str, str]]:
-    """Per column of numbers its widest difference and its most marks: cells without them keep the place free."""
-    count = len(layout.heads)
-    widths = [("", "")] * count
+def column_widths(layout: TableLayout) -> list[tuple[str, str]]:
+    """Per column of numbers its widest difference and marks: cells without them reserve the width."""
+    widths = [("", "")] * len(layout.headers)
     for line in layout.lines:
-        place = 0
-        for slot in line.slots:
-            if slot.entry is not None and slot.span == 1:
-                delta, marks = difference(slot.entry), marks_of(slot.entry)
-                old = widths[place]
-                widths[place] = (max(old[0], delta, key=len), max(old[1], marks, key=len))
-            place += slot.span
+        for place, slot in placed(line):
+            if slot.cell_text is not None and slot.span == 1:
+                delta, marks = widths[place]
+                widths[place] = (
+                    max(delta, difference(slot.cell_text), key=len),
+                    max(marks, marks_of(slot.cell_text), key=len),
+                )
     return widths
 
 
-def line_texts(line: Line, widths: Sequence[tuple[str, str]], long: Sequence[bool], total: int) -> list[str]:
-    """Leading texts and entries of one line; a heading runs across all of them."""
+def line_texts(line: TableLine, widths: Sequence[tuple[str, str]], long: Sequence[bool]) -> list[str]:
+    """Row headers and cells of one line; a heading spans all of them."""
     if line.heading:
-        return [f"\\multicolumn{{{total}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
-    texts = [stub_text(stub, is_long) for stub, is_long in zip(line.stubs, long, strict=True)]
+        return [f"\\multicolumn{{{len(long) + len(widths)}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
+    texts = [row_header_text(header, is_long) for header, is_long in zip(line.row_headers, long, strict=True)]
     if line.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
-    place = 0
-    for slot in line.slots:
+    for place, slot in placed(line):
         text = slot_text(slot, widths[place] if slot.span == 1 else ("", ""))
         texts.append(text if slot.span == 1 else f"\\multicolumn{{{slot.span}}}{{c}}{{{text}}}")
-        place += slot.span
     return texts
 
 
-def stub_text(stub: Stub, is_long: bool) -> str:
-    """A leading cell; of several lines where equal neighbours are merged."""
-    if stub.lines == 0:
+def row_header_text(header: RowHeader, is_long: bool) -> str:
+    """A leading cell; it spans several lines where equal neighbours are merged."""
+    if header.lines == 0:
         return ""
-    text = escape(stub.text)
-    return f"\\multirow{{{stub.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}" if stub.lines > 1 and text else text
+    text = escape(header.text)
+    return f"\\multirow{{{header.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}" if header.lines > 1 and text else text
 
 
 def slot_text(slot: Slot, width: tuple[str, str]) -> str:
-    """An entry, or a plain text; its minus signs are typographic."""
-    if slot.entry is not None:
-        return entry_text(slot.entry, width)
+    """A cell, or a plain text with typographic minus signs."""
+    if slot.cell_text is not None:
+        return render_cell(slot.cell_text, width)
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(slot.text))
 
 
-def difference(entry: Entry) -> str:
+def difference(cell_text: CellText) -> str:
     """The digits of the subscript, with its star."""
-    return f"{entry.delta}{'*' if entry.significant else ''}" if entry.delta else ""
+    return f"{cell_text.delta}{'*' if cell_text.significant else ''}" if cell_text.delta else ""
 
 
-def marks_of(entry: Entry) -> str:
+def marks_of(cell_text: CellText) -> str:
     """The superscript."""
-    return "".join(MARKS[mark] for mark in entry.marks)
+    return "".join(MARKS[mark] for mark in cell_text.marks)
 
 
-def entry_text(entry: Entry, width: tuple[str, str]) -> str:
+def render_cell(cell_text: CellText, width: tuple[str, str]) -> str:
     r"""`\textbf{43.10}\,{\scriptsize $\pm$\,0.52}\,$^{\dagger}_{+1.20}$`."""
-    if not entry.mean:
-        return f"\\emph{{{entry.missing}}}" if entry.missing else SYMBOLS[Mark.MISSING]
-    text = entry.mean.replace("-", "$-$")
-    if entry.rank is Mark.BEST:
+    if not cell_text.mean:
+        return f"\\emph{{{cell_text.missing}}}" if cell_text.missing else SYMBOLS[Mark.MISSING]
+    text = cell_text.mean.replace("-", "$-$")
+    if cell_text.rank is Mark.BEST:
         text = f"\\textbf{{{text}}}"
-    elif entry.rank is Mark.SECOND:
+    elif cell_text.rank is Mark.SECOND:
         text = f"\\underline{{{text}}}"
-    if entry.std:
-        text += f"\\,{{\\scriptsize $\\pm$\\,{entry.std}}}"
-    delta, marks = difference(entry), marks_of(entry)
+    if cell_text.std:
+        text += f"\\,{{\\scriptsize $\\pm$\\,{cell_text.std}}}"
+    delta, marks = difference(cell_text), marks_of(cell_text)
     above = f"^{{{marks}}}" if marks else f"^{{\\phantom{{{width[1]}}}}}" if width[1] else ""
     if delta:
         sign = "" if delta[0] in "+-" else r"\phantom{+}"

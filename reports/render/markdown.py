@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reports.entries import Entry, Mark
-from reports.layout import Line, Slot
-from reports.tables import Table
+from reports.tables.cell_text import CellText, Mark
+from reports.tables.layout import TableLine
+from reports.tables.table import Table
 
 __all__ = ["escape", "render_markdown"]
 
@@ -25,11 +25,11 @@ SYMBOLS = {
     Mark.PUBLISHED: "published",
 }
 SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![^\W_])_|_(?![^\W_])")
-"""What GitHub could read as markup; an underscore between letters is none."""
+"""What GitHub could read as markup; an underscore between letters is not."""
 
 
 def escape(text: str) -> str:
-    """`text` on one line, readable as itself."""
+    """`text` on one line, escaped so that it is printed as it is."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return SPECIAL.sub(lambda match: f"\\{match[0]}", text)
 
@@ -37,13 +37,13 @@ def escape(text: str) -> str:
 def render_markdown(table: Table) -> str:
     """Title, caption, table, notes and the runs without result."""
     layout = table.layout
-    heads = [head.label for head in layout.heads]
+    headers = [header.label for header in layout.headers]
     if layout.spanners:
         above = [spanner for spanner in layout.spanners for _ in range(spanner.span)]
-        heads = [f"{spanner.label}: {head}" for spanner, head in zip(above, heads, strict=True)]
-    rules = [":--"] * len(layout.stub_names) + ["--:"] * len(heads)
+        headers = [f"{spanner.label}: {header}" for spanner, header in zip(above, headers, strict=True)]
+    rules = [":--"] * len(layout.row_header_names) + ["--:"] * len(headers)
     lines = [f"**{escape(table.name)}.** {escape(table.caption)}", ""]
-    lines += [line([*map(escape, layout.stub_names), *map(escape, heads)]), line(rules)]
+    lines += [line([*map(escape, layout.row_header_names), *map(escape, headers)]), line(rules)]
     lines += [line(line_texts(item, len(rules))) for item in layout.lines]
     if table.notes:
         lines.append("")
@@ -51,47 +51,42 @@ def render_markdown(table: Table) -> str:
             f"- {SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else f"- {escape(note.text)}"
             for note in table.notes
         ]
-    if table.problems:
+    if table.missing_runs:
         lines += ["", f"Runs without result ({table.runs_done} of {table.runs_planned} are done):", ""]
         lines += [
-            f"- {escape(' = '.join(problem.rows))}, seed {problem.seed}: {escape(problem.reason)}"
-            f" (trial {escape(problem.trial_id)})"
-            for problem in table.problems
+            f"- {escape(' = '.join(run.rows))}, seed {run.seed}: {escape(run.reason)} (trial {escape(run.trial_id)})"
+            for run in table.missing_runs
         ]
     return "\n".join(lines) + "\n"
 
 
-def line_texts(item: Line, width: int) -> list[str]:
-    """The cells of one line; Markdown has none that span, so the others stay empty."""
+def line_texts(item: TableLine, width: int) -> list[str]:
+    """The cells of one line; Markdown cells cannot span, so the places that a cell spans stay empty."""
     if item.heading:
         return [f"*{escape(item.heading)}*", *[""] * (width - 1)]
-    texts = [escape(stub.text) if stub.lines else "" for stub in item.stubs]
+    texts = [escape(header.text) if header.lines else "" for header in item.row_headers]
     if item.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
     for slot in item.slots:
-        texts += [slot_text(slot), *[""] * (slot.span - 1)]
+        text = escape(minus(slot.text)) if slot.cell_text is None else render_cell(slot.cell_text)
+        texts += [text, *[""] * (slot.span - 1)]
     return texts
 
 
-def slot_text(slot: Slot) -> str:
-    """An entry, or a plain text."""
-    return escape(minus(slot.text)) if slot.entry is None else entry_text(slot.entry)
-
-
-def entry_text(entry: Entry) -> str:
+def render_cell(cell_text: CellText) -> str:
     """`**43.10** ± 0.52 <sub>+1.20*</sub>`."""
-    if not entry.mean:
-        return entry.missing or SYMBOLS[Mark.MISSING]
-    text = minus(entry.mean)
-    if entry.rank is Mark.BEST:
+    if not cell_text.mean:
+        return cell_text.missing or SYMBOLS[Mark.MISSING]
+    text = minus(cell_text.mean)
+    if cell_text.rank is Mark.BEST:
         text = f"**{text}**"
-    elif entry.rank is Mark.SECOND:
+    elif cell_text.rank is Mark.SECOND:
         text = f"<u>{text}</u>"
-    if entry.std:
-        text += f" ± {entry.std}"
-    text += "".join(SYMBOLS[mark] for mark in entry.marks)
-    if entry.delta:
-        text += f" <sub>{minus(entry.delta)}{ESCAPED_STAR if entry.significant else ''}</sub>"
+    if cell_text.std:
+        text += f" ± {cell_text.std}"
+    text += "".join(SYMBOLS[mark] for mark in cell_text.marks)
+    if cell_text.delta:
+        text += f" <sub>{minus(cell_text.delta)}{ESCAPED_STAR if cell_text.significant else ''}</sub>"
     return text
 
 

@@ -1,7 +1,6 @@
 """All figures of a sweep as tidy Parquet: one line per row, seed and metric.
 
-The one place of the reports that imports pyarrow, on demand. A run without result is one line without metric, so that
-nobody has to know the plan to see what is missing.
+A run without result is one line without metric, so that the file shows what is missing. pyarrow is imported on demand.
 """
 
 from __future__ import annotations
@@ -9,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.records import State
+from orchestrator.store.sweep_results import SweepResults
+from reports.tables.origin import Origin
 
-__all__ = ["render_parquet"]
+__all__ = ["render_parquet", "tidy_columns"]
 
 NAMES = (
     *("sweep", "row", "seed", "trial_id", "attempt", "state", "metric", "value"),
@@ -20,27 +21,19 @@ NAMES = (
 WORDS = ("sweep", "row", "trial_id", "state", "metric", "commit", "diff", "data", "device", "error")
 
 
-def render_parquet(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> bytes:
+def render_parquet(results: SweepResults) -> bytes:
     """The bytes of the file.
 
-    Columns: sweep, row, seed, trial_id, attempt, state, metric, value, minutes, commit, diff, data, device,
-    error. Values are in the unit of the records; what a scheduler stopped or what failed has no value.
+    Columns: sweep, row, seed, trial_id, attempt, state, metric, value, minutes, commit, diff, data, device, error.
+    Values are in the unit of the records; stopped and failed runs have none.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = columns_of(sweep, outcomes)
-    word = pa.dictionary(pa.int32(), pa.string())
-    types = {
-        **dict.fromkeys(WORDS, word),
-        "seed": pa.int64(),
-        "attempt": pa.int64(),
-        "value": pa.float64(),
-        "minutes": pa.float64(),
-    }
+    types = {"seed": pa.int64(), "attempt": pa.int64(), "value": pa.float64(), "minutes": pa.float64()}
     arrays = {
         name: pa.array(values, pa.string()).dictionary_encode() if name in WORDS else pa.array(values, types[name])
-        for name, values in columns.items()
+        for name, values in tidy_columns(results).items()
     }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays), sink, compression="zstd")
@@ -48,27 +41,27 @@ def render_parquet(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) ->
     return content
 
 
-def columns_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> dict[str, list[Any]]:
+def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
     """The lines, column by column."""
     columns: dict[str, list[Any]] = {name: [] for name in NAMES}
-    for cell in sweep.cells:
-        record = outcomes.get(cell.trial_id)
+    for run in results.sweep.cells:
+        record = results.outcomes.get(run.trial_id)
         metrics: Mapping[str, float | None] = (
             record.metrics if record is not None and record.state is State.DONE else {}
         ) or {"": None}
-        facts = record.environment if record is not None else {}
+        origin = Origin.of(record) if record is not None else None
         common = {
-            "sweep": sweep.name,
-            "row": cell.row,
-            "seed": cell.seed,
-            "trial_id": cell.trial_id,
+            "sweep": results.sweep.name,
+            "row": run.row,
+            "seed": run.seed,
+            "trial_id": run.trial_id,
             "attempt": record.attempt if record is not None else None,
             "state": record.state.value if record is not None else "not_run",
             "minutes": (record.ended_at - record.started_at) / 60 if record is not None else None,
-            "commit": facts.get("commit") or None,
-            "diff": facts.get("diff") or facts.get("dirty") or None,
-            "data": facts.get("data") or None,
-            "device": facts.get("device") or None,
+            "commit": origin.commit or None if origin is not None else None,
+            "diff": origin.diff or None if origin is not None else None,
+            "data": origin.data or None if origin is not None else None,
+            "device": record.environment.get("device") or None if record is not None else None,
             "error": record.error.kind if record is not None and record.error is not None else None,
         }
         columns["metric"].extend(key or None for key in metrics)

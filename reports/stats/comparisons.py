@@ -1,6 +1,6 @@
 """Rows of a table compared with the baseline, or with the best row, seed by seed.
 
->>> values = {label: cell.values for label, cell in aggregate(sweep, outcomes, metric).items()}
+>>> values = {label: cell.values for label, cell in aggregate(results, metric).items()}
 >>> compare_with("w/o contrast", values, np.random.default_rng(0))["pixel memory"].p_holm
 """
 
@@ -15,54 +15,39 @@ import numpy as np
 from reports.stats.intervals import Interval, mean_interval
 from reports.stats.looks import Looks, sequential_p
 from reports.stats.p_values import holm, paired_t, sign_flip
-from reports.stats.pairs import WhyNot, paired, sample_std, why_not
-from reports.stats.power import ALPHA, POWER, seeds_needed
+from reports.stats.pairs import MIN_SEEDS, WhyNot, paired, sample_std, why_not
+from reports.stats.power import ALPHA, seeds_needed
 
 __all__ = ["Comparison", "compare_with", "compare_with_best"]
 
 Values = Mapping[str, Mapping[int, float]]
-"""Row label -> seed -> finite value, as `reports.aggregate.Cell.values`."""
+"""Row label -> seed -> finite value, as `reports.tables.aggregate.Cell.values`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
     """One row against another over the seeds both have, in the unit of the values."""
 
-    reference: str
-    """Label of the other row; differences are value minus its value."""
-    seeds: tuple[int, ...]
+    n: int
+    """Shared seeds."""
     difference: float | None = None
-    """Mean paired difference; None without a shared seed."""
-    spread: float | None = None
-    """Sample standard deviation of the paired differences; None below two shared seeds."""
+    """Mean paired difference, the row minus the other; None without a shared seed."""
     interval: Interval | None = None
     """95 % interval of `difference`, uncorrected; None below three shared seeds."""
     p_t: float | None = None
-    """Paired t; with `looks` the sequential p."""
+    """p of the paired t test; with `looks` the sequential p."""
     p_flip: float | None = None
-    """Exact sign flips; None with `looks`, which they are not corrected for."""
+    """p of the exact sign-flip test; None with `looks`, which it is not corrected for."""
     p_holm: float | None = None
-    """`p_t` corrected over the rows (`p_flip` where the differences have no spread); what decides."""
-    p_flip_holm: float | None = None
-    """`p_flip` corrected over the rows."""
+    """`p_t` (`p_flip` if the differences have no spread) corrected over the rows; significance is judged by this."""
     untested: WhyNot | None = None
-    """Why there is no t test; its text is for the reader."""
+    """Why there is no t test; its text is shown to the reader."""
     seeds_needed: int | None = None
-    """Seeds with which a paired t test at 5 % finds a difference of this size and spread four times in five; None
-    without a spread or where more than 10,000 are needed."""
-
-    @property
-    def n(self) -> int:
-        """Shared seeds."""
-        return len(self.seeds)
-
-    @property
-    def more_seeds(self) -> int | None:
-        """Seeds wanted beyond those there are; 0 when there are enough, None when `seeds_needed` is."""
-        return None if self.seeds_needed is None else max(0, self.seeds_needed - self.n)
+    """Seeds with which a paired t test at 5 % finds a difference of this size and spread with probability 0.8; None
+    without a spread or if more than 10,000 are needed."""
 
     def distinguishable(self, alpha: float = ALPHA) -> bool:
-        """Whether the two rows differ by more than the seeds explain, corrected over the rows."""
+        """Whether the difference is significant at `alpha`, corrected over the rows."""
         return self.p_holm is not None and self.p_holm <= alpha
 
 
@@ -75,14 +60,13 @@ def compare_with(
     family: int | None = None,
     power: bool = True,
 ) -> dict[str, Comparison]:
-    """Every other row compared with `baseline`, p corrected by Holm over them.
+    """Every other row compared with `baseline`, p corrected by Holm over the rows.
 
-    `looks` says that the number of seeds was chosen while looking (`until: decided`); `family` is the number of rows
-    compared where `values` holds only some of them. Without `power` there is no `seeds_needed`, which takes most of
-    the time. Raises KeyError when `baseline` is no row.
+    Pass `looks` if the number of seeds was chosen while looking at the results (`until: decided`), and `family`, the
+    number of comparisons, if `values` holds only some of the rows. Without `power`, `seeds_needed` is not computed; it
+    takes most of the time. Raises KeyError when `baseline` is not in `values`.
     """
-    found = compare_rows(baseline, values, generator, looks, power=power)
-    return corrected(found, family=family)
+    return corrected(compare_rows(baseline, values, generator, looks, power=power), family)
 
 
 def compare_with_best(
@@ -96,17 +80,17 @@ def compare_with_best(
 ) -> dict[str, Comparison]:
     """Every other row compared with the row that came out `best`; see `compare_with`.
 
-    The best row was picked by the same seeds, and the best of six equal rows looks better than the rest: Holm over
-    its five comparisons calls a row worse in 8.6 % of all sweeps without any difference (five seeds). Any pair could
-    have become one of these comparisons, so Holm is taken over all 15 pairs: 3.2 %.
+    The best row was selected by the same seeds, and the best of six equal rows looks better than the rest: Holm over
+    its five comparisons calls a row worse in 8.6 % of all sweeps without any true difference (five seeds). Any pair
+    could have become one of these comparisons, so Holm is taken over all 15 pairs: 3.2 %.
     """
     found = compare_rows(best, values, generator, looks, power=power, interval=power)
     same = sum(item.untested is WhyNot.IDENTICAL for item in found.values())
-    return corrected(found, family=comb(len(values) - same, 2) if family is None else family)
+    return corrected(found, comb(len(values) - same, 2) if family is None else family)
 
 
 def compare_rows(
-    reference: str,
+    other: str,
     values: Values,
     generator: np.random.Generator,
     looks: Looks | None,
@@ -115,17 +99,14 @@ def compare_rows(
     interval: bool = True,
 ) -> dict[str, Comparison]:
     """The comparisons before any correction over the rows."""
-    other = values[reference]
     return {
-        label: compare(reference, *paired(row, other), generator, looks, power=power, interval=interval)
+        label: compare(paired(row, values[other])[1], generator, looks, power=power, interval=interval)
         for label, row in values.items()
-        if label != reference
+        if label != other
     }
 
 
 def compare(
-    reference: str,
-    seeds: tuple[int, ...],
     difference_N: np.typing.NDArray[np.float64],
     generator: np.random.Generator,
     looks: Looks | None,
@@ -133,17 +114,11 @@ def compare(
     power: bool,
     interval: bool,
 ) -> Comparison:
-    """One row against `reference`, not yet corrected over the rows."""
-    untested = why_not(difference_N)
-    if untested is WhyNot.NO_PAIRS:
-        return Comparison(reference=reference, seeds=seeds, untested=untested)
-    difference = float(difference_N.mean())
-    found = Comparison(reference=reference, seeds=seeds, difference=difference, untested=untested)
-    if len(seeds) < 2:
-        return found
-    spread = float(sample_std(difference_N))
-    found = replace(found, spread=spread)
-    if untested is WhyNot.TWO_PAIRS:
+    """One comparison by its paired differences, not yet corrected over the rows."""
+    n, untested = len(difference_N), why_not(difference_N)
+    difference = float(difference_N.mean()) if n else None
+    found = Comparison(n=n, difference=difference, untested=untested)
+    if n < MIN_SEEDS or difference is None:
         return found
     if interval:
         found = replace(found, interval=mean_interval(difference_N, generator))
@@ -152,29 +127,17 @@ def compare(
     if untested is not None:
         return found
     p_t = float(paired_t(difference_N) if looks is None else sequential_p(difference_N, looks))
-    needed = seeds_needed(difference, spread, ALPHA, POWER) if power else None
+    needed = seeds_needed(difference, float(sample_std(difference_N))) if power else None
     return replace(found, p_t=p_t, seeds_needed=needed)
 
 
 def corrected(found: Mapping[str, Comparison], family: int | None) -> dict[str, Comparison]:
-    """The same with Holm over the rows. Rows equal to the reference in every seed ask nothing and do not count."""
-    asked = [item for item in found.values() if item.untested is not WhyNot.IDENTICAL]
-    deciding = np.array([nan_if_none(item.p_flip if item.p_t is None else item.p_t) for item in asked])
-    flips = np.array([nan_if_none(item.p_flip) for item in asked])
-    p_holm, p_flip_holm = iter(holm(deciding, family)), iter(holm(flips, family))
-    return {
-        label: item
-        if item.untested is WhyNot.IDENTICAL
-        else replace(item, p_holm=none_if_nan(next(p_holm)), p_flip_holm=none_if_nan(next(p_flip_holm)))
+    """The same with Holm over the rows. Rows equal to the other in every seed are no members of the family."""
+    p_by_label = {
+        label: item.p_flip if item.p_t is None else item.p_t
         for label, item in found.items()
+        if item.untested is not WhyNot.IDENTICAL
     }
-
-
-def nan_if_none(value: float | None) -> float:
-    """NaN is what arrays call a hole."""
-    return float("nan") if value is None else value
-
-
-def none_if_nan(value: float) -> float | None:
-    """Inverse of `nan_if_none`."""
-    return None if np.isnan(value) else float(value)
+    p_M = holm(np.array(list(p_by_label.values()), dtype=np.float64), family)  # None becomes NaN
+    p_holm = {label: float(p) for label, p in zip(p_by_label, p_M, strict=True) if np.isfinite(p)}
+    return {label: replace(item, p_holm=p_holm.get(label)) for label, item in found.items()}

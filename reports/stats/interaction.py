@@ -1,4 +1,4 @@
-"""Two factors: what their best additive description leaves over.   Axes: Y levels of one, X of the other, S seeds."""
+"""Interaction of two factors: what the best additive description leaves.   Axes: Y, X levels of each, S seeds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Interaction", "interaction"]
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
-    """How far the cells of a two-factor grid are from row effect plus column effect."""
+    """How far the cells of a two-factor grid are from additive effects of its factors."""
 
     residual_YX: NDArray[np.float64]
     """Mean minus the additive description, in the unit of the values."""
     share: float
-    """Part of the variation between the cells' means that is interaction, 0..1; 0 when all means are equal."""
+    """Share of the variation between the cells' means that is interaction, 0..1; 0 when all means are equal."""
     p: float | None
     """F test of no interaction, seeds as blocks; None with a single seed or without spread."""
 
@@ -26,8 +26,8 @@ class Interaction:
 def interaction(value_SYX: NDArray[np.float64]) -> Interaction | None:
     """Interaction of two factors, from complete seeds; None unless both have two levels and a seed is complete.
 
-    A seed that lacks a cell (NaN) is left out. The seeds are blocks of a randomised block design: what a seed adds to
-    all cells alike is no error, as in the paired differences.
+    A seed that lacks a cell (NaN) is left out. The seeds are blocks of a randomised block design: an effect of the seed
+    on all cells is not an error, as in paired differences.
     """
     value_SYX = value_SYX[np.isfinite(value_SYX).all(axis=(1, 2))]
     seeds, levels_y, levels_x = value_SYX.shape

@@ -1,6 +1,6 @@
-"""95 % interval of a mean paired difference, by a bootstrap where one covers and is of use.
+"""95 % interval of a mean paired difference: Student's t, and a bootstrap from eight seeds on.
 
-Share of intervals that hold the true mean (95 % wanted), 10,000 experiments each, 3,000 from eight seeds on:
+Share of intervals that contain the true mean (95 % wanted), 10,000 experiments each, 3,000 from eight seeds on:
 
     seeds                             3       4       5       6       7       8      10
     percentile, normal             61.8    79.6    83.4    86.2    87.6    88.6    90.5 %
@@ -11,10 +11,10 @@ Share of intervals that hold the true mean (95 % wanted), 10,000 experiments eac
     width of bootstrap-t / t       0.60    1.75    1.28    1.12    1.07    1.06    1.04   (median, normal)
     wider than twice the t            -       -    12.4     3.4     1.4     0.3     0.1 % (2,000 experiments)
 
-So the bootstrap-t is used from eight seeds on, and Student's t below. Percentile and BCa intervals lie between the
-smallest and the largest difference, which hold the mean in 1 - 2^(1-n) of all cases at most (75 % at three seeds,
-87.5 % at four). The bootstrap-t covers from four seeds on, but with four to seven it does so by ends that are far from
-anything seen every now and then (a mean of 46.3 +- 0.4 got the upper end 60): nobody can use such an interval.
+The bootstrap-t is therefore used from eight seeds on, and Student's t below. Percentile and BCa intervals end between
+the smallest and the largest difference, which contain the mean in at most 1 - 2^(1-n) of all cases (75 % at three
+seeds, 87.5 % at four). With four to seven seeds the bootstrap-t covers, but now and then its ends are far from every
+value seen (a mean of 46.3 +- 0.4 got the upper end 60).
 Axes: R resamples, N seeds; leading axes are kept.
 """
 
@@ -35,32 +35,28 @@ __all__ = ["BOOTSTRAP_FROM", "Interval", "mean_interval", "t_interval"]
 
 Array = NDArray[np.float64]
 
+LEVEL = 0.95
+
 BOOTSTRAP_FROM = 8
-"""Seeds from which the bootstrap-t covers with ends one can use; below it the t interval is used."""
+"""Seeds from which the bootstrap-t is used."""
 
 ALL_RESAMPLES = 7_000
-"""Up to so many distinct resamples (8 seeds) all are taken with their weights, and nothing is drawn."""
+"""Up to this many distinct resamples (8 seeds), all are enumerated with their weights; above it they are drawn."""
 
 DRAWN_RESAMPLES = 9_999
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """Where the mean difference lies, at `level`."""
+    """95 % interval of a mean difference."""
 
     low: float
     high: float
-    level: float = 0.95
-    method: str = "bootstrap-t"
-    """`bootstrap-t` or `t`, for the small print."""
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the sign of the difference is settled by this interval alone, uncorrected for the other rows."""
-        return self.low > 0 or self.high < 0
+    method: str
+    """`bootstrap-t` or `t`."""
 
 
-def mean_interval(difference_N: Array, generator: np.random.Generator, level: float = 0.95) -> Interval:
+def mean_interval(difference_N: Array, generator: np.random.Generator) -> Interval:
     """Interval of the mean of N >= 3 paired differences: bootstrap-t from eight seeds on, Student's t below.
 
     Differences without spread give an interval of no width. Raises ValueError for fewer than three.
@@ -69,17 +65,17 @@ def mean_interval(difference_N: Array, generator: np.random.Generator, level: fl
     if n < MIN_SEEDS:
         raise ValueError(f"an interval needs at least {MIN_SEEDS} differences, not {n}")
     if n < BOOTSTRAP_FROM or bool(spreadless(difference_N)):
-        low, high = t_interval(difference_N, level)
-        return Interval(low=float(low), high=float(high), level=level, method="t")
-    low, high = bootstrap_t(difference_N, *resamples(n, generator), level)
-    return Interval(low=float(low), high=float(high), level=level)
+        low, high = t_interval(difference_N)
+        return Interval(low=float(low), high=float(high), method="t")
+    low, high = bootstrap_t(difference_N, *resamples(n, generator))
+    return Interval(low=float(low), high=float(high), method="bootstrap-t")
 
 
-def t_interval(difference_N: Array, level: float | Array = 0.95) -> tuple[Array, Array]:
+def t_interval(difference_N: Array) -> tuple[Array, Array]:
     """Ends of Student's interval of the mean over the last axis, N >= 2."""
     n = difference_N.shape[-1]
     mean = difference_N.mean(axis=-1)
-    half = -special.stdtrit(n - 1, (1 - np.asarray(level)) / 2) * sample_std(difference_N) / np.sqrt(n)
+    half = -special.stdtrit(n - 1, (1 - LEVEL) / 2) * sample_std(difference_N) / np.sqrt(n)
     half = np.where(spreadless(difference_N), 0.0, half)
     return np.asarray(mean - half), np.asarray(mean + half)
 
@@ -87,7 +83,7 @@ def t_interval(difference_N: Array, level: float | Array = 0.95) -> tuple[Array,
 def resamples(n: int, generator: np.random.Generator) -> tuple[Array, Array]:
     """How often each of `n` values is in each resample, (R, N), and the weights (R,) of the resamples, summing to 1.
 
-    Resamples of equal values only have no spread to studentise with and are left out.
+    Resamples of a single value have no spread to divide by and are left out.
     """
     if comb(2 * n - 1, n) <= ALL_RESAMPLES:
         return all_resamples(n)
@@ -111,11 +107,11 @@ def with_spread(count_RN: NDArray[np.int64], weight_R: Array) -> tuple[Array, Ar
     return count_RN[spread_R].astype(np.float64), weight_R[spread_R] / weight_R[spread_R].sum()
 
 
-def bootstrap_t(difference_N: Array, count_RN: Array, weight_R: Array, level: float = 0.95) -> tuple[Array, Array]:
+def bootstrap_t(difference_N: Array, count_RN: Array, weight_R: Array) -> tuple[Array, Array]:
     """Ends of the studentised bootstrap interval over the last axis (Efron & Tibshirani 1993, section 12.5).
 
-    Each resample's mean is divided by the resample's own standard error; the quantiles of that ratio stand where
-    Student's t has its own. A resample whose values happen to be equal has an infinite ratio, of the sign of its mean.
+    Each resample's mean is divided by the resample's own standard error; the quantiles of that ratio take the place of
+    Student's. A resample whose values happen to be equal has an infinite ratio with the sign of its mean.
     """
     n = difference_N.shape[-1]
     mean = difference_N.mean(axis=-1, keepdims=True)
@@ -128,7 +124,7 @@ def bootstrap_t(difference_N: Array, count_RN: Array, weight_R: Array, level: fl
     order_R = np.argsort(ratio_R, axis=-1)
     cumulated_R = np.cumsum(weight_R[order_R], axis=-1)
     ends = []
-    for tail in ((1 + level) / 2, (1 - level) / 2):
+    for tail in ((1 + LEVEL) / 2, (1 - LEVEL) / 2):
         position = np.argmax(cumulated_R >= tail - 1e-12, axis=-1)[..., None]
         quantile = np.take_along_axis(np.take_along_axis(ratio_R, order_R, axis=-1), position, axis=-1)[..., 0]
         ends.append(mean[..., 0] - quantile * sample_std(difference_N) / np.sqrt(n))

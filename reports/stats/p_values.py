@@ -1,4 +1,4 @@
-"""p of a mean paired difference: Student's t and exact sign flips; Holm's correction over the rows of a table.
+"""p-values of a mean paired difference: paired t and exact sign flips; Holm's correction over the rows of a table.
 
 Axes: N seeds, M hypotheses; leading axes are kept.
 """
@@ -16,7 +16,7 @@ __all__ = ["EXACT_UP_TO", "holm", "paired_t", "sign_flip"]
 Array = NDArray[np.float64]
 
 EXACT_UP_TO = 16
-"""Seeds up to which all 2^n sign flips are counted; beyond it some are drawn."""
+"""Seeds up to which all 2^n sign flips are enumerated; above it they are drawn."""
 
 DRAWN_FLIPS = 99_999
 
@@ -32,27 +32,27 @@ def paired_t(difference_N: Array) -> Array:
 def sign_flip(difference_N: Array, generator: np.random.Generator) -> float:
     """Two-sided p of the sign-flip permutation test of N >= 1 differences.
 
-    The share of all 2^N assignments of signs whose mean is at least as far from zero as the one seen; so it is never
-    below 2^(1-N), 0.0625 at five seeds. Beyond 16 seeds 99,999 assignments are drawn, and the one seen counts as one
-    more of them (Phipson & Smyth 2010).
+    The share of all 2^N sign assignments whose mean is at least as far from zero as the observed one; never below
+    2^(1-N), 0.0625 at five seeds. Above 16 seeds 99,999 assignments are drawn, and the observed one counts as one more
+    (Phipson & Smyth 2010).
     """
     n = difference_N.shape[-1]
     seen = abs(difference_N.sum())
-    enough = seen - 1e-9 * np.abs(difference_N).sum()  # equal sums must count as equal however they are rounded
+    enough = seen - 1e-9 * np.abs(difference_N).sum()  # sums that differ by rounding are equal
     if n <= EXACT_UP_TO:
         bits_FN = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
         return float(np.mean(np.abs((2 * bits_FN - 1) @ difference_N) >= enough))
     hits = 0
-    for _ in range(9):  # in parts, so that no more than 11,111 x N signs lie in memory
+    for _ in range(9):  # in parts: 11,111 x N signs in memory at a time
         sign_FN = generator.integers(0, 2, size=(DRAWN_FLIPS // 9, n), dtype=np.int8) * 2 - 1
         hits += int(np.count_nonzero(np.abs(sign_FN @ difference_N) >= enough))
     return (hits + 1) / (DRAWN_FLIPS + 1)
 
 
 def holm(p_M: Array, family: int | None = None) -> Array:
-    """Holm's step-down adjusted p over the last axis (Holm 1979). NaN stays NaN and is no member of the family.
+    """Holm's step-down adjusted p over the last axis (Holm 1979). NaN stays NaN and is not a member of the family.
 
-    `family` is the number of hypotheses where it is larger than M: those not given count as never rejected. Raises
+    `family` is the number of hypotheses if it is larger than M; those not given count as never rejected. Raises
     ValueError when it is smaller.
     """
     known_M = np.isfinite(p_M)

@@ -1,4 +1,4 @@
-"""Pairs by shared seeds: equal seeds start from equal weights and see equal batches, so row is compared with row.
+"""Pairs of values by shared seeds: trials of the same seed start from the same weights and see the same batches.
 
 Axes: N shared seeds.
 """
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 __all__ = ["MIN_SEEDS", "Pairs", "WhyNot", "paired", "sample_std", "spreadless", "why_not"]
 
 MIN_SEEDS = 3
-"""Fewer pairs are not tested: two have one degree of freedom, and their interval is 13 spreads wide."""
+"""Fewer pairs are not tested: two have one degree of freedom; their interval is 13 standard deviations wide."""
 
 ROUNDING = 1e-9
-"""A spread below this share of the values themselves is the rounding of equal differences, not a spread."""
+"""A range below this share of the values themselves is rounding, not spread."""
 
 
 class WhyNot(StrEnum):
-    """Why two rows are not tested; the text is the one a reader gets."""
+    """Why two rows are not tested; the text is shown to the reader."""
 
     NO_PAIRS = "no seed in common"
     ONE_PAIR = "a single seed in common: no test"
     TWO_PAIRS = "two seeds in common: no test"
     IDENTICAL = "equal in every seed"
-    """The rows share their trials, or the difference has no effect at all."""
+    """The rows share their trials, or what differs between them has no effect."""
     NO_SPREAD = "the same difference in every seed: no t test"
-    """Only signs can be flipped; see `reports.stats.p_values.sign_flip`."""
+    """Only the sign-flip test applies (`reports.stats.p_values.sign_flip`)."""
 
 
 Pairs = tuple[tuple[int, ...], NDArray[np.float64]]
@@ -37,9 +37,9 @@ Pairs = tuple[tuple[int, ...], NDArray[np.float64]]
 
 
 def paired(values: Mapping[int, float], other: Mapping[int, float]) -> Pairs:
-    """The N seeds that both have, ascending, and value - other value of each.
+    """The N shared seeds, ascending, and value - other value of each.
 
-    Differences that are nothing but rounding (0.3 - 0.1 - 0.2) are zeros.
+    Differences that are only rounding (0.3 - 0.1 - 0.2) become zero.
     """
     seeds = tuple(sorted(values.keys() & other.keys()))
     left_N = np.array([values[seed] for seed in seeds], dtype=np.float64)
@@ -57,13 +57,13 @@ def sample_std(value_N: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spreadless(value_N: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether all values over the last axis are equal but for rounding."""
+    """Whether all values over the last axis are equal up to rounding."""
     span = value_N.max(axis=-1) - value_N.min(axis=-1)
     return np.asarray(span <= ROUNDING * np.abs(value_N).max(axis=-1))
 
 
 def why_not(difference_N: NDArray[np.float64]) -> WhyNot | None:
-    """Why these N differences are not put to a t test; None when they are."""
+    """Why these N differences are not t-tested; None when they are."""
     n = difference_N.shape[-1]
     if n < MIN_SEEDS:
         return (WhyNot.NO_PAIRS, WhyNot.ONE_PAIR, WhyNot.TWO_PAIRS)[n]

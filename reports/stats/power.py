@@ -1,4 +1,4 @@
-"""How many seeds resolve a difference of a given size: power of the paired t test, from the non-central t."""
+"""How many seeds detect a difference of a given size: power of the paired t test, from the non-central t."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["ALPHA", "MOST_SEEDS", "POWER", "power_of", "seeds_needed"]
 ALPHA = 0.05
 POWER = 0.8
 MOST_SEEDS = 10_000
-"""A difference that needs more seeds is called out of reach."""
+"""No answer is given for a difference that needs more seeds."""
 
 
 def power_of(effect: float, n: int, alpha: float = ALPHA) -> float:
-    """Chance that the two-sided paired t test of `n` >= 2 seeds finds a true difference of `effect` spreads."""
-    from scipy import stats  # on demand: a table asks for no power, and this import takes most of a second
+    """Power of the two-sided paired t test of `n` >= 2 seeds for a true difference of `effect` standard deviations."""
+    from scipy import stats  # on demand: tables need no power, and this import takes most of a second
 
     critical = stats.t.isf(alpha / 2, n - 1)
     centre = abs(effect) * math.sqrt(n)
@@ -27,12 +27,11 @@ def power_of(effect: float, n: int, alpha: float = ALPHA) -> float:
 
 
 def seeds_needed(difference: float, spread: float, alpha: float = ALPHA, power: float = POWER) -> int | None:
-    """Smallest number of seeds, at least 3, with which a paired t test finds `difference` with chance `power`.
+    """Smallest number of seeds, at least 3, with which a paired t test finds `difference` with probability `power`.
 
     `spread` is the sample standard deviation of the paired differences, in the unit of `difference`. None when the
-    difference is zero or needs more than 10,000 seeds. Size and spread seen over a few seeds are themselves
-    uncertain, and a difference that looked large enough to ask about is on average smaller: an order of magnitude,
-    not a promise. Raises ValueError for a negative spread.
+    difference is zero or needs more than 10,000 seeds. An order of magnitude only: size and spread over a few seeds are
+    uncertain, and differences that look large are on average smaller. Raises ValueError for a negative spread.
     """
     if spread < 0:
         raise ValueError(f"a spread cannot be negative: {spread}")

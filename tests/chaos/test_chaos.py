@@ -114,6 +114,7 @@ def ray_folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow  # a new Ray after each death of a driver
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 def test_every_trial_is_done_once_and_all_agree_after_kills_at_random_moments(
     tmp_path: Path, ray_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,7 +289,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
     assert broken.code == 1
     signature = records[0]["error"]["signature"]
     reason = f"max_consecutive_failures: 3 consecutive trials failed at the same place (signature {signature})"
-    assert f"stopped: {reason}; mend it and run the same command again" in broken.output
+    assert f"stopped: {reason}; fix it and run the same command again" in broken.output
 
 
 @pytest.mark.slow

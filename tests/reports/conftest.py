@@ -1,4 +1,4 @@
-"""Example sweeps: a promise and its outcomes, from a few words per row."""
+"""Example sweeps: a plan and its outcomes, from a few words per row."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from orchestrator.store.records import (
     sweep_key,
 )
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 
 MIOU = "final/miou"
 
@@ -51,6 +52,10 @@ def make_sweep(rows: Mapping[str, Mapping[str, Any]], *, shared: Mapping[str, st
     )
 
 
+def results_of(sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> SweepResults:
+    return SweepResults(sweep=sweep, outcomes=outcomes)
+
+
 def trial_id(row: str, seed: int) -> str:
     return f"{row}#{seed}".replace("/", "-")
 
@@ -61,8 +66,8 @@ def make_outcomes(
     """Outcomes per row and seed: a number or a dict of metrics is done, None was never run, a State is that state."""
     return {
         trial_id(row, seed): attempt(trial_id(row, seed), value, metric)
-        for row, entries in values.items()
-        for seed, value in zip(seeds, entries, strict=False)
+        for row, cell_texts in values.items()
+        for seed, value in zip(seeds, cell_texts, strict=False)
         if value is not None
     }
 
@@ -131,14 +136,15 @@ def example():
     for key, record in outcomes.items():
         facts = {"commit": "b" * 40 if key.startswith("pixel memory") else "a" * 40, "data": "d" * 12}
         outcomes[key] = replace(record, environment=facts)
-    return sweep, outcomes
+    return results_of(sweep, outcomes)
 
 
 @pytest.fixture
 def store():
-    """Writes a promise and its outcomes where `orchestrator.store.records` reads them."""
+    """Writes a plan and its outcomes where `RunDirectory` reads them."""
 
-    def write(run_dir, sweep, outcomes):
+    def write(run_dir, results):
+        sweep, outcomes = results.sweep, results.outcomes
         write_json(run_dir / sweep_key(sweep.name), sweep.to_json())
         for key, outcome in outcomes.items():
             write_json(RunDirectory(run_dir).trial_folder(key) / "attempt_001.json", outcome.to_json())

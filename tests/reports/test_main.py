@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports import __main__ as command
+from tests.reports.conftest import results_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +20,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, example, capsys):
-    store(project / "runs", *example)
+    store(project / "runs", example)
     assert command.main(["memory.yaml"]) == 1
     output = capsys.readouterr()
     assert "| w/o contrast¶ | 40.95 ± 0.58≈ |" in output.out
@@ -38,7 +39,7 @@ def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, e
 
 
 def test_a_complete_sweep_exits_with_zero(project, store, sweep_of, outcomes_of, capsys):
-    store(project / "elsewhere", sweep_of({"base": {}}), outcomes_of({"base": [0.1, 0.2, 0.3]}))
+    store(project / "elsewhere", results_of(sweep_of({"base": {}}), outcomes_of({"base": [0.1, 0.2, 0.3]})))
     arguments = ["memory.yaml", "--run-dir", "elsewhere", "--out", "tables", "--style", "latex", "--style", "csv"]
     assert command.main(arguments) == 0
     names = sorted(path.name for path in (project / "tables/ablation_memory").iterdir())
@@ -52,7 +53,7 @@ def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, 
     )
     for recipe, value in (("lite0", 0.25), ("big", 0.75)):
         sweep = sweep_of({"base": {}}, name=f"ablation_memory@{recipe}")
-        store(project / "runs", sweep, outcomes_of({"base": [value] * 3}))
+        store(project / "runs", results_of(sweep, outcomes_of({"base": [value] * 3})))
         assert command.main(["memory.yaml", "--recipe", recipe]) == 0
         assert f"{value * 100:.2f} ± 0.00" in capsys.readouterr().out
     assert command.main(["memory.yaml"]) == 2

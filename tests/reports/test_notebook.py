@@ -5,17 +5,16 @@ import pytest
 import reports
 
 
-def test_the_frames_hold_what_the_store_holds(tmp_path, store, example):
-    sweep, outcomes = example
-    store(tmp_path, sweep, outcomes)
+def test_the_frames_equal_the_records(tmp_path, store, example):
+    store(tmp_path, example)
     table = reports.frame("ablation_memory", tmp_path)
     assert table.loc[table.row == "pixel memory", "final/miou.delta"].item() == pytest.approx(0.0225333, abs=1e-6)
     runs = reports.runs("ablation_memory", tmp_path)
-    assert set(runs.row) == {row.label for row in sweep.rows}
+    assert set(runs.row) == {row.label for row in example.sweep.rows}
 
 
 def test_the_styler_shows_the_printed_table_and_escapes(tmp_path, store, example):
-    store(tmp_path, *example)
+    store(tmp_path, example)
     page = reports.styled("ablation_memory", tmp_path).to_html()
     assert "44.00 ± 0.95 (+3.05*)" in page
     assert "pixel &amp; region &lt;memory&gt;" in page

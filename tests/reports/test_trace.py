@@ -1,4 +1,4 @@
-"""How a cell came to be, in words and numbers."""
+"""How a cell was computed, in words and numbers."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from reports.trace import trace
 
 
 def test_the_arithmetic_is_that_of_the_table(example):
-    text = trace(*example, "pixel memory", "final/miou", {"pixel memory#0": ("run-7", "")})
+    text = trace(example, "pixel memory", "final/miou", {"pixel memory#0": ("run-7", "")})
     assert "mean      (0.4399 + 0.4251 + 0.4311) / 3 = 0.432033" in text
     assert "std       sqrt(0.000110827 / (3 - 1)) = 0.00744401" in text
     assert "shown as  43.20 ± 0.74 (+2.25) %, second" in text
@@ -18,13 +18,13 @@ def test_the_arithmetic_is_that_of_the_table(example):
     assert "bbbbbbbbbb" in text
 
 
-def test_holes_and_shared_trials_are_named(example):
-    text = trace(*example, "region memory", "final/miou")
+def test_gaps_and_shared_trials_are_named(example):
+    text = trace(example, "region memory", "final/miou")
     assert "user_error  failed" in text
     assert "n         2 of 3 planned seeds" in text
     assert "shared with" not in text
-    assert "weight 0" in trace(*example, "w/o contrast", "final/miou")
-    assert "no value: no planned run has one" in trace(*example, "all | of_it*", "final/miou")
+    assert "weight 0" in trace(example, "w/o contrast", "final/miou")
+    assert "no value: no planned run has one" in trace(example, "all | of_it*", "final/miou")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_holes_and_shared_trials_are_named(example):
         ("pixel memory", "final/mio", "no metric 'final/mio'; did you mean 'final/miou'"),
     ],
 )
-def test_what_is_not_there_is_told_with_the_likely_name(example, row, metric, message):
+def test_an_unknown_name_is_answered_with_the_closest_one(example, row, metric, message):
     with pytest.raises(StoreError, match=message):
-        trace(*example, row, metric)
+        trace(example, row, metric)

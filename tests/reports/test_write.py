@@ -1,15 +1,16 @@
-"""Report files: all formats, whole or not at all."""
+"""Report files: all formats, written atomically."""
 
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store import atomic_file
 from orchestrator.store.records import TableRecord
-from reports import files
 from reports.write import write_reports
+from tests.reports.conftest import results_of
 
 
 def test_one_file_per_style(tmp_path, example):
-    paths = write_reports(*example, tmp_path / "new" / "folder")
+    paths = write_reports(example, tmp_path / "new" / "folder")
     assert {style: path.name for style, path in paths.items()} == {
         "markdown": "table.md",
         "latex": "table.tex",
@@ -25,29 +26,29 @@ def test_one_file_per_style(tmp_path, example):
 
 
 def test_only_the_styles_asked_for(tmp_path, example):
-    assert list(write_reports(*example, tmp_path, ["csv"])) == ["csv"]
+    assert list(write_reports(example, tmp_path, ["csv"])) == ["csv"]
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, example, monkeypatch):
-    write_reports(*example, tmp_path, ["csv"])
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path, example, monkeypatch):
+    write_reports(example, tmp_path, ["csv"])
     before = (tmp_path / "table.csv").read_bytes()
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.Path, "replace", full)
+    monkeypatch.setattr(atomic_file.Path, "replace", full)
     with pytest.raises(StoreError, match=r"table\.csv: cannot be written \(No space left on device\)"):
-        write_reports(*example, tmp_path, ["csv"])
+        write_reports(example, tmp_path, ["csv"])
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
     assert (tmp_path / "table.csv").read_bytes() == before
 
 
 def test_an_unknown_style_lists_the_others(tmp_path, example):
     with pytest.raises(ValueError, match="no style 'word'; there are: markdown, latex, preview, html, csv, parquet"):
-        write_reports(*example, tmp_path, ["word"])
+        write_reports(example, tmp_path, ["word"])
 
 
 def test_published_rows_are_added_where_the_table_asks_for_them(tmp_path, sweep_of):
     sweep = sweep_of({"base": {}}, table=TableRecord(columns=("final/miou",), published="contrastiveseg_readme"))
-    assert "80.18" in write_reports(sweep, {}, tmp_path)["markdown"].read_text(encoding="utf-8")
+    assert "80.18" in write_reports(results_of(sweep, {}), tmp_path)["markdown"].read_text(encoding="utf-8")

@@ -34,17 +34,16 @@ PUBLISHED = {
     "coco_stuff_hrnet_w48": ("hrnet_w48", "hrnet", (512, 512), 16, 60_000, 0.001),
     "coco_stuff_ocr_w48": ("hrnet_w48", "ocr", (512, 512), 16, 60_000, 0.001),
 }
-"""Backbone, head, crop, batch, steps and rate (method.md, section 2)."""
+"""Backbone, head, crop, batch, steps and rate of the published protocols."""
 SMALL_MEMORY = {"pixels_per_class": 100, "regions_per_class": 20}
 TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "coco_stuff_10k": 9000}
 
 
 def read_recipe(path):
-    problems = []
-    document = read_yaml(path)
-    settings = {item.key: item for item in read_block(document.values, document.origins, (), problems)}
+    block = read_block(read_yaml(path).values)
+    assert block.mistakes == ()
+    settings = {item.key: item for item in block.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
-    assert problems == []
     return ConfigBuilder().build(settings, str(path)).config
 
 

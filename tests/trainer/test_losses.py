@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import DataConfig, LossConfig, TrainConfig
+from trainer.data import open_source
 from trainer.errors import TrainerError
 from trainer.losses import (
     LOSSES,
     Criterion,
     LossSettings,
-    check_class_weights,
     cross_entropy,
     lovasz_softmax,
     ohem,
 )
 from trainer.testing.loss import ORACLES, WEIGHTS, LossContract, example
+from trainer.training_state import TrainingState
 
 CPU = torch.device("cpu")
 
@@ -89,6 +90,6 @@ def test_ohem_keeps_a_sixteenth_of_the_crop_unless_told():
 
 
 def test_one_weight_for_each_class():
-    check_class_weights(LossConfig(class_weights=(1.0, 2.0)), 2)
-    with pytest.raises(TrainerError, match=r"loss\.class_weights: 2 weights for 3 classes; give one for each"):
-        check_class_weights(LossConfig(class_weights=(1.0, 2.0)), 3)
+    config = TrainConfig(loss=LossConfig(class_weights=(1.0, 2.0)))
+    with pytest.raises(TrainerError, match=r"loss\.class_weights: 2 weights for 11 classes; give one for each"):
+        TrainingState.start(config, open_source(config.data), CPU)

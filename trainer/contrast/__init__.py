@@ -1,4 +1,7 @@
-"""Pixel-wise contrast: anchors, keys, mining, memory and loss (paper, section 3)."""
+"""Pixel-wise contrast: anchors, keys, mining, memory and loss (paper, section 3).
+
+Imports torch, and of the trainer only `config`, `distributed`, `bank_size` and `block_size`.
+"""
 
 from __future__ import annotations
 

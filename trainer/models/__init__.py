@@ -1,1 +1,1 @@
-"""The segmentation network: backbone, head and projection. Imports torch and timm, and of the trainer only errors."""
+"""The segmentation network: backbone, head and projection. Imports torch, timm and `trainer.errors`."""

@@ -1,4 +1,7 @@
-"""Pictures of a finished trial: predictions, confusion matrix and embedding, drawn with Pillow and NumPy."""
+"""Pictures of a finished trial: predictions, confusion matrix and embedding, drawn with Pillow and NumPy.
+
+Imports the data sets, the models, `metrics` and `contrast.pixels`; only the training state imports it.
+"""
 
 from __future__ import annotations
 

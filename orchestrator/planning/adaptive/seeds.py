@@ -13,12 +13,13 @@ from dataclasses import replace
 from orchestrator.planning.identity import trial_id
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point
+from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["SequentialSeeds"]
 
-OpenRows = Callable[[SweepRecord, Mapping[str, AttemptRecord]], set[str]]
-"""From a plan and its outcomes to the labels of the rows that further seeds may decide."""
+OpenRows = Callable[[SweepResults], set[str]]
+"""From the results of a sweep to the labels of the rows that further seeds may decide."""
 
 
 class SequentialSeeds:
@@ -59,7 +60,8 @@ class SequentialSeeds:
         """If every planned trial has ended: see which rows are undecided, and plan one more seed for them."""
         while not self.waiting and not self.exhausted and self.trials.keys() <= self.ended_ids:
             seed = len(self.record.seeds)
-            rows = self.open_rows(self.record, outcomes) if seed < self.until.last else set()
+            results = SweepResults(sweep=self.record, outcomes=outcomes)
+            rows = self.open_rows(results) if seed < self.until.last else set()
             if not rows:
                 self.exhausted = True
                 return

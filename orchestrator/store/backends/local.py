@@ -56,7 +56,7 @@ class LocalFiles(Files):
         """Replace a file; returns once the disk has it."""
         path = self.path(key)
         with self.writing(path):
-            replace_file(path, content, durable=True)
+            replace_file(path, content)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write a partial file and link it to its name, which fails if the name is taken."""

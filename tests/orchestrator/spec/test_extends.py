@@ -56,13 +56,13 @@ def test_blocks_are_merged_own_keys_win_and_lists_are_replaced(read_space):
         "rows": {"a": {"contrast": {"weight": 0.2}, "contrast.temperature": 0.5}, "b": {}},
         "table": {"caption": "C", "columns": ["final/miou"]},
     }
-    assert document.origins["recipe",] == "shared.yaml:2"
-    assert document.origins["seeds",] == "questions/mine.yaml:2"
-    assert document.origins["fixed", "optim", "momentum"] == "shared.yaml:5"
-    assert document.origins["fixed", "optim.lr"] == "questions/mine.yaml:3"
-    assert document.origins["table", "columns", 0] == "questions/mine.yaml:7"
-    assert ("table", "columns", 1) not in document.origins
-    assert ("seeds", 2) not in document.origins
+    assert document.origin("recipe") == "shared.yaml:2"
+    assert document.origin("seeds") == "questions/mine.yaml:2"
+    assert document.origin("fixed", "optim", "momentum") == "shared.yaml:5"
+    assert document.origin("fixed", "optim.lr") == "questions/mine.yaml:3"
+    assert document.origin("table", "columns", 0) == "questions/mine.yaml:7"
+    assert document.origin("table", "columns", 1) == document.origin("table", "columns")
+    assert document.origin("seeds", 2) == document.origin("seeds")
 
 
 def test_the_name_of_the_results_is_not_shared(folder):
@@ -128,7 +128,7 @@ def test_labels_with_dots_are_no_settings(folder):
     assert values["parameters"] == {"optim.lr": {"values": [2, 3]}}
 
 
-def test_a_mistake_is_told_where_it_was_written(read_space):
+def test_a_mistake_is_reported_where_it_is_written(read_space):
     Path("base.yaml").write_text("# shared\nfixed: {optim.lr: warm}\ntabel: {}\n")
     Path("recipes/small.yaml").write_text("extends: lower.yaml\n")
     Path("recipes/lower.yaml").write_text("\nschedule: {steps: soon}\n")
@@ -138,8 +138,8 @@ def test_a_mistake_is_told_where_it_was_written(read_space):
 
     assert caught.value.messages == (
         "base.yaml:3: tabel: unknown key; did you mean 'table'?",
-        "recipes/lower.yaml:2: schedule.steps: must be a whole number, not 'soon'; write for example 300",
         "base.yaml:2: optim.lr: must be a number, not 'warm'; write for example 0.01",
+        "recipes/lower.yaml:2: schedule.steps: must be a whole number, not 'soon'; write for example 300",
     )
 
 

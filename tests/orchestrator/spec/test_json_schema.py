@@ -113,7 +113,7 @@ def test_everything_is_explained():
     assert all(text.get("description") for text in SCHEMAS["search space"]["properties"].values())
     assert all(definitions[key]["description"] for key in config_leaves())
     assert definitions["contrast.temperature"]["description"] == "Divides the cosine similarities."
-    assert all(item.get("description") for item in definitions["SchedulerModel"]["properties"].values())
+    assert all(item.get("description") for item in definitions["Scheduler"]["properties"].values())
 
 
 def test_a_file_that_extends_another_may_leave_the_method_to_it():

@@ -49,26 +49,26 @@ SETTINGS = [
         ),
     ),
     ("foo: 1", "unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
-    ("contrast: 1", "a block, not a value; set its keys, for example contrast.source"),
-    ("seed: 3", "a seed is replication, not a setting; use `seeds`"),
+    ("contrast: 1", "a block, not a value; set a key in it, for example contrast.source"),
+    ("seed: 3", "a seed repeats a row and is not a setting; use `seeds`"),
     (
         "model.backbone: resnt",
         f"unknown backbone 'resnt'; choose {', '.join(BACKBONE_NAMES)}, or timm/<name>",
     ),
 ]
-"""A setting of a row, and what is told after its key."""
+"""A setting of a row, and the message after its key."""
 
 FILES = [
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (HEAD, ["1: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
-    (f"{HEAD}rows: {{'': {{}}}}\n", ["3: rows: a row without label; name it"]),
+    (f"{HEAD}rows: {{'': {{}}}}\n", ["3: rows: a row without a label; name it"]),
     (f"{HEAD}rows: {{a: 3}}\n", [f"3: rows.a: must be a block of `key: value` lines, not 3; see {README}"]),
     ("recipe: small\nrows: {a: {}}\n", [f"1: method: missing; add `method: ablation`, see {README}"]),
     (
         "method: ablation\nrows: {a: {}}\n",
-        ["1: recipe: missing; add `recipe: NAME` or --recipe NAME (there are: small)"],
+        ["1: recipe: missing; add `recipe: NAME` or --recipe NAME (available: small)"],
     ),
-    ("method: ablation\nrecipe: smal\nrows: {a: {}}\n", ["2: recipe: no recipe 'smal'; there are: small"]),
+    ("method: ablation\nrecipe: smal\nrows: {a: {}}\n", ["2: recipe: no recipe 'smal'; available: small"]),
     (
         f"{ONE_ROW}seeds: 0\n",
         ["5: seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"],
@@ -91,14 +91,14 @@ FILES = [
         f"{ONE_ROW}baseline: a\nseeds: {{min: 2, max: 5, until: decided}}\n",
         [
             (
-                "6: seeds: min 2 and max 5: nothing is tested below 3 seeds; write for example "
+                "6: seeds: must satisfy 3 <= min <= max <= 10000, not min 2 and max 5; write for example "
                 "{min: 3, max: 10, until: decided}"
             )
         ],
     ),
     (
         f"{ONE_ROW}seeds: {{until: decided}}\n",
-        ["5: seeds: until: decided compares rows with a baseline; add `baseline: LABEL`"],
+        ["5: seeds: until: decided needs a baseline to compare with; add `baseline: LABEL`"],
     ),
     (
         f"{ONE_ROW}seeds: [-1]\n",
@@ -106,7 +106,13 @@ FILES = [
     ),
     (f"{HEAD}rows: {{pixel: {{}}}}\nbaseline: pixels\n", ["4: baseline: no row 'pixels'; did you mean 'pixel'?"]),
     (f"{ONE_ROW}baseline: b\n", ["5: baseline: no row 'b'; choose a"]),
-    (f"{ONE_ROW}baseline: {{a: 1}}\n", ["5: baseline: an ablation names one of its rows; choose a"]),
+    (
+        f"{ONE_ROW}baseline: {{a: 1}}\n",
+        [
+            "5: a: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute",
+            "5: baseline: must be the label of a row in an ablation; choose a",
+        ],
+    ),
     (f"{ONE_ROW}metrics: x\n", ["5: metrics: unknown key; did you mean 'metric'?"]),
     (f"{ONE_ROW}metric: {{name: 3}}\n", ["5: metric.name: must be text, not 3; put it in quotes"]),
     (f"{ONE_ROW}metric: {{goal: max}}\n", ["5: metric.goal: 'max' is not a choice; choose maximize or minimize"]),
@@ -136,9 +142,9 @@ FILES = [
         f"{ONE_ROW}table: {{rows: [a, b], precision: {{final/mio: 1}}, direction: {{a/b: up}}, layout: matrix}}\n",
         [
             "5: table.rows: no row 'b'; choose a",
-            "5: table.layout: a matrix belongs to `method: grid`; write layout: list",
-            "5: table.precision.final/mio: no column of this table; did you mean 'final/miou'?",
-            "5: table.direction.a/b: no column of this table; choose final/miou, final/pixel_accuracy, cost/train_minutes",
+            "5: table.layout: a matrix needs `method: grid`; write layout: list",
+            "5: table.precision.final/mio: not a column of this table; did you mean 'final/miou'?",
+            "5: table.direction.a/b: not a column of this table; choose final/miou, final/pixel_accuracy, cost/train_minutes",
         ],
     ),
     (
@@ -151,22 +157,22 @@ FILES = [
     (
         f"{DRAWN}table: {{rows: [a]}}\n",
         [
-            "6: table.rows: the trials of a search are not known by name; write how many to show, for example rows: 10",
+            "6: table.rows: the trials of a search have no labels in the file; write how many to show, for example rows: 10",
         ],
     ),
-    (f"{ONE_ROW}rows: {{b: {{}}}}\n", ["5: rows: given twice (first in line 3); remove one of the two"]),
+    (f"{ONE_ROW}rows: {{b: {{}}}}\n", ["5: rows: given twice (also at s.yaml:3); remove one of the two"]),
     (
         f"{HEAD}rows:\n  a: {{optim.lr: 0.1}}\nfixed: {{optim.lr: 0.2}}\n",
-        ["5: optim.lr: has no effect, as every row sets this key itself; remove one of the two"],
+        ["5: optim.lr: has no effect, as every row sets this key; remove one of the two"],
     ),
     (
         f"{HEAD}rows:\n  a: {{optim: {{lr: 0.1}},\n      optim.lr: 0.2}}\n",
         ["5: optim.lr: given twice (also at s.yaml:4); remove one"],
     ),
-    (GRID, ["3: parameters: a grid needs a key with `values: [...]`; add one"]),
+    (GRID, ["3: parameters: a grid needs a key with `values`; add one"]),
     (
         f"{GRID}  optim.lr: {{value: 1}}\n",
-        ["3: parameters: a grid needs a key with `values: [...]`; add one"],
+        ["3: parameters: a grid needs a key with `values`; add one"],
     ),
     (f"{GRID}  optim.lr: {{values: []}}\n", ["4: optim.lr: no values; list at least one"]),
     (f"{GRID}  optim.lr: {{values: [0.1, 1e-1]}}\n", ["4: optim.lr: 0.1 is listed twice; remove one"]),
@@ -185,39 +191,39 @@ FILES = [
     (
         "method: asha\nrecipe: small\n",
         [
-            "1: method: asha stops trials, it draws none; write `method: random` and `scheduler: {kind: asha}`",
+            "1: method: asha stops trials early but does not choose their values; write `method: random` and `scheduler: {kind: asha}`",
         ],
     ),
     (
         "method: gird\nrecipe: small\n",
         [
-            "1: method: 'gird' is not a method; choose ablation, grid, random or tpe",
+            "1: method: 'gird' is not a choice; choose ablation, grid, random or tpe",
         ],
     ),
     (
         f"{ONE_ROW}name: a/b\n",
         [
-            "5: name: 'a/b' cannot name a folder; use letters, digits, _ - and ., at most 100 of them",
+            "5: name: 'a/b' cannot name a directory; use at most 100 letters, digits, _ - and .",
         ],
     ),
     (
         f"{ONE_ROW}trials: 3\nzip: []\nwhen: {{}}\n",
         [
-            "6: zip: belongs to `method: grid`; remove it or change the method",
-            "7: when: belongs to `method: grid | random | tpe`; remove it or change the method",
-            "5: trials: belongs to `method: random | tpe`; remove it or change the method",
+            "6: zip: needs `method: grid`; remove it or change the method",
+            "7: when: needs `method: grid | random | tpe`; remove it or change the method",
+            "5: trials: needs `method: random | tpe`; remove it or change the method",
         ],
     ),
     (
         f"{ONE_ROW}parameters: {{}}\n",
         [
-            "5: parameters: belongs to `method: grid | random | tpe`; remove it or change the method",
+            "5: parameters: needs `method: grid | random | tpe`; remove it or change the method",
         ],
     ),
     (
         f"{GRID}  optim.lr: {{value: 1, values: [0.1]}}\n",
         [
-            "4: optim.lr: not one of the forms of a parameter; give either `values: [...]` or `value: x`",
+            "4: optim.lr: not one of the forms of a parameter; write `values: [...]` or `value: x`",
         ],
     ),
     (
@@ -235,7 +241,7 @@ FILES = [
     (
         f"{ONE_ROW}seeds: 100000\n",
         [
-            "5: seeds: more than 10000 repetitions; to name a single seed write [100000]",
+            "5: seeds: more than 10000 repetitions; to use this one seed write [100000]",
         ],
     ),
     (
@@ -247,7 +253,7 @@ FILES = [
     (
         f"{ONE_ROW}resources: {{gpus: 1.5, processes: cold, ranks: 0}}\n",
         [
-            "5: resources.gpus: a share above one GPU must be whole, not 1.5; write 2",
+            "5: resources.gpus: more than one GPU must be a whole number, not 1.5; write 2",
             "5: resources.processes: 'cold' is not a choice; choose auto, warm or fresh",
             "5: resources.ranks: must be a whole number from 1, not 0; write for example 4",
         ],
@@ -283,26 +289,26 @@ FILES = [
     (
         f"{ONE_ROW}scheduler: {{kind: asha}}\n",
         [
-            "5: scheduler: belongs to `method: random | tpe`; remove it or change the method",
+            "5: scheduler: needs `method: random | tpe`; remove it or change the method",
         ],
     ),
     (
         f"{TWO}scheduler: {{kind: median}}\n",
         [
-            "6: scheduler: belongs to `method: random | tpe`; remove it or change the method",
+            "6: scheduler: needs `method: random | tpe`; remove it or change the method",
         ],
     ),
     (
         f"{DRAWN}scheduler: {{kind: pbt}}\n",
         [
-            "6: scheduler.kind: PBT changes a trial's configuration in mid-run, which contradicts an identity by configuration; choose asha",
+            "6: scheduler.kind: PBT changes the configuration of a running trial, but a trial is identified by its configuration; choose asha",
         ],
     ),
     (
         f"{DRAWN}scheduler: {{kind: halving, grace_fraction: 1, reduction_factor: 1, startup_trials: 0}}\n",
         [
-            "6: scheduler.kind: 'halving' is not a scheduler; choose asha, median or hyperband",
-            "6: scheduler.grace_fraction: must lie between 0 and 1, not 1; write for example 0.25",
+            "6: scheduler.kind: 'halving' is not a choice; choose asha, median or hyperband",
+            "6: scheduler.grace_fraction: must be between 0 and 1, not 1; write for example 0.25",
             "6: scheduler.reduction_factor: must be a whole number from 2, not 1; write for example 5",
             "6: scheduler.startup_trials: must be a whole number from 1, not 0; write for example 4",
         ],
@@ -340,7 +346,7 @@ FILES = [
     (
         f"{HEAD}one_at_a_time: true\n",
         [
-            "3: one_at_a_time: takes what to vary, it is no switch; write `{key: [values]}`, or `{label: {settings}}`",
+            "3: one_at_a_time: takes what to vary, not true or false; write `{key: [values]}`, or `{label: {settings}}`",
         ],
     ),
     (
@@ -358,7 +364,7 @@ FILES = [
     (
         f"{HEAD}one_at_a_time: {{optim.lr: [0.01]}}\n",
         [
-            "3: optim.lr: only the baseline's own 0.01; list another value",
+            "3: optim.lr: lists only the baseline's own value 0.01; add another value",
         ],
     ),
     (
@@ -377,7 +383,7 @@ FILES = [
     (
         f"{ONE_ROW}one_at_a_time: {{optim.lr: [0.1]}}\n",
         [
-            "5: one_at_a_time: which row is varied? Name it with `baseline: LABEL`; choose a",
+            "5: one_at_a_time: needs one row to vary; add `baseline: LABEL`; choose a",
         ],
     ),
     (
@@ -395,7 +401,7 @@ FILES = [
     (
         f"{HEAD}leave_one_out: true\n",
         [
-            "3: leave_one_out: takes what to vary, it is no switch; write `{key: [values]}`, or `{label: {settings}}`",
+            "3: leave_one_out: takes what to vary, not true or false; write `{key: [values]}`, or `{label: {settings}}`",
         ],
     ),
     (
@@ -409,20 +415,20 @@ FILES = [
         [
             "4: leave_one_out.a: a component without settings; add `key: value`",
             "5: leave_one_out.b: leaving it out changes nothing; set the value without it under `fixed`",
-            "6: optim.lr: also set by 'b'; give it to one component",
-            "7: optim.lr: also set by 'c'; give it to one component",
+            "6: optim.lr: also set by 'b'; set it in one component only",
+            "7: optim.lr: also set by 'c'; set it in one component only",
         ],
     ),
     (
         f"{HEAD}leave_one_out: {{a: {{optim.lr: 0.1}}}}\nbaseline: {{optim.lr: 1}}\n",
         [
-            "4: baseline: an ablation names one of its rows; choose full",
+            "4: baseline: must be the label of a row in an ablation; choose full",
         ],
     ),
     (
         f"{HEAD}leave_one_out: {{a: {{optim.lr: 0.1}}}}\none_at_a_time: {{optim.lr: [0.1]}}\n",
         [
-            "4: one_at_a_time: stands beside leave_one_out; ask one question per file",
+            "4: one_at_a_time: cannot be combined with leave_one_out; write one of the two per file",
         ],
     ),
     (
@@ -458,7 +464,7 @@ FILES = [
     (
         f"{GRID}  optim.lr: {{values: [0.1, 0.2]}}\n  model.dropout: {{values: [0.1]}}\nzip: [[optim.lr, model.dropout]]\n",
         [
-            "6: zip.0: lists of different length (optim.lr has 2, model.dropout has 1); give each as many values",
+            "6: zip.0: lists of different lengths (optim.lr has 2, model.dropout has 1); give each the same number of values",
         ],
     ),
     (
@@ -470,9 +476,9 @@ FILES = [
     (
         f"{TWO}skip: [{{}}, {{optim.lr: 0.3}}, {{model.dropout: 0.1}}, {{optim.lr: x}}]\n",
         [
-            "6: skip.0: skips everything; name a factor and its value, or remove the entry",
-            "6: model.dropout: no factor of this grid; choose optim.lr, contrast.memory.kind",
             "6: optim.lr: must be a number, not 'x'; write for example 0.01",
+            "6: skip.0: skips everything; name a factor and its value, or remove the entry",
+            "6: model.dropout: not a factor of this grid; choose optim.lr, contrast.memory.kind",
             "6: skip.1: matches no combination; correct its values, or remove the entry",
         ],
     ),
@@ -505,14 +511,14 @@ FILES = [
     (
         f"{TWO}when: {{optim.lr: {{contrast.memory.kind: [region, pixels]}}}}\n",
         [
-            "6: when.optim.lr.contrast.memory.kind: 'region' is none of its values; choose 'none', 'pixel'",
+            "6: when.optim.lr.contrast.memory.kind: 'region' is not among the values of contrast.memory.kind; choose 'none', 'pixel'",
             "6: when.optim.lr.contrast.memory.kind: 'pixels' is not a choice; choose none, pixel, region, pixel_region",
         ],
     ),
     (
         f"{TWO}when:\n  optim.lr: {{contrast.memory.kind: [pixel]}}\n  contrast.memory.kind: {{optim.lr: [0.1]}}\n",
         [
-            "6: when: the conditions go in a circle (optim.lr -> contrast.memory.kind -> optim.lr); remove one",
+            "6: when: the conditions form a cycle (optim.lr -> contrast.memory.kind -> optim.lr); remove one",
         ],
     ),
     (
@@ -542,7 +548,7 @@ FILES = [
     (
         f"{DRAWN}baseline: a\n",
         [
-            "6: baseline: a search has no rows that could be named; write the settings of an extra row, `{key: value}`",
+            "6: baseline: a search has no rows to name; write the settings of an extra row, `{key: value}`",
         ],
     ),
     (
@@ -554,8 +560,8 @@ FILES = [
     (
         f"{DRAWN}skip: []\nrows: {{a: {{}}}}\n",
         [
-            "7: rows: belongs to `method: ablation`; remove it or change the method",
-            "6: skip: belongs to `method: grid`; remove it or change the method",
+            "7: rows: needs `method: ablation`; remove it or change the method",
+            "6: skip: needs `method: grid`; remove it or change the method",
         ],
     ),
     (
@@ -567,19 +573,19 @@ FILES = [
     (
         f"{DRAWN}metric: [{{name: a}}, {{name: b}}]\nscheduler: {{kind: asha}}\n",
         [
-            "7: scheduler: with several objectives no trial is plainly worse; remove it, or name one metric",
+            "7: scheduler: cannot rank trials by several objectives; remove it, or name one metric",
         ],
     ),
     (
         f"{DRAWN}fixed: {{optim.lr: 0.1}}\n",
         [
-            "6: optim.lr: has no effect, as every row sets this key itself; remove one of the two",
+            "6: optim.lr: has no effect, as every row sets this key; remove one of the two",
         ],
     ),
     (
         f"{DRAWN}when: {{optim.lr: {{model.dropout: [1]}}}}\n",
         [
-            "6: when.optim.lr.model.dropout: no parameter with `values`; a condition asks for one of the `values` of another parameter",
+            "6: when.optim.lr.model.dropout: no parameter with `values`; a condition needs another parameter that lists `values`",
         ],
     ),
     (
@@ -597,19 +603,19 @@ FILES = [
     (
         f"{SEARCH}  optim.lr: {{}}\n",
         [
-            "5: optim.lr: not one of the forms of a parameter; give either `values: [...]`, `value: x` or `min: a, max: b`",
+            "5: optim.lr: not one of the forms of a parameter; write `values: [...]`, `value: x` or `min: a, max: b`",
         ],
     ),
     (
         f"{SEARCH}  optim.lr: {{min: 1, values: [1]}}\n",
         [
-            "5: optim.lr: not one of the forms of a parameter; give either `values: [...]`, `value: x` or `min: a, max: b`",
+            "5: optim.lr: not one of the forms of a parameter; write `values: [...]`, `value: x` or `min: a, max: b`",
         ],
     ),
     (
         f"{SEARCH}  optim.lr: {{min: 1}}\n",
         [
-            "5: optim.lr: no max; give both min and max",
+            "5: optim.lr: no max; write both min and max",
         ],
     ),
     (
@@ -622,7 +628,7 @@ FILES = [
     (
         f"{SEARCH}  optim.lr: {{min: 1, max: 1}}\n",
         [
-            "5: optim.lr: min 1.0 is not below max 1.0; exchange them, or write `value: x`",
+            "5: optim.lr: min 1.0 is not below max 1.0; swap them, or write `value: x`",
         ],
     ),
     (
@@ -634,13 +640,13 @@ FILES = [
     (
         f"{SEARCH}  optim.lr: {{min: 0, max: 1, distribution: normal}}\n",
         [
-            "5: parameters.optim.lr.distribution: 'normal' is not a distribution; choose uniform, log_uniform, int_uniform or int_log_uniform",
+            "5: parameters.optim.lr.distribution: 'normal' is not a choice; choose uniform, log_uniform, int_uniform or int_log_uniform",
         ],
     ),
     (
         f"{SEARCH}  optim.lr: {{min: 0, max: 1, distribution: categorical}}\n",
         [
-            "5: parameters.optim.lr.distribution: a categorical parameter lists its values; write `values: [...]` alone",
+            "5: parameters.optim.lr.distribution: a categorical parameter lists its values; write only `values: [...]`",
         ],
     ),
     (
@@ -670,7 +676,7 @@ FILES = [
     (
         f"{SEARCH}  schedule.steps: {{min: 1, max: 9, step: 3}}\n",
         [
-            "5: schedule.steps: max 9 is no whole number of steps from min; write for example max: 7",
+            "5: schedule.steps: max 9 is not a whole number of steps from min; write for example max: 7",
         ],
     ),
     (
@@ -742,20 +748,20 @@ FILES = [
     (
         "extends: s.yaml\nmethod: ablation\nrecipe: small\nrows:\n  a: {}\n",
         [
-            "1: extends: the files extend each other in a circle (s.yaml -> s.yaml); remove one",
+            "1: extends: the files extend each other in a cycle (s.yaml -> s.yaml); remove one",
         ],
     ),
     (
         "extends: [circle.yaml, nothing/x.yaml]\nmethod: ablation\nrecipe: small\nrows:\n  a: {}\n",
         [
-            "circle.yaml:1: extends: the files extend each other in a circle (s.yaml -> circle.yaml -> s.yaml); remove one",
-            "1: extends: nothing/x.yaml: no such file; there is no folder 'nothing' either",
+            "circle.yaml:1: extends: the files extend each other in a cycle (s.yaml -> circle.yaml -> s.yaml); remove one",
+            "1: extends: nothing/x.yaml: no such file; the directory 'nothing' does not exist",
         ],
     ),
     (
         "extends: broken.yaml\nmethod: ablation\nrecipe: small\nrows:\n  a: {}\n",
         [
-            "broken.yaml:2: a: given twice (first in line 1); remove one of the two",
+            "broken.yaml:2: a: given twice (also at broken.yaml:1); remove one of the two",
         ],
     ),
     (
@@ -787,17 +793,17 @@ FILES = [
     ),
     (
         f"{GRID}  schedule.steps: {{values: {list(range(1, 201))}}}\nseeds: 10000\n",
-        ["5: seeds: 200 rows x 10000 seeds are more than 1000000; take fewer"],
+        ["5: seeds: 200 rows x 10000 seeds are more than 1000000; use fewer"],
     ),
     # files
-    ("extends: empty\n" + ONE_ROW, ["1: extends: empty: a folder; name a .yaml file in it"]),
+    ("extends: empty\n" + ONE_ROW, ["1: extends: empty: is a directory; name a .yaml file in it"]),
     (
         "extends: empty/x.yaml\n" + ONE_ROW,
-        ["1: extends: empty/x.yaml: no such file; its folder holds no .yaml file"],
+        ["1: extends: empty/x.yaml: no such file; its directory has no .yaml file"],
     ),
     (
         "extends: aside/zzz.yaml\n" + ONE_ROW,
-        ["1: extends: aside/zzz.yaml: no such file; there are: latin.yaml, listed.yaml, stray.yaml"],
+        ["1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml"],
     ),
     (
         "extends: aside/latin.yaml\n" + ONE_ROW,
@@ -813,13 +819,13 @@ FILES = [
     ),
     # YAML
     ("", [f"1: not a block of `key: value` lines; see {README}"]),
-    ("a:\n\tb: 1\n", ["2: a tab where YAML wants spaces; indent with spaces"]),
+    ("a:\n\tb: 1\n", ["2: a tab where YAML expects spaces; indent with spaces"]),
     ("a: b: c\n", [f"1: not valid YAML: mapping values are not allowed here; {SYNTAX}"]),
-    ("a: 1\n---\nb: 2\n", ["2: a second document (`---`); keep one per file"]),
+    ("a: 1\n---\nb: 2\n", ["2: a second document (`---`); write one document per file"]),
     ("a: 1\nb: \x01\n", ["2: a control character that YAML forbids; remove it"]),
     ('a: "\\U00110000"\n', [f"1: not valid YAML: the parser fails (chr() arg not in range(0x110000)); {SYNTAX}"]),
-    ("[" * 700, ["1: blocks nested too deeply to be read; write fewer levels"]),
-    ("a: &x [*x]\n", ["1: a.0: an alias to the block it stands in; write the value out"]),
+    ("[" * 700, ["1: blocks are nested too deeply; use fewer levels"]),
+    ("a: &x [*x]\n", ["1: a.0: an alias to the block that contains it; write the value out"]),
     ("a: &x {b: 1}\nc: {<<: *x}\n", ["2: c.<<: merge keys are not supported; write the keys out"]),
     (
         "a: !!set {b}\nc: !!binary b\n",
@@ -830,35 +836,35 @@ FILES = [
     ),
     ("? [1]\n: 2\n", ["1: a key must be plain text; put it in quotes"]),
     ('"a\\nb": 1\n', ["1: 'a\\nb': a line break or control character in a key; remove it"]),
-    ('a: "\\ud800"\n', ["1: a: half a character (a surrogate) or a null in a text; write whole characters"]),
+    ('a: "\\ud800"\n', ["1: a: a lone surrogate or a null character in text; write whole characters"]),
     (
         "a: !!int x\nb: !!float y\n",
-        ["1: a: 'x' is no whole number; remove the tag !!int", "2: b: 'y' is no number; remove the tag !!float"],
+        ["1: a: 'x' is not a whole number; remove the tag !!int", "2: b: 'y' is not a number; remove the tag !!float"],
     ),
     (f"a: {2**63}\n", ["1: a: a whole number of more than 63 bits; write a smaller one"]),
     (f"a: {'9' * 5000}\n", ["1: a: a whole number of more than 63 bits; write a smaller one"]),
     (
         "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 6)),
-        ["1: more than 100000 values; write fewer aliases"],
+        ["1: more than 100000 values; use fewer aliases"],
     ),
     (
         f"{SEARCH}  optim.lr: {{value: 1}}\nwhen: {{optim.lr: {{model.dropout: [1]}}}}\n",
         [
-            "4: parameters: a search needs a key with `min` and `max` or `values`; add one",
             "6: when.optim.lr: no such parameter; there is none to choose",
+            "4: parameters: a search needs a key with `min` and `max` or `values`; add one",
         ],
     ),
     (
         f"extends: {'x' * 300}/y.yaml\n" + ONE_ROW,
         [f"1: extends: {'x' * 300}/y.yaml: no such file (File name too long); correct the path"],
     ),
-    (HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n", [f"2: recipe: no recipe '{'x' * 300}'; there are: small"]),
+    (HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n", [f"2: recipe: no recipe '{'x' * 300}'; available: small"]),
     (
         f"{HEAD}rows:\n  a: {{data.synthetic.height: 100000}}\n",
         ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
     ),
 ]
-"""A search space, and what is told of it; a message that starts with a line number is about that file."""
+"""A search space, and its messages; one that starts with a line number is about that file."""
 
 OPTIONS = [
     ("set", "data.root", "not of the form key=value; write for example --set schedule.steps=100"),
@@ -866,13 +872,13 @@ OPTIONS = [
     ("set", "optim.lr=-1", "optim.lr: must be positive; got -1.0"),
     ("set", "optim.lr=@", f"not valid YAML: found character '@' that cannot start any token; {SYNTAX}"),
     ("seeds", "0", "seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"),
-    ("seeds", "a", "seeds: must be a number or whole numbers with commas, not 'a'; write for example 3"),
+    ("seeds", "a", "seeds: must be a number or comma-separated whole numbers, not 'a'; write for example 3"),
     ("seeds", "1,1", "seeds: seed 1 is given twice; remove one"),
-    ("recipe", "nope", "recipe: no recipe 'nope'; there are: small"),
-    ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; there are: small"),
+    ("recipe", "nope", "recipe: no recipe 'nope'; available: small"),
+    ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; available: small"),
     ("set", "optim.lr=1\0", "not text in this system's encoding; write plain characters"),
 ]
-"""An option of the command line with its value, and what is told after them."""
+"""An option of the command line with its value, and the message after them."""
 
 OTHER_FILES = {
     "recipes/small.yaml": "data: {crop: [64, 64]}\nschedule.steps: 10\n",
@@ -884,7 +890,7 @@ OTHER_FILES = {
     "broken.yaml": "a: 1\na: 2\n",
     "shared.yaml": "seeds: 0\nrows:\n  a: {optim.lr: -1}\n  b: {optim: {lr: x}}\n",
 }
-"""What lies beside the search space."""
+"""Files beside the search space."""
 
 
 @pytest.fixture(autouse=True)
@@ -892,6 +898,7 @@ def folder(tmp_path, monkeypatch):
     """A current folder with `OTHER_FILES` in it."""
     monkeypatch.chdir(tmp_path)
     write_other_files(tmp_path)
+    monkeypatch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))  # only the test's own are listed
     return tmp_path
 
 
@@ -902,7 +909,7 @@ def write_other_files(folder):
 
 
 def messages(text, **options):
-    """Everything that reading and planning complain about."""
+    """All messages of reading and planning."""
     Path("s.yaml").write_text(text)
     with pytest.raises(SpecError) as caught:
         plan_sweep(read_spec(Path("s.yaml"), **options), run_dir=Path("runs"))
@@ -919,28 +926,28 @@ def option(name, value):
     return {"settings": [value]} if name == "set" else {name: value}
 
 
-def named(told):
+def named(expected):
     """The message, with the search space's name where it starts with a line."""
-    return f"s.yaml:{told}" if told[0].isdigit() else told
+    return f"s.yaml:{expected}" if expected[0].isdigit() else expected
 
 
-@pytest.mark.parametrize(("setting", "told"), SETTINGS)
-def test_a_wrong_setting(setting, told):
-    assert messages(with_setting(setting)) == [f"s.yaml:5: {setting.partition(': ')[0]}: {told}"]
+@pytest.mark.parametrize(("setting", "expected"), SETTINGS)
+def test_a_wrong_setting(setting, expected):
+    assert messages(with_setting(setting)) == [f"s.yaml:5: {setting.partition(': ')[0]}: {expected}"]
 
 
-@pytest.mark.parametrize(("text", "told"), FILES)
-def test_a_wrong_file(text, told, folder):
+@pytest.mark.parametrize(("text", "expected"), FILES)
+def test_a_wrong_file(text, expected, folder):
     found = [message.replace(f"{folder}/", "") for message in messages(text)]
 
-    assert found == [named(message) for message in told]
+    assert found == [named(message) for message in expected]
 
 
-@pytest.mark.parametrize(("name", "value", "told"), OPTIONS)
-def test_a_wrong_option(name, value, told):
+@pytest.mark.parametrize(("name", "value", "expected"), OPTIONS)
+def test_a_wrong_option(name, value, expected):
     typed = value.replace("\0", "\\x00")
 
-    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {told}"]
+    assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {expected}"]
 
 
 def test_options_that_contradict_each_other():
@@ -957,15 +964,39 @@ def test_all_mistakes_come_at_once():
         "s.yaml:7: metrics: unknown key; did you mean 'metric'?",
         "s.yaml:4: foo: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute",
         "s.yaml:5: optim.lr: must be a number, not 'x'; write for example 0.01",
-        "aside/stray.yaml:2: schedule.stepz: unknown key; did you mean 'steps'?",
         "s.yaml:8: bar: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute",
+        "aside/stray.yaml:2: schedule.stepz: unknown key; did you mean 'steps'?",
         "--set schedule.steps=many: schedule.steps: must be a whole number, not 'many'; write for example 300",
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f"{HEAD}rows: {{a: 3}}\nbaseline: a\ntable: {{rows: [a]}}\n", 1),
+        (f"{HEAD}leave_one_out: {{a: {{foo: 1}}}}\nbaseline: w/o a\n", 1),
+        (f"{HEAD}leave_one_out: [a]\nbaseline: full\n", 1),
+        (f"{GRID}  optim.lr: 3\nbaseline: lr=0.1\n", 1),
+        (f"{SEARCH}  optim.lr: {{min: a, max: 2}}\n", 1),
+        (f"{SEARCH}  optim.lr: {{min: a}}\n", 1),
+        ("method: random\nrecipe: small\ntrials: few\nparameters: 3\nwhen: {optim.lr: {model.dropout: [1]}}\n", 2),
+        (f"{DRAWN}metric: [{{nam: a}}, {{nam: b}}]\n", 2),
+        (f"{TWO}metric: {{nam: a}}\n", 1),
+        (f"{TWO}skip: [{{foo: 1}}]\n", 1),
+        (f"{TWO}zip: [[optim.lr, 3]]\n", 1),
+        (f"{ONE_ROW}baseline: [a]\nseeds: {{until: decided}}\n", 1),
+        ("method: ablation\nrecipe: [small]\nrows: {a: {}}\n", 1),
+        (f"{ONE_ROW}resources: {{gpus: 4, ranks: 2, cpu: 1}}\n", 2),
+        ("method: grd\nrecipe: small\nrows: {a: {foo: 1}}\nfixed: {bar: 1}\n", 3),
+    ],
+)
+def test_a_mistake_causes_no_other_message(text, count):
+    assert len(messages(text)) == count, messages(text)
+
+
 ORCHESTRATOR = PROJECT / "orchestrator"
 LANGUAGE = (*sorted((ORCHESTRATOR / "spec").glob("*.py")), ORCHESTRATOR / "planning" / "resolve.py")
-"""Modules of the orchestrator that complain about what a user wrote."""
+"""Modules of the orchestrator that report mistakes in what a user wrote."""
 REMEDY = "; "
 """Every message has what is wrong before it and what to do behind it."""
 
@@ -990,31 +1021,32 @@ def patterns(module):
 
 
 @pytest.fixture(scope="module")
-def all_told(tmp_path_factory):
+def all_messages(tmp_path_factory):
     """Every message of the tables, one a line."""
-    folder = tmp_path_factory.mktemp("told")
+    folder = tmp_path_factory.mktemp("messages")
     write_other_files(folder)
-    told = []
+    found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))
         for setting, _ in SETTINGS:
-            told += messages(with_setting(setting))
+            found += messages(with_setting(setting))
         for text, _ in FILES:
-            told += messages(text)
+            found += messages(text)
         for name, value, _ in OPTIONS:
-            told += messages(ONE_ROW, **option(name, value))
-        told += messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"])
-    return "\n".join(told)
+            found += messages(ONE_ROW, **option(name, value))
+        found += messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"])
+    return "\n".join(found)
 
 
 @pytest.mark.parametrize("expression", [pattern for module in LANGUAGE for pattern in patterns(module)])
-def test_no_message_is_missing_here(expression, all_told):
-    assert re.search(expression, all_told), f"no case in the tables of this file provokes {expression!r}"
+def test_no_message_is_missing_here(expression, all_messages):
+    assert re.search(expression, all_messages), f"no case in the tables of this file provokes {expression!r}"
 
 
-def test_every_message_says_where_and_what_to_do(all_told):
+def test_every_message_says_where_and_what_to_do(all_messages):
     where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|--(set|seeds|recipe) .*?): ")
     what_to_do = re.compile(r"; |\?$|must (be|lie)|choose|there (is|are)|no such (split|folder)|needs? |write ")
 
-    assert [line for line in all_told.splitlines() if not where.match(line)] == []
-    assert [line for line in all_told.splitlines() if not what_to_do.search(line)] == []
+    assert [line for line in all_messages.splitlines() if not where.match(line)] == []
+    assert [line for line in all_messages.splitlines() if not what_to_do.search(line)] == []

@@ -71,7 +71,7 @@ def test_a_sampler_draws_while_it_iterates(read_space):
 
 
 def test_several_objectives_of_which_the_first_ranks(read_space):
-    spec = read_space(f"{SEARCH}metric: [{{name: final/miou}}, {{name: cost/train_minutes, mode: min}}]\n")
+    spec = read_space(f"{SEARCH}metric: [{{name: final/miou}}, {{name: cost/train_minutes, goal: ~, mode: min}}]\n")
 
     assert spec.objectives == (Objective(), Objective(name="cost/train_minutes", goal="minimize"))
     assert (spec.metric, spec.goal) == ("final/miou", "maximize")

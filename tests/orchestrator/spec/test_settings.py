@@ -1,9 +1,10 @@
-"""Optional knobs pass the door like any other: choices, lists of any length, true and false."""
+"""Settings of every type: choices, optional values, lists of any length, true and false."""
 
 from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import SpecError
 from orchestrator.spec.settings import config_leaves, read_setting
 
 
@@ -18,15 +19,12 @@ from orchestrator.spec.settings import config_leaves, read_setting
         ("optim.ema_decay", None, None),
     ],
 )
-def test_an_optional_knob_is_read(key, value, found):
-    problems = []
-    setting = read_setting(key, value, "here", problems)
-    assert problems == []
-    assert setting.value == found
+def test_an_optional_setting_is_read(key, value, found):
+    assert read_setting(key, value, "here").value == found
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "complaint"),
+    ("key", "value", "mistake"),
     [
         ("loss.kind", "dice", "'dice' is not a choice; choose ce, ohem, lovasz, ce_lovasz"),
         ("compute.precision", 16, "16 is not a choice; choose float32, bfloat16, float16"),
@@ -35,18 +33,17 @@ def test_an_optional_knob_is_read(key, value, found):
         ("evaluation.window", 64, "must be a list of 2 whole numbers, not 64; write for example null"),
     ],
 )
-def test_a_wrong_value_is_told(key, value, complaint):
-    problems = []
-    assert read_setting(key, value, "here", problems) is None
-    assert problems == [f"here: {key}: {complaint}"]
+def test_a_wrong_value_is_reported(key, value, mistake):
+    with pytest.raises(SpecError) as caught:
+        read_setting(key, value, "here")
+    assert caught.value.messages == (f"here: {key}: {mistake}",)
 
 
-def test_every_leaf_can_explain_itself():
-    assert all(leaf.complaint({}) for leaf in config_leaves().values())
+def test_every_leaf_says_what_is_legal():
+    assert all(leaf.mistake({}) for leaf in config_leaves().values())
 
 
-def test_a_home_that_nobody_has_is_a_plain_folder():
-    problems = []
-    setting = read_setting("data.root", "~nobody.of.that.name/data", "here", problems)
+def test_the_home_of_an_unknown_user_is_a_plain_directory_name():
+    setting = read_setting("data.root", "~nobody.of.that.name/data", "here")
 
     assert setting.resolved() == str(Path("~nobody.of.that.name/data").resolve())

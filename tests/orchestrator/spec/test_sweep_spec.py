@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler
-from orchestrator.spec.settings import config_leaves, read_block, shown
+from orchestrator.spec.settings import as_yaml, config_leaves, read_block
 from orchestrator.spec.sweep_spec import read_spec, sweep_name
 from orchestrator.spec.yaml_document import parse_yaml
 from trainer.config import ContrastConfig, MemoryConfig, TrainConfig
@@ -62,7 +62,7 @@ def test_a_short_file_has_defaults():
     assert "final/miou" in spec.table.columns
 
 
-def test_the_policy_of_a_sweep():
+def test_resources_budget_retries_and_scheduler():
     spec = read(
         "method: random\ntrials: 3\nrecipe: small\nparameters:\n  contrast.temperature: {min: 0.1, max: 0.2}\n"
         "resources: {cpus: 2, gpus: 4, processes: fresh}\nbudget: {gpu_hours: 20, wall_hours: 8, trial_hours: 0.5}\n"
@@ -77,7 +77,7 @@ def test_the_policy_of_a_sweep():
     assert spec.scheduler == Scheduler(kind="hyperband", grace_fraction=0.5, reduction_factor=4, startup_trials=2)
 
 
-def test_a_policy_that_nobody_wrote():
+def test_the_defaults_of_budget_retries_and_scheduler():
     spec = read(ONE_ROW)
 
     assert (spec.budget, spec.retries, spec.scheduler, spec.search) == (Budget(), Retries(), None, None)
@@ -92,7 +92,7 @@ def test_a_trial_has_a_rank_per_gpu_or_as_many_as_it_says(given, ranks):
     assert read(f"{ONE_ROW}resources: {{{given}}}\n").resources.ranks == ranks
 
 
-def test_what_is_said_later_wins():
+def test_later_settings_win():
     Path("recipes/small.yaml").write_text(
         "schedule.steps: 1\noptim.lr: 0.1\nmodel.dropout: 0.1\ndata.color_jitter: 0.1\n"
     )
@@ -117,7 +117,7 @@ def test_what_is_said_later_wins():
         ("contrast.source=none", "none"),
     ],
 )
-def test_set_takes_yaml_values_and_any_text(given, value):
+def test_set_takes_yaml_values_and_plain_text(given, value):
     found = read(ONE_ROW, settings=[given]).base[given.partition("=")[0]].value
 
     assert found == value
@@ -129,7 +129,7 @@ def test_seeds_of_the_command_line(seeds, expected):
     assert read(ONE_ROW, seeds=seeds).seeds == expected
 
 
-def test_the_name_tells_a_recipe_that_is_not_its_own(folder):
+def test_the_name_shows_a_recipe_that_is_not_its_own(folder):
     (folder / "recipes" / "big.yaml").write_text("schedule.steps: 20\n")
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "mine.yaml").write_text("schedule.steps: 30\n")
@@ -183,13 +183,14 @@ def test_a_grid_may_name_one_of_its_rows_as_baseline():
 
 
 def test_defaults_written_as_yaml_read_back_as_the_defaults():
-    lines = [f"{key}: {shown(leaf.default)}" for key, leaf in config_leaves().items()]
-    document, problems = parse_yaml("\n".join(lines), "f.yaml"), []
+    lines = [f"{key}: {as_yaml(leaf.default)}" for key, leaf in config_leaves().items()]
 
-    settings = read_block(document.values, document.origins, (), problems)
+    block = read_block(parse_yaml("\n".join(lines), "f.yaml").values)
 
-    assert problems == []
-    assert {item.key: item.value for item in settings} == {key: leaf.default for key, leaf in config_leaves().items()}
+    assert block.mistakes == ()
+    assert {item.key: item.value for item in block.settings} == {
+        key: leaf.default for key, leaf in config_leaves().items()
+    }
 
 
 def test_nested_and_dotted_settings_build_the_same_config():

@@ -1,4 +1,4 @@
-"""Looking at a figure as a program can: its texts, and whether they stay within it."""
+"""Checks of a drawn figure: its texts, and whether they are inside it."""
 
 from itertools import combinations
 

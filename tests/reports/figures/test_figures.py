@@ -10,32 +10,32 @@ import pytest
 
 import reports.figures
 from reports.figures.bars import BarRow, Bars, draw_bars
-from reports.figures.classes import ClassDifference, ClassDifferences, draw_classes
+from reports.figures.classes import draw_classes
 from reports.figures.curves import Curve, Curves, draw_curves
 from reports.figures.estimate import Estimate
 from reports.figures.heatmap import HeatMap, draw_heatmap
 from reports.figures.importance import draw_importance
-from reports.figures.line import Line, Series, draw_line
+from reports.figures.line import LinePlot, draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
 HOSTILE = r"50% & $\tau$_{a} #1 <b> $x$ \alpha"
 LONG = "a label that goes on and on, far beyond what any figure of a paper has room for"
 NONE = Estimate(values=())
-NAN = Estimate(values=(math.nan, 45.1, math.inf), low=math.nan, high=46.0)
 
 
 def estimate(mean, seeds=3):
     values = tuple(mean + 0.3 * math.sin(7 * mean + seed) for seed in range(seeds))
-    return Estimate(values=values, low=mean - 0.5, high=mean + 0.5) if seeds > 2 else Estimate(values=values)
+    return Estimate(values=values, interval=(mean - 0.5, mean + 0.5)) if seeds > 2 else Estimate(values=values)
 
 
 def bars(*rows, note="95 % interval of the mean; dots: seeds"):
     return Bars(name="mIoU (%) ↑", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
 
 
-def line(*series, **changes):
-    return Line(x_name="Temperature", y_name="mIoU (%) ↑", series=tuple(series), note="95 % interval", **changes)
+def line(label, at, estimates, **changes):
+    values = {"x_name": "Temperature", "y_name": "mIoU (%) ↑", "note": "95 % interval", **changes}
+    return LinePlot(label=label, at=tuple(at), estimates=tuple(estimates), **values)
 
 
 def grid(rows, columns, *, suffix="", holes=(), **changes):
@@ -61,35 +61,29 @@ def pareto(count, label="trial", **changes):
 
 
 def classes(count, name="class", **changes):
-    items = tuple(ClassDifference(name=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
-    return ClassDifferences(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", classes=items, **changes)
+    items = tuple(BarRow(label=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
+    return Bars(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", rows=items, **changes)
 
 
 EXAMPLES = {
     "bars": (draw_bars, bars(("base", estimate(45.0)), (HOSTILE, estimate(45.5)), (LONG, estimate(44.9)))),
     "bars-holes": (
         draw_bars,
-        bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE), ("nan", NAN)),
+        bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE)),
     ),
     "bars-differences": (draw_bars, bars((HOSTILE, estimate(-0.3)), ("zero", Estimate(values=(0.0, 0.0))))),
     "bars-from-zero": (draw_bars, bars(("a", estimate(10.0)), ("b", estimate(45.0)))),
     "bars-forty": (draw_bars, bars(*((f"{number} {LONG}", estimate(20.0 + number)) for number in range(40)))),
     "bars-nothing": (draw_bars, bars(("a", NONE))),
     "bars-no-rows": (draw_bars, bars()),
-    "line": (draw_line, line(Series(label="t", at=(0.05, 0.1, 0.4), estimates=tuple(map(estimate, (45, 46, 44)))))),
+    "line": (draw_line, line("t", (0.05, 0.1, 0.4), map(estimate, (45, 46, 44)))),
     "line-reference": (
         draw_line,
-        line(
-            Series(label=HOSTILE, at=(1, 2, 3), estimates=(estimate(45), NONE, estimate(45, 1))),
-            Series(label="_hidden", at=(1, 2, 3), estimates=(NAN, estimate(44), NONE)),
-            reference=(LONG, estimate(44.0)),
-        ),
+        line(HOSTILE, (1, 2, 3), (estimate(45), NONE, estimate(45, 1)), reference=(LONG, estimate(44.0))),
     ),
-    "line-many": (
-        draw_line,
-        line(Series(label="t", at=tuple(range(1000, 41000, 1000)), estimates=tuple(map(estimate, range(40))))),
-    ),
-    "line-nothing": (draw_line, line(Series(label="t", at=(1, 2), estimates=(NONE, NONE)), reference=("b", NONE))),
+    "line-underscore": (draw_line, line("_hidden", (1, 2), (NONE, estimate(44)), reference=("_b", estimate(44.0)))),
+    "line-many": (draw_line, line("t", range(1000, 41000, 1000), map(estimate, range(40)))),
+    "line-nothing": (draw_line, line("t", (1, 2), (NONE, NONE), reference=("b", NONE))),
     "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3 % of variation")),
     "heatmap-holes": (draw_heatmap, grid(2, 6, holes=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
     "heatmap-labels": (draw_heatmap, grid(3, 6, suffix=f" {HOSTILE}", note=LONG * 2)),
@@ -104,14 +98,14 @@ EXAMPLES = {
     "pareto-nothing": (draw_pareto, pareto(0)),
     "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
     "classes-many": (draw_classes, classes(171)),
-    "classes-nothing": (draw_classes, ClassDifferences(name="Δ", classes=(ClassDifference(name="a", estimate=NONE),))),
+    "classes-nothing": (draw_classes, Bars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
     "importance": (draw_importance, {"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan}),
     "importance-nothing": (draw_importance, {}),
 }
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_text_has_its_place(name, check_layout):
+def test_no_text_is_cut_or_overlaps(name, check_layout):
     draw, data = EXAMPLES[name]
     before = dict(mpl.rcParams)
     figure = draw(data, style=DARK if len(name) % 2 else LIGHT)
@@ -144,7 +138,7 @@ def test_bars_begin_at_zero_or_are_not_bars():
     assert lengths("bars-differences")[0] < 0
 
 
-def test_what_is_missing_is_said(words):
+def test_figures_say_what_is_missing(words):
     row = BarRow(label="a", estimate=NONE, note="2 failed, 1 not run")
     assert "2 failed, 1 not run" in words(draw_bars(Bars(name="mIoU", rows=(row,))))
     assert "no value" in words(draw_bars(EXAMPLES["bars-nothing"][1]))

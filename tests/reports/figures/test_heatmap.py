@@ -5,7 +5,7 @@ from matplotlib import colormaps
 from reports.figures.heatmap import MAP, is_dark
 
 
-def test_the_writing_contrasts_with_every_colour():
+def test_text_contrasts_with_every_colour():
     for share in (number / 100 for number in range(101)):
         parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colormaps[MAP](share)]
         luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]

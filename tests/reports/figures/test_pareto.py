@@ -1,4 +1,4 @@
-"""The front against its definition, and numbers that do not lie on one another."""
+"""The front against its definition, and numbers that do not overlap."""
 
 import math
 import random

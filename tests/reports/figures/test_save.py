@@ -1,4 +1,4 @@
-"""Files: three formats, the same bytes twice, fonts inside, nothing of the machine or the time."""
+"""Files: three formats, reproducible bytes, embedded fonts, no trace of the machine or the time."""
 
 import re
 

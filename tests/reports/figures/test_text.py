@@ -1,11 +1,11 @@
-"""Text of the user: as typed, on few lines, in letters the font has."""
+"""User text: as typed, on few lines, in characters that the font has."""
 
 import pytest
 
 from reports.figures.text import fitted, literal, number, under
 
 
-def test_letters_the_font_lacks_become_their_code_points():
+def test_characters_the_font_lacks_become_code_points():
     assert literal("中 é Δ ±\n_x $1$ ") == "U+4E2D é Δ ± _x $1$"
     assert literal("a\x07b") == "aU+0007b"
 

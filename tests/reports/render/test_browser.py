@@ -1,4 +1,4 @@
-"""The page in a real browser: text stays text, nothing is asked of anybody, it sorts, and it fits a phone."""
+"""The page in a real browser: text stays text, no requests, it sorts, and it fits a phone."""
 
 import json
 from dataclasses import replace
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.records import ErrorRecord, TableRecord
+from orchestrator.store.records import ErrorRecord, SweepRecord, TableRecord
+from orchestrator.store.run_directory import RunDirectory
 from reports.write import write_reports
+from tests.reports.conftest import results_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -34,14 +36,14 @@ def written():
 def page_file(tmp_path_factory, example, written):
     """A page whose row label, data set, failure, class and question are scripts, with figures."""
     if "page" not in written:
-        written["page"] = write_page(*example, tmp_path_factory.mktemp("page"))
+        written["page"] = write_page(example, tmp_path_factory.mktemp("page"))
     return written["page"]
 
 
-def write_page(sweep, outcomes, folder):
+def write_page(results, folder):
     """See `page_file`."""
-    text = json.dumps(sweep.to_json()).replace("pixel & region <memory>", EVIL)
-    sweep = type(sweep).from_json(json.loads(text))
+    text = json.dumps(results.sweep.to_json()).replace("pixel & region <memory>", EVIL)
+    sweep = SweepRecord.from_json(json.loads(text))
     sweep = replace(
         sweep,
         question=EVIL,
@@ -49,7 +51,7 @@ def write_page(sweep, outcomes, folder):
         recipe=EVIL,
         table=TableRecord(columns=(*sweep.table.columns, f"final/iou/{EVIL}")),
     )
-    outcomes = {key.replace("pixel & region <memory>", EVIL): record for key, record in outcomes.items()}
+    outcomes = {key.replace("pixel & region <memory>", EVIL): record for key, record in results.outcomes.items()}
     for key, record in outcomes.items():
         error = record.error and ErrorRecord(kind=EVIL, message=EVIL, traceback=EVIL, signature="0a1b2c3d")
         metrics = {**record.metrics, f"final/iou/{EVIL}": record.metrics.get("final/miou", 0.0)}
@@ -60,7 +62,7 @@ def write_page(sweep, outcomes, folder):
             replace(cell, trial_id=cell.trial_id.replace("pixel & region <memory>", EVIL)) for cell in sweep.cells
         ),
     )
-    return write_reports(sweep, outcomes, folder, ["html"], run_dir=folder / "runs")["html"]
+    return write_reports(results_of(sweep, outcomes), folder, ["html"], directory=RunDirectory(folder / "runs"))["html"]
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def open_page(browser, page_file):
     return opener
 
 
-def test_scripts_stay_text_and_nothing_is_asked_of_anybody(open_page):
+def test_scripts_stay_text_and_there_are_no_requests(open_page):
     page, asked, said = open_page()
     assert page.title() == "ablation_memory"
     assert (asked, said) == ([], [])
@@ -112,7 +114,7 @@ def test_a_click_on_a_header_sorts_and_a_third_restores(open_page):
     assert rows.all_inner_texts() == before
 
 
-def test_hovering_shows_the_seeds_and_leads_to_the_run(open_page):
+def test_hovering_shows_the_seeds_and_links_to_the_run(open_page):
     page, _, _ = open_page()
     cell = page.locator("td.cell").first
     assert not cell.locator(".seeds").is_visible()

@@ -1,4 +1,4 @@
-"""Each format of the example, character by character. `UPDATE_GOLDEN=1` rewrites the files: read the difference."""
+"""Each format of the example, byte by byte. `UPDATE_GOLDEN=1` rewrites the files: review the diff."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reports.render import STYLES
-from reports.tables import build_table
+from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -15,7 +16,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 def test_rendering_equals_the_golden_file(style, example):
     name, render = STYLES[style]
     path = GOLDEN / name.replace("table", "example")
-    text = render(build_table(*example))
+    text = render(build_table(example))
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8", newline="\n")
     assert text == path.read_text(encoding="utf-8")
@@ -24,9 +25,9 @@ def test_rendering_equals_the_golden_file(style, example):
 @pytest.mark.parametrize("style", STYLES)
 def test_rendering_is_a_pure_function(style, example):
     render = STYLES[style][1]
-    assert render(build_table(*example)) == render(build_table(*example))
+    assert render(build_table(example)) == render(build_table(example))
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_sweep_of_which_nothing_has_run_can_be_shown(style, sweep_of):
-    assert "nothing yet" in STYLES[style][1](build_table(sweep_of({"nothing yet": {}}), {}))
+def test_a_sweep_without_runs_can_be_shown(style, sweep_of):
+    assert "nothing yet" in STYLES[style][1](build_table(results_of(sweep_of({"nothing yet": {}}), {})))

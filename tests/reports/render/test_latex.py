@@ -7,9 +7,11 @@ import subprocess
 import pytest
 
 from orchestrator.store.records import TableRecord
-from reports.published import read_published
-from reports.render.latex import document, escape, render_latex, render_preview
-from reports.tables import build_table
+from reports.render.latex import document, render_latex, render_preview
+from reports.render.latex_text import escape
+from reports.sources.published import read_published
+from reports.tables.table import build_table
+from tests.reports.conftest import results_of
 
 HOSTILE = r"50% & $x_1$ #2 {a} ~b^c \end{table} <d> | \"e\" --seeds `q` [1] *"
 UNICODE = "τ = 0.1 → λ ≥ 2 × 10² ± é ő 中 “q” … – √ 🙂 \u200b"
@@ -43,7 +45,7 @@ def hostile_table(sweep_of, outcomes_of):
         table=TableRecord(caption=f"{HOSTILE}\n\n{UNICODE}", columns=("final/miou", "my_own%metric")),
     )
     values = {label: [0.40 + 0.01 * place, 0.42, 0.43] for place, label in enumerate(rows)}
-    return build_table(sweep, outcomes_of(values), read_published("contrastiveseg_readme"))
+    return build_table(results_of(sweep, outcomes_of(values)), read_published("contrastiveseg_readme"))
 
 
 def test_braces_balance_and_lines_have_equal_cells(sweep_of, outcomes_of):
@@ -58,14 +60,14 @@ def test_braces_balance_and_lines_have_equal_cells(sweep_of, outcomes_of):
 
 
 def test_rules_are_booktabs_and_none_is_vertical(example):
-    text = render_latex(build_table(*example))
+    text = render_latex(build_table(example))
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\hline")] == [1, 2, 1, 0]
     assert r"\begin{tabular}{lrrrrr}" in text
     assert text.startswith("% Made by `python -m reports`")
 
 
 def test_cells_are_marked_and_aligned(example):
-    text = render_latex(build_table(*example))
+    text = render_latex(build_table(example))
     assert r"\textbf{44.00}\,{\scriptsize $\pm$\,0.95}\,$\vphantom{0}^{\phantom{\approx\S}}_{+3.05*}$" in text
     assert r"\underline{43.20}\,{\scriptsize $\pm$\,0.74}" in text
     assert r"40.95\,{\scriptsize $\pm$\,0.58}\,$\vphantom{0}^{\approx}_{\phantom{+3.05*}}$" in text
@@ -78,7 +80,7 @@ def test_cells_are_marked_and_aligned(example):
 )
 def test_the_label_can_be_referred_to(sweep_of, label, name, expected):
     sweep = sweep_of({"base": {}}, name=name, table=TableRecord(label=label, columns=("final/miou",)))
-    assert expected in render_latex(build_table(sweep, {}))
+    assert expected in render_latex(build_table(results_of(sweep, {})))
 
 
 def compile_document(folder, text):
@@ -102,7 +104,7 @@ def table_of_forty(sweep_of, outcomes_of):
     rows["contrast.memory.pixels_per_class=5000,contrast.memory.kind=pixel_region" + "x" * 60] = {"x": 99}
     values = {label: [0.1 + 0.01 * n, 0.2, 0.3] for n, label in enumerate(rows)}
     columns = ("final/miou", "final/pixel_accuracy", "final/mean_accuracy", "val/miou", "val/best_miou")
-    return build_table(sweep_of(rows, columns=columns, name="forty"), outcomes_of(values))
+    return build_table(results_of(sweep_of(rows, columns=columns, name="forty"), outcomes_of(values)))
 
 
 def grouped_table(sweep_of, outcomes_of, **changes):
@@ -113,7 +115,7 @@ def grouped_table(sweep_of, outcomes_of, **changes):
         for w in (0.1, 1.0)
     }
     sweep = sweep_of(rows, method="grid", baseline=None, **changes)
-    return build_table(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows}))
+    return build_table(results_of(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows})))
 
 
 def matrix_table(sweep_of, outcomes_of):
@@ -123,15 +125,14 @@ def matrix_table(sweep_of, outcomes_of):
         for k in (50, 5000)
     }
     sweep = sweep_of(rows, method="grid", columns=("final/miou", "final/pixel_accuracy", "cost/train_minutes"))
-    return build_table(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows}))
+    return build_table(results_of(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows})))
 
 
 @needs_latex
 @pytest.mark.parametrize("columns", ["", "twocolumn"])
 def test_an_article_of_all_our_tables_compiles_without_a_complaint(tmp_path, example, sweep_of, outcomes_of, columns):
-    sweep, outcomes = example
     tables = [
-        build_table(sweep, outcomes, read_published("contrastiveseg_readme")),
+        build_table(example, read_published("contrastiveseg_readme")),
         hostile_table(sweep_of, outcomes_of),
         table_of_forty(sweep_of, outcomes_of),
         grouped_table(sweep_of, outcomes_of, name="groups"),
@@ -146,7 +147,7 @@ def test_an_article_of_all_our_tables_compiles_without_a_complaint(tmp_path, exa
 
 @needs_latex
 def test_the_preview_compiles_by_itself(tmp_path, example):
-    assert COMPLAINT.findall(compile_document(tmp_path, render_preview(build_table(*example)))) == []
+    assert COMPLAINT.findall(compile_document(tmp_path, render_preview(build_table(example)))) == []
 
 
 def test_equal_neighbours_are_merged(sweep_of, outcomes_of):
@@ -165,7 +166,7 @@ def test_a_matrix_has_a_header_above_the_levels(sweep_of, outcomes_of):
 
 def test_a_table_of_many_rows_continues_in_a_second_float(sweep_of):
     rows = {f"row {n}": {"x": n} for n in range(60)}
-    text = render_latex(build_table(sweep_of(rows), {}))
+    text = render_latex(build_table(results_of(sweep_of(rows), {})))
     assert text.count(r"\begin{table") == 2
     assert text.count(r"\label") == 1
     assert "continued." in text

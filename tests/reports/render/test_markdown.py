@@ -1,11 +1,11 @@
-"""Markdown that GitHub shows as meant."""
+"""Markdown that GitHub renders as intended."""
 
 import re
 
 import pytest
 
 from reports.render.markdown import escape, render_markdown
-from reports.tables import build_table
+from reports.tables.table import build_table
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,13 @@ def test_escape(text, escaped):
 
 
 def test_every_line_of_the_table_has_the_same_number_of_cells(example):
-    lines = [line for line in render_markdown(build_table(*example)).splitlines() if line.startswith("|")]
+    lines = [line for line in render_markdown(build_table(example)).splitlines() if line.startswith("|")]
     assert len(lines) == 10
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}
 
 
 def test_a_cell_carries_mean_spread_mark_and_difference(example):
-    text = render_markdown(build_table(*example))
+    text = render_markdown(build_table(example))
     assert r"**44.00** ± 0.95 <sub>+3.05\*</sub>" in text
     assert "<u>43.20</u> ± 0.74≈§ <sub>+2.25</sub>" in text
     assert "43.78 ± 1.09† <sub>+2.52</sub>" in text

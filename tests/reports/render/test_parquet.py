@@ -1,15 +1,16 @@
-"""Tidy Parquet: a line per row, seed and metric, holes included."""
+"""Tidy Parquet: a line per row, seed and metric, gaps included."""
 
 import io
 
 import pandas as pd
 
-from reports.render import render_parquet
+from reports.render.parquet import render_parquet
+from tests.reports.conftest import results_of
 
 
-def test_every_figure_comes_back_and_every_hole_is_a_line(example):
-    sweep, outcomes = example
-    frame = pd.read_parquet(io.BytesIO(render_parquet(sweep, outcomes)))
+def test_every_figure_can_be_read_back_and_every_gap_is_a_line(example):
+    sweep, outcomes = example.sweep, example.outcomes
+    frame = pd.read_parquet(io.BytesIO(render_parquet(results_of(sweep, outcomes))))
     assert len(frame[["row", "seed"]].drop_duplicates()) == len(sweep.cells)
     done = frame[frame.state == "done"]
     for cell in sweep.cells:

@@ -6,7 +6,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from reports.stats import interaction
+from reports.stats.interaction import interaction
 
 
 def test_an_additive_grid_has_none():
@@ -23,7 +23,7 @@ def test_a_crossing_by_hand():
     assert (found.share, found.p) == (1.0, None)
 
 
-def test_p_is_that_of_a_randomised_block_design():
+def test_p_equals_that_of_a_randomised_block_design():
     value_SYX = np.random.default_rng(0).normal(size=(4, 3, 3))
     seed, y, x = (axis.ravel() for axis in np.indices(value_SYX.shape))
     frame = pd.DataFrame({"value": value_SYX.ravel(), "seed": seed, "y": y, "x": x})
@@ -31,7 +31,7 @@ def test_p_is_that_of_a_randomised_block_design():
     assert interaction(value_SYX).p == pytest.approx(table.loc["C(y):C(x)", "PR(>F)"], rel=1e-9)
 
 
-def test_seeds_with_a_hole_are_left_out():
+def test_incomplete_seeds_are_left_out():
     value_SYX = np.random.default_rng(0).normal(size=(4, 2, 3))
     holed = np.concatenate([value_SYX, np.full((1, 2, 3), 0.5)])
     holed[4, 1, 1] = np.nan

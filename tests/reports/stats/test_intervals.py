@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.stats import mean_interval, t_interval
-from reports.stats.intervals import BOOTSTRAP_FROM, bootstrap_t, resamples
+from reports.stats.intervals import BOOTSTRAP_FROM, bootstrap_t, mean_interval, resamples, t_interval
 
 
 def coverage(low, high):
@@ -27,7 +26,7 @@ def test_the_interval_covers_95_percent(n):
     assert 0.935 <= coverage(*ends) <= 0.965
 
 
-def test_the_bootstrap_t_of_five_seeds_covers_with_ends_out_of_reach():
+def test_the_bootstrap_t_of_five_seeds_covers_with_very_wide_intervals():
     difference_RN = np.random.default_rng(5).standard_normal((2000, 5))
     low, high = bootstrap_t(difference_RN, *resamples(5, np.random.default_rng(0)))
     t_low, t_high = t_interval(difference_RN)
@@ -43,7 +42,7 @@ def test_the_percentile_bootstrap_would_not_cover():
     assert coverage(low, high) < 0.87
 
 
-def test_the_t_interval_is_scipys():
+def test_the_t_interval_equals_scipy():
     difference_N = np.random.default_rng(0).normal(0.2, 1, 4)
     found = mean_interval(difference_N, np.random.default_rng(0))
     expected = stats.ttest_1samp(difference_N, 0).confidence_interval()
@@ -81,11 +80,9 @@ def test_equal_generators_give_equal_intervals_beyond_eight_seeds():
 def test_no_spread_is_no_width(n):
     found = mean_interval(np.full(n, 0.1), np.random.default_rng(0))
     assert (found.low, found.high) == pytest.approx((0.1, 0.1))
-    assert found.excludes_zero
-    assert not mean_interval(np.zeros(n), np.random.default_rng(0)).excludes_zero
 
 
-def test_ties_among_the_differences_are_no_trouble():
+def test_tied_differences_have_an_interval():
     found = mean_interval(np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2]), np.random.default_rng(0))
     assert found.method == "bootstrap-t"
     assert found.low < 0.1125 < found.high

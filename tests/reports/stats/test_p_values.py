@@ -5,17 +5,17 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.stats import holm, paired_t, sign_flip
+from reports.stats.p_values import holm, paired_t, sign_flip
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
-def test_paired_t_is_scipys(n):
+def test_paired_t_equals_scipy(n):
     generator = np.random.default_rng(n)
     left_RN, right_RN = generator.normal(0.3, 1, (20, n)), generator.normal(0, 1, (20, n))
     assert paired_t(left_RN - right_RN) == pytest.approx(stats.ttest_rel(left_RN, right_RN, axis=1).pvalue, rel=1e-9)
 
 
-def test_paired_t_of_differences_without_spread_is_none():
+def test_paired_t_of_differences_without_spread_is_nan():
     assert np.isnan(paired_t(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]))).all()
 
 
@@ -31,7 +31,7 @@ def test_sign_flips_by_hand():
 
 
 @pytest.mark.parametrize("n", [4, 7, 10])
-def test_sign_flips_are_scipys(n):
+def test_sign_flips_equal_scipy(n):
     difference_N = np.random.default_rng(n).normal(0.5, 1, n)
     expected = stats.permutation_test(
         (difference_N,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
@@ -56,7 +56,7 @@ def test_holm_by_hand():
         holm(np.array([0.1, 0.2]), 1)
 
 
-def test_holm_is_statsmodels_and_passes_over_holes():
+def test_holm_equals_statsmodels_and_skips_nan():
     p_SM = np.random.default_rng(0).uniform(size=(5, 7)) ** 2
     expected = [multipletests(p_M, method="holm")[1] for p_M in p_SM]
     assert holm(p_SM) == pytest.approx(np.array(expected))

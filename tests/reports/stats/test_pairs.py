@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.stats import WhyNot, paired, sample_std, why_not
+from reports.stats.pairs import WhyNot, paired, sample_std, why_not
 
 
 def test_only_shared_seeds_are_paired_and_they_are_in_order():

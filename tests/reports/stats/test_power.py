@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from reports.stats import paired_t, power_of, seeds_needed
-from reports.stats.power import MOST_SEEDS
+from reports.stats.p_values import paired_t
+from reports.stats.power import MOST_SEEDS, power_of, seeds_needed
 
 
 @pytest.mark.parametrize("effect", [0.05, 0.3, 0.5, 1.0, 1.3, 2.0, 3.0])
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
-def test_seeds_needed_is_statsmodels(effect, alpha):
+def test_seeds_needed_equals_statsmodels(effect, alpha):
     oracle = TTestPower()
     found = seeds_needed(-effect * 0.02, 0.02, alpha)
     assert found is not None
@@ -19,7 +19,7 @@ def test_seeds_needed_is_statsmodels(effect, alpha):
     assert found == 3 or oracle.power(effect, found - 1, alpha) < 0.8
 
 
-def test_the_power_is_what_happens():
+def test_the_power_equals_that_of_simulated_experiments():
     difference_RN = np.random.default_rng(0).normal(1, 1, (20_000, 10))
     assert (paired_t(difference_RN) <= 0.05).mean() == pytest.approx(power_of(1.0, 10), abs=0.01)
 

@@ -60,9 +60,8 @@ class TrainBatches:
         ranks: int = 1,
     ) -> None:
         require_labels(source, config.train_split)
-        self.samples = Samples(source, config, seed)
         part = batch_size // ranks
-        self.batches = StepBatches(self.samples, batch_size, range(rank * part, (rank + 1) * part))
+        self.batches = StepBatches(source, config, seed, batch_size, range(rank * part, (rank + 1) * part))
         self.loader_workers = loader_workers
 
     def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
@@ -95,32 +94,6 @@ def loader_context() -> BaseContext:
     return context
 
 
-class Samples:
-    """Augmented images and labels by sample number."""
-
-    def __init__(self, source: Source, config: DataConfig, seed: int) -> None:
-        self.source, self.config, self.seed = source, config, seed
-        self.images = source.size(config.train_split)
-
-    def index(self, number: int) -> int:
-        """Index of the image of sample `number`."""
-        epoch, place = divmod(number, self.images)
-        return epoch_order(self.seed, epoch, self.images)[place]
-
-    def batch(self, numbers: Sequence[int]) -> Batch:
-        """A batch of these samples, each augmented in place.
-
-        numpy allocates the memory, because it uses huge pages: with 4 KiB pages a large sample takes a tenth longer.
-        """
-        size, split = (len(numbers), *self.config.crop), self.config.train_split
-        image_B3HW = torch.from_numpy(np.empty((size[0], 3, *size[1:]), dtype=np.float32))
-        label_BHW = torch.from_numpy(np.empty(size, dtype=np.int64))
-        for image_3HW, label_HW, number in zip(image_B3HW, label_BHW, numbers, strict=True):
-            pair, seed = self.source.read(split, self.index(number)), stream_seed(self.seed, "augment", number)
-            augment_into(image_3HW, label_HW, pair, self.config, seed)
-        return Batch(image_B3HW, label_BHW)
-
-
 @lru_cache(maxsize=4)
 def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
     """The permutation of `range(images)` in which `epoch` visits the images."""
@@ -135,15 +108,29 @@ class StepBatches(Dataset[Batch | TrainerError]):
     Errors are returned as items, because an exception in a loader process loses its one-line message.
     """
 
-    def __init__(self, samples: Samples, batch_size: int, part: range) -> None:
-        self.samples, self.batch_size, self.part = samples, batch_size, part
+    def __init__(self, source: Source, config: DataConfig, seed: int, batch_size: int, part: range) -> None:
+        self.source, self.config, self.seed, self.batch_size, self.part = source, config, seed, batch_size, part
+        self.images = source.size(config.train_split)
 
     def __getitem__(self, step: int) -> Batch | TrainerError:
-        first = step * self.batch_size
         try:
-            return self.samples.batch([first + place for place in self.part])
+            return self.augmented([step * self.batch_size + place for place in self.part])
         except TrainerError as error:
             return error
+
+    def augmented(self, numbers: Sequence[int]) -> Batch:
+        """A batch of the samples with these numbers.
+
+        numpy allocates the memory, because it uses huge pages: with 4 KiB pages a large sample takes a tenth longer.
+        """
+        size = (len(numbers), *self.config.crop)
+        image_B3HW = torch.from_numpy(np.empty((size[0], 3, *size[1:]), dtype=np.float32))
+        label_BHW = torch.from_numpy(np.empty(size, dtype=np.int64))
+        for image_3HW, label_HW, number in zip(image_B3HW, label_BHW, numbers, strict=True):
+            epoch, place = divmod(number, self.images)
+            pair = self.source.read(self.config.train_split, epoch_order(self.seed, epoch, self.images)[place])
+            augment_into(image_3HW, label_HW, pair, self.config, stream_seed(self.seed, "augment", number))
+        return Batch(image_B3HW, label_BHW)
 
 
 def evaluation_batches(

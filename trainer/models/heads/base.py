@@ -27,6 +27,20 @@ class FeatureShape:
     parallel: bool
     """Branches of equal depth (HRNet): the representation is their concatenation, not the last map."""
 
+    def representation(self, features: Sequence[Tensor]) -> Tensor:
+        """The output of the backbone: the last map, or the concatenated branches of an HRNet."""
+        return concatenate(features) if self.parallel else features[-1]
+
+    @property
+    def width(self) -> int:
+        """Channels of the representation."""
+        return sum(self.channels) if self.parallel else self.channels[-1]
+
+    @property
+    def stride(self) -> int:
+        """Stride of the representation."""
+        return self.strides[0] if self.parallel else self.strides[-1]
+
 
 class HeadOutput(NamedTuple):
     """The output of a head."""
@@ -74,18 +88,3 @@ def concatenate(features: Sequence[Tensor]) -> Tensor:
     size = features[0].shape[-2:]
     coarse = (F.interpolate(item, size=size, mode="bilinear", align_corners=False) for item in features[1:])
     return torch.cat([features[0], *coarse], dim=1)
-
-
-def representation(features: Sequence[Tensor], shape: FeatureShape) -> Tensor:
-    """The output of the backbone: the last map, or the concatenated branches of an HRNet."""
-    return concatenate(features) if shape.parallel else features[-1]
-
-
-def representation_channels(shape: FeatureShape) -> int:
-    """The width of `representation`."""
-    return sum(shape.channels) if shape.parallel else shape.channels[-1]
-
-
-def representation_stride(shape: FeatureShape) -> int:
-    """The stride of `representation`."""
-    return shape.strides[0] if shape.parallel else shape.strides[-1]

@@ -7,16 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import (
-    FeatureShape,
-    Head,
-    HeadOutput,
-    classifier,
-    conv_norm_relu,
-    representation,
-    representation_channels,
-    representation_stride,
-)
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu
 
 __all__ = ["DeepLabV3Head", "Pyramid"]
 
@@ -49,8 +40,8 @@ class DeepLabV3Head(Head):
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
         super().__init__(shape, classes, width=width, dropout=dropout)
         self.shape = shape
-        self.tap_channels = representation_channels(shape)
-        rates = [max(1, rate * 8 // representation_stride(shape)) for rate in RATES_AT_STRIDE_8]
+        self.tap_channels = shape.width
+        rates = [max(1, rate * 8 // shape.stride) for rate in RATES_AT_STRIDE_8]
         self.pyramid = Pyramid(self.tap_channels, width, rates)
         self.classify = nn.Sequential(
             conv_norm_relu(width, width, kernel=3), nn.Dropout2d(dropout), classifier(width, classes)
@@ -61,6 +52,6 @@ class DeepLabV3Head(Head):
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the backbone's output stride; auxiliary logits of the second-last map."""
-        tap_BEhw = representation(features, self.shape)
+        tap_BEhw = self.shape.representation(features)
         aux_BChw = self.aux(features[-2]) if self.training else None
         return HeadOutput(self.classify(self.pyramid(tap_BEhw)), aux_BChw, tap_BEhw)

@@ -10,15 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import (
-    FeatureShape,
-    Head,
-    HeadOutput,
-    classifier,
-    conv_norm_relu,
-    representation,
-    representation_channels,
-)
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu
 
 __all__ = ["OCRHead", "ObjectAttention", "gather_regions"]
 
@@ -65,7 +57,7 @@ class OCRHead(Head):
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
         super().__init__(shape, classes, width=width, dropout=dropout)
         self.shape = shape
-        self.tap_channels = representation_channels(shape)
+        self.tap_channels = shape.width
         self.coarse = nn.Sequential(conv_norm_relu(self.tap_channels, width), classifier(width, classes))
         self.pixels = conv_norm_relu(self.tap_channels, width, kernel=3)
         self.attend = ObjectAttention(width)
@@ -75,7 +67,7 @@ class OCRHead(Head):
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the stride of the backbone's output."""
-        tap_BEhw = representation(features, self.shape)
+        tap_BEhw = self.shape.representation(features)
         coarse_BChw = self.coarse(tap_BEhw)
         pixel_BWhw = self.pixels(tap_BEhw)
         context_BWhw = self.attend(pixel_BWhw, gather_regions(pixel_BWhw, coarse_BChw))

@@ -17,8 +17,9 @@ from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Until
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
-from reports.aggregate import aggregate
-from reports.decided import open_rows
+from orchestrator.store.sweep_results import SweepResults
+from reports.tables.aggregate import aggregate
+from reports.tables.sequential import open_rows
 from trainer.config import ContrastConfig, OptimConfig, Runtime, TrainConfig
 
 RATES = {"baseline": 0.01, "clearly better": 0.02, "the same": 0.03, "noisy": 0.04}
@@ -90,7 +91,7 @@ class World:
 
 
 def cells(driver: Driver) -> Mapping[str, object]:
-    return aggregate(driver.plan.record, driver.outcomes, "final/miou")
+    return aggregate(SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes), "final/miou")
 
 
 def test_only_open_rows_and_the_baseline_get_more_seeds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from trainer.models.heads.base import FeatureShape, classifier, concatenate, conv_norm_relu, representation
+from trainer.models.heads.base import FeatureShape, classifier, concatenate, conv_norm_relu
 
 
 def test_concatenate_brings_all_to_the_finest_map():
@@ -20,8 +20,8 @@ def test_concatenate_brings_all_to_the_finest_map():
 def test_representation_is_the_last_map_or_all_branches():
     features = [torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)]
     serial, parallel = (FeatureShape(channels=(2, 3), strides=(4, 8), parallel=flag) for flag in (False, True))
-    assert representation(features, serial) is features[1]
-    assert representation(features, parallel).shape == (1, 5, 8, 8)
+    assert serial.representation(features) is features[1]
+    assert parallel.representation(features).shape == (1, 5, 8, 8)
 
 
 def test_a_classifier_starts_near_the_uniform_distribution():

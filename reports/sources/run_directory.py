@@ -1,0 +1,32 @@
+"""Sweeps and their results from a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.errors import StoreError
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
+
+__all__ = ["find_name", "load_sweep"]
+
+
+def load_sweep(directory: RunDirectory, name: str, *, exact: bool = False) -> SweepResults:
+    """The results of sweep `name`; unless `exact`, of `name@<recipe>` if that is the only recorded one.
+
+    Raises StoreError when there is no such sweep, several match, or a record is damaged.
+    """
+    return directory.results(name if exact else find_name(name, directory.sweep_names(), str(directory)))
+
+
+def find_name(name: str, recorded: Iterable[str], place: str) -> str:
+    """`name` if it is recorded, else the only recorded `name@<recipe>`, else `name`.
+
+    So the report of a sweep that ran with another recipe needs no `--recipe`. Raises StoreError, naming `place` and the
+    sweeps, when several match.
+    """
+    known = sorted(recorded)
+    matches = [name] if name in known else [found for found in known if found.startswith(f"{name}@")]
+    if len(matches) > 1:
+        raise StoreError(f"{place}: several sweeps of {name!r}: {', '.join(matches)}. Choose one with --recipe")
+    return matches[0] if matches else name

@@ -1,0 +1,113 @@
+"""The table of classes: which gain and which lose against the baseline, largest gain first.
+
+One line per class, one column for the baseline and one for each of the best rows. Differences are paired by seeds; p is
+corrected over the classes of a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from orchestrator.store.records import State
+from orchestrator.store.sweep_results import SweepResults
+from reports.stats.comparisons import compare_with
+from reports.stats.p_values import holm
+from reports.tables.aggregate import Cell, aggregate, rank_rows
+from reports.tables.cell_text import ALPHA, CellText, Mark
+from reports.tables.columns import IOU_PREFIX, Column, column_for
+from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
+from reports.tables.notes import Note
+from reports.tables.row_headers import RowHeaders
+from reports.tables.table import Table, sentence
+
+__all__ = ["build_class_table"]
+
+MOST_ROWS = 2
+"""The best rows by the sweep's metric that are shown beside the baseline."""
+
+
+def build_class_table(results: SweepResults) -> Table | None:
+    """The table; None without scored classes, without a baseline, or without a row to compare with it."""
+    sweep, baseline = results.sweep, results.sweep.baseline
+    names = sorted(
+        {
+            key.removeprefix(IOU_PREFIX)
+            for record in results.outcomes.values()
+            if record.state is State.DONE
+            for key in record.metrics
+            if key.startswith(IOU_PREFIX)
+        }
+    )
+    ranking = rank_rows(sweep, aggregate(results, sweep.metric))
+    best = [label for label in ranking if label != baseline][:MOST_ROWS]
+    if not names or not best or baseline is None or baseline not in ranking:
+        return None
+    column = column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal)
+    columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
+    cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
+    texts = {label: texts_of(column, cells, baseline, label) for label in (baseline, *best)}
+    gain = {name: texts[best[0]][name].cell.delta for name in names}
+    names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
+    rows = tuple(
+        TableRow(label=name, factors={}, cell_texts=tuple(texts[label][name] for label in (baseline, *best)))
+        for name in names
+    )
+    headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((name,) for name in names))
+    layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
+    caption = f"IoU of the classes (%), most gain of “{best[0]}” first."
+    return Table(
+        name=f"{sweep.name}: classes",
+        caption=f"{caption} {sentence(sweep.protocol)}" if sweep.protocol else caption,
+        label=f"{sweep.table.label or f'tab:{sweep.name}'}-classes",
+        question="Which classes gain and which lose?",
+        recipe=sweep.recipe,
+        protocol=sweep.protocol,
+        seeds=sweep.seeds,
+        columns=columns,
+        rows=rows,
+        cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
+        factors={row.label: {} for row in rows},
+        layout=layout,
+        notes=notes_of(layout, baseline, best[0], texts[best[0]]),
+    )
+
+
+def texts_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str) -> dict[str, CellText]:
+    """The classes of one row, compared with the baseline's; p is corrected over the classes."""
+    found = {}
+    for name, by_row in cells.items() if label != baseline else ():
+        values = {row: by_row[row].values for row in (baseline, label)}
+        found[name] = compare_with(baseline, values, np.random.default_rng(0), power=False)[label]
+    p_by_class = {name: item.p_t for name, item in found.items() if item.p_t is not None}
+    p_holm = dict(zip(p_by_class, map(float, holm(np.array(list(p_by_class.values())))), strict=True))
+    compared = {name: replace(item, p_holm=p_holm.get(name)) for name, item in found.items()}
+    return {name: CellText.of(column, by_row[label], compared.get(name)) for name, by_row in cells.items()}
+
+
+def notes_of(layout: TableLayout, baseline: str, best: str, texts: Mapping[str, CellText]) -> tuple[Note, ...]:
+    """What the marks mean, and which classes gain and lose in the row `best`."""
+    used = marks_in(layout)
+    explanations = {
+        Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
+        Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm over the classes of the column).",
+        Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
+        Mark.PROVISIONAL: "provisional: planned runs are still to come.",
+        Mark.MISSING: "no value: no run is done, or the class is not in its images.",
+    }
+    notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
+    if all(text.p is None for text in texts.values()):
+        return (*notes, Note(text="Fewer than three seeds in common: no test."))
+    gains, losses = (
+        [name for name, text in texts.items() if text.significant and sign * (text.cell.delta or 0) > 0]
+        for sign in (1, -1)
+    )
+    text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
+    return (*notes, Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
+
+
+def name_classes(names: Sequence[str]) -> str:
+    """The classes in one line."""
+    return ", ".join(names) or "no class"

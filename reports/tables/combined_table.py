@@ -1,0 +1,91 @@
+"""Several sweeps in one table: a block per sweep, each compared with its own baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports.tables.columns import Column
+from reports.tables.layout import Header, Slot, TableLayout, TableLine, TableRow
+from reports.tables.notes import Note
+from reports.tables.table import Table
+
+__all__ = ["combine_tables"]
+
+NAME = "all"
+
+
+def combine_tables(tables: Sequence[Table]) -> Table:
+    """One table of all rows; its columns are those of any sweep, in the order of their first appearance.
+
+    Ranks, differences and tests are those within each sweep. Raises ValueError for no table.
+    """
+    if not tables:
+        raise ValueError("no table to combine")
+    columns: dict[str, Column] = {}
+    for table in tables:
+        for column in table.columns:
+            columns.setdefault(column.key, column)
+    names = ", ".join(table.name for table in tables)
+    return Table(
+        name=NAME,
+        caption=f"Sweeps {names}. Differences and ranks are those within each sweep, against its own baseline. "
+        "Mean ± sample standard deviation over seeds.",
+        label=f"tab:{NAME}",
+        question="All sweeps",
+        recipe=", ".join(dict.fromkeys(table.recipe for table in tables)),
+        protocol="",
+        seeds=tuple(sorted({seed for table in tables for seed in table.seeds})),
+        columns=tuple(columns.values()),
+        rows=(),
+        cells={},
+        factors={},
+        layout=TableLayout(
+            row_header_names=("Variant",),
+            headers=tuple(Header.of(column) for column in columns.values()),
+            lines=tuple(line for table in tables for line in block(table, list(columns))),
+        ),
+        notes=combined_notes(tables),
+        missing_runs=tuple(missing for table in tables for missing in table.missing_runs),
+        runs_done=sum(table.runs_done for table in tables),
+        runs_planned=sum(table.runs_planned for table in tables),
+    )
+
+
+def block(table: Table, keys: Sequence[str]) -> list[TableLine]:
+    """The lines of one sweep below its name; a column that it does not have is empty."""
+    places = {column.key: place for place, column in enumerate(table.columns)}
+
+    def slot(row: TableRow, key: str) -> Slot:
+        if key not in places:
+            return Slot()
+        return Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)
+
+    heading = TableLine(heading=table.name, ruled=True)
+    return [heading, *(TableLine.of(row, [slot(row, key) for key in keys]) for row in table.rows)]
+
+
+def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
+    """Notes common to all tables once, the others after the names of their sweeps; then the protocols."""
+    by_note: dict[Note, list[str]] = {}
+    for table in tables:
+        for note in table.notes:
+            by_note.setdefault(note, []).append(table.name)
+    notes = [
+        note
+        if len(names) == len(tables) or len(tables) == 1
+        else replace(note, text=f"({', '.join(names)}) {note.text}")
+        for note, names in by_note.items()
+    ]
+    notes.sort(key=lambda note: list(type(note.mark)).index(note.mark) or len(type(note.mark)))
+    protocols: dict[str, list[str]] = {}
+    for table in tables:
+        if table.protocol:
+            protocols.setdefault(table.protocol, []).append(table.name)
+    different = len(protocols) > 1
+    for protocol, names in protocols.items():
+        whose = f" of {', '.join(names)}" if different else ""
+        notes.append(Note(text=f"Protocol{whose}: {protocol.rstrip('.')}."))
+    if different:
+        notes.append(Note(text="The protocols differ: compare within a sweep only."))
+    return tuple(notes)

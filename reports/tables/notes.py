@@ -1,0 +1,192 @@
+"""The notes under a table: every mark that is used, explained, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
+from reports.stats.pairs import MIN_SEEDS
+from reports.tables.aggregate import Gap
+from reports.tables.cell_text import Mark
+from reports.tables.columns import Column
+from reports.tables.layout import TableRow
+from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
+from reports.tables.origin import origins_of
+
+LETTERS_NAMED = 200
+"""A note names rows with at most this many letters together."""
+
+__all__ = ["Note", "NoteContext", "shared_rows", "write_notes"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """One sentence, and the mark it explains."""
+
+    text: str
+    mark: Mark = Mark.NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteContext:
+    """What the notes are about: the results of a sweep and what its table shows of them."""
+
+    results: SweepResults
+    columns: Sequence[Column]
+    rows: Sequence[TableRow]
+    missing_runs: tuple[MissingRun, ...]
+    correction: str = ""
+    """How p is corrected where seeds were added while looking at the results; empty where their number was fixed."""
+    published: str = ""
+    """Where the published column comes from, and how its protocol differs."""
+
+
+def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
+    """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
+    explanations: dict[Mark, Callable[[NoteContext], str]] = {
+        Mark.BEST: explain_best,
+        Mark.SECOND: lambda _: "second best.",
+        Mark.ALIKE: lambda _: (
+            "not distinguishable from the best of its column (paired t test at 5 %, Holm over all pairs of rows)."
+        ),
+        Mark.DELTA: explain_difference,
+        Mark.SIGNIFICANT: lambda _: "p ≤ 0.05 (paired t test, Holm over the rows).",
+        Mark.FEWER: lambda context: f"fewer seeds than planned, not ranked: {name_partial(context, Mark.FEWER)}.",
+        Mark.PROVISIONAL: lambda context: (
+            f"provisional, not ranked: planned runs are still to come: {name_partial(context, Mark.PROVISIONAL)}."
+        ),
+        Mark.MIXED: explain_mixed,
+        Mark.MISSING: lambda context: f"no value: {'; '.join(name_missing(context))}.",
+        Mark.SHARED: lambda context: (
+            "rows that compute the same share their runs: "
+            + "; ".join(" = ".join(labels) for labels in shared_rows(context.results.sweep))
+            + "."
+        ),
+        Mark.PUBLISHED: lambda context: context.published,
+    }
+    notes = [Note(mark=mark, text=explain(context)) for mark, explain in explanations.items() if mark in used]
+    return notes + [Note(text=text) for text in plain_notes(context, used)]
+
+
+def explain_best(context: NoteContext) -> str:
+    """What bold means, and whether runs are still to come."""
+    cells = [text.cell for row in context.rows for text in row.cell_texts]
+    outstanding = any(gap.outstanding for cell in cells for gap in cell.gaps.values())
+    return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
+
+
+def explain_difference(context: NoteContext) -> str:
+    """What the subscript is, and whether it was tested."""
+    baseline = context.results.sweep.baseline
+    text = f"mean difference to “{baseline}” over the seeds that both rows have, in the unit of the column"
+    compared = [text.comparison for row in context.rows for text in row.cell_texts if text.comparison is not None]
+    if any(item.distinguishable() for item in compared):
+        return f"{text}."
+    if any(item.p_holm is not None for item in compared):
+        return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."
+    seeds = max((item.n for item in compared), default=0)
+    if not 0 < seeds < MIN_SEEDS:
+        return f"{text}."
+    return f"{text}; {'one seed' if seeds == 1 else f'{seeds} seeds'} in common: no test."
+
+
+def explain_mixed(context: NoteContext) -> str:
+    """Which code and data the shown rows were made with."""
+    origins = origins_of(context.results)
+    groups: dict[str, list[str]] = {}
+    for row in context.rows:
+        for origin in origins[row.label]:
+            groups.setdefault(origin.text, []).append(row.label)
+    parts = [f"{text} ({name_labels(labels)})" for text, labels in sorted(groups.items())]
+    return (
+        "mixed: its runs, or those of the baseline, differ in code or data, so the difference may not be the row's: "
+        + "; ".join(parts)
+        + "."
+    )
+
+
+def name_labels(labels: Sequence[str]) -> str:
+    """Labels in one line; of many or long ones the first are named and the others counted."""
+    named: list[str] = []
+    for label in labels[:ROWS_NAMED]:
+        if named and sum(map(len, named)) + len(label) > LETTERS_NAMED:
+            break
+        named.append(label)
+    more = len(labels) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
+    """Sentences that explain no mark."""
+    sweep, texts = context.results.sweep, []
+    if context.correction:
+        texts.append(f"Seeds were added until decided: {context.correction}.")
+    if len(sweep.seeds) == 1 and any(column.ranked for column in context.columns):
+        texts.append("One seed per row: nothing is called best.")
+    by_kind: dict[str, list[tuple[str, int]]] = {}
+    for missing in context.missing_runs:
+        if missing.gap.of_run:
+            heading = f"{missing.gap.value.capitalize()}{f' ({missing.kind})' if missing.kind else ''}"
+            by_kind.setdefault(heading, []).extend((row, missing.seed) for row in missing.rows)
+    texts += [f"{heading}: {name_runs(runs)}." for heading, runs in by_kind.items()]
+    for place, column in enumerate(context.columns):
+        runs = [
+            (row.label, seed)
+            for row in context.rows
+            for seed, gap in row.cell_texts[place].cell.gaps.items()
+            if gap is Gap.NOT_FINITE
+        ]
+        if runs:
+            texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
+    outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
+    checks = [("device", "costs are not comparable")]
+    if Mark.MIXED not in used:
+        checks.insert(0, ("commit", "the rows may differ in code"))
+    for key, consequence in checks:
+        names = sorted({item.environment.get(key, "") for item in outcomes if item.state is State.DONE} - {""})
+        if len(names) > 1:
+            texts.append(f"The runs come from {len(names)} {key}s ({', '.join(names)}): {consequence}.")
+    return texts
+
+
+def name_partial(context: NoteContext, mark: Mark) -> str:
+    """The marked rows: `pixel memory 2 of 3`, with the columns where not all columns of the row are marked."""
+    parts = []
+    for row in context.rows:
+        names: dict[str, list[str]] = {}
+        for column, text in zip(context.columns, row.cell_texts, strict=True):
+            if mark in text.marks:
+                names.setdefault(f"{row.label} {text.cell.n} of {text.cell.expected}", []).append(column.name)
+        valued = sum(bool(text.mean) for text in row.cell_texts)
+        parts += [
+            count if len(concerned) == valued else f"{count} ({', '.join(concerned)})"
+            for count, concerned in names.items()
+        ]
+    return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
+
+
+def name_missing(context: NoteContext) -> list[str]:
+    """By reason, the rows without a value although their runs are done."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for row in context.rows:
+        for column, text in zip(context.columns, row.cell_texts, strict=True):
+            if not text.cell.n and not text.missing:
+                reason = "not finite" if Gap.NOT_FINITE in text.cell.gaps.values() else "not reported"
+                labels.setdefault((column.name, reason), []).append(row.label)
+    columns: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (name, reason), concerned in labels.items():
+        columns.setdefault((reason, tuple(concerned)), []).append(name)
+    return [f"{', '.join(names)} {reason} ({name_labels(rows)})" for (reason, rows), names in columns.items()]
+
+
+def shared_rows(sweep: SweepRecord) -> list[tuple[str, ...]]:
+    """Groups of two or more row labels whose planned trials are the same."""
+    trials: dict[str, list[tuple[int, str]]] = {row.label: [] for row in sweep.rows}
+    for run in sweep.cells:
+        trials[run.row].append((run.seed, run.trial_id))
+    groups: dict[tuple[tuple[int, str], ...], list[str]] = {}
+    for label, planned in trials.items():
+        groups.setdefault(tuple(sorted(planned)), []).append(label)
+    return [tuple(labels) for planned, labels in groups.items() if planned and len(labels) > 1]

@@ -1,0 +1,145 @@
+"""The leading columns of a table: labels, factors, or check marks for components that are on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.store.records import Row
+
+__all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "short_names", "varied_keys"]
+
+CHECK = "✓"
+WITHOUT = "w/o "
+"""How the label of a row without a component starts (`leave_one_out`)."""
+FEWEST_COMPONENTS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowHeaders:
+    """Headers of the leading columns, and their texts for each row."""
+
+    names: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    merged: int = 0
+    """Number of leading columns that show equal neighbours once."""
+    checks: bool = False
+    """All columns but the first hold check marks."""
+
+
+def make_row_headers(
+    rows: Sequence[Row], baseline: str | None, *, method: str, group: Sequence[str] = (), merge: bool = True
+) -> RowHeaders:
+    """The row headers that suit the method.
+
+    An ablation gets check marks if its rows switch components, else labels; a grid or a search gets one column per
+    factor. Factors in `group` come first; with `merge`, equal neighbours of all factors but the last are shown once.
+    """
+    if method == "ablation" and not group:
+        return check_marks(rows) or RowHeaders(names=("Variant",), texts=tuple((row.label,) for row in rows))
+    names, texts = factor_columns(rows, baseline, group)
+    first = 1 if names[0] == "Variant" else 0
+    merged = len(names) - 1 if merge and not first and method == "grid" else len(group) if not first else 0
+    return RowHeaders(names=names, texts=tuple(texts), merged=min(merged, len(names) - 1))
+
+
+def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
+    """One column per component if every row is the full one without some of its settings, else None.
+
+    Settings that are always set together are one component. A row `w/o NAME` that lacks one component names it.
+    """
+    full = max(rows, key=lambda row: len(row.factors), default=None)
+    if full is None or any(
+        key not in full.factors or full.factors[key] != value for row in rows for key, value in row.factors.items()
+    ):
+        return None
+    components: dict[tuple[bool, ...], list[str]] = {}
+    for key in full.factors:
+        components.setdefault(tuple(key in row.factors for row in rows), []).append(key)
+    components = {pattern: keys for pattern, keys in components.items() if not all(pattern)}
+    if len(components) < FEWEST_COMPONENTS:
+        return None
+    names = dict(zip(full.factors, short_names(tuple(full.factors)), strict=True))
+    headers = []
+    for pattern, keys in components.items():
+        alone = [
+            row.label.removeprefix(WITHOUT)
+            for place, row in enumerate(rows)
+            if row.label.startswith(WITHOUT)
+            and not pattern[place]
+            and len(row.factors) + len(keys) == len(full.factors)
+        ]
+        headers.append(alone[0] if alone else ", ".join(names[key] for key in keys))
+    texts = tuple(
+        (row.label, *(CHECK if pattern[place] else "" for pattern in components)) for place, row in enumerate(rows)
+    )
+    return RowHeaders(names=("Variant", *headers), texts=texts, checks=True)
+
+
+def factor_columns(
+    rows: Sequence[Row], baseline: str | None, group: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headers and texts, one column per factor.
+
+    A baseline outside the grid shows its label instead of its factors. Labels are added where two rows have the same
+    factors.
+    """
+    keys = varied_keys(rows, baseline, group)
+    if not keys:
+        return ("Variant",), [(row.label,) for row in rows]
+    texts = [tuple(factor_text(row.factors[key]) if key in row.factors else "" for key in keys) for row in rows]
+    for index, row in enumerate(rows):
+        if (row.label == baseline and not set(row.factors) <= set(keys)) or not any(texts[index]):
+            texts[index] = (row.label, *[""] * (len(keys) - 1))
+    names = short_names(keys)
+    if len(set(texts)) == len(texts):
+        return names, texts
+    return ("Variant", *names), [(row.label, *text) for row, text in zip(rows, texts, strict=True)]
+
+
+def varied_keys(rows: Sequence[Row], baseline: str | None, group: Sequence[str] = ()) -> tuple[str, ...]:
+    """Factors that the rows other than the baseline vary, those of `group` first."""
+    varied = [row for row in rows if row.label != baseline] or list(rows)
+    levels: dict[str, set[str]] = {}
+    for row in varied:
+        for key in row.factors:
+            levels.setdefault(key, set())
+    for key, seen in levels.items():
+        seen.update(repr(row.factors.get(key, ...)) for row in varied)
+    changing = [key for key in levels if len(levels[key]) > 1] or list(levels)
+    return tuple(dict.fromkeys([*(key for key in group if key in levels), *changing]))
+
+
+def short_names(keys: Sequence[str]) -> tuple[str, ...]:
+    """The shortest ending of each dotted key that no other key shares.
+
+    >>> short_names(["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature"])
+    ('memory.kind', 'mining.kind', 'temperature')
+    """
+    parts = [key.split(".") for key in keys]
+    names = []
+    for own in parts:
+        length = next(
+            (length for length in range(1, len(own)) if sum(other[-length:] == own[-length:] for other in parts) == 1),
+            len(own),
+        )
+        names.append(".".join(own[-length:]))
+    return tuple(names)
+
+
+def factor_text(value: Any) -> str:
+    """A factor's value as a reader would write it; a drawn float has four digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and len(repr(value)) > 8:
+        return f"{value:.4g}"
+    return "none" if value is None else json.dumps(value, default=str)
+
+
+def level_texts(factors: Sequence[Mapping[str, Any]], key: str) -> Mapping[str, str]:
+    """Text of each level of factor `key` by its `repr`, in the order of the rows, given the factors of each."""
+    return {repr(row[key]): factor_text(row[key]) for row in factors if key in row}

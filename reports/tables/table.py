@@ -1,0 +1,292 @@
+"""The table itself: rows, columns, ranks and notes, in no format yet.
+
+    SweepResults --aggregate--> Cells --build_table--> Table --render--> text
+
+Every text in a `Table` is plain: no markup, ASCII minus. Renderers escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.errors import StoreError
+from orchestrator.store.records import Row, State, SweepRecord
+from orchestrator.store.sweep_results import SweepResults
+from reports.sources.published import Published, PublishedRow, match_published, published_note
+from reports.stats.pairs import MIN_SEEDS
+from reports.tables.aggregate import Cell, aggregate, rank_rows
+from reports.tables.cell_text import Mark, make_cell_texts
+from reports.tables.columns import Column, column_for
+from reports.tables.layout import (
+    RowHeader,
+    Slot,
+    TableLayout,
+    TableLine,
+    TableRow,
+    list_layout,
+    marks_in,
+    matrix_keys,
+    matrix_layout,
+)
+from reports.tables.missing_runs import MissingRun, find_missing_runs
+from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
+from reports.tables.origin import origins_of
+from reports.tables.row_headers import make_row_headers, varied_keys
+from reports.tables.sequential import looks_of
+
+__all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
+
+TOP_OF_A_SEARCH = 10
+MOST_ROWS = 100
+"""Of more rows than these the best are shown; the CSV and Parquet files have all."""
+ARCHITECTURE = "model."
+"""A grid over one of these keys is grouped by it: each architecture has costs of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Everything a renderer needs."""
+
+    name: str
+    caption: str
+    label: str
+    """For `\\ref`; empty for one made from the name."""
+    question: str
+    recipe: str
+    protocol: str
+    spec: str = ""
+    seeds: tuple[int, ...]
+    baseline: str | None = None
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+    """The rows that are printed."""
+    cells: Mapping[str, tuple[Cell, ...]]
+    """By label of every row of the sweep, printed or not, one cell per column."""
+    factors: Mapping[str, Mapping[str, Any]]
+    """By label of every row of the sweep, in its order."""
+    layout: TableLayout
+    notes: tuple[Note, ...]
+    missing_runs: tuple[MissingRun, ...] = ()
+    runs_done: int = 0
+    runs_planned: int = 0
+    """Distinct trials; rows that share a trial need it once."""
+    trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """Row label -> seed -> trial id, of the printed rows."""
+    importance: Mapping[str, float] = field(default_factory=dict)
+    """Share of the variation that each parameter of a search explains."""
+
+    @property
+    def complete(self) -> bool:
+        """Every planned run is done and has a finite value of the sweep's metric."""
+        return not self.missing_runs
+
+
+def build_table(
+    results: SweepResults, published: Published | None = None, importance: Mapping[str, float] | None = None
+) -> Table:
+    """The table of a sweep: the baseline first, then the rows in the order of the specification.
+
+    `published` figures are shown in a column beside the rows of ours they match, else in a block below. `importance`
+    maps the parameters of a search to shares. Raises StoreError when the baseline is not among the rows.
+    """
+    sweep, columns = results.sweep, table_columns(results.sweep)
+    cells = [aggregate(results, column.key) for column in columns]
+    shown = shown_rows(results)
+    rows = make_rows(results, columns, cells, shown)
+    matched = match_published(published, shown) if published is not None else {}
+    layout = lay_out(sweep, columns, shown, rows, matched)
+    used = marks_in(layout)
+    looks = looks_of(sweep)
+    note = published_note(published, sweep.protocol) if published is not None else ""
+    context = NoteContext(
+        results=results,
+        columns=columns,
+        rows=rows,
+        missing_runs=find_missing_runs(results),
+        correction=looks.correction if looks is not None else "",
+        published=note,
+    )
+    beside = {row.label for row in matched.values()}
+    below = [row for row in published.rows if row.label not in beside] if published is not None else []
+    notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
+    if published is not None and below:
+        layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
+        notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
+    trials: dict[str, dict[int, str]] = {row.label: {} for row in rows}
+    for run in sweep.cells:
+        if run.row in trials:
+            trials[run.row][run.seed] = run.trial_id
+    return Table(
+        name=sweep.name,
+        caption=write_caption(sweep),
+        label=sweep.table.label,
+        question=sweep.question,
+        recipe=sweep.recipe,
+        protocol=sweep.protocol,
+        spec=sweep.spec,
+        seeds=sweep.seeds,
+        baseline=sweep.baseline,
+        columns=columns,
+        rows=rows,
+        cells={row.label: tuple(by_row[row.label] for by_row in cells) for row in sweep.rows},
+        factors={row.label: row.factors for row in sweep.rows},
+        layout=layout,
+        notes=tuple(notes),
+        missing_runs=context.missing_runs,
+        runs_done=sum(results.state_of(trial_id) is State.DONE for trial_id in sweep.trial_ids),
+        runs_planned=len(sweep.trial_ids),
+        trials=trials,
+        importance=importance or {},
+    )
+
+
+def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
+    """The columns that the table asks for, in its split, precision and direction."""
+    table = sweep.table
+    moved = {key: in_split(key, table.split) for key in table.columns}
+    return tuple(
+        column_for(
+            moved[key],
+            metric=moved.get(sweep.metric, sweep.metric),
+            goal=sweep.goal,
+            decimals=table.precision.get(key),
+            direction=table.direction.get(key),
+        )
+        for key in table.columns
+    )
+
+
+def in_split(key: str, split: str) -> str:
+    """`val/miou` for `final/miou` in a table of the validation split."""
+    return key.replace("final/", "val/", 1) if split == "val" and key.startswith("final/") else key
+
+
+def shown_rows(results: SweepResults) -> list[Row]:
+    """The baseline, then the rows asked for; of a search or of very many rows the best, best first.
+
+    Raises StoreError when the baseline is not among the rows.
+    """
+    sweep = results.sweep
+    by_label = {row.label: row for row in sweep.rows}
+    if sweep.baseline is not None and sweep.baseline not in by_label:
+        raise StoreError(f"sweep {sweep.name!r}: baseline {sweep.baseline!r} is not one of its rows: {list(by_label)}")
+    rows = sorted(sweep.rows, key=lambda row: row.label != sweep.baseline)
+    if sweep.table.rows:
+        return [by_label[label] for label in sweep.table.rows if label in by_label] or rows
+    top = sweep.table.top or (TOP_OF_A_SEARCH if sweep.is_search else None)
+    if top is None and len(rows) <= MOST_ROWS:
+        return rows
+    ranking = rank_rows(sweep, aggregate(results, sweep.metric))
+    best_first = dict.fromkeys([*ranking, *by_label])
+    others = [by_label[label] for label in best_first if label != sweep.baseline]
+    return [row for row in rows if row.label == sweep.baseline] + others[: top or MOST_ROWS]
+
+
+def make_rows(
+    results: SweepResults, columns: Sequence[Column], cells: Sequence[Mapping[str, Cell]], shown: Sequence[Row]
+) -> tuple[TableRow, ...]:
+    """The rows `shown` with their cells, of which `cells` holds those of each column by label."""
+    sweep = results.sweep
+    origins, looks = origins_of(results), looks_of(sweep)
+    labels = [row.label for row in shown]
+    by_column = [
+        make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks)
+        for column, by_row in zip(columns, cells, strict=True)
+    ]
+    shared = {label for group in shared_rows(sweep) for label in group}
+    return tuple(
+        TableRow(
+            label=row.label,
+            factors=row.factors,
+            cell_texts=tuple(texts[row.label] for texts in by_column),
+            baseline=row.label == sweep.baseline,
+            shared=row.label in shared,
+        )
+        for row in shown
+    )
+
+
+def lay_out(
+    sweep: SweepRecord,
+    columns: Sequence[Column],
+    shown: Sequence[Row],
+    rows: Sequence[TableRow],
+    published: Mapping[str, PublishedRow],
+) -> TableLayout:
+    """The layout that the table names, else the one that suits the method; `published` by label of the row beside."""
+    table, baseline = sweep.table, sweep.baseline
+    keys = set(varied_keys(shown, baseline))
+    inside = [row for row in shown if row.label != baseline or set(row.factors) >= keys]
+    factors = varied_keys(inside, None) if inside else ()
+    suits = table.layout == "auto" and not any(key.startswith(ARCHITECTURE) for key in factors) and not published
+    if sweep.method == "grid" and (table.layout == "matrix" or suits):
+        down_across = matrix_keys([row.factors for row in inside], factors, table.group)
+        if down_across is not None:
+            return matrix_layout(down_across, columns, rows)
+    return list_layout(
+        make_row_headers(shown, baseline, method=sweep.method, group=table.group, merge=table.layout != "list"),
+        columns,
+        rows,
+        published={label: row.values for label, row in published.items()},
+        intervals={column.key for column in columns if column.ranked and table.intervals and baseline is not None},
+    )
+
+
+def with_published(
+    layout: TableLayout, columns: Sequence[Column], title: str, rows: Sequence[PublishedRow]
+) -> TableLayout:
+    """The layout with the published rows in a block below ours, in the order and precision of our columns."""
+    decimals = {column.key: column.decimals for column in columns}
+    blanks = [RowHeader(text="")] * (len(layout.row_header_names) - 1)
+    lines = [
+        TableLine(
+            row_headers=(RowHeader(text=row.label), *blanks),
+            slots=tuple(
+                Slot(
+                    text=f"{row.values[key]:.{decimals[key]}f}" if key in decimals and key in row.values else "",
+                    span=header.span,
+                )
+                for header in layout.spanners or layout.headers
+                for key in (header.key,)
+            ),
+            ours=False,
+        )
+        for row in rows
+    ]
+    return replace(layout, lines=(*layout.lines, TableLine(heading=title, ruled=True, ours=False), *lines))
+
+
+def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance: Mapping[str, float]) -> list[Note]:
+    """The importance of parameters, which split is shown, and what is left out."""
+    notes = []
+    if importance:
+        shares = ", ".join(f"{key} {share:.0%}".replace("%", " %") for key, share in importance.items())
+        notes.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
+    if sweep.table.split == "val":
+        notes.append("Figures of the validation split, at the last step of training; not those of the test split.")
+    if layout.left_out:
+        notes.append(f"Not shown in the matrix: {', '.join(layout.left_out)}; all stand in the CSV file.")
+    if shown < len(sweep.rows):
+        best = "" if sweep.table.rows else "the best "
+        notes.append(f"Shown are {best}{shown} of {len(sweep.rows)} rows; all stand in the CSV file.")
+    return [Note(text=text) for text in notes]
+
+
+def write_caption(sweep: SweepRecord) -> str:
+    """Caption, protocol, and what the ± is."""
+    n = len(sweep.seeds)
+    if n == 1:
+        spread = "Single seed (n = 1): no spread, and no test is possible."
+    elif n < MIN_SEEDS:
+        spread = f"Mean ± sample standard deviation over {n} seeds; with n < {MIN_SEEDS} no test is possible."
+    else:
+        spread = f"Mean ± sample standard deviation over {n} seeds."
+    return " ".join(sentence(text) for text in (sweep.table.caption or sweep.question, sweep.protocol, spread) if text)
+
+
+def sentence(text: str) -> str:
+    """`text` on one line, with a full stop."""
+    text = " ".join(text.split())
+    return text if text.endswith((".", "?", "!")) else f"{text}."

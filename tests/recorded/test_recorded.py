@@ -1,0 +1,96 @@
+"""A run directory recorded by version 0.1: later versions open it, resume it and make the same tables of it.
+
+`runs` holds two sweeps (`search_spaces`) without checkpoints, pictures and caches; host names and paths are replaced.
+`tables` holds what version 0.1 made of exactly this directory, and its `status --json`.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+from orchestrator.__main__ import main as command
+from orchestrator.planning.identity import canonical
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import State
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.sweep import main as sweep_command
+from reports.__main__ import main as report
+from reports.write import make_table, write_reports
+
+HERE = Path(__file__).parent
+SWEEPS = ("recorded", "recorded_search")
+FAILED = {"b749bde7b1ee", "07bf914675e5", "c982f4a23c3f"}
+"""The trials of the row `temperature too small`."""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A copy of the run directory as `runs`, and the search spaces, in the current folder."""
+    shutil.copytree(HERE / "search_spaces", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(HERE / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def trial_files(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("trials/*/*")) if path.name != "lock"}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_tables_are_the_same_bytes(name, tmp_path):
+    results = RunDirectory(HERE / "runs").results(name)
+    write_reports(results, tmp_path, table=make_table(results))
+    golden = {path.name: path.read_bytes() for path in (HERE / "tables" / name).iterdir()}
+    del golden["status.json"]
+    assert {"table.md", "table.tex", "table.csv", "preview.tex"} <= golden.keys()
+    for file, content in golden.items():
+        assert (tmp_path / file).read_bytes() == content, file
+    assert {path.name for path in tmp_path.glob("classes.*")} == {file for file in golden if "classes" in file}
+
+
+@pytest.mark.slow
+def test_the_report_command_prints_the_recorded_table(place, capsys):
+    assert report(["recorded.yaml", "--style", "markdown"]) == 1, "three runs failed"
+    assert capsys.readouterr().out.startswith((HERE / "tables/recorded/table.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("name", "code"), [("recorded", 1), ("recorded_search", 0)])
+def test_status_counts_the_same(name, code, place, capsys):
+    assert command(["status", f"{name}.yaml", "--json"]) == code
+    assert json.loads(capsys.readouterr().out) == json.loads((HERE / "tables" / name / "status.json").read_text())
+
+
+def test_the_record_store_opens_the_directory(place):
+    before = trial_files(place)
+    store = RecordStore("runs")
+    recorded = RunDirectory("runs").sweep("recorded")
+    outcomes = store.outcomes(recorded.trial_ids)
+    assert {key for key, record in outcomes.items() if record.state is not State.DONE} == FAILED
+    assert len(outcomes) == 18
+    assert all(len(list(RunDirectory("runs").points(key))) >= 2 for key in outcomes.keys() - FAILED)
+    assert trial_files(place) == before
+
+
+def test_planning_gives_the_recorded_trials_and_reuses_those_that_are_done(place, capsys):
+    recorded = RunDirectory("runs").sweep("recorded")
+    plan = orchestrator.plan("recorded.yaml")
+    assert plan.record.cells == recorded.cells
+    assert sweep_command(["recorded.yaml", "--dry-run", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)["trials"]
+    assert {trial["trial_id"] for trial in planned} == set(recorded.trial_ids)
+    assert {trial["trial_id"] for trial in planned if trial["status"] != "done"} == FAILED
+    for trial in plan.trials:
+        assert json.loads(json.dumps(canonical(trial.config))) == RunDirectory("runs").trial_config(trial.trial_id)
+
+
+@pytest.mark.slow
+def test_the_search_resumes_with_nothing_to_run(place, capsys, monkeypatch):
+    monkeypatch.setattr("orchestrator.running.worker.run_trial", lambda *_: pytest.fail("a trial runs"))
+    before = trial_files(place)
+    arguments = ["recorded_search.yaml", "--executor", "serial", "--tracking-uri", f"sqlite:///{place}/mlflow.db"]
+    assert sweep_command(arguments) == 0
+    assert "trial 5" in capsys.readouterr().out
+    assert trial_files(place) == before

@@ -1,0 +1,41 @@
+"""Classes: the gains first, tested over the classes, named below."""
+
+from reports.tables.class_table import build_class_table
+from tests.reports.conftest import results_of
+
+ROWS = {"base": {"x": 0}, "good": {"x": 1}, "middling": {"x": 2}, "worse": {"x": 3}}
+
+
+def outcomes(outcomes_of, names=("car", "road", "sky")):
+    shift = {"base": 0.0, "good": 0.2, "middling": 0.05, "worse": -0.1}
+
+    def metrics(label, seed):
+        noise = 0.001 * seed
+        iou = {
+            "car": 0.3 - shift[label] / 2 + noise * (label == "good"),
+            "road": 0.8,
+            "sky": 0.5 + shift[label] - noise * (label == "good"),
+        }
+        return {"final/miou": 0.5 + shift[label]} | {f"final/iou/{name}": iou[name] for name in names}
+
+    return outcomes_of({label: [metrics(label, seed) for seed in (0, 1, 2)] for label in ROWS})
+
+
+def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
+    table = build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of)))
+    assert [row.label for row in table.rows] == ["sky", "road", "car"]
+    assert [header.text for header in table.layout.headers] == [
+        "base",
+        "good",
+        "95 % interval of Δ",
+        "p",
+        "middling",
+    ]
+    assert table.rows[0].cell_texts[1].delta == "+19.90"
+    assert table.notes[-1].text == "“good” gains in: sky; loses in: car (at 5 %, corrected)."
+
+
+def test_without_classes_or_baseline_there_is_no_table(sweep_of, outcomes_of):
+    assert build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of, names=()))) is None
+    assert build_class_table(results_of(sweep_of(ROWS, baseline=None), outcomes(outcomes_of))) is None
+    assert build_class_table(results_of(sweep_of(ROWS), {})) is None
