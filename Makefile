@@ -1,5 +1,5 @@
-# `make sweep` runs the first ablation, `make test` checks everything, `make bench` measures it beside what else one
-# could use. All install once, into .venv.
+# `make sweep` runs the first ablation, `make test` checks everything, `make bench` measures it beside the alternatives.
+# Each installs into .venv on its first run.
 
 PYTHON ?= python3
 SPEC ?= search_spaces/ablation_memory.yaml

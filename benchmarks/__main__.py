@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `python -m benchmarks [--device cpu|cuda] [--json FOLDER] [--only NAME ...]`.
 
-Each runs as a process of its own (`python -m benchmarks.NAME`), and all figures stand in one table at the end: figure,
-ours, beside, ratio, goal, held or not. One that crashes is a row of the table, not the end of the suite.
+Each benchmark runs in its own process (`python -m benchmarks.NAME`). One table at the end lists all figures: figure,
+ours, beside, ratio, goal, held or not. A benchmark that crashes is reported below the table and does not end the suite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.process import PROJECT, environment
-from benchmarks.report import DEVICES, Figure, graphics_card, machine, print_figures
+from benchmarks.report import DEVICES, Figure, gpu_facts, machine, print_figures
 
 __all__ = ["BENCHMARKS", "Benchmark", "main"]
 
@@ -32,9 +32,9 @@ class Benchmark:
     name: str
     measures: str
     devices: tuple[str, ...] = ("cpu",)
-    """Where it applies."""
+    """Devices that it measures."""
     slow: bool = False
-    """Its quick run takes more than ten seconds: it starts a Ray cluster."""
+    """Its quick run takes more than ten seconds, because it starts a Ray cluster."""
 
 
 BENCHMARKS = (
@@ -54,28 +54,28 @@ BENCHMARKS = (
     Benchmark(
         name="train_step", measures="a training step in each arithmetic and layout", devices=("cpu", "cuda"), slow=True
     ),
-    Benchmark(name="packing", measures="eight small trials on one card", devices=("cuda",), slow=True),
+    Benchmark(name="packing", measures="eight small trials on one GPU", devices=("cuda",), slow=True),
 )
 
 LIMIT_SECONDS = 900.0
-"""After so long a benchmark is taken for hanging, and ended."""
+"""A benchmark that takes longer is taken to hang and is killed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a benchmark brought."""
+    """Result of one benchmark."""
 
     benchmark: str
     seconds: float
     figures: tuple[Figure, ...] = ()
     failure: str = ""
-    """Its last line, where it brought no figures."""
+    """Its last line of output, if it produced no figures."""
     machine: dict[str, Any] = field(default_factory=dict)
-    """As the benchmark saw it: the load before it began is its own."""
+    """As the benchmark itself reports it, with the load before it began."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmarks of the device; 0 all goals held, 1 a goal missed or a benchmark failed, 2 wrong usage."""
+    """Run the benchmarks of a device. Returns 0 if all goals held, 1 if not, 2 for wrong usage."""
     given = parse(argv)
     chosen = [
         item for item in BENCHMARKS if given.device in item.devices and (not given.only or item.name in given.only)
@@ -98,30 +98,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line; ends with exit code 2 when it is wrong, or asks for a card that is not there."""
+    """Read the command line; exits with code 2 if it is wrong or asks for a GPU that this machine does not have."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write bench_<device>_<machine>.json there")
     parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="NAME", help="only these benchmarks")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, no goal counts: a check that all run")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes without goals, to check that all run")
     given = parser.parse_args(argv)
     there = [item.name for item in BENCHMARKS if given.device in item.devices]
     for name in given.only:
         if name not in there:
             parser.error(
-                f"--only {name}: no such benchmark for {given.device}; there are: {', '.join(there) or 'none'}"
+                f"--only {name}: no such benchmark for {given.device}; choose from: {', '.join(there) or 'none'}"
             )
     if not there:
-        parser.error(f"--device {given.device}: no benchmark applies to it")
-    if given.device == "cuda" and not graphics_card():
-        parser.error("--device cuda: this machine has no card that nvidia-smi shows")
+        parser.error(f"--device {given.device}: no benchmark measures it")
+    if given.device == "cuda" and not gpu_facts():
+        parser.error("--device cuda: nvidia-smi shows no GPU on this machine")
     return given
 
 
 def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float = LIMIT_SECONDS) -> Outcome:
-    """Run one as a process; its lines are shown as they come, with the seconds since it began."""
+    """Run a benchmark as a process and print its output as it arrives, with the seconds since its start."""
     print(f"\n== {benchmark.name}: {benchmark.measures}", flush=True)
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
         out = Path(folder) / "out.json"
@@ -153,13 +153,13 @@ def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float 
 
 
 def end(process: subprocess.Popen[str], late: threading.Event) -> None:
-    """End a process, and say so to whoever waits for it."""
+    """Kill a process and set `late` for the thread that waits for it."""
     late.set()
     process.kill()
 
 
 def summarise(outcomes: Sequence[Outcome]) -> None:
-    """The one table, and a line for each benchmark that failed."""
+    """Print the table of all figures, and a line for each benchmark that failed."""
     print_figures([figure for item in outcomes for figure in item.figures])
     for item in outcomes:
         if item.failure:
@@ -167,7 +167,7 @@ def summarise(outcomes: Sequence[Outcome]) -> None:
 
 
 def write(outcomes: Sequence[Outcome], device: str, folder: Path) -> Path:
-    """All figures in one file; each with its benchmark, and each benchmark with its seconds and the load before it."""
+    """Write all figures to one file, with the duration of each benchmark and the load before it."""
     from orchestrator.store.git_state import code_state
 
     facts = machine()
@@ -192,8 +192,8 @@ def write(outcomes: Sequence[Outcome], device: str, folder: Path) -> Path:
 
 
 def name_of(device: str, facts: dict[str, Any]) -> str:
-    """What a file's name says of the machine: `2cores`, `nvidia_h200`."""
-    shown = str(facts.get("gpu", "card")) if device == "cuda" else f"{facts['cores']}cores"
+    """The machine in a file's name: `2cores`, `nvidia_h200`."""
+    shown = str(facts.get("gpu", "gpu")) if device == "cuda" else f"{facts['cores']}cores"
     return re.sub(r"[^a-z0-9]+", "_", shown.lower()).strip("_")
 
 

@@ -1,9 +1,10 @@
 """How busy the slots of a sweep are: `python -m benchmarks.busy [--json OUT] [--quick]`.
 
-Twelve trials of ten seconds (asleep, five reports each) on two slots of Ray, record store and MLflow on; ideal are 60
-seconds. The share with the goal is counted from the first trial's start to the last one's end, so it holds whatever
-lies between trials; the other one from the moment Ray is up until store and MLflow have everything, so it also holds
-Tune's start, the start of two worker processes and the end of the mirror. Starting Ray is in `benchmarks.cold_start`.
+Twelve trials that sleep for ten seconds and report five times run on two slots of Ray, with record store and MLflow;
+the ideal is 60 seconds. The share with the goal is measured from the start of the first trial to the end of the last
+one, so it includes all time between trials. The other share is measured from the moment Ray is up until record store
+and MLflow have everything, so it also includes Tune's start, the start of two worker processes and the end of the
+mirror. `benchmarks.cold_start` measures the start of Ray.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ GOAL = 0.95
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--case", nargs=2, type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -37,7 +38,7 @@ def main() -> int:
 
 
 def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figure]:
-    """Shares of `work` seconds in all slots' time."""
+    """Share of the slots' time that `work` seconds of trials take."""
     between, whole = (work / SLOTS / found[key] for key in ("between", "whole"))
     return [
         share_at_least("busy share of two slots, first trial's start to last one's end", between, GOAL, counts=counts),
@@ -47,7 +48,7 @@ def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figur
 
 
 def run(trials: int, seconds: float) -> dict[str, float]:
-    """The sweep in the current folder; seconds as `compare` wants them."""
+    """Run the sweep in the current folder; returns the seconds that `compare` takes."""
     from orchestrator.running.executors.ray_tune import RayTune
 
     executor = RayTune(max_concurrent=SLOTS, work=idle_work(seconds))

@@ -1,8 +1,8 @@
-"""What a user waits for before anything happens: `python -m benchmarks.cold_start [--json OUT] [--quick]`.
+"""How long a user waits for the first output: `python -m benchmarks.cold_start [--json OUT] [--quick]`.
 
-`--dry-run` of search_spaces/ablation_memory.yaml, and the whole command from its start until the loss of its first
-training step is printed as an event, beside `python -c "import ray, torch, mlflow"`. Each is a fresh process, all take
-turns, and the fastest of several counts: the files are in the page cache.
+Measures `--dry-run` of search_spaces/ablation_memory.yaml, and the whole command from its start until it prints the
+loss of its first training step as an event, beside `python -c "import ray, torch, mlflow"`. Each runs in a fresh
+process, the runs alternate, and the fastest of several counts, with all files in the page cache.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 IMPORTS = (sys.executable, "-c", "import ray, torch, mlflow")
 DRY_RUN = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--dry-run")
 SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set", "schedule.steps=1")
-"""Of one step each, because the first of several is reported with others."""
+"""Trials have one step, because the first step of several is reported together with others."""
 TRIALS = 15
 DRY_RUNS, ROUNDS = 5, 2
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     given = command_line(__doc__).parse_args()
     dry = min(seconds_of_dry_run() for _ in range(1 if given.quick else DRY_RUNS))
     print(f"dry run: {dry:.2f} s", flush=True)
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def compare(dry: float, first: float, imports: float, *, counts: bool) -> list[Figure]:
-    """The goals."""
+    """The figures and their goals."""
     return [
         below("cold start of --dry-run", dry, 1.0, counts=counts),
         information("the same, beside the imports below", dry, imports),
@@ -60,7 +60,7 @@ def seconds_of(command: tuple[str, ...]) -> float:
 
 
 def seconds_of_dry_run() -> float:
-    """Wall time of a dry run; what it planned is checked."""
+    """Wall time of a dry run, whose plan is checked."""
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
         began = time.perf_counter()
         done = subprocess.run(DRY_RUN, cwd=folder, env=environment(), check=True, capture_output=True, text=True)  # noqa: S603
@@ -70,7 +70,7 @@ def seconds_of_dry_run() -> float:
 
 
 def seconds_to_first_step() -> float:
-    """Wall time until the first loss is printed; the sweep is then interrupted as by Ctrl-C, and waited for."""
+    """Wall time until the first loss is printed. Then the sweep is interrupted as by Ctrl-C, and awaited."""
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder, (Path(folder) / "log").open("w") as log:
         began = time.perf_counter()
         seconds = None

@@ -1,10 +1,10 @@
 """Time and memory of the contrast path: `python -m benchmarks.contrast_step [--device cuda] [--json OUT] [--quick]`.
 
-Loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their candidates
-and leave the rest to autograd (`benchmarks/naive_contrast.py`), whose loss and gradient are checked to be the same; the
-miners that loop has not, by themselves; and what contrast takes beside a step of a plain cross-entropy trial of the
-same model. Every case runs in a process of its own, so that its peak memory is its own; the loops take 9 GB at
-Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which a busy machine disturbs less.
+Measures loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their
+candidates and leave the rest to autograd (`benchmarks/naive_contrast.py`); both must give the same loss and gradient.
+The miners that the loop lacks are measured alone. The contrast is also measured beside a step of a plain cross-entropy
+trial of the same model. Every case runs in its own process, so that its peak memory is its own; the loops take 9 GB at
+Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ EVERYTHING = 10**9
 GAIN = 5.0
 GRADIENT_TOLERANCE = 1e-3
 CITYSCAPES_BYTES = 2.2e9
-"""A quarter of what the released loss was measured to take at this size."""
+"""A quarter of the memory that the released loss takes at this size, as measured."""
 SHARES = {"cpu": ("hrnet_w18", 0.20), "cuda": ("hrnet_w48", 0.15)}
-"""The model whose plain step is compared with, and what contrast may add to it."""
+"""The model whose plain step is the reference, and the share of it that the contrast may add."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,17 +57,17 @@ class Size:
 
     batch: int
     height: int
-    """Of the embedding map; images have 4 times the size."""
+    """Of the embedding map; images are 4 times as high and wide."""
     width: int
     classes: int
     bank_rows: int
-    """Per class: 10 times the training images (paper), for Cityscapes what the released loss was measured with."""
+    """Per class: 10 times the training images (paper); for Cityscapes the size measured with the released loss."""
     anchors_per_class: int
 
 
 CAMVID = Size(batch=16, height=88, width=120, classes=11, bank_rows=3670, anchors_per_class=50)
 CITYSCAPES = Size(batch=4, height=128, width=256, classes=19, bank_rows=10_000, anchors_per_class=54)
-"""54 anchors of each of 19 classes: 1,026, the least multiple of 19 from 1,024."""
+"""54 anchors of each of 19 classes: 1,026, the smallest multiple of 19 that is at least 1,024."""
 SIZES = {"CamVid": CAMVID, "Cityscapes": CITYSCAPES}
 QUICK = Size(batch=2, height=16, width=32, classes=5, bank_rows=200, anchors_per_class=8)
 
@@ -77,7 +77,7 @@ ALL_ROWS = MiningConfig(kind="hardest", positives=EVERYTHING, negatives=EVERYTHI
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__, DEVICES)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
     given = parse(parser)
@@ -120,7 +120,7 @@ def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) ->
 
 
 def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
-    """What contrast adds to a plain step."""
+    """What the contrast adds to a plain step."""
     backbone, most = SHARES[device]
     size = replace(CAMVID, batch=16 if device == "cuda" else 4)
     size = replace(QUICK, height=16, width=16) if quick else size
@@ -147,7 +147,7 @@ def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
 
 
 def contrast_of(size: Size, mining: MiningConfig) -> ContrastConfig:
-    """The loss that is measured."""
+    """The configuration of the measured loss."""
     return ContrastConfig(
         anchors=AnchorConfig(per_class=size.anchors_per_class),
         mining=mining,
@@ -202,11 +202,11 @@ class Meter:
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
     def above(self) -> float:
-        """Peak bytes above what there was when the meter was made."""
+        """Peak bytes above the peak when the meter was created."""
         return self.peak() - self.base
 
     def seconds(self, work: Callable[[], object]) -> float:
-        """Time of `work`: of the device, or CPU seconds of all threads."""
+        """Seconds that `work` takes on the GPU, or CPU seconds of all threads."""
         if self.device == "cpu":
             began = time.process_time()
             work()
@@ -233,7 +233,7 @@ def measure_ours(device: str, threads: int, size: Size, mining: MiningConfig, re
 
 
 def measure_loop(device: str, threads: int, size: Size) -> tuple[float, float]:
-    """Seconds of forward and backward of the loop over classes, with the push of ours, and its peak bytes."""
+    """Seconds of forward and backward of the loop over classes with our push, and its peak bytes."""
     torch.set_num_threads(threads)
     module, batch, generator = scene(size, HARDEST, device)
     meter = Meter(device)
@@ -246,9 +246,10 @@ def measure_loop(device: str, threads: int, size: Size) -> tuple[float, float]:
 
 
 def check_equal(device: str, threads: int, size: Size) -> None:
-    """Raise unless both have the same loss and, in Euclidean norm, the same gradient.
+    """Raise unless both ways give the same loss and, in Euclidean norm, the same gradient, within tolerances.
 
-    Where the last candidate chosen and the first left out differ in rounding only, the two may take either.
+    They round differently, so they may choose different candidates if the last one chosen and the first one left out
+    are equal up to rounding.
     """
     torch.set_num_threads(threads)
     found = []
@@ -268,7 +269,7 @@ def check_equal(device: str, threads: int, size: Size) -> None:
 def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
     """Median seconds of a plain cross-entropy step, of the contrast alone, and of a step with contrast.
 
-    Alone: loss, gradient up to the embedding, push; the embedding is that of the model.
+    The contrast alone is the loss, its gradient up to the embedding of the model, and the push.
     """
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
@@ -277,22 +278,22 @@ def measure_share(device: str, threads: int, backbone: str, size: Size, steps: i
         torch.rand(shape[0], 3, *shape[1:], generator=generator).to(device),
         torch.randint(0, size.classes, shape, generator=generator).to(device),
     )
-    meter, chance = Meter(device), torch.Generator(device).manual_seed(0)
-    plain, arm = (step_of(backbone, size, source, device) for source in ("none", "inter_image"))
+    meter, draws = Meter(device), torch.Generator(device).manual_seed(0)
+    plain, contrastive = (step_of(backbone, size, source, device) for source in ("none", "inter_image"))
     with torch.no_grad():
-        output = arm.model(batch.image_B3HW)
+        output = contrastive.model(batch.image_B3HW)
     embedding_BDhw, prediction_BHW = output.embedding_BDhw.requires_grad_(), output.logits_BCHW.argmax(dim=1)
-    module = arm.contrast
+    module = contrastive.contrast
 
     def alone(_number: int) -> None:
         embedding_BDhw.grad = None
-        module(embedding_BDhw, batch.label_BHW, prediction_BHW, generator=chance).loss.backward()
-        module.push(embedding_BDhw.detach(), batch.label_BHW, generator=chance)
+        module(embedding_BDhw, batch.label_BHW, prediction_BHW, generator=draws).loss.backward()
+        module.push(embedding_BDhw.detach(), batch.label_BHW, generator=draws)
 
     ways: list[Callable[[int], object]] = [
         lambda number: plain(batch, number),
         alone,
-        lambda number: arm(batch, number),
+        lambda number: contrastive(batch, number),
     ]
     seconds: list[list[float]] = [[] for _ in ways]
     for number in range(steps + 1):  # the first of each warms up
@@ -303,7 +304,7 @@ def measure_share(device: str, threads: int, backbone: str, size: Size, steps: i
 
 
 def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:
-    """A training step with a full bank, or that of its baseline."""
+    """A training step with a full bank, or a step of its baseline."""
     config = TrainConfig(
         model=ModelConfig(backbone=backbone, head="hrnet"),
         contrast=replace(contrast_of(size, SEMI_HARD), source=source),

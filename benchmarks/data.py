@@ -1,13 +1,12 @@
-"""Training batches of one core, beside what people write first: PIL and torchvision's v1 transforms.
+"""Training batches on one core, beside the usual first implementation: PIL and torchvision's v1 transforms.
 
     python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT] [--quick]
 
-Both ways make the same batches from the same draws: random scale, crop, flip, colour jitter, float32 in 0..1 (it is the
-model that normalises). Ours reads the decoded cache and augments each crop in its place in the batch; the other is a
-torch DataLoader whose samples decode JPEG and PNG each time, resize the whole image, crop it, jitter it as an 8-bit PIL
-image and make a tensor of it.
-Without `--root` a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) is drawn from the synthetic street.
-Seconds are CPU seconds of the one thread that works, so that a busy machine disturbs them little.
+Both make the same batches from the same draws: random scale, crop, flip, colour jitter, float32 in 0..1 (the model
+normalises). Ours reads the decoded cache and augments each crop in its place in the batch. The other is a torch
+DataLoader whose samples decode JPEG and PNG each time, resize the whole image, crop it, jitter it as an 8-bit PIL image
+and convert it to a tensor. Without `--root` a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) is drawn
+from the synthetic scenes. Seconds are CPU seconds of a single thread, which other work on the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -53,20 +52,20 @@ RECIPES = {
 CHECKED = 24
 """Samples that are compared before anything is timed."""
 PLAIN_TOLERANCE, JITTER_TOLERANCE, LABEL_TOLERANCE = 0.02, 0.03, 0.03
-"""Means over samples with equal draws, one cropped before it is resized and one after: difference of their pixels,
-0..1, without and with jitter (the other one's grey padding is part of its contrast), and share of labels that are not
-the same, along edges."""
+"""Allowed means over samples with equal draws, one cropped before resizing and one after: difference of pixels (0..1)
+without and with jitter (PIL's contrast jitter also counts the grey padding), and share of labels that differ, which do
+so along edges."""
 
 Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 """Images (B, 3, h, w), 0..1, and labels (B, h, w)."""
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
-    parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn now")
+    parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn for the run")
     parser.add_argument("--images", type=int, default=96, help="images of the look-alike (default: 96)")
-    parser.add_argument("--repeats", type=int, default=3, help="epochs of each kind; the median counts (default: 3)")
+    parser.add_argument("--repeats", type=int, default=3, help="epochs of each way; the median counts (default: 3)")
     given = parse(parser)
     images, repeats = (3, 1) if given.quick else (given.images, given.repeats)
     torch.set_num_threads(1)
@@ -79,7 +78,7 @@ def main() -> int:
 
 
 def measure(root: Path, cache: DecodedCache, repeats: int, *, counts: bool) -> list[Figure]:
-    """The figures, in seconds per image; both ways visit the same samples with the same draws."""
+    """The figures in seconds per image; both ways visit the same samples with the same draws."""
     cached, decoding = CamVid(root, cache=cache), CamVid(root, cache=DecodedCache(None, 0))
     began = time.process_time()
     cached.read("train", 0)
@@ -109,13 +108,13 @@ def measure(root: Path, cache: DecodedCache, repeats: int, *, counts: bool) -> l
 def compare(
     ours: Callable[[int], Iterable[object]], beside: Callable[[int], Iterable[object]], repeats: int
 ) -> tuple[float, float]:
-    """Median seconds of epoch 0, 1, ... of two ways, which take turns."""
+    """Median seconds of epochs 0, 1, ... of two ways, which alternate."""
     seconds = [(exhaust(ours(number)), exhaust(beside(number))) for number in range(repeats)]
     return statistics.median(first for first, _ in seconds), statistics.median(second for _, second in seconds)
 
 
 def exhaust(items: Iterable[object]) -> float:
-    """CPU seconds until all are made; none is kept."""
+    """CPU seconds to iterate over all items."""
     began = time.process_time()
     for _ in items:
         pass
@@ -123,7 +122,7 @@ def exhaust(items: Iterable[object]) -> float:
 
 
 def of_cache(source: CamVid, config: DataConfig, batch_size: int, number: int, steps: int) -> Batches:
-    """Batches of steps `number * steps` and on, as training gets them."""
+    """The batches of `steps` steps from `number * steps` on, as training gets them."""
     for batch in TrainBatches(source, config, batch_size=batch_size, seed=SEED).iterate(number * steps, steps):
         yield batch.image_B3HW, batch.label_BHW
 
@@ -136,7 +135,7 @@ def of_files(files: Sequence[FilePair], config: DataConfig, batch_size: int, num
 
 
 class PilSamples(Dataset[tuple[Tensor, Tensor]]):
-    """Sample number -> image (3, h, w) and label (h, w), from the draws that ours makes."""
+    """Sample number -> image (3, h, w) and label (h, w), from the same draws as ours."""
 
     def __init__(self, files: Sequence[FilePair], config: DataConfig) -> None:
         self.files, self.config = files, config
@@ -162,13 +161,13 @@ class PilSamples(Dataset[tuple[Tensor, Tensor]]):
 
 
 def draw_start(random: Random, side: int, crop: int) -> int:
-    """Where a crop begins on a side; negative where the side is shorter and lies at a random place of the crop."""
+    """Where a crop begins on a side; negative if the side is shorter than the crop and is placed at random in it."""
     slack = side - crop
     return min(slack, 0) + int(random.random() * (abs(slack) + 1))
 
 
 def cut(image: Image.Image, start: tuple[int, int], crop: tuple[int, int], fill: int | tuple[int, ...]) -> Image.Image:
-    """The crop of a resized image, padded where the image is smaller."""
+    """The crop of a resized image, padded if the image is smaller."""
     (top, left), (height, width) = start, crop
     padding = [max(0, -left), max(0, -top), max(0, left + width - image.width), max(0, top + height - image.height)]
     if any(padding):
@@ -188,7 +187,7 @@ def jittered(image: Image.Image, random: Random, strength: float) -> Image.Image
 
 
 def crops(source: CamVid, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A random crop of every image, in an order of its own, copied out of the image."""
+    """A random crop of every image, copied out of the image, in a random order that `number` seeds."""
     random = Random(number)
     order = list(range(source.size("train")))
     random.shuffle(order)
@@ -202,7 +201,7 @@ def crops(source: CamVid, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def check_equal(source: CamVid, files: Sequence[FilePair], config: DataConfig) -> None:
-    """Raise unless the cache holds the pixels of the files and both ways make the same samples of them."""
+    """Raise unless the cache holds the pixels of the files and both ways make the same samples, within tolerances."""
     for index, pair in enumerate(files):
         for left, right in zip(source.read("train", index), source.decode(pair), strict=True):
             if not np.array_equal(left, right):

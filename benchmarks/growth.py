@@ -1,9 +1,9 @@
 """Whether a trial costs more in a long sweep: `python -m benchmarks.growth [--json OUT] [--quick]`.
 
-No-op trials with five reports each, in this project's serial executor, each sweep in a process of its own: 100, 1,000
-and 10,000 trials with the record store, 100 and 1,000 with the MLflow mirror too (`--mirrored-10000` adds the ten
-thousand, four minutes more). One sweep of 400 trials on two slots of Ray is there for Ray's own share: seconds between
-ends, early and late in it.
+No-op trials with five reports each run in the serial executor, each sweep in its own process: 100, 1,000 and 10,000
+trials with the record store, and 100 and 1,000 trials with the MLflow mirror too (`--mirrored-10000` adds 10,000 trials
+and four minutes). A sweep of 400 trials on two slots of Ray shows Ray's own share, as the seconds between ends of
+trials early and late in the sweep.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WAYS = {"store": "record store", "mirrored": "store and MLflow"}
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--case", choices=(*WAYS, "ray"), help=argparse.SUPPRESS)
     parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)
@@ -53,7 +53,7 @@ def main() -> int:
 def compare(
     found: Mapping[str, Mapping[int, Mapping[str, float]]], ray: Mapping[str, float], ray_trials: int, *, counts: bool
 ) -> list[Figure]:
-    """Each sweep beside the smallest, and the ends of one sweep beside its beginning."""
+    """Each sweep beside the smallest one, and the end of the Ray sweep beside its beginning."""
     figures = []
     for way, serial in found.items():
         small, *larger = serial
@@ -70,7 +70,7 @@ def compare(
 
 
 def run(case: str, trials: int) -> dict[str, float]:
-    """A sweep in the current folder: its wall and CPU seconds, and seconds per trial in its second and last tenth."""
+    """Run a sweep in this folder; returns wall and CPU seconds, and seconds per trial in the second and last tenth."""
     ends = Ends()
     if case in WAYS:
         from orchestrator.running.executors.serial import Serial
@@ -92,29 +92,29 @@ def run(case: str, trials: int) -> dict[str, float]:
 
 
 class Ends:
-    """A tracker that notes when trials end."""
+    """A tracker that records when trials end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def planned(self, sweep: SweepRecord) -> None:
-        """Nothing to note."""
+        """Nothing to record."""
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Nothing to note."""
+        """Nothing to record."""
 
     def started(self, task: Task) -> None:
-        """Nothing to note."""
+        """Nothing to record."""
 
     def reported(self, task: Task, point: Point) -> None:
-        """Nothing to note."""
+        """Nothing to record."""
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Nothing to note."""
+        """Nothing to record."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A sweep of one row whose trials only report: its plan, the work its workers do, and a run of it with all logging."""
+"""A sweep of one row whose trials only report: its plan, the work of its trials, and a run with all logging."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from trainer.config import Runtime, TrainConfig
 __all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
 
 REPORTS = 5
-"""Of a trial."""
+"""Reports of a trial."""
 RUNS = Path("runs")
 TRACKING_URI = "sqlite:///mlflow.db"
 
 
 def idle_record(name: str, trial_ids: Sequence[str]) -> SweepRecord:
-    """The promise of a sweep with a seed for each trial."""
+    """The record of a sweep with one seed for each trial."""
     return SweepRecord(
         name=name,
         question="",
@@ -42,7 +42,7 @@ def idle_record(name: str, trial_ids: Sequence[str]) -> SweepRecord:
 
 
 def idle_plan(name: str, trials: int) -> SweepPlan:
-    """The plan of so many trials, which differ in their seed."""
+    """A plan of `trials` trials, which differ in their seed."""
     planned = tuple(
         Trial(trial_id=f"{number:012x}", config=replace(TrainConfig(), seed=number)) for number in range(trials)
     )
@@ -50,9 +50,9 @@ def idle_plan(name: str, trials: int) -> SweepPlan:
 
 
 def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
-    """Work that takes `seconds`, asleep, and reports `reports` times: a metric that ends at `reports` / 10.
+    """Work that sleeps for `seconds` and reports `reports` times a metric that ends at `reports` / 10.
 
-    The record names its process.
+    The record holds the id of the process.
     """
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
@@ -75,22 +75,22 @@ def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdleRun:
-    """What a run took, from the first trial handed out until store and MLflow hold everything."""
+    """Cost of a run, from the first trial submitted until record store and MLflow hold everything."""
 
     outcomes: Mapping[str, AttemptRecord]
     seconds: float
     """Wall time."""
     cpu_seconds: float
-    """Of this process and of that which keeps the mirror, all threads."""
+    """Of this process and of the mirror's process, all threads."""
 
 
 def run_idle(
     plan: SweepPlan, executor: Executor, trackers: Sequence[Tracker] = (), *, mirrored: bool = True
 ) -> IdleRun:
-    """Run `plan` in the current folder with driver, record store and MLflow mirror, and check what was kept.
+    """Run `plan` in the current folder with driver, record store and MLflow mirror, and check the records.
 
-    The clock starts when the executor is ready and MLflow was heard of, as trials of a sweep do. Raises RuntimeError
-    when store or MLflow lacks a trial or a report.
+    The clock starts when the executor is ready and MLflow has answered, as the trials of a sweep do. Raises
+    RuntimeError if record store or MLflow lacks a trial or a report.
     """
     from orchestrator.running.driver import Driver
     from orchestrator.store.record_store import RecordStore
@@ -117,7 +117,7 @@ def run_idle(
 
 
 def check_kept(outcomes: Mapping[str, AttemptRecord], trials: int, *, mirrored: bool) -> None:
-    """Raise RuntimeError unless the store, and MLflow where it is `mirrored`, hold every trial and every report."""
+    """Raise RuntimeError unless the record store, and MLflow if `mirrored`, holds every trial and every report."""
     from orchestrator.tracking.mlflow_store import Server
 
     kept = RunDirectory(RUNS).outcomes(outcomes)

@@ -1,4 +1,4 @@
-"""The contrastive loss as one writes it first: loops over classes, sorted candidates, the rest left to autograd.
+"""A straightforward contrastive loss: loops over classes, sorts candidates and leaves the rest to autograd.
 
 Axes: a anchors of a class, M keys, P positives and N negatives of a class, D embedding width.
 """
@@ -19,8 +19,9 @@ def class_by_class(
 ) -> Tensor:
     """Mean of equation 3 over the anchors that `module` would draw, with the hardest candidates of each.
 
-    Of each class: the similarities with its own keys, lowest first, and with those of every other class, highest
-    first; -log(exp(p) / (exp(p) + sum_n exp(n))) of the first `positives` and `negatives`, by log-sum-exp.
+    For each class, sorts the similarities with its own keys (lowest first) and with the keys of all other classes
+    (highest first), and takes -log(exp(p) / (exp(p) + sum_n exp(n))) of the first `positives` and `negatives`, by
+    log-sum-exp.
     """
     embedding_BDhw, label_BHW, prediction_BHW = batch
     label_P, prediction_P = (item[:, 2::4, 2::4].flatten() for item in (label_BHW, prediction_BHW))

@@ -1,10 +1,10 @@
-"""What a trial costs besides training: `python -m benchmarks.overhead [--trials 400] [--json OUT] [--quick]`.
+"""The overhead of a trial besides training: `python -m benchmarks.overhead [--trials 400] [--json OUT] [--quick]`.
 
-No-op trials with five reports each on two slots: ours with record store and MLflow on, beside bare Ray Tune with
-reuse_actors, the same with MLflowLoggerCallback, and Tune as it comes (a fresh process that imports torch for each
-trial). Every case runs in a process and on a Ray cluster of its own; ours and bare Tune, between which a tenth matters,
-run twice in turn, and the faster counts. The clock starts when Ray is up and MLflow has its database; what ours kept is
-checked.
+No-op trials with five reports each run on two slots: this project with record store and MLflow, beside bare Ray Tune
+with reuse_actors, the same with MLflowLoggerCallback, and Tune with its defaults (a fresh process that imports torch
+for each trial). Every case has its own process and its own Ray cluster. Ours and bare Tune, where ten percent matter,
+run twice, alternating, and the faster run counts. The clock starts when Ray is up and MLflow has its database. The
+records of our run are checked.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SLOTS = 2
 ROUNDS = 2
 CLOSE = ("ours", "bare")
 FRESH_TRIALS = 12
-"""Trials of the slow case: a process start each."""
+"""Trials of the slow case, each of which starts a process."""
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--trials", type=int, default=400, help="trials of each case (default: 400)")
     parser.add_argument("--case", choices=tuple(CASES), help=argparse.SUPPRESS)
@@ -49,13 +49,13 @@ def main() -> int:
 
 
 def measure(case: str, trials: int, fresh: int) -> float:
-    """Seconds per trial of a case; the slow one has only `fresh` trials."""
+    """Seconds per trial of a case; the slow case runs only `fresh` trials."""
     trials = min(trials, fresh) if case == "fresh" else trials
     return float(measure_apart("benchmarks.overhead", "--case", case, "--trials", trials)) / trials
 
 
 def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
-    """The goals."""
+    """The figures and their goals."""
     ours = seconds["ours"]
     return [
         at_most("overhead per trial, beside bare Tune with reuse_actors", ours, seconds["bare"], 1.3, counts=counts),
@@ -95,7 +95,7 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
 
     def train(_config: dict[str, Any]) -> None:
         if not reuse:
-            import torch  # noqa: F401 - what a fresh process of a trial pays
+            import torch  # noqa: F401 - part of the cost of a fresh process
         for step in range(1, REPORTS + 1):
             tune.report({"val/miou": step / 10})
 

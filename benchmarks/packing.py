@@ -1,9 +1,9 @@
-"""Eight small trials on one card: `python -m benchmarks.packing --device cuda [--root PATH] [--json OUT] [--quick]`.
+"""Eight small trials on one GPU: `python -m benchmarks.packing --device cuda [--root PATH] [--json OUT] [--quick]`.
 
-The same sweep of camvid_lite0 trials three times, from cold and with all logging: `gpus: auto`, which measures a trial
-and packs as many as fit; one after another; and four at a time on fixed quarters. The trials must come to the same
-figures. `--quick` is a few steps of tiny trials; with `--device cpu`, where nothing is packed by memory, it shares out
-CPUs instead: a check that it runs.
+Runs the same sweep of camvid_lite0 trials three times, from a cold start and with all logging: with `gpus: auto`, which
+measures a trial and packs as many as fit; one trial after another; and four at a time on fixed quarters of the GPU. The
+trials must give the same figures. `--quick` runs a few steps of tiny trials; with `--device cpu`, where nothing is
+packed by memory, it divides CPUs instead and checks only that the benchmark runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GOAL = 2.5
 TRIALS = 8
 IMAGES = 96
 TOLERANCE = {"cuda": 0.05, "cpu": 0.0}
-"""How far the mean of final/miou may lie apart: on a card sums are taken in any order."""
+"""How much the means of final/miou may differ: a GPU takes sums in any order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ WAYS = {
 }
 
 SPACE = """name: packing
-question: How long do eight trials take on one card?
+question: How long do eight trials take on one GPU?
 recipe: {recipe}
 method: ablation
 metric: {{name: final/miou, goal: maximize}}
@@ -76,13 +76,13 @@ schedule: {steps: 4, batch_size: 4, eval_every_steps: 4}
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__, ("cuda", "cpu"))
-    parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn now")
+    parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn for the run")
     parser.add_argument("--way", choices=("packed", "alone", "quarters"), help=argparse.SUPPRESS)
     given = parse(parser)
     if given.device == "cpu" and not given.quick:
-        parser.exit(2, f"{parser.prog}: packing is about cards; on a CPU only --quick runs\n")
+        parser.exit(2, f"{parser.prog}: packing needs a GPU; on a CPU only --quick runs\n")
     if given.way:
         print(json.dumps(run_sweep(WAYS[given.device][given.way], given.root, quick=given.quick)))
         return 0
@@ -97,7 +97,7 @@ def main() -> int:
 
 
 def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path) -> tuple[float, dict[str, float]]:
-    """Seconds of the sweep, and final/miou by trial; in a process and a folder of its own."""
+    """Seconds of the sweep, and final/miou by trial; runs in its own process and folder."""
     home = folder / way
     home.mkdir()
     command = [sys.executable, "-m", "benchmarks.packing", "--device", device, "--way", way]
@@ -109,7 +109,7 @@ def measure(way: str, device: str, root: Path | None, quick: bool, folder: Path)
 
 
 def run_sweep(way: Way, root: Path | None, *, quick: bool) -> dict[str, object]:
-    """The sweep in the current folder, from cold; raises unless every trial is done."""
+    """Run the sweep in the current folder from a cold start. Raises RuntimeError unless every trial is done."""
     from orchestrator.api import RunOptions, sweep
     from orchestrator.store.records import State
 
@@ -133,7 +133,7 @@ def run_sweep(way: Way, root: Path | None, *, quick: bool) -> dict[str, object]:
 
 
 def check_same(figures: Mapping[str, Mapping[str, float]], tolerance: float) -> None:
-    """Raise unless all ways ran the same trials, to figures whose means are at most `tolerance` apart."""
+    """Raise unless all ways ran the same trials and the means of their figures differ by at most `tolerance`."""
     if len({frozenset(by_trial) for by_trial in figures.values()}) != 1:
         raise RuntimeError("the ways did not run the same trials")
     means = {way: sum(by_trial.values()) / len(by_trial) for way, by_trial in figures.items()}
@@ -143,18 +143,18 @@ def check_same(figures: Mapping[str, Mapping[str, float]], tolerance: float) -> 
 
 
 def compare(seconds: Mapping[str, float], *, counts: bool) -> list[Figure]:
-    """The goal, and fixed quarters for information."""
+    """The figure with the goal, and the one beside fixed quarters."""
     packed, quarters = seconds["packed"], seconds["quarters"]
     return [
         at_least(
-            "eight trials packed on one card, beside one after another",
+            "eight trials packed on one GPU, beside one after another",
             packed,
             seconds["alone"],
             GOAL,
             counts=counts,
         ),
         Figure(
-            figure="the same, beside fixed quarters of the card",
+            figure="the same, beside fixed quarters of the GPU",
             ours=packed,
             beside=quarters,
             ratio=quarters / packed,

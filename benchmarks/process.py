@@ -1,4 +1,4 @@
-"""A process of its own: what is measured there starts cold, in an empty folder, and can leave nothing behind."""
+"""Runs a measurement in a fresh process and an empty folder, so that it starts cold and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def environment() -> dict[str, str]:
-    """That of this process, with the source of this project first."""
+    """The environment of this process, with this project first on the Python path."""
     return {**os.environ, "PYTHONPATH": str(PROJECT)}
 
 
 def measure_apart(module: str, *arguments: object) -> Any:
-    """What `python -m module arguments` prints as its last line, as JSON.
+    """The last line that `python -m module arguments` prints, read as JSON.
 
-    Raises RuntimeError with the last lines of stderr when it fails.
+    Raises RuntimeError with the last lines of stderr if the process fails.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
@@ -34,10 +34,10 @@ def measure_apart(module: str, *arguments: object) -> Any:
 
 
 def cpu_seconds(*processes: subprocess.Popen[bytes] | None) -> float:
-    """What this process and `processes`, which are running, have spent so far on all their threads; Linux."""
+    """CPU seconds that this process and the running `processes` have used so far in all threads. Linux only."""
     pids = [os.getpid(), *(process.pid for process in processes if process is not None)]
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th of proc(5)
+        ticks += int(fields[11]) + int(fields[12])  # utime and stime, fields 14 and 15 of proc(5)
     return ticks / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""What every benchmark shares: its command line, figures side by side, the machine they come from, a table and JSON."""
+"""What all benchmarks share: command line, figures with goals, facts about the machine, the table and the JSON file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "at_most",
     "below",
     "command_line",
-    "graphics_card",
+    "gpu_facts",
     "information",
     "machine",
     "print_figures",
@@ -32,7 +32,7 @@ __all__ = [
 
 DEVICES = ("cpu", "cuda")
 LOAD_AT_START = os.getloadavg()[0]
-"""Processes that wanted a core in the minute before this one began."""
+"""One-minute load average when this process began."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +42,15 @@ class Figure:
     figure: str
     ours: float
     beside: float | None = None
-    """The alternative, measured in the same run; None where there is none."""
+    """The alternative, measured in the same run; None if there is none."""
     ratio: float | None = None
-    """beside / ours for a gain, ours / beside for an overhead; the goal says which."""
+    """beside / ours for a speed-up, ours / beside for an overhead; the goal says which."""
     goal: str = ""
-    """Empty for a figure that is given for information."""
+    """Empty for a figure without a goal."""
     held: bool | None = None
-    """None without a goal, and in a quick run, whose sizes are not those of the goal."""
+    """None without a goal, and in a quick run, because the goal is for the full size."""
     unit: str = "s"
-    """Of `ours` and `beside`; empty for a share or a number of things."""
+    """Of `ours` and `beside`; empty for a share or a count."""
 
 
 def at_least(
@@ -63,7 +63,7 @@ def at_least(
     unit: str = "s",
     word: str = "faster",
 ) -> Figure:
-    """Ours is to be at least `factor` times faster (or smaller) than what stands beside it."""
+    """Ours must be at least `factor` times faster (or smaller) than the alternative."""
     ratio = beside / ours
     goal = f"at least {factor:g}x {word}"
     held = ratio >= factor if counts else None
@@ -71,7 +71,7 @@ def at_least(
 
 
 def at_most(figure: str, ours: float, beside: float, factor: float, *, counts: bool = True, unit: str = "s") -> Figure:
-    """Ours is to be at most `factor` times what stands beside it."""
+    """Ours must be at most `factor` times the alternative."""
     ratio = ours / beside
     goal = f"at most {factor:g}x"
     held = ratio <= factor if counts else None
@@ -79,25 +79,25 @@ def at_most(figure: str, ours: float, beside: float, factor: float, *, counts: b
 
 
 def share_at_least(figure: str, ours: float, least: float, *, counts: bool = True) -> Figure:
-    """Ours, a share of 1, is to be at least `least`."""
+    """Ours, a share between 0 and 1, must be at least `least`."""
     held = ours >= least if counts else None
     return Figure(figure=figure, ours=ours, goal=f"at least {least:.0%}", held=held, unit="")
 
 
 def below(figure: str, ours: float, limit: float, *, counts: bool = True, unit: str = "s") -> Figure:
-    """Ours is to be below `limit`, of the same unit."""
+    """Ours must be below `limit`, in the same unit."""
     held = ours < limit if counts else None
     return Figure(figure=figure, ours=ours, goal=f"under {limit:g} {unit}".rstrip(), held=held, unit=unit)
 
 
 def information(figure: str, ours: float, beside: float | None = None, *, unit: str = "s") -> Figure:
-    """A figure without a goal; the ratio, where there is something beside it, is ours / beside."""
+    """A figure without a goal; the ratio is ours / beside, if there is an alternative."""
     ratio = ours / beside if beside else None
     return Figure(figure=figure, ours=ours, beside=beside, ratio=ratio, unit=unit)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, cores, memory in bytes, load before, versions, GPU."""
+    """Facts that the figures depend on: processor, cores, memory in bytes, load at the start, versions, GPU."""
     facts: dict[str, Any] = {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -110,25 +110,25 @@ def machine() -> dict[str, Any]:
             facts[package] = version(package)
         except PackageNotFoundError:
             continue
-    return facts | graphics_card()
+    return facts | gpu_facts()
 
 
 def processor() -> str:
-    """Model name of the processor, or its architecture where the system does not tell."""
+    """Model name of the processor, or its architecture if the system does not give a name."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.machine()
 
 
-def graphics_card() -> dict[str, Any]:
-    """`gpu` and `gpu_memory_bytes` of the first card; empty without one.
+def gpu_facts() -> dict[str, Any]:
+    """`gpu` and `gpu_memory_bytes` of the first GPU; empty without one.
 
-    Asks the driver's program; torch, which takes seconds, only where there is a card but no such program.
+    Asks nvidia-smi. Importing torch takes seconds, so it is asked only if there is a GPU but no nvidia-smi.
     """
     program = shutil.which("nvidia-smi")
     if program is None:
-        return card_of_torch() if Path("/dev/nvidiactl").exists() else {}
+        return gpu_of_torch() if Path("/dev/nvidiactl").exists() else {}
     query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
@@ -139,8 +139,8 @@ def graphics_card() -> dict[str, Any]:
     return {"gpu": name.strip(), **memory} if name else {}
 
 
-def card_of_torch() -> dict[str, Any]:
-    """The first card as torch sees it."""
+def gpu_of_torch() -> dict[str, Any]:
+    """The first GPU as torch sees it."""
     import torch
 
     if not torch.cuda.is_available():
@@ -152,21 +152,19 @@ def card_of_torch() -> dict[str, Any]:
 
 
 def command_line(description: str | None, devices: Sequence[str] = ("cpu",)) -> argparse.ArgumentParser:
-    """The options that every benchmark has; it may add its own. `devices`: those it applies to, the usual one first."""
+    """The options of every benchmark, which may add its own. `devices`: those it measures, the default first."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=tuple(devices), default=devices[0], help=f"default: {devices[0]}")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, no goal counts: a check that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes without goals, to check that it runs")
     return parser
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The options given; one line and exit code 2 when they ask for a card and there is none."""
+    """The options given; one line and exit code 2 if they ask for a GPU and there is none."""
     given = parser.parse_args()
-    if given.device == "cuda" and not card_of_torch():
-        parser.exit(
-            2, f"{parser.prog}: --device cuda: torch sees no CUDA device here; run it on a machine with a card\n"
-        )
+    if given.device == "cuda" and not gpu_of_torch():
+        parser.exit(2, f"{parser.prog}: --device cuda: torch finds no CUDA device; run it on a machine with a GPU\n")
     return given
 
 
@@ -182,12 +180,12 @@ def print_figures(figures: Sequence[Figure]) -> None:
 
 
 def amount(value: float | None, unit: str) -> str:
-    """`0.0342 s`; a dash for nothing."""
+    """`0.0342 s`; a dash for None."""
     return "-" if value is None else f"{value:.4g} {unit}".rstrip()
 
 
 def publish(figures: Sequence[Figure], path: Path | None = None) -> bool:
-    """Print the figures as a table and write them to `path`; returns whether every goal that counts was held."""
+    """Print the figures as a table and write them to `path`. Returns whether every goal held."""
     print_figures(figures)
     if path is not None:
         content = {"machine": machine(), "figures": [asdict(item) for item in figures]}

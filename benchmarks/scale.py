@@ -1,9 +1,9 @@
 """Ten thousand trials: `python -m benchmarks.scale [--json OUT] [--quick]`.
 
-Planning a grid of 1,000 rows with ten seeds, opening a store in which all of them are done (from their own files, and
-from the Parquet file that a sweep leaves), and the tables of 20 metrics: load, aggregate, render in all formats. Each
-runs three times in a fresh process, imports included; the files are in the page cache, and the fastest counts. Results
-are checked: counts, a name and a cell computed the slow way.
+Measures planning a grid of 1,000 rows with ten seeds, opening a run directory in which all of them are done (from their
+own files, and from the Parquet file that a sweep leaves), and the tables of 20 metrics: load, aggregate, render in all
+formats. Each runs three times in a fresh process, imports included, with the files in the page cache; the fastest
+counts. Results are checked: the counts, one name, and one cell computed the slow way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RECIPE = PROJECT / "search_spaces" / "recipes" / "synthetic.yaml"
 SEEDS = 10
 ROUNDS = 3
 VALUES, QUICK_VALUES = 10, 2
-"""Of each of three factors."""
+"""Values of each of three factors."""
 METRICS = 20
 LIMITS = {"planning": 2.0, "store": 2.0, "compacted": 2.0, "tables": 3.0}
 NAMES = {
@@ -42,7 +42,7 @@ Took = dict[str, float]
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--case", nargs=3, metavar=("NAME", "FOLDER", "TRIALS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def compare(name: str, trials: int, took: Took, *, counts: bool) -> list[Figure]:
-    """Wall time with its goal, CPU time beside it."""
+    """Wall time with its goal, and CPU time."""
     return [
         below(NAMES[name].format(trials=trials), took["seconds"], LIMITS[name], counts=counts),
         information("the same, CPU seconds", took["cpu_seconds"]),
@@ -76,7 +76,7 @@ def compare(name: str, trials: int, took: Took, *, counts: bool) -> list[Figure]
 
 
 def write_space(folder: Path, values: int) -> None:
-    """A grid of so many values of three factors."""
+    """Write a grid of `values` values of each of three factors."""
     listed = ", ".join(str(number) for number in range(1, values + 1))
     parameters = "".join(f"  {key}: {{values: [{listed}]}}\n" for key in KEYS)
     columns = ", ".join(metric_names())
@@ -89,13 +89,13 @@ def write_space(folder: Path, values: int) -> None:
 
 
 def metric_names() -> list[str]:
-    """Those of the records."""
+    """Names of the metrics in each record."""
     return ["final/miou", *(f"final/metric_{number}" for number in range(1, METRICS))]
 
 
 @contextmanager
 def clock(took: Took) -> Iterator[None]:
-    """Note what the body takes."""
+    """Store the seconds that the body takes in `took`."""
     began, worked = time.perf_counter(), time.process_time()
     yield
     took.update(seconds=time.perf_counter() - began, cpu_seconds=time.process_time() - worked)
@@ -109,7 +109,7 @@ def plan_of(folder: Path) -> Any:
 
 
 def planning(folder: Path, trials: int) -> Took:
-    """Plan; all names differ, and the last one is that of its whole configuration."""
+    """Plan. All names must differ, and the last must be the hash of its whole configuration."""
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
@@ -122,7 +122,7 @@ def planning(folder: Path, trials: int) -> Took:
 
 
 def fill(folder: Path, trials: int) -> Took:
-    """Write the sweep and a record for each trial as the store does, but for its flushes to the disk."""
+    """Write the sweep and a record for each trial as the record store does, but without flushing to the disk."""
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
@@ -144,12 +144,12 @@ def fill(folder: Path, trials: int) -> Took:
 
 
 def value_of(trial: int, metric: int) -> float:
-    """A figure between 0 and 1 that differs from trial to trial."""
+    """A figure between 0 and 1 that differs between trials."""
     return math.modf((trial * 7919 + metric * 104729) * 0.6180339887)[0]
 
 
 def store(folder: Path, trials: int) -> Took:
-    """Read which trials are done, as the start of a sweep does; one record is compared with its file."""
+    """Read which trials are done, as a sweep does when it starts. One record is compared with its file."""
     took: Took = {}
     with clock(took):
         from orchestrator.store.record_store import RecordStore
@@ -168,7 +168,7 @@ def store(folder: Path, trials: int) -> Took:
 
 
 def compact(folder: Path, trials: int) -> Took:
-    """What the driver does when a sweep ends."""
+    """Compact the records, as the driver does when a sweep ends."""
     from orchestrator.store.record_store import RecordStore
 
     took: Took = {}
@@ -180,7 +180,7 @@ def compact(folder: Path, trials: int) -> Took:
 
 
 def tables(folder: Path, trials: int) -> Took:
-    """Load, aggregate and render in all formats; a cell's mean is compared with one from the files."""
+    """Load, aggregate and render in all formats. The mean of one cell is compared with the mean from the files."""
     took: Took = {}
     with clock(took):
         from orchestrator.store.run_directory import RunDirectory

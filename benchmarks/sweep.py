@@ -1,10 +1,10 @@
 """A sweep beside a loop: `python -m benchmarks.sweep [--json OUT] [--quick]`.
 
-The 15 trials of search_spaces/ablation_memory.yaml on generated scenes: the command as a user gives it, from its start
-to its exit with record store, MLflow, tables and figures, beside a process that calls the same trainer 15 times in a
-plain loop and keeps the metrics in memory. The loop may use all cores: one thread and one per core are tried with a
-trial each, and the faster is taken. Trials of the sweep have one thread, so the metrics of a loop with one thread must
-be equal bit for bit; with more, sums are taken in another order, and only the trial tried with one is compared so.
+Runs the 15 trials of search_spaces/ablation_memory.yaml on generated scenes: the user's command from its start to its
+exit, with record store, MLflow, tables and figures, beside a process that calls the same trainer 15 times in a plain
+loop and keeps the metrics in memory. The loop may use all cores: one thread and one thread per core are tried with a
+trial each, and the faster is used. Trials of the sweep have one thread, so the metrics of a loop with one thread must
+be equal bit for bit. With more threads sums are taken in another order, so only the trial tried with one is compared.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 QUICK = ("schedule.steps=2", "schedule.eval_every_steps=2", "data.synthetic.test_images=4")
 FACTOR = 0.65
 COMPARED = ("final/", "val/", "contrast/")
-"""Groups of metrics that a trial's configuration decides; the others are times."""
+"""Groups of metrics that the configuration determines; the others are times."""
 
 Metrics = Mapping[str, Mapping[str, float]]
 """By trial id."""
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--loop", nargs=2, metavar=("PLAN", "THREADS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def measure(folder: Path, *, quick: bool) -> list[Figure]:
-    """The sweep in `folder`, then the loop; their metrics are compared."""
+    """Run the sweep in `folder`, then the loop, and compare their metrics."""
     settings, seeds = (QUICK, 1) if quick else ((), None)
     trials = planned(settings, seeds)
     options = [word for setting in settings for word in ("--set", setting)] + (["--seeds", str(seeds)] if seeds else [])
@@ -93,7 +93,7 @@ def run_sweep(folder: Path, options: Sequence[str]) -> float:
 
 
 def metrics_of(folder: Path, trial_ids: Sequence[str]) -> Metrics:
-    """What the sweep's records say, and the MLflow runs confirm."""
+    """The metrics in the sweep's records. Raises RuntimeError if the MLflow runs differ from them."""
     from orchestrator.commands.sync import differences as unequal
     from orchestrator.store.run_directory import RunDirectory
 
@@ -113,7 +113,7 @@ def run_loop(folder: Path, trials: Sequence[tuple[str, Any]], threads: int) -> t
 
 
 def loop(plan: Path, threads: int) -> dict[str, dict[str, float]]:
-    """What somebody without an orchestrator writes."""
+    """Train the trials as a user without an orchestrator would."""
     from trainer.config import Runtime
     from trainer.run import train
 
@@ -127,18 +127,18 @@ def loop(plan: Path, threads: int) -> dict[str, dict[str, float]]:
 
 
 def keep(points: list[tuple[int, dict[str, float]]], step: int, values: dict[str, float]) -> None:
-    """Note a point of a curve."""
+    """Append a point of a learning curve."""
     points.append((step, values))
 
 
 def differences(found: Metrics, expected: Metrics) -> list[str]:
-    """Trial and metric where the two are not equal bit for bit."""
+    """Trial and metric of all values that are not equal bit for bit."""
     names = [(trial_id, name) for trial_id in expected for name in expected[trial_id] if name.startswith(COMPARED)]
     return [f"{trial_id} {name}" for trial_id, name in names if found[trial_id].get(name) != expected[trial_id][name]]
 
 
 def largest_difference(found: Metrics, expected: Metrics) -> float:
-    """Of the trials' mIoU on the test split."""
+    """Largest difference of a trial's mIoU on the test split."""
     return max(abs(found[trial_id]["final/miou"] - metrics["final/miou"]) for trial_id, metrics in expected.items())
 
 

@@ -1,12 +1,12 @@
 """A training step in each arithmetic and layout: `python -m benchmarks.train_step [--device cuda] [--json OUT]`.
 
-Forward, loss, backward and optimiser of a cross-entropy trial, as `trainer.step` takes it: the plain step that eager
-PyTorch gives (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have.
-All start from the same weights and see the same batch, and the losses of their first step are checked. The best is
-named, and where a recipe trains the model on this device, its choice is held against it: on a CPU among those that run
-on any (bfloat16 without AVX512-BF16 or AMX is up to 8 times slower than float32). The last line adds the data:
-decoding each image against the decoded cache. Steps of all combinations take turns and the fastest of each counts, as
-what disturbs only adds; on a CPU, seconds are CPU seconds.
+Measures forward, loss, backward and optimiser of a cross-entropy trial, as in `trainer.step`: the plain step of eager
+PyTorch (float32, contiguous layout, a loop over the parameters) beside the combinations that a trial can have. All
+start from the same weights and see the same batch, and the losses of their first steps are checked. The best
+combination is named. If a recipe trains the model on this device, its choice is compared with the best; on a CPU only
+with those that suit every CPU (bfloat16 without AVX512-BF16 or AMX is up to 8 times slower than float32). The last
+figure adds the data: decoding each image beside the decoded cache. Steps of all combinations alternate and the fastest
+of each counts, because disturbances only add time. On a CPU, seconds are CPU seconds.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from trainer.step import TrainStep
 
 CLASSES = 11
 LOSS_TOLERANCE = 0.05
-"""Relative difference of the first loss; bfloat16 has 8 bits."""
+"""Allowed relative difference of the first loss; the significand of bfloat16 has 8 bits."""
 SLACK = 1.1
-"""How near to the best the recipe's choice must be: what two measurements of the same differ by."""
+"""Allowed ratio of the recipe's choice to the best: two measurements of the same step differ by as much."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ class Case:
     head_channels: int
     output_stride: Literal[8, 16, 32] = 32
     recipe: str = ""
-    """The recipe that trains it on the device; empty: none does."""
+    """The recipe that trains it on the device; empty if none does."""
     compiles: bool = True
 
 
@@ -107,12 +107,12 @@ CASES = {
         Case(backbone="hrnet_w48", crop=(352, 480), batch=16, head_channels=720, recipe="camvid_hrnet_w48"),
     ),
 }
-"""What recipes train on such a device, and an hrnet_w18; on a CPU at half the crop, as compiling one takes minutes."""
+"""Models that recipes train on the device, and an hrnet_w18; on a CPU at half the crop, as compiling takes minutes."""
 QUICK = (Case(backbone="timm/test_resnet", crop=(64, 64), batch=2, head_channels=8, recipe="none", compiles=False),)
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__, DEVICES)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
     parser.add_argument("--steps", type=int, default=5, help="timed steps of each; the fastest counts (default: 5)")
@@ -120,7 +120,7 @@ def main() -> int:
     torch.set_num_threads(given.threads)
     figures = []
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # a compilation is measured from cold
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # so that a compilation starts cold
         for case in QUICK if given.quick else CASES[given.device]:
             figures += of_case(case, given.device, 1 if given.quick else given.steps, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1
@@ -132,13 +132,13 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
     if case.compiles and can_compile(device):
         combinations += COMPILED if device == "cuda" else COMPILED[:1]  # on a CPU no recipe computes in bfloat16
     batch, meter = random_batch(case), Meter(device)
-    arms = {item: step_of(case, item, device) for item in combinations}
-    starts = {item: wall_seconds(lambda arm=arm: arm(batch, 0)) for item, arm in arms.items()}
+    training_steps = {item: step_of(case, item, device) for item in combinations}
+    starts = {item: wall_seconds(lambda step=step: step(batch, 0)) for item, step in training_steps.items()}
     check_losses(case, device, combinations)
     taken: dict[Combination, list[float]] = {item: [] for item in combinations}
-    for number in range(1, steps + 2):  # the first after the start still settles
-        for item, arm in arms.items():
-            taken[item].append(meter.seconds(lambda arm=arm, number=number: arm(batch, number)))
+    for number in range(1, steps + 2):  # the first one after the start is not yet stable
+        for item, step in training_steps.items():
+            taken[item].append(meter.seconds(lambda step=step, number=number: step(batch, number)))
     seconds = {item: min(values[1:]) for item, values in taken.items()}
     eligible = [item for item in seconds if device == "cuda" or item.compute.precision is None]
     best = min(eligible, key=seconds.__getitem__)
@@ -161,27 +161,29 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
         )
     )
     with tempfile.TemporaryDirectory() as folder:
-        figures.append(with_data(case, arms[PLAIN], arms[RECIPE], meter, Path(folder), label, steps))
+        figures.append(
+            with_data(case, training_steps[PLAIN], training_steps[RECIPE], meter, Path(folder), label, steps)
+        )
     return figures
 
 
 def wall_seconds(work: Callable[[], object]) -> float:
-    """Seconds that pass: a compiler works in processes of its own."""
+    """Wall time, because a compiler works in other processes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def can_compile(device: str) -> bool:
-    """Whether torch.compile finds what it needs; says so where it does not."""
+    """Whether torch.compile has the compiler that it needs; prints a line if not."""
     found = device == "cuda" or shutil.which("g++") is not None
     if not found:
-        print("torch.compile is left out: it needs g++ on a CPU")
+        print("torch.compile is skipped: on a CPU it needs g++")
     return found
 
 
 def random_batch(case: Case) -> Batch:
-    """Noise with labels."""
+    """Random images with random labels."""
     generator = torch.Generator().manual_seed(0)
     return Batch(
         torch.rand(case.batch, 3, *case.crop, generator=generator),
@@ -190,7 +192,7 @@ def random_batch(case: Case) -> Batch:
 
 
 def config_of(case: Case, item: Combination) -> TrainConfig:
-    """The trial whose step is timed."""
+    """The configuration whose step is timed."""
     return TrainConfig(
         data=DataConfig(crop=case.crop, scale=(0.75, 2.0), color_jitter=0.1),
         model=ModelConfig(
@@ -207,7 +209,7 @@ def config_of(case: Case, item: Combination) -> TrainConfig:
 
 
 def step_of(case: Case, item: Combination, device: str) -> TrainStep:
-    """A fresh model and its step."""
+    """A fresh model and its training step."""
     config = config_of(case, item)
     model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0).train().to(device)
     if not item.channels_last:
@@ -223,20 +225,20 @@ def step_of(case: Case, item: Combination, device: str) -> TrainStep:
             foreach=False,
             fused=item.optimizer == "fused",
         )
-        for group in optimizer.param_groups:  # a group brings the setting of the optimiser it comes from
+        for group in optimizer.param_groups:  # a group keeps the settings of the optimiser that it comes from
             group.update(foreach=False, fused=item.optimizer == "fused")
     return TrainStep(config, model, None, optimizer, torch.device(device))
 
 
 def contiguous(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Undo the layout that the segmentor gives its image."""
+    """Undo the channels-last layout of the segmentor's input."""
     return (given[0].contiguous(), *given[1:])
 
 
 def check_losses(case: Case, device: str, combinations: tuple[Combination, ...]) -> None:
-    """Raise unless the first step of all eager combinations has the loss of the plain one.
+    """Raise unless the first loss of every eager combination is that of the plain step, within the tolerance.
 
-    Compiled ones have the graph of their eager twins.
+    Compiled combinations have the graph of their eager counterparts.
     """
     batch = random_batch(case)
     eager = [item for item in combinations if not item.compute.compile]
@@ -247,14 +249,14 @@ def check_losses(case: Case, device: str, combinations: tuple[Combination, ...])
 
 
 def line(figure: str, ours: float, plain: float) -> Figure:
-    """A combination beside the plain step; the ratio is the gain."""
+    """A combination beside the plain step; the ratio is the speed-up."""
     return Figure(figure=figure, ours=ours, beside=plain, ratio=plain / ours)
 
 
 def with_data(
     case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
 ) -> Figure:
-    """The recipe's step on the decoded cache beside the plain step on files that are decoded each time."""
+    """The recipe's step with the decoded cache beside the plain step with files that are decoded each time."""
     root = draw_camvid(folder / "camvid", 2 * case.batch)
     sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
     sources[0].read("train", 0)
@@ -267,7 +269,7 @@ def with_data(
 
 
 def taking(batches: Iterator[Batch], step: TrainStep, number: int) -> Callable[[], object]:
-    """Getting a batch and taking a step on it."""
+    """A function that gets a batch and takes a step on it."""
     return lambda: step(next(batches), number + 100)
 
 

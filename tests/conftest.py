@@ -1,4 +1,4 @@
-"""What all tests share: a cache of decoded images of their own, and a cuBLAS that may be deterministic."""
+"""Shared by all tests: a separate cache of decoded images, and a cuBLAS that can be deterministic."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from trainer.data.reading.cache import CACHE_FOLDER
 
-# torch looks at it once in a process, before the first product on a CUDA device: later a test cannot ask for it.
+# torch reads it once per process, before the first product on a CUDA device, so a test cannot set it later.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of decoded images for this run alone; processes that tests start inherit it."""
+    """A cache of decoded images for this test run, which processes that tests start inherit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, CACHE_FOLDER, str(tmp_path_factory.mktemp("decoded")))
         yield

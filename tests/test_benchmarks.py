@@ -1,4 +1,4 @@
-"""Each benchmark runs at its quick size and writes what it promises; how fast is not tested here."""
+"""Each benchmark runs at its quick size and writes its figures; speed is not tested here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.report import (
     at_most,
     below,
     command_line,
-    graphics_card,
+    gpu_facts,
     information,
     parse,
     publish,
@@ -32,7 +32,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHARED = {"__main__", "report", "process", "idle_sweep", "naive_contrast"}
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}
-"""Run by tests of their own."""
+"""Benchmarks with tests of their own."""
 FACTS = {"processor", "cores", "memory_bytes", "load_at_start", "python", "torch", "ray", "mlflow"}
 
 
@@ -45,7 +45,7 @@ def test_the_table_names_every_file():
 
 
 def test_the_readme_shows_what_was_measured():
-    """Each line of its table is a figure of the results it names, misses included."""
+    """Each line of its table is a figure of the results file that it names; no missed goal is left out."""
     kept = json.loads((PROJECT / "reports" / "results" / "bench_cpu_2cores.json").read_text(encoding="utf-8"))
     figures = {item["figure"]: item for item in kept["figures"]}
     lines = (PROJECT / "README.md").read_text(encoding="utf-8").split("## Benchmarks")[1].split("\n## ")[0].splitlines()
@@ -57,7 +57,9 @@ def test_the_readme_shows_what_was_measured():
         assert [ours, beside, goal] == [*expected, item["goal"]]
         assert ratio == ("-" if item["ratio"] is None else f"{item['ratio']:.2f}x")
         assert held == ("yes" if item["held"] else "**no**")
-    assert not [item for item in figures.values() if item["held"] is False], "a miss that the README does not show"
+    assert not [item for item in figures.values() if item["held"] is False], (
+        "a missed goal that the README does not show"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,12 +158,12 @@ def test_a_benchmark_that_hangs_is_ended():
         ("", {}),
     ],
 )
-def test_the_card_is_named(answer, facts, tmp_path, monkeypatch):
+def test_the_gpu_is_named(answer, facts, tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\necho '{answer}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert graphics_card() == facts
+    assert gpu_facts() == facts
     assert runner.name_of("cuda", facts or {"gpu": "A/B 1"}) == ("nvidia_h200" if facts else "a_b_1")
 
 
@@ -175,12 +177,12 @@ def test_wrong_usage_ends_with_2(words, capsys):
     assert "error: " in capsys.readouterr().err
 
 
-def test_a_card_that_is_not_there_is_one_line(monkeypatch, capsys):
+def test_a_missing_gpu_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["train_step.py", "--device", "cuda"])
     with pytest.raises(SystemExit) as ended:
         parse(command_line("", DEVICES))
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines() == [
-        "train_step.py: --device cuda: torch sees no CUDA device here; run it on a machine with a card"
+        "train_step.py: --device cuda: torch finds no CUDA device; run it on a machine with a GPU"
     ]

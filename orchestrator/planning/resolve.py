@@ -94,7 +94,7 @@ def check_weights(row: ResolvedRow) -> None:
 
 
 def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:
-    """Raise SpecError for a memory bank above its cap with so many classes, and for too many or too few class weights.
+    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights.
 
     The trainer's functions name the key in their own messages.
     """

@@ -14,7 +14,7 @@ __all__ = ["name_with_recipe", "read_recipe"]
 
 SUFFIXES = (".yaml", ".yml")
 SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipes"
-"""Recipes that come with the project, in a checkout and in the wheel: the second place where a name is looked up."""
+"""Recipes that come with the project, in a checkout and in the wheel."""
 
 
 def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, SettingsBlock]:
@@ -46,7 +46,7 @@ def find_recipe(recipe: str, spec: Path) -> Path | None:
 
 def recipe_directories(spec: Path) -> tuple[Path, ...]:
     """Where a recipe's name is looked up, first match wins."""
-    return (spec.parent / "recipes", SHARED_RECIPES)
+    return (spec.parent / "recipes", Path("search_spaces/recipes"), SHARED_RECIPES)
 
 
 def known_recipes(spec: Path) -> str:

@@ -1,4 +1,4 @@
-"""The loader benchmark runs anywhere and writes what it promises; how fast is not tested here."""
+"""The loader benchmark runs on any machine and writes its figures; speed is not tested here."""
 
 from __future__ import annotations
 

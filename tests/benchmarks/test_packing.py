@@ -1,4 +1,4 @@
-"""The packing benchmark: its sweeps plan what they say, and results that differ are noticed. No card is needed."""
+"""The packing benchmark plans the sweeps that it describes, and rejects results that differ. Needs no GPU."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_other_trials_or_other_figures_are_noticed():
 
 
 @pytest.mark.parametrize("options", [[], ["--device", "cpu"]])
-def test_it_is_for_cards(options, monkeypatch, capsys):
+def test_it_is_for_gpus(options, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["packing.py", *options])
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""The files in deploy/, as far as they can be checked without a cloud: schemas, shell, commands and their options."""
+"""The files in deploy/, checked without a cloud: their schemas, the shell script, commands and their options."""
 
 import json
 import os
@@ -30,13 +30,13 @@ def read(name: str) -> Any:
 
 
 def text(name: str) -> str:
-    """A file in deploy/ without the marks of comments, and with continued lines joined."""
+    """A file in deploy/ without comment signs, and with continued lines joined."""
     content = re.sub(r"^# ?", "", (DEPLOY / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
     return content.replace("\\\n", " ")
 
 
 def check_sweep(line: str) -> None:
-    """A sweep's command line is one that the program takes."""
+    """The sweep's command line is valid, and the files that it names exist."""
     _, _, arguments = line.partition("orchestrator.sweep")
     words = shlex.split(re.sub(r"\[|\]", "", arguments).replace("--max-concurrent N", "--max-concurrent 8"))
     options = build_parser().parse_args(words)
@@ -48,20 +48,20 @@ def check_sweep(line: str) -> None:
 
 
 def ray_options(command: str) -> set[str]:
-    """The options that a command of this Ray has."""
+    """The options of a command of the installed Ray."""
     shown = CliRunner().invoke(cli, [*command.split(), "--help"])
     assert shown.exit_code == 0, f"ray {command}: no such command"
     return set(re.findall(r"--[a-z][a-z-]*", shown.output)) | hidden(command)
 
 
 def hidden(command: str) -> set[str]:
-    """Options that the help does not show, or breaks over two lines."""
+    """Also the options that the help does not show or breaks over two lines."""
     found = cli.commands[command.split()[0]]
     return {name for item in found.params for name in [*item.opts, *item.secondary_opts]}
 
 
 def check_ray(line: str) -> None:
-    """A command of Ray exists and has the options."""
+    """The command of Ray exists and has these options."""
     words = line.split()
     options = {word.split("=")[0] for word in words if word.startswith("--")}
     assert options <= ray_options(words[0]), line
@@ -112,7 +112,7 @@ def test_the_sweeps_in_the_files_are_ones_the_program_takes() -> None:
     check_sweep(by_hand[1])
 
 
-RAY_JOB = {  # KubeRay's ray.io/v1 types, the fields used here
+RAY_JOB = {  # fields of KubeRay's ray.io/v1 types that the file uses
     "spec": {"entrypoint", "submissionMode", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"},
     "rayClusterSpec": {"rayVersion", "enableInTreeAutoscaling", "autoscalerOptions", "authOptions", "headGroupSpec"},
     "workerGroup": {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"},
@@ -156,7 +156,7 @@ def test_pods_share_the_volume_and_workers_know_no_password() -> None:
 
 FAKE = {
     "scontrol": "echo node1; echo node2; echo node3",
-    # a step runs its command, on a machine named by --nodelist
+    # runs the command of a step, on the machine that --nodelist names
     "srun": 'for word in "$@"; do case $word in --nodelist=*) export NODE=${word#*=};; esac; done\n'
     'while [[ $1 == --* ]]; do shift; done; exec "$@"',
     "hostname": "echo 10.0.0.1 10.0.0.2",
@@ -167,7 +167,7 @@ FAKE = {
 
 
 def slurm(folder: Path, driver: str) -> subprocess.Popen[str]:
-    """The batch script on a Slurm of shell scripts; `driver` is what the sweep does."""
+    """Run the batch script with shell scripts instead of Slurm and Ray; `driver` is the script run as the sweep."""
     (folder / "bin").mkdir()
     for name, body in FAKE.items():
         path = folder / "bin" / name
@@ -218,7 +218,7 @@ def test_the_end_of_the_time_limit_reaches_the_driver_which_ends_in_its_own_time
 
 
 def left_over(folder: Path) -> list[str]:
-    """Processes whose current folder is the test's."""
+    """Command lines of processes whose current folder is the test's."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

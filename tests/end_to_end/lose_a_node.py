@@ -21,7 +21,7 @@ from trainer.config import Runtime
 EVERY = 4
 """Steps between reports, and between checkpoints."""
 DONE_FIRST = 5
-"""So many trials have ended before a node is killed."""
+"""Trials that have ended before a node is killed."""
 
 
 class Killer:

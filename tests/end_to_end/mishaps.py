@@ -1,7 +1,7 @@
 """What goes wrong in a trial of test_failures: each mishap marks its trial by a temperature of its own.
 
 `install` writes a sitecustomize.py, which every Python process with its folder in PYTHONPATH runs: the driver's and
-the workers'. It wraps `trainer.run.train` as soon as that is imported, and shortens the driver's patience.
+the workers'. It wraps `trainer.run.train` as soon as that is imported, and shortens the time that the driver waits.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class PatchingLoader(Loader):
         self.patch(module)
 
 
-def shorten_patience(module: Any) -> None:
+def shorten_grace(module: Any) -> None:
     """A trial that hangs is killed after a second."""
     module.GRACE_SECONDS = 1.0
 
@@ -98,4 +98,4 @@ def wrap_train(module: Any) -> None:
     module.train = unlucky
 
 
-PATCHES = {"trainer.run": wrap_train, "orchestrator.running.executors.ray_tune": shorten_patience}
+PATCHES = {"trainer.run": wrap_train, "orchestrator.running.executors.ray_tune": shorten_grace}

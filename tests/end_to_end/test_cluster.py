@@ -1,4 +1,4 @@
-"""Three nodes, 24 trials, one node killed in mid-run: the table is the one of the undisturbed sweep (issue 4)."""
+"""Three nodes run 24 trials and one node is killed in mid-run: the table equals that of the undisturbed sweep."""
 
 import json
 import secrets

@@ -61,7 +61,7 @@ parameters:
   model.backbone: {{value: timm/resnet_of_nowhere}}
   optim.lr: {{values: {[number / 100 for number in range(51, 101)]}}}
 """
-PATIENCE_SECONDS = 240.0
+LIMIT_SECONDS = 240.0
 
 CAUSES = {
     State.DIVERGED: "no number",
@@ -111,7 +111,7 @@ class Stage:
     def run(self, *arguments: str, typed: str = "") -> tuple[int, str]:
         """Exit code and output."""
         process = self.start(*arguments, stdin=subprocess.PIPE)
-        output, _ = process.communicate(typed, timeout=PATIENCE_SECONDS)
+        output, _ = process.communicate(typed, timeout=LIMIT_SECONDS)
         return process.returncode, output
 
     def play(self, name: str, text: str, *arguments: str) -> Played:
@@ -138,7 +138,7 @@ class Stage:
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Wait for something that a living process is to bring about."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LIMIT_SECONDS
     while not condition():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, "the sweep does not get there"
@@ -178,7 +178,7 @@ def unlucky(stage: Stage) -> Played:
     wait_until(lambda: len(stage.left("unlucky").history["killed"]) == 2, sweep)
     wait_until(lambda: stage.reached("interrupted") >= mishaps.HELD_STEP, sweep)
     sweep.send_signal(signal.SIGINT)
-    output, _ = sweep.communicate(timeout=PATIENCE_SECONDS)
+    output, _ = sweep.communicate(timeout=LIMIT_SECONDS)
     return stage.left("unlucky", sweep.returncode, output)
 
 
@@ -234,12 +234,12 @@ def test_a_failure_costs_its_own_trial_only(unlucky: Played) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_trial_goes_on_from_its_checkpoint(unlucky: Played, stage: Stage) -> None:
+def test_a_killed_trial_resumes_from_its_checkpoint(unlucky: Played, stage: Stage) -> None:
     assert first_step(stage, "killed", attempt=2) == mishaps.HELD_STEP, "a checkpoint is written at step 50"
 
 
 @pytest.mark.slow
-def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(unlucky: Played, stage: Stage) -> None:
+def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_resumes_later(unlucky: Played, stage: Stage) -> None:
     assert unlucky.code == 130
     assert unlucky.output.endswith("interrupted; all results so far are kept, and the same command resumes the sweep\n")
     assert "fine" in (stage.folder / "reports/out/unlucky/table.md").read_text()
@@ -252,7 +252,7 @@ def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_goes_on_later(u
     again = stage.start(*line[:-2])  # on Ray, which would hear SIGTERM itself
     wait_until(lambda: first_step(stage, "interrupted", attempt=2) > 0, again)
     again.send_signal(signal.SIGTERM)  # as a cluster's scheduler does
-    output, _ = again.communicate(timeout=PATIENCE_SECONDS)
+    output, _ = again.communicate(timeout=LIMIT_SECONDS)
     assert again.returncode == 130, output
 
     (stage.hook / "130").unlink()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.commands.ui import free_port
 
-PATIENCE_SECONDS = 120
+LIMIT_SECONDS = 120
 
 
 class TrackingServer:
@@ -46,7 +46,7 @@ class TrackingServer:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LIMIT_SECONDS
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "server.txt").read_text())

@@ -147,7 +147,7 @@ def test_the_cluster_is_asked_for_its_state_now_and_then(on_ray: Counted) -> Non
 
 
 def test_a_report_is_one_append_to_the_store(mirrored: Counted) -> None:
-    """And a start is one; the record and the configuration are a file each, the sweep's promise is another."""
+    """And a start is one; the record and the configuration are a file each, the plan of the sweep is another."""
     assert mirrored.calls["append"] == LOCAL_TRIALS * (REPORTS + 1)
     assert mirrored.calls["sync"] == LOCAL_TRIALS, "points are flushed once, when the trial ends"
     assert mirrored.calls["write"] == 2 * LOCAL_TRIALS + 1

@@ -1,4 +1,4 @@
-"""Every recipe builds its model, trains it for one step at a reduced crop, and keeps the figures it promises."""
+"""Every recipe builds its model, trains it for one step at a reduced crop, and has the figures of its source."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_tables_equal_the_choices_of_the_config():
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_contrast_arm_starts_from_the_weights_of_its_baseline(head):
+def test_a_row_with_contrast_starts_from_the_weights_of_its_baseline(head):
     config = ModelConfig(backbone="resnet18", head=head, head_channels=8)
     baseline = build_segmentor(config, ContrastConfig(source="none"), classes=3, seed=5)
     contrast = build_segmentor(config, ContrastConfig(embedding_dim=16), classes=3, seed=5)

@@ -65,7 +65,7 @@ ENGINES = {
     "accumulation": {"schedule": replace(SHORT, accumulation_steps=2), "contrast": ContrastConfig(source="none")},
 }
 ARRIVAL = 10
-"""The step whose checkpoint others go on from."""
+"""The step whose checkpoint others resume from."""
 
 
 class Trial:
@@ -95,7 +95,7 @@ def two(tmp_path_factory):
     return Trial(tmp_path_factory.mktemp("two"), replace(RUNTIME, ranks=2))
 
 
-def go_on_and_die(folder, info, progress):
+def continue_and_die(folder, info, progress):
     """Finish the trials in `folder`, record the final state of each rank, then kill rank 1 in another trial."""
     held = {}
     run_steps = trainer.run.run_steps
@@ -137,7 +137,7 @@ def resumed(one, two, tmp_path_factory):
         shutil.copy(trial.halfway, folder / name / "last.pt")
     heard = [time.monotonic()]
     with pytest.raises(RankLostError) as raised:
-        run_ranks(partial(go_on_and_die, folder), 2, lambda step, metrics: heard.append(time.monotonic()))
+        run_ranks(partial(continue_and_die, folder), 2, lambda step, metrics: heard.append(time.monotonic()))
     waited = time.monotonic() - heard[-1]
     return folder, [torch.load(folder / f"{rank}.pt") for rank in range(2)], str(raised.value), waited
 
@@ -203,7 +203,7 @@ def test_an_interrupted_trial_of_two_ranks_ends_with_the_same_bits(two, resumed)
     assert {name: held["from_two"]["metrics"][name] for name in same} == same
 
 
-def test_a_checkpoint_of_one_process_goes_on_in_two(one, resumed):
+def test_a_checkpoint_of_one_process_resumes_in_two(one, resumed):
     folder, (held, _), _, _ = resumed
     last = torch.load(folder / "from_one" / "last.pt", weights_only=True)
     torch.testing.assert_close(last["model"], one.last["model"], rtol=1e-2, atol=2e-3)
@@ -212,7 +212,7 @@ def test_a_checkpoint_of_one_process_goes_on_in_two(one, resumed):
     assert all(bool(((value == 1) | (value == 0)).all()) for value in purity.values())
 
 
-def test_a_checkpoint_of_two_processes_goes_on_in_one(two, resumed, tmp_path, monkeypatch):
+def test_a_checkpoint_of_two_processes_resumes_in_one(two, resumed, tmp_path, monkeypatch):
     """The bank at its end is that of two ranks: the same rows, each unit vector to 0.02."""
     banks = []
     run_steps = trainer.run.run_steps
@@ -274,7 +274,7 @@ def test_what_ranks_cannot_do_is_refused_before_they_start(tmp_path, changes, ra
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_two_ranks_on_cuda_agree_with_one_process(tmp_path):
-    """One card is shared, through gloo; two are used through NCCL. cuDNN's sums vary: to 1e-3 for five steps."""
+    """One GPU is shared, through gloo; two are used through NCCL. cuDNN's sums vary: to 1e-3 for five steps."""
     curves = []
     for ranks in (1, 2):
         curve = []

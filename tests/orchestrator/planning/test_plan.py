@@ -391,13 +391,13 @@ def test_every_search_space_of_the_readme_is_planned(text, tmp_path):
     assert plan_sweep(read, run_dir=tmp_path / "runs").trials or read.search
 
 
-def test_the_rows_that_the_readme_promises(tmp_path):
+def test_the_rows_that_the_readme_names(tmp_path):
     shutil.copytree(SPACES / "recipes", tmp_path / "recipes")
-    promised = {
+    expected_labels = {
         "one_at_a_time": ["baseline", "temperature=0.05", "temperature=0.2", "kind=none", "kind=pixel"],
         "leave_one_out": ["full", "w/o memory", "w/o strong contrast"],
     }
-    for key, labels in promised.items():
+    for key, labels in expected_labels.items():
         (text,) = [text for text in examples("yaml") if f"\n{key}:" in text]
         (tmp_path / "example.yaml").write_text(text)
         assert [row.label for row in read_spec(tmp_path / "example.yaml").rows] == labels

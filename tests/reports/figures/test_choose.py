@@ -199,6 +199,6 @@ def test_intervals_of_seeds_added_until_decided_are_called_uncorrected(sweep_of,
     values = {"a": [0.1, 0.2, 0.3], "b": [0.2, 0.3, 0.5]}
     sweep = sweep_of({"a": {}, "b": {}}, seeds=(0, 1, 2))
     outcomes = outcomes_of(values)
-    plain, open_end = (FigureData.of(results_of(item, outcomes)) for item in (sweep, replace(sweep, looks=(3, 10))))
+    plain, growing = (FigureData.of(results_of(item, outcomes)) for item in (sweep, replace(sweep, looks=(3, 10))))
     assert interval_note(plain) == "95 % interval of the mean; dots: seeds"
-    assert "not corrected for seeds added until decided" in interval_note(open_end)
+    assert "not corrected for seeds added until decided" in interval_note(growing)

@@ -1,4 +1,4 @@
-"""Every kind of figure, at its worst: hostile labels, forty rows, one seed, holes, nothing at all."""
+"""Every kind of figure, at its worst: hostile labels, forty rows, one seed, missing values, nothing at all."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
 HOSTILE = r"50% & $\tau$_{a} #1 <b> $x$ \alpha"
-LONG = "a label that goes on and on, far beyond what any figure of a paper has room for"
+LONG = "a label that is long and then longer, far beyond what any figure of a paper has room for"
 NONE = Estimate(values=())
 
 
@@ -38,10 +38,10 @@ def line(label, at, estimates, **changes):
     return LinePlot(label=label, at=tuple(at), estimates=tuple(estimates), **values)
 
 
-def grid(rows, columns, *, suffix="", holes=(), **changes):
+def grid(rows, columns, *, suffix="", missing=(), **changes):
     mean_YX = 45 + np.sin(np.arange(rows * columns)).reshape(rows, columns)
-    for hole in holes:
-        mean_YX[hole] = np.nan
+    for place in missing:
+        mean_YX[place] = np.nan
     levels = {
         "x_levels": tuple(f"{x}{suffix}" for x in range(columns)),
         "y_levels": tuple(f"{y}{suffix}" for y in range(rows)),
@@ -67,7 +67,7 @@ def classes(count, name="class", **changes):
 
 EXAMPLES = {
     "bars": (draw_bars, bars(("base", estimate(45.0)), (HOSTILE, estimate(45.5)), (LONG, estimate(44.9)))),
-    "bars-holes": (
+    "bars-missing": (
         draw_bars,
         bars(("one seed", estimate(45, 1)), ("two", estimate(45, 2)), ("no", NONE)),
     ),
@@ -85,10 +85,10 @@ EXAMPLES = {
     "line-many": (draw_line, line("t", range(1000, 41000, 1000), map(estimate, range(40)))),
     "line-nothing": (draw_line, line("t", (1, 2), (NONE, NONE), reference=("b", NONE))),
     "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3 % of variation")),
-    "heatmap-holes": (draw_heatmap, grid(2, 6, holes=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
+    "heatmap-missing": (draw_heatmap, grid(2, 6, missing=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
     "heatmap-labels": (draw_heatmap, grid(3, 6, suffix=f" {HOSTILE}", note=LONG * 2)),
     "heatmap-forty": (draw_heatmap, grid(40, 4)),
-    "heatmap-nothing": (draw_heatmap, grid(1, 2, holes=[(0, 0), (0, 1)])),
+    "heatmap-nothing": (draw_heatmap, grid(1, 2, missing=[(0, 0), (0, 1)])),
     "curves": (draw_curves, Curves(name="Val mIoU (%) ↑", curves=(curve("a"), curve(HOSTILE), curve("_b", 1)))),
     "curves-forty": (draw_curves, Curves(name="loss", curves=tuple(curve(f"{i} {LONG}") for i in range(40)))),
     "curves-one-point": (draw_curves, Curves(name="loss", curves=(curve("a", 2, 1),))),
@@ -142,7 +142,7 @@ def test_figures_say_what_is_missing(words):
     row = BarRow(label="a", estimate=NONE, note="2 failed, 1 not run")
     assert "2 failed, 1 not run" in words(draw_bars(Bars(name="mIoU", rows=(row,))))
     assert "no value" in words(draw_bars(EXAMPLES["bars-nothing"][1]))
-    assert "Hatched: no value" in words(draw_heatmap(EXAMPLES["heatmap-holes"][1]))
+    assert "Hatched: no value" in words(draw_heatmap(EXAMPLES["heatmap-missing"][1]))
     assert "Hatched" not in words(draw_heatmap(EXAMPLES["heatmap"][1]))
     assert "131 classes between" in words(draw_classes(EXAMPLES["classes-many"][1]))
     assert "and 180 more" in words(draw_pareto(EXAMPLES["pareto-many"][1]))

@@ -86,9 +86,9 @@ def test_the_best_of_equal_rows_is_rarely_better_than_the_others():
 
 def test_rows_equal_to_the_best_do_not_count():
     values = rows(np.random.default_rng(1).normal(size=(3, 5)))
-    twin = compare_with_best("row 0", {**values, "twin": dict(values["row 0"])}, generator())
-    assert twin["twin"].untested is WhyNot.IDENTICAL
-    assert twin["row 1"].p_holm == compare_with_best("row 0", values, generator())["row 1"].p_holm
+    equal = compare_with_best("row 0", {**values, "the same": dict(values["row 0"])}, generator())
+    assert equal["the same"].untested is WhyNot.IDENTICAL
+    assert equal["row 1"].p_holm == compare_with_best("row 0", values, generator())["row 1"].p_holm
 
 
 def test_a_single_row_has_nothing_to_be_compared_with():

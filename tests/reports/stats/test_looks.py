@@ -13,7 +13,7 @@ def looks() -> Looks:
     return calibrate(3, 10, np.random.default_rng(0))
 
 
-def top_up(difference_SRN, looks, alpha=0.05):
+def add_seeds(difference_SRN, looks, alpha=0.05):
     """Sweeps in which only undecided rows get further seeds: seeds used and whether decided, per sweep and row."""
     p_SR = np.ones(difference_SRN.shape[:2])
     used_SR = np.zeros(difference_SRN.shape[:2], dtype=int)
@@ -27,7 +27,7 @@ def top_up(difference_SRN, looks, alpha=0.05):
 
 def test_false_alarms_over_2000_sweeps_topped_up_from_3_to_10_seeds(looks):
     value_SRN = np.random.default_rng(8).standard_normal((2000, 6, 10))
-    _, decided_SR = top_up(value_SRN[:, 1:] - value_SRN[:, :1], looks)
+    _, decided_SR = add_seeds(value_SRN[:, 1:] - value_SRN[:, :1], looks)
     alarms = int(decided_SR.any(axis=1).sum())
     interval = stats.binomtest(alarms, 2000).proportion_ci()
     assert alarms / 2000 <= 0.05, f"{alarms} of 2000, 95 % interval {interval.low:.4f} to {interval.high:.4f}"
@@ -50,7 +50,7 @@ def test_a_single_row_keeps_its_level(looks):
 
 def test_a_clear_difference_is_found_with_fewer_seeds(looks):
     difference_SRN = np.random.default_rng(3).normal(1.5, 1, (500, 5, 10))
-    used_SR, decided_SR = top_up(difference_SRN, looks)
+    used_SR, decided_SR = add_seeds(difference_SRN, looks)
     assert decided_SR.mean() > 0.8
     assert used_SR.mean() < 8.5
 

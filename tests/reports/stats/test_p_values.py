@@ -60,9 +60,9 @@ def test_holm_equals_statsmodels_and_skips_nan():
     p_SM = np.random.default_rng(0).uniform(size=(5, 7)) ** 2
     expected = [multipletests(p_M, method="holm")[1] for p_M in p_SM]
     assert holm(p_SM) == pytest.approx(np.array(expected))
-    with_hole = np.insert(p_SM[0], 3, np.nan)
-    assert np.delete(holm(with_hole), 3) == pytest.approx(expected[0])
-    assert np.isnan(holm(with_hole)[3])
+    with_missing = np.insert(p_SM[0], 3, np.nan)
+    assert np.delete(holm(with_missing), 3) == pytest.approx(expected[0])
+    assert np.isnan(holm(with_missing)[3])
 
 
 def test_false_alarms_over_2000_sweeps_of_6_rows_and_5_seeds():

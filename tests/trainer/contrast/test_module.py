@@ -122,11 +122,11 @@ def test_push_without_a_bank_draws_nothing():
 
 
 def test_bank_travels_in_the_state_dict():
-    module, twin = contrast(), contrast()
+    module, copy = contrast(), contrast()
     embedding_BDhw, label_BHW, prediction_BHW = scene()
     module.push(embedding_BDhw, label_BHW, generator=draw())
-    twin.load_state_dict(module.state_dict())
-    losses = [item(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(1)).loss for item in (module, twin)]
+    copy.load_state_dict(module.state_dict())
+    losses = [item(embedding_BDhw, label_BHW, prediction_BHW, generator=draw(1)).loss for item in (module, copy)]
     assert losses[0] == losses[1]
 
 

@@ -27,20 +27,20 @@ def held(queue: ClassQueue, c: int) -> list[float]:
 def test_queue_behaves_like_a_deque_per_class(capacity, pushes, seed):
     generator = torch.Generator().manual_seed(seed)
     queue = ClassQueue(3, capacity, 2)
-    twins = [deque(maxlen=capacity) for _ in range(3)]
+    references = [deque(maxlen=capacity) for _ in range(3)]
     for offered in pushes:
         value_CR = torch.rand(3, offered, generator=generator)
         valid_CR = torch.rand(3, offered, generator=generator) < 0.6
         queue.push(rows_of(value_CR, valid_CR))
         for c in range(3):
-            twins[c].extend(value_CR[c][valid_CR[c]].tolist())
-            assert held(queue, c) == list(twins[c])
-            assert int(queue.filled[c].sum()) == len(twins[c])
+            references[c].extend(value_CR[c][valid_CR[c]].tolist())
+            assert held(queue, c) == list(references[c])
+            assert int(queue.filled[c].sum()) == len(references[c])
 
 
 def test_state_survives_a_round_trip():
-    queue, twin = ClassQueue(2, 4, 2), ClassQueue(2, 4, 2)
+    queue, copy = ClassQueue(2, 4, 2), ClassQueue(2, 4, 2)
     queue.push(rows_of(torch.rand(2, 3), torch.ones(2, 3, dtype=torch.bool)))
-    twin.load_state_dict(queue.state_dict())
-    assert held(twin, 0) == held(queue, 0) != []
+    copy.load_state_dict(queue.state_dict())
+    assert held(copy, 0) == held(queue, 0) != []
     assert set(queue.state_dict()) == {"embedding_CKD", "purity_CK", "pointer_C", "count_C"}

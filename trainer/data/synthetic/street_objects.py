@@ -90,17 +90,19 @@ def draw_car(canvas: Canvas, lateral: float, scale: float) -> None:
 
 
 def draw_pole(canvas: Canvas, lateral: float, scale: float) -> None:
-    """Draw a lamp post with an arm above the road."""
+    """Draw a lamp post with a bracket above the road."""
     rng = canvas.rng
     height = rng.uniform(4.5, 8.0)
     colour = metal_colour(rng)
     post = canvas.box(lateral, scale, 0.16, height)
     if post is not None:
         canvas.paint(post.place, np.ones((len(post.up), post.across.shape[1]), dtype=np.bool_), "pole", colour)
-    arm = canvas.box(lateral - np.sign(lateral) * 0.7, scale, 1.4, height)
-    if arm is not None:
-        over_hw = np.broadcast_to(arm.up > 1 - max(0.02, 1 / (height * scale)), (len(arm.up), arm.across.shape[1]))
-        canvas.paint(arm.place, over_hw, "pole", colour)
+    bracket = canvas.box(lateral - np.sign(lateral) * 0.7, scale, 1.4, height)
+    if bracket is not None:
+        over_hw = np.broadcast_to(
+            bracket.up > 1 - max(0.02, 1 / (height * scale)), (len(bracket.up), bracket.across.shape[1])
+        )
+        canvas.paint(bracket.place, over_hw, "pole", colour)
 
 
 def metal_colour(rng: Generator) -> Floats:

@@ -187,7 +187,7 @@ def test_equal_suggestions_are_one_trial_told_twice(tmp_path: Path) -> None:
     assert len(driver.plan.record.cells) == 12
 
 
-def test_values_that_the_trainer_refuses_fail_and_the_search_goes_on(tmp_path: Path) -> None:
+def test_values_that_the_trainer_refuses_fail_and_the_search_continues(tmp_path: Path) -> None:
     from orchestrator.errors import SpecError
 
     def picky(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
