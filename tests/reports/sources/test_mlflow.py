@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.commands.sync import differences, replay
+from orchestrator.commands.sync import differences, sync_sweeps
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point
 from orchestrator.tracking.mlflow_store import Server
@@ -63,7 +63,7 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Reco
             curve = {"train/loss": 0.25, "val/miou": 0.2, "contrast/purity": 0.5}
             store.append(trial_id, Point(step=20, metrics=curve, time=120.0))
             store.end(replace(outcome, environment=environment, started_at=100.0, ended_at=160.0))
-        (done,) = replay("runs", [name], None)
+        (done,) = sync_sweeps("runs", [name], None)
         assert not done.refused
         return store
 
