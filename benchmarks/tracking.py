@@ -1,10 +1,10 @@
 """What mirroring a sweep to MLflow costs its driver: `python -m benchmarks.tracking [--json OUT] [--quick]`.
 
-Log_batch calls per report; driver time (CPU seconds of the process) of the mirror beside that of Ray's
-MLflowLoggerCallback, for the same trials; the wall time of trials of 20 s with 20 reports on two slots, beside the same
-without MLflow; points lost by eight trials that report five times a second. SQLite, trials that sleep. A sweep follows
-its run directory from a child process; here a thread of this process does it, where its requests are counted and all of
-its work is the driver's, as the callback's is.
+Measures, with SQLite and trials that sleep: calls of log_batch per report; CPU seconds of the mirror beside those of
+Ray's MLflowLoggerCallback for the same trials; the wall time of trials of 20 s with 20 reports on two slots, beside the
+same without MLflow; and points lost by eight trials that report five times a second. In a sweep a child process follows
+the run directory. Here a thread of this process does, so that its requests are counted and its CPU time is the
+driver's, like that of the callback.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/m
 KNOBS = 60
 REPORTS, SLOTS = 20, 2
 BUSY_TRIALS, BUSY_RATE = 8, 5.0
-"""Trials at a time, and their reports per second."""
+"""Trials at a time, and reports of each per second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Played:
-    """What a sweep of sleeping trials took."""
+    """Cost of a sweep of sleeping trials."""
 
     wall: float
-    """Seconds until the last trial was over."""
+    """Seconds until the last trial ended."""
     cpu: float
-    """Seconds of the process, until MLflow had everything."""
+    """CPU seconds of the process until MLflow had everything."""
     calls: int
     """Requests that carried points of curves."""
     lost: int
@@ -54,7 +54,7 @@ class Played:
 
 
 def main() -> int:
-    """Measure, print, write; 1 when a goal is missed."""
+    """Measure, print and write; returns 1 if a goal is missed."""
     given = command_line(__doc__).parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     trials, seconds = (2, 2.0) if given.quick else (4, 20.0)
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[Figure]:
-    """The goals; each way has a database of its own."""
+    """The figures and their goals; each way has its own database."""
     plain = play(folder / "plain", trials, SLOTS, seconds, REPORTS, mirrored=False)
     ours = play(folder / "ours", trials, SLOTS, seconds, REPORTS)
     theirs = callback(folder / "callback", trials, REPORTS)
@@ -86,7 +86,7 @@ def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[
 
 
 def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *, mirrored: bool = True) -> Played:
-    """A sweep of sleeping trials through the store and, unless told otherwise, the mirror; what it took."""
+    """Run a sweep of sleeping trials with the record store and, if `mirrored`, the mirror; returns its cost."""
     folder.mkdir()
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     create_database(uri)
@@ -180,7 +180,7 @@ def callback(folder: Path, trials: int, reports: int) -> float:
 
 
 class RayTrial:
-    """What the callback looks at of a Tune trial."""
+    """The part of a Tune trial that the callback reads."""
 
     def __init__(self, trial_id: str, config: dict[str, Any]) -> None:
         self.trial_id, self.config, self.evaluated_params = trial_id, config, config
@@ -207,12 +207,12 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def values(step: int) -> dict[str, float]:
-    """What a report holds."""
+    """Metrics of a report."""
     return {name: step / (index + 3) for index, name in enumerate(METRICS)}
 
 
 def finals() -> dict[str, float]:
-    """What a record holds."""
+    """Metrics of a record."""
     return {f"final/iou/class {index}": 0.5 for index in range(19)} | {"final/miou": 0.5}
 
 

@@ -31,6 +31,7 @@ ALLOWED: dict[tuple[str, str], str] = {
 LITERAL = {
     '"Variant"': "the printed header of a table, which must stay byte-equal",
     "`Variant`": "the same, in comments",
+    "| Variant |": "the same, in Markdown",
     'class="stub': "a class of the page, which must stay byte-equal",
     "th.stub": "the same",
     "td.stub": "the same",

@@ -1,4 +1,4 @@
-"""The door to MLflow: errors of one line, readers beside the writer."""
+"""The MLflow store: errors of one line, and readers beside the writer."""
 
 import sqlite3
 from contextlib import closing
