@@ -12,7 +12,8 @@ from orchestrator.spec.settings import closest
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
 from reports.stats.comparisons import Comparison, compare_with
-from reports.stats.pairs import paired
+from reports.stats.pairs import paired, sample_std
+from reports.stats.power import seeds_needed
 from reports.tables.aggregate import Cell, aggregate
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import column_for
@@ -115,10 +116,11 @@ def difference_lines(results: SweepResults, cells: Mapping[str, Cell], row: str,
     found = compare_with(baseline, values, np.random.default_rng(0), looks=looks_of(results.sweep))[row]
     parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
     lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
-    return lines + test_lines(found, len(cells) - 1)
+    needed = None if found.p_t is None else seeds_needed(float(difference_N.mean()), float(sample_std(difference_N)))
+    return lines + test_lines(found, len(cells) - 1, needed)
 
 
-def test_lines(found: Comparison, rows: int) -> list[str]:
+def test_lines(found: Comparison, rows: int, needed: int | None) -> list[str]:
     """Interval, p, and how many seeds would be needed."""
     lines = []
     if found.interval is not None:
@@ -130,6 +132,6 @@ def test_lines(found: Comparison, rows: int) -> list[str]:
         lines.append(f"          {p_text(found.p_flip)} by sign flips")
     if found.untested is not None:
         lines.append(f"test      {found.untested.value}")
-    if found.seeds_needed is not None:
-        lines.append(f"seeds     about {found.seeds_needed} would resolve a difference of this size four times in five")
+    if needed is not None:
+        lines.append(f"seeds     about {needed} would resolve a difference of this size four times in five")
     return lines

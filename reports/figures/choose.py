@@ -18,7 +18,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
-from reports.figures.curves import BAND, Curves, draw_curves
+from reports.figures.curves import BAND, Curves, draw_curves, read_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.figure_data import FigureData
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
@@ -26,7 +26,6 @@ from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
-from reports.figures.points import CURVES, read_curves
 from reports.figures.save import save
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 from reports.tables.aggregate import aggregate
@@ -37,6 +36,9 @@ __all__ = ["Draw", "choose", "write_figures"]
 
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
 """The x axis of a Pareto front: the first of these that the trials report."""
+
+CURVES = {"curves": "val/miou", "loss": "train/loss"}
+"""Metric of the points of each figure of learning curves."""
 
 MOST_CURVES = 8
 """Of more learning curves the baseline and the best rows are drawn."""
@@ -99,18 +101,15 @@ def row_figures(data: FigureData) -> dict[str, Draw]:
     rows = [row for row in data.sweep.rows if row.label != data.sweep.baseline]
     factors = factors_of(rows) if data.sweep.method == "grid" else {}
     if len(factors) == 1 and is_numeric(next(iter(factors.values()))):
-        line = line_over(data, rows, next(iter(factors)))
-        found["factor"] = partial(draw_line, line)
+        found["factor"] = partial(draw_line, line_over(data, rows, next(iter(factors))))
     elif len(factors) == 2 and is_full(rows, factors):
         heatmap = heatmap_of(data, rows, factors)
         width = PAGE if len(heatmap.x_levels) > WIDE_MAP else COLUMN
         found["interaction"] = partial(draw_heatmap, heatmap, width=width)
     else:
-        means = bars_of_means(data)
-        found["means"] = partial(draw_bars, means)
+        found["means"] = partial(draw_bars, bars_of_means(data))
     if data.baseline is not None and len(data.cells) > 1:
-        differences = bars_of_differences(data, data.baseline)
-        found["differences"] = partial(draw_bars, differences)
+        found["differences"] = partial(draw_bars, bars_of_differences(data, data.baseline))
     return found
 
 

@@ -1,18 +1,22 @@
-"""Learning curves: mean over the seeds with a band, one line per row."""
+"""Learning curves from the points that the trials recorded: mean over the seeds with a band, one line per row."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from orchestrator.store.records import SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, under
 
-__all__ = ["BAND", "Curve", "Curves", "draw_curves"]
+__all__ = ["BAND", "Curve", "Curves", "draw_curves", "read_curves"]
 
 BAND = "Band: ± sample standard deviation"
 
@@ -61,12 +65,31 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
 
 def summary(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Steps with a point, and their mean and sample standard deviation (NaN below two seeds)."""
-    finite_ST = np.isfinite(curve.value_ST)
-    count_T = finite_ST.sum(axis=0)
-    kept = count_T > 0
-    value_ST = np.where(finite_ST, curve.value_ST, 0.0)[:, kept]
-    count_T, finite_ST = count_T[kept], finite_ST[:, kept]
-    mean_T = value_ST.sum(axis=0) / count_T
-    square_T = (np.where(finite_ST, value_ST - mean_T, 0.0) ** 2).sum(axis=0)
-    std_T = np.sqrt(np.divide(square_T, count_T - 1, out=np.full_like(square_T, np.nan), where=count_T > 1))
-    return curve.step_T[kept], mean_T, std_T
+    kept_T = np.isfinite(curve.value_ST).any(axis=0)
+    kept_ST = pd.DataFrame(curve.value_ST[:, kept_T]).replace([np.inf, -np.inf], np.nan)
+    return curve.step_T[kept_T], kept_ST.mean().to_numpy(), kept_ST.std().to_numpy()
+
+
+def read_curves(
+    directory: RunDirectory, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
+) -> tuple[Curve, ...]:
+    """One curve per label whose trials reported `metric`, times `scale`.
+
+    If a later attempt reported a step again, its value counts. Failed trials are drawn up to their last point.
+    """
+    curves = []
+    for label in labels:
+        trials = [cell.trial_id for cell in sweep.cells if cell.row == label]
+        value_by_step = [
+            {
+                point.step: float(point.metrics[metric])
+                for point in directory.points(trial_id)
+                if point.metrics.get(metric) is not None
+            }
+            for trial_id in trials
+        ]
+        steps = sorted({step for values in value_by_step for step in values})
+        if steps:
+            value_ST = np.array([[values.get(step, np.nan) for step in steps] for values in value_by_step])
+            curves.append(Curve(label=label, step_T=np.array(steps, dtype=np.float64), value_ST=value_ST * scale))
+    return tuple(curves)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reports.figures.bars import BarRow, Bars
-from reports.figures.estimate import Estimate
-from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
+from reports.figures.figure_data import Estimate, FigureData, estimate_of, gaps_of, interval_note
 from reports.stats.comparisons import compare_with
 from reports.stats.pairs import paired
 from reports.tables.aggregate import aggregate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.store.records import Row
@@ -75,19 +76,16 @@ def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatM
         y, x = y_place[repr(row.factors.get(y_key))], x_place[repr(row.factors.get(x_key))]
         for place, seed in enumerate(seeds):
             value_SYX[place, y, x] = data.cells[row.label].values.get(seed, np.nan) * data.column.scale
-    count_YX = np.isfinite(value_SYX).sum(axis=0)
-    total_YX = np.nansum(value_SYX, axis=0)
-    mean_YX = np.divide(total_YX, count_YX, out=np.full(count_YX.shape, np.nan), where=count_YX > 0)
-    square_YX = np.nansum((value_SYX - mean_YX) ** 2, axis=0)
-    variance_YX = np.divide(square_YX, count_YX - 1, out=np.full(count_YX.shape, np.nan), where=count_YX > 1)
+    cells_S = pd.DataFrame(value_SYX.reshape(len(seeds), -1))
+    shape = value_SYX.shape[1:]
     return HeatMap(
         name=data.title,
         x_name=short(x_key).capitalize(),
         y_name=short(y_key).capitalize(),
         x_levels=tuple(map(level_text, x_levels)),
         y_levels=tuple(map(level_text, y_levels)),
-        mean_YX=mean_YX,
-        std_YX=np.sqrt(variance_YX) if len(seeds) > 1 else None,
+        mean_YX=cells_S.mean().to_numpy().reshape(shape),
+        std_YX=cells_S.std().to_numpy().reshape(shape) if len(seeds) > 1 else None,
         decimals=data.column.decimals,
         note=interaction_note(value_SYX, data.column),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from reports.figures.estimate import Estimate, is_geometric
+from reports.figures.figure_data import Estimate
 from reports.figures.legend import legend_height, legend_label, place_legend
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, number, under
@@ -101,3 +103,21 @@ def spaced(values: Sequence[float], *, log: bool, width: float) -> list[float]:
             shown.append(value)
             right = middle + half
     return shown
+
+
+def is_geometric(values: Sequence[float]) -> bool:
+    """Whether the values of a factor suit a log axis (0.05, 0.1, 0.2; 500, 5000, 50000).
+
+    They are all positive, span a factor of four or more, and their ratios vary less than their distances.
+    """
+    ordered = sorted(set(values))
+    if len(ordered) < 3 or ordered[0] <= 0 or ordered[-1] / ordered[0] < 4:
+        return False
+    pairs = list(pairwise(ordered))
+    return variation([math.log(right / left) for left, right in pairs]) < variation([b - a for a, b in pairs])
+
+
+def variation(steps: Sequence[float]) -> float:
+    """Population standard deviation over mean of positive steps; 0 if all are equal."""
+    mean = fmean(steps)
+    return math.sqrt(fmean((step - mean) ** 2 for step in steps)) / mean

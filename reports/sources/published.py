@@ -67,12 +67,8 @@ def match_published(published: Published, rows: list[Row]) -> dict[str, Publishe
 
 def published_note(published: Published, protocol: str) -> str:
     """The note: source, its protocol, and that it is not ours."""
-    parts = [f"{published.title}: {published.setting}", *unique_settings(published)]
+    settings = (f"{row.label}: {row.setting}" for row in published.rows if row.setting)  # as `OCR: Cityscapes test`
+    parts = [f"{published.title}: {published.setting}", *settings]
     text = f"{'; '.join(parts)}. Source: {published.source} ({published.checked})."
     ours = " ".join(protocol.split()).rstrip(".")
     return f"{text} Not our protocol{f' ({ours})' if ours else ''}: compare trends, not values."
-
-
-def unique_settings(published: Published) -> list[str]:
-    """Settings of single rows: `OCR: Cityscapes test`."""
-    return [f"{row.label}: {row.setting}" for row in published.rows if row.setting]

@@ -14,9 +14,8 @@ import numpy as np
 
 from reports.stats.intervals import Interval, mean_interval
 from reports.stats.looks import Looks, sequential_p
-from reports.stats.p_values import holm, paired_t, sign_flip
-from reports.stats.pairs import MIN_SEEDS, WhyNot, paired, sample_std, why_not
-from reports.stats.power import ALPHA, seeds_needed
+from reports.stats.p_values import ALPHA, holm, paired_t, sign_flip
+from reports.stats.pairs import MIN_SEEDS, WhyNot, paired, why_not
 
 __all__ = ["Comparison", "compare_with", "compare_with_best"]
 
@@ -42,13 +41,11 @@ class Comparison:
     """`p_t` (`p_flip` if the differences have no spread) corrected over the rows; significance is judged by this."""
     untested: WhyNot | None = None
     """Why there is no t test; its text is shown to the reader."""
-    seeds_needed: int | None = None
-    """Seeds with which a paired t test at 5 % finds a difference of this size and spread with probability 0.8; None
-    without a spread or if more than 10,000 are needed."""
 
-    def distinguishable(self, alpha: float = ALPHA) -> bool:
-        """Whether the difference is significant at `alpha`, corrected over the rows."""
-        return self.p_holm is not None and self.p_holm <= alpha
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the difference is significant at `ALPHA`, corrected over the rows."""
+        return self.p_holm is not None and self.p_holm <= ALPHA
 
 
 def compare_with(
@@ -58,15 +55,13 @@ def compare_with(
     *,
     looks: Looks | None = None,
     family: int | None = None,
-    power: bool = True,
 ) -> dict[str, Comparison]:
     """Every other row compared with `baseline`, p corrected by Holm over the rows.
 
     Pass `looks` if the number of seeds was chosen while looking at the results (`until: decided`), and `family`, the
-    number of comparisons, if `values` holds only some of the rows. Without `power`, `seeds_needed` is not computed; it
-    takes most of the time. Raises KeyError when `baseline` is not in `values`.
+    number of comparisons, if `values` holds only some of the rows. Raises KeyError when `baseline` is not in `values`.
     """
-    return corrected(compare_rows(baseline, values, generator, looks, power=power), family)
+    return corrected(compare_rows(baseline, values, generator, looks), family)
 
 
 def compare_with_best(
@@ -76,15 +71,14 @@ def compare_with_best(
     *,
     looks: Looks | None = None,
     family: int | None = None,
-    power: bool = True,
 ) -> dict[str, Comparison]:
-    """Every other row compared with the row that came out `best`; see `compare_with`.
+    """Every other row compared with the row that came out `best`, without intervals; see `compare_with`.
 
     The best row was selected by the same seeds, and the best of six equal rows looks better than the rest: Holm over
     its five comparisons calls a row worse in 8.6 % of all sweeps without any true difference (five seeds). Any pair
     could have become one of these comparisons, so Holm is taken over all 15 pairs: 3.2 %.
     """
-    found = compare_rows(best, values, generator, looks, power=power, interval=power)
+    found = compare_rows(best, values, generator, looks, interval=False)
     same = sum(item.untested is WhyNot.IDENTICAL for item in found.values())
     return corrected(found, comb(len(values) - same, 2) if family is None else family)
 
@@ -95,12 +89,11 @@ def compare_rows(
     generator: np.random.Generator,
     looks: Looks | None,
     *,
-    power: bool,
     interval: bool = True,
 ) -> dict[str, Comparison]:
     """The comparisons before any correction over the rows."""
     return {
-        label: compare(paired(row, values[other])[1], generator, looks, power=power, interval=interval)
+        label: compare(paired(row, values[other])[1], generator, looks, interval=interval)
         for label, row in values.items()
         if label != other
     }
@@ -111,7 +104,6 @@ def compare(
     generator: np.random.Generator,
     looks: Looks | None,
     *,
-    power: bool,
     interval: bool,
 ) -> Comparison:
     """One comparison by its paired differences, not yet corrected over the rows."""
@@ -126,9 +118,7 @@ def compare(
         found = replace(found, p_flip=sign_flip(difference_N, generator))
     if untested is not None:
         return found
-    p_t = float(paired_t(difference_N) if looks is None else sequential_p(difference_N, looks))
-    needed = seeds_needed(difference, float(sample_std(difference_N))) if power else None
-    return replace(found, p_t=p_t, seeds_needed=needed)
+    return replace(found, p_t=float(paired_t(difference_N) if looks is None else sequential_p(difference_N, looks)))
 
 
 def corrected(found: Mapping[str, Comparison], family: int | None) -> dict[str, Comparison]:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.stats.p_values import holm, paired_t
+from reports.stats.p_values import ALPHA, holm, paired_t
 from reports.stats.pairs import MIN_SEEDS
 
 __all__ = ["Looks", "calibrate", "sequential_p", "undecided"]
@@ -96,16 +96,16 @@ def sequential_p(difference_N: Array, looks: Looks) -> Array:
     return looks.overall(smallest)
 
 
-def undecided(differences: Mapping[str, Array], looks: Looks, alpha: float = 0.05) -> set[str]:
+def undecided(differences: Mapping[str, Array], looks: Looks) -> set[str]:
     """Labels of the rows that further seeds may decide, by their paired differences to the baseline so far.
 
-    The differences are in the order of the seeds. Not undecided are rows that differ at level `alpha`, rows equal to
+    The differences are in the order of the seeds. Not undecided are rows that differ at level `ALPHA`, rows equal to
     the baseline in `looks.first` seeds or more, and rows that have used all seeds. However often this is asked, the
-    chance that any row without a true difference is called different is at most `alpha`.
+    chance that any row without a true difference is called different is at most `ALPHA`.
     """
     seen = {label: np.asarray(values, dtype=np.float64)[: looks.last] for label, values in differences.items()}
     identical = {label for label, values in seen.items() if len(values) >= looks.first and not values.any()}
     candidates = [label for label in seen if label not in identical]
     # rows with too few seeds count in the family (p = 1): they will be tested
     p_M = holm(np.array([float(sequential_p(seen[label], looks)) for label in candidates]))
-    return {label for label, p in zip(candidates, p_M, strict=True) if p > alpha and len(seen[label]) < looks.last}
+    return {label for label, p in zip(candidates, p_M, strict=True) if p > ALPHA and len(seen[label]) < looks.last}

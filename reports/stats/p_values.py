@@ -11,9 +11,12 @@ from scipy import special
 
 from reports.stats.pairs import sample_std, spreadless
 
-__all__ = ["EXACT_UP_TO", "holm", "paired_t", "sign_flip"]
+__all__ = ["ALPHA", "EXACT_UP_TO", "holm", "paired_t", "sign_flip"]
 
 Array = NDArray[np.float64]
+
+ALPHA = 0.05
+"""The level of significance of all tests."""
 
 EXACT_UP_TO = 16
 """Seeds up to which all 2^n sign flips are enumerated; above it they are drawn."""

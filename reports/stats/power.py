@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
+from reports.stats.p_values import ALPHA
 from reports.stats.pairs import MIN_SEEDS
 
-__all__ = ["ALPHA", "MOST_SEEDS", "POWER", "power_of", "seeds_needed"]
+__all__ = ["MOST_SEEDS", "POWER", "power_of", "seeds_needed"]
 
-ALPHA = 0.05
 POWER = 0.8
 MOST_SEEDS = 10_000
 """No answer is given for a difference that needs more seeds."""
@@ -26,8 +26,8 @@ def power_of(effect: float, n: int, alpha: float = ALPHA) -> float:
     return float(np.nansum(tails))  # scipy gives NaN for a tail too thin to be computed
 
 
-def seeds_needed(difference: float, spread: float, alpha: float = ALPHA, power: float = POWER) -> int | None:
-    """Smallest number of seeds, at least 3, with which a paired t test finds `difference` with probability `power`.
+def seeds_needed(difference: float, spread: float, alpha: float = ALPHA) -> int | None:
+    """Smallest number of seeds, at least 3, with which a paired t test finds `difference` with probability 0.8.
 
     `spread` is the sample standard deviation of the paired differences, in the unit of `difference`. None when the
     difference is zero or needs more than 10,000 seeds. An order of magnitude only: size and spread over a few seeds are
@@ -40,12 +40,12 @@ def seeds_needed(difference: float, spread: float, alpha: float = ALPHA, power: 
     if spread == 0:
         return MIN_SEEDS
     effect = abs(difference) / spread
-    if power_of(effect, MOST_SEEDS, alpha) < power:
+    if power_of(effect, MOST_SEEDS, alpha) < POWER:
         return None
     low, high = MIN_SEEDS - 1, MIN_SEEDS  # the answer lies in low < n <= high once `high` has the power
-    while power_of(effect, high, alpha) < power:
+    while power_of(effect, high, alpha) < POWER:
         low, high = high, min(2 * high, MOST_SEEDS)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(effect, middle, alpha) >= power else (middle, high)
+        low, high = (low, middle) if power_of(effect, middle, alpha) >= POWER else (middle, high)
     return high

@@ -20,9 +20,7 @@ from reports.tables.aggregate import Cell
 from reports.tables.columns import Column
 from reports.tables.origin import Origin, differ
 
-__all__ = ["ALPHA", "CellText", "Mark", "make_cell_texts"]
-
-ALPHA = 0.05
+__all__ = ["CellText", "Mark", "make_cell_texts"]
 
 
 class Mark(StrEnum):
@@ -99,7 +97,7 @@ class CellText:
     @property
     def significant(self) -> bool:
         """The difference to the baseline is significant, corrected over the rows."""
-        return self.comparison is not None and self.comparison.distinguishable(ALPHA)
+        return self.comparison is not None and self.comparison.distinguishable
 
     @property
     def missing(self) -> str:
@@ -166,11 +164,11 @@ def alike_rows(
     best = max(scores, key=lambda label: scores[label])
     values = {label: cells[label].values for label in scores if label == best or label in shown}
     family = comb(len(scores), 2) if len(values) < len(scores) else None
-    found = compare_with_best(best, values, np.random.default_rng(0), looks=looks, power=False, family=family)
+    found = compare_with_best(best, values, np.random.default_rng(0), looks=looks, family=family)
     return frozenset(
         label
         for label, item in found.items()
-        if scores[label] != scores[best] and item.p_holm is not None and item.p_holm > ALPHA
+        if scores[label] != scores[best] and item.p_holm is not None and not item.distinguishable
     )
 
 
@@ -182,4 +180,4 @@ def compare_rows(
         return {}
     values = {label: cells[label].values for label in cells if label == baseline or label in shown}
     family = len(cells) - 1 if len(values) < len(cells) else None
-    return compare_with(baseline, values, np.random.default_rng(0), looks=looks, power=False, family=family)
+    return compare_with(baseline, values, np.random.default_rng(0), looks=looks, family=family)

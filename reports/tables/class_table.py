@@ -14,9 +14,9 @@ import numpy as np
 from orchestrator.store.records import State
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.comparisons import compare_with
-from reports.stats.p_values import holm
+from reports.stats.p_values import ALPHA, holm
 from reports.tables.aggregate import Cell, aggregate, rank_rows
-from reports.tables.cell_text import ALPHA, CellText, Mark
+from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import IOU_PREFIX, Column, column_for
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note
@@ -80,7 +80,7 @@ def texts_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: 
     found = {}
     for name, by_row in cells.items() if label != baseline else ():
         values = {row: by_row[row].values for row in (baseline, label)}
-        found[name] = compare_with(baseline, values, np.random.default_rng(0), power=False)[label]
+        found[name] = compare_with(baseline, values, np.random.default_rng(0))[label]
     p_by_class = {name: item.p_t for name, item in found.items() if item.p_t is not None}
     p_holm = dict(zip(p_by_class, map(float, holm(np.array(list(p_by_class.values())))), strict=True))
     compared = {name: replace(item, p_holm=p_holm.get(name)) for name, item in found.items()}

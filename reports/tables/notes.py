@@ -82,7 +82,7 @@ def explain_difference(context: NoteContext) -> str:
     baseline = context.results.sweep.baseline
     text = f"mean difference to “{baseline}” over the seeds that both rows have, in the unit of the column"
     compared = [text.comparison for row in context.rows for text in row.cell_texts if text.comparison is not None]
-    if any(item.distinguishable() for item in compared):
+    if any(item.distinguishable for item in compared):
         return f"{text}."
     if any(item.p_holm is not None for item in compared):
         return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."

@@ -9,10 +9,10 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
 from reports.figures.choose import choose, write_figures
+from reports.figures.curves import read_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.figure_data import FigureData, gaps_of, interval_note
 from reports.figures.grids import factors_of, heatmap_of, line_over
-from reports.figures.points import read_curves
 from tests.reports.conftest import results_of
 
 MIOU = "final/miou"

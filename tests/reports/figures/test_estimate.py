@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from reports.figures.estimate import Estimate, is_geometric
+from reports.figures.figure_data import Estimate
+from reports.figures.line import is_geometric
 
 
 def test_without_values_the_mean_is_nan():

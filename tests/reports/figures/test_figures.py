@@ -12,7 +12,7 @@ import reports.figures
 from reports.figures.bars import BarRow, Bars, draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import Curve, Curves, draw_curves
-from reports.figures.estimate import Estimate
+from reports.figures.figure_data import Estimate
 from reports.figures.heatmap import HeatMap, draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import LinePlot, draw_line

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from reports.figures.bars import BarRow, Bars, draw_bars
-from reports.figures.estimate import Estimate
+from reports.figures.figure_data import Estimate
 from reports.figures.save import save
 
 HOSTILE = r"<script>alert(1)</script> --> $\tau$"
