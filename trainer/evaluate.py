@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.config import EvaluationConfig
 from trainer.data.loading.batches import evaluation_batches
@@ -13,7 +16,7 @@ from trainer.metrics import Scores, confusion, score
 from trainer.models.segmentor import Segmentor
 from trainer.views import average_logits
 
-__all__ = ["WHOLE_IMAGE", "evaluate"]
+__all__ = ["WHOLE_IMAGE", "evaluate", "evaluating"]
 
 WHOLE_IMAGE = EvaluationConfig()
 """Whole images at their own size, not mirrored."""
@@ -34,18 +37,25 @@ def evaluate(
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
-    was_training = model.training
-    model.eval()
 
     def network(image_B3HW: Tensor) -> Tensor:
         logits_BCHW: Tensor = model(image_B3HW).logits_BCHW
         return logits_BCHW
 
+    with evaluating(model):
+        for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
+            logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
+            matrix_CC += confusion(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), classes)
+    return score(sum_over_ranks(matrix_CC))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Run the body with `model` in evaluation mode and without gradient."""
+    was_training = model.training
+    model.eval()
     try:
         with torch.inference_mode():
-            for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
-                logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-                matrix_CC += confusion(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), classes)
+            yield
     finally:
         model.train(was_training)
-    return score(sum_over_ranks(matrix_CC))

@@ -192,11 +192,9 @@ def later_failures(busy: dict[Connection, Rank]) -> list[Failed | RankLostError]
 
 def first_cause(failures: Sequence[Failed | RankLostError]) -> Exception:
     """The failure that caused the others: a process that died, else the earliest exception."""
-    for failure in failures:
-        if isinstance(failure, RankLostError):
-            return failure
+    lost = [failure for failure in failures if isinstance(failure, RankLostError)]
     raised = [failure for failure in failures if isinstance(failure, Failed)]
-    return min(raised, key=lambda failure: failure.moment).error
+    return lost[0] if lost else min(raised, key=lambda failure: failure.moment).error
 
 
 def run_rank(handle: str, parent: str) -> None:

@@ -12,6 +12,7 @@ from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.distributed import rank_device
+from trainer.evaluate import evaluating
 from trainer.run import deterministic, isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
@@ -42,19 +43,13 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         for step, batch in enumerate(batches.iterate(0, steps), start=warmup_steps(config)):
             began = time.perf_counter()
             take_step(batch, step)
-            synchronize(device)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - began)
-        state.model.eval()
-        with torch.inference_mode():
+        with evaluating(state.model):
             for batch in islice(evaluation_batches(source, config.data.val_split, config.schedule.batch_size), 1):
                 state.model(batch.image_B3HW.to(device))
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

@@ -148,11 +148,9 @@ def require_finite(loss: Tensor, state: TrainingState) -> None:
         raise DivergedError(f"step {state.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
 
 
-@contextmanager
-def isolated_rng(device: torch.device) -> Iterator[None]:
+def isolated_rng(device: torch.device) -> AbstractContextManager[None]:
     """Restore torch's global generators after the body; dropout uses them, seeded at each step."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 @contextmanager

@@ -41,9 +41,6 @@ def seeded(seed: int, *names: str | int) -> Iterator[None]:
     """
     import torch
 
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(stream_seed(seed, *names))
-    try:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stream_seed(seed, *names))
         yield
-    finally:
-        torch.set_rng_state(state)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
 from typing import Any
 
 __all__ = [
     "canonical_name",
+    "fields_below",
     "identity_values",
     "is_outside_identity",
     "limit",
     "location",
     "location_keys",
-    "marked_keys",
     "optional",
     "renamed_keys",
     "require",
@@ -61,18 +61,22 @@ def require(condition: bool, key: str, message: str) -> None:
 
 def location_keys(config_type: type) -> tuple[str, ...]:
     """Dotted keys of all fields marked `location()` below `config_type`, for example `("data.root",)`."""
-    return marked_keys(config_type, lambda item: bool(item.metadata.get("location")))
+    return tuple(prefix + item.name for prefix, item in fields_below(config_type) if item.metadata.get("location"))
 
 
-def renamed_keys(config_type: type, prefix: str = "") -> Mapping[str, str]:
+def renamed_keys(config_type: type) -> dict[str, str]:
     """Old dotted key -> current dotted key of all renamed fields below `config_type`."""
-    renamed: dict[str, str] = {}
+    below = fields_below(config_type)
+    return {prefix + canonical_name(item): prefix + item.name for prefix, item in below if "canonical" in item.metadata}
+
+
+def fields_below(config_type: type, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """The fields of `config_type` and of its blocks, each after the dotted prefix of its key."""
     for item in fields(config_type):
-        if "canonical" in item.metadata:
-            renamed[prefix + canonical_name(item)] = prefix + item.name
-        elif item.default_factory is not MISSING:
-            renamed |= renamed_keys(type(item.default_factory()), f"{prefix}{item.name}.")
-    return renamed
+        if item.default_factory is MISSING:
+            yield prefix, item
+        else:
+            yield from fields_below(type(item.default_factory()), f"{prefix}{item.name}.")
 
 
 def canonical_name(item: Field[Any]) -> str:
@@ -93,14 +97,3 @@ def identity_values(block: Any) -> dict[str, Any]:
         if value is not None and not is_outside_identity(item):
             values[canonical_name(item)] = identity_values(value) if is_dataclass(value) else value
     return values
-
-
-def marked_keys(config_type: type, is_marked: Callable[[Field[Any]], bool], prefix: str = "") -> tuple[str, ...]:
-    """Dotted keys of the fields below `config_type` for which `is_marked` holds."""
-    keys: list[str] = []
-    for item in fields(config_type):
-        if is_marked(item):
-            keys.append(prefix + item.name)
-        elif item.default_factory is not MISSING:
-            keys.extend(marked_keys(type(item.default_factory()), is_marked, f"{prefix}{item.name}."))
-    return tuple(keys)

@@ -5,13 +5,12 @@ Imports the data sets, the models, `metrics` and `contrast.pixels`; only the tra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from trainer.data.source import Source
+from trainer.evaluate import evaluating
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import save
@@ -53,15 +52,3 @@ def evenly_spaced(size: int, count: int) -> list[int]:
     """At most `count` distinct, evenly spaced whole numbers below `size`."""
     count = min(size, count)
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
-
-
-@contextmanager
-def evaluating(model: Segmentor) -> Iterator[None]:
-    """Run the body with `model` in evaluation mode and without gradient."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)

@@ -47,11 +47,11 @@ def legend_height(entries: int, width: int) -> int:
     return LINE * -(-entries // columns)
 
 
-def draw_legend(picture: Image.Image, top: int, names: Sequence[str], palette: Sequence[Colour], left: int = 0) -> None:
+def draw_legend(picture: Image.Image, top: int, names: Sequence[str], palette: Sequence[Colour]) -> None:
     """Draw a coloured square and the name of each class below row `top`."""
     pen = ImageDraw.Draw(picture)
-    columns = max(1, (picture.width - left) // ENTRY)
+    columns = max(1, picture.width // ENTRY)
     for entry, (name, colour) in enumerate(zip(names, palette, strict=True)):
-        x, y = left + entry % columns * ENTRY, top + entry // columns * LINE
+        x, y = entry % columns * ENTRY, top + entry // columns * LINE
         pen.rectangle((x + 4, y + 3, x + 14, y + 13), fill=colour, outline=BLACK)
         pen.text((x + 19, y + 2), name[:18], fill=BLACK, font=FONT)

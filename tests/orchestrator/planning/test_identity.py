@@ -25,7 +25,7 @@ from trainer.config import (
     SyntheticConfig,
     TrainConfig,
 )
-from trainer.config.field_markers import is_outside_identity, marked_keys
+from trainer.config.field_markers import fields_below, is_outside_identity
 from trainer.data import open_source
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
@@ -102,7 +102,7 @@ def other(annotation, value):
 
 
 LEAVES = dict(leaves())
-OUTSIDE = set(marked_keys(TrainConfig, is_outside_identity))
+OUTSIDE = {prefix + item.name for prefix, item in fields_below(TrainConfig) if is_outside_identity(item)}
 
 
 def test_the_name_of_the_default_config_is_known():

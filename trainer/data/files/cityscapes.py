@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from trainer.data.reading.decode import label_table
 from trainer.data.reading.listing import Listing, list_folders
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
@@ -48,7 +46,7 @@ class Cityscapes(PairsOnDisk):
 
     class_names = tuple(name for _, name, _ in CLASSES)
     palette = tuple(colour for _, _, colour in CLASSES)
-    split_parts = MappingProxyType(dict(TRAIN_VAL_TEST))
+    split_parts = TRAIN_VAL_TEST
     optional = frozenset({"test"})
     unlabelled = frozenset({"test"})
     label_ids = label_table(TRAIN_IDS, ignored=(*(label for label in range(LABEL_IDS) if label not in TRAIN_IDS), 255))

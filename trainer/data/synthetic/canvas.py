@@ -53,10 +53,8 @@ SURFACE = {
 }
 """Strength of the fine and the coarse texture of each class, as a share of its reflectance."""
 
-GRAIN: Floats = np.array([SURFACE[name][0] for name in CLASS_NAMES], dtype=np.float32)
-"""Strength of the fine texture by class id, (C,)."""
-BLOTCH: Floats = np.array([SURFACE[name][1] for name in CLASS_NAMES], dtype=np.float32)
-"""Strength of the coarse texture by class id, (C,)."""
+GRAIN, BLOTCH = np.array([SURFACE[name] for name in CLASS_NAMES], dtype=np.float32).T
+"""The same by class id, (C,)."""
 
 CELLS = {"grain": 96, "leaf": 40, "blotch": 16, "cloud": 5}
 """Cells of a noise tile per image height."""

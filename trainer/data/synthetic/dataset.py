@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from trainer.config import SyntheticConfig
 from trainer.data.files.camvid import CLASS_NAMES, PALETTE
+from trainer.data.reading.decode import frozen
 from trainer.data.source import IGNORE_INDEX, Pair
 from trainer.data.synthetic.canvas import BLOTCH, CLASS_ID, GRAIN, Canvas, Floats, Street, Textures
 from trainer.data.synthetic.scenery import draw_backdrop
@@ -112,9 +113,7 @@ def draw_scene(rng: Generator, textures: Textures, *, dusk: bool) -> Pair:
     if rng.uniform() < 0.35:
         draw_bonnet(canvas)
     image_HW3 = (np.clip(expose(canvas, dusk=dusk), 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
-    for pixels in (image_HW3, canvas.label_HW):
-        pixels.setflags(write=False)
-    return image_HW3, canvas.label_HW
+    return frozen(image_HW3, canvas.label_HW)
 
 
 def roughen(canvas: Canvas) -> None:
