@@ -9,6 +9,7 @@ import pandas as pd
 
 from orchestrator.store.run_directory import RunDirectory
 from reports.render.csv import to_frame
+from reports.render.markdown import SYMBOLS
 from reports.render.parquet import tidy_columns
 from reports.sources.run_directory import load_sweep
 from reports.tables.cell_text import CellText, Mark
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["frame", "runs", "styled"]
 
 CSS = {Mark.BEST: "font-weight: bold", Mark.SECOND: "text-decoration: underline"}
-SYMBOLS = {Mark.ALIKE: "≈", Mark.FEWER: "†", Mark.PROVISIONAL: "‡", Mark.MIXED: "§"}
 
 
 def frame(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:

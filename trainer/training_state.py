@@ -91,14 +91,10 @@ class TrainingState:
     def restore(self, found: Checkpoint) -> None:
         """Restore the state of a checkpoint."""
         self.model.load_state_dict(found.model)
-        if found.optimizer is not None:
-            self.optimizer.load_state_dict(dict(found.optimizer))
-        if self.contrast is not None and found.contrast is not None:
-            self.contrast.load_state_dict(found.contrast)
-        if self.average is not None and found.average is not None:
-            self.average.load_state_dict(found.average)
-        if self.scaler.is_enabled() and found.scaler is not None:
-            self.scaler.load_state_dict(dict(found.scaler))
+        for name in ("optimizer", "contrast", "average", "scaler"):
+            part, state = getattr(self, name), getattr(found, name)
+            if part is not None and state is not None:
+                part.load_state_dict(dict(state))
         self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
         self.metrics = dict(found.metrics)
 

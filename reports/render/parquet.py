@@ -18,7 +18,6 @@ NAMES = (
     *("sweep", "row", "seed", "trial_id", "attempt", "state", "metric", "value"),
     *("minutes", "commit", "diff", "data", "device", "error"),
 )
-WORDS = ("sweep", "row", "trial_id", "state", "metric", "commit", "diff", "data", "device", "error")
 
 
 def render_parquet(results: SweepResults) -> bytes:
@@ -32,7 +31,7 @@ def render_parquet(results: SweepResults) -> bytes:
 
     types = {"seed": pa.int64(), "attempt": pa.int64(), "value": pa.float64(), "minutes": pa.float64()}
     arrays = {
-        name: pa.array(values, pa.string()).dictionary_encode() if name in WORDS else pa.array(values, types[name])
+        name: pa.array(values, types[name]) if name in types else pa.array(values, pa.string()).dictionary_encode()
         for name, values in tidy_columns(results).items()
     }
     sink = pa.BufferOutputStream()
@@ -46,26 +45,23 @@ def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in NAMES}
     for run in results.sweep.cells:
         record = results.outcomes.get(run.trial_id)
-        metrics: Mapping[str, float | None] = (
-            record.metrics if record is not None and record.state is State.DONE else {}
-        ) or {"": None}
-        origin = Origin.of(record) if record is not None else None
-        common = {
-            "sweep": results.sweep.name,
-            "row": run.row,
-            "seed": run.seed,
-            "trial_id": run.trial_id,
-            "attempt": record.attempt if record is not None else None,
-            "state": record.state.value if record is not None else "not_run",
-            "minutes": (record.ended_at - record.started_at) / 60 if record is not None else None,
-            "commit": origin.commit or None if origin is not None else None,
-            "diff": origin.diff or None if origin is not None else None,
-            "data": origin.data or None if origin is not None else None,
-            "device": record.environment.get("device") or None if record is not None else None,
-            "error": record.error.kind if record is not None and record.error is not None else None,
-        }
-        columns["metric"].extend(key or None for key in metrics)
-        columns["value"].extend(metrics.values())
-        for name, value in common.items():
-            columns[name].extend([value] * len(metrics))
+        line: dict[str, Any] = dict.fromkeys(NAMES) | {"sweep": results.sweep.name, "state": "not_run"}
+        line |= {"row": run.row, "seed": run.seed, "trial_id": run.trial_id}
+        metrics: Mapping[str, float] = {}
+        if record is not None:
+            origin = Origin.of(record)
+            line |= {
+                "attempt": record.attempt,
+                "state": record.state.value,
+                "minutes": (record.ended_at - record.started_at) / 60,
+                "commit": origin.commit or None,
+                "diff": origin.diff or None,
+                "data": origin.data or None,
+                "device": record.environment.get("device") or None,
+                "error": record.error.kind if record.error is not None else None,
+            }
+            metrics = record.metrics if record.state is State.DONE else {}
+        for metric, value in metrics.items() or [(None, None)]:
+            for name, known in {**line, "metric": metric, "value": value}.items():
+                columns[name].append(known)
     return columns

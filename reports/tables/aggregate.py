@@ -61,8 +61,6 @@ DERIVED: Mapping[str, Callable[[AttemptRecord], float | None]] = {
 }
 """Metrics computed from the record when the trial does not report them."""
 
-UNTRIED = (Gap.STOPPED, Gap.CANCELLED, Gap.NOT_RUN)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
@@ -84,11 +82,6 @@ class Cell:
     def expected(self) -> int:
         """Seeds planned."""
         return len(self.values) + len(self.gaps)
-
-    @property
-    def failed(self) -> int:
-        """Seeds whose last attempt failed; stopped, cancelled and not run do not count."""
-        return sum(gap.of_run and gap not in UNTRIED for gap in self.gaps.values())
 
     @property
     def mean(self) -> float | None:

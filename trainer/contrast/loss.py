@@ -8,7 +8,7 @@ width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import torch
@@ -41,14 +41,8 @@ class Anchors:
 
     def block(self, rows: slice) -> Anchors:
         """A slice of the anchors, as views."""
-        return Anchors(
-            embedding_AD=self.embedding_AD[rows],
-            class_A=self.class_A[rows],
-            position_A=self.position_A[rows],
-            scope_A=self.scope_A[rows],
-            valid_A=self.valid_A[rows],
-            excluded_A=None if self.excluded_A is None else self.excluded_A[rows],
-        )
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return Anchors(**{name: None if value is None else value[rows] for name, value in values.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,6 @@ def test_a_gap_is_named_and_never_averaged(sweep_of, outcomes_of, value, gap):
     assert cell.gaps == {1: gap}
     assert (cell.n, cell.expected, cell.complete, cell.rankable) == (2, 3, False, False)
     assert cell.mean == pytest.approx(0.51)
-    assert cell.failed == (gap in (Gap.FAILED, Gap.LOST))
 
 
 def test_one_value_has_no_spread_and_no_rank(sweep_of, outcomes_of):

@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional as F
 from trainer.config import DataConfig
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment", "augment_into", "image_tensor", "label_tensor"]
+__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor"]
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
@@ -50,13 +50,6 @@ class Span:
     def place(self) -> slice:
         """Their position in the crop."""
         return slice(self.before, self.before + self.inside)
-
-
-def augment(pair: Pair, config: DataConfig, seed: int) -> tuple[Tensor, Tensor]:
-    """A random crop of `pair`: `image_3hw` float32 in 0..1 and `label_hw` int64, void in the padding."""
-    image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
-    augment_into(image_3hw, label_hw, pair, config, seed)
-    return image_3hw, label_hw
 
 
 def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:

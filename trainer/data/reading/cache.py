@@ -106,9 +106,8 @@ class DecodedCache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{self.folder} belongs to another user")
-            with FileLock(
-                entry.with_suffix(".lock"), fallback_to_soft=False
-            ):  # stays on disk: removing it could admit two builders
+            # the lock file stays on disk: removing it could admit two builders
+            with FileLock(entry.with_suffix(".lock"), fallback_to_soft=False):
                 if (found := open_entry(entry)) is not None:  # built by another process while this one waited
                     return found
                 return self._build(self.folder, entry, sizes(), pairs)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["FeatureShape", "Head", "HeadOutput", "classifier", "concatenate", "conv_norm_relu"]
+__all__ = ["FeatureShape", "Head", "HeadOutput", "classifier", "concatenate", "conv_norm_relu", "hidden_classifier"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +81,12 @@ def classifier(inputs: int, classes: int) -> nn.Conv2d:
     nn.init.normal_(conv.weight, std=0.01)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
+
+
+def hidden_classifier(inputs: int, width: int, classes: int, dropout: float, *, kernel: int = 1) -> nn.Sequential:
+    """A convolution to `width` channels, dropout, and the classifier."""
+    hidden = conv_norm_relu(inputs, width, kernel=kernel)
+    return nn.Sequential(hidden, nn.Dropout2d(dropout), classifier(width, classes))
 
 
 def concatenate(features: Sequence[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, conv_norm_relu, hidden_classifier
 
 __all__ = ["DeepLabV3Head", "Pyramid"]
 
@@ -43,12 +43,8 @@ class DeepLabV3Head(Head):
         self.tap_channels = shape.width
         rates = [max(1, rate * 8 // shape.stride) for rate in RATES_AT_STRIDE_8]
         self.pyramid = Pyramid(self.tap_channels, width, rates)
-        self.classify = nn.Sequential(
-            conv_norm_relu(width, width, kernel=3), nn.Dropout2d(dropout), classifier(width, classes)
-        )
-        self.aux = nn.Sequential(
-            conv_norm_relu(shape.channels[-2], width, kernel=3), nn.Dropout2d(dropout), classifier(width, classes)
-        )
+        self.classify = hidden_classifier(width, width, classes, dropout, kernel=3)
+        self.aux = hidden_classifier(shape.channels[-2], width, classes, dropout, kernel=3)
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the backbone's output stride; auxiliary logits of the second-last map."""

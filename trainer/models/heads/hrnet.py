@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, concatenate, conv_norm_relu
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, concatenate, hidden_classifier
 
 __all__ = ["HRNetHead"]
 
@@ -20,9 +20,7 @@ class HRNetHead(Head):
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
         super().__init__(shape, classes, width=width, dropout=dropout)
         self.tap_channels = sum(shape.channels)
-        self.classify = nn.Sequential(
-            conv_norm_relu(self.tap_channels, width), nn.Dropout2d(dropout), classifier(width, classes)
-        )
+        self.classify = hidden_classifier(self.tap_channels, width, classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at stride 4."""

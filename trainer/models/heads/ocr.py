@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu, hidden_classifier
 
 __all__ = ["OCRHead", "ObjectAttention", "gather_regions"]
 
@@ -61,9 +61,7 @@ class OCRHead(Head):
         self.coarse = nn.Sequential(conv_norm_relu(self.tap_channels, width), classifier(width, classes))
         self.pixels = conv_norm_relu(self.tap_channels, width, kernel=3)
         self.attend = ObjectAttention(width)
-        self.classify = nn.Sequential(
-            conv_norm_relu(2 * width, width), nn.Dropout2d(dropout), classifier(width, classes)
-        )
+        self.classify = hidden_classifier(2 * width, width, classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the stride of the backbone's output."""

@@ -17,7 +17,6 @@ from trainer.config import DataConfig
 from trainer.data.loading.transforms import (
     PAD_GREY,
     adjust_contrast,
-    augment,
     augment_into,
     between,
     draw_span,
@@ -35,6 +34,13 @@ def pair_of(height, width, seed=0):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), rng.integers(
         0, 11, (height, width), dtype=np.uint8
     )
+
+
+def augment(pair, config, seed):
+    """A random crop in new tensors."""
+    image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
+    augment_into(image_3hw, label_hw, pair, config, seed)
+    return image_3hw, label_hw
 
 
 def test_types_and_ranges():
