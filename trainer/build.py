@@ -11,8 +11,7 @@ from trainer.models.heads.base import FeatureShape, Head
 from trainer.models.heads.deeplabv3 import DeepLabV3Head
 from trainer.models.heads.hrnet import HRNetHead
 from trainer.models.heads.ocr import OCRHead
-from trainer.models.projection import Projection
-from trainer.models.segmentor import Segmentor
+from trainer.models.segmentor import Projection, Segmentor
 from trainer.seeding import seeded
 
 __all__ = ["HEADS", "build_contrast", "build_segmentor"]

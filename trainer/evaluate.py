@@ -31,10 +31,7 @@ def evaluate(
     device: torch.device,
     views: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
-    """Score `model` in evaluation mode on every image of `split`, then restore its mode.
-
-    All ranks must call it: they share the images and get the same scores.
-    """
+    """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores."""
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from trainer.checkpoint import Checkpoints
@@ -20,12 +21,13 @@ from trainer.data.loading.batches import TrainBatches
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
 from trainer.launch import Progress, RankInfo, run_ranks
-from trainer.lock import exclusive
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
 from trainer.training_state import TrainingState
 
-__all__ = ["Progress", "TrainResult", "train", "train_rank"]
+__all__ = ["Progress", "TrainResult", "exclusive", "train", "train_rank"]
+
+LOCK_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +148,23 @@ def require_finite(loss: Tensor, state: TrainingState) -> None:
         contrast = "" if state.contrast is None else ", lower contrast.weight or raise contrast.temperature"
         rate = state.config.optim.lr
         raise DivergedError(f"step {state.step}: the loss is {value}; lower optim.lr ({rate}){contrast}")
+
+
+@contextmanager
+def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
+    """Hold an exclusive flock(2) on the file `path`, which the system releases if this process dies.
+
+    Waits `wait_seconds` for another holder, which may be about to end; then raises TrainerError.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        held = lock.acquire(timeout=wait_seconds, poll_interval=LOCK_POLL_SECONDS)
+    except Timeout as error:
+        raise TrainerError(
+            f"{path}: another process is training in this folder; wait for it, or stop it and start again"
+        ) from error
+    with held:
+        yield
 
 
 def isolated_rng(device: torch.device) -> AbstractContextManager[None]:

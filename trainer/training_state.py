@@ -135,10 +135,7 @@ class TrainingState:
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
-        """Score the val split, save the weights if they are the best so far, and return the point of the curve.
-
-        All ranks must call it: they share the images.
-        """
+        """Score the val split, save the best weights so far and return the curve's point; all ranks must call it."""
         self.validated = self.score(self.config.data.val_split)
         point = {"val/miou": self.validated.miou, "val/pixel_accuracy": self.validated.pixel_accuracy}
         self.metrics.update(point)

@@ -104,10 +104,7 @@ def draw_pareto(data: Pareto, *, style: Style = LIGHT, width: float = PAGE) -> F
 def number_places(
     front: Sequence[ParetoPoint], inches: tuple[float, float], points: Sequence[ParetoPoint]
 ) -> list[tuple[str, ParetoPoint]]:
-    """The numbers beside the points of the front; neighbours too close for two numbers share one: `3-5`.
-
-    `inches` is the size of the axes that show all `points`.
-    """
+    """The numbers beside the front's points; neighbours too close on axes of size `inches` share one: `3-5`."""
     known = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     spans = [
         (max(values) - min(values)) or 1.0 for values in ([p.x for p in known] or [0.0], [p.y for p in known] or [0.0])

@@ -45,10 +45,7 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults
 
 
 def tracked_runs(uri: str, sweep: SweepRecord) -> dict[str, tuple[str, str]]:
-    """By trial id, the id of its MLflow run and the URL where a server shows it (empty without a server).
-
-    Raises TrackingError when MLflow cannot be read.
-    """
+    """By trial id, id and URL (empty without a server) of its MLflow run. Raises TrackingError without MLflow."""
     server = Server(uri, create=False)
     found: dict[str, tuple[str, str]] = {}
     for run in server.runs(f"tags.sweep = '{sweep.name}' AND tags.role = 'trial'"):

@@ -37,10 +37,7 @@ Pairs = tuple[tuple[int, ...], NDArray[np.float64]]
 
 
 def paired(values: Mapping[int, float], other: Mapping[int, float]) -> Pairs:
-    """The N shared seeds, ascending, and value - other value of each.
-
-    Differences that are only rounding (0.3 - 0.1 - 0.2) become zero.
-    """
+    """The N shared seeds, ascending, and value - other value of each; mere rounding becomes zero."""
     seeds = tuple(sorted(values.keys() & other.keys()))
     left_N = np.array([values[seed] for seed in seeds], dtype=np.float64)
     right_N = np.array([other[seed] for seed in seeds], dtype=np.float64)

@@ -128,10 +128,7 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
 
 def aggregate(results: SweepResults, metric: str) -> dict[str, Cell]:
-    """One cell of `metric` per row label, in the order of the sweep's rows.
-
-    Rows that share a trial each show it. Rows may be planned with different seeds.
-    """
+    """One cell of `metric` per row label, in the order of the rows, which may share trials or differ in seeds."""
     sweep = results.sweep
     values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
     gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}

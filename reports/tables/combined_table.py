@@ -38,8 +38,6 @@ def combine_tables(tables: Sequence[Table]) -> Table:
         seeds=tuple(sorted({seed for table in tables for seed in table.seeds})),
         columns=tuple(columns.values()),
         rows=(),
-        cells={},
-        factors={},
         layout=TableLayout(
             row_header_names=("Variant",),
             headers=tuple(Header.of(column) for column in columns.values()),

@@ -14,6 +14,7 @@ from reports.tables.columns import Column
 from reports.tables.layout import TableRow
 from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
 from reports.tables.origin import origins_of
+from reports.tables.sequential import looks_of
 
 LETTERS_NAMED = 200
 """A note names rows with at most this many letters together."""
@@ -37,8 +38,6 @@ class NoteContext:
     columns: Sequence[Column]
     rows: Sequence[TableRow]
     missing_runs: tuple[MissingRun, ...]
-    correction: str = ""
-    """How p is corrected where seeds were added while looking at the results; empty where their number was fixed."""
     published: str = ""
     """Where the published column comes from, and how its protocol differs."""
 
@@ -121,8 +120,8 @@ def name_labels(labels: Sequence[str]) -> str:
 def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
     """Sentences that explain no mark."""
     sweep, texts = context.results.sweep, []
-    if context.correction:
-        texts.append(f"Seeds were added until decided: {context.correction}.")
+    if (looks := looks_of(sweep)) is not None:
+        texts.append(f"Seeds were added until decided: {looks.correction}.")
     if len(sweep.seeds) == 1 and any(column.ranked for column in context.columns):
         texts.append("One seed per row: nothing is called best.")
     by_kind: dict[str, list[tuple[str, int]]] = {}

@@ -62,9 +62,9 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
     """The rows that are printed."""
-    cells: Mapping[str, tuple[Cell, ...]]
+    cells: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
     """By label of every row of the sweep, printed or not, one cell per column."""
-    factors: Mapping[str, Mapping[str, Any]]
+    factors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By label of every row of the sweep, in its order."""
     layout: TableLayout
     notes: tuple[Note, ...]
@@ -98,14 +98,12 @@ def build_table(
     matched = match_published(published, shown) if published is not None else {}
     layout = lay_out(sweep, columns, shown, rows, matched)
     used = marks_in(layout)
-    looks = looks_of(sweep)
     note = published_note(published, sweep.protocol) if published is not None else ""
     context = NoteContext(
         results=results,
         columns=columns,
         rows=rows,
         missing_runs=find_missing_runs(results),
-        correction=looks.correction if looks is not None else "",
         published=note,
     )
     beside = {row.label for row in matched.values()}
@@ -164,10 +162,7 @@ def in_split(key: str, split: str) -> str:
 
 
 def shown_rows(results: SweepResults) -> list[Row]:
-    """The baseline, then the rows asked for; of a search or of very many rows the best, best first.
-
-    Raises StoreError when the baseline is not among the rows.
-    """
+    """Baseline, then the rows asked for, or the best ones. Raises StoreError if the baseline is not among the rows."""
     sweep = results.sweep
     by_label = {row.label: row for row in sweep.rows}
     if sweep.baseline is not None and sweep.baseline not in by_label:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from trainer.errors import TrainerError
-from trainer.lock import exclusive
+from trainer.run import exclusive
 
 HOLD = """
 import fcntl, sys, time
@@ -55,7 +55,7 @@ def test_waits_for_a_dying_process(tmp_path):
 FORK = """
 import os, sys, time
 from pathlib import Path
-from trainer.lock import exclusive
+from trainer.run import exclusive
 with exclusive(Path(sys.argv[1])):
     if os.fork() == 0:
         print(os.getpid(), flush=True)

@@ -30,8 +30,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
-from trainer.lock import exclusive
-from trainer.run import train
+from trainer.run import exclusive, train
 from trainer.training_state import TrainingState
 
 CONTRAST = ContrastConfig(

@@ -114,12 +114,10 @@ def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
     """`contrast` with every field that has no effect at its default: all of them if the loss is off."""
     if contrast.source == "none" or contrast.weight == 0:
         return ContrastConfig(source="none", memory=MemoryConfig(kind="none"))
-    return replace(contrast, mining=effective_mining(contrast.mining), memory=effective_memory(contrast))
-
-
-def effective_mining(mining: MiningConfig) -> MiningConfig:
-    """`mining` with `hard_fraction` at its default if the miner does not use it."""
-    return mining if mining.kind == "semi_hard" else replace(mining, hard_fraction=MiningConfig().hard_fraction)
+    mining = contrast.mining
+    if mining.kind != "semi_hard":
+        mining = replace(mining, hard_fraction=MiningConfig().hard_fraction)
+    return replace(contrast, mining=mining, memory=effective_memory(contrast))
 
 
 def effective_memory(contrast: ContrastConfig) -> MemoryConfig:

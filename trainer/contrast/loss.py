@@ -42,7 +42,8 @@ class Anchors:
     def block(self, rows: slice) -> Anchors:
         """A slice of the anchors, as views."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return Anchors(**{name: None if value is None else value[rows] for name, value in values.items()})
+        part: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
+        return Anchors(**part)
 
 
 @dataclass(frozen=True, slots=True)

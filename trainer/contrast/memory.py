@@ -65,10 +65,7 @@ def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, classes: int) -> Rows
 
 
 class MemoryBank(nn.Module):
-    """The queues of `config.kind`; class 0 is stored like any other (docs/released_code.md, 4).
-
-    Raises ValueError if they would exceed the limit of the config.
-    """
+    """The queues of `config.kind`, class 0 included (docs/released_code.md, 4). Raises ValueError above the limit."""
 
     def __init__(self, config: MemoryConfig, classes: int, width: int) -> None:
         super().__init__()

@@ -80,10 +80,7 @@ class PixelContrast(nn.Module):
     def candidates(
         self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
     ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
-        """Anchors, keys and their statistics.
-
-        Alignment and uniformity are those of the mini-batch's keys, which are random whatever the anchor sampler.
-        """
+        """Anchors, keys and their statistics; alignment and uniformity are those of the keys, which are random."""
         slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
         scopes = self.scopes(embedding_BDhw)
         key_slots = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)

@@ -53,10 +53,7 @@ class Source(Protocol):
         """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
-        """Stem of each pair of `split` with its pixels or its error; finds all errors.
-
-        Errors of the split as a whole come first, with an empty stem.
-        """
+        """Stem of each pair with its pixels or its error; errors of the whole split come first, with an empty stem."""
 
     def digest(self) -> str:
         """Hexadecimal hash of the content: relative names and bytes of images and labels."""

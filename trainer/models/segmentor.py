@@ -1,4 +1,4 @@
-"""The segmentation network.   Axes: B batch, C classes, H W image, h w feature map, D embedding width."""
+"""The segmentation network.   Axes: B batch, C classes, H W image, h w feature map, E tap, D embedding width."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.models.backbones import Backbone
-from trainer.models.heads.base import Head, HeadOutput
-from trainer.models.projection import Projection
+from trainer.models.heads.base import Head, HeadOutput, conv_norm_relu
 
-__all__ = ["Segmentor", "SegmentorOutput"]
+__all__ = ["Projection", "Segmentor", "SegmentorOutput"]
 
 
 class SegmentorOutput(NamedTuple):
@@ -24,6 +23,22 @@ class SegmentorOutput(NamedTuple):
     """In training mode, for heads with auxiliary logits."""
     embedding_BDhw: Tensor | None
     """float32 unit vectors, in training mode, with a projection."""
+
+
+class Projection(nn.Module):
+    """1x1 convolution, batch normalisation, ReLU, 1x1 convolution, L2 norm (paper, section 3.3); training only."""
+
+    def __init__(self, inputs: int, embedding_dim: int, hidden: int | None = None) -> None:
+        """`hidden` None: the width of `inputs`."""
+        super().__init__()
+        width = inputs if hidden is None else hidden
+        self.hidden = conv_norm_relu(inputs, width)
+        self.output = nn.Conv2d(width, embedding_dim, kernel_size=1)
+
+    def forward(self, tap_BEhw: Tensor) -> Tensor:
+        """Unit vectors (B, D, h, w), float32 for any input precision."""
+        embedding_BDhw: Tensor = self.output(self.hidden(tap_BEhw))
+        return F.normalize(embedding_BDhw.float(), dim=1)
 
 
 class Segmentor(nn.Module):

@@ -99,10 +99,7 @@ def packaged_lite0() -> dict[str, Tensor]:
 
 
 def fetch_state(timm_name: str) -> dict[str, Tensor]:
-    """The ImageNet weights of a timm model, from the local cache or the network.
-
-    Raises WeightsError with the file to fetch and the setting to change.
-    """
+    """The ImageNet weights of a timm model, from the cache or the network. Raises WeightsError with the remedy."""
     config = timm.get_pretrained_cfg(timm_name)
     if config is None or not (config.hf_hub_id or config.url):
         raise WeightsError(f"model.weights: imagenet: timm has no weights for {timm_name!r}; use none or a path")

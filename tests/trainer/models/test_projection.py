@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trainer.models.projection import Projection
+from trainer.models.segmentor import Projection
 
 
 def test_unit_vectors_at_the_size_of_the_tap():

@@ -103,10 +103,7 @@ def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
 
 
 class StepBatches(Dataset[Batch | TrainerError]):
-    """The `part` of each step's batch, for the loader.
-
-    Errors are returned as items, because an exception in a loader process loses its one-line message.
-    """
+    """The `part` of each step's batch. Errors are items: an exception in a loader process loses its message."""
 
     def __init__(self, source: Source, config: DataConfig, seed: int, batch_size: int, part: range) -> None:
         self.source, self.config, self.seed, self.batch_size, self.part = source, config, seed, batch_size, part

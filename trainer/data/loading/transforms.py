@@ -103,10 +103,7 @@ def label_tensor(label_HW: Pixels) -> Tensor:
 
 
 def draw_span(random: Random, side: int, scale: float, crop: int) -> Span:
-    """Place a crop of `crop` pixels at random on a side of `side` pixels resized by `scale`.
-
-    A resized side shorter than the crop is placed at random inside the crop.
-    """
+    """Place a crop at random on a side resized by `scale`; a side shorter than the crop is placed inside it."""
     scaled = max(1, round(side * scale))
     slack = scaled - crop
     start = min(slack, 0) + int(random.random() * (abs(slack) + 1))
