@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -18,31 +18,21 @@ Network = Callable[[Tensor], Tensor]
 
 
 def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfig) -> Tensor:
-    """The mean logits over scales and mirror images, at the size of the image.
-
-    Images are resized to each scale and logits back to the image size (bilinear). Each view is seen whole or through
-    the sliding window.
-    """
-    size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
+    """The mean logits over scales and mirror images, at the image size; a view is seen whole or through the window."""
+    height, width = size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
     seen = network
     if (window := config.window) is not None:
         stride = config.stride or (max(1, window[0] * 2 // 3), max(1, window[1] * 2 // 3))
         seen = partial(slide, network, window=window, stride=stride)
     total, views = torch.zeros((), device=image_B3HW.device), 0
-    for view_B3HW in scaled(image_B3HW, setting(config, "scales")):
+    for scale in setting(config, "scales"):
+        view_B3HW = resize(image_B3HW, (max(1, round(height * scale)), max(1, round(width * scale))))
         total = total + resize(seen(view_B3HW), size)
         views += 1
         if setting(config, "flip"):
             total = total + resize(seen(view_B3HW.flip(-1)).flip(-1), size)
             views += 1
     return total / views
-
-
-def scaled(image_B3HW: Tensor, scales: tuple[float, ...]) -> Iterator[Tensor]:
-    """The image at each scale, with sides rounded to whole pixels."""
-    height, width = image_B3HW.shape[-2:]
-    for scale in scales:
-        yield resize(image_B3HW, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def resize(values_BKHW: Tensor, size: tuple[int, int]) -> Tensor:

@@ -40,10 +40,7 @@ class Bars:
 
 
 def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Horizontal bars from zero; if zero is so far away that they would all look alike, a mark at each mean.
-
-    There are no bars on an axis without zero: their lengths would show wrong ratios.
-    """
+    """Horizontal bars from zero, or marks at the means if zero is so far away that all bars would look alike."""
     labels = [fitted(row.label, 24 if width <= COLUMN else 44) for row in data.rows]
     lines = sum(label.count("\n") + 1 for label in labels)
     foot = under(width, data.name, data.note)

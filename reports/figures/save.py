@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from matplotlib import rc_context
@@ -18,13 +17,11 @@ __all__ = ["PNG_DPI", "save"]
 
 PNG_DPI = 300
 
-METADATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-        "svg": {"Date": None, "Creator": None},
-    }
-)
+METADATA: Mapping[str, Mapping[str, Any]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
 """The files contain neither a time nor a version."""
 
 

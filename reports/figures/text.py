@@ -30,10 +30,7 @@ def fitted(text: str, width: int, lines: int = 2) -> str:
 
 
 def under(width: float, *texts: str) -> str:
-    """Names and notes below a figure of `width` inches, each on up to two lines; empty ones are left out.
-
-    The whole figure is wider than the axes, which long row labels make narrow.
-    """
+    """Names and notes below a figure of `width` inches, each on up to two lines; empty ones are left out."""
     return "\n".join(fitted(text, int(width * 17)) for text in texts if text)
 
 

@@ -28,13 +28,10 @@ def to_frame(table: Table) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {"row": order}
     for key in keys:  # as objects: in a float column with gaps 5000 would become 5000.0
         columns[key] = [table.factors[label].get(key) for label in order]
-    compared = [
-        any(texts[place].comparison is not None for texts in printed.values()) for place in range(len(table.columns))
-    ]
     for place, column in enumerate(table.columns):
         for statistic in STATISTICS:
             columns[f"{column.key}.{statistic}"] = [getattr(table.cells[label][place], statistic) for label in order]
-        if compared[place]:
+        if any(texts[place].comparison is not None for texts in printed.values()):
             rows = [compared_values(printed[label][place] if label in printed else None) for label in order]
             for position, name in enumerate(COMPARED):
                 columns[f"{column.key}.{name}"] = [row[position] for row in rows]

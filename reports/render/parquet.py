@@ -21,11 +21,7 @@ NAMES = (
 
 
 def render_parquet(results: SweepResults) -> bytes:
-    """The bytes of the file.
-
-    Columns: sweep, row, seed, trial_id, attempt, state, metric, value, minutes, commit, diff, data, device, error.
-    Values are in the unit of the records; stopped and failed runs have none.
-    """
+    """The bytes of the file, with the columns `NAMES`; values are in the unit of the records."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

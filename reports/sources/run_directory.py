@@ -20,11 +20,7 @@ def load_sweep(directory: RunDirectory, name: str, *, exact: bool = False) -> Sw
 
 
 def find_name(name: str, recorded: Iterable[str], place: str) -> str:
-    """`name` if it is recorded, else the only recorded `name@<recipe>`, else `name`.
-
-    So the report of a sweep that ran with another recipe needs no `--recipe`. Raises StoreError, naming `place` and the
-    sweeps, when several match.
-    """
+    """`name` if recorded, else the only `name@<recipe>`, else `name`. Raises StoreError, naming `place`, if several."""
     known = sorted(recorded)
     matches = [name] if name in known else [found for found in known if found.startswith(f"{name}@")]
     if len(matches) > 1:

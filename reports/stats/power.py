@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 
@@ -42,10 +43,4 @@ def seeds_needed(difference: float, spread: float, alpha: float = ALPHA) -> int 
     effect = abs(difference) / spread
     if power_of(effect, MOST_SEEDS, alpha) < POWER:
         return None
-    low, high = MIN_SEEDS - 1, MIN_SEEDS  # the answer lies in low < n <= high once `high` has the power
-    while power_of(effect, high, alpha) < POWER:
-        low, high = high, min(2 * high, MOST_SEEDS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power_of(effect, middle, alpha) >= POWER else (middle, high)
-    return high
+    return bisect_left(range(MOST_SEEDS), POWER, lo=MIN_SEEDS, key=lambda n: power_of(effect, n, alpha))

@@ -81,11 +81,7 @@ def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
 def factor_columns(
     rows: Sequence[Row], baseline: str | None, group: Sequence[str]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headers and texts, one column per factor.
-
-    A baseline outside the grid shows its label instead of its factors. Labels are added where two rows have the same
-    factors.
-    """
+    """Headers and texts, one column per factor; labels for a baseline outside the grid and where rows are equal."""
     keys = varied_keys(rows, baseline, group)
     if not keys:
         return ("Variant",), [(row.label,) for row in rows]

@@ -190,10 +190,7 @@ def block_loss(
 
 
 def exponentials_(logit_aM: Tensor) -> tuple[Tensor, Tensor]:
-    """Replace logits by exp(logit - maximum) in place; return the log-sum-exp (a, 1) and the sum (a, 1).
-
-    If all logits are `EXCLUDED`, so is the log-sum-exp.
-    """
+    """Replace logits by exp(logit - maximum) in place; return log-sum-exp (`EXCLUDED` if all are) and sum, (a, 1)."""
     highest_a1 = logit_aM.amax(1, keepdim=True)
     total_a1 = torch.zeros_like(highest_a1)
     for tile in tiles(logit_aM):

@@ -134,11 +134,7 @@ class PixelContrast(nn.Module):
 
     @torch.no_grad()
     def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch in the bank, after the loss of its step; does nothing without a bank.
-
-        Every rank stores the images of all ranks, with generators in equal states, so that the banks stay identical
-        (docs/released_code.md, 7).
-        """
+        """Store a mini-batch, if there is a bank; equal generators keep all banks equal (docs/released_code.md, 7)."""
         if not self.bank.contents():
             return
         with torch.autocast(embedding_BDhw.device.type, enabled=False):

@@ -117,10 +117,7 @@ def describe_class(report: SplitReport, index: int) -> str:
 
 
 def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
-    """Write a PNG with rows of image, image with label, and label, for each split, above a legend of the classes.
-
-    Raises DataError if there is no intact pair, or if the file cannot be written.
-    """
+    """Write a PNG of images and labels above a legend. Raises DataError without a pair or if it cannot be written."""
     rows = [row for report in reports for row in (sheet_row(source, report, *sample) for sample in report.samples)]
     if not rows:
         raise DataError(f"{path}: not written, because there is no intact pair to show")

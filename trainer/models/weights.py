@@ -55,11 +55,11 @@ def load_weights(body: nn.Module, timm_name: str, weights: str) -> Normalisation
         return normalisation
     if weights != "imagenet":
         fit(body, read_state(Path(weights)), timm_name, origin=weights)
-        return normalisation
-    if timm_name == LITE0:
+    elif timm_name == LITE0:
         fit(body, packaged_lite0(), timm_name, origin=LITE0_PACKAGE)
         return LITE0_NORMALISATION
-    fit(body, fetch_state(timm_name), timm_name, origin="timm")
+    else:
+        fit(body, fetch_state(timm_name), timm_name, origin="timm")
     return normalisation
 
 

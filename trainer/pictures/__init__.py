@@ -43,7 +43,7 @@ def draw_pictures(
     pictures = {
         "sheet": draw_sheet([(*examples[i], seen[i].prediction_HW) for i in shown], names, palette),
         "confusion": draw_confusion(scores.pixels, names),
-        "embedding": draw_embedding([item.points for item in seen], names, palette),
+        "embedding": draw_embedding(seen, names, palette),
     }
     return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
 

@@ -22,7 +22,7 @@ from trainer.models.heads.base import HeadOutput
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, draw_legend, legend_height
 
-__all__ = ["EmbeddedImage", "Points", "draw_embedding", "principal_components", "sample_embedding"]
+__all__ = ["EmbeddedImage", "draw_embedding", "principal_components", "sample_embedding"]
 
 PIXELS_PER_CLASS = 40
 """Sampled pixels per image and class, evenly spaced."""
@@ -31,19 +31,12 @@ BORDER = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """Embedded pixels with their classes."""
-
-    embedding_ND: NDArray[np.float32]
-    label_N: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
 class EmbeddedImage:
-    """The prediction and the sampled embedding of one image."""
+    """The prediction of one image and a sample of embedded pixels with their classes."""
 
     prediction_HW: Pixels
-    points: Points
+    embedding_ND: NDArray[np.float32]
+    label_N: NDArray[np.int64]
 
 
 def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> EmbeddedImage:
@@ -63,8 +56,8 @@ def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.d
     label_hw = reduced_label(pair[1], model.backbone.size_multiple, embedding_BDhw)
     chosen_N = torch.cat([spread_positions(label_hw == name) for name in range(classes)])
     embedding_ND = embedding_BDhw[0].flatten(1).T.cpu()[chosen_N]
-    points = Points(embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
-    return EmbeddedImage(logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy(), points)
+    prediction_HW = logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy()
+    return EmbeddedImage(prediction_HW, embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
 
 
 def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Tensor:
@@ -96,10 +89,10 @@ def principal_components(points_ND: NDArray[np.float32]) -> tuple[NDArray[np.flo
     return centred_ND @ direction_D2, float(variance_D[-2:].sum()) / total if total > 0 else 1.0
 
 
-def draw_embedding(points: Sequence[Points], names: Sequence[str], palette: Sequence[Colour]) -> Image.Image:
+def draw_embedding(images: Sequence[EmbeddedImage], names: Sequence[str], palette: Sequence[Colour]) -> Image.Image:
     """Draw all points in one plane, in random order, so that no class covers the others."""
-    embedding_ND = np.concatenate([item.embedding_ND for item in points])
-    label_N = np.concatenate([item.label_N for item in points])
+    embedding_ND = np.concatenate([item.embedding_ND for item in images])
+    label_N = np.concatenate([item.label_N for item in images])
     bottom = SIDE + LINE
     picture = Image.new("RGB", (SIDE, bottom + legend_height(len(names), SIDE)), WHITE)
     pen = ImageDraw.Draw(picture)

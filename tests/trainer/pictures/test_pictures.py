@@ -109,10 +109,10 @@ def test_points_are_unit_vectors_of_labelled_pixels_inside_the_image(source):
     with torch.inference_mode():
         seen = sample_embedding(model, (image, label), 11, CPU)
     assert seen.prediction_HW.shape == label.shape
-    assert np.linalg.norm(seen.points.embedding_ND, axis=1) == pytest.approx(1, abs=1e-4)
-    assert seen.points.embedding_ND.shape[1] == (model.head.tap_channels if source == "none" else 6)
-    assert set(seen.points.label_N.tolist()) <= set(label.flatten().tolist()) - {255}
-    assert np.bincount(seen.points.label_N).max() <= 40
+    assert np.linalg.norm(seen.embedding_ND, axis=1) == pytest.approx(1, abs=1e-4)
+    assert seen.embedding_ND.shape[1] == (model.head.tap_channels if source == "none" else 6)
+    assert set(seen.label_N.tolist()) <= set(label.flatten().tolist()) - {255}
+    assert np.bincount(seen.label_N).max() <= 40
 
 
 def test_a_split_without_labels_is_drawn_too(tmp_path, monkeypatch):

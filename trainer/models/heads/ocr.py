@@ -49,10 +49,7 @@ class ObjectAttention(nn.Module):
 
 
 class OCRHead(Head):
-    """Coarse logits define soft regions; each pixel attends to the vectors of the regions.
-
-    The tap is the input of this head; the coarse logits are the auxiliary logits.
-    """
+    """Coarse logits (the auxiliary ones) define soft regions, which each pixel attends to; the tap is the input."""
 
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
         super().__init__(shape, classes, width=width, dropout=dropout)
