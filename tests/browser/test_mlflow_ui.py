@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 SECONDS = 60_000
-"""Patience with the page, in ms; what is measured has limits of its own."""
+"""Time limit of the page, in ms; what is measured has limits of its own."""
 LIMIT_SECONDS = 3.0
 FILTER_BOX = "input[placeholder*='metrics.rmse']"
 
@@ -62,7 +62,7 @@ class Site:
 
 
 def fill(store: RecordStore, rows: int, seeds: int, knobs: int) -> None:
-    """A finished sweep of `rows` x `seeds` trials with so many parameters each."""
+    """A finished sweep of `rows` x `seeds` trials with `knobs` parameters each."""
     cells = [
         PlannedRun(row=f"row {row}", seed=seed, trial_id=f"t{row}x{seed}")
         for row in range(rows)

@@ -115,7 +115,7 @@ def test_a_mirror_that_comes_back_in_mid_sweep_leaves_running_trials_running(
     assert world.curve(world.child("without", 0), "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.03)]
 
 
-def test_a_sweep_that_mlflow_never_saw_is_replayed_whole_and_once(
+def test_a_sweep_that_mlflow_never_saw_is_delivered_whole_and_once(
     world: World, sweep: SweepRecord, make_record: MakeRecord
 ) -> None:
     for cell in sweep.cells:
@@ -242,7 +242,7 @@ def test_a_long_table_is_cut_at_a_line(world: World, sweep: SweepRecord, tmp_pat
     assert "tables/table.md" in hint
 
 
-def test_the_pictures_and_checkpoints_of_a_trial_are_found_also_when_replayed(
+def test_the_pictures_and_checkpoints_of_a_trial_are_found_also_by_a_later_delivery(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     mirror = world.mirror()

@@ -43,7 +43,7 @@ def test_a_long_value_shows_that_it_was_cut() -> None:
     assert fit_value("abcd", 3) == "ab…"
 
 
-def test_batches_hold_so_many_items_and_so_many_characters() -> None:
+def test_batches_hold_a_limited_number_of_items_and_characters() -> None:
     assert [list(part) for part in in_batches([1, 2, 3, 4, 5], 2, lambda item: 1)] == [[1, 2], [3, 4], [5]]
     assert [list(part) for part in in_batches([1, 2, 3], 9, lambda item: 150_000)] == [[1], [2], [3]]
     assert list(in_batches([], 9, lambda item: 1)) == []

@@ -1,4 +1,4 @@
-"""The door to MLflow: errors of one line, readers beside the writer."""
+"""Errors of the MLflow server in one line, and readers beside the writer of a SQLite database."""
 
 import sqlite3
 from contextlib import closing
