@@ -152,12 +152,12 @@ def carry_out(
         follower = open_follower(options, plan.record.name)
         stack.callback(follower.stop)
         write = partial(write_tables, out=options.out)
-        resources = resources_on(options.executor, spec.resources)
+        resources = resources_on(options.executor, spec.space.resources)
         policy = RunPolicy(
             resources=resources,
-            retries=spec.retries,
-            budget=spec.budget,
-            max_consecutive_failures=spec.max_consecutive_failures,
+            retries=spec.space.retries,
+            budget=spec.space.budget,
+            max_consecutive_failures=spec.space.max_consecutive_failures,
         )
         driver = Driver(store, [follower, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
 

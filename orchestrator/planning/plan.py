@@ -81,9 +81,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         if (known := facts.get(data_key(row.config.data))) is not None:
             with errors:
                 check_class_count(row, known)
-    if spec.scheduler is not None:
+    if spec.space.scheduler is not None:
         with errors:
-            check_grace(spec.scheduler, resolved)
+            check_grace(spec.space.scheduler, resolved)
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
@@ -91,22 +91,22 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
     record = SweepRecord(
         name=spec.name,
-        question=spec.question,
-        method=spec.method,
+        question=spec.space.question,
+        method=spec.space.method,
         recipe=spec.recipe,
-        metric=spec.metric,
+        metric=spec.space.metric[0].name,
         looks=(spec.until.first, spec.until.last) if spec.until is not None else None,
-        goal=spec.goal,
+        goal=spec.space.metric[0].goal,
         baseline=spec.baseline,
         rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
         seeds=spec.seeds,
         cells=tuple(PlannedRun(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
-        table=spec.table,
+        table=spec.space.table.record(),
         protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
-        spec=spec.text,
+        spec=spec.space.document.text,
         search=search_record(spec),
         settings={key: json_value(setting.value) for key, setting in spec.base.items()},
-        models=spec.models,
+        models=spec.space.tracking.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
 
@@ -124,7 +124,7 @@ def search_record(spec: SweepSpec) -> dict[str, Any]:
     return {
         "sampler": spec.search.sampler,
         "trials": spec.search.trials,
-        "objectives": [asdict(objective) for objective in spec.objectives],
+        "objectives": [asdict(objective) for objective in spec.space.metric],
         "parameters": [{key: value for key, value in item.items() if key != "origin"} for item in parameters],
     }
 

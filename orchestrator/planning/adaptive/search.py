@@ -144,9 +144,9 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: Run
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.write_bytes(content)
     steps = spec.base["schedule.steps"].value if "schedule.steps" in spec.base else ScheduleConfig().steps
-    study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps)
-    build_trial = TrialBuilder(spec, run_dir=directory.local_folder).build
-    return SearchPlan(plan, study, spec.scheduler, build_trial, partial(save_journal, directory, key, journal))
+    study = Study(search, spec.space.metric, spec.space.scheduler, journal=journal, steps=steps)
+    build_trial = TrialBuilder(spec, search, run_dir=directory.local_folder).build
+    return SearchPlan(plan, study, spec.space.scheduler, build_trial, partial(save_journal, directory, key, journal))
 
 
 def save_journal(directory: RunDirectory, key: str, journal: Path) -> None:

@@ -11,6 +11,7 @@ from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
 from orchestrator.planning.plan import CACHE, Trial, json_value, seeded_trials
 from orchestrator.planning.resolve import check_class_count, check_weights, resolve_suggestion
+from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import Row
@@ -21,12 +22,9 @@ __all__ = ["TrialBuilder"]
 class TrialBuilder:
     """Builds the trials of a search. Each data set is read once, so a further trial is cheap."""
 
-    def __init__(self, spec: SweepSpec, *, run_dir: Path) -> None:
-        """Raises ValueError for a `spec` without a search."""
-        if spec.search is None:
-            raise ValueError(f"{spec.path}: method {spec.method} has no search")
+    def __init__(self, spec: SweepSpec, search: Search, *, run_dir: Path) -> None:
         self.spec = spec
-        self.search = spec.search
+        self.search = search
         self.cache_dir = run_dir / CACHE
         self.configs = ConfigBuilder()
         self.facts: dict[DataKey, DataFacts] = {}
