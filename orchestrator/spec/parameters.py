@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.conditions import in_order, read_conditions
-from orchestrator.spec.distributions import Conditions, Distribution, DistributionKind
+from orchestrator.spec.distributions import Conditions, Distribution, RangeKind
 from orchestrator.spec.schema import Parameter, SearchSpace
 from orchestrator.spec.settings import (
     Setting,
@@ -27,7 +27,7 @@ __all__ = ["Parameters", "read_parameters", "short_names"]
 LISTED = frozenset({"values"})
 CONSTANT = frozenset({"value"})
 RANGE = frozenset({"min", "max", "distribution", "step"})
-KINDS: Mapping[type, tuple[DistributionKind, ...]] = {
+KINDS: Mapping[type, tuple[RangeKind, ...]] = {
     float: ("uniform", "log_uniform"),
     int: ("int_uniform", "int_log_uniform"),
 }

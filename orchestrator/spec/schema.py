@@ -24,7 +24,7 @@ from orchestrator.spec.blocks import (
     Tracking,
     Until,
 )
-from orchestrator.spec.distributions import Objective
+from orchestrator.spec.distributions import Objective, RangeKind
 from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
@@ -100,13 +100,7 @@ class Parameter(StrictBlock):
     """Smallest value, included."""
     max: Number | None = None
     """Largest value, included."""
-    distribution: (
-        Annotated[
-            Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform"],
-            BeforeValidator(checks.distribution_kind),
-        ]
-        | None
-    ) = None
+    distribution: Annotated[RangeKind, BeforeValidator(checks.distribution_kind)] | None = None
     """How values are drawn between min and max; by default uniform, or int_uniform for a whole number."""
     step: Step | None = None
     """Distance between neighbouring values, from min on (uniform, int_uniform)."""
