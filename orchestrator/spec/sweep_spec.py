@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import SpecError, SpecErrorCollector
@@ -12,10 +12,10 @@ from orchestrator.spec.blocks import Until
 from orchestrator.spec.distributions import Distribution, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
+from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.recipes import name_with_recipe, read_recipe
-from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, label_mistakes
+from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import SearchSpace, parse_search_space
-from orchestrator.spec.search import search_rows
 from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
@@ -208,6 +208,27 @@ def read_seeds(seeds: str | int) -> tuple[int, ...]:
 def seeds_of(space: SearchSpace) -> tuple[int, ...]:
     """The seeds that each row gets at once."""
     return tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
+
+
+def search_rows(space: SearchSpace) -> MethodRows:
+    """What is drawn, the constants (`value:`), and the `baseline:` block as the only row."""
+    parameters = read_parameters(space)
+    listed = {
+        key: Distribution(
+            key=key,
+            kind="categorical",
+            choices=tuple(item.value for item in levels),
+            origin=space.origin("parameters", key),
+        )
+        for key, levels in parameters.levels.items()
+    }
+    found = {**listed, **parameters.ranges}
+    return MethodRows(
+        rows=baseline_row(space),
+        constants=tuple(parameters.constants),
+        distributions=tuple(replace(found[key], when=parameters.conditions.get(key, {})) for key in parameters.order),
+        mistakes=parameters.mistakes,
+    )
 
 
 def search_of(space: SearchSpace, drawn: tuple[Distribution, ...]) -> Search | None:
