@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecError
+from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.adaptive.trial_builder import TrialBuilder
 from orchestrator.planning.plan import SweepPlan, Trial
@@ -30,7 +31,7 @@ BuildTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
 """From a number and values to the row and its trial (`TrialBuilder.build`)."""
 
 
-class SearchPlan:
+class SearchPlan(GrowingPlan):
     """The plan of a search. The study is told the outcome of a suggested trial that is known without a new run."""
 
     def __init__(
@@ -52,11 +53,6 @@ class SearchPlan:
         """Numbers of the study's trials that wait for each of ours."""
         self.suggested = {number: self.add(number, values) for number, values in study.suggestions()}
         """Our trial for each number of the study; None for values that make no legal config."""
-
-    @property
-    def candidates(self) -> Mapping[str, Trial]:
-        """All trials suggested so far."""
-        return self.trials
 
     @property
     def exhausted(self) -> bool:
