@@ -94,24 +94,13 @@ def check_weights(row: ResolvedRow) -> None:
 
 
 def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:
-    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights.
-
-    The trainer's functions name the key in their own messages.
-    """
+    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights."""
     contrast, loss = row.config.contrast, row.config.loss
-    checks = {
-        "contrast.memory.pixels_per_class": partial(
-            require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim
-        ),
-        "loss.class_weights": partial(require_class_weights_fit, loss, facts.classes),
-    }
     errors = SpecErrorCollector()
-    for key, check in checks.items():
-        with errors:
-            try:
-                check()
-            except ValueError as error:
-                raise SpecError(f"{row.sources.origin_of(key)}: {error}") from error
+    with errors:
+        row.sources.checked(partial(require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim))
+    with errors:
+        row.sources.checked(partial(require_class_weights_fit, loss, facts.classes))
     errors.raise_any()
 
 
