@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.datasets import check_label_images
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord
@@ -25,7 +25,6 @@ from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
-    from orchestrator.planning.trial_selection import TrialSelection
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
 """Makes the trackers of a sweep from the trials that still have to run."""
 
-__all__ = ["RunOptions", "SweepOutcome", "TrackerFactory", "carry_out", "plan", "sweep"]
+__all__ = ["RunOptions", "SweepOutcome", "TrackerFactory", "TrialSelection", "carry_out", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.planning.digests import read_cache, write_cache
+from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 

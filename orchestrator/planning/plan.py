@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SpecErrorCollector
+from orchestrator.errors import SpecErrorCollector, SweepError
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
@@ -26,7 +26,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepReco
 from orchestrator.store.sweep_results import SweepResults
 from trainer.config import TrainConfig
 
-__all__ = ["CACHE", "SweepPlan", "Trial", "json_value", "plan_sweep", "seeded_trials"]
+__all__ = ["CACHE", "SweepPlan", "Trial", "TrialSelection", "json_value", "plan_sweep", "seeded_trials"]
 
 CACHE = "cache"
 """Folder below the run directory for what can be computed again."""
@@ -57,6 +57,31 @@ class SweepPlan:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
         results = SweepResults(sweep=self.record, outcomes=outcomes)
         return tuple(trial for trial in self.trials if not results.ended(trial.trial_id))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialSelection:
+    """The trials that `--only ROW` and `--trial ID` select."""
+
+    rows: tuple[str, ...] = ()
+    """Labels."""
+    trials: tuple[str, ...] = ()
+    """Ids, or prefixes of ids."""
+
+    def of(self, plan: SweepPlan) -> frozenset[str]:
+        """Ids of the selected trials of `plan`. Raises SweepError for a row or an id that it does not have."""
+        labels = {row.label for row in plan.record.rows}
+        for row in self.rows:
+            if row not in labels:
+                raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
+        found = {run.trial_id for run in plan.record.cells if run.row in self.rows}
+        for text in self.trials:
+            matching = {trial.trial_id for trial in plan.trials if trial.trial_id.startswith(text)}
+            if len(matching) != 1:
+                what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
+                raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
+            found |= matching
+        return frozenset(found)
 
 
 def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
