@@ -14,10 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from orchestrator.planning.digests import file_digest, json_digest
 from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
 
-__all__ = ["canonical", "content_id", "shape_of", "trial_id"]
-
-ID_LENGTH = 12
-"""Hexadecimal digits of a trial id: among 100,000 trials a collision has probability 2e-5."""
+__all__ = ["canonical", "content_id", "shape_of"]
 
 OUTSIDE_SHAPE = (
     "contrast.temperature",
@@ -35,18 +32,9 @@ OUTSIDE_SHAPE = (
 """Keys that change what a trial computes, but not how much memory or time a step takes."""
 
 
-def trial_id(config: TrainConfig, data_digest: str) -> str:
-    """Twelve hexadecimal digits that are equal exactly for equal computations on equal data.
-
-    Raises OSError when `model.weights` names a file that cannot be read.
-    """
-    return content_id(canonical(config), data_digest)
-
-
 def content_id(config: Mapping[str, Any], data_digest: str) -> str:
-    """`trial_id` of a config in the form that `canonical` returns."""
-    content = {"config": config, "data": data_digest, "result_version": RESULT_VERSION}
-    return json_digest(content, length=ID_LENGTH)
+    """The id of a trial, equal exactly for equal computations on equal data; `config` is what `canonical` returns."""
+    return json_digest({"config": config, "data": data_digest, "result_version": RESULT_VERSION})
 
 
 def canonical(config: TrainConfig) -> dict[str, Any]:
@@ -54,6 +42,8 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 
     Fields without effect have their defaults. Paths and limits are left out; the path of a weight file becomes
     `sha256:...`. Optional fields that are not set do not appear, and `1` in a float field is `1.0`.
+
+    Raises OSError for a weight file that cannot be read.
     """
     content = dict(block_content.__wrapped__(config.normalised(), ""))  # whole configs would fill the cache
     weights = content["model.weights"]

@@ -14,7 +14,6 @@ from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.resolve import (
-    bounds,
     check_class_count,
     check_grace,
     check_weights,
@@ -95,7 +94,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     rows = errors.collect(partial(resolve_row, spec.base, builder), spec.rows)
     resolved = list(rows)
     if spec.search is not None:
-        resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds(spec.search))
+        bounds = [(parameter, bound) for parameter in spec.search.parameters for bound in parameter.bounds()]
+        resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds)
     data_sets = distinct_data_sets(resolved)
     facts: dict[DataKey, DataFacts] = {}
     for key, row in data_sets.items():

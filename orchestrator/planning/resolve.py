@@ -18,7 +18,6 @@ from trainer.bank_size import require_bank_fits
 from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit
 
 __all__ = [
-    "bounds",
     "check_class_count",
     "check_grace",
     "check_weights",
@@ -43,11 +42,6 @@ def resolve_suggestion(
     origins = {item.key: item.origin for item in search.parameters}
     suggested = {key: Setting(key=key, value=value, origin=origins[key]) for key, value in values.items()}
     return builder.build({**base, **suggested}, next(iter(origins.values())))
-
-
-def bounds(search: Search) -> list[Bound]:
-    """Every choice and every end of a range of a search."""
-    return [(parameter, bound) for parameter in search.parameters for bound in parameter.bounds()]
 
 
 def resolve_bound(search: Search, base: Mapping[str, Setting], builder: ConfigBuilder, bound: Bound) -> ResolvedRow:

@@ -7,10 +7,9 @@ docstrings of fields become descriptions. Rules that involve several keys are le
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from collections.abc import Callable
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
@@ -122,7 +121,8 @@ def parameter_schema(leaf: Leaf) -> Schema:
 def settings_definitions() -> Schema:
     """Definitions of each key's values and of each block of settings, nested or dotted."""
     definitions: Schema = {leaf.key: leaf_schema(leaf) for leaf in config_leaves().values()}
-    for prefix, block in config_blocks(TrainConfig, ""):
+    blocks = {leaf.key.removesuffix(leaf.key.rpartition(".")[2]): leaf.block for leaf in config_leaves().values()}
+    for prefix, block in {"": TrainConfig, **blocks}.items():
         properties: Schema = {}
         for key in config_leaves():
             parts = key.removeprefix(prefix).split(".") if key.startswith(prefix) else []
@@ -138,14 +138,6 @@ def settings_definitions() -> Schema:
             "additionalProperties": False,
         }
     return definitions
-
-
-def config_blocks(config_type: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Prefix of the keys and class of each block of a config, itself first."""
-    yield prefix, config_type
-    for name, field_type in get_type_hints(config_type).items():
-        if is_dataclass(field_type):
-            yield from config_blocks(field_type, f"{prefix}{name}.")
 
 
 def leaf_schema(leaf: Leaf) -> Schema:

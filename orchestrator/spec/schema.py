@@ -67,7 +67,11 @@ def row_settings(value: Any) -> SettingsBlock:
 
 def read_baseline(value: Any) -> str | SettingsBlock:
     """The label of a row, or the settings of an extra one."""
-    return read_block(value) if isinstance(value, Block) else checks.baseline_label(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Block):
+        return read_block(value)
+    raise ValueError(f"must be the label of a row, not {as_yaml(value)}; put it in quotes")
 
 
 def read_seeds(value: Any) -> tuple[int, ...] | Until:

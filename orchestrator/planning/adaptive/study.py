@@ -98,17 +98,14 @@ class Study:
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Report an intermediate value; returns whether the trial should be pruned."""
-        trial = self.open.get(number) or self.reopen(number)
+        if number not in self.open:  # an earlier driver asked for it
+            frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
+            self.open[number] = Trial(self.study, frozen._trial_id)
+        trial = self.open[number]
         if not math.isfinite(value):
             return False
         trial.report(value, step)
         return trial.should_prune()
-
-    def reopen(self, number: int) -> Trial:
-        """A trial that an earlier driver asked for."""
-        frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
-        self.open[number] = Trial(self.study, frozen._trial_id)
-        return self.open[number]
 
     def tell(self, number: int, record: AttemptRecord) -> None:
         """Tell the outcome of a trial, once; a trial that lacks an objective has failed."""
