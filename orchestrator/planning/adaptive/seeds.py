@@ -18,16 +18,14 @@ from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["SequentialSeeds"]
 
-OpenRows = Callable[[SweepResults], set[str]]
-"""From the results of a sweep to the labels of the rows that further seeds may decide."""
-
 
 class SequentialSeeds(GrowingPlan):
     """The plan of an ablation or a grid that grows by seeds; equal outcomes always lead to equal seeds."""
 
     exhausted = False
 
-    def __init__(self, plan: SweepPlan, until: Until, open_rows: OpenRows) -> None:
+    def __init__(self, plan: SweepPlan, until: Until, open_rows: Callable[[SweepResults], set[str]]) -> None:
+        """`open_rows` gives the labels of the rows that further seeds may decide."""
         self.record = plan.record
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.open_rows = open_rows

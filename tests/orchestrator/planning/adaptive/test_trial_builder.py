@@ -6,7 +6,7 @@ import pytest
 
 import orchestrator.planning.datasets
 from orchestrator.errors import SpecError
-from orchestrator.planning.adaptive.trial_builder import TrialBuilder
+from orchestrator.planning.adaptive.search import TrialBuilder
 from orchestrator.planning.plan import plan_sweep
 
 SEARCH = """\
