@@ -26,17 +26,13 @@ NOT_INHERITED = "name"
 """Names the directory of the results."""
 
 
-def read_extended(path: Path, depth: SettingsDepth) -> Document:
+def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] = ()) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced. Raises SpecError with one line per
-    mistake: those of `read_yaml`, a missing file, or a cycle.
+    Blocks are merged recursively, the file's own keys win, lists are replaced. `extending` are the files that extend
+    this one, the outermost first. Raises SpecError with one line per mistake: those of `read_yaml`, a missing file, or
+    a cycle.
     """
-    return read_chain(path, depth, ())
-
-
-def read_chain(path: Path, depth: SettingsDepth, extending: tuple[Path, ...]) -> Document:
-    """`read_extended` for a file that the files `extending` extend; the outermost comes first."""
     document = read_yaml(path)
     if KEY not in document.values:
         return document
@@ -56,7 +52,7 @@ def read_chain(path: Path, depth: SettingsDepth, extending: tuple[Path, ...]) ->
             if any(other.samefile(file) for file in chain):
                 cycle = " -> ".join(file.name for file in (*chain, other))
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")
-            bases.append(read_chain(other, depth, chain))
+            bases.append(read_extended(other, depth, chain))
     errors.raise_any()
     inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {(NOT_INHERITED,)})
     values = merge(inherited, without(document.values, {(KEY,)}), depth)

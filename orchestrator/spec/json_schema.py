@@ -69,7 +69,12 @@ def recipe_schema() -> Schema:
 def framed(title: str, schema: Schema, definitions: Schema) -> Schema:
     """A whole schema with its definitions in a fixed order."""
     ordered = {name: definitions[name] for name in sorted(definitions)}
-    return {"$schema": DIALECT, **tidied(schema), "title": title, "$defs": tidied(ordered)}
+    return {
+        "$schema": DIALECT,
+        **tidied(schema),
+        "title": title,
+        "$defs": tidied(ordered),
+    }
 
 
 def tidied(schema: Any) -> Any:
@@ -96,23 +101,17 @@ def by_key(block: Callable[[Leaf], Schema]) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def leaf_reference(leaf: Leaf) -> Schema:
-    """The values of a key."""
-    return {"$ref": f"#/$defs/{leaf.key}"}
-
-
 def list_schema(leaf: Leaf) -> Schema:
     """Values of a key, at least one."""
-    return {"type": "array", "items": leaf_reference(leaf), "minItems": 1}
+    return {"type": "array", "items": {"$ref": f"#/$defs/{leaf.key}"}, "minItems": 1}
 
 
 def parameter_schema(leaf: Leaf) -> Schema:
     """A factor with values of the right type; ranges only for numbers."""
-    value = leaf_reference(leaf)
     ranges = NUMBERS if number_type(leaf.annotation) is not None else ()
     properties = {
-        "values": {"type": "array", "items": value, "minItems": 1},
-        "value": value,
+        "values": list_schema(leaf),
+        "value": {"$ref": f"#/$defs/{leaf.key}"},
         **{name: {"$ref": f"#/$defs/parameter.{name}"} for name in ranges},
     }
     return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}

@@ -85,11 +85,13 @@ def read_spec(
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     errors.messages.extend((*space.mistakes, *method_mistakes(space)))
-    recipe_name, in_recipe, seed_values = "", SettingsBlock(), seeds_of(space)
+    recipe_name, in_recipe = "", SettingsBlock()
     with errors:
         recipe_name, in_recipe = read_recipe(space, path, recipe)
-    with errors:
-        seed_values = seeds_of(space) if seeds is None else read_seeds(seeds)
+    seed_values = tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
+    if seeds is not None:
+        with errors:
+            seed_values = read_seeds(seeds)
     fixed, assigned = space.fixed or SettingsBlock(), read_assignments(settings)
     found = method_rows(space, by_key(in_recipe, fixed, assigned))
     constants = SettingsBlock(settings=found.constants)
@@ -203,11 +205,6 @@ def read_seeds(seeds: str | int) -> tuple[int, ...]:
         return seed_list(numbers[0] if len(numbers) == 1 else numbers)
     except ValueError as error:
         raise SpecError(f"--seeds {seeds}: seeds: {error}") from error
-
-
-def seeds_of(space: SearchSpace) -> tuple[int, ...]:
-    """The seeds that each row gets at once."""
-    return tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
 
 
 def search_rows(space: SearchSpace) -> MethodRows:
