@@ -22,16 +22,14 @@ RECIPE: SettingsDepth = None
 """A recipe holds nothing but settings."""
 
 KEY = "extends"
-NOT_INHERITED = "name"
-"""Names the directory of the results."""
 
 
 def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] = ()) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced. `extending` are the files that extend
-    this one, the outermost first. Raises SpecError with one line per mistake: those of `read_yaml`, a missing file, or
-    a cycle.
+    Blocks are merged recursively, the file's own keys win, lists are replaced, and `name` is not inherited, as it names
+    the results. `extending` are the files that extend this one, the outermost first. Raises SpecError with one line per
+    mistake: those of `read_yaml`, a missing file, or a cycle.
     """
     document = read_yaml(path)
     if KEY not in document.values:
@@ -54,7 +52,7 @@ def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] 
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")
             bases.append(read_extended(other, depth, chain))
     errors.raise_any()
-    inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {(NOT_INHERITED,)})
+    inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {("name",)})
     values = merge(inherited, without(document.values, {(KEY,)}), depth)
     inherited_text = reduce(lambda earlier, later: f"{earlier.rstrip()}\n{later}", (base.text for base in bases))
     quoted = "".join(f"# {line}".rstrip() + "\n" for line in inherited_text.splitlines())

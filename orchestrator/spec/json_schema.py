@@ -69,12 +69,7 @@ def recipe_schema() -> Schema:
 def framed(title: str, schema: Schema, definitions: Schema) -> Schema:
     """A whole schema with its definitions in a fixed order."""
     ordered = {name: definitions[name] for name in sorted(definitions)}
-    return {
-        "$schema": DIALECT,
-        **tidied(schema),
-        "title": title,
-        "$defs": tidied(ordered),
-    }
+    return {"$schema": DIALECT, **tidied(schema), "title": title, "$defs": tidied(ordered)}
 
 
 def tidied(schema: Any) -> Any:
