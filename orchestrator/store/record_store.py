@@ -15,14 +15,7 @@ from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import StoredAttempt, pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.run_directory import (
-    RunDirectory,
-    attempt_files,
-    attempt_name,
-    attempt_number,
-    deciding_attempt,
-    point_files,
-)
+from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name, deciding_attempt
 
 __all__ = ["RecordStore"]
 
@@ -84,8 +77,8 @@ class RecordStore(RunDirectory):
         An attempt that started and has no record, because its driver was killed, first gets one: it is lost.
         """
         names = self.files.names(trial_key(trial_id))
-        last_ended = max((attempt_number(name) for name in attempt_files(names)), default=0)
-        if not point_files(names):
+        last_ended = max((int(match[1]) for match in map(ATTEMPT_FILE.fullmatch, names) if match), default=0)
+        if not any(map(POINT_FILE.fullmatch, names)):
             return last_ended + 1
         starts: dict[int, float] = {}
         last_seen: dict[int, float] = {}

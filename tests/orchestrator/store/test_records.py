@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory, attempt_files, point_files
+from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, files_of
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -84,11 +84,15 @@ def test_the_next_attempt_opens_no_record_and_no_checkpoint(
 
 
 def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
-    assert attempt_files(["attempt_1000.json", "attempt_999.json", "trial.json", ".attempt_001.json.1.partial"]) == [
+    assert files_of(
+        ATTEMPT_FILE, ["attempt_1000.json", "attempt_999.json", "trial.json", ".attempt_001.json.1.partial"]
+    ) == [
         "attempt_999.json",
         "attempt_1000.json",
     ]
-    assert point_files(["points_002_00001.jsonl", "points_001_00002.jsonl", "points.jsonl", "points.jsonl.bak"]) == [
+    assert files_of(
+        POINT_FILE, ["points_002_00001.jsonl", "points_001_00002.jsonl", "points.jsonl", "points.jsonl.bak"]
+    ) == [
         "points.jsonl",
         "points_001_00002.jsonl",
         "points_002_00001.jsonl",
