@@ -172,7 +172,7 @@ class Driver:
     def start(self, trial: Trial, share: Share | None) -> Task:
         """A task for the trial's next attempt with `share`; None: a probe, which measures the share."""
         history = self.history.get(trial.trial_id, RetryHistory())
-        probe, share = share is None, share or self.packing.probe_share()
+        probe, share = share is None, share or self.packing.of_gpus(1.0)
         task = Task(
             trial_id=trial.trial_id,
             attempt=0 if probe else self.store.next_attempt(trial.trial_id),

@@ -7,12 +7,15 @@ import pickle
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.failures import sign
-from orchestrator.running.task import Share, Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+
+if TYPE_CHECKING:
+    from orchestrator.running.executors.ray_tune import RayTune
 
 __all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight", "PackedTask"]
 
@@ -37,30 +40,6 @@ class TuneTrial(Protocol):
 
     config: dict[str, Any]
     status: str
-
-
-class Cluster(Protocol):
-    """What `InFlight` needs to know of the cluster; `RayTune` provides it."""
-
-    max_concurrent: int | None
-    grace_seconds: float
-
-    @property
-    def capacity(self) -> Share:
-        """Resources of the nodes that are alive."""
-
-    @property
-    def reuses_processes(self) -> bool:
-        """Whether one process runs several trials."""
-
-    def nodes(self) -> set[str]:
-        """Ids of the nodes that are alive and have a CPU."""
-
-    def dead_daemons(self) -> list[str]:
-        """Names of Ray's own processes that have died and without which there is no cluster."""
-
-    def kill(self, trial: Any) -> None:
-        """Kill a trial's process."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,7 +78,7 @@ class TaskInFlight:
 class InFlight:
     """The tasks that Tune has; turns what happens to them into calls of the controller, one `ended` for each task."""
 
-    def __init__(self, controller: SweepController, cluster: Cluster) -> None:
+    def __init__(self, controller: SweepController, cluster: RayTune) -> None:
         self.controller = controller
         self.cluster = cluster
         self.tasks: dict[int, TaskInFlight] = {}
