@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
@@ -29,29 +28,14 @@ class SweepRun:
     """One parent run on one server. Every method raises TrackingError."""
 
     def __init__(
-        self, server: Server, sweep: SweepRecord, run: RunFacts, live_table: Path | None, clock: Callable[[], float]
-    ) -> None:
-        self.server = server
-        self.sweep = sweep
-        self.run_id = run.run_id
-        self.began = run.started_at
-        self.live_table = live_table
-        self.clock = clock
-        self.documented: SweepRecord | None = None
-        self.refreshed_at = float("-inf")
-        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
-        self.note = run.tags.get(NOTE, "")
-
-    @classmethod
-    def open(
-        cls,
+        self,
         server: Server,
         sweep: SweepRecord,
         run: RunFacts | None,
-        live_table: Path | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> Self:
-        """The sweep's run, RUNNING: `run` if MLflow has one, else a new one."""
+        live_table: Path | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """Opens `run` if MLflow has one, else creates one."""
         if run is None:
             tags = {
                 "role": "sweep",
@@ -63,9 +47,17 @@ class SweepRun:
             run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
         elif run.status != "RUNNING":
             server.reopen(run.run_id)
-        opened = cls(server, sweep, run, live_table, clock)
-        opened.describe(run)
-        return opened
+        self.server = server
+        self.sweep = sweep
+        self.run_id = run.run_id
+        self.began = run.started_at
+        self.live_table = live_table
+        self.clock = clock
+        self.documented: SweepRecord | None = None
+        self.refreshed_at = float("-inf")
+        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
+        self.note = run.tags.get(NOTE, "")
+        self.describe(run)
 
     def describe(self, run: RunFacts) -> None:
         """Log what `run` lacks of the parameters, question and code version, then the documents."""
@@ -108,10 +100,10 @@ class SweepRun:
             "environment/machines.json": as_json(machines(())),
         }
 
-    def refresh(self, results: SweepResults, running: Collection[str], pause_seconds: float = REFRESH_SECONDS) -> None:
-        """Update counters and provisional table, unless that was done less than `pause_seconds` ago."""
+    def refresh(self, results: SweepResults, running: Collection[str]) -> None:
+        """Update counters and provisional table, unless that was done less than `REFRESH_SECONDS` ago."""
         now = self.clock()
-        if now - self.refreshed_at < pause_seconds:
+        if now - self.refreshed_at < REFRESH_SECONDS:
             return
         self.refreshed_at = now
         self.count(results, running)
