@@ -127,6 +127,14 @@ def test_every_module_and_attribute_that_a_page_names_exists(page: str) -> None:
     assert not [word for word in dotted if not resolves(word)], page
 
 
+def test_the_new_names_in_the_changelog_exist() -> None:
+    rows = re.findall(r"^ *\| before \| now \|\n(?: *\|.*\n)+", read("CHANGELOG.md"), flags=re.MULTILINE)
+    now = [row.split("|")[2] for table in rows for row in table.splitlines()]
+    names = re.findall(rf"`((?:{'|'.join(PACKAGES)})[\w.]+)`", "\n".join(now))
+    assert len(names) > 10
+    assert not [name for name in names if not resolves(name)]
+
+
 def resolves(name: str) -> bool:
     """Whether `package.module.attribute.attribute` exists."""
     parts = name.split(".")

@@ -19,7 +19,8 @@ __all__ = ["KEEP", "Leftover", "unneeded_files", "unreferenced_trials"]
 KEEP = {"best": {"last.pt"}, "last": {"best.pt"}, "all": set[str]()}
 """The checkpoints to delete of a finished trial, by value of `keep_checkpoints`; previous.pt is always deleted."""
 
-QUOTED = re.compile(rb'"([^"\\]+)"')
+QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+"""A text of a JSON file, also an empty one or one with escapes, so that every quote is read as what it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

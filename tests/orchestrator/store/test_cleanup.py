@@ -43,6 +43,14 @@ def test_a_trial_mentioned_anywhere_in_a_sweep_stays(store: RecordStore) -> None
     assert [item.trial_id for item in unreferenced_trials(store)] == ["old2"]
 
 
+@pytest.mark.parametrize("question", ["", 'Does "pixel" help?', "a\\b", "one\ntwo", "\u00e9"])
+def test_no_other_text_of_a_sweep_hides_its_trials(store: RecordStore, sweep: SweepRecord, question: str) -> None:
+    """An empty text, or one with a quote or a backslash, must not shift what is read as quoted."""
+    cells = tuple(replace(cell, trial_id="old1") for cell in sweep.cells)
+    store.write_sweep(replace(sweep, name="newer", question=question, cells=cells))
+    assert [item.trial_id for item in unreferenced_trials(store)] == ["old2"]
+
+
 def test_a_sweep_planned_after_the_listing_keeps_its_trials(store: RecordStore, sweep: SweepRecord) -> None:
     assert [item.trial_id for item in unreferenced_trials(store)] == ["old1", "old2"]
     cells = tuple(replace(cell, trial_id="old1") for cell in sweep.cells)

@@ -6,7 +6,7 @@ from orchestrator.tracking.sweep_run import for_page
 
 
 def test_the_table_stands_above_its_caption_and_needs_no_underlines() -> None:
-    table = "| Variant | mIoU |\n| :-- | --: |\n| a | **3.0** |\n| b | <u>2.0</u> ± 0.1 |"
+    table = "| Row | mIoU |\n| :-- | --: |\n| a | **3.0** |\n| b | <u>2.0</u> ± 0.1 |"
     notes = "- **bold**: best of its column.\n- <u>underlined</u>: second best."
     assert for_page(f"**memory.** Caption.\n\n{table}\n\n{notes}\n") == (
         table.replace("<u>2.0</u>", "*2.0*")
