@@ -86,8 +86,11 @@ def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
     for planned in results.sweep.cells:
         record = results.outcomes.get(planned.trial_id)
         here = runs.get(tuple(map(str, key_of(planned))), [])
-        linked = bool(here) and REUSED in here[0].tags
-        expected = expected_readings(directory, planned.trial_id, record, linked=linked)
+        config = directory.trial_facts(planned.trial_id).get("config", {})
+        if here and record is not None and REUSED in here[0].tags:
+            expected = link_readings(record, config)
+        else:
+            expected = trial_readings(directory.points(planned.trial_id), record, config)
         label = f"{planned.row}, seed {planned.seed} [{planned.trial_id}]"
         if not here and (expected or record is not None):
             found.append(f"{label}: no run")
@@ -96,16 +99,6 @@ def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
         if here:
             found += [f"{label}: {line}" for line in compare(server, here[0], record, expected)]
     return found
-
-
-def expected_readings(
-    directory: RunDirectory, trial_id: str, record: AttemptRecord | None, *, linked: bool
-) -> list[Reading]:
-    """What the run of a trial should hold according to the run directory."""
-    config = directory.trial_config(trial_id)
-    if linked and record is not None:
-        return link_readings(record, config)
-    return trial_readings(directory.points(trial_id), record, config)
 
 
 def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expected: Sequence[Reading]) -> Iterator[str]:

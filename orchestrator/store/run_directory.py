@@ -76,10 +76,6 @@ class RunDirectory:
             return {}
         return parse(lambda values: {**values, "config": dict(values["config"])}, content, f"{self}/{key}")
 
-    def trial_config(self, trial_id: str) -> dict[str, Any]:
-        """The canonical config of a trial, by dotted key; empty if it never started."""
-        return dict(self.trial_facts(trial_id).get("config", {}))
-
     def attempts(self, trial_id: str) -> tuple[AttemptRecord, ...]:
         """All ended attempts at a trial, oldest first."""
         return tuple(item.record for item in self.stored_attempts(self.attempt_keys([trial_id]))[trial_id])

@@ -307,10 +307,9 @@ class Mirror:
         params: Mapping[str, str] | None = None,
     ) -> None:
         """Log what is new, in one request where it fits; empty tags are left out."""
-        if readings or tags or params:
-            present = {key: value for key, value in (tags or {}).items() if value}
-            self.server.log(child.run_id, readings, present, params)
-            child.described = child.described or bool(params)
+        present = {key: value for key, value in (tags or {}).items() if value}
+        self.server.log(child.run_id, readings, present, params)
+        child.described = child.described or bool(params)
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
         """Artifacts of an ended trial: pictures, IoU per class, the traceback."""

@@ -62,20 +62,13 @@ class SweepRun:
     def describe(self, run: RunFacts) -> None:
         """Log what `run` lacks of the parameters, question and code version, then the documents."""
         sweep = self.sweep
-        params = {
-            "method": sweep.method,
-            "recipe": sweep.recipe,
-            "metric": sweep.metric,
-            "goal": sweep.goal,
-            "baseline": sweep.baseline or "",
-        }
+        params = {key: getattr(sweep, key) for key in ("method", "recipe", "metric", "goal", "baseline")}
         tags = {"question": sweep.question, "mlflow.source.git.commit": code_state().commit}
         tags = {key: value for key, value in tags.items() if value and run.tags.get(key) != value}
         if not self.note:
             tags[NOTE] = self.note = note_of(sweep, "")
         missing = {key: value for key, value in params.items() if value and key not in run.params}
-        if tags or missing:
-            self.server.log(self.run_id, tags=tags, params=missing)
+        self.server.log(self.run_id, tags=tags, params=missing)
         self.write_documents()
 
     def write_documents(self) -> None:

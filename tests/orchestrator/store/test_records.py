@@ -148,7 +148,7 @@ def test_every_backend_returns_what_was_written(
         writer.start("base0", 1, {"seed": 0}, time=7.0)
     assert RunDirectory(run_dir).sweep("tiny") == sweep
     assert RunDirectory(run_dir).sweep_names() == ["tiny"]
-    assert RunDirectory(run_dir).trial_config("full0") == {"seed": 0}
+    assert RunDirectory(run_dir).trial_facts("full0")["config"] == {"seed": 0}
     assert [point.step for point in RunDirectory(run_dir).points("full0")] == list(range(100))
     assert RunDirectory(run_dir).attempts("full0") == (make_record("full0", final__miou=0.5),)
     assert list(RunDirectory(run_dir).outcomes(["full0", "base0", "full1"])) == ["full0"]
