@@ -52,8 +52,7 @@ MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 FULL_TEXT = "full_text"
 """Artifact folder with the full text of what was cut."""
 SQLITE = "sqlite:///"
-MAX_METRICS, MAX_PARAMS = 1000, 100
-DIGEST_CHARACTERS = 36
+MAX_METRICS, MAX_PARAMS, MAX_DIGEST = 1000, 100, 36
 REFUSALS = (401, 403)
 PASSING = (408, 429, *range(500, 600))
 """HTTP codes: `REFUSALS` mean no access, `PASSING` a failure that may pass, such as an unreachable server."""
@@ -241,7 +240,7 @@ class Server:
     def write_input(self, run_id: str, name: str, digest: str, profile: Mapping[str, Any]) -> None:
         """Log the data set that a run trains on."""
         source = json.dumps({"name": name, "digest": digest})
-        dataset = Dataset(name, digest[:DIGEST_CHARACTERS], "local", source, profile=json.dumps(profile))
+        dataset = Dataset(name, digest[:MAX_DIGEST], "local", source, profile=json.dumps(profile))
         with self.in_one_line():
             self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])])
 

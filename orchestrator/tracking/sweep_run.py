@@ -73,18 +73,12 @@ class SweepRun:
 
     def write_documents(self) -> None:
         """Write the plan and its sources as artifacts; called again when the plan has grown."""
-        for name, text in self.documents().items():
-            self.server.write_text(self.run_id, name, text)
-        self.documented = self.sweep
-
-    def documents(self) -> dict[str, str]:
-        """Text of the artifacts that describe the plan, by name."""
         sweep = self.sweep
         given = sweep.to_json()
         keys = ("name", "question", "method", "recipe", "metric", "goal", "baseline", "seeds", "protocol", "search")
         resolved = {key: given[key] for key in keys} | {"settings": given["settings"], "rows": given["rows"]}
         recipe = "".join(f"{key}: {as_text(value)}\n" for key, value in sweep.settings.items())
-        return {
+        documents = {
             "spec.yaml": sweep.spec,
             "recipe.yaml": recipe,
             "resolved.json": as_json(resolved),
@@ -92,6 +86,9 @@ class SweepRun:
             "environment/requirements.txt": installed_packages(),
             "environment/machines.json": as_json(machines(())),
         }
+        for name, text in documents.items():
+            self.server.write_text(self.run_id, name, text)
+        self.documented = sweep
 
     def refresh(self, results: SweepResults, running: Collection[str]) -> None:
         """Update counters and provisional table, unless that was done less than `REFRESH_SECONDS` ago."""

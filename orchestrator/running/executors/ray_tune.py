@@ -50,9 +50,6 @@ from ray.tune.search import Searcher  # noqa: E402
 
 __all__ = ["RayTune"]
 
-JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Environment variable in which Ray gives the driver of a Ray job the job's configuration."""
-
 GRACE_SECONDS = 20.0
 """Default time that a trial has to stop by itself before its process is killed."""
 
@@ -180,7 +177,9 @@ def connect(address: str | None) -> None:
     try:
         # Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first
         with handling([signal.SIGTERM]), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
-            job = os.environ.get(JOB_CONFIG, "")
+            job = os.environ.get(
+                "RAY_JOB_CONFIG_JSON_ENV_VAR", ""
+            )  # Ray gives the driver of a Ray job its configuration
             runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
             ray.init(
                 address=address or "local",

@@ -14,9 +14,6 @@ from orchestrator.store.backends.base import Files
 
 __all__ = ["ObjectFiles"]
 
-FOLDER_EXISTS = "there"
-"""Stamp of a file whose folder exists; part of a file format (`parquet_cache`)."""
-
 REFUSED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
 UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}
 
@@ -71,7 +68,8 @@ class ObjectFiles(Files):
         folders = [key.rpartition("/")[0].rpartition("/") for key in keys]
         parents = {parent for parent, _, _ in folders}
         existing = {(parent, name) for parent in parents for name in self.names(parent)}
-        return [FOLDER_EXISTS if (parent, name) in existing else None for parent, _, name in folders]
+        # `there` is part of a file format (`parquet_cache`)
+        return ["there" if (parent, name) in existing else None for parent, _, name in folders]
 
     def write(self, key: str, content: bytes) -> None:
         """Write an object."""
