@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,5 +115,4 @@ def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expecte
 
 def comparable(reading: Reading) -> tuple[str, int, int, str]:
     """A key that is equal for equal points; NaN equals NaN."""
-    value = "nan" if math.isnan(reading.value) else repr(reading.value)
-    return reading.key, reading.step, milliseconds(reading.time), value
+    return reading.key, reading.step, milliseconds(reading.time), repr(reading.value)

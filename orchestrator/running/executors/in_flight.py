@@ -31,15 +31,13 @@ CHECK_SECONDS = 1.0
 WARM_UP_SECONDS = 10.0
 """How long finished processes wait for those that are starting: see `InFlight.holds`."""
 
-PENDING, RUNNING = "PENDING", "RUNNING"
-"""Tune's status of a trial that waits for its process, and of one that has it."""
-
 
 class TuneTrial(Protocol):
     """What is used of `ray.tune.experiment.Trial`."""
 
     config: dict[str, Any]
     status: str
+    """PENDING while it waits for its process, RUNNING once it has it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -125,13 +123,13 @@ class InFlight:
     def notice_starts(self) -> None:
         """Tell the controller of the trials that have got their process."""
         for item in list(self.tasks.values()):
-            if item.trial is not None and item.trial.status == RUNNING:
+            if item.trial is not None and item.trial.status == "RUNNING":
                 self.start(item)
 
     def first_pending(self) -> TuneTrial | None:
         """The trial that has waited longest for a process."""
         trials = (item.trial for item in self.tasks.values() if item.trial is not None)
-        return next((trial for trial in trials if trial.status == PENDING), None)
+        return next((trial for trial in trials if trial.status == "PENDING"), None)
 
     def start(self, item: TaskInFlight) -> None:
         """Tell the controller that a task has started, once."""
@@ -155,7 +153,8 @@ class InFlight:
                 for number, other in self.tasks.items()
                 if other.started_at is None and other.task.share == item.task.share
             }
-            self.end(index, AttemptRecord.from_json(json.loads(result[RECORD])))
+            del self.tasks[index]
+            self.controller.ended(item.task, AttemptRecord.from_json(json.loads(result[RECORD])))
             return not self.holds(index)
         if POINT in result:
             item.node = result[NODE]
@@ -186,8 +185,9 @@ class InFlight:
         self.start(item)
         stopped = self.controller.stop_state(item.task)
         error = sign(ErrorRecord(kind="WorkerLost", message=message))
-        self.end(
-            index_of(trial),
+        del self.tasks[index_of(trial)]
+        self.controller.ended(
+            item.task,
             AttemptRecord(
                 trial_id=item.task.trial_id,
                 attempt=item.task.attempt,
@@ -199,12 +199,6 @@ class InFlight:
                 resources=asdict(item.task.share),
             ),
         )
-
-    def end(self, index: int, record: AttemptRecord) -> None:
-        """Tell the controller that a task has ended, once."""
-        item = self.tasks.pop(index, None)
-        if item is not None:
-            self.controller.ended(item.task, record)
 
     def check(self) -> None:
         """About once a second: check that the cluster is alive, and kill what should have stopped by now.
