@@ -195,21 +195,15 @@ class Server:
         with self.in_one_line():
             for some_metrics, some_tags, some_params in batches:
                 self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
-        self.keep_cut(run_id, {**(tags or {}), **(params or {})})
-        for key in dict.fromkeys(item.key for item in readings if is_cut(item.key)):
-            self.keep_whole(run_id, key, "")
+        self.keep_cut(run_id, {**dict.fromkeys((item.key for item in readings), ""), **(tags or {}), **(params or {})})
 
     def keep_cut(self, run_id: str, texts: Mapping[str, str]) -> None:
-        """Write the full text of every name and value that was cut."""
-        for key, text in texts.items():
-            if len(text) > LONGEST_VALUE or is_cut(key):
-                self.keep_whole(run_id, key, text)
-
-    def keep_whole(self, run_id: str, name: str, value: str) -> None:
-        """Write a name and value that were cut as an artifact."""
-        whole = {"as": fit_name(name), "name": name, "value": value}
-        file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
-        self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
+        """Write the full text of every name and value that was cut as an artifact."""
+        for name, value in texts.items():
+            if len(value) > LONGEST_VALUE or is_cut(name):
+                whole = {"as": fit_name(name), "name": name, "value": value}
+                file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
+                self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
 
     def remove_tag(self, run_id: str, key: str) -> None:
         """Remove a tag."""

@@ -104,17 +104,11 @@ class InFlight:
         if task is None:
             return None
         self.count += 1
-        task = self.without_impossible_nodes(task)
+        alive = self.cluster.nodes() if task.avoid_nodes else set[str]()
+        avoid = tuple(node for node in task.avoid_nodes if node in alive)
+        task = replace(task, avoid_nodes=avoid if set(avoid) < alive else ())  # never all nodes
         self.tasks[self.count] = TaskInFlight(task)
         return PackedTask(self.count, pickle.dumps(task))
-
-    def without_impossible_nodes(self, task: Task) -> Task:
-        """The task, avoiding only nodes that are alive, and none where that would leave no node."""
-        if not task.avoid_nodes:
-            return task
-        alive = self.cluster.nodes()
-        avoid = tuple(node for node in task.avoid_nodes if node in alive)
-        return replace(task, avoid_nodes=avoid if set(avoid) < alive else ())
 
     def add(self, trial: TuneTrial) -> None:
         """Tune has created a trial for a task."""
