@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.contrast_memory import forecast_contrast
 from benchmarks.naive_contrast import class_by_class
 from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish
 from trainer.build import build_segmentor
@@ -38,7 +39,6 @@ from trainer.config import (
 )
 from trainer.contrast import PixelContrast
 from trainer.data.loading.batches import Batch
-from trainer.memory_forecast import forecast_contrast
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
 
@@ -181,7 +181,7 @@ def fill(module: PixelContrast, generator: torch.Generator) -> None:
 
 
 def forecast(size: Size, mining: MiningConfig, device: str) -> float:
-    """Peak bytes above the bank that `trainer.memory_forecast` expects."""
+    """Peak bytes above the bank that `benchmarks.contrast_memory` expects."""
     config, shape = contrast_of(size, mining), (size.height, size.width)
     found = forecast_contrast(config, classes=size.classes, images=size.batch, map_size=shape, device=device)
     return float(found.peak - found.bank)

@@ -29,7 +29,7 @@ from benchmarks.report import (
 )
 
 PROJECT = Path(__file__).resolve().parents[1]
-SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast"}
+SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast", "contrast_memory"}
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}
 """Benchmarks with tests of their own."""

@@ -57,6 +57,8 @@ class Installed:
 
 def completed(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> str:
     """Output of a command that must succeed."""
+    environment = {**(environment or os.environ)}
+    environment.pop("PYTHONPATH", None)  # would make pip find this repository installed
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+import benchmarks.contrast_memory as contrast_memory
 import trainer.contrast.alignment as alignment
-import trainer.memory_forecast as memory_forecast
+from benchmarks.contrast_memory import forecast_contrast
 from trainer.build import build_contrast
 from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig
 from trainer.contrast import ANCHOR_SAMPLERS, MEMORIES, MINERS, PixelContrast
-from trainer.memory_forecast import forecast_contrast
 
 EVERYTHING = 10**7
 
@@ -127,7 +127,7 @@ def test_without_contrast_nothing_is_taken():
 
 
 def test_the_rows_of_the_spread_are_those_it_looks_at():
-    assert memory_forecast.SPREAD_ROWS == alignment.ROWS
+    assert contrast_memory.SPREAD_ROWS == alignment.ROWS
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""Predicts the memory that contrast needs in a training step; needs no torch, because planning uses it.
+"""Predicts the memory that contrast needs in a training step; `contrast_step` measures it beside this figure.
 
 The sums follow the tensors of `trainer.contrast` at their peaks; tests compare them with what torch allocates. Literal
 factors are bytes per element: 4 for float32, 8 for an index, 1 for a flag.
