@@ -177,9 +177,7 @@ def connect(address: str | None) -> None:
     try:
         # Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first
         with handling([signal.SIGTERM]), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
-            job = os.environ.get(
-                "RAY_JOB_CONFIG_JSON_ENV_VAR", ""
-            )  # Ray gives the driver of a Ray job its configuration
+            job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
             runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
             ray.init(
                 address=address or "local",
