@@ -92,16 +92,11 @@ def show_status(options: argparse.Namespace) -> int:
     if options.json:
         print(status_as_json(status))
     else:
-        print("\n".join(status_as_text(status, status.results.sweep.command or command_of(options))))
+        # a sweep that was run from Python has no command line; options that only the sweep takes are unknown
+        recipe = ["--recipe", options.recipe] if options.recipe else []
+        words = ["python", "-m", "orchestrator.sweep", str(options.spec), *recipe, "--run-dir", options.run_dir]
+        print("\n".join(status_as_text(status, status.results.sweep.command or shlex.join(words))))
     return UNFINISHED if status.results.unfinished else DONE
-
-
-def command_of(options: argparse.Namespace) -> str:
-    """A command line for a sweep that was run from Python; options that only the sweep takes are unknown."""
-    recipe = ["--recipe", options.recipe] if options.recipe else []
-    return shlex.join(
-        ["python", "-m", "orchestrator.sweep", str(options.spec), *recipe, "--run-dir", str(options.run_dir)]
-    )
 
 
 def show_reasons(options: argparse.Namespace) -> int:

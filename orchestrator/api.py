@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.datasets import check_label_images
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord
@@ -25,7 +25,6 @@ from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
-    from orchestrator.planning.trial_selection import TrialSelection
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
 """Makes the trackers of a sweep from the trials that still have to run."""
 
-__all__ = ["RunOptions", "SweepOutcome", "TrackerFactory", "carry_out", "plan", "sweep"]
+__all__ = ["RunOptions", "SweepOutcome", "TrackerFactory", "TrialSelection", "carry_out", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,12 +151,12 @@ def carry_out(
         follower = open_follower(options, plan.record.name)
         stack.callback(follower.stop)
         write = partial(write_tables, out=options.out)
-        resources = resources_on(options.executor, spec.resources)
+        resources = resources_on(options.executor, spec.space.resources)
         policy = RunPolicy(
             resources=resources,
-            retries=spec.retries,
-            budget=spec.budget,
-            max_consecutive_failures=spec.max_consecutive_failures,
+            retries=spec.space.retries,
+            budget=spec.space.budget,
+            max_consecutive_failures=spec.space.max_consecutive_failures,
         )
         driver = Driver(store, [follower, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
 

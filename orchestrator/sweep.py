@@ -16,8 +16,7 @@ from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, plan_sweep
-from orchestrator.planning.trial_selection import TrialSelection
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import without_password

@@ -49,8 +49,8 @@ def plan_as_text(
     if spec.search is not None:
         lines.append(f"{spec.search.sampler} search: {spec.search.trials} trials, suggested while the sweep runs")
     if to_run:
-        gpus = spec.resources.gpus
-        slots = int((os.cpu_count() or 1) / spec.resources.cpus)
+        gpus = spec.space.resources.gpus
+        slots = int((os.cpu_count() or 1) / spec.space.resources.cpus)
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))

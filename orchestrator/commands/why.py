@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.planning.identity import canonical
-from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.planning.plan import SweepPlan
 from orchestrator.store.records import AttemptRecord, State, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
@@ -40,18 +40,13 @@ def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
     """One line for each trial of `plan`, in running order."""
     outcomes = directory.outcomes(plan.record.trial_ids, sweep=plan.record.name)
     finished = finished_identities(directory)
-    return [
-        describe_reason(
-            plan.record.label_of(trial.trial_id), identity_of(trial), outcomes.get(trial.trial_id), finished
-        )
-        for trial in plan.trials
-    ]
-
-
-def identity_of(trial: Trial) -> Identity:
-    """The identity of a planned trial."""
-    content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
-    return Identity(trial_id=trial.trial_id, content=content)
+    lines = []
+    for trial in plan.trials:
+        content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
+        identity = Identity(trial_id=trial.trial_id, content=content)
+        label, record = plan.record.label_of(trial.trial_id), outcomes.get(trial.trial_id)
+        lines.append(describe_reason(label, identity, record, finished))
+    return lines
 
 
 def finished_identities(directory: RunDirectory) -> list[Identity]:

@@ -15,7 +15,11 @@ __all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
 
 T = TypeVar("T")
 
-CAUSES = {"data.root": "data.name", "data.crop": "model.backbone"}
+CAUSES = {
+    "data.root": "data.name",
+    "data.crop": "model.backbone",
+    "contrast.memory": "contrast.memory.pixels_per_class",
+}
 """For a key that nobody set: the key whose value usually causes a complaint about it."""
 
 
@@ -26,29 +30,21 @@ class SettingSources:
     settings: Mapping[str, Setting]
     row_origin: str
 
-    def origin_of(self, key: str) -> str:
-        """File and line that set `key`, else those of its usual cause, else those of the row."""
-        cause = self.settings.get(key) or self.settings.get(CAUSES.get(key, ""))
-        return cause.origin if cause else self.row_origin
-
     def error(self, key: str, message: str) -> SpecError:
-        """A complaint about `key` at its origin."""
-        return SpecError(f"{self.origin_of(key)}: {key}: {message}")
-
-    def refusal(self, error: ValueError) -> SpecError:
-        """The trainer's `key: message` as a SpecError that shows the value where the message does not."""
-        key, _, message = str(error).partition(": ")
-        setting = self.settings.get(key)
-        if setting is not None and ";" not in message and f"not {as_yaml(setting.value)}" not in message:
-            message = f"{message}; got {as_yaml(setting.value)}"
-        return self.error(key, message)
+        """A complaint at the origin of `key`, else at that of its usual cause, else at that of the row."""
+        cause = self.settings.get(key) or self.settings.get(CAUSES.get(key, ""))
+        return SpecError(f"{cause.origin if cause else self.row_origin}: {key}: {message}")
 
     def checked(self, build: Callable[[], T]) -> T:
-        """What `build` returns; its ValueError becomes a SpecError."""
+        """What `build` returns; its ValueError `key: message` becomes a SpecError that shows the value."""
         try:
             return build()
         except ValueError as error:
-            raise self.refusal(error) from error
+            key, _, message = str(error).partition(": ")
+            setting = self.settings.get(key)
+            if setting is not None and ";" not in message and f"not {as_yaml(setting.value)}" not in message:
+                message = f"{message}; got {as_yaml(setting.value)}"
+            raise self.error(key, message) from error
 
 
 @dataclass(frozen=True, slots=True)

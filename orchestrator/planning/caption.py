@@ -20,8 +20,6 @@ DATA_TITLES = {
     "folder": "own data",
 }
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
-VARIED = "varied"
-"""Stands for a value in which the rows differ."""
 
 
 def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
@@ -30,15 +28,18 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
 
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         found = {value(config) for config in configs}
-        return found.pop() if len(found) == 1 else f"{VARIED} {what}"
+        return found.pop() if len(found) == 1 else f"varied {what}"
 
     images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
     size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
-    weights = same(weights_title, "weights")
+    weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
+    data = same(
+        lambda config: f"{DATA_TITLES.get(config.data.name, config.data.name)}, {config.data.test_split} split", "data"
+    )
     parts = (
-        same(lambda config: f"{data_title(config)}, {config.data.test_split} split", "data") + size,
+        data + size,
         f"{backbone} ({weights}) + {head}",
         same(lambda config: f"crop {'x'.join(map(str, config.data.crop))}", "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
@@ -47,16 +48,6 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
         same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
-
-
-def data_title(config: TrainConfig) -> str:
-    """Name of the data set, spelled as in papers."""
-    return DATA_TITLES.get(config.data.name, config.data.name)
-
-
-def weights_title(config: TrainConfig) -> str:
-    """The backbone's initial weights."""
-    return WEIGHT_TITLES.get(config.model.weights, "own weights")
 
 
 def evaluation_title(config: TrainConfig) -> str:

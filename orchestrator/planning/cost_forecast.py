@@ -9,14 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.planning.digests import read_cache, write_cache
+from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 
 __all__ = ["Cost", "CostBook", "describe_cost", "duration"]
-
-FILE = "costs.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +37,7 @@ class CostBook:
     """The latest cost of each shape, kept in `cache_dir`; if the file is lost, only forecasts are lost."""
 
     def __init__(self, cache_dir: Path) -> None:
-        self.path = cache_dir / FILE
+        self.path = cache_dir / "costs.json"
         self.costs: dict[str, Cost] = {}
         for shape, text in read_cache(self.path).items():
             try:

@@ -14,24 +14,27 @@ from typing import Any, get_args, get_origin, get_type_hints
 from orchestrator.planning.digests import file_digest, json_digest
 from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
 
-__all__ = ["canonical", "content_id", "trial_id"]
+__all__ = ["canonical", "content_id", "shape_of"]
 
-ID_LENGTH = 12
-"""Hexadecimal digits of a trial id: among 100,000 trials a collision has probability 2e-5."""
-
-
-def trial_id(config: TrainConfig, data_digest: str) -> str:
-    """Twelve hexadecimal digits that are equal exactly for equal computations on equal data.
-
-    Raises OSError when `model.weights` names a file that cannot be read.
-    """
-    return content_id(canonical(config), data_digest)
+OUTSIDE_SHAPE = (
+    "contrast.temperature",
+    "contrast.warmup_fraction",
+    "contrast.weight",
+    "data.color_jitter",
+    "data.flip_probability",
+    "data.scale",
+    "optim.lr",
+    "optim.weight_decay",
+    "schedule.eval_every_steps",
+    "schedule.steps",
+    "seed",
+)
+"""Keys that change what a trial computes, but not how much memory or time a step takes."""
 
 
 def content_id(config: Mapping[str, Any], data_digest: str) -> str:
-    """`trial_id` of a config in the form that `canonical` returns."""
-    content = {"config": config, "data": data_digest, "result_version": RESULT_VERSION}
-    return json_digest(content, length=ID_LENGTH)
+    """The id of a trial, equal exactly for equal computations on equal data; `config` is what `canonical` returns."""
+    return json_digest({"config": config, "data": data_digest, "result_version": RESULT_VERSION})
 
 
 def canonical(config: TrainConfig) -> dict[str, Any]:
@@ -39,19 +42,23 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 
     Fields without effect have their defaults. Paths and limits are left out; the path of a weight file becomes
     `sha256:...`. Optional fields that are not set do not appear, and `1` in a float field is `1.0`.
+
+    Raises OSError for a weight file that cannot be read.
     """
-    normal = config.normalised()
-    content: dict[str, Any] = {}
-    for name, _, is_block, convert in identity_fields(TrainConfig):
-        value = getattr(normal, name)
-        if is_block:
-            content.update(block_content(value, f"{name}."))
-        else:
-            content[name] = convert(value)
+    content = dict(block_content.__wrapped__(config.normalised(), ""))  # whole configs would fill the cache
     weights = content["model.weights"]
     if weights not in PACKAGED_WEIGHTS:
         content["model.weights"] = f"sha256:{file_digest(Path(weights))}"
     return content
+
+
+def shape_of(config: TrainConfig) -> str:
+    """Twelve hexadecimal digits, equal for configs that need the same memory and time per step.
+
+    The spaces after its separators are part of the digest: `costs.json` of version 0.1 has it as its key.
+    """
+    content = {key: value for key, value in canonical(config).items() if key not in OUTSIDE_SHAPE}
+    return json_digest(content, separators=(", ", ": "))
 
 
 @lru_cache(maxsize=4096)

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SpecErrorCollector
+from orchestrator.errors import SpecErrorCollector, SweepError
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.resolve import (
-    bounds,
     check_class_count,
     check_grace,
     check_weights,
@@ -26,7 +25,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepReco
 from orchestrator.store.sweep_results import SweepResults
 from trainer.config import TrainConfig
 
-__all__ = ["CACHE", "SweepPlan", "Trial", "json_value", "plan_sweep", "seeded_trials"]
+__all__ = ["CACHE", "SweepPlan", "Trial", "TrialSelection", "json_value", "plan_sweep", "seeded_trials"]
 
 CACHE = "cache"
 """Folder below the run directory for what can be computed again."""
@@ -59,6 +58,31 @@ class SweepPlan:
         return tuple(trial for trial in self.trials if not results.ended(trial.trial_id))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialSelection:
+    """The trials that `--only ROW` and `--trial ID` select."""
+
+    rows: tuple[str, ...] = ()
+    """Labels."""
+    trials: tuple[str, ...] = ()
+    """Ids, or prefixes of ids."""
+
+    def of(self, plan: SweepPlan) -> frozenset[str]:
+        """Ids of the selected trials of `plan`. Raises SweepError for a row or an id that it does not have."""
+        labels = {row.label for row in plan.record.rows}
+        for row in self.rows:
+            if row not in labels:
+                raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
+        found = {run.trial_id for run in plan.record.cells if run.row in self.rows}
+        for text in self.trials:
+            matching = {trial.trial_id for trial in plan.trials if trial.trial_id.startswith(text)}
+            if len(matching) != 1:
+                what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
+                raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
+            found |= matching
+        return frozenset(found)
+
+
 def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     """The plan of `spec`. Only digests of data sets are written, to the cache below `run_dir`.
 
@@ -70,7 +94,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     rows = errors.collect(partial(resolve_row, spec.base, builder), spec.rows)
     resolved = list(rows)
     if spec.search is not None:
-        resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds(spec.search))
+        bounds = [(parameter, bound) for parameter in spec.search.parameters for bound in parameter.bounds()]
+        resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds)
     data_sets = distinct_data_sets(resolved)
     facts: dict[DataKey, DataFacts] = {}
     for key, row in data_sets.items():
@@ -81,9 +106,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         if (known := facts.get(data_key(row.config.data))) is not None:
             with errors:
                 check_class_count(row, known)
-    if spec.scheduler is not None:
+    if spec.space.scheduler is not None:
         with errors:
-            check_grace(spec.scheduler, resolved)
+            check_grace(spec.space.scheduler, resolved)
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
@@ -91,22 +116,22 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
     record = SweepRecord(
         name=spec.name,
-        question=spec.question,
-        method=spec.method,
+        question=spec.space.question,
+        method=spec.space.method,
         recipe=spec.recipe,
-        metric=spec.metric,
+        metric=spec.space.metric[0].name,
         looks=(spec.until.first, spec.until.last) if spec.until is not None else None,
-        goal=spec.goal,
+        goal=spec.space.metric[0].goal,
         baseline=spec.baseline,
         rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
         seeds=spec.seeds,
         cells=tuple(PlannedRun(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
-        table=spec.table,
+        table=spec.space.table.record(),
         protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
-        spec=spec.text,
+        spec=spec.space.document.text,
         search=search_record(spec),
         settings={key: json_value(setting.value) for key, setting in spec.base.items()},
-        models=spec.models,
+        models=spec.space.tracking.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
 
@@ -124,7 +149,7 @@ def search_record(spec: SweepSpec) -> dict[str, Any]:
     return {
         "sampler": spec.search.sampler,
         "trials": spec.search.trials,
-        "objectives": [asdict(objective) for objective in spec.objectives],
+        "objectives": [asdict(objective) for objective in spec.space.metric],
         "parameters": [{key: value for key, value in item.items() if key != "origin"} for item in parameters],
     }
 

@@ -18,7 +18,6 @@ from trainer.bank_size import require_bank_fits
 from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit
 
 __all__ = [
-    "bounds",
     "check_class_count",
     "check_grace",
     "check_weights",
@@ -43,11 +42,6 @@ def resolve_suggestion(
     origins = {item.key: item.origin for item in search.parameters}
     suggested = {key: Setting(key=key, value=value, origin=origins[key]) for key, value in values.items()}
     return builder.build({**base, **suggested}, next(iter(origins.values())))
-
-
-def bounds(search: Search) -> list[Bound]:
-    """Every choice and every end of a range of a search."""
-    return [(parameter, bound) for parameter in search.parameters for bound in parameter.bounds()]
 
 
 def resolve_bound(search: Search, base: Mapping[str, Setting], builder: ConfigBuilder, bound: Bound) -> ResolvedRow:
@@ -94,24 +88,13 @@ def check_weights(row: ResolvedRow) -> None:
 
 
 def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:
-    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights.
-
-    The trainer's functions name the key in their own messages.
-    """
+    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights."""
     contrast, loss = row.config.contrast, row.config.loss
-    checks = {
-        "contrast.memory.pixels_per_class": partial(
-            require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim
-        ),
-        "loss.class_weights": partial(require_class_weights_fit, loss, facts.classes),
-    }
     errors = SpecErrorCollector()
-    for key, check in checks.items():
-        with errors:
-            try:
-                check()
-            except ValueError as error:
-                raise SpecError(f"{row.sources.origin_of(key)}: {error}") from error
+    with errors:
+        row.sources.checked(partial(require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim))
+    with errors:
+        row.sources.checked(partial(require_class_weights_fit, loss, facts.classes))
     errors.raise_any()
 
 

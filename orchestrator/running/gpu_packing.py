@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from orchestrator.errors import SweepError
+from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.planning.shape import shape_of
 from orchestrator.running.task import Share
 from orchestrator.spec.blocks import Resources
 from orchestrator.store.records import AttemptRecord, State

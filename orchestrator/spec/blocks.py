@@ -22,7 +22,6 @@ __all__ = [
     "Resources",
     "Retries",
     "Scheduler",
-    "SchedulerKind",
     "StrictBlock",
     "Table",
     "Tracking",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 Processes = Literal["auto", "warm", "fresh"]
-SchedulerKind = Literal["asha", "median", "hyperband"]
 
 Count = Annotated[int, Field(ge=0), BeforeValidator(checks.counts_from(0))]
 CountFromOne = Annotated[int, Field(ge=1), BeforeValidator(checks.counts_from(1))]
@@ -117,7 +115,7 @@ class Retries(StrictBlock):
 class Scheduler(StrictBlock):
     """Which trials are stopped before their last step."""
 
-    kind: Annotated[SchedulerKind, BeforeValidator(checks.scheduler_kind)] = "asha"
+    kind: Annotated[Literal["asha", "median", "hyperband"], BeforeValidator(checks.scheduler_kind)] = "asha"
     """asha, median or hyperband."""
     grace_fraction: Fraction = 0.25
     """Fraction of its steps that every trial runs; at least contrast.warmup_fraction."""

@@ -10,9 +10,9 @@ from pydantic import WithJsonSchema, WrapValidator
 
 from orchestrator.spec.blocks import StrictBlock
 
-__all__ = ["Conditions", "Distribution", "DistributionKind", "Objective", "Search", "holds"]
+__all__ = ["Conditions", "Distribution", "Objective", "RangeKind", "Search", "holds"]
 
-DistributionKind = Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform", "categorical"]
+RangeKind = Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform"]
 
 Conditions = Mapping[str, tuple[Any, ...]]
 """Key of another parameter -> its values for which a parameter is active; all conditions must hold."""
@@ -50,7 +50,7 @@ class Distribution:
 
     key: str
     """Dotted key of `TrainConfig`."""
-    kind: DistributionKind
+    kind: RangeKind | Literal["categorical"]
     low: float | int | None = None
     """Smallest value, included; None for `categorical`."""
     high: float | int | None = None

@@ -22,21 +22,15 @@ RECIPE: SettingsDepth = None
 """A recipe holds nothing but settings."""
 
 KEY = "extends"
-NOT_INHERITED = "name"
-"""Names the directory of the results."""
 
 
-def read_extended(path: Path, depth: SettingsDepth) -> Document:
+def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] = ()) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced. Raises SpecError with one line per
+    Blocks are merged recursively, the file's own keys win, lists are replaced, and `name` is not inherited, as it names
+    the results. `extending` are the files that extend this one, the outermost first. Raises SpecError with one line per
     mistake: those of `read_yaml`, a missing file, or a cycle.
     """
-    return read_chain(path, depth, ())
-
-
-def read_chain(path: Path, depth: SettingsDepth, extending: tuple[Path, ...]) -> Document:
-    """`read_extended` for a file that the files `extending` extend; the outermost comes first."""
     document = read_yaml(path)
     if KEY not in document.values:
         return document
@@ -56,9 +50,9 @@ def read_chain(path: Path, depth: SettingsDepth, extending: tuple[Path, ...]) ->
             if any(other.samefile(file) for file in chain):
                 cycle = " -> ".join(file.name for file in (*chain, other))
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")
-            bases.append(read_chain(other, depth, chain))
+            bases.append(read_extended(other, depth, chain))
     errors.raise_any()
-    inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {(NOT_INHERITED,)})
+    inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {("name",)})
     values = merge(inherited, without(document.values, {(KEY,)}), depth)
     inherited_text = reduce(lambda earlier, later: f"{earlier.rstrip()}\n{later}", (base.text for base in bases))
     quoted = "".join(f"# {line}".rstrip() + "\n" for line in inherited_text.splitlines())

@@ -7,10 +7,9 @@ docstrings of fields become descriptions. Rules that involve several keys are le
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from collections.abc import Callable
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
@@ -97,23 +96,17 @@ def by_key(block: Callable[[Leaf], Schema]) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def leaf_reference(leaf: Leaf) -> Schema:
-    """The values of a key."""
-    return {"$ref": f"#/$defs/{leaf.key}"}
-
-
 def list_schema(leaf: Leaf) -> Schema:
     """Values of a key, at least one."""
-    return {"type": "array", "items": leaf_reference(leaf), "minItems": 1}
+    return {"type": "array", "items": {"$ref": f"#/$defs/{leaf.key}"}, "minItems": 1}
 
 
 def parameter_schema(leaf: Leaf) -> Schema:
     """A factor with values of the right type; ranges only for numbers."""
-    value = leaf_reference(leaf)
     ranges = NUMBERS if number_type(leaf.annotation) is not None else ()
     properties = {
-        "values": {"type": "array", "items": value, "minItems": 1},
-        "value": value,
+        "values": list_schema(leaf),
+        "value": {"$ref": f"#/$defs/{leaf.key}"},
         **{name: {"$ref": f"#/$defs/parameter.{name}"} for name in ranges},
     }
     return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
@@ -122,7 +115,8 @@ def parameter_schema(leaf: Leaf) -> Schema:
 def settings_definitions() -> Schema:
     """Definitions of each key's values and of each block of settings, nested or dotted."""
     definitions: Schema = {leaf.key: leaf_schema(leaf) for leaf in config_leaves().values()}
-    for prefix, block in config_blocks(TrainConfig, ""):
+    blocks = {leaf.key.removesuffix(leaf.key.rpartition(".")[2]): leaf.block for leaf in config_leaves().values()}
+    for prefix, block in {"": TrainConfig, **blocks}.items():
         properties: Schema = {}
         for key in config_leaves():
             parts = key.removeprefix(prefix).split(".") if key.startswith(prefix) else []
@@ -138,14 +132,6 @@ def settings_definitions() -> Schema:
             "additionalProperties": False,
         }
     return definitions
-
-
-def config_blocks(config_type: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Prefix of the keys and class of each block of a config, itself first."""
-    yield prefix, config_type
-    for name, field_type in get_type_hints(config_type).items():
-        if is_dataclass(field_type):
-            yield from config_blocks(field_type, f"{prefix}{name}.")
 
 
 def leaf_schema(leaf: Leaf) -> Schema:

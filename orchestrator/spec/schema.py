@@ -24,7 +24,7 @@ from orchestrator.spec.blocks import (
     Tracking,
     Until,
 )
-from orchestrator.spec.distributions import Objective
+from orchestrator.spec.distributions import Objective, RangeKind
 from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
@@ -67,7 +67,11 @@ def row_settings(value: Any) -> SettingsBlock:
 
 def read_baseline(value: Any) -> str | SettingsBlock:
     """The label of a row, or the settings of an extra one."""
-    return read_block(value) if isinstance(value, Block) else checks.baseline_label(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Block):
+        return read_block(value)
+    raise ValueError(f"must be the label of a row, not {as_yaml(value)}; put it in quotes")
 
 
 def read_seeds(value: Any) -> tuple[int, ...] | Until:
@@ -100,13 +104,7 @@ class Parameter(StrictBlock):
     """Smallest value, included."""
     max: Number | None = None
     """Largest value, included."""
-    distribution: (
-        Annotated[
-            Literal["uniform", "log_uniform", "int_uniform", "int_log_uniform"],
-            BeforeValidator(checks.distribution_kind),
-        ]
-        | None
-    ) = None
+    distribution: Annotated[RangeKind, BeforeValidator(checks.distribution_kind)] | None = None
     """How values are drawn between min and max; by default uniform, or int_uniform for a whole number."""
     step: Step | None = None
     """Distance between neighbouring values, from min on (uniform, int_uniform)."""

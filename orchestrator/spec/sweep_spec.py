@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
-from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler, Until
-from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.spec.blocks import Until
+from orchestrator.spec.distributions import Distribution, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
+from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.recipes import name_with_recipe, read_recipe
-from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, label_mistakes
+from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import SearchSpace, parse_search_space
-from orchestrator.spec.search import search_rows
 from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
-from orchestrator.store.records import SEARCHES, TableRecord
+from orchestrator.store.records import SEARCHES
 
-__all__ = ["Resources", "SweepSpec", "read_spec", "sweep_name"]
+__all__ = ["SweepSpec", "read_spec", "sweep_name"]
 
 METHODS_OF_KEY: Mapping[str, tuple[str, ...]] = {
     "rows": ("ablation",),
@@ -45,44 +45,24 @@ MAX_RUNS = 1_000_000
 class SweepSpec:
     """A checked search space with its recipe; `plan` turns it into trials."""
 
+    space: SearchSpace
+    """The file, without mistakes."""
     name: str
     """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not the search space's own."""
-    question: str
-    method: str
     recipe: str
     """Name of the recipe."""
-    metric: str
-    """Final scalar that ranks the rows, for example `final/miou`: the first of `objectives`."""
-    goal: str
-    """`maximize` or `minimize`."""
     baseline: str | None
     """Label of the row the others are compared with."""
     rows: tuple[RowSpec, ...]
     """In the order of the file. A search has at most its baseline row here: its trials are drawn later."""
     seeds: tuple[int, ...]
     """Exactly one in a search."""
+    until: Until | None
+    """`seeds: {until: decided}`: rows that are not told apart from the baseline get more seeds than `seeds`."""
     base: Mapping[str, Setting]
     """Settings that hold for every row unless the row sets them itself: recipe, then `fixed`, then `--set`."""
-    table: TableRecord
-    resources: Resources
-    path: Path
-    """The search space file, spelled as the user did."""
-    text: str
-    """Its content; that of the files it extends follows as comments."""
-    objectives: tuple[Objective, ...] = (Objective(),)
-    """Several only in a search."""
-    search: Search | None = None
+    search: Search | None
     """How `random` and `tpe` draw trials; None for the other methods."""
-    scheduler: Scheduler | None = None
-    """None: every trial runs to its end. Only a search with one objective can have one."""
-    budget: Budget = field(default_factory=Budget)
-    retries: Retries = field(default_factory=Retries)
-    max_consecutive_failures: int = 3
-    """Failures of one kind in a row after which the sweep stops; 0: never."""
-    until: Until | None = None
-    """`seeds: {until: decided}`: rows that are not told apart from the baseline get more seeds than `seeds`."""
-    models: str = "none"
-    """Checkpoint of each trial that MLflow logs as a model: `best`, `last` or `none`."""
 
 
 def sweep_name(path: Path, recipe: str | None = None) -> str:
@@ -105,11 +85,13 @@ def read_spec(
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     errors.messages.extend((*space.mistakes, *method_mistakes(space)))
-    recipe_name, in_recipe, seed_values = "", SettingsBlock(), seeds_of(space)
+    recipe_name, in_recipe = "", SettingsBlock()
     with errors:
         recipe_name, in_recipe = read_recipe(space, path, recipe)
-    with errors:
-        seed_values = seeds_of(space) if seeds is None else read_seeds(seeds)
+    seed_values = tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
+    if seeds is not None:
+        with errors:
+            seed_values = read_seeds(seeds)
     fixed, assigned = space.fixed or SettingsBlock(), read_assignments(settings)
     found = method_rows(space, by_key(in_recipe, fixed, assigned))
     constants = SettingsBlock(settings=found.constants)
@@ -128,28 +110,15 @@ def read_spec(
         )
     errors.raise_any()
     return SweepSpec(
+        space=space,
         name=name_with_recipe(space.name or path.stem, path, space.recipe, recipe),
-        question=space.question,
-        method=space.method,
         recipe=recipe_name,
-        metric=space.metric[0].name,
-        goal=space.metric[0].goal,
         baseline=baseline,
         rows=found.rows,
         seeds=seed_values,
-        base=by_key(in_recipe, fixed, constants, assigned),
-        table=space.table.record(),
-        resources=space.resources,
-        path=path,
-        text=space.document.text,
-        objectives=space.metric,
-        search=search_of(space, found.distributions),
-        scheduler=space.scheduler,
-        budget=space.budget,
-        retries=space.retries,
-        max_consecutive_failures=space.max_consecutive_failures,
         until=until,
-        models=space.tracking.models,
+        base=by_key(in_recipe, fixed, constants, assigned),
+        search=search_of(space, found.distributions),
     )
 
 
@@ -238,9 +207,25 @@ def read_seeds(seeds: str | int) -> tuple[int, ...]:
         raise SpecError(f"--seeds {seeds}: seeds: {error}") from error
 
 
-def seeds_of(space: SearchSpace) -> tuple[int, ...]:
-    """The seeds that each row gets at once."""
-    return tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
+def search_rows(space: SearchSpace) -> MethodRows:
+    """What is drawn, the constants (`value:`), and the `baseline:` block as the only row."""
+    parameters = read_parameters(space)
+    listed = {
+        key: Distribution(
+            key=key,
+            kind="categorical",
+            choices=tuple(item.value for item in levels),
+            origin=space.origin("parameters", key),
+        )
+        for key, levels in parameters.levels.items()
+    }
+    found = {**listed, **parameters.ranges}
+    return MethodRows(
+        rows=baseline_row(space),
+        constants=tuple(parameters.constants),
+        distributions=tuple(replace(found[key], when=parameters.conditions.get(key, {})) for key in parameters.order),
+        mistakes=parameters.mistakes,
+    )
 
 
 def search_of(space: SearchSpace, drawn: tuple[Distribution, ...]) -> Search | None:

@@ -13,7 +13,6 @@ __all__ = [
     "MAX_SEEDS",
     "NAME",
     "README",
-    "baseline_label",
     "boolean",
     "counts_from",
     "decimals",
@@ -120,13 +119,6 @@ def seed_range(value: Mapping[str, Any]) -> tuple[int, int]:
     if not 3 <= fewest <= most <= MAX_SEEDS:
         raise ValueError(f"must satisfy 3 <= min <= max <= {MAX_SEEDS}, not min {fewest} and max {most}; {example}")
     return fewest, most
-
-
-def baseline_label(value: Any) -> str:
-    """The label of a row."""
-    if isinstance(value, str):
-        return value
-    raise ValueError(f"must be the label of a row, not {as_yaml(value)}; put it in quotes")
 
 
 def not_a_boolean(value: Any) -> Any:

@@ -25,9 +25,6 @@ __all__ = ["Block", "Document", "Items", "KeyPath", "parse_value", "parse_yaml",
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to a value: `("rows", "w/o contrast")`."""
 
-Locate = Callable[[int], str]
-"""Turns a line number, counted from 1, into the `file:line` of messages."""
-
 TAG = "tag:yaml.org,2002:"
 
 MAX_VALUES = 100_000
@@ -145,7 +142,8 @@ def syntax_mistake(problem: str) -> str:
 class Builder:
     """Turns nodes into plain values; collects the mistakes in `errors`."""
 
-    def __init__(self, locate: Locate) -> None:
+    def __init__(self, locate: Callable[[int], str]) -> None:
+        """`locate` turns a line number, counted from 1, into the `file:line` of messages."""
         self.locate = locate
         self.errors = SpecErrorCollector()
         self._open: set[int] = set()

@@ -13,8 +13,7 @@ import pytest
 from orchestrator import api
 from orchestrator.api import RunOptions, carry_out, runtime_of
 from orchestrator.errors import StoreError, SweepError
-from orchestrator.planning.plan import plan_sweep
-from orchestrator.planning.trial_selection import TrialSelection
+from orchestrator.planning.plan import TrialSelection, plan_sweep
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
 from orchestrator.spec.sweep_spec import read_spec

@@ -22,6 +22,7 @@ class GrowingPlan(Protocol):
     @property
     def candidates(self) -> Mapping[str, Trial]:
         """Trials whose outcomes it needs when it is resumed, by id."""
+        return self.trials
 
     @property
     def exhausted(self) -> bool:
@@ -35,6 +36,7 @@ class GrowingPlan(Protocol):
 
     def should_stop(self, trial_id: str, point: Point) -> bool:
         """Record a point of a running trial; returns whether the trial is to be stopped early."""
+        return False
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
         """A trial has ended and will not be retried."""

@@ -9,28 +9,65 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.adaptive.study import Study
-from orchestrator.planning.adaptive.trial_builder import TrialBuilder
-from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.planning.build_config import ConfigBuilder
+from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, json_value, seeded_trials
+from orchestrator.planning.resolve import check_class_count, check_weights, resolve_suggestion
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
+from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, sweep_key
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import ScheduleConfig, TrainConfig
 
-__all__ = ["SearchPlan", "open_search"]
+__all__ = ["SearchPlan", "TrialBuilder", "open_search"]
 
 JOURNAL = "study.journal"
 """File of a search's study, beside the record of its sweep."""
 
-BuildTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
-"""From a number and values to the row and its trial (`TrialBuilder.build`)."""
+
+class TrialBuilder:
+    """Builds the trials of a search. Each data set is read once, so a further trial is cheap."""
+
+    def __init__(self, spec: SweepSpec, search: Search, *, run_dir: Path) -> None:
+        self.spec = spec
+        self.search = search
+        self.cache_dir = run_dir / CACHE
+        self.configs = ConfigBuilder()
+        self.facts: dict[DataKey, DataFacts] = {}
+
+    def build(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
+        """Trial `number` of the search with `values` by dotted key; inactive parameters are ignored.
+
+        Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses.
+        """
+        suggested: dict[str, Any] = {}
+        for item in self.search.active(suggested):
+            try:
+                suggested[item.key] = config_leaves()[item.key].check(values[item.key])
+            except ValueError as error:
+                raise SpecError(f"{item.origin}: {item.key}: {error}") from error
+        row = resolve_suggestion(self.search, self.spec.base, self.configs, suggested)
+        key = data_key(row.config.data)
+        if key not in self.facts:
+            self.facts[key] = data_facts(row, self.cache_dir)
+        errors = SpecErrorCollector()
+        with errors:
+            check_weights(row)
+        with errors:
+            check_class_count(row, self.facts[key])
+        errors.raise_any()
+        factors = {key: json_value(value) for key, value in suggested.items()}
+        (trial,) = seeded_trials(row.config, self.spec.seeds, self.facts[key].digest)
+        return Row(label=f"trial {number}", factors=factors), trial
 
 
-class SearchPlan:
+class SearchPlan(GrowingPlan):
     """The plan of a search. The study is told the outcome of a suggested trial that is known without a new run."""
 
     def __init__(
@@ -38,10 +75,10 @@ class SearchPlan:
         plan: SweepPlan,
         study: Study,
         scheduler: Scheduler | None,
-        build_trial: BuildTrial,
+        build_trial: Callable[[int, Mapping[str, Any]], tuple[Row, Trial]],
         save_journal: Callable[[], None] = lambda: None,
     ) -> None:
-        """`save_journal` is called after each suggestion, for a run directory that does not hold the journal itself."""
+        """`build_trial` is `TrialBuilder.build`; an object store needs `save_journal` after each suggestion."""
         self.save_journal = save_journal
         self.study = study
         self.scheduler = scheduler
@@ -52,11 +89,6 @@ class SearchPlan:
         """Numbers of the study's trials that wait for each of ours."""
         self.suggested = {number: self.add(number, values) for number, values in study.suggestions()}
         """Our trial for each number of the study; None for values that make no legal config."""
-
-    @property
-    def candidates(self) -> Mapping[str, Trial]:
-        """All trials suggested so far."""
-        return self.trials
 
     @property
     def exhausted(self) -> bool:
@@ -144,9 +176,9 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: Run
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.write_bytes(content)
     steps = spec.base["schedule.steps"].value if "schedule.steps" in spec.base else ScheduleConfig().steps
-    study = Study(search, spec.objectives, spec.scheduler, journal=journal, steps=steps)
-    build_trial = TrialBuilder(spec, run_dir=directory.local_folder).build
-    return SearchPlan(plan, study, spec.scheduler, build_trial, partial(save_journal, directory, key, journal))
+    study = Study(search, spec.space.metric, spec.space.scheduler, journal=journal, steps=steps)
+    build_trial = TrialBuilder(spec, search, run_dir=directory.local_folder).build
+    return SearchPlan(plan, study, spec.space.scheduler, build_trial, partial(save_journal, directory, key, journal))
 
 
 def save_journal(directory: RunDirectory, key: str, journal: Path) -> None:

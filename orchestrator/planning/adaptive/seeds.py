@@ -10,31 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from orchestrator.planning.identity import trial_id
-from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.planning.adaptive.base import GrowingPlan
+from orchestrator.planning.plan import SweepPlan, Trial, seeded_trials
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point
+from orchestrator.store.records import AttemptRecord, PlannedRun
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["SequentialSeeds"]
 
-OpenRows = Callable[[SweepResults], set[str]]
-"""From the results of a sweep to the labels of the rows that further seeds may decide."""
 
-
-class SequentialSeeds:
+class SequentialSeeds(GrowingPlan):
     """The plan of an ablation or a grid that grows by seeds; equal outcomes always lead to equal seeds."""
 
-    def __init__(self, plan: SweepPlan, until: Until, open_rows: OpenRows) -> None:
+    exhausted = False
+
+    def __init__(self, plan: SweepPlan, until: Until, open_rows: Callable[[SweepResults], set[str]]) -> None:
+        """`open_rows` gives the labels of the rows that further seeds may decide."""
         self.record = plan.record
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.open_rows = open_rows
-        self.exhausted = False
         self.ended_ids: set[str] = set()
         self.waiting: list[Trial] = []
         by_row = {run.row: self.trials[run.trial_id] for run in plan.record.cells}
         self.seeded = {
-            (row, seed): with_seed(trial, seed) for row, trial in by_row.items() for seed in range(until.last)
+            (row, seeded.config.seed): seeded
+            for row, trial in by_row.items()
+            for seeded in seeded_trials(trial.config, range(until.last), trial.data_digest)
         }
         self.until = until
 
@@ -80,16 +81,6 @@ class SequentialSeeds:
                 self.waiting += [] if trial.trial_id in self.ended_ids else [trial]
         self.record = replace(self.record, seeds=(*self.record.seeds, seed), cells=(*self.record.cells, *runs))
 
-    def should_stop(self, trial_id: str, point: Point) -> bool:
-        """Never: a table compares complete trials."""
-        return False
-
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
         """A trial has ended and will not be retried."""
         self.ended_ids.add(trial_id)
-
-
-def with_seed(trial: Trial, seed: int) -> Trial:
-    """The same trial with another seed."""
-    config = replace(trial.config, seed=seed)
-    return replace(trial, trial_id=trial_id(config, trial.data_digest), config=config)

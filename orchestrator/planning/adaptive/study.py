@@ -69,12 +69,11 @@ class Study:
 
     def suggestions(self) -> list[Suggestion]:
         """All trials so far, in the order of their numbers."""
-        return [(trial.number, self.values(trial.params)) for trial in self.study.get_trials(deepcopy=False)]
-
-    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The journal's parameters as values of config fields."""
         by_key = {parameter.key: parameter for parameter in self.search.parameters}
-        return {key: decoded(by_key[key], value) if key in by_key else value for key, value in params.items()}
+        return [
+            (trial.number, {key: decoded(by_key.get(key), value) for key, value in trial.params.items()})
+            for trial in self.study.get_trials(deepcopy=False)
+        ]
 
     @property
     def exhausted(self) -> bool:
@@ -98,17 +97,14 @@ class Study:
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Report an intermediate value; returns whether the trial should be pruned."""
-        trial = self.open.get(number) or self.reopen(number)
+        if number not in self.open:  # an earlier driver asked for it
+            frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
+            self.open[number] = Trial(self.study, frozen._trial_id)
+        trial = self.open[number]
         if not math.isfinite(value):
             return False
         trial.report(value, step)
         return trial.should_prune()
-
-    def reopen(self, number: int) -> Trial:
-        """A trial that an earlier driver asked for."""
-        frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
-        self.open[number] = Trial(self.study, frozen._trial_id)
-        return self.open[number]
 
     def tell(self, number: int, record: AttemptRecord) -> None:
         """Tell the outcome of a trial, once; a trial that lacks an objective has failed."""
@@ -166,6 +162,7 @@ def encoded(choice: Any) -> bool | int | float | str | None:
     return choice if choice is None or isinstance(choice, bool | int | float | str) else json.dumps(choice)
 
 
-def decoded(parameter: Distribution, value: Any) -> Any:
-    """Inverse of `encoded`."""
-    return next((choice for choice in parameter.choices if encoded(choice) == value), value)
+def decoded(parameter: Distribution | None, value: Any) -> Any:
+    """Inverse of `encoded`; `value` itself where the search has no such parameter any more."""
+    choices = parameter.choices if parameter else ()
+    return next((choice for choice in choices if encoded(choice) == value), value)

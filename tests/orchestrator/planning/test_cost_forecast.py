@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.planning.cost_forecast import Cost, CostBook, describe_cost, duration
+from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.planning.shape import shape_of
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import ScheduleConfig, TrainConfig
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest
-from orchestrator.planning.identity import canonical, trial_id
+from orchestrator.planning.identity import canonical, content_id
 from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
@@ -31,6 +31,10 @@ from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
 
 DATA = "0" * 64
+
+
+def trial_id(config: TrainConfig, data_digest: str) -> str:
+    return content_id(canonical(config), data_digest)
 
 
 def leaves(config_type=TrainConfig, prefix=""):

@@ -18,7 +18,7 @@ from orchestrator.commands.dry_run import plan_as_json
 from orchestrator.errors import SpecError
 from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.digests import data_digest
-from orchestrator.planning.identity import trial_id
+from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
@@ -92,7 +92,9 @@ def test_the_baseline_runs_first_and_seed_by_seed(folder):
 
 def test_a_trial_is_named_after_its_config(folder):
     for trial in plan(MEMORY).trials:
-        assert trial.trial_id == trial_id(trial.config, data_digest(open_source(trial.config.data), trial.config.data))
+        assert trial.trial_id == content_id(
+            canonical(trial.config), data_digest(open_source(trial.config.data), trial.config.data)
+        )
         assert trial.config == trial.config.normalised()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import SweepError
-from orchestrator.planning.plan import SweepPlan, Trial
-from orchestrator.planning.trial_selection import TrialSelection
+from orchestrator.planning.plan import SweepPlan, Trial, TrialSelection
 from orchestrator.store.records import SweepRecord
 from trainer.config import TrainConfig
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.planning.shape import shape_of
 from orchestrator.running.gpu_packing import GpuPacking, packed_share
 from orchestrator.running.task import Share
 from orchestrator.spec.blocks import Resources

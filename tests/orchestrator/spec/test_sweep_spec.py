@@ -39,27 +39,41 @@ def test_a_whole_file_is_read():
         "rows:\n  a: {contrast: {memory.kind: pixel}, data.crop: [64, 96]}\n  b:\n"
     )
 
-    assert (spec.name, spec.question, spec.method, spec.recipe) == ("both", "Why?", "ablation", "small")
-    assert (spec.metric, spec.goal, spec.baseline, spec.seeds) == ("val/miou", "minimize", "b", (7, 9))
+    assert (spec.name, spec.space.question, spec.space.method, spec.recipe) == ("both", "Why?", "ablation", "small")
+    assert (spec.space.metric[0].name, spec.space.metric[0].goal, spec.baseline, spec.seeds) == (
+        "val/miou",
+        "minimize",
+        "b",
+        (7, 9),
+    )
     assert [row.label for row in spec.rows] == ["a", "b"]
     assert spec.rows[0].factors() == {"contrast.memory.kind": "pixel", "data.crop": [64, 96]}
     assert spec.rows[1].factors() == {}
     assert spec.base["optim.lr"].value == 1e-4
     assert spec.base["optim.lr"].origin == "s.yaml:8"
     assert spec.base["schedule.steps"].origin == "recipes/small.yaml:2"
-    assert spec.resources == Resources(cpus=2, gpus=0.5)
-    assert (spec.table.caption, spec.table.label, spec.table.columns) == ("C", "tab:c", ("final/miou",))
-    assert spec.table.published == "p"
-    assert spec.text.startswith("name: both")
+    assert spec.space.resources == Resources(cpus=2, gpus=0.5)
+    assert (spec.space.table.caption, spec.space.table.label, spec.space.table.columns) == (
+        "C",
+        "tab:c",
+        ("final/miou",),
+    )
+    assert spec.space.table.published == "p"
+    assert spec.space.document.text.startswith("name: both")
 
 
 def test_a_short_file_has_defaults():
     spec = read(ONE_ROW)
 
-    assert (spec.name, spec.metric, spec.goal, spec.seeds) == ("s", "final/miou", "maximize", (0,))
+    assert (spec.name, spec.space.metric[0].name, spec.space.metric[0].goal, spec.seeds) == (
+        "s",
+        "final/miou",
+        "maximize",
+        (0,),
+    )
     assert spec.baseline is None
-    assert spec.resources == Resources(cpus=1, gpus="auto")
-    assert "final/miou" in spec.table.columns
+    assert spec.space.resources == Resources(cpus=1, gpus="auto")
+    assert "final/miou" in spec.space.table.record().columns
 
 
 def test_resources_budget_retries_and_scheduler():
@@ -70,18 +84,23 @@ def test_resources_budget_retries_and_scheduler():
         "scheduler: {kind: hyperband, grace_fraction: 0.5, reduction_factor: 4, startup_trials: 2}\n"
     )
 
-    assert spec.resources == Resources(cpus=2, gpus=4, processes="fresh", ranks=4)
-    assert spec.budget == Budget(gpu_hours=20, wall_hours=8, trial_hours=0.5)
-    assert spec.retries == Retries(lost=0, out_of_memory=3, timed_out=2, back_off_seconds=0.5)
-    assert spec.max_consecutive_failures == 0
-    assert spec.scheduler == Scheduler(kind="hyperband", grace_fraction=0.5, reduction_factor=4, startup_trials=2)
+    assert spec.space.resources == Resources(cpus=2, gpus=4, processes="fresh", ranks=4)
+    assert spec.space.budget == Budget(gpu_hours=20, wall_hours=8, trial_hours=0.5)
+    assert spec.space.retries == Retries(lost=0, out_of_memory=3, timed_out=2, back_off_seconds=0.5)
+    assert spec.space.max_consecutive_failures == 0
+    assert spec.space.scheduler == Scheduler(kind="hyperband", grace_fraction=0.5, reduction_factor=4, startup_trials=2)
 
 
 def test_the_defaults_of_budget_retries_and_scheduler():
     spec = read(ONE_ROW)
 
-    assert (spec.budget, spec.retries, spec.scheduler, spec.search) == (Budget(), Retries(), None, None)
-    assert spec.max_consecutive_failures == 3
+    assert (spec.space.budget, spec.space.retries, spec.space.scheduler, spec.search) == (
+        Budget(),
+        Retries(),
+        None,
+        None,
+    )
+    assert spec.space.max_consecutive_failures == 3
     assert Retries() == Retries(lost=3, out_of_memory=3, timed_out=0, back_off_seconds=5)
 
 
@@ -89,7 +108,7 @@ def test_the_defaults_of_budget_retries_and_scheduler():
     ("given", "ranks"), [("gpus: 4", 4), ("gpus: 0.5", 1), ("gpus: 0, ranks: 2", 2), ("ranks: 3", 3), ("gpus: 1", 1)]
 )
 def test_a_trial_has_a_rank_per_gpu_or_as_many_as_it_says(given, ranks):
-    assert read(f"{ONE_ROW}resources: {{{given}}}\n").resources.ranks == ranks
+    assert read(f"{ONE_ROW}resources: {{{given}}}\n").space.resources.ranks == ranks
 
 
 def test_later_settings_win():

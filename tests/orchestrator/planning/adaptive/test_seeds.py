@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.planning.adaptive.seeds import SequentialSeeds, with_seed
-from orchestrator.planning.plan import SweepPlan, Trial
+from orchestrator.planning.adaptive.seeds import SequentialSeeds
+from orchestrator.planning.plan import SweepPlan, seeded_trials
 from orchestrator.running.driver import Driver
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
@@ -39,10 +39,9 @@ def plan() -> SweepPlan:
     trials, cells = [], []
     for label, rate in RATES.items():
         config = TrainConfig(optim=OptimConfig(lr=rate), contrast=ContrastConfig(source="none"))
-        for seed in range(UNTIL.first):
-            trial = with_seed(Trial(trial_id="", config=config, data_digest="d"), seed)
+        for trial in seeded_trials(config, range(UNTIL.first), "d"):
             trials.append(trial)
-            cells.append(PlannedRun(row=label, seed=seed, trial_id=trial.trial_id))
+            cells.append(PlannedRun(row=label, seed=trial.config.seed, trial_id=trial.trial_id))
     record = SweepRecord(
         name="s",
         question="",

@@ -6,7 +6,7 @@ import pytest
 
 import orchestrator.planning.datasets
 from orchestrator.errors import SpecError
-from orchestrator.planning.adaptive.trial_builder import TrialBuilder
+from orchestrator.planning.adaptive.search import TrialBuilder
 from orchestrator.planning.plan import plan_sweep
 
 SEARCH = """\
@@ -30,7 +30,7 @@ VALUES = {
 
 
 def builder(spec):
-    return TrialBuilder(spec, run_dir=Path("runs"))
+    return TrialBuilder(spec, spec.search, run_dir=Path("runs"))
 
 
 def test_a_suggested_trial_has_the_id_that_a_row_with_its_values_would_have(read_space):
@@ -81,11 +81,6 @@ def test_a_data_set_is_opened_once_for_many_trials(read_space, monkeypatch):
         trials.build(number, VALUES | {"contrast.temperature": 0.02 + number / 100})
 
     assert len(opened) == 1
-
-
-def test_other_methods_have_no_search(read_space):
-    with pytest.raises(ValueError, match="method ablation has no search"):
-        builder(read_space("method: ablation\nrecipe: small\nrows: {a: {}}\n"))
 
 
 def test_missing_data_is_reported_by_the_plan_and_by_each_trial(read_space):
