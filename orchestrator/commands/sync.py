@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,8 +85,8 @@ def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
     for planned in results.sweep.cells:
         record = results.outcomes.get(planned.trial_id)
         here = runs.get(tuple(map(str, key_of(planned))), [])
-        config = directory.trial_config(planned.trial_id)
-        if here and REUSED in here[0].tags and record is not None:
+        config = directory.trial_facts(planned.trial_id).get("config", {})
+        if here and record is not None and REUSED in here[0].tags:
             expected = link_readings(record, config)
         else:
             expected = trial_readings(directory.points(planned.trial_id), record, config)
@@ -116,5 +115,4 @@ def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expecte
 
 def comparable(reading: Reading) -> tuple[str, int, int, str]:
     """A key that is equal for equal points; NaN equals NaN."""
-    value = "nan" if math.isnan(reading.value) else repr(reading.value)
-    return reading.key, reading.step, milliseconds(reading.time), value
+    return reading.key, reading.step, milliseconds(reading.time), repr(reading.value)

@@ -53,7 +53,7 @@ def finished_identities(directory: RunDirectory) -> list[Identity]:
     """The identities of all trials in the run directory that are done."""
     outcomes = directory.outcomes(directory.files.names("trials"))
     done = [trial_id for trial_id, record in outcomes.items() if record.state is State.DONE]
-    contents = directory.files.read_all([trial_key(trial_id, "trial.json") for trial_id in done])
+    contents = directory.files.map(directory.files.read, [trial_key(trial_id, "trial.json") for trial_id in done])
     found = []
     for trial_id, content in zip(done, contents, strict=True):
         known = json.loads(content) if content else {}

@@ -109,7 +109,9 @@ class Driver:
             waiting = {trial_id: trial for trial_id, trial in waiting.items() if trial_id in selected}
         self.source = growing_plan if selected is None else None
         self.queue = TrialQueue(waiting.values())
-        self.budget = BudgetUsage(self.policy.budget, self.earlier_attempts(), self.clock())
+        counted = self.plan.trials if self.policy.budget.gpu_hours is not None else ()  # attempts of earlier commands
+        earlier = (record for trial in counted for record in self.store.attempts(trial.trial_id))
+        self.budget = BudgetUsage(self.policy.budget, earlier, self.clock())
         for tracker in self.trackers:
             tracker.begin(self.plan.record, outcomes)
         if not self.finished:
@@ -120,12 +122,6 @@ class Driver:
             except ExecutorLostError as error:
                 self.halt(str(error))
         return self.outcomes
-
-    def earlier_attempts(self) -> list[AttemptRecord]:
-        """All attempts of earlier commands at this plan, if the budget depends on them."""
-        if self.policy.budget.gpu_hours is None:
-            return []
-        return [record for trial in self.plan.trials for record in self.store.attempts(trial.trial_id)]
 
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Tell the trackers that the sweep is over; `artifacts` are the files written for it."""
@@ -172,7 +168,7 @@ class Driver:
     def start(self, trial: Trial, share: Share | None) -> Task:
         """A task for the trial's next attempt with `share`; None: a probe, which measures the share."""
         history = self.history.get(trial.trial_id, RetryHistory())
-        probe, share = share is None, share or self.packing.probe_share()
+        probe, share = share is None, share or self.packing.of_gpus(1.0)
         task = Task(
             trial_id=trial.trial_id,
             attempt=0 if probe else self.store.next_attempt(trial.trial_id),

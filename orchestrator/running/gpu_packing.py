@@ -60,10 +60,6 @@ class GpuPacking:
             return self.of_gpus(0.0) if capacity.gpus <= 0 else None
         return self.of_gpus(gpus)
 
-    def probe_share(self) -> Share:
-        """What a probe takes: a whole GPU."""
-        return self.of_gpus(1.0)
-
     def smallest_share(self, capacity: Share) -> Share:
         """The least that any trial takes of a cluster with `capacity`, as far as is known."""
         gpus = self.resources.gpus
@@ -76,9 +72,9 @@ class GpuPacking:
     def can_start(self, trial: Trial, capacity: Share, available: Share, probing: Collection[Trial]) -> bool:
         """Whether a trial fits into `available`; one whose shape is `probing` at the moment waits for the result."""
         share = self.share(trial, capacity)
-        if share is None:
+        if share is None:  # its probe takes a whole GPU
             measured_now = any(self.shape(other) == self.shape(trial) for other in probing)
-            return not measured_now and self.probe_share().fits(available)
+            return not measured_now and self.of_gpus(1.0).fits(available)
         return share.fits(available)
 
     def add_probe(self, trial: Trial, record: AttemptRecord) -> None:

@@ -1,36 +1,44 @@
-"""Ctrl-C and SIGTERM while a sweep runs."""
+"""Handlers of Ctrl-C and SIGTERM that end with what they are for."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.running.driver import Driver
+if TYPE_CHECKING:
+    from orchestrator.running.driver import Driver
 
-__all__ = ["graceful_interrupts"]
+__all__ = ["graceful_interrupts", "handling"]
 
 
-@contextmanager
-def graceful_interrupts(driver: Driver) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends running trials at their next report; the second raises KeyboardInterrupt.
-
-    Does nothing outside the main thread, which alone receives signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def graceful_interrupts(driver: Driver) -> AbstractContextManager[None]:
+    """The first Ctrl-C or SIGTERM ends running trials at their next report; the second raises KeyboardInterrupt."""
 
     def handle(_number: int, _frame: Any) -> None:
         if driver.interrupted:
             raise KeyboardInterrupt
         driver.interrupt()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    return handling((signal.SIGINT, signal.SIGTERM), handle)
+
+
+@contextmanager
+def handling(numbers: Iterable[int], handler: Callable[[int, Any], None] | None = None) -> Iterator[None]:
+    """Set `handler`, if given, for these signals in the body, and restore the present handlers after it.
+
+    Does nothing outside the main thread, which alone receives signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
+        for number in before if handler is not None else ():
+            signal.signal(number, handler)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -49,7 +49,8 @@ def upload_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) ->
         return
     in_store, uploaded = files.sizes(trial_key(trial_id)), read_uploaded(workdir)
     keeps_previous = (workdir / PREVIOUS).exists()
-    for name in names_to_upload(workdir):
+    pictures = [f"{PICTURES}/{path.name}" for path in sorted((workdir / PICTURES).glob("*.png"))]
+    for name in (name for name in (BEST, LAST, *pictures) if (workdir / name).exists()):
         current = stamp(str(workdir / name))
         if name in in_store and uploaded.get(name) == current:
             continue
@@ -69,12 +70,6 @@ def fetch_pictures(directory: RunDirectory, trial_id: str) -> list[Path]:
         for name in files.names(trial_key(trial_id, PICTURES)):
             files.download(trial_key(trial_id, f"{PICTURES}/{name}"), folder / name)
     return sorted(folder.glob("*.png"))
-
-
-def names_to_upload(workdir: Path) -> list[str]:
-    """The checkpoints and pictures in `workdir`, by their paths below it."""
-    pictures = [f"{PICTURES}/{path.name}" for path in sorted((workdir / PICTURES).glob("*.png"))]
-    return [name for name in (BEST, LAST, *pictures) if (workdir / name).exists()]
 
 
 def read_uploaded(workdir: Path) -> dict[str, str]:

@@ -55,7 +55,7 @@ def quoted_in_sweeps(directory: RunDirectory) -> set[str]:
     """All texts in quotes in the JSON files of the sweeps."""
     files = directory.files
     sweeps = sorted(files.names("sweeps"))
-    listed = files.names_all([sweep_key(name, "").rstrip("/") for name in sweeps])
+    listed = files.map(files.names, [sweep_key(name, "").rstrip("/") for name in sweeps])
     keys = [
         sweep_key(sweep, name)
         for sweep, names in zip(sweeps, listed, strict=True)
@@ -63,7 +63,7 @@ def quoted_in_sweeps(directory: RunDirectory) -> set[str]:
         if name.endswith((".json", ".jsonl"))
     ]
     words: set[str] = set()
-    for key, content in zip(keys, files.read_all(keys), strict=True):
+    for key, content in zip(keys, files.map(files.read, keys), strict=True):
         if not content:
             raise StoreError(
                 f"{directory}/{key}: missing or empty, so it is unknown which trials this sweep refers to; "

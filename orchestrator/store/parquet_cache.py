@@ -12,8 +12,9 @@ Column `record` holds the JSON text, unchanged, and is what is read back; the ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import NamedTuple
 
 from orchestrator.store.backends import Files
 from orchestrator.store.records import AttemptRecord
@@ -41,7 +42,6 @@ def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text = pa.map_(pa.string(), pa.string())
     schema = pa.schema(
         {
             "trial_id": pa.string(),
@@ -50,7 +50,7 @@ def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
             "started_at": pa.float64(),
             "ended_at": pa.float64(),
             "metrics": pa.map_(pa.string(), pa.float64()),
-            "environment": text,
+            "environment": pa.map_(pa.string(), pa.string()),
             "counts": pa.bool_(),
             "key": pa.string(),
             "stamp": pa.string(),
@@ -58,30 +58,25 @@ def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
         },
         metadata={b"format": FORMAT},
     )
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.Table.from_pylist([row_of(*attempt) for attempt in attempts], schema=schema), sink, compression="zstd"
-    )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def row_of(stored: StoredAttempt, stamp: str, counts: bool) -> dict[str, Any]:
-    """The columns of one attempt."""
-    record = stored.record
-    return {
-        "trial_id": record.trial_id,
-        "attempt": record.attempt,
-        "state": record.state.value,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
-        "metrics": list(record.metrics.items()),
-        "environment": list(record.environment.items()),
-        "counts": counts,
-        "key": stored.key,
-        "stamp": stamp,
-        "record": stored.text,
-    }
+    rows = [
+        {
+            "trial_id": record.trial_id,
+            "attempt": record.attempt,
+            "state": record.state.value,
+            "started_at": record.started_at,
+            "ended_at": record.ended_at,
+            "metrics": list(record.metrics.items()),
+            "environment": list(record.environment.items()),
+            "counts": counts,
+            "key": key,
+            "stamp": stamp,
+            "record": text,
+        }
+        for (key, text, record), stamp, counts in attempts
+    ]
+    sink = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    return sink.getvalue()
 
 
 def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None = None) -> dict[str, str]:
@@ -98,16 +93,13 @@ def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None
             break
         content = files.read(f"sweeps/{name}/records.parquet")
         if content:
-            fresh = unchanged(files, unpack(content, wanted))
-            found.update(fresh)
-            wanted -= fresh.keys()
+            rows = unpack(content, wanted)
+            stamps = files.stamps([row["key"] for row in rows])
+            found |= {
+                row["trial_id"]: row["record"] for row, stamp in zip(rows, stamps, strict=True) if stamp == row["stamp"]
+            }
+            wanted -= found.keys()
     return found
-
-
-def unchanged(files: Files, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """JSON text by trial id of the rows whose record has not changed."""
-    stamps = files.stamps([row["key"] for row in rows])
-    return {row["trial_id"]: row["record"] for row, stamp in zip(rows, stamps, strict=True) if stamp == row["stamp"]}
 
 
 def unpack(content: bytes, wanted: set[str]) -> list[dict[str, str]]:

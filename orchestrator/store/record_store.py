@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,7 @@ from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import StoredAttempt, pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.run_directory import (
-    RunDirectory,
-    attempt_files,
-    attempt_name,
-    attempt_number,
-    deciding_attempt,
-    point_files,
-)
+from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name, deciding_attempt
 
 __all__ = ["RecordStore"]
 
@@ -84,23 +77,21 @@ class RecordStore(RunDirectory):
         An attempt that started and has no record, because its driver was killed, first gets one: it is lost.
         """
         names = self.files.names(trial_key(trial_id))
-        last_ended = max((attempt_number(name) for name in attempt_files(names)), default=0)
-        if not point_files(names):
+        last_ended = max((int(match[1]) for match in map(ATTEMPT_FILE.fullmatch, names) if match), default=0)
+        if not any(map(POINT_FILE.fullmatch, names)):
             return last_ended + 1
-        starts: dict[int, float] = {}
-        last_seen: dict[int, float] = {}
+        times: dict[int, list[float]] = {}
         for point in self.points(trial_id):
-            starts.setdefault(point.attempt, point.time)
-            last_seen[point.attempt] = point.time
-        for attempt in sorted(number for number in starts if number > last_ended):
+            times.setdefault(point.attempt, []).append(point.time)
+        for attempt in sorted(number for number in times if number > last_ended):
             error = ErrorRecord(kind="DriverLost", message="the driver ended before the attempt did")
             self.end(
                 AttemptRecord(
                     trial_id=trial_id,
                     attempt=attempt,
                     state=State.LOST,
-                    started_at=starts[attempt],
-                    ended_at=last_seen[attempt],
+                    started_at=times[attempt][0],
+                    ended_at=times[attempt][-1],
                     error=error,
                 )
             )
@@ -141,16 +132,14 @@ class RecordStore(RunDirectory):
         # before the contents are read, so that the stamp of a record that changes in between does not match
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
         rows: list[tuple[StoredAttempt, str, bool]] = []
-        finished = 0
         for stored in self.stored_attempts(keys).values():
             outcome = deciding_attempt([item.record for item in stored])
             if outcome is None or outcome.state is not State.DONE:
                 continue
-            finished += 1
             rows += [(item, stamps[item.key] or "", item.record is outcome) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
-        return finished
+        return sum(decides for _, _, decides in rows)
 
     def clean(self, trial_ids: Iterable[str]) -> list[Leftover]:
         """Delete those of these trials that no sweep refers to; returns what was deleted.
@@ -167,17 +156,15 @@ class RecordStore(RunDirectory):
 
     def remove(self, find: Callable[[], list[Leftover]]) -> list[Leftover]:
         """Delete what `find` returns, with the run directory locked."""
-        if not self.locked:
-            with self.lock():
-                return self.remove(find)
-        found = find()
-        for item in found:
-            self.check()
-            if item.name:
-                self.files.delete(item.key)
-            else:
-                self.files.delete_folder(item.key)
-        return found
+        with nullcontext() if self.locked else self.lock():
+            found = find()
+            for item in found:
+                self.check()
+                if item.name:
+                    self.files.delete(item.key)
+                else:
+                    self.files.delete_folder(item.key)
+            return found
 
     def write(self, key: str, values: dict[str, Any]) -> None:
         """Write a record as indented JSON, because people read records too."""

@@ -236,10 +236,6 @@ class SweepRecord:
         """
         return state is State.DONE or (state is State.STOPPED and self.is_search)
 
-    def better(self, value: float, other: float) -> bool:
-        """Whether `value` of the metric is better than `other`."""
-        return value < other if self.goal == "minimize" else value > other
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,9 @@ __all__ = ["RunDirectory"]
 
 T = TypeVar("T")
 
-ATTEMPT_FILE = re.compile(r"attempt_\d+\.json")
+ATTEMPT_FILE = re.compile(r"attempt_(\d+)\.json")
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
+"""Files of a trial: points.jsonl, or points_<attempt>_<chunk>.jsonl in an object store."""
 
 
 class RunDirectory:
@@ -49,7 +51,7 @@ class RunDirectory:
     def sweep_names(self) -> list[str]:
         """Names of the sweeps planned here, sorted."""
         names = sorted(self.files.names("sweeps"))
-        listed = self.files.names_all([sweep_key(name, "").rstrip("/") for name in names])
+        listed = self.files.map(self.files.names, [sweep_key(name, "").rstrip("/") for name in names])
         return [name for name, content in zip(names, listed, strict=True) if "sweep.json" in content]
 
     def sweep(self, name: str) -> SweepRecord:
@@ -73,10 +75,6 @@ class RunDirectory:
         if content is None:
             return {}
         return parse(lambda values: {**values, "config": dict(values["config"])}, content, f"{self}/{key}")
-
-    def trial_config(self, trial_id: str) -> dict[str, Any]:
-        """The canonical config of a trial, by dotted key; empty if it never started."""
-        return dict(self.trial_facts(trial_id).get("config", {}))
 
     def attempts(self, trial_id: str) -> tuple[AttemptRecord, ...]:
         """All ended attempts at a trial, oldest first."""
@@ -108,13 +106,10 @@ class RunDirectory:
         them forward. Start with an empty dictionary.
         """
         offsets = {} if offsets is None else offsets
-        names = point_files(self.files.names(trial_key(trial_id)))
+        names = files_of(POINT_FILE, self.files.names(trial_key(trial_id)))
         if self.files.remote:  # only the newest chunk grows
-            names = [name for name, later in zip(names, [*names[1:], ""], strict=True) if later not in offsets]
-        if offsets:
-            contents = [self.files.read(trial_key(trial_id, name), offsets.get(name, 0)) for name in names]
-        else:
-            contents = self.files.read_all([trial_key(trial_id, name) for name in names])
+            names = [name for name, later in zip_longest(names, names[1:]) if later not in offsets]
+        contents = self.files.map(lambda name: self.files.read(trial_key(trial_id, name), offsets.get(name, 0)), names)
         for name, content in zip(names, contents, strict=True):
             for line in (content or b"").splitlines(keepends=True):
                 try:
@@ -135,16 +130,16 @@ class RunDirectory:
 
     def attempt_keys(self, trial_ids: Sequence[str]) -> dict[str, list[str]]:
         """Keys of the records of each trial, oldest first; lists each folder once."""
-        listed = self.files.names_all([trial_key(trial_id) for trial_id in trial_ids])
+        listed = self.files.map(self.files.names, [trial_key(trial_id) for trial_id in trial_ids])
         return {
-            trial_id: [trial_key(trial_id, name) for name in attempt_files(names)]
+            trial_id: [trial_key(trial_id, name) for name in files_of(ATTEMPT_FILE, names)]
             for trial_id, names in zip(trial_ids, listed, strict=True)
         }
 
     def stored_attempts(self, keys: Mapping[str, Sequence[str]]) -> dict[str, list[StoredAttempt]]:
         """The records behind `keys`, in the same order for each trial; reads nothing else."""
         every_key = [key for its_keys in keys.values() for key in its_keys]
-        contents = iter(self.files.read_all(every_key))
+        contents = iter(self.files.map(self.files.read, every_key))
         return {
             trial_id: [
                 StoredAttempt(key, content.decode(), parse(AttemptRecord.from_json, content, f"{self}/{key}"))
@@ -155,29 +150,14 @@ class RunDirectory:
         }
 
 
-def point_files(names: Iterable[str]) -> list[str]:
-    """The files of a trial that hold its points, oldest first: points.jsonl, points_<attempt>_<chunk>.jsonl."""
-    return in_order(name for name in names if POINT_FILE.fullmatch(name))
-
-
 def attempt_name(attempt: int) -> str:
     """Name of the file of an attempt's record, in the trial's folder."""
     return f"attempt_{attempt:03d}.json"
 
 
-def attempt_number(name: str) -> int:
-    """Inverse of `attempt_name`."""
-    return int(name.removeprefix("attempt_").removesuffix(".json"))
-
-
-def attempt_files(names: Iterable[str]) -> list[str]:
-    """The files of a trial that hold its attempt records, oldest first."""
-    return in_order(name for name in names if ATTEMPT_FILE.fullmatch(name))
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sorted with 999 before 1000."""
-    return sorted(names, key=lambda name: (len(name), name))
+def files_of(kind: re.Pattern[str], names: Iterable[str]) -> list[str]:
+    """The files of a trial whose name is of `kind`, oldest first, 999 before 1000."""
+    return sorted((name for name in names if kind.fullmatch(name)), key=lambda name: (len(name), name))
 
 
 def deciding_attempt(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:

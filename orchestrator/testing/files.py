@@ -15,9 +15,9 @@ class FilesContract:
     def test_missing_files_and_folders_read_as_empty(self, files: Files) -> None:
         assert files.read("trials/a/trial.json") is None
         assert files.read("trials/a/trial.json", 7) is None
-        assert files.read_all(["x", "y/z"]) == [None, None]
+        assert files.map(files.read, ["x", "y/z"]) == [None, None]
         assert files.names("trials") == []
-        assert files.names_all(["trials", "sweeps"]) == [[], []]
+        assert files.map(files.names, ["trials", "sweeps"]) == [[], []]
         assert files.sizes("trials") == {}
         assert files.stamps(["trials/a/x", "trials/b/x"]) == [None, None]
         files.delete("trials/a/x")
@@ -31,9 +31,12 @@ class FilesContract:
         assert files.read("trials/a/x.json") == b"three"
         assert files.read("trials/a/x.json", 3) == b"ee"
         assert files.read("trials/a/x.json", 5) == files.read("trials/b/x.json", 7) == b""
-        assert files.read_all(["trials/b/x.json", "trials/c/x.json", "trials/a/x.json"]) == [b"", None, b"three"]
+        assert files.map(files.read, ["trials/b/x.json", "trials/c/x.json", "trials/a/x.json"]) == [b"", None, b"three"]
         assert sorted(files.names("trials")) == ["a", "b"]
-        assert [sorted(names) for names in files.names_all(["trials/a", "trials/c"])] == [["pictures", "x.json"], []]
+        assert [sorted(names) for names in files.map(files.names, ["trials/a", "trials/c"])] == [
+            ["pictures", "x.json"],
+            [],
+        ]
         assert files.sizes("trials/a") == {"x.json": 5, "pictures/y.png": 5}
 
     def test_only_the_first_creates(self, files: Files) -> None:

@@ -44,7 +44,7 @@ class ConsoleTracker:
     def planned(self, sweep: SweepRecord) -> None:
         """The plan has grown."""
         if hasattr(self, "progress"):
-            self.progress.planned(sweep)
+            self.progress.sweep = sweep
 
     def started(self, task: Task) -> None:
         """A trial starts."""
@@ -61,7 +61,7 @@ class ConsoleTracker:
         """Print one permanent line."""
         trial = self.progress.ended(task, record)
         progress = self.progress
-        place = f"[{progress.done + progress.failed}/{progress.total}]"
+        place = f"[{progress.done + len(progress.failures)}/{progress.total}]"
         seconds = record.ended_at - record.started_at
         if record.state is State.DONE:
             miou = record.metrics.get("final/miou")
@@ -70,8 +70,7 @@ class ConsoleTracker:
         else:
             reason = f" ({record.error.kind}: {record.error.message})" if record.error else ""
             style = "yellow" if record.state in (State.STOPPED, State.CANCELLED) else "red"
-            ending = record.state.replace("_", " ")
-            self.say(f"{place} {trial.label}: {ending} after {seconds:.0f} s{reason}", style=style)
+            self.say(f"{place} {trial.label}: {record.state.words} after {seconds:.0f} s{reason}", style=style)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Remove the live table."""
@@ -87,7 +86,7 @@ class ConsoleTracker:
         """`2 running, 0 failed, about 3 min left`."""
         eta = self.progress.eta_seconds
         left = "estimating" if eta is None else f"about {duration(eta)} left"
-        return f"{len(self.progress.running)} running, {self.progress.failed} failed, {left}"
+        return f"{len(self.progress.running)} running, {len(self.progress.failures)} failed, {left}"
 
     def view(self) -> Group:
         """The live table."""

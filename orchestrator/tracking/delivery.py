@@ -104,7 +104,7 @@ class Delivery:
             mirror.plan(self.sweep)
         failed = [trial_id for trial_id in list(self.pending) if not self.deliver(mirror, trial_id)]
         if self.ending is None or self.pending:
-            mirror.refresh(self.results, self.running)
+            mirror.sweep_run.refresh(self.results, self.running)
         else:
             artifacts, completed = self.ending
             mirror.finish(self.results, artifacts, completed=completed)

@@ -60,11 +60,10 @@ class Follower:
     ) -> None:
         """Starts the child. `live_table`: a Markdown file that the driver rewrites while the sweep runs."""
         self.timings = timings or RetryTimings()
-        table = str(live_table) if live_table else ""
         self.opening = {
             "uri": tracking_uri,
             "run_dir": str(run_dir),
-            "live_table": table,
+            "live_table": str(live_table or ""),
             "timings": asdict(self.timings),
         }
         self.sweep = ""

@@ -12,14 +12,17 @@ from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["TableTracker"]
 
-Write = Callable[[SweepResults], Mapping[str, Path]]
-"""Writes the tables of a sweep from the outcomes so far: `reports.write.write_reports`, bound to a folder."""
-
 
 class TableTracker:
     """Rewrites the tables as trials end, at most every `pause_seconds`; the sweep itself writes the final ones."""
 
-    def __init__(self, write: Write, pause_seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[SweepResults], object],
+        pause_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`write` writes the tables of a sweep: `reports.write.write_reports`, bound to a folder."""
         self.write = write
         self.pause_seconds = pause_seconds
         self.clock = clock

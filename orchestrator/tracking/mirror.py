@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -83,19 +83,13 @@ class Mirror:
     After an error the object no longer knows what MLflow has: make and open another.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        directory: RunDirectory,
-        live_table: Path | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`live_table`: a Markdown file that the driver rewrites while the sweep runs. `clock`: Unix time."""
+    def __init__(self, server: Server, directory: RunDirectory, live_table: Path | None = None) -> None:
+        """`live_table`: a Markdown file that the driver rewrites while the sweep runs."""
         self.server = server
         self.directory = directory
         self.trial_facts = lru_cache(maxsize=64)(directory.trial_facts)
         self.live_table = live_table
-        self.clock = clock
+        self.clock = time.time
         self.sweep: SweepRecord
         self.sweep_run: SweepRun
         self.planned: dict[str, list[PlannedRun]] = {}
@@ -114,7 +108,7 @@ class Mirror:
         self.plan(results.sweep)
         of_sweep = f"tags.sweep = '{self.sweep.name}' AND tags.role"
         known = next(iter(self.server.runs(f"{of_sweep} = 'sweep'")), None)
-        self.sweep_run = SweepRun.open(self.server, self.sweep, known, self.live_table, self.clock)
+        self.sweep_run = SweepRun(self.server, self.sweep, known, self.live_table, self.clock)
         for run in self.server.runs(f"{of_sweep} = 'trial'"):
             self.add_child(run, running)
         self.find_elsewhere(results)
@@ -145,10 +139,6 @@ class Mirror:
         if record is not None:
             for planned in others:
                 self.link(planned, record, complete)
-
-    def refresh(self, results: SweepResults, running: Collection[str]) -> None:
-        """Update the counters and the provisional table, at most every few seconds."""
-        self.sweep_run.refresh(results, running)
 
     def finish(self, results: SweepResults, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Attach tables and figures, close the runs of interrupted trials, then the parent run."""
@@ -317,10 +307,9 @@ class Mirror:
         params: Mapping[str, str] | None = None,
     ) -> None:
         """Log what is new, in one request where it fits; empty tags are left out."""
-        if readings or tags or params:
-            present = {key: value for key, value in (tags or {}).items() if value}
-            self.server.log(child.run_id, readings, present, params)
-            child.described = child.described or bool(params)
+        present = {key: value for key, value in (tags or {}).items() if value}
+        self.server.log(child.run_id, readings, present, params)
+        child.described = child.described or bool(params)
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
         """Artifacts of an ended trial: pictures, IoU per class, the traceback."""

@@ -52,8 +52,7 @@ MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 FULL_TEXT = "full_text"
 """Artifact folder with the full text of what was cut."""
 SQLITE = "sqlite:///"
-MAX_METRICS, MAX_PARAMS = 1000, 100
-DIGEST_CHARACTERS = 36
+MAX_METRICS, MAX_PARAMS, MAX_DIGEST = 1000, 100, 36
 REFUSALS = (401, 403)
 PASSING = (408, 429, *range(500, 600))
 """HTTP codes: `REFUSALS` mean no access, `PASSING` a failure that may pass, such as an unreachable server."""
@@ -196,21 +195,15 @@ class Server:
         with self.in_one_line():
             for some_metrics, some_tags, some_params in batches:
                 self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
-        self.keep_cut(run_id, {**(tags or {}), **(params or {})})
-        for key in dict.fromkeys(item.key for item in readings if is_cut(item.key)):
-            self.keep_whole(run_id, key, "")
+        self.keep_cut(run_id, {**dict.fromkeys((item.key for item in readings), ""), **(tags or {}), **(params or {})})
 
     def keep_cut(self, run_id: str, texts: Mapping[str, str]) -> None:
-        """Write the full text of every name and value that was cut."""
-        for key, text in texts.items():
-            if len(text) > LONGEST_VALUE or is_cut(key):
-                self.keep_whole(run_id, key, text)
-
-    def keep_whole(self, run_id: str, name: str, value: str) -> None:
-        """Write a name and value that were cut as an artifact."""
-        whole = {"as": fit_name(name), "name": name, "value": value}
-        file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
-        self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
+        """Write the full text of every name and value that was cut as an artifact."""
+        for name, value in texts.items():
+            if len(value) > LONGEST_VALUE or is_cut(name):
+                whole = {"as": fit_name(name), "name": name, "value": value}
+                file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
+                self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
 
     def remove_tag(self, run_id: str, key: str) -> None:
         """Remove a tag."""
@@ -241,7 +234,7 @@ class Server:
     def write_input(self, run_id: str, name: str, digest: str, profile: Mapping[str, Any]) -> None:
         """Log the data set that a run trains on."""
         source = json.dumps({"name": name, "digest": digest})
-        dataset = Dataset(name, digest[:DIGEST_CHARACTERS], "local", source, profile=json.dumps(profile))
+        dataset = Dataset(name, digest[:MAX_DIGEST], "local", source, profile=json.dumps(profile))
         with self.in_one_line():
             self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])])
 

@@ -48,21 +48,13 @@ class SweepProgress:
         """Trials whose last attempt failed and that are not running again."""
         self.running: dict[str, RunningTrial] = {}
         self.sweep = sweep
+        """The plan; replaced when it grows."""
         self.done = sum(key in outcomes and outcomes[key].state is State.DONE for key in sweep.trial_ids)
-
-    def planned(self, sweep: SweepRecord) -> None:
-        """The plan has grown."""
-        self.sweep = sweep
 
     @property
     def total(self) -> int:
         """Trials planned and to be drawn."""
         return len(self.sweep.trial_ids) + self.to_draw
-
-    @property
-    def failed(self) -> int:
-        """How many trials failed."""
-        return len(self.failures)
 
     def started(self, task: Task) -> None:
         """A trial starts."""

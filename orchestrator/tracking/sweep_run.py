@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
@@ -29,29 +28,14 @@ class SweepRun:
     """One parent run on one server. Every method raises TrackingError."""
 
     def __init__(
-        self, server: Server, sweep: SweepRecord, run: RunFacts, live_table: Path | None, clock: Callable[[], float]
-    ) -> None:
-        self.server = server
-        self.sweep = sweep
-        self.run_id = run.run_id
-        self.began = run.started_at
-        self.live_table = live_table
-        self.clock = clock
-        self.documented: SweepRecord | None = None
-        self.refreshed_at = float("-inf")
-        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
-        self.note = run.tags.get(NOTE, "")
-
-    @classmethod
-    def open(
-        cls,
+        self,
         server: Server,
         sweep: SweepRecord,
         run: RunFacts | None,
-        live_table: Path | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> Self:
-        """The sweep's run, RUNNING: `run` if MLflow has one, else a new one."""
+        live_table: Path | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """Opens `run` if MLflow has one, else creates one."""
         if run is None:
             tags = {
                 "role": "sweep",
@@ -63,43 +47,38 @@ class SweepRun:
             run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
         elif run.status != "RUNNING":
             server.reopen(run.run_id)
-        opened = cls(server, sweep, run, live_table, clock)
-        opened.describe(run)
-        return opened
+        self.server = server
+        self.sweep = sweep
+        self.run_id = run.run_id
+        self.began = run.started_at
+        self.live_table = live_table
+        self.clock = clock
+        self.documented: SweepRecord | None = None
+        self.refreshed_at = float("-inf")
+        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
+        self.note = run.tags.get(NOTE, "")
+        self.describe(run)
 
     def describe(self, run: RunFacts) -> None:
         """Log what `run` lacks of the parameters, question and code version, then the documents."""
         sweep = self.sweep
-        params = {
-            "method": sweep.method,
-            "recipe": sweep.recipe,
-            "metric": sweep.metric,
-            "goal": sweep.goal,
-            "baseline": sweep.baseline or "",
-        }
+        params = {key: getattr(sweep, key) for key in ("method", "recipe", "metric", "goal", "baseline")}
         tags = {"question": sweep.question, "mlflow.source.git.commit": code_state().commit}
         tags = {key: value for key, value in tags.items() if value and run.tags.get(key) != value}
         if not self.note:
             tags[NOTE] = self.note = note_of(sweep, "")
         missing = {key: value for key, value in params.items() if value and key not in run.params}
-        if tags or missing:
-            self.server.log(self.run_id, tags=tags, params=missing)
+        self.server.log(self.run_id, tags=tags, params=missing)
         self.write_documents()
 
     def write_documents(self) -> None:
         """Write the plan and its sources as artifacts; called again when the plan has grown."""
-        for name, text in self.documents().items():
-            self.server.write_text(self.run_id, name, text)
-        self.documented = self.sweep
-
-    def documents(self) -> dict[str, str]:
-        """Text of the artifacts that describe the plan, by name."""
         sweep = self.sweep
         given = sweep.to_json()
         keys = ("name", "question", "method", "recipe", "metric", "goal", "baseline", "seeds", "protocol", "search")
         resolved = {key: given[key] for key in keys} | {"settings": given["settings"], "rows": given["rows"]}
         recipe = "".join(f"{key}: {as_text(value)}\n" for key, value in sweep.settings.items())
-        return {
+        documents = {
             "spec.yaml": sweep.spec,
             "recipe.yaml": recipe,
             "resolved.json": as_json(resolved),
@@ -107,11 +86,14 @@ class SweepRun:
             "environment/requirements.txt": installed_packages(),
             "environment/machines.json": as_json(machines(())),
         }
+        for name, text in documents.items():
+            self.server.write_text(self.run_id, name, text)
+        self.documented = sweep
 
-    def refresh(self, results: SweepResults, running: Collection[str], pause_seconds: float = REFRESH_SECONDS) -> None:
-        """Update counters and provisional table, unless that was done less than `pause_seconds` ago."""
+    def refresh(self, results: SweepResults, running: Collection[str]) -> None:
+        """Update counters and provisional table, unless that was done less than `REFRESH_SECONDS` ago."""
         now = self.clock()
-        if now - self.refreshed_at < pause_seconds:
+        if now - self.refreshed_at < REFRESH_SECONDS:
             return
         self.refreshed_at = now
         self.count(results, running)

@@ -7,12 +7,15 @@ import pickle
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.failures import sign
-from orchestrator.running.task import Share, Task
+from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+
+if TYPE_CHECKING:
+    from orchestrator.running.executors.ray_tune import RayTune
 
 __all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight", "PackedTask"]
 
@@ -28,39 +31,13 @@ CHECK_SECONDS = 1.0
 WARM_UP_SECONDS = 10.0
 """How long finished processes wait for those that are starting: see `InFlight.holds`."""
 
-PENDING, RUNNING = "PENDING", "RUNNING"
-"""Tune's status of a trial that waits for its process, and of one that has it."""
-
 
 class TuneTrial(Protocol):
     """What is used of `ray.tune.experiment.Trial`."""
 
     config: dict[str, Any]
     status: str
-
-
-class Cluster(Protocol):
-    """What `InFlight` needs to know of the cluster; `RayTune` provides it."""
-
-    max_concurrent: int | None
-    grace_seconds: float
-
-    @property
-    def capacity(self) -> Share:
-        """Resources of the nodes that are alive."""
-
-    @property
-    def reuses_processes(self) -> bool:
-        """Whether one process runs several trials."""
-
-    def nodes(self) -> set[str]:
-        """Ids of the nodes that are alive and have a CPU."""
-
-    def dead_daemons(self) -> list[str]:
-        """Names of Ray's own processes that have died and without which there is no cluster."""
-
-    def kill(self, trial: Any) -> None:
-        """Kill a trial's process."""
+    """PENDING while it waits for its process, RUNNING once it has it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,7 +76,7 @@ class TaskInFlight:
 class InFlight:
     """The tasks that Tune has; turns what happens to them into calls of the controller, one `ended` for each task."""
 
-    def __init__(self, controller: SweepController, cluster: Cluster) -> None:
+    def __init__(self, controller: SweepController, cluster: RayTune) -> None:
         self.controller = controller
         self.cluster = cluster
         self.tasks: dict[int, TaskInFlight] = {}
@@ -127,17 +104,11 @@ class InFlight:
         if task is None:
             return None
         self.count += 1
-        task = self.without_impossible_nodes(task)
+        alive = self.cluster.nodes() if task.avoid_nodes else set[str]()
+        avoid = tuple(node for node in task.avoid_nodes if node in alive)
+        task = replace(task, avoid_nodes=avoid if set(avoid) < alive else ())  # never all nodes
         self.tasks[self.count] = TaskInFlight(task)
         return PackedTask(self.count, pickle.dumps(task))
-
-    def without_impossible_nodes(self, task: Task) -> Task:
-        """The task, avoiding only nodes that are alive, and none where that would leave no node."""
-        if not task.avoid_nodes:
-            return task
-        alive = self.cluster.nodes()
-        avoid = tuple(node for node in task.avoid_nodes if node in alive)
-        return replace(task, avoid_nodes=avoid if set(avoid) < alive else ())
 
     def add(self, trial: TuneTrial) -> None:
         """Tune has created a trial for a task."""
@@ -146,13 +117,13 @@ class InFlight:
     def notice_starts(self) -> None:
         """Tell the controller of the trials that have got their process."""
         for item in list(self.tasks.values()):
-            if item.trial is not None and item.trial.status == RUNNING:
+            if item.trial is not None and item.trial.status == "RUNNING":
                 self.start(item)
 
     def first_pending(self) -> TuneTrial | None:
         """The trial that has waited longest for a process."""
         trials = (item.trial for item in self.tasks.values() if item.trial is not None)
-        return next((trial for trial in trials if trial.status == PENDING), None)
+        return next((trial for trial in trials if trial.status == "PENDING"), None)
 
     def start(self, item: TaskInFlight) -> None:
         """Tell the controller that a task has started, once."""
@@ -176,7 +147,8 @@ class InFlight:
                 for number, other in self.tasks.items()
                 if other.started_at is None and other.task.share == item.task.share
             }
-            self.end(index, AttemptRecord.from_json(json.loads(result[RECORD])))
+            del self.tasks[index]
+            self.controller.ended(item.task, AttemptRecord.from_json(json.loads(result[RECORD])))
             return not self.holds(index)
         if POINT in result:
             item.node = result[NODE]
@@ -207,8 +179,9 @@ class InFlight:
         self.start(item)
         stopped = self.controller.stop_state(item.task)
         error = sign(ErrorRecord(kind="WorkerLost", message=message))
-        self.end(
-            index_of(trial),
+        del self.tasks[index_of(trial)]
+        self.controller.ended(
+            item.task,
             AttemptRecord(
                 trial_id=item.task.trial_id,
                 attempt=item.task.attempt,
@@ -220,12 +193,6 @@ class InFlight:
                 resources=asdict(item.task.share),
             ),
         )
-
-    def end(self, index: int, record: AttemptRecord) -> None:
-        """Tell the controller that a task has ended, once."""
-        item = self.tasks.pop(index, None)
-        if item is not None:
-            self.controller.ended(item.task, record)
 
     def check(self) -> None:
         """About once a second: check that the cluster is alive, and kill what should have stopped by now.

@@ -12,10 +12,8 @@ import logging
 import os
 import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from orchestrator.errors import SweepError
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
 from orchestrator.running.executors.runtime_env import runtime_env_of
+from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
 from orchestrator.store.git_state import code_state
@@ -50,9 +49,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 __all__ = ["RayTune"]
-
-JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Environment variable in which Ray gives the driver of a Ray job the job's configuration."""
 
 GRACE_SECONDS = 20.0
 """Default time that a trial has to stop by itself before its process is killed."""
@@ -119,9 +115,8 @@ class RayTune:
         in_flight = InFlight(controller, self)
         function = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
         trainable = tune.with_resources(function, placement)
-        logging.getLogger("ray.tune").setLevel(
-            logging.CRITICAL
-        )  # it complains about trials without Tune's own result files
+        # it complains about trials without Tune's own result files
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
             tuner = tune.Tuner(
                 trainable,
@@ -160,7 +155,7 @@ class RayTune:
         dead = node.dead_processes() if node is not None else []
         return [name for name, _ in dead if name in DAEMONS]
 
-    def kill(self, trial: TuneTrial) -> None:
+    def kill(self, trial: Any) -> None:
         """Kill a trial's process; Tune reports it as an error."""
         actor = trial.temporary_state.ray_actor
         if actor is not None:
@@ -180,10 +175,10 @@ def connect(address: str | None) -> None:
             "--address auto"
         )
     try:
-        with keep_sigterm(), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
-            runtime_env = (
-                runtime_env_of(Path(empty), job=os.environ.get(JOB_CONFIG, "")) if address is not None else None
-            )
+        # Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first
+        with handling([signal.SIGTERM]), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+            job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
+            runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
@@ -200,19 +195,6 @@ def connect(address: str | None) -> None:
             f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
             "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
         ) from error
-
-
-@contextmanager
-def keep_sigterm() -> Iterator[None]:
-    """Restore the handler of SIGTERM after the body: Ray sets one that exits at once; ours lets trials stop first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -265,9 +247,6 @@ class TaskSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the record store knows what is done."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: the next command makes a new plan."""
 
 
 class ControllerScheduler(FIFOScheduler):

@@ -36,16 +36,8 @@ class Files(Protocol):
     def read(self, key: str, start: int = 0) -> bytes | None:
         """Content of a file from byte `start`."""
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
-        """`read` of many files."""
-        return self.map(self.read, keys)
-
     def names(self, folder: str) -> list[str]:
         """Names of files and folders directly in `folder`, unordered."""
-
-    def names_all(self, folders: Sequence[str]) -> list[list[str]]:
-        """`names` of many folders."""
-        return self.map(self.names, folders)
 
     def map(self, action: Callable[[str], T], keys: Sequence[str]) -> list[T]:
         """`action` of each key, in order; in threads if there are many: disks and servers answer several at once.

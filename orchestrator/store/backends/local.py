@@ -17,9 +17,6 @@ __all__ = ["LocalFiles", "stamp"]
 
 T = TypeVar("T")
 
-TRASH = "trash"
-"""Folder below the run directory into which a folder is moved before it is removed."""
-
 
 class LocalFiles(Files):
     """The `Files` of a run directory that is a folder."""
@@ -96,7 +93,7 @@ class LocalFiles(Files):
 
     def delete_folder(self, folder: str) -> None:
         """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left."""
-        trash = self.path(TRASH)
+        trash = self.path("trash")
         with self.writing(self.path(folder)):
             os.makedirs(trash, exist_ok=True)
             with suppress(FileNotFoundError):

@@ -6,18 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import partial_file
 from orchestrator.store.backends.base import Files
 
 __all__ = ["ObjectFiles"]
-
-T = TypeVar("T")
-
-FOLDER_EXISTS = "there"
-"""Stamp of a file whose folder exists; part of a file format (`parquet_cache`)."""
 
 REFUSED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
 UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}
@@ -53,19 +48,19 @@ class ObjectFiles(Files):
 
     def read(self, key: str, start: int = 0) -> bytes | None:
         """Content of an object from byte `start`; None when there is no object."""
-        content: bytes | None = self.unless_missing(lambda: self.system.cat_file(self.path(key)), None)
+        content: bytes | None = self.unless_missing(None, self.system.cat_file, self.path(key))
         return content[start:] if content else content
 
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""
         prefix = self.path(folder)
-        found: list[str] = self.unless_missing(lambda: self.system.ls(prefix, detail=False), [])
+        found: list[str] = self.unless_missing([], self.system.ls, prefix, detail=False)
         return [name for path in found if (name := path.rstrip("/").removeprefix(prefix).lstrip("/"))]
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Sizes of all objects below `folder`."""
         prefix = self.path(folder)
-        found: dict[str, Any] = self.unless_missing(lambda: self.system.find(prefix, detail=True), {})
+        found: dict[str, Any] = self.unless_missing({}, self.system.find, prefix, detail=True)
         return {path.removeprefix(prefix).lstrip("/"): entry["size"] or 0 for path, entry in found.items()}
 
     def stamps(self, keys: Sequence[str]) -> list[str | None]:
@@ -73,7 +68,8 @@ class ObjectFiles(Files):
         folders = [key.rpartition("/")[0].rpartition("/") for key in keys]
         parents = {parent for parent, _, _ in folders}
         existing = {(parent, name) for parent in parents for name in self.names(parent)}
-        return [FOLDER_EXISTS if (parent, name) in existing else None for parent, _, name in folders]
+        # `there` is part of a file format (`parquet_cache`)
+        return ["there" if (parent, name) in existing else None for parent, _, name in folders]
 
     def write(self, key: str, content: bytes) -> None:
         """Write an object."""
@@ -112,29 +108,20 @@ class ObjectFiles(Files):
         """Write an object to a local file, whole or not at all; False when it is missing."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial_file(path) as partial:
-
-            def get() -> bool:
-                self.system.get_file(self.path(key), str(partial))
-                return True
-
-            if not self.unless_missing(get, False):
+            if self.unless_missing(False, self.system.get_file, self.path(key), str(partial)) is False:
                 return False
             partial.replace(path)
             return True
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store, if it exists."""
+        self.unless_missing(None, self.system.cp_file, self.path(source), self.path(target))
 
-        def copy_object() -> None:
-            self.system.cp_file(self.path(source), self.path(target))
-
-        self.unless_missing(copy_object, None)
-
-    def unless_missing(self, action: Callable[[], T], missing: T) -> T:
-        """What `action` returns; `missing` when there is no such object. A missing bucket is an error."""
+    def unless_missing(self, missing: Any, request: Callable[..., Any], *arguments: str, **options: bool) -> Any:
+        """What `request` returns; `missing` when there is no such object. A missing bucket is an error."""
         with self.requests():
             try:
-                return action()
+                return request(*arguments, **options)
             except FileNotFoundError as error:
                 if code_of(error) == "NoSuchBucket":
                     raise

@@ -57,10 +57,9 @@ def compacted(filled: RecordStore) -> RecordStore:
 def opened(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that reading the outcomes opens."""
     kind, keys = type(store.files), []
-    read, read_all = kind.read, kind.read_all
+    read = kind.read
     with monkeypatch.context() as patch:
         patch.setattr(kind, "read", lambda files, key: keys.append(key) or read(files, key))
-        patch.setattr(kind, "read_all", lambda files, wanted: keys.extend(wanted) or read_all(files, wanted))
         store.outcomes(IDS)
     return sorted(set(keys))
 

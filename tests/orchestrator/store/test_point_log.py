@@ -28,6 +28,10 @@ def files(memory: str) -> Files:
     return open_files(memory)
 
 
+def test_a_trial_that_never_started_has_no_points(memory: str) -> None:
+    assert steps(memory) == []
+
+
 def test_chunks_are_joined_in_order(memory: str, files: Files) -> None:
     curves = ChunkedPoints(files, allow, delay_seconds=HOUR, chunk_points=4)
     for step in range(11):

@@ -26,7 +26,7 @@ def test_a_sweep_and_its_records_come_back_as_they_were(
     store.end(record)
     assert store.sweep("tiny") == sweep
     assert store.attempts("full0") == (record,)
-    assert store.trial_config("full0") == {"seed": 0, "data": {"name": "camvid"}}
+    assert store.trial_facts("full0")["config"] == {"seed": 0, "data": {"name": "camvid"}}
 
 
 def test_points_come_back_in_order_and_with_their_attempt(store: RecordStore) -> None:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import RunDirectory, attempt_files, point_files
+from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, files_of
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -84,11 +84,15 @@ def test_the_next_attempt_opens_no_record_and_no_checkpoint(
 
 
 def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
-    assert attempt_files(["attempt_1000.json", "attempt_999.json", "trial.json", ".attempt_001.json.1.partial"]) == [
+    assert files_of(
+        ATTEMPT_FILE, ["attempt_1000.json", "attempt_999.json", "trial.json", ".attempt_001.json.1.partial"]
+    ) == [
         "attempt_999.json",
         "attempt_1000.json",
     ]
-    assert point_files(["points_002_00001.jsonl", "points_001_00002.jsonl", "points.jsonl", "points.jsonl.bak"]) == [
+    assert files_of(
+        POINT_FILE, ["points_002_00001.jsonl", "points_001_00002.jsonl", "points.jsonl", "points.jsonl.bak"]
+    ) == [
         "points.jsonl",
         "points_001_00002.jsonl",
         "points_002_00001.jsonl",
@@ -144,7 +148,7 @@ def test_every_backend_returns_what_was_written(
         writer.start("base0", 1, {"seed": 0}, time=7.0)
     assert RunDirectory(run_dir).sweep("tiny") == sweep
     assert RunDirectory(run_dir).sweep_names() == ["tiny"]
-    assert RunDirectory(run_dir).trial_config("full0") == {"seed": 0}
+    assert RunDirectory(run_dir).trial_facts("full0")["config"] == {"seed": 0}
     assert [point.step for point in RunDirectory(run_dir).points("full0")] == list(range(100))
     assert RunDirectory(run_dir).attempts("full0") == (make_record("full0", final__miou=0.5),)
     assert list(RunDirectory(run_dir).outcomes(["full0", "base0", "full1"])) == ["full0"]

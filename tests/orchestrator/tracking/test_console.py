@@ -29,10 +29,10 @@ def test_counts_follow_the_trials(
     sweep: SweepRecord, make_task: Callable[..., Task], make_record: Callable[..., AttemptRecord]
 ) -> None:
     progress = SweepProgress(sweep, {"full0": make_record("full0")}, {"full1": 10})
-    assert (progress.total, progress.done, progress.failed) == (4, 1, 0)
+    assert (progress.total, progress.done, progress.failures) == (4, 1, set())
     progress.started(make_task("full1"))
     progress.ended(make_task("full1"), make_record("full1", state=State.USER_ERROR))
-    assert (progress.done, progress.failed, len(progress.running)) == (1, 1, 0)
+    assert (progress.done, len(progress.failures), len(progress.running)) == (1, 1, 0)
 
 
 def test_plain_output_has_a_line_per_event_and_no_markup(

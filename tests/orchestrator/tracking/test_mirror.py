@@ -215,15 +215,15 @@ def test_the_note_shows_a_provisional_table_now_and_then(world: World, sweep: Sw
     mirror = world.mirror()
     mirror.live_table, mirror.clock = table, lambda: now[0]
     mirror.open(world.results(sweep))
-    mirror.refresh(world.results(sweep), {"base0"})
+    mirror.sweep_run.refresh(world.results(sweep), {"base0"})
     note = "Does it work?\n\n*Provisional: 0 of 4 trials are done.*\n\n| one |"
     assert world.runs("sweep")[0].data.tags["mlflow.note.content"] == note
     table.write_text("| two |")
     now[0] += 1
-    mirror.refresh(world.results(sweep), {"base0"})
+    mirror.sweep_run.refresh(world.results(sweep), {"base0"})
     assert world.runs("sweep")[0].data.tags["mlflow.note.content"] == note, "not every second"
     now[0] += 60
-    mirror.refresh(world.results(sweep), {"base0"})
+    mirror.sweep_run.refresh(world.results(sweep), {"base0"})
     (parent,) = world.runs("sweep")
     assert parent.data.tags["mlflow.note.content"].endswith("| two |")
     assert parent.data.metrics["trials/running"] == 1

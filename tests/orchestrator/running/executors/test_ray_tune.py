@@ -16,7 +16,8 @@ import ray
 from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
-from orchestrator.running.executors.ray_tune import RayTune, keep_sigterm
+from orchestrator.running.executors.ray_tune import RayTune
+from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
@@ -205,6 +206,6 @@ def test_ray_client_is_refused_with_the_remedy() -> None:
 
 def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with keep_sigterm():
+    with handling([signal.SIGTERM]):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) is before
