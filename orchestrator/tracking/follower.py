@@ -158,15 +158,15 @@ class Follower:
         """Wait until MLflow has everything or `timings` say to give up; `lacking` and `failure` then tell the rest."""
         closed_at = time.monotonic()
         with self.changed:
-            while self.sweep and self.ending and not self.finished and not self.refused:
+            while self.sweep and self.ending and not (self.finished or self.refused or self.stopped):
                 self.changed.wait(0.1)
                 now, since = time.monotonic(), self.failing_since
                 tried_again = now - closed_at > 2 * self.timings.closing_retry_seconds
                 if since is not None and now - since > self.timings.outage_seconds and tried_again:
-                    break
-                if now - closed_at > self.timings.closing_seconds:
+                    self.stopped = True
+                elif now - closed_at > self.timings.closing_seconds:
                     self.failure = self.failure or TrackingError(f"not finished after {now - closed_at:.0f} s")
-                    break
+                    self.stopped = True
 
     def stop(self) -> None:
         """End the child at once: what it has written is whole, and it keeps nothing."""
@@ -226,6 +226,8 @@ class Follower:
     def hear(self, state: Mapping[str, Any]) -> None:
         """Take over the child's state. After its first one it is told where the sweep stands."""
         with self.changed:
+            if self.stopped:  # a late success must not hide that the follower has given up
+                return
             if state["refused"]:
                 self.refused = AccessError(state["failure"])
             self.note(state["failure"], failing=state["failing"])
