@@ -292,7 +292,7 @@ def test_a_process_that_cannot_start_is_a_failure_like_others(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(Follower, "spawn", fail)
-    follower = Follower(world.uri, world.store.location, timings=QUICK)
+    follower = Follower(world.uri, world.store.location, timings=replace(QUICK, outage_seconds=0.5))
     follower.admit()
     follower.begin(sweep, {})
     follower.finish({}, {}, True)
