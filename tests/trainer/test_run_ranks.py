@@ -143,16 +143,22 @@ def resumed(one, two, tmp_path_factory):
 
 
 def test_two_processes_have_the_curve_of_one(one, two):
-    """Twenty steps, four of them before the contrast counts, to 2e-4 of the loss and 2e-3 of the contrast.
+    """Twenty steps, four of them before the contrast counts.
 
     Float32 sums are taken in another order, and training magnifies the difference step by step. Measured on this
     configuration, largest over the twenty steps: 2e-5 of the loss, 6e-6 of the cross-entropy, 2e-4 of the contrastive
     loss; one process with two threads instead of one, which reorders sums likewise, differs by 1e-5, 6e-6 and 1e-4.
-    A tenth of the gradient lost would show: it moves them by 2e-3, 3e-3 and 4e-3.
+    Where two logits nearly tie, the last bit decides whether a pixel counts as misclassified, and so which anchors are
+    chosen: with the kernels of ATEN_CPU_CAPABILITY=default one step of the twenty differs by 4e-4 of the loss and 6e-3
+    of the contrastive loss, and the cross-entropy by 8e-6. So two steps may differ by more than the usual tolerance.
+    A tenth of the gradient lost would show: it moves loss, cross-entropy and contrast by 2e-3, 3e-3 and 4e-3.
     """
     assert list(two.curve) == list(one.curve) == list(range(1, 21))
-    for name, tolerance in (("train/loss", 2e-4), ("train/ce", 2e-4), ("train/contrast", 2e-3)):
-        assert two.of(name) == pytest.approx(one.of(name), rel=tolerance), name
+    assert two.of("train/ce") == pytest.approx(one.of("train/ce"), rel=2e-4)
+    for name, usual, largest in (("train/loss", 2e-4, 2e-3), ("train/contrast", 2e-3, 2e-2)):
+        assert two.of(name) == pytest.approx(one.of(name), rel=largest), name
+        pairs = zip(two.of(name), one.of(name), strict=True)
+        assert sum(value != pytest.approx(expected, rel=usual) for value, expected in pairs) <= 2, name
     assert [value > 0 for value in one.of("train/contrast")] == [False] * 4 + [True] * 16
     assert two.of("train/lr") == one.of("train/lr")
 
