@@ -148,7 +148,7 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         record = outcome.outcomes.get(trial.trial_id)
         reason = "not run" if record is None else record.state.words
         if record is not None and record.error is not None:
-            reason += f" ({record.error.kind}: {record.error.message})"
+            reason += f" ({record.error.summary})"
         label = outcome.plan.record.label_of(trial.trial_id)
         console.print(Text(f"missing: {label} [{trial.trial_id}]: {reason}"), soft_wrap=True)
     if len(missing) > MOST_MISSING_LISTED:

@@ -151,7 +151,7 @@ def status_as_text(status: SweepStatus, command: str) -> list[str]:
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
         lines += ["", f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"]
         lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in group.trial_ids]
-        trace = group.error.traceback.rstrip() or f"{group.error.kind}: {group.error.message}"
+        trace = group.error.traceback.rstrip() or group.error.summary
         lines += [f"  | {line}" for line in trace.splitlines()]
         lines.append(f"  debug it: {command} --trial {group.trial_ids[0]} --debug")
     if status.to_resume:

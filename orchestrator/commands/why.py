@@ -79,7 +79,7 @@ def describe_reason(
             code = record.environment.get("commit", "")[:7]
             changes = " with changes" if record.environment.get("dirty") else ""
             return f"reused   {head}: done on {when}{f', commit {code}{changes}' if code else ''}"
-        error = f" ({record.error.kind}: {record.error.message})" if record.error else ""
+        error = f" ({record.error.summary})" if record.error else ""
         return f"runs     {head}: attempt {record.attempt} was {record.state.words} on {when}{error}"
     closest = nearest(trial, finished)
     if closest is None:

@@ -83,6 +83,11 @@ class ErrorRecord:
     signature: str = ""
     """The same for failures at the same place in the code (`orchestrator.running.failures.sign`)."""
 
+    @property
+    def summary(self) -> str:
+        """`DataError: what went wrong`."""
+        return f"{self.kind}: {self.message}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRecord:

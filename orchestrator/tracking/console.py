@@ -68,7 +68,7 @@ class ConsoleTracker:
             figure = "" if miou is None else f", mIoU {miou:.4f}"
             self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}; {self.outlook()}")
         else:
-            reason = f" ({record.error.kind}: {record.error.message})" if record.error else ""
+            reason = f" ({record.error.summary})" if record.error else ""
             style = "yellow" if record.state in (State.STOPPED, State.CANCELLED) else "red"
             self.say(f"{place} {trial.label}: {record.state.words} after {seconds:.0f} s{reason}", style=style)
 

@@ -135,7 +135,7 @@ def outcome_tags(record: AttemptRecord) -> dict[str, str]:
     tags |= {f"{RESOURCES}{key}": str(value) for key, value in record.resources.items()}
     error = record.error
     tags |= {
-        "failure": f"{error.kind}: {error.message}" if error else "",
+        "failure": error.summary if error else "",
         "failure_kind": error.kind if error else "",
         "failure_signature": error.signature if error else "",
     }
