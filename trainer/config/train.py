@@ -13,7 +13,7 @@ from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effect
 
 __all__ = ["RESULT_VERSION", "TrainConfig"]
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Increased by hand whenever equal configs would give different results; part of every trial's identity."""
 
 
