@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import local_folder, open_files
+from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
 from orchestrator.store.parquet_cache import StoredAttempt, read_compacted
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["RunDirectory"]
+__all__ = ["KeptDirectory", "RunDirectory"]
 
 T = TypeVar("T")
 
@@ -67,6 +68,38 @@ class RunDirectory:
         """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
         sweep = self.sweep(name)
         return SweepResults(sweep=sweep, outcomes=self.outcomes(sweep.trial_ids, sweep=name))
+
+    def kept_plans(self, name: str) -> list[KeptPlan]:
+        """Every plan that the sweep `name` has had, oldest first; the last is the current one unless it runs now."""
+        return [self.kept_plan(name, number) for number in self.kept_numbers(name)]
+
+    def kept_numbers(self, name: str) -> list[int]:
+        """Numbers of the kept plans of the sweep `name`, oldest first."""
+        return plan_numbers(self.files.names(sweep_key(name, PLANS)))
+
+    def kept_plan(self, name: str, number: int) -> KeptPlan:
+        """One of `kept_plans`. Raises StoreError, with the existing numbers, when there is no such plan."""
+        content = self.files.read(plan_key(name, number))
+        if content is None:
+            known = self.kept_numbers(name)
+            listed = (
+                f"choose {', '.join(map(str, known))}" if known else "none is kept yet; a sweep keeps it at its end"
+            )
+            raise StoreError(f"{self}: no plan {number} of the sweep {name!r}; {listed}")
+        remedy = "restore it from a copy, or delete it if its table is not needed"
+        return parse(KeptPlan.from_json, content, f"{self}/{plan_key(name, number)}", remedy)
+
+    def kept_results(self, kept: KeptPlan) -> SweepResults:
+        """A kept plan with the attempts that its table showed, also where later ones count now."""
+        outcomes = self.outcomes(kept.attempts, sweep=kept.sweep.name)
+        others = {
+            trial_id: [trial_key(trial_id, attempt_name(attempt))]
+            for trial_id, attempt in kept.attempts.items()
+            if trial_id not in outcomes or outcomes[trial_id].attempt != attempt
+        }
+        earlier = {trial_id: stored[0].record for trial_id, stored in self.stored_attempts(others).items() if stored}
+        shown = {trial_id: record for trial_id, record in outcomes.items() if trial_id not in others} | earlier
+        return SweepResults(sweep=kept.sweep, outcomes=shown)
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
         """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started."""
@@ -166,9 +199,27 @@ def deciding_attempt(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
     return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
 
 
-def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:
+class KeptDirectory(RunDirectory):
+    """A run directory as a kept plan showed it: without the points of later attempts."""
+
+    def __init__(self, location: Path | str, kept: KeptPlan) -> None:
+        super().__init__(location)
+        self.kept = kept
+
+    def points(self, trial_id: str, offsets: dict[str, int] | None = None) -> Iterator[Point]:
+        """The points up to the attempt that the plan showed."""
+        last = self.kept.last_attempt(trial_id)
+        every_point = super().points(trial_id, offsets)
+        return (point for point in every_point if point.attempt <= last)
+
+
+def parse(
+    build: Callable[[Mapping[str, Any]], T],
+    content: bytes | str,
+    name: str,
+    remedy: str = "delete the file to run that trial again",
+) -> T:
     """Build an object from a JSON record. Raises StoreError, with `name`, when it is damaged or foreign."""
-    remedy = "delete the file to run that trial again"
     if not content:
         raise StoreError(f"{name}: damaged record (empty: the machine crashed while it was written); {remedy}")
     try:
