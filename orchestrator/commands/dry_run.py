@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
 from orchestrator.planning.plan import CACHE, SweepPlan
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["plan_as_json", "plan_as_text"]
@@ -40,7 +40,8 @@ def plan_as_text(
 ) -> list[str]:
     """Lines for the terminal: counts, a cost forecast, and for each row what is to run."""
     record = plan.record
-    unfinished = plan.unfinished(directory.outcomes(record.trial_ids, sweep=record.name))
+    outcomes = directory.outcomes(record.trial_ids, sweep=record.name)
+    unfinished = plan.unfinished(outcomes)
     to_run = {trial.trial_id for trial in unfinished}
     lines = [
         f"{record.name}: {len(record.rows)} rows x {len(record.seeds)} seeds = {len(record.cells)} runs",
@@ -54,6 +55,11 @@ def plan_as_text(
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
+    lines += [
+        f"damaged: {record.label_of(item.trial_id)} [{item.trial_id}]: {item.error.message}; it runs again"
+        for item in outcomes.values()
+        if item.state is State.DAMAGED and item.error is not None
+    ]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
