@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import PARTIAL
 from orchestrator.store.kept_plans import PLANS, plan_key
+from orchestrator.store.record_files import checking
 from orchestrator.store.records import State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sealed_json import unseal
 
 __all__ = ["KEEP", "Leftover", "forgettable_plans", "unneeded_files", "unreferenced_trials"]
 
@@ -45,7 +47,7 @@ def unreferenced_trials(directory: RunDirectory, forgotten: Collection[str] = ()
 
     A reference is the trial's id in quotes anywhere in the JSON files of a sweep, its kept plans included, so that
     future kinds of records count too; the files `forgotten` do not count. Raises StoreError for a sweep whose plan is
-    missing or empty.
+    missing, empty or damaged.
     """
     files = directory.files
     referenced = quoted_in_sweeps(directory, forgotten)
@@ -84,6 +86,9 @@ def quoted_in_sweeps(directory: RunDirectory, forgotten: Collection[str] = ()) -
                 f"{directory}/{key}: missing or empty, so it is unknown which trials this sweep refers to; "
                 "plan the sweep again, or delete its folder"
             )
+        if key.endswith(".json"):
+            with checking(f"{directory}/{key}", "file", "restore it from a copy, or plan the sweep again"):
+                unseal(content)
         words.update(word.decode(errors="replace") for word in QUOTED.findall(content))
     return words
 

@@ -37,11 +37,15 @@ class KeptPlan:
     """By trial id the last attempt with points, of each trial that was not finished."""
     done: int
     """Number of trials that needed no further attempt."""
+    verified: bool = True
+    """Whether the plan had a digest when it was kept."""
 
     def shows_the_same(self, other: KeptPlan) -> bool:
         """Whether both give the same table, whatever command line and folders led to it."""
         plans = (replace(item.sweep, command="", settings={}) for item in (self, other))
-        return next(plans) == next(plans) and (self.attempts, self.begun) == (other.attempts, other.begun)
+        if next(plans) != next(plans):
+            return False
+        return (self.attempts, self.begun, self.verified) == (other.attempts, other.begun, other.verified)
 
     def last_attempt(self, trial_id: str) -> int:
         """The last attempt whose points the figures showed; 0 for a trial that had not started."""
@@ -53,6 +57,7 @@ class KeptPlan:
             "number": self.number,
             "kept_at": self.kept_at,
             "done": self.done,
+            "verified": self.verified,
             "attempts": dict(self.attempts),
             "begun": dict(self.begun),
             "sweep": self.sweep.to_json(),
@@ -60,8 +65,11 @@ class KeptPlan:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `to_json`."""
-        return cls(**{**values, "sweep": SweepRecord.from_json(values["sweep"])})
+        """Inverse of `to_json`. Raises ValueError for anything else."""
+        try:
+            return cls(**{**values, "sweep": SweepRecord.from_json(values["sweep"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def plan_key(name: str, number: int) -> str:

@@ -156,9 +156,13 @@ def test_a_damaged_plan_is_named_and_stops_the_cleaning(tmp_path: Path, sweep: S
     store = RecordStore(tmp_path)
     store.write_sweep(sweep)
     store.keep_plan("tiny")
-    store.files.write("sweeps/tiny/plans/001.json", b"{}")
-    with pytest.raises(StoreError, match=r"plans/001\.json: not a record of this version .*; restore it from a copy"):
-        store.kept_plans("tiny")
+    whole = store.files.read("sweeps/tiny/plans/001.json") or b""
+    for content in (b"{}", whole.replace(b"Does it work", b"Does it pork"), b""):
+        store.files.write("sweeps/tiny/plans/001.json", content)
+        with pytest.raises(StoreError, match=r"plans/001\.json: damaged plan .*; restore it from a copy"):
+            store.kept_plans("tiny")
+    with pytest.raises(StoreError, match=r"plans/001\.json: missing or empty"):
+        store.clean(["base0"])
 
 
 @pytest.fixture
