@@ -275,8 +275,20 @@ class Driver:
         trial = growing_plan.next_trial(self.outcomes)
         if growing_plan.record is not self.plan.record:
             self.adopt(growing_plan)
-        if trial is not None:
+        if trial is None:
+            return
+        known = self.store.outcomes([trial.trial_id]).get(trial.trial_id)
+        if known is not None and self.plan.record.ends_trial(known.state):
+            self.reuse(growing_plan, known)
+        else:
             self.queue.add(trial)
+
+    def reuse(self, growing_plan: GrowingPlan, known: AttemptRecord) -> None:
+        """Take the outcome of a drawn trial from the run directory, where another sweep or an earlier plan left it."""
+        for point in self.store.points(known.trial_id):
+            growing_plan.should_stop(known.trial_id, point)
+        self.outcomes[known.trial_id] = known
+        growing_plan.ended(known.trial_id, known)
 
     def adopt(self, growing_plan: GrowingPlan) -> None:
         """Record the plan as it has grown."""
