@@ -205,9 +205,9 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """Empty unless it is a search: `sampler`, `seed`, `trials`, `objectives`, `parameters` and `scheduler`; of its
+    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters` and `scheduler`; of its
     study the id (`study`), the number of draws (`drawn`), and the values of trials of other studies that it learned
-    from (`seeds`)."""
+    from (`prior`)."""
     looks: tuple[int, int] | None = None
     """With `seeds: {until: decided}`, the fewest and the most seeds of a row; tests are corrected for this."""
     command: str = ""

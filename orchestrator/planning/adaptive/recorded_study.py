@@ -6,15 +6,20 @@ else is kept of a study. A draw is one entry: the plan is replaced as a whole be
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.errors import StoreError
+from orchestrator.store.records import SweepRecord, sweep_key
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import TrainConfig, location_keys, renamed_keys
 
-__all__ = ["RecordedStudy", "Suggestion", "drawn_label", "recorded_study"]
+__all__ = ["RecordedStudy", "Suggestion", "drawn_label", "earlier_plan", "recorded_study"]
+
+logger = logging.getLogger(__name__)
 
 Suggestion = tuple[int, Mapping[str, Any]]
 """Number of a trial of the study, from 0, and the values of its parameters by dotted key."""
@@ -23,7 +28,7 @@ RENAMED = renamed_keys(TrainConfig)
 PARTS = {
     "objectives": "metric",
     "sampler": "method",
-    "seed": "search_seed",
+    "search_seed": "search_seed",
     "parameters": "parameters",
     "scheduler": "scheduler",
 }
@@ -40,15 +45,15 @@ class RecordedStudy:
     """The trial of each suggestion."""
     drawn: int = 0
     """Number of draws, refused ones included."""
-    seeds: tuple[Mapping[str, Any], ...] = ()
+    prior: tuple[Mapping[str, Any], ...] = ()
     """Values of trials that were drawn for other studies of the same sweep."""
     differences: tuple[str, ...] = ()
     """Why the recorded study is another one; empty if it is this one, or if none is recorded."""
 
     def superseded(self, *differences: str) -> RecordedStudy:
-        """The start of a new study: what was drawn for this one can only be its seeds."""
-        values = {repr(sorted(item.items())): item for item in (*self.seeds, *(item for _, item in self.suggestions))}
-        return RecordedStudy(seeds=tuple(values.values()), differences=differences)
+        """The start of a new study: what was drawn for this one can only be its prior trials."""
+        values = {repr(sorted(item.items())): item for item in (*self.prior, *(item for _, item in self.suggestions))}
+        return RecordedStudy(prior=tuple(values.values()), differences=differences)
 
 
 def recorded_study(plan: SweepRecord, earlier: SweepRecord | None) -> RecordedStudy:
@@ -62,7 +67,7 @@ def recorded_study(plan: SweepRecord, earlier: SweepRecord | None) -> RecordedSt
         suggestions=tuple((number, current(row.factors)) for number, row in rows.items()),
         trial_ids=tuple(trial_ids[row.label] for row in rows.values()),
         drawn=max((earlier.search.get("drawn", 0), *(number + 1 for number in rows))),
-        seeds=tuple(current(values) for values in earlier.search.get("seeds", ())),
+        prior=tuple(current(values) for values in earlier.search.get("prior", ())),
     )
     differences = tuple(differing(plan, earlier))
     return recorded.superseded(*differences) if differences else recorded
@@ -104,3 +109,14 @@ def renamed(parameter: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a parameter under the current names of its keys."""
     when = {RENAMED.get(key, key): values for key, values in parameter["when"].items()}
     return {**parameter, "key": RENAMED.get(parameter["key"], parameter["key"]), "when": when}
+
+
+def earlier_plan(directory: RunDirectory, name: str) -> SweepRecord | None:
+    """The plan of sweep `name` in the run directory; None if there is none, or with a warning if it is damaged."""
+    if directory.files.read(sweep_key(name)) is None:
+        return None
+    try:
+        return directory.sweep(name)
+    except StoreError as error:
+        logger.warning("%s; the plan is made again, and trials that are done are not trained again", error)
+        return None

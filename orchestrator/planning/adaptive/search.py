@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SpecError, SpecErrorCollector, StoreError
+from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.planning.adaptive.base import GrowingPlan
-from orchestrator.planning.adaptive.recorded_study import RecordedStudy, drawn_label, recorded_study
+from orchestrator.planning.adaptive.recorded_study import RecordedStudy, drawn_label, earlier_plan, recorded_study
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
@@ -21,11 +21,11 @@ from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, SweepRecord, sweep_key
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import ScheduleConfig, TrainConfig
 
-__all__ = ["SearchPlan", "TrialBuilder", "earlier_plan", "open_search"]
+__all__ = ["BuildTrial", "SearchPlan", "TrialBuilder", "open_search"]
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +103,9 @@ class SearchPlan(GrowingPlan):
         for number, values in recorded.suggestions if drawn else ():
             study.restore(number, values)
         study.drawn = max(study.drawn, recorded.drawn)
-        self.seeds = self.build_seeds(recorded)
+        self.prior = self.build_prior(recorded)
         self.add_rows(list(drawn.values()))
-        self.note_seeds([values for values, _ in self.seeds])
+        self.note_prior([values for values, _ in self.prior])
 
     def build_all(self, recorded: RecordedStudy) -> dict[int, tuple[Row, Trial]]:
         """Row and trial of each recorded suggestion, by number; none if one of them could not be drawn any more."""
@@ -116,20 +116,20 @@ class SearchPlan(GrowingPlan):
         except SpecError:
             return {}
 
-    def build_seeds(self, recorded: RecordedStudy) -> list[tuple[Mapping[str, Any], Trial]]:
-        """Values and trial of each recorded seed that is a trial of this search space."""
-        seeds = []
-        for values in recorded.seeds:
+    def build_prior(self, recorded: RecordedStudy) -> list[tuple[Mapping[str, Any], Trial]]:
+        """Values and trial of each recorded prior trial that is one of this search space."""
+        prior = []
+        for values in recorded.prior:
             try:
-                seeds.append((values, self.build_trial(0, values)[1]))
+                prior.append((values, self.build_trial(0, values)[1]))
             except SpecError:
                 continue
-        return seeds
+        return prior
 
     @property
     def candidates(self) -> Mapping[str, Trial]:
         """The trials of the plan, and those of other studies that the sampler may learn from."""
-        return {**{trial.trial_id: trial for _, trial in self.seeds}, **self.trials}
+        return {**{trial.trial_id: trial for _, trial in self.prior}, **self.trials}
 
     @property
     def exhausted(self) -> bool:
@@ -140,11 +140,11 @@ class SearchPlan(GrowingPlan):
         """Continue the study of earlier commands; returns those of its trials that still have to run."""
         used = [
             values
-            for values, trial in self.seeds
+            for values, trial in self.prior
             if trial.trial_id in outcomes
-            and self.study.add_seed(values, outcomes[trial.trial_id], self.points_to_watch(trial))
+            and self.study.add_prior(values, outcomes[trial.trial_id], self.points_to_watch(trial))
         ]
-        self.note_seeds(used)
+        self.note_prior(used)
         if self.differences:
             logger.warning(
                 "%s: another study than the recorded one (different: %s). It draws %d trials, and its sampler learns "
@@ -154,7 +154,7 @@ class SearchPlan(GrowingPlan):
                 self.study.search.trials,
                 len(used),
             )
-        self.replay(self.suggested)
+        self.report_again(self.suggested)
         return [trial for number, trial in self.suggested.items() if self.must_run(number, trial, outcomes)]
 
     def next_trial(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
@@ -166,7 +166,7 @@ class SearchPlan(GrowingPlan):
                 self.study.fail(number)
                 continue
             if trial.trial_id in outcomes:
-                self.replay({number: trial})
+                self.report_again({number: trial})
             if self.must_run(number, trial, outcomes):
                 return trial
         return None
@@ -181,13 +181,13 @@ class SearchPlan(GrowingPlan):
         numbers.append(number)
         return len(numbers) == 1
 
-    def replay(self, suggested: Mapping[int, Trial]) -> None:
+    def report_again(self, suggested: Mapping[int, Trial]) -> None:
         """Report the recorded points of trials again, in the order of their times, so that pruners know their rungs."""
         events = [
             (point, number, trial) for number, trial in suggested.items() for point in self.points_to_watch(trial)
         ]
         for point, number, trial in sorted(events, key=lambda event: event[0].time):
-            if self.judge(number, trial, point):
+            if self.stops_at(number, trial, point):
                 self.stopping.add(number)
 
     def points_to_watch(self, trial: Trial) -> Iterable[Point]:
@@ -215,17 +215,17 @@ class SearchPlan(GrowingPlan):
         )
         self.trials.update({trial.trial_id: trial for _, trial in drawn})
 
-    def note_seeds(self, seeds: Sequence[Mapping[str, Any]]) -> None:
+    def note_prior(self, prior: Sequence[Mapping[str, Any]]) -> None:
         """Record the values of the trials of other studies that the sampler learns from."""
-        plain = [{key: json_value(value) for key, value in values.items()} for values in seeds]
-        self.record = replace(self.record, search={**self.record.search, "seeds": plain})
+        plain = [{key: json_value(value) for key, value in values.items()} for values in prior]
+        self.record = replace(self.record, search={**self.record.search, "prior": plain})
 
     def should_stop(self, trial_id: str, point: Point) -> bool:
         """Report a point of a running trial; returns whether the scheduler stops the trial."""
-        judged = [self.judge(number, self.trials[trial_id], point) for number in self.numbers.get(trial_id, ())]
-        return any(judged) or not self.stopping.isdisjoint(self.numbers.get(trial_id, ()))
+        stops = [self.stops_at(number, self.trials[trial_id], point) for number in self.numbers.get(trial_id, ())]
+        return any(stops) or not self.stopping.isdisjoint(self.numbers.get(trial_id, ()))
 
-    def judge(self, number: int, trial: Trial, point: Point) -> bool:
+    def stops_at(self, number: int, trial: Trial, point: Point) -> bool:
         """Report a point of a trial to the study; returns whether the scheduler stops the trial there."""
         stop = self.study.report(number, point)
         first, steps = first_step_to_stop(trial.config, self.study.scheduler), trial.config.schedule.steps
@@ -253,14 +253,3 @@ def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: Run
     build_trial = TrialBuilder(spec, search, run_dir=directory.local_folder).build
     recorded = recorded_study(plan.record, earlier_plan(directory, plan.record.name))
     return SearchPlan(plan, study, build_trial, recorded, directory.points)
-
-
-def earlier_plan(directory: RunDirectory, name: str) -> SweepRecord | None:
-    """The plan of sweep `name` in the run directory; None, with a warning, if it is damaged: trials are drawn again."""
-    if directory.files.read(sweep_key(name)) is None:
-        return None
-    try:
-        return directory.sweep(name)
-    except StoreError as error:
-        logger.warning("%s; its trials are drawn again, and those that are done are not trained again", error)
-        return None

@@ -60,7 +60,7 @@ class Study:
         """Whether all trials of the search have been drawn."""
         return self.drawn >= self.search.trials
 
-    def add_seed(self, values: Mapping[str, Any], record: AttemptRecord, points: Iterable[Point] = ()) -> bool:
+    def add_prior(self, values: Mapping[str, Any], record: AttemptRecord, points: Iterable[Point] = ()) -> bool:
         """Let the sampler learn from a finished trial of another study; returns whether it fits this one.
 
         It fits if its values could be drawn and it has all objectives.

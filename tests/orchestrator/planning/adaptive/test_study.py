@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.planning.adaptive.recorded_study import recorded_study
-from orchestrator.planning.adaptive.search import BuildTrial, SearchPlan, earlier_plan, first_step_to_stop
+from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
+from orchestrator.planning.adaptive.search import BuildTrial, SearchPlan, first_step_to_stop
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
@@ -250,15 +250,15 @@ def test_lists_survive_the_plan() -> None:
 def test_values_that_could_not_be_drawn_do_not_fit(values: dict[str, Any]) -> None:
     study = Study(search_of("tpe", 4), MIOU, None, steps=STEPS)
     assert not study.fits(values)
-    assert not study.add_seed(values, done({"final/miou": 0.5}))
+    assert not study.add_prior(values, done({"final/miou": 0.5}))
     assert study.fits({"optim.lr": 0.1, "optim.weight_decay": 1e-3, "of another": "study"})
 
 
-def test_a_seed_is_known_to_the_sampler_and_is_not_a_trial_of_the_search() -> None:
+def test_a_prior_trial_is_known_to_the_sampler_and_is_not_a_trial_of_the_search() -> None:
     study = Study(search_of("tpe", 2), MIOU, None, steps=STEPS)
     values = {"optim.lr": 0.1, "optim.weight_decay": 1e-3}
-    assert not study.add_seed(values, done({"final/miou": math.nan}))
-    assert study.add_seed(values, done({"final/miou": 0.5}))
+    assert not study.add_prior(values, done({"final/miou": math.nan}))
+    assert study.add_prior(values, done({"final/miou": 0.5}))
     assert [trial.value for trial in study.study.trials] == [0.5]
     assert [study.ask()[0] for _ in range(2)] == [0, 1]
     assert study.exhausted
