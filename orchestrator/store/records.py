@@ -205,7 +205,7 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters` and `scheduler`; of its
+    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters`, `scheduler`; of its
     study the id (`study`), the number of draws (`drawn`), and the values of trials of other studies that it learned
     from (`prior`)."""
     looks: tuple[int, int] | None = None
