@@ -223,7 +223,9 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """`sampler`, `trials`, `objectives` and `parameters` of a search; else empty."""
+    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters`, `scheduler`; of its
+    study the id (`study`), the number of draws (`drawn`), and the values of trials of other studies that it learned
+    from (`prior`)."""
     looks: tuple[int, int] | None = None
     """With `seeds: {until: decided}`, the fewest and the most seeds of a row; tests are corrected for this."""
     command: str = ""
@@ -259,9 +261,11 @@ class SweepRecord:
     def ends_trial(self, state: State) -> bool:
         """Whether a trial in this state needs no further attempt.
 
-        A search has its answer from a trial that a scheduler `stopped`; a row of an ablation or a grid needs all of it.
+        A search with a scheduler has its answer from a trial that was `stopped`; without one, and in an ablation or a
+        grid, a trial must run to its end.
         """
-        return state is State.DONE or (state is State.STOPPED and self.is_search)
+        has_scheduler = self.is_search and self.search.get("scheduler", True) is not None  # version 0.1 does not say
+        return state is State.DONE or (state is State.STOPPED and has_scheduler)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
