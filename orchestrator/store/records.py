@@ -206,7 +206,7 @@ class SweepRecord:
     """The plan of a sweep. Tables are made from it, so they know which results are missing."""
 
     name: str
-    """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not that of the search space."""
+    """`ablation_memory`; with what the command line changed `ablation_memory@camvid_lite0+steps=60`."""
     question: str
     method: str
     recipe: str
@@ -232,6 +232,8 @@ class SweepRecord:
     """The command line that runs the sweep, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
+    data: tuple[str, ...] = ()
+    """Digests of the content of its data sets; empty in records of version 0.1 before 2026-11-27."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
 

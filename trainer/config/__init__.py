@@ -16,6 +16,7 @@ from trainer.config.field_markers import (
     fields_below,
     is_outside_identity,
     location_keys,
+    outside_identity_keys,
     renamed_keys,
     setting,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "fields_below",
     "is_outside_identity",
     "location_keys",
+    "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
     "setting",
