@@ -48,8 +48,8 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     columns = {column.key: column for column in table_columns(sweep)}
     column = columns.get(metric) or column_for(metric, metric=sweep.metric, goal=sweep.goal)
-    shown, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
-    text = make_cell_texts(column, cells, origins_of(results), sweep.baseline, shown, looks)[row]
+    printed, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
+    text = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
@@ -60,9 +60,8 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     lines += [f"mark      {MARKS[mark]}" for mark in text.marks]
     if sweep.baseline is not None and row != sweep.baseline and cells[row].n and cells[sweep.baseline].n:
         values = {label: cell.values for label, cell in cells.items()}
-        found = (
-            text.comparison or compare_with(sweep.baseline, values, looks=looks)[row]
-        )  # a cost has no test in a table
+        # the table does not test a cost
+        found = text.comparison or compare_with(sweep.baseline, values, looks=looks)[row]
         lines += ["", *difference_lines(cells, row, sweep.baseline, found, looks)]
     return "\n".join(lines) + "\n"
 

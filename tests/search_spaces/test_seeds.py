@@ -13,4 +13,4 @@ DEMO = "ablation_memory"
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
 def test_five_seeds_are_the_default_of_all_but_the_demo_and_the_search(path):
     spec = read_spec(path)
-    assert len(spec.seeds) == (3 if path.stem == DEMO else 1 if spec.method == "tpe" else 5)
+    assert len(spec.seeds) == (3 if path.stem == DEMO else 1 if spec.search is not None else 5)
