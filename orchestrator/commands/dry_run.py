@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
 from orchestrator.planning.plan import CACHE, SweepPlan
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 
@@ -18,7 +19,10 @@ __all__ = ["plan_as_json", "plan_as_text"]
 
 
 def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
-    """One entry per row and seed; `status` is the state of the attempt that counts, or `planned`."""
+    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, or `planned`.
+
+    `data`: the census of each data set.
+    """
     configs = {trial.trial_id: asdict(trial.config) for trial in plan.trials}
     factors = {row.label: dict(row.factors) for row in plan.record.rows}
     entries: list[dict[str, Any]] = [
@@ -32,7 +36,7 @@ def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
         }
         for run in plan.record.cells
     ]
-    return json.dumps({"trials": entries}, indent=1)
+    return json.dumps({"trials": entries, "data": [asdict(data) for data in plan.record.data]}, indent=1)
 
 
 def plan_as_text(
@@ -54,8 +58,23 @@ def plan_as_text(
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
+    for data in record.data:
+        lines += describe_data(data)
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
         by_row[run.row].append(f"seed {run.seed} {'to run' if run.trial_id in to_run else 'done'}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def describe_data(data: DataRecord) -> list[str]:
+    """The census of a data set in one line, then what in it may be a mistake."""
+    classes = len(data.class_names)
+    if not data.splits:
+        return [f"data: {data.title}: {classes} classes, drawn and not counted"]
+    parts = [
+        f"{split.name} {split.images} images, {split.present} of {classes} classes"
+        + ("" if split.void_share is None else f", {split.void_share:.1%} void".replace("%", " %"))
+        for split in data.splits
+    ]
+    return [f"data: {data.title}: {'; '.join(parts)}", *(f"note: {finding}" for finding in data.findings)]

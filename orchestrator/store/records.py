@@ -19,6 +19,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.data_record import DataRecord
+
 __all__ = [
     "SEARCHES",
     "AttemptRecord",
@@ -214,6 +216,8 @@ class SweepRecord:
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets; of a search also those it may choose. Empty in plans of before."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -256,6 +260,7 @@ class SweepRecord:
                 "cells": tuple(PlannedRun(**cell) for cell in values["cells"]),
                 "table": TableRecord.from_json(values["table"]),
                 "looks": tuple(values["looks"]) if values.get("looks") else None,
+                "data": tuple(DataRecord.from_json(item) for item in values.get("data", ())),
             }
         )
 
