@@ -74,6 +74,11 @@ def plan_as_text(
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
+    lines += [
+        f"damaged: {record.label_of(item.trial_id)} [{item.trial_id}]: {item.error.message}"
+        for item in results.damaged
+        if item.error is not None
+    ]
     for data in record.data:
         lines += describe_data(data)
     width = max((len(row.label) for row in record.rows), default=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 __all__ = ["DataRecord", "SplitRecord"]
 
@@ -55,11 +54,3 @@ class DataRecord:
     def split(self, role: str) -> SplitRecord | None:
         """The split that is used for `role`, if it was counted."""
         return next((split for split in self.splits if split.name == self.roles[role]), None)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `asdict`."""
-        lists = ("pixels", "images_with")
-        splits = (SplitRecord(**{**item, **{key: tuple(item[key]) for key in lists}}) for item in values["splits"])
-        texts = {key: tuple(values[key]) for key in ("class_names", "findings", "notes")}
-        return cls(**{**values, **texts, "splits": tuple(splits)})

@@ -61,7 +61,9 @@ def test_the_report_command_prints_the_recorded_table(place, capsys):
 @pytest.mark.parametrize(("name", "code"), [("recorded", 1), ("recorded_search", 0)])
 def test_status_counts_the_same(name, code, place, capsys):
     assert command(["status", f"{name}.yaml", "--json"]) == code
-    assert json.loads(capsys.readouterr().out) == json.loads((HERE / "tables" / name / "status.json").read_text())
+    found = json.loads(capsys.readouterr().out)
+    assert found.pop("damaged") == {}
+    assert found == json.loads((HERE / "tables" / name / "status.json").read_text())
 
 
 def test_the_record_store_opens_the_directory(place):
