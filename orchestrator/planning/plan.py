@@ -21,6 +21,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.planning.table_columns import unknown_columns
 from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
@@ -113,6 +114,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     if spec.space.scheduler is not None:
         with errors:
             check_grace(spec.space.scheduler, resolved)
+    if not errors.messages:
+        classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
+        errors.messages.extend(unknown_columns(spec.space, classes))
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
