@@ -30,6 +30,10 @@ class SplitRecord:
         """Number of classes that a label shows."""
         return sum(pixels > 0 for pixels in self.pixels)
 
+    def share_of(self, place: int) -> float | None:
+        """Share of the class in this place among the labelled pixels; None without labelled pixels."""
+        return self.pixels[place] / total if (total := sum(self.pixels)) else None
+
     @property
     def void_share(self) -> float | None:
         """Share of void among all pixels; None without pixels."""
