@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run(*options):
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment = benchmark_environment()
     command = [sys.executable, "-m", "benchmarks.data", *options]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
 
