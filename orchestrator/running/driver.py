@@ -220,6 +220,7 @@ class Driver:
             return
         self.budget.started(task.trial_id, task.share.gpus, self.clock())
         facts = {"data": self.running[task.trial_id].trial.data_digest, "result_version": RESULT_VERSION}
+        facts |= {"sweep": self.plan.record.name, "row": self.plan.record.row_of(task.trial_id)}
         self.store.start(task.trial_id, task.attempt, canonical(task.config), time.time(), facts)
         for tracker in self.trackers:
             tracker.started(task)
@@ -286,8 +287,20 @@ class Driver:
         trial = growing_plan.next_trial(self.outcomes)
         if growing_plan.record is not self.plan.record:
             self.adopt(growing_plan)
-        if trial is not None:
+        if trial is None:
+            return
+        known = self.store.outcomes([trial.trial_id]).get(trial.trial_id)
+        if known is not None and self.plan.record.ends_trial(known.state):
+            self.reuse(growing_plan, known)
+        else:
             self.queue.add(trial)
+
+    def reuse(self, growing_plan: GrowingPlan, known: AttemptRecord) -> None:
+        """Take the outcome of a drawn trial from the run directory, where another sweep or an earlier plan left it."""
+        for point in self.store.points(known.trial_id):
+            growing_plan.should_stop(known.trial_id, point)
+        self.outcomes[known.trial_id] = known
+        growing_plan.ended(known.trial_id, known)
 
     def adopt(self, growing_plan: GrowingPlan) -> None:
         """Record the plan as it has grown."""
