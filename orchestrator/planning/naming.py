@@ -45,8 +45,8 @@ def weights_changes(spec: SweepSpec) -> Iterator[str]:
 def data_changes(spec: SweepSpec, plan: SweepPlan) -> Iterator[str]:
     """`data=folder-1a2b3c` where `--set` says where the data is."""
     if any(setting.key != WEIGHTS for setting in spec.sweep_name.contents):
-        names = "-".join(dict.fromkeys(row.config.data.name for row in plan.data_rows))
-        digests = plan.record.data
+        names = "-".join(dict.fromkeys(item.name for item in plan.record.data))
+        digests = list(dict.fromkeys(item.digest for item in plan.record.data))
         yield f"data={names}-{digests[0][:6] if len(digests) == 1 else short_hash(' '.join(digests))}"
 
 
@@ -55,8 +55,8 @@ def holds_other_data(directory: RunDirectory, name: str, plan: SweepPlan) -> boo
     if name not in directory.sweep_names():
         return False
     recorded = directory.sweep(name)
-    known = set(recorded.data)
+    known = {item.digest for item in recorded.data if item.digest}
     if not known:  # of an earlier version: its trials know
         facts = directory.files.map(directory.trial_facts, recorded.trial_ids)
         known = {str(item["data"]) for item in facts if item.get("data")}
-    return bool(known) and known != set(plan.record.data)
+    return bool(known) and known != {item.digest for item in plan.record.data}

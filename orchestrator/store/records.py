@@ -23,6 +23,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.typed_values import build
 
 __all__ = [
@@ -232,10 +233,10 @@ class SweepRecord:
     """The command line that runs the sweep, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
-    data: tuple[str, ...] = ()
-    """Digests of the content of its data sets; empty in records of version 0.1 before 2026-11-27."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets; of a search also those it may choose. Empty in plans of before."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

@@ -53,10 +53,10 @@ def planned(read_space: ReadSpace, tmp_path: Path) -> Callable[..., SweepPlan]:
 def test_two_data_sets_get_two_names_and_two_captions(planned: Callable[..., SweepPlan]) -> None:
     cats, dogs = planned("data.root=cats"), planned("data.root=dogs")
     assert cats.record.name == "s"
-    assert dogs.record.name == f"s+data=folder-{dogs.record.data[0][:6]}"
+    assert dogs.record.name == f"s+data=folder-{dogs.record.data[0].digest[:6]}"
     assert cats.record.protocol != dogs.record.protocol
-    assert f"own data {cats.record.data[0][:6]}, test split" in cats.record.protocol
-    assert dogs.record.protocol.endswith(f", data=folder-{dogs.record.data[0][:6]}")
+    assert f"own data {cats.record.data[0].digest[:6]}, test split" in cats.record.protocol
+    assert dogs.record.protocol.endswith(f", data=folder-{dogs.record.data[0].digest[:6]}")
     assert planned("data.root=cats").record == cats.record
     assert planned("data.root=dogs").record == dogs.record
 
@@ -100,7 +100,7 @@ def test_a_run_directory_of_before_is_asked_for_the_data_of_its_trials(planned: 
 def test_a_name_by_hand_stays_and_the_caption_names_the_data(planned: Callable[..., SweepPlan]) -> None:
     record = planned("data.root=dogs", name="mine").record
     assert record.name == "mine"
-    assert record.protocol.endswith(f", data=folder-{record.data[0][:6]}")
+    assert record.protocol.endswith(f", data=folder-{record.data[0].digest[:6]}")
 
 
 def test_settings_that_no_caption_shows_are_named_in_it(planned: Callable[..., SweepPlan]) -> None:
