@@ -83,7 +83,7 @@ def checksum(index: int, height: int, width: int, *pixels: NDArray[np.uint8]) ->
     """CRC-32 of a pair's number, size and pixels, image before label."""
     total = zlib.crc32(np.array([index, height, width], dtype="<i8").tobytes())
     for part in pixels:
-        total = zlib.crc32(np.ascontiguousarray(part).reshape(-1), total)
+        total = zlib.crc32(np.ascontiguousarray(part).data, total)
     return total
 
 
