@@ -3,6 +3,7 @@
 JSON files have a digest of their content (`sealed_json`), and lines of points a checksum (`point_log`).
 
 <run_dir>/sweeps/<sweep>/sweep.json                the plan: rows, seeds, trial ids, the table
+<run_dir>/sweeps/<sweep>/plans/001.json            every plan the sweep has had (`orchestrator.store.kept_plans`)
 <run_dir>/sweeps/<sweep>/records.parquet           cache of the finished trials; may be deleted
 <run_dir>/trials/<trial_id>/trial.json             the resolved config and what else the id is a function of
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
@@ -222,7 +223,9 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """`sampler`, `trials`, `objectives` and `parameters` of a search; else empty."""
+    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters`, `scheduler`; of its
+    study the id (`study`), the number of draws (`drawn`), and the values of trials of other studies that it learned
+    from (`prior`)."""
     looks: tuple[int, int] | None = None
     """With `seeds: {until: decided}`, the fewest and the most seeds of a row; tests are corrected for this."""
     command: str = ""
@@ -236,6 +239,10 @@ class SweepRecord:
     def trial_ids(self) -> tuple[str, ...]:
         """Ids of all planned trials, once each, in the order of the plan."""
         return tuple(dict.fromkeys(run.trial_id for run in self.cells))
+
+    def row_of(self, trial_id: str) -> str:
+        """Label of the first row that a trial belongs to; empty for a trial that is not in this plan."""
+        return next((run.row for run in self.cells if run.trial_id == trial_id), "")
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -254,9 +261,11 @@ class SweepRecord:
     def ends_trial(self, state: State) -> bool:
         """Whether a trial in this state needs no further attempt.
 
-        A search has its answer from a trial that a scheduler `stopped`; a row of an ablation or a grid needs all of it.
+        A search with a scheduler has its answer from a trial that was `stopped`; without one, and in an ablation or a
+        grid, a trial must run to its end.
         """
-        return state is State.DONE or (state is State.STOPPED and self.is_search)
+        has_scheduler = self.is_search and self.search.get("scheduler", True) is not None  # version 0.1 does not say
+        return state is State.DONE or (state is State.STOPPED and has_scheduler)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
