@@ -36,6 +36,7 @@ from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.selection import prior_notes
 from reports.tables.sequential import looks_of
+from reports.tables.verification import verification_text
 
 __all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
 
@@ -110,6 +111,8 @@ def build_table(
     beside = {row.label for row in matched.values()}
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
+    if verification := verification_text(results):
+        notes.append(Note(text=verification))
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
