@@ -23,6 +23,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.typed_values import build
 
 __all__ = [
@@ -234,6 +235,8 @@ class SweepRecord:
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets; of a search also those it may choose. Empty in plans of before."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

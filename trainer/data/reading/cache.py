@@ -24,9 +24,10 @@ import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from trainer.data.reading.decode import DECODER_VERSION
 from trainer.data.source import Pair, Pixels
 
-__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DECODER_VERSION", "DamagedEntryError", "DecodedCache", "DecodedSplit"]
+__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DamagedEntryError", "DecodedCache", "DecodedSplit"]
 
 CACHE_FOLDER = "CONTRAST_SWEEP_CACHE"
 """Environment variable: the folder of the cache, or `off`."""
@@ -34,9 +35,6 @@ CACHE_GIGABYTES = "CONTRAST_SWEEP_CACHE_GB"
 """Environment variable: the maximum size of the folder, in 10^9 bytes."""
 DEFAULT_GIGABYTES = 64.0
 """Cityscapes needs 29."""
-
-DECODER_VERSION = 1
-"""Increased by hand whenever equal files would give other pixels."""
 
 FORMAT = 2
 """Of an entry's files: 2 has checksums."""
