@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "require_labels"]
+__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "overlap", "require_labels"]
 
 IGNORE_INDEX = 255
 """Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
@@ -42,6 +42,9 @@ class Source(Protocol):
     @property
     def splits(self) -> tuple[str, ...]:
         """The disjoint splits that exist, without unions such as `trainval`."""
+
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The disjoint parts that `split` consists of: two splits share pairs if they share a part."""
 
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if there is no such split."""
@@ -73,3 +76,8 @@ def require_labels(source: Source, split: str) -> None:
     if split in source.unlabelled:
         others = ", ".join(name for name in source.splits if name not in source.unlabelled)
         raise DataError(f"the labels of split {split!r} are dummies (the real ones are not public); choose {others}")
+
+
+def overlap(source: Source, split: str, other: str) -> bool:
+    """Whether two splits have pairs in common. Raises DataError for an unknown split."""
+    return not set(source.parts(split)).isdisjoint(source.parts(other))

@@ -23,6 +23,7 @@ from trainer.data.reading.decode import (
     relabel,
     require_same_size,
 )
+from trainer.data.reading.held_out import HELD_OUT, SEARCH, is_held_out
 from trainer.data.reading.listing import FilePair, Listing
 from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
 from trainer.errors import DataError
@@ -58,6 +59,7 @@ class PairsOnDisk(ABC):
         self.root = Path(root)
         self.cache = DecodedCache.default() if cache is None else cache
         self._listings: dict[str, Listing] = {}
+        self._held_out: dict[str, tuple[int, ...]] = {}
         self._decoded: dict[str, DecodedSplit | None] = {}
 
     @abstractmethod
@@ -82,23 +84,39 @@ class PairsOnDisk(ABC):
         """The checked class ids of a label file."""
         return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
 
+    def group(self, stem: str) -> str:
+        """What a training pair belongs to: pairs of one group are not divided between train and search."""
+        return stem
+
     @property
     def splits(self) -> tuple[str, ...]:
         """The parts, in the order of `split_parts`, without optional ones that are missing."""
         parts = dict.fromkeys(part for parts in self.split_parts.values() for part in parts)
         return tuple(part for part in parts if part not in self.optional or self.has_part(part))
 
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The disjoint parts of `split`: those on disk, and the two into which train is divided for searches."""
+        if split in HELD_OUT and split not in self.split_parts:
+            return (split,)
+        divided = {"train": HELD_OUT} if SEARCH not in self.split_parts else {}
+        return tuple(piece for part in self._parts(split) for piece in divided.get(part, (part,)))
+
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if the split is unknown or files are missing."""
-        return sum(len(self._pairs(part)) for part in self._parts(split))
+        numbers = self._numbers(split)
+        return sum(len(self._pairs(part)) for part in self._parts(split)) if numbers is None else len(numbers)
 
     def stems(self, split: str) -> tuple[str, ...]:
         """File stems of `split`, sorted within each of its parts."""
-        return tuple(pair.stem for part in self._parts(split) for pair in self._pairs(part))
+        stems = tuple(pair.stem for part in self._parts(split) for pair in self._pairs(part))
+        numbers = self._numbers(split)
+        return stems if numbers is None else tuple(stems[number] for number in numbers)
 
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError as `check_labels` does."""
-        rest = index
+        rest, numbers = index, self._numbers(split)
+        if numbers is not None:
+            rest = numbers[index] if 0 <= index < len(numbers) else -1
         for part in self._parts(split):
             pairs = self._pairs(part)
             if 0 <= rest < len(pairs):
@@ -115,11 +133,12 @@ class PairsOnDisk(ABC):
 
     def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
         """Stem of each pair with its decoded pixels or its error; first, without stem, the errors of the layout."""
-        self._listings.clear()
+        self._forget_listings()
         for part in self._parts(split):
             listing = self._listing(part)
             yield from (("", DataError(problem)) for problem in listing.problems)
-            for pair in listing.pairs:
+            numbers = self._numbers(split) if not listing.problems else None
+            for pair in listing.pairs if numbers is None else [listing.pairs[number] for number in numbers]:
                 try:
                     yield pair.stem, self.decode(pair)
                 except DataError as error:
@@ -142,7 +161,7 @@ class PairsOnDisk(ABC):
 
     def check_layout(self) -> None:
         """Raise DataError unless all parts exist and all files are paired; lists the files again."""
-        self._listings.clear()
+        self._forget_listings()
         for part in self.splits:
             self._pairs(part)
 
@@ -173,10 +192,32 @@ class PairsOnDisk(ABC):
             total.update(f"{path.relative_to(self.root).as_posix()}\n{facts.st_size} {facts.st_mtime_ns}\n".encode())
         return total.hexdigest()
 
+    def _forget_listings(self) -> None:
+        self._listings.clear()
+        self._held_out.clear()
+
     def _parts(self, split: str) -> tuple[str, ...]:
-        if split not in self.split_parts:
-            raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(self.split_parts)}")
-        return self.split_parts[split]
+        if split in self.split_parts:
+            return self.split_parts[split]
+        if split in HELD_OUT and "train" in self.split_parts:
+            return self.split_parts["train"]
+        choices = dict.fromkeys((*self.split_parts, *(HELD_OUT if "train" in self.split_parts else ())))
+        raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(choices)}")
+
+    def _numbers(self, split: str) -> tuple[int, ...] | None:
+        """Numbers in train of the pairs of a held-out split; None for a split of whole parts."""
+        if split not in HELD_OUT or split in self.split_parts:
+            return None
+        if split not in self._held_out:
+            try:
+                held_out = is_held_out(
+                    [self.group(pair.stem) for part in self._parts(split) for pair in self._pairs(part)]
+                )
+            except DataError as error:
+                raise DataError(f"{self.root}: {error}") from error
+            wanted = split == SEARCH
+            self._held_out[split] = tuple(number for number, held in enumerate(held_out) if held is wanted)
+        return self._held_out[split]
 
     def _listing(self, part: str) -> Listing:
         if part not in self._listings:

@@ -50,6 +50,11 @@ class Synthetic:
         self._textures = Textures(stream_rng(config.seed, "texture"), config.height, config.width)
         self._drawn: dict[tuple[str, int], Pair] = {}
 
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The split itself, as splits are disjoint. Raises DataError if there is no such split."""
+        self.size(split)
+        return (split,)
+
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if there is no such split."""
         if split not in self._sizes:
