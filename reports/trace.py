@@ -20,6 +20,7 @@ from reports.tables.columns import column_for
 from reports.tables.layout import p_text
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import origins_of
+from reports.tables.selection import mark_chosen
 from reports.tables.sequential import looks_of
 
 __all__ = ["trace"]
@@ -29,6 +30,7 @@ MARKS = {
     Mark.FEWER: "fewer seeds than planned",
     Mark.PROVISIONAL: "provisional",
     Mark.MIXED: "mixed code or data",
+    Mark.CHOSEN: "chosen on this split",
 }
 
 
@@ -47,7 +49,7 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     column = column_for(metric, metric=sweep.metric, goal=sweep.goal)
     texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, labels, looks_of(sweep))
-    text = texts[row]
+    text = mark_chosen(sweep, metric, texts)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]

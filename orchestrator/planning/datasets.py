@@ -12,7 +12,7 @@ from orchestrator.errors import SpecErrorCollector
 from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.digests import data_digest, recall, source_key
 from trainer.config import DataConfig
-from trainer.data import Source, open_source, require_labels
+from trainer.data import Source, open_source, overlap, require_labels
 from trainer.errors import DataError
 
 __all__ = ["DataFacts", "DataKey", "check_label_images", "data_facts", "data_key", "distinct_data_sets"]
@@ -31,6 +31,9 @@ class DataFacts:
     classes: int
     train_images: int
     test_images: int
+    val_overlaps_test: bool = False
+    """Whether the validation split, on which searches choose, shares images with the reported one."""
+    val_overlaps_train: bool = False
 
 
 def data_key(config: DataConfig) -> DataKey:
@@ -64,6 +67,8 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             classes=len(source.class_names),
             train_images=source.size(config.train_split),
             test_images=source.size(config.test_split),
+            val_overlaps_test=overlap(source, config.val_split, config.test_split),
+            val_overlaps_train=overlap(source, config.val_split, config.train_split),
         )
     except DataError as error:
         raise row.sources.error(f"data.{checked}", str(error)) from error

@@ -21,6 +21,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.planning.selection import check_selection
 from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
@@ -107,6 +108,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     for key, row in data_sets.items():
         with errors:
             facts[key] = data_facts(row, run_dir / CACHE)
+            check_selection(spec, row, facts[key])
     errors.collect(check_weights, resolved)
     for row in resolved:
         if (known := facts.get(data_key(row.config.data))) is not None:
@@ -138,6 +140,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         spec=spec.space.document.text,
         search=search_record(spec, settings, (item.digest for item in facts.values())),
         settings=settings,
+        val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
         models=spec.space.tracking.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))

@@ -16,6 +16,7 @@ from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.recipes import name_with_recipe, read_recipe
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
+from orchestrator.spec.selection import selection_mistakes
 from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
@@ -98,7 +99,9 @@ def read_spec(
     constants = SettingsBlock(settings=found.constants)
     errors.messages.extend((*found.mistakes, *content.settings.mistakes, *content.search.mistakes, *assigned.mistakes))
     errors.messages.extend(effect_mistakes((fixed, constants, assigned), found))
-    errors.messages.extend((*label_mistakes(space, found.rows), *table_mistakes(space, found)))
+    errors.messages.extend(
+        (*label_mistakes(space, found.rows), *table_mistakes(space, found), *selection_mistakes(space))
+    )
     origin = space.origin("seeds") if seeds is None else f"--seeds {seeds}"
     errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values))
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None

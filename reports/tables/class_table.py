@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from orchestrator.store.records import State
+from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.comparisons import compare_with
 from reports.stats.p_values import ALPHA, holm
@@ -21,6 +21,7 @@ from reports.tables.columns import IOU_PREFIX, Column, column_for
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note
 from reports.tables.row_headers import RowHeaders
+from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.table import Table, sentence
 
 __all__ = ["build_class_table"]
@@ -48,7 +49,8 @@ def build_class_table(results: SweepResults) -> Table | None:
     column = column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
-    texts = {label: texts_of(column, cells, baseline, label) for label in (baseline, *best)}
+    found = {label: texts_of(column, cells, baseline, label) for label in (baseline, *best)}
+    texts = {label: mark_row(sweep, column.key, label, by_class) for label, by_class in found.items()}
     gain = {name: texts[best[0]][name].cell.delta for name in names}
     names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
     rows = tuple(
@@ -71,7 +73,7 @@ def build_class_table(results: SweepResults) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(layout, baseline, best[0], texts[best[0]]),
+        notes=notes_of(sweep, layout, best[0], texts[best[0]]),
     )
 
 
@@ -87,14 +89,15 @@ def texts_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: 
     return {name: CellText.of(column, by_row[label], compared.get(name)) for name, by_row in cells.items()}
 
 
-def notes_of(layout: TableLayout, baseline: str, best: str, texts: Mapping[str, CellText]) -> tuple[Note, ...]:
+def notes_of(sweep: SweepRecord, layout: TableLayout, best: str, texts: Mapping[str, CellText]) -> tuple[Note, ...]:
     """What the marks mean, and which classes gain and lose in the row `best`."""
-    used = marks_in(layout)
+    used, baseline = marks_in(layout), sweep.baseline
     explanations = {
         Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
         Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm over the classes of the column).",
         Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
+        Mark.CHOSEN: explain_chosen(sweep),
         Mark.MISSING: "no value: no run is done, or the class is not in its images.",
     }
     notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
