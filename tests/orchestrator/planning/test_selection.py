@@ -35,9 +35,9 @@ REFUSED = {
     "data.test_split is 'val'; set data.val_split to another split",
     f"{SEARCH}fixed: {{data.val_split: test}}\n": "val/miou is measured on 'test'",
     f"{SEARCH}{ON_TEST}metric: {{name: val/best_miou}}\n": f"s.yaml:6: metric: {MUST_NOT}: val/best_miou is measured",
-    f"{ABLATION}{ON_TEST}table: {{columns: [final/miou, val/best_miou]}}\n": "s.yaml:5: table.columns: val/best_miou is "
-    "chosen on the reported split: it is measured on 'val' (data.val_split), and data.test_split is 'val'; ",
-    f"{ABLATION}{ON_TEST}metric: {{name: val/best_miou}}\n": "s.yaml:5: metric: val/best_miou is chosen on the reported",
+    f"{ABLATION}{ON_TEST}table: {{columns: [final/miou, val/best_miou]}}\n": "s.yaml:5: table.columns: val/best_miou "
+    "is chosen on the reported split: it is measured on 'val' (data.val_split), and data.test_split is 'val'; ",
+    f"{ABLATION}{ON_TEST}metric: {{name: val/best_miou}}\n": "s.yaml:5: metric: val/best_miou is chosen on the",
 }
 
 
