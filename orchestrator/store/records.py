@@ -23,6 +23,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.typed_values import build
 
 __all__ = [
@@ -238,6 +239,8 @@ class SweepRecord:
     """Whether the splits of `val/...` and of `final/...` share images; None in plans of version 0.1."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets; of a search also those it may choose. Empty in plans of before."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ Axes: H W image height and width, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "overlap", "require_labels"]
+__all__ = ["IGNORE_INDEX", "Colour", "Examined", "Pair", "PairFacts", "Pixels", "Source", "overlap", "require_labels"]
 
 IGNORE_INDEX = 255
 """Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
@@ -27,6 +28,32 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 Pair: TypeAlias = tuple[Pixels, Pixels]
 """`image_HW3` in RGB and `label_HW` with ids 0..C-1 or `IGNORE_INDEX`; both may be read-only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairFacts:
+    """What a census counts of one pair."""
+
+    pixels_256: NDArray[np.int64]
+    """Pixels of each label, void among them."""
+    size: tuple[int, int]
+    """(width, height) of the image as it is shown, pixels."""
+    mode: str
+    """How the image is stored: `RGB`, `L`, `P`, ..."""
+    turned: bool
+    """The image is stored in another orientation than it is shown (EXIF)."""
+    contrast: float
+    """Standard deviation of the image's grey values, 0..127.5."""
+    pixel_hash: str
+    """Hexadecimal hash of the pixels and the size of the image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined:
+    """A pair that decodes, and what a census counts of it."""
+
+    pair: Pair
+    facts: PairFacts
 
 
 class Source(Protocol):
@@ -43,9 +70,6 @@ class Source(Protocol):
     def splits(self) -> tuple[str, ...]:
         """The disjoint splits that exist, without unions such as `trainval`."""
 
-    def parts(self, split: str) -> tuple[str, ...]:
-        """The disjoint parts that `split` consists of: two splits share pairs if they share a part."""
-
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if there is no such split."""
 
@@ -55,20 +79,20 @@ class Source(Protocol):
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 
-    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The `splits` that `split` consists of, or of which it is a part. Raises DataError if there is none."""
+
+    def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Stem of each pair with its pixels or its error; errors of the whole split come first, with an empty stem."""
 
     def digest(self) -> str:
-        """Hexadecimal hash of the content: relative names and bytes of images and labels."""
+        """Hexadecimal hash of the content: relative names and bytes of images and labels, class names, decoder."""
 
     def signature(self) -> str:
-        """Cheap hexadecimal hash that changes with any file; used as a cache key for `digest`."""
+        """Cheap hexadecimal hash that changes whenever a file is written; used as a cache key for `digest`."""
 
     def check_layout(self) -> None:
         """Raise DataError with file and remedy unless every image has a label and every label an image."""
-
-    def check_labels(self) -> None:
-        """Raise DataError with file and remedy unless every label decodes, fits its image and has legal ids."""
 
 
 def require_labels(source: Source, split: str) -> None:
@@ -78,6 +102,12 @@ def require_labels(source: Source, split: str) -> None:
         raise DataError(f"the labels of split {split!r} are dummies (the real ones are not public); choose {others}")
 
 
+SEARCH, WITHOUT_SEARCH = "search", "train_without_search"
+"""Of a data set of files, the pairs of train that are held out for searches, and the others."""
+HELD_OUT = (WITHOUT_SEARCH, SEARCH)
+
+
 def overlap(source: Source, split: str, other: str) -> bool:
     """Whether two splits have pairs in common. Raises DataError for an unknown split."""
-    return not set(source.parts(split)).isdisjoint(source.parts(other))
+    shared = not set(source.parts(split)).isdisjoint(source.parts(other))
+    return shared and {split, other} != set(HELD_OUT)

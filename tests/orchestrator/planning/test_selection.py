@@ -69,7 +69,7 @@ def test_union_splits_overlap_with_their_parts(
     split: str, read_space: Callable[..., SweepSpec], tmp_path: Path
 ) -> None:
     LOOK_ALIKES["folder"](tmp_path / "data")
-    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.train_split: night"
+    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.absent_classes: allow, data.train_split: night"
     spec = read_space(f"{SEARCH}fixed: {{{data}, data.val_split: trainval, data.test_split: {split}}}\n")
     with pytest.raises(SpecError, match="must not choose on the reported split: val/miou is measured on 'trainval'"):
         plan(spec)
@@ -79,7 +79,7 @@ def test_a_search_does_not_choose_on_images_that_it_trains_on(
     read_space: Callable[..., SweepSpec], tmp_path: Path
 ) -> None:
     LOOK_ALIKES["folder"](tmp_path / "data")
-    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.test_split: val"
+    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.absent_classes: allow, data.test_split: val"
     with pytest.raises(
         SpecError, match=r"^s\.yaml:1: metric: a search must not choose on images that it trains on, and "
     ):
@@ -124,7 +124,7 @@ def test_a_recipe_sets_the_splits_of_searches(read_space: Callable[..., SweepSpe
     LOOK_ALIKES["folder"](tmp_path / "data")
     recipe = tmp_path / "recipes/small.yaml"
     recipe.write_text(
-        f"data: {{name: folder, root: {tmp_path / 'data'}, crop: [64, 64], test_split: val}}\n"
+        f"data: {{name: folder, root: {tmp_path / 'data'}, absent_classes: allow, crop: [64, 64], test_split: val}}\n"
         "search: {data: {train_split: train_without_search, val_split: search}}\n"
     )
     search, ablation = (plan(read_space(text)).record.settings for text in (SEARCH, ABLATION))
@@ -156,7 +156,7 @@ def test_a_wrong_block_of_a_recipe_is_named(
 
 def test_a_drawn_split_is_checked_as_well(read_space: Callable[..., SweepSpec], tmp_path: Path) -> None:
     LOOK_ALIKES["folder"](tmp_path / "data")
-    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.train_split: train"
+    data = f"data.name: folder, data.root: {tmp_path / 'data'}, data.absent_classes: allow, data.train_split: train"
     spec = read_space(
         "method: random\nrecipe: small\ntrials: 3\n"
         f"fixed: {{{data}}}\n"

@@ -10,13 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
+from trainer.data.source import SEARCH
 from trainer.errors import DataError
 
-__all__ = ["HELD_OUT", "SEARCH", "WITHOUT_SEARCH", "is_held_out"]
+__all__ = ["is_held_out"]
 
-SEARCH, WITHOUT_SEARCH = "search", "train_without_search"
-HELD_OUT = (WITHOUT_SEARCH, SEARCH)
-"""The two splits of train, which share no pair."""
 SHARE = 0.1
 """Of the training pairs, at least this share is held out."""
 
