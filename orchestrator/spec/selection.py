@@ -16,8 +16,9 @@ def criteria(space: SearchSpace) -> Iterator[tuple[str, str]]:
     """Place in the file (`s.yaml:4: metric`) and name of each metric that a search or its scheduler chooses by."""
     if space.method not in SEARCHES or not space.is_complete("metric"):
         return
-    for objective in space.metric:
-        yield f"{space.origin('metric')}: metric", objective.name
+    for position, objective in enumerate(space.metric):
+        place = ("metric", position) if len(space.metric) > 1 else ("metric",)
+        yield f"{space.origin(*place)}: metric", objective.name
     if space.scheduler is not None and len(space.metric) == 1:
         watched = space.metric[0].name.replace("final/", "val/", 1)
         yield f"{space.scheduler.origin}: scheduler", watched
