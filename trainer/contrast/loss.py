@@ -37,7 +37,8 @@ class Anchors:
     """Scope of `Keys` that the anchor is compared with."""
     valid_A: Tensor
     excluded_A: Tensor | None = None
-    """Number, in `Keys`, of a key that the anchor is not compared with. Single scope only; used by `as_released`."""
+    """Number, in `Keys`, of a key that is not a positive of the anchor; as a negative it counts. Single scope only; used
+    by `as_released`."""
 
     def block(self, rows: slice) -> Anchors:
         """A slice of the anchors, as views."""
@@ -147,12 +148,9 @@ def block_loss(
     logit_aM = matrix.logits(scaled_aD, scope_a)
     column_aP = matrix.column_CP[anchors.class_A]
     legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
-    if anchors.excluded_A is not None:
-        excluded_a1 = anchors.excluded_A[:, None]
-        is_negative_a1 = is_legal(logit_aM.gather(1, excluded_a1)) & ~(column_aP == excluded_a1).any(1, keepdim=True)
-        legal_a = legal_a - is_negative_a1[:, 0].int()
-        logit_aM.scatter_(1, excluded_a1, EXCLUDED)
     positive_aP = logit_aM.gather(1, column_aP)
+    if anchors.excluded_A is not None:
+        positive_aP.masked_fill_(column_aP == anchors.excluded_A[:, None], EXCLUDED)
     own_aK = matrix.keys.position_CK.view(matrix.classes, matrix.keys.scopes, -1)[anchors.class_A, scope_a]
     positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], EXCLUDED)
     legal_aP = is_legal(positive_aP)

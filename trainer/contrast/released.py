@@ -56,8 +56,9 @@ def with_zeros_of_class_0(block: KeyBlock) -> KeyBlock:
 
 
 def self_mask(keys: Keys, anchors: int) -> Tensor:
-    """Defect 5: anchor i is not compared with row i of the bank, whatever that row is; row numbers in `Keys`, (A,).
+    """Defect 5: row i of the bank is not a positive of anchor i, whatever that row is; row numbers in `Keys`, (A,).
 
+    A row of another class stays a negative: the released mask multiplies the mask of the positives only.
     The released list has classes 1 to the last, regions before pixels, then the zeros of class 0. With more anchors
     than rows the released code raises; here these anchors exclude a key of the mini-batch, which is not used anyway.
     """

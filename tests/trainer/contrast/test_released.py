@@ -155,11 +155,10 @@ def test_loss_equals_loops_over_the_released_list(mining):
             listed += [(c, queue.embedding_CKD[c, k], c == 0 or k < queue.count_C[c]) for k in range(queue.capacity)]
     losses = []
     for a in range(20):
-        similarity = [
-            (c, (anchors.embedding_AD[a] @ row) / 0.1) for i, (c, row, used) in enumerate(listed) if used and i != a
-        ]
-        total = sum(value.exp() for c, value in similarity if c != anchors.class_A[a])
-        terms = [-(value.exp() / (value.exp() + total)).log() for c, value in similarity if c == anchors.class_A[a]]
+        similarity = [(i, c, (anchors.embedding_AD[a] @ row) / 0.1) for i, (c, row, used) in enumerate(listed) if used]
+        total = sum(value.exp() for _, c, value in similarity if c != anchors.class_A[a])
+        own = [value for i, c, value in similarity if c == anchors.class_A[a] and i != a]
+        terms = [-(value.exp() / (value.exp() + total)).log() for value in own]
         losses.append(sum(terms) / len(terms))
     torch.testing.assert_close(output.loss, sum(losses) / len(losses), atol=1e-5, rtol=1e-5)
     output.loss.backward()
