@@ -121,12 +121,12 @@ def test_defect_5_every_anchor_misses_the_row_of_its_own_number():
     label_P = torch.zeros(3 * 12 * 14, dtype=torch.int64)
     anchors, keys, _ = module.candidates(batch[0], label_P, label_P, draw())
     mask_A = self_mask(keys, 4 * 24 + 2)
-    width = keys.batch.valid_CK.numel()
-    pixel, region = width, width + 4 * 20
+    assert keys.batch.slots.rows == 0, "the bank alone"
+    pixel, region = 0, 4 * 20
     assert mask_A[:5].tolist() == [region + 4, region + 5, region + 6, region + 7, pixel + 20], "class 1, regions first"
     assert mask_A[3 * 24] == region, "class 0 comes last"
-    assert mask_A[-2:].tolist() == [0, 0], "beyond the end"
-    assert sorted(mask_A[:-2].tolist()) == list(range(width, width + 4 * 24))
+    assert mask_A[-2:].tolist() == [-1, -1], "beyond the end"
+    assert sorted(mask_A[:-2].tolist()) == list(range(4 * 24))
     assert torch.equal(anchors.excluded_A, mask_A[:20])
 
 
