@@ -67,6 +67,8 @@ class SweepOutcome:
     """By trial id, the attempt that counts."""
     files: Mapping[str, Path]
     """Tables by style."""
+    selected: frozenset[str] | None = None
+    """Ids of the trials that were asked for; None: all."""
     halted: str = ""
     """Why the sweep stopped early; empty when it did not."""
     mirror_failure: Exception | None = None
@@ -78,6 +80,21 @@ class SweepOutcome:
     def completed(self) -> bool:
         """Whether no planned trial has to run any more."""
         return not self.halted and not self.plan.unfinished(self.outcomes)
+
+    @property
+    def fulfilled(self) -> bool:
+        """Whether everything that was asked for is done: all trials, or those selected."""
+        return not self.halted and not self.missing
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Ids of the trials that were asked for and still have to run, in the order of the plan."""
+        results = SweepResults(sweep=self.plan.record, outcomes=self.outcomes)
+        asked = [trial.trial_id for trial in self.plan.trials]
+        if self.selected is not None:
+            unplanned = sorted(self.selected.difference(asked))  # a further seed that no comparison needs yet
+            asked = [*(trial_id for trial_id in asked if trial_id in self.selected), *unplanned]
+        return tuple(trial_id for trial_id in asked if not results.ended(trial_id))
 
 
 def plan(
@@ -137,13 +154,13 @@ def carry_out(
     cache_dir = store.local_folder / CACHE
     with store.lock(), ExitStack() as stack:
         growing_plan = open_growing_plan(spec, plan, store)
-        candidates = plan
+        candidates = [trial.trial_id for trial in plan.trials]
         if growing_plan is not None:
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
-            candidates = replace(plan, trials=tuple(growing_plan.candidates.values()))
-        selected = None if selection is None else selection.of(candidates)
+            candidates = list(growing_plan.candidates)
+        selected = None if selection is None else selection.of(plan.record, candidates)
         store.write_sweep(plan.record)
-        outcomes = store.outcomes([trial.trial_id for trial in candidates.trials])
+        outcomes = store.outcomes(candidates)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
         if todo or growing_plan is not None:
             check_label_images(plan.data_rows, cache_dir)
@@ -181,7 +198,9 @@ def carry_out(
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
-            outcome = SweepOutcome(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
+            outcome = SweepOutcome(
+                plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
+            )
             driver.finish(files, completed=outcome.completed)
             follower.close()
         if driver.interrupted:

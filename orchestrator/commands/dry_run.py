@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
-from orchestrator.planning.plan import CACHE, SweepPlan
+from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
+from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["plan_as_json", "plan_as_text"]
 
 
-def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
-    """One entry per row and seed; `status` is the state of the attempt that counts, or `planned`."""
+def plan_as_json(plan: SweepPlan, directory: RunDirectory, selection: TrialSelection | None = None) -> str:
+    """One entry per row and seed; `status` is the state of the attempt that counts, or `planned`.
+
+    With a `selection` only its trials have an entry; `config` of one that a search has drawn is canonical, with dotted
+    keys. Raises SweepError for a row or trial that is not in the plan.
+    """
+    record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
+    selected = record.trial_ids if selection is None else selection.of(record)
+    outcomes = directory.outcomes(record.trial_ids, sweep=record.name)
     configs = {trial.trial_id: asdict(trial.config) for trial in plan.trials}
-    factors = {row.label: dict(row.factors) for row in plan.record.rows}
+    factors = {row.label: dict(row.factors) for row in record.rows}
     entries: list[dict[str, Any]] = [
         {
             "trial_id": run.trial_id,
@@ -28,34 +37,76 @@ def plan_as_json(plan: SweepPlan, outcomes: Mapping[str, AttemptRecord]) -> str:
             "factors": factors[run.row],
             "seed": run.seed,
             "status": outcomes[run.trial_id].state.value if run.trial_id in outcomes else "planned",
-            "config": configs[run.trial_id],
+            "config": configs.get(run.trial_id) or directory.trial_facts(run.trial_id).get("config", {}),
         }
-        for run in plan.record.cells
+        for run in record.cells
+        if run.trial_id in selected
     ]
     return json.dumps({"trials": entries}, indent=1)
 
 
 def plan_as_text(
-    spec: SweepSpec, plan: SweepPlan, directory: RunDirectory, max_concurrent: int | None = None
+    spec: SweepSpec,
+    plan: SweepPlan,
+    directory: RunDirectory,
+    max_concurrent: int | None = None,
+    selection: TrialSelection | None = None,
 ) -> list[str]:
-    """Lines for the terminal: counts, a cost forecast, and for each row what is to run."""
-    record = plan.record
-    unfinished = plan.unfinished(directory.outcomes(record.trial_ids, sweep=record.name))
-    to_run = {trial.trial_id for trial in unfinished}
+    """Lines for the terminal: counts, a cost forecast, and for each row what is to run.
+
+    With a `selection` only its trials are to run. Raises SweepError for a row or trial that is not in the plan.
+    """
+    record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
+    results = SweepResults(sweep=record, outcomes=directory.outcomes(record.trial_ids, sweep=record.name))
+    selected = frozenset(record.trial_ids) if selection is None else selection.of(record)
+    ended = {trial_id for trial_id in record.trial_ids if results.ended(trial_id)}
+    to_run = selected - ended
+    counts = f"{len(record.trial_ids)} trials, {len(ended)} done already, {len(to_run)} to run"
     lines = [
         f"{record.name}: {len(record.rows)} rows x {len(record.seeds)} seeds = {len(record.cells)} runs",
-        f"{len(plan.trials)} trials, {len(plan.trials) - len(to_run)} done already, {len(to_run)} to run",
+        counts if selection is None else f"{counts} of the {len(selected)} selected",
     ]
+    unfinished = [trial for trial in plan.trials if trial.trial_id in to_run]
     if spec.search is not None:
-        lines.append(f"{spec.search.sampler} search: {spec.search.trials} trials, suggested while the sweep runs")
-    if to_run:
+        lines.append(describe_search(spec.search, plan.record, directory))
+    if unfinished:
         gpus = spec.space.resources.gpus
         slots = int((os.cpu_count() or 1) / spec.space.resources.cpus)
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
+    lines += [
+        f"damaged: {record.label_of(item.trial_id)} [{item.trial_id}]: {item.error.message}"
+        for item in results.damaged
+        if item.error is not None
+    ]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
-        by_row[run.row].append(f"seed {run.seed} {'to run' if run.trial_id in to_run else 'done'}")
+        state = "done" if run.trial_id in ended else "to run" if run.trial_id in to_run else "not selected"
+        by_row[run.row].append(f"seed {run.seed} {state}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def describe_search(search: Search, record: SweepRecord, directory: RunDirectory) -> str:
+    """Which study the search continues, or why it begins another one."""
+    study = recorded_study(record, earlier_plan(directory, record.name))
+    head = f"{search.sampler} search: {search.trials} trials, "
+    if study.differences:
+        differences = ", ".join(study.differences)
+        return f"{head}suggested while the sweep runs; another study than the recorded one (different: {differences})"
+    return f"{head}{study.drawn} of them drawn already; the others are suggested while the sweep runs"
+
+
+def with_recorded_growth(record: SweepRecord, directory: RunDirectory) -> SweepRecord:
+    """A plan that grows with the rows and seeds that earlier commands added to it, so that they can be selected."""
+    if not (record.is_search or record.looks):
+        return record
+    recorded = earlier_plan(directory, record.name)
+    if recorded is None or (record.is_search and recorded_study(record, recorded).differences):
+        return record
+    return replace(
+        record,
+        rows=tuple({row.label: row for row in (*record.rows, *recorded.rows)}.values()),
+        cells=tuple(dict.fromkeys((*record.cells, *recorded.cells))),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from orchestrator.errors import SpecErrorCollector, SweepError
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
-from orchestrator.planning.identity import canonical, content_id
+from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.resolve import (
     check_class_count,
     check_grace,
@@ -20,6 +21,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -60,22 +62,26 @@ class SweepPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialSelection:
-    """The trials that `--only ROW` and `--trial ID` select."""
+    """The trials that `--only ROW` and `--trial ID` select to run now; the plan and its table stay whole."""
 
     rows: tuple[str, ...] = ()
     """Labels."""
     trials: tuple[str, ...] = ()
     """Ids, or prefixes of ids."""
 
-    def of(self, plan: SweepPlan) -> frozenset[str]:
-        """Ids of the selected trials of `plan`. Raises SweepError for a row or an id that it does not have."""
-        labels = {row.label for row in plan.record.rows}
+    def of(self, record: SweepRecord, further: Iterable[str] = ()) -> frozenset[str]:
+        """Ids of the selected trials of a plan, and of `further` ones that it may still get.
+
+        Raises SweepError for a row or an id that it does not have.
+        """
+        labels = {row.label for row in record.rows}
+        trial_ids = {*record.trial_ids, *further}
         for row in self.rows:
             if row not in labels:
-                raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
-        found = {run.trial_id for run in plan.record.cells if run.row in self.rows}
+                raise SweepError(f"--only {row}: no such row; {closest(row, sorted(labels))}")
+        found = {run.trial_id for run in record.cells if run.row in self.rows}
         for text in self.trials:
-            matching = {trial.trial_id for trial in plan.trials if trial.trial_id.startswith(text)}
+            matching = {trial_id for trial_id in trial_ids if trial_id.startswith(text)}
             if len(matching) != 1:
                 what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
                 raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")
@@ -114,6 +120,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     for row_spec, row in zip(spec.rows, rows, strict=True):
         named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
+    settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
     record = SweepRecord(
         name=spec.name,
         question=spec.space.question,
@@ -129,8 +136,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         table=spec.space.table.record(),
         protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
         spec=spec.space.document.text,
-        search=search_record(spec),
-        settings={key: json_value(setting.value) for key, setting in spec.base.items()},
+        search=search_record(spec, settings, (item.digest for item in facts.values())),
+        settings=settings,
         models=spec.space.tracking.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
@@ -141,17 +148,25 @@ def json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def search_record(spec: SweepSpec) -> dict[str, Any]:
-    """The search of `spec` as its record keeps it; empty for an ablation or a grid."""
-    if spec.search is None:
+def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: Iterable[str]) -> dict[str, Any]:
+    """The search of `spec` as its record keeps it, in plain JSON values; empty for an ablation or a grid."""
+    search, scheduler = spec.search, spec.space.scheduler
+    if search is None:
         return {}
-    parameters = [asdict(parameter) for parameter in spec.search.parameters]
-    return {
-        "sampler": spec.search.sampler,
-        "trials": spec.search.trials,
+    question = {
+        "sampler": search.sampler,
+        "search_seed": search.seed,
         "objectives": [asdict(objective) for objective in spec.space.metric],
-        "parameters": [{key: value for key, value in item.items() if key != "origin"} for item in parameters],
+        "parameters": [without_origin(asdict(parameter)) for parameter in search.parameters],
+        "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
+    question = json.loads(json.dumps(question))
+    return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
+
+
+def without_origin(block: dict[str, Any]) -> dict[str, Any]:
+    """`block` without the place in the file."""
+    return {key: value for key, value in block.items() if key != "origin"}
 
 
 def seeded_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import DamagedError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
-from orchestrator.store.parquet_cache import StoredAttempt, pack
+from orchestrator.store.parquet_cache import pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
+from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name, deciding_attempt
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name, deciding_attempt
+from orchestrator.store.run_directory import POINT_FILE, RunDirectory
+from orchestrator.store.sealed_json import seal
 
 __all__ = ["RecordStore"]
 
@@ -105,10 +107,17 @@ class RecordStore(RunDirectory):
 
         The first attempt also records what the trial's id is a function of: `config` and `facts`.
         """
-        if self.files.read(trial_key(trial_id, "trial.json")) is None:
+        if not self.has_facts(trial_id):
             known = {"trial_id": trial_id, "config": config, **(facts or {})}
             self.write(trial_key(trial_id, "trial.json"), known)
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
+
+    def has_facts(self, trial_id: str) -> bool:
+        """Whether the trial has its file, undamaged."""
+        try:
+            return bool(self.trial_facts(trial_id))
+        except DamagedError:
+            return False
 
     def append(self, trial_id: str, point: Point) -> None:
         """Add a point to a trial's curves. It survives the driver's death; in an object store after a few seconds."""
@@ -133,13 +142,13 @@ class RecordStore(RunDirectory):
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
         rows: list[tuple[StoredAttempt, str, bool]] = []
         for stored in self.stored_attempts(keys).values():
-            outcome = deciding_attempt([item.record for item in stored])
-            if outcome is None or outcome.state is not State.DONE:
+            decides = deciding_attempt(stored)
+            if decides is None or decides.record.state is not State.DONE or any(item.damaged for item in stored):
                 continue
-            rows += [(item, stamps[item.key] or "", item.record is outcome) for item in stored]
+            rows += [(item, stamps[item.key] or "", item is decides) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
-        return sum(decides for _, _, decides in rows)
+        return sum(counts for _, _, counts in rows)
 
     def clean(self, trial_ids: Iterable[str]) -> list[Leftover]:
         """Delete those of these trials that no sweep refers to; returns what was deleted.
@@ -167,7 +176,6 @@ class RecordStore(RunDirectory):
             return found
 
     def write(self, key: str, values: dict[str, Any]) -> None:
-        """Write a record as indented JSON, because people read records too."""
+        """Write a record with its digest."""
         self.check()
-        text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        self.files.write(key, text.encode())
+        self.files.write(key, seal(values))
