@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
@@ -159,11 +158,10 @@ def carry_out(
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
             candidates = list(growing_plan.candidates)
         selected = None if selection is None else selection.of(plan.record, candidates)
-        store.write_sweep(plan.record)
         outcomes = store.outcomes(candidates)
+        store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
+        store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
-        if todo or growing_plan is not None:
-            check_label_images(plan.data_rows, cache_dir)
         save_uncommitted_code(store)
         follower = open_follower(options, plan.record.name)
         stack.callback(follower.stop)
@@ -198,6 +196,7 @@ def carry_out(
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
+            store.keep_plan(driver.plan.record.name, driver.outcomes)
             outcome = SweepOutcome(
                 plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
             )

@@ -12,6 +12,7 @@ from orchestrator.planning.cost_forecast import CostBook, describe_cost
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -20,10 +21,10 @@ __all__ = ["plan_as_json", "plan_as_text"]
 
 
 def plan_as_json(plan: SweepPlan, directory: RunDirectory, selection: TrialSelection | None = None) -> str:
-    """One entry per row and seed; `status` is the state of the attempt that counts, or `planned`.
+    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, or `planned`.
 
-    With a `selection` only its trials have an entry; `config` of one that a search has drawn is canonical, with dotted
-    keys. Raises SweepError for a row or trial that is not in the plan.
+    `data`: the census of each data set. With a `selection` only its trials have an entry; `config` of one that a search
+    has drawn is canonical, with dotted keys. Raises SweepError for a row or trial that is not in the plan.
     """
     record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
     selected = record.trial_ids if selection is None else selection.of(record)
@@ -42,7 +43,7 @@ def plan_as_json(plan: SweepPlan, directory: RunDirectory, selection: TrialSelec
         for run in record.cells
         if run.trial_id in selected
     ]
-    return json.dumps({"trials": entries}, indent=1)
+    return json.dumps({"trials": entries, "data": [asdict(data) for data in plan.record.data]}, indent=1)
 
 
 def plan_as_text(
@@ -80,12 +81,27 @@ def plan_as_text(
         for item in results.damaged
         if item.error is not None
     ]
+    for data in record.data:
+        lines += describe_data(data)
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
         state = "done" if run.trial_id in ended else "to run" if run.trial_id in to_run else "not selected"
         by_row[run.row].append(f"seed {run.seed} {state}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def describe_data(data: DataRecord) -> list[str]:
+    """The census of a data set in one line, then what in it may be a mistake."""
+    classes = len(data.class_names)
+    if not data.splits:
+        return [f"data: {data.title}: {classes} classes, drawn and not counted"]
+    parts = [
+        f"{split.name} {split.images} images, {split.present} of {classes} classes"
+        + ("" if split.void_share is None else f", {split.void_share:.1%} void".replace("%", " %"))
+        for split in data.splits
+    ]
+    return [f"data: {data.title}: {'; '.join(parts)}", *(f"note: {finding}" for finding in data.findings)]
 
 
 def describe_search(search: Search, record: SweepRecord, directory: RunDirectory) -> str:

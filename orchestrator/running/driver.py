@@ -220,6 +220,7 @@ class Driver:
             return
         self.budget.started(task.trial_id, task.share.gpus, self.clock())
         facts = {"data": self.running[task.trial_id].trial.data_digest, "result_version": RESULT_VERSION}
+        facts |= {"sweep": self.plan.record.name, "row": self.plan.record.row_of(task.trial_id)}
         self.store.start(task.trial_id, task.attempt, canonical(task.config), time.time(), facts)
         for tracker in self.trackers:
             tracker.started(task)

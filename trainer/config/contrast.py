@@ -124,7 +124,7 @@ class ContrastConfig:
 def keys_per_class(contrast: ContrastConfig) -> int:
     """Maximum number of keys per class of the mini-batch, or of each image.
 
-    `contrast.keys_per_class`, or if that is not set what `mining` can use: from so many pixels of two classes each
+    `contrast.keys_per_class`, or if that is not set what `mining` can use: from that many pixels of two classes each
     miner chooses all its positives and negatives. It does not depend on the miner, so that rows with different miners
     choose among the same keys.
     """
