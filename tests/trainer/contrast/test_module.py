@@ -83,7 +83,7 @@ def test_stats_count_what_was_compared(memory):
 @pytest.mark.parametrize("source", ["intra_image", "inter_image"])
 @pytest.mark.parametrize("kind", ["random", "hardest", "semi_hard"])
 def test_the_mini_batch_alone_offers_what_the_mining_asks_for(source, kind):
-    """With 100 keys per class, semi-hard anchors met 10 positives and 20 negatives, and 1,024 and 2,048 with a memory."""
+    """With 100 keys per class, semi-hard anchors met 10 positives and 20 negatives; with a memory 1,024 and 2,048."""
     config = ContrastConfig(
         source=source,
         embedding_dim=8,
