@@ -135,10 +135,13 @@ def environment() -> dict[str, str]:
     """Code, machine and versions: what a reader needs to compare two attempts."""
     import torch
 
+    from trainer.data.reading.decode import decoder_version
+
     return {
         **code_state().facts(),
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
+        "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
         "python": platform.python_version(),

@@ -119,7 +119,7 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`, and the digest of its `data`."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, and the digest of its `data`."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` that it used."""
 
