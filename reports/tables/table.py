@@ -38,7 +38,7 @@ from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
 from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
-from reports.tables.selection import prior_notes
+from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
 from reports.tables.verification import verification_text
 
@@ -207,7 +207,7 @@ def make_rows(
     origins, looks = origins_of(results), looks_of(sweep)
     labels = [row.label for row in shown]
     by_column = [
-        make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks)
+        mark_chosen(sweep, column.key, make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks))
         for column, by_row in zip(columns, cells, strict=True)
     ]
     shared = {label for group in shared_rows(sweep) for label in group}
