@@ -94,11 +94,10 @@ def read_sweep_name(
     return name_after(base, changed_settings(assigned.settings, file), seed_change, given)
 
 
-def file_settings(space: SearchSpace, in_recipe: SettingsBlock) -> dict[str, Setting]:
+def file_settings(space: SearchSpace, content: Recipe) -> dict[str, Setting]:
     """The settings for all rows without `--set`."""
-    fixed = space.fixed or SettingsBlock()
-    constants = SettingsBlock(settings=method_rows(space, by_key(in_recipe, fixed)).constants)
-    return by_key(in_recipe, fixed, constants)
+    blocks = (*content.settings_for(space.method), space.fixed or SettingsBlock())
+    return by_key(*blocks, SettingsBlock(settings=method_rows(space, by_key(*blocks)).constants))
 
 
 def seeds_of(space: SearchSpace) -> tuple[int, ...] | None:
@@ -152,7 +151,7 @@ def read_spec(
         )
     errors.raise_any()
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
-    changed = changed_settings(assigned.settings, by_key(in_recipe, fixed, constants))
+    changed = changed_settings(assigned.settings, by_key(*in_recipe, fixed, constants))
     seed_change = () if seeds is None else seeds_change(seed_values, seeds_of(space))
     return SweepSpec(
         space=space,
