@@ -8,6 +8,7 @@
 #   CARD_DATA     CamVid, a folder with train, val and test (default: ../shared/data/camvid_small)
 #   CARD_WEIGHTS  weights of EfficientNet-Lite0: imagenet (default), none or a file
 #   CARD_STEPS    steps of a trial of the sweep (default: 700)
+#   CARD_SEEDS    its seeds (default: 5)
 #   CARD_LIMIT    seconds of the sweep (default: 200)
 #   CARD_PARTS    parts to run (default: "tests steps contrast sweep packing")
 #   PYTHON        interpreter (default: .venv/bin/python if it exists, else python3)
@@ -20,9 +21,10 @@ OUT=${CARD_OUT:-reports/results/card}
 DATA=$(realpath "${CARD_DATA:-../shared/data/camvid_small}")
 WEIGHTS=${CARD_WEIGHTS:-imagenet}
 STEPS=${CARD_STEPS:-700}
+SEEDS=${CARD_SEEDS:-5}
 PARTS=${CARD_PARTS:-tests steps contrast sweep packing}
 DEVICE=cuda QUICK=()
-if [ "${1:-}" = --tiny ]; then DEVICE=cpu QUICK=(--quick) STEPS=2; fi
+if [ "${1:-}" = --tiny ]; then DEVICE=cpu QUICK=(--quick) STEPS=2 SEEDS=2; fi
 export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$PROJECT" PYTHONUNBUFFERED=1
 mkdir -p "$OUT" && OUT=$(realpath "$OUT") || exit 2
 WORK=$(mktemp -d)
@@ -44,18 +46,18 @@ part() { # NAME SECONDS COMMAND...: run one part with a time limit
   echo "== $name: exit code $code after $((SECONDS - began)) s"
 }
 
-sweep() { # 5 rows x 3 seeds of the memory ablation, packed; then the tables and the comparison with MLflow
+sweep() { # the five rows of the memory ablation, packed, with its tables
   cd "$WORK" || return 2
-  "$PYTHON" -m orchestrator.sweep "$PROJECT/search_spaces/ablation_memory.yaml" --recipe camvid_lite0 --seeds 3 \
+  "$PYTHON" -m orchestrator.sweep "$PROJECT/search_spaces/ablation_memory.yaml" --recipe camvid_lite0 --seeds "$SEEDS" \
     --set "data.root=$DATA" --set "model.weights=$WEIGHTS" --set "schedule.steps=$STEPS" \
-    --set "schedule.eval_every_steps=$((STEPS / 2))" --run-dir "$OUT/runs" --out "$OUT/sweep"
+    --set "schedule.eval_every_steps=$((STEPS / 2))" --name card_memory --run-dir "$OUT/runs" --out "$OUT/sweep"
 }
 
 part tests 150 "$PYTHON" -m pytest -m gpu -q -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"
 part steps 120 "$PYTHON" -m benchmarks.train_step --device $DEVICE "${QUICK[@]}" --eager --json "$OUT/train_step.json"
 part contrast 90 "$PYTHON" -m benchmarks.contrast_step --device $DEVICE "${QUICK[@]}" --json "$OUT/contrast_step.json"
 export -f sweep
-export PROJECT PYTHON WORK OUT DATA WEIGHTS STEPS
+export PROJECT PYTHON WORK OUT DATA WEIGHTS STEPS SEEDS
 part sweep "${CARD_LIMIT:-200}" bash -c sweep
 part packing 100 "$PYTHON" -m benchmarks.packing --device $DEVICE "${QUICK[@]}" --root "$DATA" --json "$OUT/packing.json"
 exit $STATUS
