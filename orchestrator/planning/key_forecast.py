@@ -1,7 +1,8 @@
 """How many positives and negatives an anchor of each row is expected to meet, worked out without training.
 
 The formulas follow `trainer.contrast`: keys of the mini-batch and of the bank at the end of training, then what the
-miner chooses among them. They take the mean number of pixels of each class, so single steps differ. Axes: C classes.
+miner chooses among them. They take the mean number of pixels of each class, and classes that are shown independently
+of each other, so single steps differ.   Axes: C classes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from orchestrator.planning.datasets import DataFacts
+from trainer.block_size import pool_size
 from trainer.config import ContrastConfig, DataConfig, TrainConfig, keys_per_class, setting
 
 __all__ = ["FACTOR", "KeysPerAnchor", "TrainPixels", "describe_keys", "expected_keys", "name_rows"]
@@ -83,11 +85,9 @@ def count_keys(
     offered_C, stored_C, own_C, anchors_C = [], [], [], []
     for share, presence in zip(pixels.share_C, pixels.presence_C, strict=True):
         in_image = share * image_pixels / presence if presence else 0.0
-        if contrast.source == "intra_image":
-            own = min(most, in_image)
-            offered = own * presence
-        else:
-            own = offered = min(most, in_image * presence * images)
+        in_scope = in_image if contrast.source == "intra_image" else in_image * presence * images
+        own = min(most, in_scope)
+        offered = own * presence if contrast.source == "intra_image" else own
         stored = 0.0
         if memory.kind in ("pixel", "pixel_region"):
             pushed = images_seen * presence * min(memory.pixels_per_image, in_image)
@@ -96,15 +96,18 @@ def count_keys(
             stored += min(memory.regions_per_class, images_seen * presence)
         if contrast.as_released:  # compares with the bank alone
             own = offered = 0.0
-        own_C.append(max(own - 1, 0.0))
+        own_C.append(own - own / max(in_scope, 1.0))  # without the anchor's own pixel, if that is a key
         offered_C.append(offered)
         stored_C.append(stored)
         anchors_C.append(min(contrast.anchors.per_class, in_image * presence * images))
     every = sum(offered_C) + sum(stored_C)
-    share = mining.hard_fraction if mining.kind == "semi_hard" else 1.0
-    positives = [min(mining.positives, share * (own + stored)) for own, stored in zip(own_C, stored_C, strict=True)]
+
+    def chosen(candidates: float) -> float:
+        return float(pool_size(candidates, mining.hard_fraction)) if mining.kind == "semi_hard" else candidates
+
+    positives = [min(mining.positives, chosen(own + stored)) for own, stored in zip(own_C, stored_C, strict=True)]
     negatives = [
-        min(mining.negatives, share * (every - offered - stored))
+        min(mining.negatives, chosen(every - offered - stored))
         for offered, stored in zip(offered_C, stored_C, strict=True)
     ]
     anchors = sum(anchors_C) or 1.0

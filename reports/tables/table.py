@@ -118,7 +118,11 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    notes += [Note(text=text) for text in (averaged.note, *key_notes(results, shown), *data_notes(sweep)) if text]
+    notes += [
+        Note(text=text)
+        for text in (averaged.note, *key_notes(results, [row.label for row in shown]), *data_notes(sweep))
+        if text
+    ]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
