@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from statistics import fmean
 
 from orchestrator.store.sweep_results import SweepResults
-from reports.tables.aggregate import aggregate
+from reports.tables.aggregate import Gap, value_or_gap
 from reports.tables.missing_runs import ROWS_NAMED
 
 __all__ = ["FACTOR", "key_notes"]
@@ -21,7 +22,7 @@ def key_notes(results: SweepResults, shown: Sequence[str]) -> list[str]:
 
     Then what the plan says about settings with less effect than they say.
     """
-    means = {kind: means_of(results, metric, shown) for kind, metric in KINDS.items()}
+    means = {kind: means_of(results, metric, set(shown)) for kind, metric in KINDS.items()}
     kinds = [kind for kind, found in means.items() if found and max(found.values()) > FACTOR * min(found.values())]
     notes = []
     if kinds:
@@ -38,7 +39,12 @@ def key_notes(results: SweepResults, shown: Sequence[str]) -> list[str]:
     return [*notes, *results.sweep.notes]
 
 
-def means_of(results: SweepResults, metric: str, shown: Sequence[str]) -> Mapping[str, float]:
+def means_of(results: SweepResults, metric: str, shown: Collection[str]) -> dict[str, float]:
     """Mean of `metric` over the seeds of each row that recorded it."""
-    cells = aggregate(results, metric)
-    return {label: mean for label in shown if (mean := cells[label].mean) is not None}
+    values: dict[str, list[float]] = {}
+    for run in results.sweep.cells:
+        if run.row in shown:
+            found = value_or_gap(results.outcomes.get(run.trial_id), metric)
+            if not isinstance(found, Gap):
+                values.setdefault(run.row, []).append(found)
+    return {label: fmean(found) for label, found in values.items()}
