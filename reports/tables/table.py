@@ -39,6 +39,7 @@ from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.selection import prior_notes
 from reports.tables.sequential import looks_of
+from reports.tables.verification import verification_text
 
 __all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
 
@@ -118,11 +119,9 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    notes += [
-        Note(text=text)
-        for text in (averaged.note, *key_notes(results, [row.label for row in shown]), *data_notes(sweep))
-        if text
-    ]
+    labels = [row.label for row in shown]
+    plain = (averaged.note, *key_notes(results, labels), *data_notes(sweep), verification_text(results))
+    notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []

@@ -137,7 +137,8 @@ def keys_per_class(contrast: ContrastConfig) -> int:
 def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
     """`contrast` with every field that has no effect at its default: all of them if the loss is off."""
     if contrast.source == "none" or contrast.weight == 0:
-        return ContrastConfig(source="none", memory=MemoryConfig(kind="none"))
+        # 100 was the default when trials were first named: without contrast they keep their names.
+        return ContrastConfig(source="none", keys_per_class=100, memory=MemoryConfig(kind="none"))
     mining = contrast.mining
     if mining.kind != "semi_hard":
         mining = replace(mining, hard_fraction=MiningConfig().hard_fraction)
