@@ -28,7 +28,7 @@ def key_notes(results: SweepResults, shown: Sequence[str]) -> list[str]:
     if kinds:
         rows = [label for label in shown if label in means[kinds[0]]]
         numbers = [
-            f"{label} {' / '.join(f'{means[kind].get(label, 0.0):,.0f}' for kind in KINDS)}"
+            f"{label}: {' / '.join(f'{means[kind].get(label, 0.0):,.0f}' for kind in KINDS)}"
             for label in rows[:ROWS_NAMED]
         ]
         more = f"; and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""

@@ -36,7 +36,7 @@ def test_more_than_a_factor_of_2_is_named(sweep_of, outcomes_of, mini_batch, pix
     (text,) = texts
     assert text == (
         f"Rows differ by more than a factor of 2 in {kinds} per anchor, so their differences may come from that number "
-        f"(positives / negatives): mini-batch {mini_batch[0]:,} / {mini_batch[1]:,}; pixel {pixel[0]:,} / {pixel[1]:,}."
+        f"(positives / negatives): mini-batch: {mini_batch[0]:,} / {mini_batch[1]:,}; pixel: {pixel[0]:,} / {pixel[1]:,}."
     )
 
 
@@ -50,7 +50,7 @@ def test_of_many_rows_the_first_are_named(sweep_of, outcomes_of):
     rows = {f"row {number}": {"x": number} for number in range(ROWS_NAMED + 3)}
     values = {label: [trial(10.0 * 3**number)] for number, label in enumerate(rows)}
     (note,) = key_notes(results_of(sweep_of(rows), outcomes_of(values)), list(rows))
-    assert note.endswith("row 7 21,870 / 2,048; and 3 more.")
+    assert note.endswith("row 7: 21,870 / 2,048; and 3 more.")
 
 
 def test_what_the_plan_says_about_settings_stands_below_the_table(sweep_of, outcomes_of):
