@@ -36,7 +36,8 @@ def test_more_than_a_factor_of_2_is_named(sweep_of, outcomes_of, mini_batch, pix
     (text,) = texts
     assert text == (
         f"Rows differ by more than a factor of 2 in {kinds} per anchor, so their differences may come from that number "
-        f"(positives / negatives): mini-batch: {mini_batch[0]:,} / {mini_batch[1]:,}; pixel: {pixel[0]:,} / {pixel[1]:,}."
+        "(positives / negatives): "
+        f"mini-batch: {mini_batch[0]:,} / {mini_batch[1]:,}; pixel: {pixel[0]:,} / {pixel[1]:,}."
     )
 
 
