@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
+from orchestrator.planning.key_forecast import describe_keys
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
@@ -53,7 +54,7 @@ def plan_as_text(
     max_concurrent: int | None = None,
     selection: TrialSelection | None = None,
 ) -> list[str]:
-    """Lines for the terminal: counts, a cost forecast, and for each row what is to run.
+    """Lines for the terminal: counts, a cost forecast, data, expected keys per anchor, and for each row what is to run.
 
     With a `selection` only its trials are to run. Raises SweepError for a row or trial that is not in the plan.
     """
@@ -83,6 +84,8 @@ def plan_as_text(
     ]
     for data in record.data:
         lines += describe_data(data)
+    lines += describe_keys(plan.expected_keys())
+    lines += [f"note: {text}" for text in plan.record.notes]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:

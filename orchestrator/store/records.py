@@ -241,6 +241,8 @@ class SweepRecord:
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
     data: tuple[DataRecord, ...] = ()
     """The data sets; of a search also those it may choose. Empty in plans of before."""
+    notes: tuple[str, ...] = ()
+    """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
+from reports.tables.key_notes import key_notes
 from reports.tables.layout import (
     RowHeader,
     Slot,
@@ -118,7 +119,8 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    plain = (averaged.note, *data_notes(sweep), verification_text(results))
+    labels = [row.label for row in shown]
+    plain = (averaged.note, *key_notes(results, labels), *data_notes(sweep), verification_text(results))
     notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
