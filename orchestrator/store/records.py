@@ -9,6 +9,7 @@ JSON files have a digest of their content (`sealed_json`), and lines of points a
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
 <run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
                                                    in an object store points_001_00001.jsonl and so on
+<run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image (`orchestrator.store.image_counts`)
 <run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
 
 `run_dir` is a path or a URL that fsspec knows, such as s3://bucket/runs (`orchestrator.store.backends`).
@@ -122,6 +123,8 @@ class AttemptRecord:
     """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, and the digest of its `data`."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` that it used."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the files that the attempt wrote for the reports, by name in the trial's folder."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
