@@ -7,6 +7,7 @@ and table show them as notes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.key_forecast import name_rows
@@ -14,14 +15,23 @@ from trainer.config import DataConfig, TrainConfig, setting
 
 __all__ = ["idle_notes"]
 
+ImageSize: TypeAlias = tuple[int, int]
+"""Height and width, pixels."""
+
 
 def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str, ...]:
     """One sentence for each setting with less effect than it says, with the labels of the rows that have it."""
     labels: dict[str, list[str]] = {}
+    sizes: dict[tuple[str, str], ImageSize] = {}
     total = 0
     for label, config, facts in rows:
         total += 1
-        for text in (*memory_notes(config), *schedule_notes(config), *size_notes(config, facts)):
+        splits = (config.data.train_split, config.data.test_split)
+        for split in splits:
+            if (facts.digest, split) not in sizes:  # a grid of 10,000 rows has one data set
+                sizes[facts.digest, split] = largest_image(config.data, facts, split)
+        train, test = (sizes[facts.digest, split] for split in splits)
+        for text in (*memory_notes(config), *schedule_notes(config), *size_notes(config, train, test)):
             labels.setdefault(text, []).append(label)
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
@@ -57,24 +67,22 @@ def schedule_notes(config: TrainConfig) -> Iterator[str]:
         )
 
 
-def size_notes(config: TrainConfig, facts: DataFacts) -> Iterator[str]:
-    """A crop or an evaluation window that is larger than every image."""
-    data, window = config.data, config.evaluation.window
-    height, width = largest_image(data, facts, data.train_split)
-    if data.crop[0] > height or data.crop[1] > width:
+def size_notes(config: TrainConfig, train: ImageSize, test: ImageSize) -> Iterator[str]:
+    """A crop or an evaluation window that is larger than the largest image."""
+    crop, window = config.data.crop, config.evaluation.window
+    if crop[0] > train[0] or crop[1] > train[1]:
         yield (
-            f"data.crop is {data.crop[0]}x{data.crop[1]}, but no training image exceeds {height}x{width}: crops are "
-            "padded with void unless the random resize enlarges the image"
+            f"data.crop is {crop[0]}x{crop[1]}, but no training image exceeds {train[0]}x{train[1]}: crops are padded "
+            "with void unless the random resize enlarges the image"
         )
-    height, width = largest_image(data, facts, data.test_split)
-    if window is not None and window[0] >= height and window[1] >= width:
+    if window is not None and window[0] >= test[0] and window[1] >= test[1]:
         yield (
-            f"evaluation.window is {window[0]}x{window[1]}, but no test image exceeds {height}x{width}: images are "
+            f"evaluation.window is {window[0]}x{window[1]}, but no test image exceeds {test[0]}x{test[1]}: images are "
             "evaluated whole"
         )
 
 
-def largest_image(config: DataConfig, facts: DataFacts, split: str) -> tuple[int, int]:
+def largest_image(config: DataConfig, facts: DataFacts, split: str) -> ImageSize:
     """Largest height and largest width of the images of a split, pixels."""
     if facts.census is None:
         return config.synthetic.height, config.synthetic.width
