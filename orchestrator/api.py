@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
+from orchestrator.planning.stale import StaleTrials, find_stale, settle, with_present_code
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.uri import tracking_uri_of
+from trainer.code_digest import present_code, present_files
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
+    from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.follower import Follower
     from trainer.config import Runtime
 
@@ -53,6 +56,8 @@ class RunOptions:
     """Ray cluster to join; None: start a local one."""
     max_concurrent: int | None = None
     """Most trials that run at once."""
+    stale: StaleTrials = "refuse"
+    """What to do with results of other code of the trainer: `refuse` raises StaleCodeError, `rerun`, `accept`."""
     debug: bool = False
     """With the serial executor: open the debugger where a trial raises."""
 
@@ -105,8 +110,8 @@ def sweep(
 ) -> SweepOutcome:
     """Run the missing trials of the search space at `spec` and write its tables; `trackers` receive every event.
 
-    Raises SweepError for a wrong specification, a run directory in use or a cluster that is too small. A trial that
-    fails is a record in the outcome.
+    Raises SweepError for a wrong specification, a run directory in use, a cluster that is too small, or results of
+    other code (`RunOptions.stale`). A trial that fails is a record in the outcome.
     """
     options = options or RunOptions()
     read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
@@ -136,18 +141,26 @@ def carry_out(
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
     with store.lock(), ExitStack() as stack:
+        record = with_present_code(plan.record, store, rerun=options.stale == "rerun")
+        plan = replace(plan, record=record)
         growing_plan = open_growing_plan(spec, plan, store)
         candidates = plan
         if growing_plan is not None:
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
             candidates = replace(plan, trials=tuple(growing_plan.candidates.values()))
         selected = None if selection is None else selection.of(candidates)
+        candidate_ids = [trial.trial_id for trial in candidates.trials]
+        outcomes = store.outcomes(candidate_ids, plan=record)
+        stale = find_stale(record, outcomes, store, candidate_ids)
+        outcomes, accepted = settle(stale, options.stale, outcomes, candidates.record, store)
+        plan = replace(plan, record=replace(plan.record, accepted_code=accepted))
+        if growing_plan is not None:
+            growing_plan.record = plan.record
         store.write_sweep(plan.record)
-        outcomes = store.outcomes([trial.trial_id for trial in candidates.trials])
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
         if todo or growing_plan is not None:
             check_label_images(plan.data_rows, cache_dir)
-        save_uncommitted_code(store)
+        save_code(store)
         follower = open_follower(options, plan.record.name)
         stack.callback(follower.stop)
         write = partial(write_tables, out=options.out)
@@ -210,13 +223,18 @@ def runtime_of(resources: Resources) -> Runtime:
     return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)
 
 
-def save_uncommitted_code(directory: RunDirectory) -> None:
-    """Write the uncommitted changes of the code, to which the trials' records refer by their digest."""
+def save_code(store: RecordStore) -> None:
+    """Write what the trials' records refer to by digests: the files of the trainer, and the uncommitted changes.
+
+    Changes may hold what nobody else should read, so only the owner may.
+    """
     from orchestrator.store.git_state import code_state
 
+    if store.files.read(key := code_key(present_code())) is None:
+        store.write(key, {"files": dict(present_files())})
     code = code_state()
     if code.diff:
-        directory.files.write(f"code/{code.digest}.patch", code.diff.encode() + b"\n")
+        store.files.write(code_key(code.digest, ".patch"), code.diff.encode() + b"\n", private=True)
 
 
 def open_follower(options: RunOptions, name: str) -> Follower:

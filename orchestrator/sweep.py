@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.commands.dry_run import plan_as_json, plan_as_text
+from orchestrator.commands.dry_run import plan_as_json, plan_as_text, plan_state
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
@@ -58,10 +58,11 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_sweep(spec, run_dir=directory.local_folder)
     if not options.dry_run:
         return run_plan(spec, plan, directory, options)
+    state = plan_state(plan, directory, options.stale)
     if options.json:
-        print(plan_as_json(plan, directory.outcomes(plan.record.trial_ids, sweep=plan.record.name)))
+        print(plan_as_json(state))
     else:
-        print("\n".join(plan_as_text(spec, plan, directory, options.max_concurrent)))
+        print("\n".join(plan_as_text(spec, state, directory, options.max_concurrent)))
     return DONE
 
 
@@ -86,6 +87,22 @@ def build_parser() -> Parser:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="run only the trials of this row")
     parser.add_argument("--trial", action="append", default=[], metavar="ID", help="run only the trial with this id")
+    stale = parser.add_mutually_exclusive_group()
+    stale.add_argument(
+        "--rerun-stale",
+        dest="stale",
+        action="store_const",
+        const="rerun",
+        default="refuse",
+        help="run trials again whose results other code of the trainer computed",
+    )
+    stale.add_argument(
+        "--accept-stale",
+        dest="stale",
+        action="store_const",
+        const="accept",
+        help="keep them, marked § in every table",
+    )
     parser.add_argument("--debug", action="store_true", help="run in this process; open pdb where a trial raises")
     parser.add_argument("--max-concurrent", type=positive, metavar="N", help="run at most N trials at once")
     return parser

@@ -13,11 +13,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.running.failures import classify, sign
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from trainer.code_digest import present_code
+
+if TYPE_CHECKING:
+    from trainer.run import TrainResult
 
 __all__ = ["run_trial"]
 
@@ -28,11 +33,16 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
+    facts = environment()
     metrics: Mapping[str, float] = {}
     error: ErrorRecord | None = None
     state = State.DONE
     try:
-        metrics = probe_trial(task) if task.probe else train_trial(task, report)
+        if task.probe:
+            metrics = probe_trial(task)
+        else:
+            result = train_trial(task, report)
+            metrics, facts = result.metrics, {**facts, "code": result.code}
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -47,13 +57,13 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         ended_at=time.time(),
         metrics=metrics,
         error=error,
-        environment=environment(),
+        environment=facts,
         resources=asdict(task.share),
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, float]:
-    """Train; returns the final metrics. Checkpoints are copied to an object store as they are written."""
+def train_trial(task: Task, report: Callable[[Point], None]) -> TrainResult:
+    """Train; checkpoints are copied to an object store as they are written."""
     from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
     from orchestrator.store.run_directory import RunDirectory
@@ -77,7 +87,7 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, flo
         fetch_checkpoints(directory, task.trial_id, task.workdir)
     reserve_memory(task.share.gpus)
     try:
-        return train(task.config, task.runtime, task.workdir, progress).metrics
+        return train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
 
@@ -126,6 +136,7 @@ def environment() -> dict[str, str]:
 
     return {
         **code_state().facts(),
+        "code": present_code(),
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
         "torch": torch.__version__,

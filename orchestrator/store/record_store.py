@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.lease import Lease, LeaseTimings
@@ -15,7 +16,7 @@ from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import StoredAttempt, pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name, deciding_attempt
+from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name
 
 __all__ = ["RecordStore"]
 
@@ -99,16 +100,39 @@ class RecordStore(RunDirectory):
         return last_ended + 1
 
     def start(
-        self, trial_id: str, attempt: int, config: dict[str, Any], time: float, facts: Mapping[str, Any] | None = None
+        self,
+        trial_id: str,
+        attempt: int,
+        config: dict[str, Any],
+        time: float,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        resumes_code: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Record that an attempt has started at `time` (seconds since the epoch), as an empty first point.
 
-        The first attempt also records what the trial's id is a function of: `config` and `facts`.
+        The first attempt also records what the trial's id is a function of, `config` and `facts`, and so does one with
+        other code. Unless `resumes_code` is true of the code before, the trial starts from step 0 and its earlier
+        points are set aside.
         """
-        if self.files.read(trial_key(trial_id, "trial.json")) is None:
-            known = {"trial_id": trial_id, "config": config, **(facts or {})}
-            self.write(trial_key(trial_id, "trial.json"), known)
+        try:
+            known = self.trial_facts(trial_id)
+        except StoreError:  # damaged: it is written again
+            known = {}
+        before, facts = known.get("code", ""), facts or {}
+        if not known or before != facts.get("code", before):
+            if not resumes_code(before):
+                self.set_points_aside(trial_id, attempt)
+            self.write(trial_key(trial_id, "trial.json"), {"trial_id": trial_id, "config": config, **facts})
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
+
+    def set_points_aside(self, trial_id: str, attempt: int) -> None:
+        """Rename the files of a trial's points, so that those of `attempt` and later ones are its curves."""
+        self.check()
+        for name in self.files.names(trial_key(trial_id)):
+            if POINT_FILE.fullmatch(name) and (content := self.files.read(trial_key(trial_id, name))) is not None:
+                self.files.write(trial_key(trial_id, f"before_{attempt:03d}_{name}"), content)
+                self.files.delete(trial_key(trial_id, name))
 
     def append(self, trial_id: str, point: Point) -> None:
         """Add a point to a trial's curves. It survives the driver's death; in an object store after a few seconds."""
@@ -133,10 +157,10 @@ class RecordStore(RunDirectory):
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
         rows: list[tuple[StoredAttempt, str, bool]] = []
         for stored in self.stored_attempts(keys).values():
-            outcome = deciding_attempt([item.record for item in stored])
-            if outcome is None or outcome.state is not State.DONE:
+            done = [item.record for item in stored if item.record.state is State.DONE]
+            if len(done) != 1:  # none, or one for each code: then it depends on the plan which of them counts
                 continue
-            rows += [(item, stamps[item.key] or "", item.record is outcome) for item in stored]
+            rows += [(item, stamps[item.key] or "", item.record is done[0]) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
         return sum(decides for _, _, decides in rows)

@@ -66,10 +66,13 @@ class RunDirectory:
     def results(self, name: str) -> SweepResults:
         """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
         sweep = self.sweep(name)
-        return SweepResults(sweep=sweep, outcomes=self.outcomes(sweep.trial_ids, sweep=name))
+        return SweepResults(sweep=sweep, outcomes=self.outcomes(sweep.trial_ids, plan=sweep))
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
-        """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started."""
+        """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started.
+
+        Also `code`, the digest of the trainer's code of its latest attempt.
+        """
         key = trial_key(trial_id, "trial.json")
         content = self.files.read(key)
         if content is None:
@@ -80,21 +83,24 @@ class RunDirectory:
         """All ended attempts at a trial, oldest first."""
         return tuple(item.record for item in self.stored_attempts(self.attempt_keys([trial_id]))[trial_id])
 
-    def outcomes(self, trial_ids: Iterable[str], *, sweep: str | None = None) -> dict[str, AttemptRecord]:
-        """The attempt that counts, the first `done` or else the last, for each trial with an ended attempt.
+    def outcomes(self, trial_ids: Iterable[str], *, plan: SweepRecord | None = None) -> dict[str, AttemptRecord]:
+        """The attempt that counts for `plan` (`deciding_attempt`), for each trial with an ended attempt.
 
-        Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `sweep` first, which gives
+        Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `plan` first, which gives
         the same result as their own files.
         """
         wanted = list(dict.fromkeys(trial_ids))
-        cached = read_compacted(self.files, wanted, prefer=sweep)
-        outcomes = {
+        cached = read_compacted(self.files, wanted, prefer=None if plan is None else plan.name)
+        parsed = {
             trial_id: parse(AttemptRecord.from_json, text, f"{self}: compacted record of {trial_id}")
             for trial_id, text in cached.items()
         }
-        keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in cached])
+        outcomes = {
+            key: record for key, record in parsed.items() if plan is None or plan.accepts_code(key, record.code)
+        }
+        keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in outcomes])
         for trial_id, stored in self.stored_attempts(keys).items():
-            outcome = deciding_attempt([item.record for item in stored])
+            outcome = deciding_attempt([item.record for item in stored], plan)
             if outcome is not None:
                 outcomes[trial_id] = outcome
         return {trial_id: outcomes[trial_id] for trial_id in wanted if trial_id in outcomes}
@@ -160,10 +166,15 @@ def files_of(kind: re.Pattern[str], names: Iterable[str]) -> list[str]:
     return sorted((name for name in names if kind.fullmatch(name)), key=lambda name: (len(name), name))
 
 
-def deciding_attempt(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
-    """The attempt that counts: the first `done`, else the last; None without an attempt."""
-    last = attempts[-1] if attempts else None
-    return next((attempt for attempt in attempts if attempt.state is State.DONE), last)
+def deciding_attempt(attempts: Sequence[AttemptRecord], plan: SweepRecord | None = None) -> AttemptRecord | None:
+    """The attempt that counts: the first `done`, else the last; None without an attempt.
+
+    Attempts with code that `plan` does not accept count only if there is no other.
+    """
+    accepted = [item for item in attempts if plan is None or plan.accepts_code(item.trial_id, item.code)]
+    counted = accepted or attempts
+    last = counted[-1] if counted else None
+    return next((attempt for attempt in counted if attempt.state is State.DONE), last)
 
 
 def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:

@@ -150,7 +150,7 @@ class Delivery:
         if trial_id in self.running:
             return None
         if trial_id not in self.outcomes:
-            self.outcomes.update(self.directory.outcomes([trial_id]))
+            self.outcomes.update(self.directory.outcomes([trial_id], plan=self.sweep))
         return self.outcomes.get(trial_id)
 
 

@@ -1,0 +1,173 @@
+"""Stale trials: results and checkpoints of code of the trainer that is neither the present code nor proven equal to it.
+
+A sweep stops when it finds some (`StaleCodeError`). The user either has them run again or accepts them. Accepted ones
+stay in the plan and are marked in every table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from orchestrator.errors import StoreError, SweepError
+from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
+from orchestrator.store.run_directory import RunDirectory
+from trainer.code_digest import equal_codes, present_files
+
+__all__ = [
+    "StaleCodeError",
+    "StaleTrial",
+    "StaleTrials",
+    "describe_difference",
+    "describe_stale",
+    "find_stale",
+    "remedy",
+    "settle",
+    "with_present_code",
+]
+
+StaleTrials = Literal["refuse", "rerun", "accept"]
+"""What a sweep does with stale trials."""
+
+CHECKPOINTS = frozenset({"last.pt", "previous.pt"})
+FILES_NAMED = 6
+"""Differing files that a message names."""
+TRIALS_NAMED = 3
+"""Stale trials that a message names."""
+
+
+class StaleCodeError(SweepError):
+    """A sweep found stale trials, and the user has not said what to do with them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaleTrial:
+    """A trial with a result or a checkpoint of other code."""
+
+    trial_id: str
+    code: str
+    """Digests of that code, as in `AttemptRecord.code`."""
+    finished: bool
+    """False: interrupted, with a checkpoint from which it would resume."""
+    commit: str = ""
+    """Commit of that code, where it is known and had no uncommitted changes."""
+
+
+def with_present_code(plan: SweepRecord, directory: RunDirectory, *, rerun: bool = False) -> SweepRecord:
+    """The plan with the digest of the present code, and with what the user accepted for this sweep before.
+
+    `rerun`: nothing that was accepted before stands any more.
+    """
+    return replace(plan, code=equal_codes(), accepted_code={} if rerun else accepted_before(plan, directory))
+
+
+def accepted_before(plan: SweepRecord, directory: RunDirectory) -> dict[str, str]:
+    """What the recorded plan of this name has accepted; nothing without one, or if it cannot be read."""
+    if plan.name not in directory.sweep_names():
+        return {}
+    try:
+        return dict(directory.sweep(plan.name).accepted_code)
+    except StoreError:
+        return {}
+
+
+def find_stale(
+    plan: SweepRecord, outcomes: Mapping[str, AttemptRecord], directory: RunDirectory, trial_ids: Iterable[str]
+) -> tuple[StaleTrial, ...]:
+    """The stale ones of `trial_ids`, whose `outcomes` are known; `plan` is what `with_present_code` returns."""
+    found, unfinished = [], []
+    for trial_id in trial_ids:
+        record = outcomes.get(trial_id)
+        if record is None or not plan.ends_trial(record.state):
+            unfinished.append(trial_id)
+        elif not plan.accepts_code(trial_id, record.code):
+            facts = record.environment
+            commit = "" if facts.get("dirty") else facts.get("commit", "")
+            found.append(StaleTrial(trial_id=trial_id, code=record.code, finished=True, commit=commit))
+    started = set(directory.files.names("trials")) if unfinished else set()
+    return (*found, *stale_checkpoints(plan, directory, [key for key in unfinished if key in started]))
+
+
+def stale_checkpoints(plan: SweepRecord, directory: RunDirectory, trial_ids: Sequence[str]) -> list[StaleTrial]:
+    """Those of some started trials that have a checkpoint and ran with other code last."""
+    names = directory.files.map(directory.files.names, [trial_key(trial_id) for trial_id in trial_ids])
+    found = []
+    for trial_id, files in zip(trial_ids, names, strict=True):
+        if CHECKPOINTS.isdisjoint(files):
+            continue
+        code = directory.trial_facts(trial_id).get("code", "")
+        if not plan.accepts_code(trial_id, code):
+            found.append(StaleTrial(trial_id=trial_id, code=code, finished=False))
+    return found
+
+
+def settle(
+    stale: Sequence[StaleTrial],
+    choice: StaleTrials,
+    outcomes: Mapping[str, AttemptRecord],
+    plan: SweepRecord,
+    directory: RunDirectory,
+) -> tuple[dict[str, AttemptRecord], dict[str, str]]:
+    """The outcomes that stand and the accepted code by trial id, after the user's `choice`.
+
+    Raises StaleCodeError when there are stale trials and the choice is `refuse`.
+    """
+    accepted = dict(plan.accepted_code)
+    if stale and choice == "refuse":
+        raise StaleCodeError(f"{plan.name}: {'; '.join(describe_stale(stale, plan, directory))}; {remedy(stale)}")
+    if choice == "accept":
+        return dict(outcomes), accepted | {item.trial_id: item.code for item in stale}
+    again = {item.trial_id for item in stale}
+    return {key: record for key, record in outcomes.items() if key not in again}, accepted
+
+
+def differing_files(code: str, directory: RunDirectory) -> tuple[str, ...]:
+    """Files of the trainer in which `code` (one or several digests) differs from the present code.
+
+    Empty when the run directory does not know them.
+    """
+    present, names = present_files(), set()
+    for digest in codes_in(code):
+        content = directory.files.read(code_key(digest))
+        try:
+            known: Mapping[str, str] = json.loads(content)["files"] if content else present
+            names |= {name for name in known.keys() | present.keys() if known.get(name) != present.get(name)}
+        except (ValueError, KeyError, TypeError, AttributeError):  # damaged: the names are only for the message
+            continue
+    return tuple(sorted(names))
+
+
+def describe_difference(code: str, directory: RunDirectory) -> str:
+    """`by other code of the trainer (8d1f2a3b4c5d), which differs in contrast/anchors.py`."""
+    names = differing_files(code, directory)
+    text = f"by other code of the trainer ({code})"
+    if not names:
+        return text
+    more = f" and {len(names) - FILES_NAMED} more" if len(names) > FILES_NAMED else ""
+    return f"{text}, which differs in {', '.join(names[:FILES_NAMED])}{more}"
+
+
+def describe_stale(stale: Collection[StaleTrial], plan: SweepRecord, directory: RunDirectory) -> list[str]:
+    """One line for each code and kind: how many trials, what differs, and which they are."""
+    groups: dict[tuple[str, bool], list[StaleTrial]] = {}
+    for item in stale:
+        groups.setdefault((item.code, item.finished), []).append(item)
+    lines = []
+    for (code, finished), items in groups.items():
+        kind = "finished" if finished else "interrupted"
+        count = f"{len(items)} {kind} trial{'s were' if len(items) > 1 else ' was'} computed"
+        named = "; ".join(f"{plan.label_of(item.trial_id)} [{item.trial_id}]" for item in items[:TRIALS_NAMED])
+        more = f"; and {len(items) - TRIALS_NAMED} more" if len(items) > TRIALS_NAMED else ""
+        lines.append(f"{count} {describe_difference(code, directory)}: {named}{more}")
+    return lines
+
+
+def remedy(stale: Collection[StaleTrial]) -> str:
+    """What the user can do."""
+    commit = next((item.commit for item in stale if item.commit), "REV")
+    return (
+        "--rerun-stale runs them again, --accept-stale keeps them, marked § in every table; if the change cannot "
+        f"alter a figure, `python -m trainer.golden {commit[:12]}` proves it"
+    )
