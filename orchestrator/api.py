@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
-from orchestrator.planning.stale import StaleTrials, find_stale, settle, with_present_code
+from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord, code_key
@@ -72,6 +72,8 @@ class SweepOutcome:
     """By trial id, the attempt that counts."""
     files: Mapping[str, Path]
     """Tables by style."""
+    selected: frozenset[str] | None = None
+    """Ids of the trials that were asked for; None: all."""
     halted: str = ""
     """Why the sweep stopped early; empty when it did not."""
     mirror_failure: Exception | None = None
@@ -83,6 +85,21 @@ class SweepOutcome:
     def completed(self) -> bool:
         """Whether no planned trial has to run any more."""
         return not self.halted and not self.plan.unfinished(self.outcomes)
+
+    @property
+    def fulfilled(self) -> bool:
+        """Whether everything that was asked for is done: all trials, or those selected."""
+        return not self.halted and not self.missing
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Ids of the trials that were asked for and still have to run, in the order of the plan."""
+        results = SweepResults(sweep=self.plan.record, outcomes=self.outcomes)
+        asked = [trial.trial_id for trial in self.plan.trials]
+        if self.selected is not None:
+            unplanned = sorted(self.selected.difference(asked))  # a further seed that no comparison needs yet
+            asked = [*(trial_id for trial_id in asked if trial_id in self.selected), *unplanned]
+        return tuple(trial_id for trial_id in asked if not results.ended(trial_id))
 
 
 def plan(
@@ -141,19 +158,16 @@ def carry_out(
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
     with store.lock(), ExitStack() as stack:
-        record = with_present_code(plan.record, store, rerun=options.stale == "rerun")
-        plan = replace(plan, record=record)
         growing_plan = open_growing_plan(spec, plan, store)
-        candidates = plan
+        candidates = [trial.trial_id for trial in plan.trials]
         if growing_plan is not None:
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
-            candidates = replace(plan, trials=tuple(growing_plan.candidates.values()))
-        selected = None if selection is None else selection.of(candidates)
-        candidate_ids = [trial.trial_id for trial in candidates.trials]
-        outcomes = store.outcomes(candidate_ids, plan=record)
-        stale = find_stale(record, outcomes, store, candidate_ids)
-        outcomes, accepted = settle(stale, options.stale, outcomes, candidates.record, store)
-        plan = replace(plan, record=replace(plan.record, accepted_code=accepted))
+            candidates = list(growing_plan.candidates)
+        selected = None if selection is None else selection.of(plan.record, candidates)
+        state = plan_state(plan.record, store, candidates, options.stale)
+        if state.stale:
+            raise StaleCodeError(refusal(state, store))
+        outcomes, plan = state.outcomes, replace(plan, record=state.plan)
         if growing_plan is not None:
             growing_plan.record = plan.record
         store.write_sweep(plan.record)
@@ -194,7 +208,9 @@ def carry_out(
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
-            outcome = SweepOutcome(plan=driver.plan, outcomes=driver.outcomes, files=files, halted=driver.halted)
+            outcome = SweepOutcome(
+                plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
+            )
             driver.finish(files, completed=outcome.completed)
             follower.close()
         if driver.interrupted:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.commands.dry_run import plan_as_json, plan_as_text, plan_state
+from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
@@ -56,13 +56,16 @@ def run(options: argparse.Namespace) -> int:
     spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
     directory = RunDirectory(options.run_dir)
     plan = plan_sweep(spec, run_dir=directory.local_folder)
+    selection = None
+    if options.only or options.trial:
+        selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))
     if not options.dry_run:
-        return run_plan(spec, plan, directory, options)
-    state = plan_state(plan, directory, options.stale)
+        return run_plan(spec, plan, directory, selection, options)
     if options.json:
-        print(plan_as_json(state))
+        print(plan_as_json(plan, directory, selection, options.stale))
     else:
-        print("\n".join(plan_as_text(spec, state, directory, options.max_concurrent)))
+        lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
+        print("\n".join(lines))
     return DONE
 
 
@@ -72,7 +75,8 @@ def build_parser() -> Parser:
         prog="python -m orchestrator.sweep",
         description="Plan a search space, train the missing trials on Ray, log them to MLflow and write the table. "
         "The same command resumes an interrupted sweep and extends an edited one.",
-        epilog="Exit codes: 0 all done, 1 some failed or missing, 2 wrong usage or specification, 130 interrupted.",
+        epilog="Exit codes: 0 all that was asked for is done, 1 some failed or missing, 2 wrong usage or "
+        "specification, 130 interrupted.",
     )
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
     parser.add_argument("--recipe", metavar="NAME|PATH", help="data set, model and schedule, instead of the file's")
@@ -85,8 +89,10 @@ def build_parser() -> Parser:
     parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
-    parser.add_argument("--only", action="append", default=[], metavar="ROW", help="run only the trials of this row")
-    parser.add_argument("--trial", action="append", default=[], metavar="ID", help="run only the trial with this id")
+    parser.add_argument("--only", action="append", default=[], metavar="ROW", help="now run only this row's trials")
+    parser.add_argument(
+        "--trial", action="append", default=[], metavar="ID", help="now run only the trial with this id"
+    )
     stale = parser.add_mutually_exclusive_group()
     stale.add_argument(
         "--rerun-stale",
@@ -116,7 +122,13 @@ def positive(text: str) -> int:
     return value
 
 
-def run_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory, options: argparse.Namespace) -> int:
+def run_plan(
+    spec: SweepSpec,
+    plan: SweepPlan,
+    directory: RunDirectory,
+    selection: TrialSelection | None,
+    options: argparse.Namespace,
+) -> int:
     """Run the missing trials, write the tables, and return the exit code."""
     from rich.console import Console
     from rich.text import Text
@@ -125,9 +137,6 @@ def run_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory, options:
     from orchestrator.tracking.json_events import EventTracker
 
     console = Console(stderr=options.json, highlight=False)
-    selection = None
-    if options.only or options.trial:
-        selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))
     expected_rows = len(spec.rows) + spec.search.trials if spec.search is not None and selection is None else 0
 
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
@@ -140,7 +149,7 @@ def run_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory, options:
     if not options.json:
         console.print(Text(outcome.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     print_summary(outcome, options, console)
-    return DONE if outcome.completed else UNFINISHED
+    return DONE if outcome.fulfilled else UNFINISHED
 
 
 def command_of(options: argparse.Namespace) -> str:
@@ -160,14 +169,14 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
     """The last lines: which trials are missing and why, where the tables are, and what MLflow lacks."""
     from rich.text import Text
 
-    missing = outcome.plan.unfinished(outcome.outcomes)
-    for trial in missing[:MOST_MISSING_LISTED]:
-        record = outcome.outcomes.get(trial.trial_id)
+    missing = outcome.missing
+    for trial_id in missing[:MOST_MISSING_LISTED]:
+        record = outcome.outcomes.get(trial_id)
         reason = "not run" if record is None else record.state.words
         if record is not None and record.error is not None:
             reason += f" ({record.error.summary})"
-        label = outcome.plan.record.label_of(trial.trial_id)
-        console.print(Text(f"missing: {label} [{trial.trial_id}]: {reason}"), soft_wrap=True)
+        label = outcome.plan.record.label_of(trial_id)
+        console.print(Text(f"missing: {label} [{trial_id}]: {reason}"), soft_wrap=True)
     if len(missing) > MOST_MISSING_LISTED:
         more = (
             f"missing: {len(missing) - MOST_MISSING_LISTED} more; `python -m orchestrator status {options.spec}` lists"

@@ -4,60 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Set
+from dataclasses import asdict, replace
 from typing import Any
 
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
-from orchestrator.planning.plan import CACHE, SweepPlan
-from orchestrator.planning.stale import (
-    StaleTrial,
-    StaleTrials,
-    describe_stale,
-    find_stale,
-    remedy,
-    settle,
-    with_present_code,
-)
+from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
+from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["PlanState", "plan_as_json", "plan_as_text", "plan_state"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanState:
-    """A plan with what the run directory has of it."""
-
-    plan: SweepPlan
-    outcomes: Mapping[str, AttemptRecord]
-    """By trial id; without those that `--rerun-stale` runs again."""
-    stale: tuple[StaleTrial, ...] = ()
-    """Trials about which the user has not decided."""
+__all__ = ["plan_as_json", "plan_as_text"]
 
 
-def plan_state(plan: SweepPlan, directory: RunDirectory, choice: StaleTrials = "refuse") -> PlanState:
-    """What `directory` has of `plan`; `choice` is what the sweep does with stale trials. Raises StoreError."""
-    trial_ids = plan.record.trial_ids
-    if set(trial_ids).isdisjoint(directory.files.names("trials")):
-        return PlanState(plan=plan, outcomes={})
-    record = with_present_code(plan.record, directory, rerun=choice == "rerun")
-    outcomes = directory.outcomes(trial_ids, plan=record)
-    stale = find_stale(record, outcomes, directory, trial_ids)
-    if choice != "refuse":
-        outcomes, accepted = settle(stale, choice, outcomes, record, directory)
-        record, stale = replace(record, accepted_code=accepted), ()
-    return PlanState(plan=replace(plan, record=record), outcomes=outcomes, stale=stale)
+def plan_as_json(
+    plan: SweepPlan,
+    directory: RunDirectory,
+    selection: TrialSelection | None = None,
+    choice: StaleTrials = "refuse",
+) -> str:
+    """One entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`.
 
-
-def plan_as_json(state: PlanState) -> str:
-    """One entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`."""
-    plan, outcomes = state.plan, state.outcomes
-    statuses = {trial_id: record.state.value for trial_id, record in outcomes.items()}
+    With a `selection` only its trials have an entry; `config` of one that a search has drawn is canonical, with dotted
+    keys. `choice` is what the sweep does with stale trials. Raises SweepError for a row or trial that is not in the
+    plan.
+    """
+    record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
+    selected = record.trial_ids if selection is None else selection.of(record)
+    state = plan_state(record, directory, record.trial_ids, choice)
+    statuses = {trial_id: outcome.state.value for trial_id, outcome in state.outcomes.items()}
     statuses |= {item.trial_id: "stale" for item in state.stale}
     configs = {trial.trial_id: asdict(trial.config) for trial in plan.trials}
-    factors = {row.label: dict(row.factors) for row in plan.record.rows}
+    factors = {row.label: dict(row.factors) for row in record.rows}
     entries: list[dict[str, Any]] = [
         {
             "trial_id": run.trial_id,
@@ -65,33 +45,46 @@ def plan_as_json(state: PlanState) -> str:
             "factors": factors[run.row],
             "seed": run.seed,
             "status": statuses.get(run.trial_id, "planned"),
-            "config": configs[run.trial_id],
+            "config": configs.get(run.trial_id) or directory.trial_facts(run.trial_id).get("config", {}),
         }
-        for run in plan.record.cells
+        for run in record.cells
+        if run.trial_id in selected
     ]
     return json.dumps({"trials": entries}, indent=1)
 
 
 def plan_as_text(
-    spec: SweepSpec, state: PlanState, directory: RunDirectory, max_concurrent: int | None = None
+    spec: SweepSpec,
+    plan: SweepPlan,
+    directory: RunDirectory,
+    max_concurrent: int | None = None,
+    selection: TrialSelection | None = None,
+    choice: StaleTrials = "refuse",
 ) -> list[str]:
-    """Lines for the terminal: counts, a cost forecast, stale trials, and for each row what is to run."""
-    plan, record = state.plan, state.plan.record
+    """Lines for the terminal: counts, stale trials, a cost forecast, and for each row what is to run.
+
+    `choice` is what the sweep does with stale trials. With a `selection` only its trials are to run. Raises SweepError
+    for a row or trial that is not in the plan.
+    """
+    record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
+    state = plan_state(record, directory, record.trial_ids, choice)
+    results = SweepResults(sweep=record, outcomes=state.outcomes)
     stale = {item.trial_id for item in state.stale}
-    unfinished = [trial for trial in plan.unfinished(state.outcomes) if trial.trial_id not in stale]
-    to_run = {trial.trial_id for trial in unfinished}
-    done = len(plan.trials) - len(to_run) - len(stale)
-    count = f"{len(plan.trials)} trials, {done} done already, {len(to_run)} to run"
+    selected = frozenset(record.trial_ids) if selection is None else selection.of(record)
+    ended = {trial_id for trial_id in record.trial_ids if results.ended(trial_id)} - stale
+    to_run = selected - ended - stale
+    counts = f"{len(record.trial_ids)} trials, {len(ended)} done already, {len(to_run)} to run"
+    if stale:
+        counts = f"{counts}, {len(stale)} stale"
     lines = [
         f"{record.name}: {len(record.rows)} rows x {len(record.seeds)} seeds = {len(record.cells)} runs",
-        f"{count}, {len(stale)} stale" if stale else count,
+        counts if selection is None else f"{counts} of the {len(selected)} selected",
+        *(f"stale: {line}" for line in describe_stale(state, directory)),
     ]
-    if stale:
-        lines += [f"stale: {line}" for line in describe_stale(state.stale, record, directory)]
-        lines.append(f"the sweep will stop and ask: {remedy(state.stale)}")
+    unfinished = [trial for trial in plan.trials if trial.trial_id in to_run]
     if spec.search is not None:
         lines.append(f"{spec.search.sampler} search: {spec.search.trials} trials, suggested while the sweep runs")
-    if to_run:
+    if unfinished:
         gpus = spec.space.resources.gpus
         slots = int((os.cpu_count() or 1) / spec.space.resources.cpus)
         slots = min(slots, max_concurrent) if max_concurrent else slots
@@ -100,6 +93,23 @@ def plan_as_text(
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
-        status = "stale" if run.trial_id in stale else "to run" if run.trial_id in to_run else "done"
-        by_row[run.row].append(f"seed {run.seed} {status}")
+        by_row[run.row].append(f"seed {run.seed} {status_of(run.trial_id, stale, ended, to_run)}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str]) -> str:
+    """What the line of a row says about one of its trials."""
+    sets = {"stale": stale, "done": ended, "to run": to_run}
+    return next((word for word, ids in sets.items() if trial_id in ids), "not selected")
+
+
+def with_recorded_growth(record: SweepRecord, directory: RunDirectory) -> SweepRecord:
+    """A plan that grows with the rows and seeds that earlier commands added to it, so that they can be selected."""
+    if not (record.is_search or record.looks) or record.name not in directory.sweep_names():
+        return record
+    recorded = directory.sweep(record.name)
+    return replace(
+        record,
+        rows=tuple({row.label: row for row in (*record.rows, *recorded.rows)}.values()),
+        cells=tuple(dict.fromkeys((*record.cells, *recorded.cells))),
+    )

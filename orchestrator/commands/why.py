@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.commands.dry_run import plan_state
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan
-from orchestrator.planning.stale import describe_difference, remedy
+from orchestrator.planning.stale import describe_difference, plan_state, remedy
 from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
@@ -40,7 +39,7 @@ class Identity:
 
 def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
     """One line for each trial of `plan`, in running order."""
-    state = plan_state(plan, directory)
+    state = plan_state(plan.record, directory, plan.record.trial_ids)
     stale = {item.trial_id: describe_difference(item.code, directory) for item in state.stale}
     finished = finished_identities(directory)
     lines = []
@@ -48,7 +47,7 @@ def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
         content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
         identity = Identity(trial_id=trial.trial_id, content=content)
         label, record = plan.record.label_of(trial.trial_id), state.outcomes.get(trial.trial_id)
-        difference = stale.get(trial.trial_id) or accepted_difference(state.plan.record, record, directory)
+        difference = stale.get(trial.trial_id) or accepted_difference(state.plan, record, directory)
         lines.append(describe_reason(label, identity, record, finished, difference, stale=trial.trial_id in stale))
     return [*lines, f"stale: {remedy(state.stale)}"] if stale else lines
 

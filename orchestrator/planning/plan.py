@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -60,22 +61,26 @@ class SweepPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialSelection:
-    """The trials that `--only ROW` and `--trial ID` select."""
+    """The trials that `--only ROW` and `--trial ID` select to run now; the plan and its table stay whole."""
 
     rows: tuple[str, ...] = ()
     """Labels."""
     trials: tuple[str, ...] = ()
     """Ids, or prefixes of ids."""
 
-    def of(self, plan: SweepPlan) -> frozenset[str]:
-        """Ids of the selected trials of `plan`. Raises SweepError for a row or an id that it does not have."""
-        labels = {row.label for row in plan.record.rows}
+    def of(self, record: SweepRecord, further: Iterable[str] = ()) -> frozenset[str]:
+        """Ids of the selected trials of a plan, and of `further` ones that it may still get.
+
+        Raises SweepError for a row or an id that it does not have.
+        """
+        labels = {row.label for row in record.rows}
+        trial_ids = {*record.trial_ids, *further}
         for row in self.rows:
             if row not in labels:
-                raise SweepError(f"--only {row}: no such row; there are: {', '.join(sorted(labels))}")
-        found = {run.trial_id for run in plan.record.cells if run.row in self.rows}
+                raise SweepError(f"--only {row}: no such row; {closest(row, sorted(labels))}")
+        found = {run.trial_id for run in record.cells if run.row in self.rows}
         for text in self.trials:
-            matching = {trial.trial_id for trial in plan.trials if trial.trial_id.startswith(text)}
+            matching = {trial_id for trial_id in trial_ids if trial_id.startswith(text)}
             if len(matching) != 1:
                 what = "no trial of this sweep has" if not matching else f"{len(matching)} trials have"
                 raise SweepError(f"--trial {text}: {what} this id; `--dry-run --json` lists them")

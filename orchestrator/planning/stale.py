@@ -17,15 +17,15 @@ from orchestrator.store.run_directory import RunDirectory
 from trainer.code_digest import equal_codes, present_files
 
 __all__ = [
+    "PlanState",
     "StaleCodeError",
     "StaleTrial",
     "StaleTrials",
     "describe_difference",
     "describe_stale",
-    "find_stale",
+    "plan_state",
+    "refusal",
     "remedy",
-    "settle",
-    "with_present_code",
 ]
 
 StaleTrials = Literal["refuse", "rerun", "accept"]
@@ -55,12 +55,36 @@ class StaleTrial:
     """Commit of that code, where it is known and had no uncommitted changes."""
 
 
-def with_present_code(plan: SweepRecord, directory: RunDirectory, *, rerun: bool = False) -> SweepRecord:
-    """The plan with the digest of the present code, and with what the user accepted for this sweep before.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanState:
+    """A plan with what the run directory has of it."""
 
-    `rerun`: nothing that was accepted before stands any more.
+    plan: SweepRecord
+    """With the digest of the present code and what the user has accepted."""
+    outcomes: Mapping[str, AttemptRecord]
+    """By trial id; without those that are to run again."""
+    stale: tuple[StaleTrial, ...] = ()
+    """Stale trials about which the user has not decided."""
+
+
+def plan_state(
+    plan: SweepRecord, directory: RunDirectory, trial_ids: Collection[str], choice: StaleTrials = "refuse"
+) -> PlanState:
+    """What `directory` has of the trials `trial_ids`, judged by the present code. Raises StoreError.
+
+    With the choice `rerun`, nothing that was accepted before stands any more.
     """
-    return replace(plan, code=equal_codes(), accepted_code={} if rerun else accepted_before(plan, directory))
+    accepted = {} if choice == "rerun" else accepted_before(plan, directory)
+    plan = replace(plan, code=equal_codes(), accepted_code=accepted)
+    outcomes = directory.outcomes(trial_ids, plan=plan)
+    stale = find_stale(plan, outcomes, directory, trial_ids)
+    if choice == "refuse":
+        return PlanState(plan=plan, outcomes=outcomes, stale=stale)
+    if choice == "accept":
+        accepted |= {item.trial_id: item.code for item in stale}
+        return PlanState(plan=replace(plan, accepted_code=accepted), outcomes=outcomes)
+    again = {item.trial_id for item in stale}
+    return PlanState(plan=plan, outcomes={key: record for key, record in outcomes.items() if key not in again})
 
 
 def accepted_before(plan: SweepRecord, directory: RunDirectory) -> dict[str, str]:
@@ -76,7 +100,7 @@ def accepted_before(plan: SweepRecord, directory: RunDirectory) -> dict[str, str
 def find_stale(
     plan: SweepRecord, outcomes: Mapping[str, AttemptRecord], directory: RunDirectory, trial_ids: Iterable[str]
 ) -> tuple[StaleTrial, ...]:
-    """The stale ones of `trial_ids`, whose `outcomes` are known; `plan` is what `with_present_code` returns."""
+    """The stale ones of `trial_ids`, whose `outcomes` are known; `plan` has the present code."""
     found, unfinished = [], []
     for trial_id in trial_ids:
         record = outcomes.get(trial_id)
@@ -101,26 +125,6 @@ def stale_checkpoints(plan: SweepRecord, directory: RunDirectory, trial_ids: Seq
         if not plan.accepts_code(trial_id, code):
             found.append(StaleTrial(trial_id=trial_id, code=code, finished=False))
     return found
-
-
-def settle(
-    stale: Sequence[StaleTrial],
-    choice: StaleTrials,
-    outcomes: Mapping[str, AttemptRecord],
-    plan: SweepRecord,
-    directory: RunDirectory,
-) -> tuple[dict[str, AttemptRecord], dict[str, str]]:
-    """The outcomes that stand and the accepted code by trial id, after the user's `choice`.
-
-    Raises StaleCodeError when there are stale trials and the choice is `refuse`.
-    """
-    accepted = dict(plan.accepted_code)
-    if stale and choice == "refuse":
-        raise StaleCodeError(f"{plan.name}: {'; '.join(describe_stale(stale, plan, directory))}; {remedy(stale)}")
-    if choice == "accept":
-        return dict(outcomes), accepted | {item.trial_id: item.code for item in stale}
-    again = {item.trial_id for item in stale}
-    return {key: record for key, record in outcomes.items() if key not in again}, accepted
 
 
 def differing_files(code: str, directory: RunDirectory) -> tuple[str, ...]:
@@ -149,25 +153,30 @@ def describe_difference(code: str, directory: RunDirectory) -> str:
     return f"{text}, which differs in {', '.join(names[:FILES_NAMED])}{more}"
 
 
-def describe_stale(stale: Collection[StaleTrial], plan: SweepRecord, directory: RunDirectory) -> list[str]:
-    """One line for each code and kind: how many trials, what differs, and which they are."""
+def describe_stale(state: PlanState, directory: RunDirectory) -> list[str]:
+    """One line for each code and kind: how many trials, what differs, and which they are; then the remedy."""
     groups: dict[tuple[str, bool], list[StaleTrial]] = {}
-    for item in stale:
+    for item in state.stale:
         groups.setdefault((item.code, item.finished), []).append(item)
     lines = []
     for (code, finished), items in groups.items():
         kind = "finished" if finished else "interrupted"
         count = f"{len(items)} {kind} trial{'s were' if len(items) > 1 else ' was'} computed"
-        named = "; ".join(f"{plan.label_of(item.trial_id)} [{item.trial_id}]" for item in items[:TRIALS_NAMED])
+        named = "; ".join(f"{state.plan.label_of(item.trial_id)} [{item.trial_id}]" for item in items[:TRIALS_NAMED])
         more = f"; and {len(items) - TRIALS_NAMED} more" if len(items) > TRIALS_NAMED else ""
         lines.append(f"{count} {describe_difference(code, directory)}: {named}{more}")
-    return lines
+    return [*lines, remedy(state.stale)] if lines else []
+
+
+def refusal(state: PlanState, directory: RunDirectory) -> str:
+    """Why the sweep stops, in one line."""
+    return f"{state.plan.name}: {'; '.join(describe_stale(state, directory))}"
 
 
 def remedy(stale: Collection[StaleTrial]) -> str:
     """What the user can do."""
     commit = next((item.commit for item in stale if item.commit), "REV")
     return (
-        "--rerun-stale runs them again, --accept-stale keeps them, marked § in every table; if the change cannot "
-        f"alter a figure, `python -m trainer.golden {commit[:12]}` proves it"
+        "--rerun-stale runs them again, --accept-stale keeps them, marked § in every table; if the change cannot alter "
+        f"a figure, `python -m trainer.golden {commit[:12]}` proves it"
     )

@@ -77,6 +77,16 @@ class ChildRun:
         return self.status == STATUS[record.state] and attempt == (str(record.attempt), record.state.value)
 
 
+def parent_status(results: SweepResults, completed: bool, interrupted: bool) -> str:
+    """MLflow's status of a sweep that has ended: SCHEDULED if all that is missing has not run, for example `--only`."""
+    if completed:
+        return "FINISHED"
+    states = {results.state_of(trial_id) for trial_id in results.unfinished}
+    if interrupted or State.CANCELLED in states:
+        return "KILLED"
+    return "SCHEDULED" if states == {None} else "FAILED"
+
+
 class Mirror:
     """One sweep on one server, used from one thread. Every method raises TrackingError or StoreError.
 
@@ -146,9 +156,7 @@ class Mirror:
         for child in interrupted:
             self.server.end(child.run_id, "KILLED")
         self.sweep_run.count(results, ())
-        cancelled = any(record.state is State.CANCELLED for record in results.outcomes.values())
-        status = "FINISHED" if completed else "KILLED" if interrupted or cancelled else "FAILED"
-        self.sweep_run.finish(results.outcomes, artifacts, status)
+        self.sweep_run.finish(results.outcomes, artifacts, parent_status(results, completed, bool(interrupted)))
 
     # -- what MLflow has
 

@@ -14,14 +14,16 @@ from PIL import Image
 import orchestrator.planning.build_config
 import orchestrator.planning.datasets
 import orchestrator.planning.plan
-from orchestrator.commands.dry_run import PlanState, plan_as_json
+from orchestrator.commands.dry_run import plan_as_json
 from orchestrator.errors import SpecError
 from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from trainer.data import open_source
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -136,7 +138,8 @@ def test_dry_run_has_an_entry_per_row_and_seed(folder):
     found = plan(MEMORY)
     done = found.trials[0].trial_id
     record = AttemptRecord(trial_id=done, attempt=1, state=State.DONE, started_at=0.0, ended_at=1.0)
-    entries = json.loads(plan_as_json(PlanState(plan=found, outcomes={done: record})))["trials"]
+    RecordStore("runs").end(record)
+    entries = json.loads(plan_as_json(found, RunDirectory("runs")))["trials"]
 
     assert [(entry["row"], entry["seed"]) for entry in entries[:3]] == [("pixel", 0), ("pixel", 1), ("w/o contrast", 0)]
     assert len(entries) == 8

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import SweepError
-from orchestrator.planning.plan import SweepPlan, Trial, TrialSelection
+from orchestrator.planning.plan import TrialSelection
 from orchestrator.store.records import SweepRecord
-from trainer.config import TrainConfig
-
-
-@pytest.fixture
-def known(sweep: SweepRecord) -> SweepPlan:
-    """A plan of the trials base0, full0, base1, full1."""
-    trials = tuple(Trial(trial_id=trial_id, config=TrainConfig()) for trial_id in sweep.trial_ids)
-    return SweepPlan(record=sweep, trials=trials)
 
 
 @pytest.mark.parametrize(
@@ -23,21 +15,24 @@ def known(sweep: SweepRecord) -> SweepPlan:
         (["without"], [], {"base0", "base1"}),
         ([], ["full0", "base1"], {"full0", "base1"}),
         (["without"], ["full0"], {"base0", "base1", "full0"}),
+        ([], ["base2"], {"base2"}),
     ],
 )
-def test_rows_and_trials_are_selected(rows: list[str], trials: list[str], found: set[str], known: SweepPlan) -> None:
-    assert TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known) == found
+def test_rows_and_trials_are_selected(rows: list[str], trials: list[str], found: set[str], sweep: SweepRecord) -> None:
+    """Of a plan with the trials base0, full0, base1 and full1, which may still get base2."""
+    assert TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(sweep, ["base2"]) == found
 
 
 @pytest.mark.parametrize(
     ("rows", "trials", "message"),
     [
-        (["nobody"], [], "--only nobody: no such row; there are: with | pipe, without"),
+        (["nobody"], [], "--only nobody: no such row; choose with | pipe, without"),
+        (["witout"], [], "--only witout: no such row; did you mean 'without'?"),
         ([], ["x"], "--trial x: no trial of this sweep has this id; `--dry-run --json` lists them"),
         ([], ["base"], "--trial base: 2 trials have this id; `--dry-run --json` lists them"),
     ],
 )
-def test_an_unknown_row_or_id_is_reported(rows: list[str], trials: list[str], message: str, known: SweepPlan) -> None:
+def test_an_unknown_row_or_id_is_reported(rows: list[str], trials: list[str], message: str, sweep: SweepRecord) -> None:
     with pytest.raises(SweepError) as caught:
-        TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(known)
+        TrialSelection(rows=tuple(rows), trials=tuple(trials)).of(sweep)
     assert str(caught.value) == message

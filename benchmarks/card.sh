@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Measures on one GPU what needs a GPU: `bash benchmarks/card.sh [--tiny]`, in at most 9 minutes on an H100.
+#
+# The parts run in order of worth. Each has a time limit and writes its result when it ends, so a run that is cut
+# short keeps what it has. `--tiny` runs tiny sizes on the CPU, to check that the script works.
+#
+#   CARD_OUT      folder of the results (default: reports/results/card)
+#   CARD_DATA     CamVid, a folder with train, val and test (default: ../shared/data/camvid_small)
+#   CARD_WEIGHTS  weights of EfficientNet-Lite0: imagenet (default), none or a file
+#   CARD_STEPS    steps of a trial of the sweep (default: 700)
+#   CARD_LIMIT    seconds of the sweep (default: 200)
+#   CARD_PARTS    parts to run (default: "tests steps contrast sweep packing")
+#   PYTHON        interpreter (default: .venv/bin/python if it exists, else python3)
+
+set -u
+cd "$(dirname "$0")/.." || exit 2
+PROJECT=$PWD
+if [ -z "${PYTHON:-}" ]; then PYTHON=python3; [ -x .venv/bin/python ] && PYTHON=$PROJECT/.venv/bin/python; fi
+OUT=${CARD_OUT:-reports/results/card}
+DATA=$(realpath "${CARD_DATA:-../shared/data/camvid_small}")
+WEIGHTS=${CARD_WEIGHTS:-imagenet}
+STEPS=${CARD_STEPS:-700}
+PARTS=${CARD_PARTS:-tests steps contrast sweep packing}
+DEVICE=cuda QUICK=()
+if [ "${1:-}" = --tiny ]; then DEVICE=cpu QUICK=(--quick) STEPS=2; fi
+export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$PROJECT" PYTHONUNBUFFERED=1
+mkdir -p "$OUT" && OUT=$(realpath "$OUT") || exit 2
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+STATUS=0
+
+part() { # NAME SECONDS COMMAND...: run one part with a time limit
+  local name=$1 limit=$2 began=$SECONDS
+  shift 2
+  case " $PARTS " in *" $name "*) ;; *) return 0 ;; esac
+  echo "== $name (at most $limit s)"
+  timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$OUT/$name.log" | tail -n 25
+  local code=${PIPESTATUS[0]}
+  [ "$code" -eq 0 ] || STATUS=1
+  echo "== $name: exit code $code after $((SECONDS - began)) s"
+}
+
+sweep() { # 5 rows x 3 seeds of the memory ablation, packed; then the tables and the comparison with MLflow
+  cd "$WORK" || return 2
+  "$PYTHON" -m orchestrator.sweep "$PROJECT/search_spaces/ablation_memory.yaml" --recipe camvid_lite0 --seeds 3 \
+    --set "data.root=$DATA" --set "model.weights=$WEIGHTS" --set "schedule.steps=$STEPS" \
+    --set "schedule.eval_every_steps=$((STEPS / 2))" --out "$OUT/sweep"
+}
+
+part tests 150 "$PYTHON" -m pytest -m gpu -q -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"
+part steps 120 "$PYTHON" -m benchmarks.train_step --device $DEVICE "${QUICK[@]}" --eager --json "$OUT/train_step.json"
+part contrast 90 "$PYTHON" -m benchmarks.contrast_step --device $DEVICE "${QUICK[@]}" --json "$OUT/contrast_step.json"
+export -f sweep
+export PROJECT PYTHON WORK OUT DATA WEIGHTS STEPS
+part sweep "${CARD_LIMIT:-200}" bash -c sweep
+part packing 100 "$PYTHON" -m benchmarks.packing --device $DEVICE "${QUICK[@]}" --root "$DATA" --json "$OUT/packing.json"
+exit $STATUS
