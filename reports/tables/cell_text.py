@@ -40,7 +40,8 @@ class Mark(StrEnum):
     PROVISIONAL = "provisional"
     """‡ on a value: planned runs are still to come."""
     MIXED = "mixed"
-    """§ on a value: different code or data within the cell, or against the baseline."""
+    """§ on a value: computed by other code of the trainer than the plan's, or different code or data within the cell or
+    against the baseline."""
     MISSING = "missing"
     """An en dash instead of a value."""
     SHARED = "shared"
@@ -139,10 +140,15 @@ def make_cell_texts(
             compared.get(label),
             rank=ranks.get(scores[label], Mark.NONE) if label in scores else Mark.NONE,
             alike=label in alike,
-            mixed=column.ranked and differ(origins.get(label, frozenset()) | reference),
+            mixed=is_mixed(origins.get(label, frozenset()), reference, ranked=column.ranked),
         )
         for label in shown
     }
+
+
+def is_mixed(origins: frozenset[Origin], reference: frozenset[Origin], *, ranked: bool) -> bool:
+    """Whether a cell is marked §; of costs, which depend on the machine, only if other code computed them."""
+    return any(origin.other_code for origin in origins) or (ranked and differ(origins | reference))
 
 
 def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:

@@ -19,7 +19,8 @@ from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import IOU_PREFIX, Column, column_for
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
-from reports.tables.notes import Note
+from reports.tables.notes import Note, explain_other_code
+from reports.tables.origin import seeds_of_other_code
 from reports.tables.row_headers import RowHeaders
 from reports.tables.table import Table, sentence
 
@@ -48,7 +49,8 @@ def build_class_table(results: SweepResults) -> Table | None:
     column = column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
-    texts = {label: texts_of(column, cells, baseline, label) for label in (baseline, *best)}
+    other = seeds_of_other_code(results)
+    texts = {label: texts_of(column, cells, baseline, label, mixed=label in other) for label in (baseline, *best)}
     gain = {name: texts[best[0]][name].cell.delta for name in names}
     names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
     rows = tuple(
@@ -71,12 +73,14 @@ def build_class_table(results: SweepResults) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(layout, baseline, best[0], texts[best[0]]),
+        notes=notes_of(layout, baseline, best[0], texts[best[0]], explain_other_code(results, [baseline, *best])),
     )
 
 
-def texts_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str) -> dict[str, CellText]:
-    """The classes of one row, compared with the baseline's; p is corrected over the classes."""
+def texts_of(
+    column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str, *, mixed: bool
+) -> dict[str, CellText]:
+    """The classes of one row, compared with the baseline's; p is corrected over the classes. `mixed`: marked §."""
     found = {}
     for name, by_row in cells.items() if label != baseline else ():
         values = {row: by_row[row].values for row in (baseline, label)}
@@ -84,17 +88,20 @@ def texts_of(column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: 
     p_by_class = {name: item.p_t for name, item in found.items() if item.p_t is not None}
     p_holm = dict(zip(p_by_class, map(float, holm(np.array(list(p_by_class.values())))), strict=True))
     compared = {name: replace(item, p_holm=p_holm.get(name)) for name, item in found.items()}
-    return {name: CellText.of(column, by_row[label], compared.get(name)) for name, by_row in cells.items()}
+    return {name: CellText.of(column, by_row[label], compared.get(name), mixed=mixed) for name, by_row in cells.items()}
 
 
-def notes_of(layout: TableLayout, baseline: str, best: str, texts: Mapping[str, CellText]) -> tuple[Note, ...]:
-    """What the marks mean, and which classes gain and lose in the row `best`."""
+def notes_of(
+    layout: TableLayout, baseline: str, best: str, texts: Mapping[str, CellText], other_code: str
+) -> tuple[Note, ...]:
+    """What the marks mean (`other_code`: that of §), and which classes gain and lose in the row `best`."""
     used = marks_in(layout)
     explanations = {
         Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
         Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm over the classes of the column).",
         Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
+        Mark.MIXED: f"{other_code}.",
         Mark.MISSING: "no value: no run is done, or the class is not in its images.",
     }
     notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
