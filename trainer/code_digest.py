@@ -34,7 +34,6 @@ NOT_COUNTED: Mapping[str, str] = {
     "data/check.py": "inspects a data set for a user",
     "equal_code.py": "lists digests",
     "export.py": "reads a finished trial",
-    "golden/": "runs tiny trials with two versions of the code",
     "pictures/": "draws after the figures are measured",
     "probe.py": "measures memory; its weights are thrown away",
     "testing/": "suites of tests",

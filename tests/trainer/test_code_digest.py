@@ -116,10 +116,12 @@ from trainer import Runtime, train
 from trainer.config import *
 
 config = TrainConfig(
-    data=DataConfig(crop=(32, 64), synthetic=SyntheticConfig(train_images=4, val_images=2, test_images=2, height=32, width=64)),
+    data=DataConfig(
+        crop=(32, 64), synthetic=SyntheticConfig(train_images=4, val_images=2, test_images=2, height=32, width=64)
+    ),
     model=ModelConfig(backbone="timm/test_resnet", head_channels=16),
-    contrast=ContrastConfig(embedding_dim=16, keys_per_class=10, warmup_fraction=0.25, anchors=AnchorConfig(per_class=6),
-                            mining=MiningConfig(positives=8, negatives=16),
+    contrast=ContrastConfig(embedding_dim=16, keys_per_class=10, warmup_fraction=0.25,
+                            anchors=AnchorConfig(per_class=6), mining=MiningConfig(positives=8, negatives=16),
                             memory=MemoryConfig(pixels_per_class=20, regions_per_class=8, pixels_per_image=2)),
     schedule=ScheduleConfig(steps=4, batch_size=2, eval_every_steps=2),
 )
