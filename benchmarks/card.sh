@@ -29,12 +29,16 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 STATUS=0
 
+stamp() { # each line with the seconds since the script began
+  while IFS= read -r line; do printf '%4d  %s\n' "$SECONDS" "$line"; done
+}
+
 part() { # NAME SECONDS COMMAND...: run one part with a time limit
   local name=$1 limit=$2 began=$SECONDS
   shift 2
   case " $PARTS " in *" $name "*) ;; *) return 0 ;; esac
   echo "== $name (at most $limit s)"
-  timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$OUT/$name.log" | tail -n 25
+  timeout --kill-after=10 "$limit" "$@" 2>&1 | stamp | tee "$OUT/$name.log" | tail -n 25
   local code=${PIPESTATUS[0]}
   [ "$code" -eq 0 ] || STATUS=1
   echo "== $name: exit code $code after $((SECONDS - began)) s"
@@ -44,7 +48,7 @@ sweep() { # 5 rows x 3 seeds of the memory ablation, packed; then the tables and
   cd "$WORK" || return 2
   "$PYTHON" -m orchestrator.sweep "$PROJECT/search_spaces/ablation_memory.yaml" --recipe camvid_lite0 --seeds 3 \
     --set "data.root=$DATA" --set "model.weights=$WEIGHTS" --set "schedule.steps=$STEPS" \
-    --set "schedule.eval_every_steps=$((STEPS / 2))" --out "$OUT/sweep"
+    --set "schedule.eval_every_steps=$((STEPS / 2))" --run-dir "$OUT/runs" --out "$OUT/sweep"
 }
 
 part tests 150 "$PYTHON" -m pytest -m gpu -q -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"

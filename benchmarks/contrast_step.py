@@ -9,6 +9,7 @@ Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which other w
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import resource
 import statistics
@@ -321,10 +322,15 @@ def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:
     return TrainStep(config, model, module, build_optimizer(model, config.optim), torch.device(device))
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call `function` in a fresh process."""
+def apart(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
+    """Call `function` in a fresh process; on a GPU, whose peak can be reset, in this one, with nothing allocated."""
+    if device == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return function(device, *arguments)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        return pool.submit(function, device, *arguments).result()
 
 
 if __name__ == "__main__":

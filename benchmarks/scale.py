@@ -126,9 +126,11 @@ def fill(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
+        from orchestrator.store.record_files import attempt_name
         from orchestrator.store.record_store import RecordStore
         from orchestrator.store.records import AttemptRecord, State
-        from orchestrator.store.run_directory import RunDirectory, attempt_name
+        from orchestrator.store.run_directory import RunDirectory
+        from orchestrator.store.sealed_json import seal
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
@@ -138,7 +140,7 @@ def fill(folder: Path, trials: int) -> Took:
             )
             home = RunDirectory(folder / "runs").trial_folder(trial.trial_id)
             home.mkdir(parents=True)
-            (home / attempt_name(1)).write_text(json.dumps(record.to_json(), indent=1) + "\n", encoding="utf-8")
+            (home / attempt_name(1)).write_bytes(seal(record.to_json()))
     assert number == trials - 1
     return took
 
@@ -152,8 +154,10 @@ def store(folder: Path, trials: int) -> Took:
     """Read which trials are done, as a sweep does when it starts. One record is compared with its file."""
     took: Took = {}
     with clock(took):
+        from orchestrator.store.record_files import attempt_name
         from orchestrator.store.record_store import RecordStore
-        from orchestrator.store.run_directory import RunDirectory, attempt_name
+        from orchestrator.store.run_directory import RunDirectory
+        from orchestrator.store.sealed_json import seal
 
         trial_ids = [cell.trial_id for cell in RunDirectory(folder / "runs").sweep("large").cells]
         opened = RecordStore(folder / "runs")
@@ -163,7 +167,7 @@ def store(folder: Path, trials: int) -> Took:
     assert all(record.state == "done" for record in outcomes.values())
     some = trial_ids[trials // 2]
     text = (RunDirectory(folder / "runs").trial_folder(some) / attempt_name(1)).read_text(encoding="utf-8")
-    assert outcomes[some].to_json() == json.loads(text)
+    assert seal(outcomes[some].to_json()).decode() == text
     return took
 
 

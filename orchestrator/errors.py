@@ -3,6 +3,7 @@
 SweepError            exit code 2
 ├── SpecError         a specification that cannot be planned: file, line, key, remedy
 ├── StoreError        a run directory that cannot be read or written
+│   └── DamagedError  one of its files is not what was written
 └── TrackingError     an MLflow store that cannot be used
     ├── AccessError   the server refuses the credentials
     └── OutageError   the server cannot be reached, or fails, at the moment
@@ -16,6 +17,7 @@ from typing import Self, TypeVar
 
 __all__ = [
     "AccessError",
+    "DamagedError",
     "OutageError",
     "SpecError",
     "SpecErrorCollector",
@@ -79,6 +81,10 @@ class SpecErrorCollector:
 
 class StoreError(SweepError):
     """The run directory cannot be read or written."""
+
+
+class DamagedError(StoreError):
+    """A file of the run directory is not what was written, or is no file at all."""
 
 
 class TrackingError(SweepError):

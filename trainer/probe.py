@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from itertools import islice
@@ -33,6 +34,10 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
     config = config.normalised()
     device = rank_device(runtime.device)
     torch.set_num_threads(runtime.threads)
+    if device.type == "cuda":  # what an earlier probe in this process held does not count
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
         source = open_source(config.data)
         state = TrainingState.start(config, source, device)

@@ -8,9 +8,11 @@ from collections.abc import Set
 from dataclasses import asdict, replace
 from typing import Any
 
+from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
+from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -83,13 +85,18 @@ def plan_as_text(
     ]
     unfinished = [trial for trial in plan.trials if trial.trial_id in to_run]
     if spec.search is not None:
-        lines.append(f"{spec.search.sampler} search: {spec.search.trials} trials, suggested while the sweep runs")
+        lines.append(describe_search(spec.search, plan.record, directory))
     if unfinished:
         gpus = spec.space.resources.gpus
         slots = int((os.cpu_count() or 1) / spec.space.resources.cpus)
         slots = min(slots, max_concurrent) if max_concurrent else slots
         costs = CostBook(directory.local_folder / CACHE)
         lines.append(describe_cost(unfinished, costs, slots=slots, gpus_per_trial=0.0 if gpus == "auto" else gpus))
+    lines += [
+        f"damaged: {record.label_of(item.trial_id)} [{item.trial_id}]: {item.error.message}"
+        for item in results.damaged
+        if item.error is not None
+    ]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
@@ -103,11 +110,23 @@ def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str])
     return next((word for word, ids in sets.items() if trial_id in ids), "not selected")
 
 
+def describe_search(search: Search, record: SweepRecord, directory: RunDirectory) -> str:
+    """Which study the search continues, or why it begins another one."""
+    study = recorded_study(record, earlier_plan(directory, record.name))
+    head = f"{search.sampler} search: {search.trials} trials, "
+    if study.differences:
+        differences = ", ".join(study.differences)
+        return f"{head}suggested while the sweep runs; another study than the recorded one (different: {differences})"
+    return f"{head}{study.drawn} of them drawn already; the others are suggested while the sweep runs"
+
+
 def with_recorded_growth(record: SweepRecord, directory: RunDirectory) -> SweepRecord:
     """A plan that grows with the rows and seeds that earlier commands added to it, so that they can be selected."""
-    if not (record.is_search or record.looks) or record.name not in directory.sweep_names():
+    if not (record.is_search or record.looks):
         return record
-    recorded = directory.sweep(record.name)
+    recorded = earlier_plan(directory, record.name)
+    if recorded is None or (record.is_search and recorded_study(record, recorded).differences):
+        return record
     return replace(
         record,
         rows=tuple({row.label: row for row in (*record.rows, *recorded.rows)}.values()),

@@ -65,6 +65,15 @@ class SweepStatus:
         return tuple(record for record in ended if record.error is None and not self.results.ended(record.trial_id))
 
     @property
+    def damaged(self) -> dict[str, str]:
+        """Trials whose record is not what was written, with the file and the reason."""
+        return {
+            record.trial_id: record.error.message
+            for record in self.results.damaged
+            if record.error is not None and record.trial_id in self.idle
+        }
+
+    @property
     def not_run(self) -> tuple[str, ...]:
         """Ids of the trials without an attempt, ended or running."""
         return tuple(key for key in self.idle if key not in self.results.outcomes)
@@ -80,7 +89,11 @@ def read_status(directory: RunDirectory, name: str, now: float) -> SweepStatus:
         if (attempt := running_attempt(trial_id, points, ended.attempt if ended else 0, now)) is not None:
             running.append(attempt)
     running_ids = {attempt.trial_id for attempt in running}
-    failed = [record for key, record in results.outcomes.items() if key not in running_ids]
+    failed = [
+        record
+        for key, record in results.outcomes.items()
+        if key not in running_ids and record.state is not State.DAMAGED
+    ]
     return SweepStatus(results=results, running=tuple(running), failures=group_failures(failed))
 
 
@@ -127,6 +140,7 @@ def status_as_json(status: SweepStatus) -> str:
             group.error.signature: {"state": group.state.value, "trials": list(group.trial_ids)}
             for group in status.failures
         },
+        "damaged": status.damaged,
         "missing": list(status.not_run),
     }
     return json.dumps(content, indent=1)
@@ -138,7 +152,9 @@ def status_as_text(status: SweepStatus, command: str) -> list[str]:
     failed = sum(len(group.trial_ids) for group in status.failures)
     counts = [f"{status.count(State.DONE)} done", f"{len(status.running)} running", f"{failed} failed"]
     counts += [
-        f"{status.count(state)} {state.words}" for state in (State.STOPPED, State.CANCELLED) if status.count(state)
+        f"{status.count(state)} {state.words}"
+        for state in (State.STOPPED, State.CANCELLED, State.DAMAGED)
+        if status.count(state)
     ]
     lines = [f"{sweep.name}: {len(sweep.trial_ids)} trials: {', '.join(counts)}, {len(status.not_run)} not run"]
     for trial in status.running:
@@ -154,6 +170,9 @@ def status_as_text(status: SweepStatus, command: str) -> list[str]:
         trace = group.error.traceback.rstrip() or group.error.summary
         lines += [f"  | {line}" for line in trace.splitlines()]
         lines.append(f"  debug it: {command} --trial {group.trial_ids[0]} --debug")
+    if status.damaged:
+        lines += ["", "damaged, to run again:"]
+        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]: {reason}" for trial_id, reason in status.damaged.items()]
     if status.to_resume:
         lines += ["", "to run again:"]
         lines += [

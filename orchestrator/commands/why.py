@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from orchestrator.errors import DamagedError
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan
 from orchestrator.planning.stale import describe_difference, plan_state, remedy
-from orchestrator.store.records import AttemptRecord, State, SweepRecord, trial_key
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
 
@@ -38,11 +39,10 @@ class Identity:
 
 
 def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
-    """One line for each trial of `plan`, in running order."""
+    """One line for each trial of `plan`, in running order, after those for files that cannot be read."""
     state = plan_state(plan.record, directory, plan.record.trial_ids)
     stale = {item.trial_id: describe_difference(item.code, directory) for item in state.stale}
-    finished = finished_identities(directory)
-    lines = []
+    finished, lines = finished_identities(directory)
     for trial in plan.trials:
         content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
         identity = Identity(trial_id=trial.trial_id, content=content)
@@ -59,17 +59,28 @@ def accepted_difference(plan: SweepRecord, record: AttemptRecord | None, directo
     return f"{describe_difference(record.code, directory)}, accepted"
 
 
-def finished_identities(directory: RunDirectory) -> list[Identity]:
-    """The identities of all trials in the run directory that are done."""
+def finished_identities(directory: RunDirectory) -> tuple[list[Identity], list[str]]:
+    """The identities of all trials in the run directory that are done, and a line for each that cannot be read."""
     outcomes = directory.outcomes(directory.files.names("trials"))
     done = [trial_id for trial_id, record in outcomes.items() if record.state is State.DONE]
-    contents = directory.files.map(directory.files.read, [trial_key(trial_id, "trial.json") for trial_id in done])
-    found = []
-    for trial_id, content in zip(done, contents, strict=True):
-        known = json.loads(content) if content else {}
-        facts = {key: known[key] for key in ("data", "result_version") if key in known}
-        found.append(Identity(trial_id=trial_id, content={**known.get("config", {}), **facts}))
-    return found
+    found: list[Identity] = []
+    damaged: list[str] = []
+    for trial_id, known in zip(done, directory.files.map(partial(facts_or_damage, directory), done), strict=True):
+        if isinstance(known, DamagedError):
+            damaged.append(f"damaged  {known}")
+        else:
+            content = dict(known.get("config", {}))
+            content.update({key: known[key] for key in ("data", "result_version") if key in known})
+            found.append(Identity(trial_id=trial_id, content=content))
+    return found, damaged
+
+
+def facts_or_damage(directory: RunDirectory, trial_id: str) -> dict[str, Any] | DamagedError:
+    """What a trial's id is a function of, or why that cannot be read."""
+    try:
+        return directory.trial_facts(trial_id)
+    except DamagedError as error:
+        return error
 
 
 def nearest(trial: Identity, known: Iterable[Identity]) -> Identity | None:
@@ -100,6 +111,8 @@ def describe_reason(
             verb = "stale " if stale else "reused"
             commit = f", commit {code}{changes}" if code else ""
             return f"{verb}   {head}: done on {when}{commit}{f', {difference}' if difference else ''}"
+        if record.state is State.DAMAGED and record.error is not None:
+            return f"runs     {head}: {record.error.message}"
         error = f" ({record.error.summary})" if record.error else ""
         verb, by = ("stale", f", with a checkpoint {difference}") if stale else ("runs ", "")
         return f"{verb}    {head}: attempt {record.attempt} was {record.state.words} on {when}{error}{by}"

@@ -10,7 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import DamagedError
 from orchestrator.store.atomic_file import replace_file
+from orchestrator.store.bounded_file import read_file
+from orchestrator.store.sealed_json import seal, unseal
 from trainer.config import DataConfig
 from trainer.data import Source
 
@@ -76,14 +79,14 @@ def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[
 
 
 def read_cache(path: Path) -> dict[str, str]:
-    """The entries of a cache file; none when it is missing or damaged, because they can be computed again."""
+    """The entries of a cache file; none when it is missing, damaged or has no digest: they can be computed again."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values, verified = unseal(read_file(path))
+    except (OSError, ValueError, DamagedError):
         return {}
-    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+    return {key: str(value) for key, value in values.items()} if verified else {}
 
 
 def write_cache(path: Path, values: Mapping[str, str]) -> None:
     """Replace the file atomically; if two processes write at once, one entry is lost, never the file."""
-    replace_file(path, json.dumps(values, indent=1, sort_keys=True).encode(), durable=False)
+    replace_file(path, seal(dict(sorted(values.items()))), durable=False)

@@ -5,16 +5,24 @@ The sweep, the row, the machine and the time do not count, so a baseline that tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from orchestrator.planning.digests import file_digest, json_digest
-from trainer.config import PACKAGED_WEIGHTS, RESULT_VERSION, TrainConfig, canonical_name, is_outside_identity
+from orchestrator.spec.settings import config_leaves
+from trainer.config import (
+    PACKAGED_WEIGHTS,
+    RESULT_VERSION,
+    TrainConfig,
+    canonical_name,
+    fields_below,
+    is_outside_identity,
+)
 
-__all__ = ["canonical", "content_id", "shape_of"]
+__all__ = ["canonical", "content_id", "shape_of", "study_id"]
 
 OUTSIDE_SHAPE = (
     "contrast.temperature",
@@ -50,6 +58,31 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
     if weights not in PACKAGED_WEIGHTS:
         content["model.weights"] = f"sha256:{file_digest(Path(weights))}"
     return content
+
+
+def study_id(
+    search: Mapping[str, Any], settings: Mapping[str, Any], seeds: Sequence[int], data_digests: Iterable[str]
+) -> str:
+    """The id of a study, equal exactly for equal questions of a search.
+
+    Counted are its objectives, sampler, distributions and scheduler (`search`), what holds for every trial (`settings`
+    by dotted key and the trainer's defaults), the seed of the trials, the data and RESULT_VERSION; not the number of
+    trials, which may be raised. Raises OSError for a weight file that cannot be read.
+    """
+    drawn = {parameter["key"] for parameter in search["parameters"]}
+    base = {key: settings.get(key, default) for key, default in base_defaults().items() if key not in drawn}
+    weights = base.get("model.weights", PACKAGED_WEIGHTS[0])
+    if weights not in PACKAGED_WEIGHTS:
+        base["model.weights"] = f"sha256:{file_digest(Path(weights))}"
+    content = {"search": search, "base": base, "seeds": list(seeds), "data": sorted(set(data_digests))}
+    return json_digest({**content, "result_version": RESULT_VERSION})
+
+
+@cache
+def base_defaults() -> Mapping[str, Any]:
+    """The default of each setting that is part of a trial's identity, by dotted key."""
+    counted = {prefix + item.name for prefix, item in fields_below(TrainConfig) if not is_outside_identity(item)}
+    return {key: leaf.default for key, leaf in config_leaves().items() if key in counted}
 
 
 def shape_of(config: TrainConfig) -> str:

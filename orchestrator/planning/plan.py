@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from orchestrator.errors import SpecErrorCollector, SweepError
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
-from orchestrator.planning.identity import canonical, content_id
+from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.resolve import (
     check_class_count,
     check_grace,
@@ -119,6 +120,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     for row_spec, row in zip(spec.rows, rows, strict=True):
         named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
+    settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
     record = SweepRecord(
         name=spec.name,
         question=spec.space.question,
@@ -134,8 +136,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         table=spec.space.table.record(),
         protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
         spec=spec.space.document.text,
-        search=search_record(spec),
-        settings={key: json_value(setting.value) for key, setting in spec.base.items()},
+        search=search_record(spec, settings, (item.digest for item in facts.values())),
+        settings=settings,
         models=spec.space.tracking.models,
     )
     return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
@@ -146,17 +148,25 @@ def json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def search_record(spec: SweepSpec) -> dict[str, Any]:
-    """The search of `spec` as its record keeps it; empty for an ablation or a grid."""
-    if spec.search is None:
+def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: Iterable[str]) -> dict[str, Any]:
+    """The search of `spec` as its record keeps it, in plain JSON values; empty for an ablation or a grid."""
+    search, scheduler = spec.search, spec.space.scheduler
+    if search is None:
         return {}
-    parameters = [asdict(parameter) for parameter in spec.search.parameters]
-    return {
-        "sampler": spec.search.sampler,
-        "trials": spec.search.trials,
+    question = {
+        "sampler": search.sampler,
+        "search_seed": search.seed,
         "objectives": [asdict(objective) for objective in spec.space.metric],
-        "parameters": [{key: value for key, value in item.items() if key != "origin"} for item in parameters],
+        "parameters": [without_origin(asdict(parameter)) for parameter in search.parameters],
+        "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
+    question = json.loads(json.dumps(question))
+    return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
+
+
+def without_origin(block: dict[str, Any]) -> dict[str, Any]:
+    """`block` without the place in the file."""
+    return {key: value for key, value in block.items() if key != "origin"}
 
 
 def seeded_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:

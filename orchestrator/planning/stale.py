@@ -6,14 +6,15 @@ stay in the plan and are marked in every table.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.errors import StoreError, SweepError
+from orchestrator.errors import DamagedError, SweepError
+from orchestrator.planning.adaptive.recorded_study import earlier_plan
 from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sealed_json import unseal
 from trainer.code_digest import equal_codes, present_files
 
 __all__ = [
@@ -89,12 +90,8 @@ def plan_state(
 
 def accepted_before(plan: SweepRecord, directory: RunDirectory) -> dict[str, str]:
     """What the recorded plan of this name has accepted; nothing without one, or if it cannot be read."""
-    if plan.name not in directory.sweep_names():
-        return {}
-    try:
-        return dict(directory.sweep(plan.name).accepted_code)
-    except StoreError:
-        return {}
+    earlier = earlier_plan(directory, plan.name)
+    return {} if earlier is None else dict(earlier.accepted_code)
 
 
 def find_stale(
@@ -121,7 +118,10 @@ def stale_checkpoints(plan: SweepRecord, directory: RunDirectory, trial_ids: Seq
     for trial_id, files in zip(trial_ids, names, strict=True):
         if CHECKPOINTS.isdisjoint(files):
             continue
-        code = directory.trial_facts(trial_id).get("code", "")
+        try:
+            code = directory.trial_facts(trial_id).get("code", "")
+        except DamagedError:  # the checkpoint itself says which code wrote it, and the trainer ignores it if need be
+            continue
         if not plan.accepts_code(trial_id, code):
             found.append(StaleTrial(trial_id=trial_id, code=code, finished=False))
     return found
@@ -136,9 +136,9 @@ def differing_files(code: str, directory: RunDirectory) -> tuple[str, ...]:
     for digest in codes_in(code):
         content = directory.files.read(code_key(digest))
         try:
-            known: Mapping[str, str] = json.loads(content)["files"] if content else present
+            known: Mapping[str, str] = unseal(content).values["files"] if content else present
             names |= {name for name in known.keys() | present.keys() if known.get(name) != present.get(name)}
-        except (ValueError, KeyError, TypeError, AttributeError):  # damaged: the names are only for the message
+        except (ValueError, KeyError, AttributeError):  # damaged: the names are only for the message
             continue
     return tuple(sorted(names))
 

@@ -49,6 +49,8 @@ class RunningTask:
 
     task: Task
     trial: Trial
+    probed: tuple[Trial, ...] = ()
+    """The trials whose shapes a probe measures."""
     stop_state: State | None = None
     """The state to end it with; None while it may run on."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -158,31 +160,40 @@ class Driver:
         capacity = self.executor.capacity
         if self.source is not None and not len(self.queue) and self.packing.smallest_share(capacity).fits(available):
             self.draw(self.source)
-        probing = [item.trial for item in self.running.values() if item.task.probe]
+        probing = [trial for item in self.running.values() for trial in item.probed]
         trial = self.queue.pop(self.clock(), lambda trial: self.packing.can_start(trial, capacity, available, probing))
         if trial is not None:
-            return self.start(trial, self.packing.share(trial, capacity))
+            share = self.packing.share(trial, capacity)
+            if share is None:
+                return self.start_probe(self.packing.to_probe(trial, self.queue.ready, available, probing))
+            return self.start(trial, share)
         idle = bool(self.queue.ready) and not self.running
         if reason := self.packing.shortage(capacity, self.clock(), idle=idle):
             self.halt(reason)
         return None
 
-    def start(self, trial: Trial, share: Share | None) -> Task:
-        """A task for the trial's next attempt with `share`; None: a probe, which measures the share."""
+    def start_probe(self, trials: tuple[Trial, ...]) -> Task:
+        """A task that measures the shapes of `trials`; the first of them waits for its end."""
+        task = replace(
+            self.start(trials[0], self.packing.of_gpus(1.0)), attempt=0, probe=tuple(trial.config for trial in trials)
+        )
+        self.running[task.trial_id] = RunningTask(task, trials[0], probed=trials)
+        return task
+
+    def start(self, trial: Trial, share: Share) -> Task:
+        """A task for the trial's next attempt with `share`."""
         history = self.history.get(trial.trial_id, RetryHistory())
-        probe, share = share is None, share or self.packing.of_gpus(1.0)
         accepted = codes_in(self.plan.record.accepted_code.get(trial.trial_id, ""))
         device = "auto" if share.gpus > 0 else "cpu"
         task = Task(
             trial_id=trial.trial_id,
-            attempt=0 if probe else self.store.next_attempt(trial.trial_id),
+            attempt=self.store.next_attempt(trial.trial_id),
             config=trial.config,
             runtime=replace(self.runtime, device=device, accepted_code=accepted),
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid_nodes=history.lost_nodes,
             run_dir=str(self.store.location),
-            probe=probe,
         )
         self.running[trial.trial_id] = RunningTask(task, trial)
         return task
@@ -238,7 +249,7 @@ class Driver:
         """Record the end of an attempt, durably, before any tracker is told; then decide what follows."""
         running = self.running.pop(task.trial_id)
         if task.probe:
-            self.packing.add_probe(running.trial, record)
+            self.packing.add_probe(running.probed, record)
             if not self.halted:
                 self.queue.add_retry(running.trial, self.clock())
             return
@@ -288,8 +299,21 @@ class Driver:
         trial = growing_plan.next_trial(self.outcomes)
         if growing_plan.record is not self.plan.record:
             self.adopt(growing_plan)
-        if trial is not None:
+        if trial is None:
+            return
+        plan = self.plan.record
+        known = self.store.outcomes([trial.trial_id], plan=plan).get(trial.trial_id)
+        if known is not None and plan.ends_trial(known.state) and plan.accepts_code(trial.trial_id, known.code):
+            self.reuse(growing_plan, known)
+        else:
             self.queue.add(trial)
+
+    def reuse(self, growing_plan: GrowingPlan, known: AttemptRecord) -> None:
+        """Take the outcome of a drawn trial from the run directory, where another sweep or an earlier plan left it."""
+        for point in self.store.points(known.trial_id):
+            growing_plan.should_stop(known.trial_id, point)
+        self.outcomes[known.trial_id] = known
+        growing_plan.ended(known.trial_id, known)
 
     def adopt(self, growing_plan: GrowingPlan) -> None:
         """Record the plan as it has grown."""

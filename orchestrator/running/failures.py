@@ -59,6 +59,10 @@ RETRY_POLICIES: Mapping[State, RetryPolicy] = {
         cause="Ctrl-C, a budget that was used up, or too many consecutive failures",
         action="the next call of the command resumes from the last checkpoint",
     ),
+    State.DAMAGED: RetryPolicy(
+        cause="the record of a finished attempt is not what was written, so its figures are not used",
+        action="the next call of the command resumes from the last checkpoint and writes a new record",
+    ),
 }
 
 STATE_BY_EXCEPTION: Mapping[str, State] = {

@@ -6,7 +6,9 @@ their seeds and learning rates. Shares are 1/k of a GPU, so that k trials fill i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 
 from orchestrator.errors import SweepError
 from orchestrator.planning.identity import shape_of
@@ -45,6 +47,8 @@ class GpuPacking:
         self.gpus_by_shape: dict[str, float] = {}
         """Shares that were measured, or enlarged since."""
         self.shapes: dict[str, str] = {}
+        self.probes_apart = False
+        """Whether each shape has a probe of its own, because the process of a common one died."""
         self.too_small_since: float | None = None
 
     def shape(self, trial: Trial) -> str:
@@ -77,12 +81,29 @@ class GpuPacking:
             return not measured_now and self.of_gpus(1.0).fits(available)
         return share.fits(available)
 
-    def add_probe(self, trial: Trial, record: AttemptRecord) -> None:
-        """Keep what a probe measured for the trial's shape; a whole GPU when it failed."""
-        metrics, gpus = record.metrics, 1.0
-        if record.state is State.DONE and "probe/peak_memory_gb" in metrics:
-            gpus = packed_share(metrics["probe/peak_memory_gb"], metrics["probe/device_memory_gb"])
-        self.gpus_by_shape[self.shape(trial)] = gpus
+    def to_probe(
+        self, first: Trial, waiting: Iterable[Trial], available: Share, probing: Collection[Trial]
+    ) -> tuple[Trial, ...]:
+        """`first`, and one waiting trial of each other shape that the same probe measures: `available` GPUs share them.
+
+        A process opens CUDA once and then measures each shape in seconds, so the rows of an ablation do not wait for
+        one another. After a probe whose process died, each shape is measured by a process of its own.
+        """
+        known = self.gpus_by_shape.keys() | {self.shape(trial) for trial in probing}
+        shapes = {self.shape(trial): trial for trial in waiting if self.shape(trial) not in known}
+        shapes.pop(self.shape(first), None)
+        count = 1 if self.probes_apart else math.ceil((1 + len(shapes)) / max(1, int(available.gpus)))
+        return (first, *islice(shapes.values(), count - 1))
+
+    def add_probe(self, trials: Sequence[Trial], record: AttemptRecord) -> None:
+        """Keep what a probe measured for the shapes of `trials`; a whole GPU where it failed."""
+        if record.state is not State.DONE and len(trials) > 1:
+            self.probes_apart = True
+            return
+        for index, trial in enumerate(trials):
+            peak = record.metrics.get(f"probe/peak_memory_gb/{index}") if record.state is State.DONE else None
+            total = record.metrics.get(f"probe/device_memory_gb/{index}", 0.0)
+            self.gpus_by_shape[self.shape(trial)] = 1.0 if peak is None else packed_share(peak, total)
 
     def enlarge(self, trial: Trial, share: Share) -> bool:
         """Double the share of the trial's shape after it ran out of memory with `share`; False if that was a whole GPU.

@@ -43,8 +43,9 @@ class Task:
     """Ids of nodes that lost an earlier attempt; not used while other nodes are alive."""
     run_dir: str = ""
     """Run directory. A worker fetches checkpoints from it when it is an object store; empty: nothing to fetch."""
-    probe: bool = False
-    """Only a few steps of the trial, to measure its memory: returns metrics `probe/...`, and nothing is recorded."""
+    probe: tuple[TrainConfig, ...] = ()
+    """Not empty: only a few steps of each of these, to measure their memory. The metrics of number i are
+    `probe/.../i`, and nothing is recorded."""
 
 
 class StopTrial(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pdb
 import platform
 import resource
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from trainer.run import TrainResult
 
 __all__ = ["run_trial"]
+
+logger = logging.getLogger(__name__)
 
 
 def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = False) -> AttemptRecord:
@@ -114,12 +117,20 @@ def checkpoint_time(workdir: Path) -> int:
 
 
 def probe_trial(task: Task) -> Mapping[str, float]:
-    """The memory that a few steps of the trial take, as metrics `probe/...`."""
+    """The memory that a few steps of each configuration take, as metrics `probe/.../i`; none for one that fails."""
     from orchestrator.running.gpu_memory import reserve_memory
     from trainer.probe import probe
 
     reserve_memory(task.share.gpus)
-    return probe(task.config, task.runtime)
+    metrics: dict[str, float] = {}
+    for index, config in enumerate(task.probe):
+        try:
+            measured = probe(config, task.runtime)
+        except Exception as failure:  # its trials get a whole GPU, and their records say what is wrong
+            logger.warning("a probe failed: %s", failure)
+        else:
+            metrics.update({f"{name}/{index}": value for name, value in measured.items()})
+    return metrics
 
 
 def describe(failure: Exception) -> ErrorRecord:

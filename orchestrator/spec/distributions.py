@@ -92,6 +92,13 @@ class Search:
                 yielded.add(item.key)
                 yield item
 
+    def active_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the parameters that are active with `values`. Raises KeyError for one that has no value."""
+        found: dict[str, Any] = {}
+        for item in self.active(found):
+            found[item.key] = values[item.key]
+        return found
+
 
 def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:
     """Whether each key in `conditions` has one of its values in `values`; a missing key fails its condition."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import PARTIAL
+from orchestrator.store.record_files import checking
 from orchestrator.store.records import State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sealed_json import unseal
 
 __all__ = ["KEEP", "Leftover", "unneeded_files", "unreferenced_trials"]
 
@@ -43,7 +45,7 @@ def unreferenced_trials(directory: RunDirectory) -> list[Leftover]:
     """Folders of trials that no sweep of the run directory refers to, sorted by trial id.
 
     A reference is the trial's id in quotes anywhere in the JSON files of a sweep, so that future kinds of records count
-    too. Raises StoreError for a sweep whose plan is missing or empty.
+    too. Raises StoreError for a sweep whose plan is missing, empty or damaged.
     """
     files = directory.files
     referenced = quoted_in_sweeps(directory)
@@ -69,6 +71,9 @@ def quoted_in_sweeps(directory: RunDirectory) -> set[str]:
                 f"{directory}/{key}: missing or empty, so it is unknown which trials this sweep refers to; "
                 "plan the sweep again, or delete its folder"
             )
+        if key.endswith(".json"):
+            with checking(f"{directory}/{key}", "file", "restore it from a copy, or plan the sweep again"):
+                unseal(content)
         words.update(word.decode(errors="replace") for word in QUOTED.findall(content))
     return words
 

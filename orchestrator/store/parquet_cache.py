@@ -5,36 +5,45 @@
 The driver writes it when a sweep ends (`RecordStore.compact`), so that the next start, the reports and `status` read
 one file instead of thousands. It is only a cache: the JSON records stay, and it can be deleted. A row is used only
 while its record is unchanged (size and time of change; in an object store: while the trial's folder exists), so a trial
-that was deleted or repaired since is read from its own files. A damaged or foreign file is ignored.
+that was deleted or repaired since is read from its own files. A foreign file is ignored, and so is one whose content
+does not match the digest in its metadata: what is read from the cache needs no verification of its own.
 
 Column `record` holds the JSON text, unchanged, and is what is read back; the other columns are for pandas or DuckDB.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
+from orchestrator.errors import DamagedError
 from orchestrator.store.backends import Files
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.record_files import StoredAttempt
 
-__all__ = ["StoredAttempt", "pack", "read_compacted"]
+__all__ = ["CachedAttempt", "pack", "read_compacted"]
 
-FORMAT = b"contrast-sweep attempts 1"
-"""Value of `format` in the file's metadata."""
+FORMAT = b"contrast-sweep attempts 2"
+"""Value of `format` in the file's metadata; `digest` beside it is that of `COLUMNS`."""
+COLUMNS = ("trial_id", "counts", "key", "stamp", "verified", "record")
+"""What is read back."""
 
 FEW = {False: 1000, True: 20}
 """By `Files.remote`: up to this many records, reading their own files is faster than importing pyarrow."""
 
 
-class StoredAttempt(NamedTuple):
-    """A record and where it is stored."""
+class CachedAttempt(NamedTuple):
+    """A row of a cache, with the fields of `COLUMNS`."""
 
+    trial_id: str
+    counts: bool
+    """Whether it decides its trial's outcome."""
     key: str
+    stamp: str
+    verified: bool
     text: str
     """The JSON as it was written."""
-    record: AttemptRecord
 
 
 def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
@@ -54,9 +63,9 @@ def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
             "counts": pa.bool_(),
             "key": pa.string(),
             "stamp": pa.string(),
+            "verified": pa.bool_(),
             "record": pa.string(),
-        },
-        metadata={b"format": FORMAT},
+        }
     )
     rows = [
         {
@@ -70,50 +79,67 @@ def pack(attempts: Iterable[tuple[StoredAttempt, str, bool]]) -> bytes:
             "counts": counts,
             "key": key,
             "stamp": stamp,
+            "verified": verified,
             "record": text,
         }
-        for (key, text, record), stamp, counts in attempts
+        for (key, text, record, verified), stamp, counts in attempts
     ]
+    digest = digest_of(tuple(row[name] for name in COLUMNS) for row in rows)
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({b"format": FORMAT, b"digest": digest}))
     sink = BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
-def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None = None) -> dict[str, str]:
-    """The JSON text of the attempt that counts, by trial id, for those of the trials that are in a sweep's cache.
+def digest_of(rows: Iterable[Sequence[object]]) -> bytes:
+    """SHA-256 over `COLUMNS` of all rows, hexadecimal."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update("\0".join(map(str, row)).encode())
+    return total.hexdigest().encode()
+
+
+def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None = None) -> dict[str, CachedAttempt]:
+    """The attempt that counts, by trial id, of those of the trials that are in a sweep's cache.
 
     Caches are read one by one, that of the sweep `prefer` first, while more than a few trials are missing.
     """
-    found: dict[str, str] = {}
+    found: dict[str, CachedAttempt] = {}
     if len(trial_ids) <= FEW[files.remote]:
         return found
     wanted = set(trial_ids)
     for name in sorted(files.names("sweeps"), key=lambda name: (name != prefer, name)):
         if len(wanted) <= FEW[files.remote]:
             break
-        content = files.read(f"sweeps/{name}/records.parquet")
+        content = read_cache(files, f"sweeps/{name}/records.parquet")
         if content:
-            rows = unpack(content, wanted)
-            stamps = files.stamps([row["key"] for row in rows])
-            found |= {
-                row["trial_id"]: row["record"] for row, stamp in zip(rows, stamps, strict=True) if stamp == row["stamp"]
-            }
+            rows = [row for row in unpack(content) if row.counts and row.trial_id in wanted]
+            stamps = files.stamps([row.key for row in rows])
+            found |= {row.trial_id: row for row, stamp in zip(rows, stamps, strict=True) if stamp == row.stamp}
             wanted -= found.keys()
     return found
 
 
-def unpack(content: bytes, wanted: set[str]) -> list[dict[str, str]]:
-    """`trial_id`, `key`, `stamp` and `record` of the attempts that count; nothing of a damaged or foreign file."""
+def read_cache(files: Files, key: str) -> bytes | None:
+    """A cache file; None where there is none, or something else."""
+    try:
+        return files.read(key)
+    except DamagedError:
+        return None
+
+
+def unpack(content: bytes) -> list[CachedAttempt]:
+    """The attempts of a cache; none of a damaged or foreign file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        if (file.schema_arrow.metadata or {}).get(b"format") != FORMAT:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        metadata = file.schema_arrow.metadata or {}
+        if metadata.get(b"format") != FORMAT:
             return []
-        table = file.read(columns=["trial_id", "counts", "key", "stamp", "record"], use_threads=False)
-        columns = table.filter(table["counts"]).drop_columns("counts").to_pydict()
-    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError):
+        columns = file.read(columns=list(COLUMNS), use_threads=False).to_pydict()
+        rows = list(zip(*(columns[name] for name in COLUMNS), strict=True))
+    except (pa.ArrowException, OSError, LookupError, ValueError, OverflowError, MemoryError):
         return []
-    rows = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows if row[0] in wanted]
+    return [CachedAttempt(*row) for row in rows] if metadata.get(b"digest") == digest_of(rows) else []

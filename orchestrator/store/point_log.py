@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles
-from orchestrator.store.records import Point, trial_key
+from orchestrator.store.records import LATEST_SECONDS, Point, trial_key
+from orchestrator.store.typed_values import build
 
-__all__ = ["AppendedPoints", "ChunkedPoints"]
+__all__ = ["AppendedPoints", "ChunkedPoints", "PointLine", "read_line"]
+
+CHECK = "check"
+"""Key at the end of a line: the CRC-32 of what is before it, eight hexadecimal digits; version 0.1 wrote none."""
+MOST_STEPS = 2**63
+"""MLflow's step is a 64-bit integer."""
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +137,40 @@ class ChunkedPoints:
                     self.write_later()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointLine:
+    """A line of a trial's curves."""
+
+    point: Point
+    verified: bool
+    """Whether the line has a checksum; one that does not match is an error."""
+
+
 def to_line(point: Point) -> bytes:
-    """A point as a line of JSON in ASCII."""
-    return json.dumps(asdict(point)).encode() + b"\n"
+    """A point as a line of JSON in ASCII, with a checksum of the rest of the line."""
+    body = json.dumps(asdict(point)).encode()[:-1]
+    return body + f', "{CHECK}": "{zlib.crc32(body):08x}"}}\n'.encode()
+
+
+def read_line(line: bytes) -> PointLine:
+    """Inverse of `to_line`. Raises ValueError for a line that is not what was written, or no point."""
+    try:
+        values = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(values, dict) or CHECK not in values:
+        return PointLine(point=point_of(values), verified=False)
+    body = line[: max(line.rfind(f', "{CHECK}": '.encode()), 0)]
+    if values.pop(CHECK) != f"{zlib.crc32(body):08x}":
+        raise ValueError("it does not match its checksum")
+    return PointLine(point=point_of(values), verified=True)
+
+
+def point_of(values: Any) -> Point:
+    """A point. Raises ValueError for a value of a wrong type, or one that cannot be right."""
+    point = build(Point, values)
+    if not 0 <= point.time < LATEST_SECONDS:
+        raise ValueError(f"time: {point.time} is not a time")
+    if not 0 <= point.step < MOST_STEPS:
+        raise ValueError(f"step: {point.step} is not a step")
+    return point

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import DamagedError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
-from orchestrator.store.parquet_cache import StoredAttempt, pack
+from orchestrator.store.parquet_cache import pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
+from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, attempt_name
+from orchestrator.store.run_directory import POINT_FILE, RunDirectory
+from orchestrator.store.sealed_json import seal
 
 __all__ = ["RecordStore"]
 
@@ -115,16 +116,20 @@ class RecordStore(RunDirectory):
         other code. Unless `resumes_code` is true of the code before, the trial starts from step 0 and its earlier
         points are set aside.
         """
-        try:
-            known = self.trial_facts(trial_id)
-        except StoreError:  # damaged: it is written again
-            known = {}
+        known = self.readable_facts(trial_id)
         before, facts = known.get("code", ""), facts or {}
         if not known or before != facts.get("code", before):
             if not resumes_code(before):
                 self.set_points_aside(trial_id, attempt)
             self.write(trial_key(trial_id, "trial.json"), {"trial_id": trial_id, "config": config, **facts})
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
+
+    def readable_facts(self, trial_id: str) -> dict[str, Any]:
+        """`trial_facts`; empty for a damaged file, which the next attempt writes again."""
+        try:
+            return self.trial_facts(trial_id)
+        except DamagedError:
+            return {}
 
     def set_points_aside(self, trial_id: str, attempt: int) -> None:
         """Rename the files of a trial's points, so that those of `attempt` and later ones are its curves."""
@@ -157,13 +162,13 @@ class RecordStore(RunDirectory):
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
         rows: list[tuple[StoredAttempt, str, bool]] = []
         for stored in self.stored_attempts(keys).values():
-            done = [item.record for item in stored if item.record.state is State.DONE]
-            if len(done) != 1:  # none, or one for each code: then it depends on the plan which of them counts
+            done = [item for item in stored if item.record.state is State.DONE]
+            if len(done) != 1 or any(item.damaged for item in stored):  # of several, the plan decides which one counts
                 continue
-            rows += [(item, stamps[item.key] or "", item.record is done[0]) for item in stored]
+            rows += [(item, stamps[item.key] or "", item is done[0]) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
-        return sum(decides for _, _, decides in rows)
+        return sum(counts for _, _, counts in rows)
 
     def clean(self, trial_ids: Iterable[str]) -> list[Leftover]:
         """Delete those of these trials that no sweep refers to; returns what was deleted.
@@ -191,7 +196,6 @@ class RecordStore(RunDirectory):
             return found
 
     def write(self, key: str, values: dict[str, Any]) -> None:
-        """Write a record as indented JSON, because people read records too."""
+        """Write a record with its digest."""
         self.check()
-        text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        self.files.write(key, text.encode())
+        self.files.write(key, seal(values))

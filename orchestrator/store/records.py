@@ -1,5 +1,7 @@
 """Records: what a run directory holds, written by the orchestrator and read by the reports.
 
+JSON files have a digest of their content (`sealed_json`), and lines of points a checksum (`point_log`).
+
 <run_dir>/sweeps/<sweep>/sweep.json                the plan: rows, seeds, trial ids, the table
 <run_dir>/sweeps/<sweep>/records.parquet           cache of the finished trials; may be deleted
 <run_dir>/trials/<trial_id>/trial.json             the resolved config and what else the id is a function of
@@ -15,13 +17,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.typed_values import build
+
 __all__ = [
+    "LATEST_SECONDS",
     "SEARCHES",
     "AttemptRecord",
     "ErrorRecord",
@@ -41,6 +47,11 @@ Layout = Literal["auto", "list", "groups", "matrix"]
 
 SEARCHES = ("random", "tpe")
 """Methods that choose trials while the sweep runs; with the others all rows are known in the plan."""
+
+FOLDER_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
+"""A trial id can be the name of a folder."""
+LATEST_SECONDS = 253_402_300_800.0
+"""The year 10000, in seconds since the epoch."""
 
 
 class State(StrEnum):
@@ -63,6 +74,8 @@ class State(StrEnum):
     """A scheduler stopped it early; not a result."""
     CANCELLED = "cancelled"
     """The user, a budget that was used up, or too many failures stopped it."""
+    DAMAGED = "damaged"
+    """Its record is not what was written, so how it ended is unknown. Found when reading; no record says so."""
 
     @property
     def words(self) -> str:
@@ -124,9 +137,19 @@ class AttemptRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `to_json`."""
-        error = values.get("error")
-        return cls(**{**values, "state": State(values["state"]), "error": ErrorRecord(**error) if error else None})
+        """Inverse of `to_json`. Raises ValueError for a value of a wrong type, or one that cannot be right."""
+        record = build(cls, values)
+        require_folder_name(record.trial_id)
+        for name in ("started_at", "ended_at"):
+            if not 0 <= getattr(record, name) < LATEST_SECONDS:
+                raise ValueError(f"{name}: {getattr(record, name)} is not a time")
+        return record
+
+    @classmethod
+    def damaged(cls, trial_id: str, attempt: int, reason: str) -> Self:
+        """What stands for a record that cannot be used; `reason` is one line that names the file."""
+        error = ErrorRecord(kind="DamagedRecord", message=reason)
+        return cls(trial_id=trial_id, attempt=attempt, state=State.DAMAGED, started_at=0.0, ended_at=0.0, error=error)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,12 +209,6 @@ class TableRecord:
     intervals: bool = False
     """Whether a column shows the 95 % interval and the p-value of each difference."""
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `asdict`; keys that an older file lacks have their defaults."""
-        lists = {key: tuple(values[key]) for key in ("columns", "rows", "group") if key in values}
-        return cls(**{**values, **lists})
-
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
@@ -215,7 +232,9 @@ class SweepRecord:
     spec: str = ""
     """Text of the search space file."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """`sampler`, `trials`, `objectives` and `parameters` of a search; else empty."""
+    """Empty unless it is a search: `sampler`, `search_seed`, `trials`, `objectives`, `parameters`, `scheduler`; of its
+    study the id (`study`), the number of draws (`drawn`), and the values of trials of other studies that it learned
+    from (`prior`)."""
     looks: tuple[int, int] | None = None
     """With `seeds: {until: decided}`, the fewest and the most seeds of a row; tests are corrected for this."""
     command: str = ""
@@ -251,9 +270,11 @@ class SweepRecord:
     def ends_trial(self, state: State) -> bool:
         """Whether a trial in this state needs no further attempt.
 
-        A search has its answer from a trial that a scheduler `stopped`; a row of an ablation or a grid needs all of it.
+        A search with a scheduler has its answer from a trial that was `stopped`; without one, and in an ablation or a
+        grid, a trial must run to its end.
         """
-        return state is State.DONE or (state is State.STOPPED and self.is_search)
+        has_scheduler = self.is_search and self.search.get("scheduler", True) is not None  # version 0.1 does not say
+        return state is State.DONE or (state is State.STOPPED and has_scheduler)
 
     def equals_code(self, code: str) -> bool:
         """Whether `code`, of an attempt, is that of the plan or proven equal; so is one that is not known."""
@@ -270,18 +291,28 @@ class SweepRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `to_json`."""
-        return cls(
-            **{
-                **values,
-                "rows": tuple(Row(**row) for row in values["rows"]),
-                "seeds": tuple(values["seeds"]),
-                "cells": tuple(PlannedRun(**cell) for cell in values["cells"]),
-                "table": TableRecord.from_json(values["table"]),
-                "looks": tuple(values["looks"]) if values.get("looks") else None,
-                "code": tuple(values.get("code", ())),
-            }
-        )
+        """Inverse of `to_json`; keys that an older file lacks have their defaults.
+
+        Raises ValueError for a value of a wrong type, and for a run or a baseline of a row that is not planned.
+        """
+        record = build(cls, values)
+        labels = [row.label for row in record.rows]
+        known = set(labels)
+        if len(known) != len(labels):
+            raise ValueError("rows: two have the same label")
+        if record.baseline is not None and record.baseline not in known:
+            raise ValueError(f"baseline: there is no row {record.baseline!r}")
+        for run in record.cells:
+            if run.row not in known:
+                raise ValueError(f"cells: there is no row {run.row!r}")
+            require_folder_name(run.trial_id)
+        return record
+
+
+def require_folder_name(trial_id: str) -> None:
+    """Raise ValueError for a text that no trial can have as its id."""
+    if FOLDER_NAME.fullmatch(trial_id) is None:
+        raise ValueError(f"trial_id: {trial_id!r} is not a trial id")
 
 
 def codes_in(code: str) -> tuple[str, ...]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import DamagedError, StoreError
 from orchestrator.store.backends import local_folder, open_files
-from orchestrator.store.parquet_cache import StoredAttempt, read_compacted
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord, sweep_key, trial_key
-from orchestrator.store.sweep_results import SweepResults
+from orchestrator.store.parquet_cache import read_compacted
+from orchestrator.store.point_log import read_line
+from orchestrator.store.record_files import (
+    ATTEMPT_FILE,
+    PlanFile,
+    StoredAttempt,
+    TrialFile,
+    deciding_attempt,
+    parse_attempt,
+    parse_plan,
+    parse_trial,
+)
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord, sweep_key, trial_key
+from orchestrator.store.sweep_results import SweepResults, Verification
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "files_of", "without_digest"]
 
-T = TypeVar("T")
-
-ATTEMPT_FILE = re.compile(r"attempt_(\d+)\.json")
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
 """Files of a trial: points.jsonl, or points_<attempt>_<chunk>.jsonl in an object store."""
 
@@ -27,8 +34,9 @@ POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
 class RunDirectory:
     """A run directory, opened once: a path, or a URL that fsspec knows such as s3://bucket/runs.
 
-    Opening it reads and writes nothing. Every method raises StoreError when the directory cannot be read or a record
-    is damaged. `RecordStore` adds the methods that write.
+    Opening it reads and writes nothing. Every method raises StoreError when the directory cannot be read, and
+    DamagedError when a plan or trial file is not what was written; a damaged record of an attempt is an outcome, in
+    the state `damaged`. `RecordStore` adds the methods that write.
     """
 
     def __init__(self, location: Path | str) -> None:
@@ -56,54 +64,70 @@ class RunDirectory:
 
     def sweep(self, name: str) -> SweepRecord:
         """The plan of the sweep `name`. Raises StoreError when there is none, with the names of the existing ones."""
+        return self.plan_file(name).record
+
+    def plan_file(self, name: str) -> PlanFile:
+        """`sweep`, and whether its file has a digest."""
         content = self.files.read(sweep_key(name))
         if content is None:
             known = self.sweep_names()
             existing = f"there are: {', '.join(known)}" if known else "it holds no sweep yet"
             raise StoreError(f"{self}: no sweep {name!r}; {existing}. Run `python -m orchestrator.sweep` first")
-        return parse(SweepRecord.from_json, content, f"{self}/{sweep_key(name)}")
+        return parse_plan(content, name, f"{self}/{sweep_key(name)}")
 
     def results(self, name: str) -> SweepResults:
         """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
-        sweep = self.sweep(name)
-        return SweepResults(sweep=sweep, outcomes=self.outcomes(sweep.trial_ids, plan=sweep))
+        plan = self.plan_file(name)
+        stored = self.deciding_attempts(plan.record.trial_ids, plan=plan.record)
+        return SweepResults(
+            sweep=plan.record,
+            outcomes={trial_id: item.record for trial_id, item in stored.items()},
+            verification=Verification(plan=plan.verified, without_digest=without_digest(stored)),
+        )
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
         """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started.
 
         Also `code`, the digest of the trainer's code of its latest attempt.
         """
+        return self.trial_file(trial_id).facts
+
+    def trial_file(self, trial_id: str) -> TrialFile:
+        """`trial_facts`, and whether their file has a digest."""
         key = trial_key(trial_id, "trial.json")
         content = self.files.read(key)
-        if content is None:
-            return {}
-        return parse(lambda values: {**values, "config": dict(values["config"])}, content, f"{self}/{key}")
+        return TrialFile({}, verified=True) if content is None else parse_trial(content, trial_id, f"{self}/{key}")
 
     def attempts(self, trial_id: str) -> tuple[AttemptRecord, ...]:
         """All ended attempts at a trial, oldest first."""
         return tuple(item.record for item in self.stored_attempts(self.attempt_keys([trial_id]))[trial_id])
 
     def outcomes(self, trial_ids: Iterable[str], *, plan: SweepRecord | None = None) -> dict[str, AttemptRecord]:
-        """The attempt that counts for `plan` (`deciding_attempt`), for each trial with an ended attempt.
+        """The attempt that counts of each trial: the first `done`, else a damaged one, else the last that ended.
+
+        Attempts with code that `plan` does not accept count only if there is no other.
 
         Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `plan` first, which gives
         the same result as their own files.
         """
+        return {key: item.record for key, item in self.deciding_attempts(trial_ids, plan=plan).items()}
+
+    def deciding_attempts(
+        self, trial_ids: Iterable[str], *, plan: SweepRecord | None = None
+    ) -> dict[str, StoredAttempt]:
+        """The attempts of `outcomes` with their files."""
         wanted = list(dict.fromkeys(trial_ids))
         cached = read_compacted(self.files, wanted, prefer=None if plan is None else plan.name)
-        parsed = {
-            trial_id: parse(AttemptRecord.from_json, text, f"{self}: compacted record of {trial_id}")
-            for trial_id, text in cached.items()
+        found = {
+            trial_id: parse_attempt(item.key, item.text.encode(), trusted=True) for trial_id, item in cached.items()
         }
-        outcomes = {
-            key: record for key, record in parsed.items() if plan is None or plan.accepts_code(key, record.code)
-        }
-        keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in outcomes])
+        if plan is not None:
+            found = {key: item for key, item in found.items() if plan.accepts_code(key, item.record.code)}
+        keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in found])
         for trial_id, stored in self.stored_attempts(keys).items():
-            outcome = deciding_attempt([item.record for item in stored], plan)
-            if outcome is not None:
-                outcomes[trial_id] = outcome
-        return {trial_id: outcomes[trial_id] for trial_id in wanted if trial_id in outcomes}
+            if (decides := deciding_attempt(stored, plan)) is not None:
+                found[trial_id] = decides
+        return {trial_id: found[trial_id] for trial_id in wanted if trial_id in found}
 
     def points(self, trial_id: str, offsets: dict[str, int] | None = None) -> Iterator[Point]:
         """The points of a trial's curves in the order written; a line cut short by a crash is skipped.
@@ -119,11 +143,11 @@ class RunDirectory:
         for name, content in zip(names, contents, strict=True):
             for line in (content or b"").splitlines(keepends=True):
                 try:
-                    point = Point(**json.loads(line))
-                except (ValueError, TypeError):
+                    point = read_line(line).point
+                except ValueError:
                     if not line.endswith(b"\n"):
                         break  # being written at this moment, or cut short: its end may follow
-                    point = None
+                    point = None  # `python -m orchestrator verify` names it
                 offsets[name] = offsets.get(name, 0) + len(line)
                 if point is not None:
                     yield point
@@ -145,47 +169,29 @@ class RunDirectory:
     def stored_attempts(self, keys: Mapping[str, Sequence[str]]) -> dict[str, list[StoredAttempt]]:
         """The records behind `keys`, in the same order for each trial; reads nothing else."""
         every_key = [key for its_keys in keys.values() for key in its_keys]
-        contents = iter(self.files.map(self.files.read, every_key))
+        contents = iter(self.files.map(self.read_or_damage, every_key))
         return {
             trial_id: [
-                StoredAttempt(key, content.decode(), parse(AttemptRecord.from_json, content, f"{self}/{key}"))
+                parse_attempt(key, content)
                 for key, content in zip(its_keys, contents, strict=False)
                 if content is not None
             ]
             for trial_id, its_keys in keys.items()
         }
 
+    def read_or_damage(self, key: str) -> bytes | DamagedError | None:
+        """Content of a file, or why it cannot be read."""
+        try:
+            return self.files.read(key)
+        except DamagedError as error:
+            return error
 
-def attempt_name(attempt: int) -> str:
-    """Name of the file of an attempt's record, in the trial's folder."""
-    return f"attempt_{attempt:03d}.json"
+
+def without_digest(stored: Mapping[str, StoredAttempt]) -> frozenset[str]:
+    """Ids of the trials whose intact record has no digest."""
+    return frozenset(key for key, item in stored.items() if not item.verified and not item.damaged)
 
 
 def files_of(kind: re.Pattern[str], names: Iterable[str]) -> list[str]:
     """The files of a trial whose name is of `kind`, oldest first, 999 before 1000."""
     return sorted((name for name in names if kind.fullmatch(name)), key=lambda name: (len(name), name))
-
-
-def deciding_attempt(attempts: Sequence[AttemptRecord], plan: SweepRecord | None = None) -> AttemptRecord | None:
-    """The attempt that counts: the first `done`, else the last; None without an attempt.
-
-    Attempts with code that `plan` does not accept count only if there is no other.
-    """
-    accepted = [item for item in attempts if plan is None or plan.accepts_code(item.trial_id, item.code)]
-    counted = accepted or attempts
-    last = counted[-1] if counted else None
-    return next((attempt for attempt in counted if attempt.state is State.DONE), last)
-
-
-def parse(build: Callable[[Mapping[str, Any]], T], content: bytes | str, name: str) -> T:
-    """Build an object from a JSON record. Raises StoreError, with `name`, when it is damaged or foreign."""
-    remedy = "delete the file to run that trial again"
-    if not content:
-        raise StoreError(f"{name}: damaged record (empty: the machine crashed while it was written); {remedy}")
-    try:
-        return build(json.loads(content))
-    except ValueError as error:
-        raise StoreError(f"{name}: damaged record ({error}); {remedy}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise StoreError(f"{name}: not a record of this version ({what}); {remedy}") from error

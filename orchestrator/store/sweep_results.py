@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
-__all__ = ["SweepResults"]
+__all__ = ["SweepResults", "Verification"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """Which of the files behind the results have a digest; where a digest does not match, the record is damaged."""
+
+    plan: bool = True
+    """Whether the plan has one."""
+    without_digest: frozenset[str] = frozenset()
+    """Ids of the trials whose record has none: it was written by version 0.1, so nobody can tell whether it changed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +27,8 @@ class SweepResults:
     sweep: SweepRecord
     outcomes: Mapping[str, AttemptRecord]
     """The attempt that counts, by trial id, of each trial with an ended attempt; may contain other sweeps' trials."""
+    verification: Verification | None = None
+    """None for results that were not read from a run directory."""
 
     def state_of(self, trial_id: str) -> State | None:
         """State of the attempt that counts; None for a trial without an ended attempt."""
@@ -27,6 +39,12 @@ class SweepResults:
         """Whether the trial needs no further attempt (`SweepRecord.ends_trial`)."""
         state = self.state_of(trial_id)
         return state is not None and self.sweep.ends_trial(state)
+
+    @property
+    def damaged(self) -> tuple[AttemptRecord, ...]:
+        """What stands for the planned trials' records that are not what was written, in the order of the plan."""
+        found = (self.outcomes[trial_id] for trial_id in self.sweep.trial_ids if trial_id in self.outcomes)
+        return tuple(record for record in found if record.state is State.DAMAGED)
 
     @property
     def unfinished(self) -> tuple[str, ...]:

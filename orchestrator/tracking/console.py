@@ -37,6 +37,11 @@ class ConsoleTracker:
         reused = self.progress.done
         title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo) + to_draw} to run"
         self.console.print(Text(title, style="bold"))
+        for record in outcomes.values():
+            if record.state is State.DAMAGED and record.error is not None:
+                label = sweep.label_of(record.trial_id)
+                again = "; it runs again" if record.trial_id in self.todo else ""
+                self.say(f"damaged: {label} [{record.trial_id}]: {record.error.message}{again}", style="yellow")
         if self.console.is_terminal and (self.todo or to_draw):
             self.live = Live(get_renderable=self.view, console=self.console, refresh_per_second=2, transient=True)
             self.live.start()

@@ -99,8 +99,7 @@ class Delivery:
         mirror = self.mirror or self.open(server)
         self.mirror = None
         if self.plan_changed:
-            self.sweep = self.directory.sweep(self.sweep.name)
-            self.plan_changed = False
+            self.adopt_plan()
             mirror.plan(self.sweep)
         failed = [trial_id for trial_id in list(self.pending) if not self.deliver(mirror, trial_id)]
         if self.ending is None or self.pending:
@@ -111,6 +110,17 @@ class Delivery:
             self.finished = True
         self.mirror = None if failed else mirror
         return not failed
+
+    def adopt_plan(self) -> None:
+        """Read the plan as it has grown; added trials that another sweep has trained are pending."""
+        known = {*self.sweep.trial_ids, *self.running}
+        self.sweep = self.directory.sweep(self.sweep.name)
+        self.plan_changed = False
+        reused = self.directory.outcomes(
+            [trial_id for trial_id in self.sweep.trial_ids if trial_id not in known], plan=self.sweep
+        )
+        self.outcomes.update(reused)
+        self.pending.update(dict.fromkeys(reused, self.clock()))
 
     def open(self, server: Server) -> Mirror:
         """Compare MLflow with the run directory: what MLflow lacks becomes pending. `round` does this when necessary.

@@ -29,6 +29,8 @@ class Gap(StrEnum):
     STOPPED = "stopped early"
     """A scheduler stopped it: its last value is not a result."""
     CANCELLED = "cancelled"
+    DAMAGED = "damaged"
+    """Its record is not what was written."""
     NOT_RUN = "not run"
     NOT_REPORTED = "not reported"
     """The run is done, but did not report the metric."""

@@ -34,6 +34,7 @@ from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
 from reports.tables.origin import origins_of, seeds_of_other_code
 from reports.tables.row_headers import make_row_headers, varied_keys
+from reports.tables.selection import prior_notes
 from reports.tables.sequential import looks_of
 
 __all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
@@ -262,6 +263,7 @@ def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance:
     if importance:
         shares = ", ".join(f"{key} {share:.0%}".replace("%", " %") for key, share in importance.items())
         notes.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
+    notes += prior_notes(sweep)
     if sweep.table.split == "val":
         notes.append("Figures of the validation split, at the last step of training; not those of the test split.")
     if layout.left_out:

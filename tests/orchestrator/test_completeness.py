@@ -23,8 +23,9 @@ SPACES = {
     "random": "method: random\nrecipe: small\ntrials: 3\nbaseline: {optim.lr: 0.1}\n"
     "parameters: {optim.lr: {min: 0.1, max: 1}}\n",
 }
+SPACES["scheduler"] = SPACES["random"] + "scheduler: {kind: asha}\n"
 """Search spaces whose plan is a single trial."""
-ENDS = {("random", State.STOPPED), *((method, State.DONE) for method in SPACES)}
+ENDS = {("scheduler", State.STOPPED), *((method, State.DONE) for method in SPACES)}
 """Method and state of the trials that do not run again."""
 
 

@@ -1,12 +1,12 @@
 """Example sweeps: a plan and its outcomes, from a few words per row."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import (
     AttemptRecord,
     ErrorRecord,
@@ -16,8 +16,9 @@ from orchestrator.store.records import (
     SweepRecord,
     TableRecord,
     sweep_key,
+    trial_key,
 )
-from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
 
 MIOU = "final/miou"
@@ -145,13 +146,9 @@ def store():
 
     def write(run_dir, results):
         sweep, outcomes = results.sweep, results.outcomes
-        write_json(run_dir / sweep_key(sweep.name), sweep.to_json())
+        files = RecordStore(run_dir).files
+        files.write(sweep_key(sweep.name), seal(sweep.to_json()))
         for key, outcome in outcomes.items():
-            write_json(RunDirectory(run_dir).trial_folder(key) / "attempt_001.json", outcome.to_json())
+            files.write(trial_key(key, "attempt_001.json"), seal(outcome.to_json()))
 
     return write
-
-
-def write_json(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values), encoding="utf-8")

@@ -11,7 +11,14 @@ from __future__ import annotations
 from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig, effective_memory
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
-from trainer.config.field_markers import canonical_name, is_outside_identity, location_keys, renamed_keys, setting
+from trainer.config.field_markers import (
+    canonical_name,
+    fields_below,
+    is_outside_identity,
+    location_keys,
+    renamed_keys,
+    setting,
+)
 from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
@@ -37,6 +44,7 @@ __all__ = [
     "TrainConfig",
     "canonical_name",
     "effective_memory",
+    "fields_below",
     "is_outside_identity",
     "location_keys",
     "renamed_keys",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.planning.adaptive.base import GrowingPlan
+from orchestrator.planning.adaptive.recorded_study import RecordedStudy, drawn_label, earlier_plan, recorded_study
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
@@ -20,15 +21,16 @@ from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.backends import LocalFiles
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, sweep_key
+from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import ScheduleConfig, TrainConfig
 
-__all__ = ["SearchPlan", "TrialBuilder", "open_search"]
+__all__ = ["BuildTrial", "SearchPlan", "TrialBuilder", "open_search"]
 
-JOURNAL = "study.journal"
-"""File of a search's study, beside the record of its sweep."""
+logger = logging.getLogger(__name__)
+
+BuildTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
+"""`TrialBuilder.build`."""
 
 
 class TrialBuilder:
@@ -44,10 +46,13 @@ class TrialBuilder:
     def build(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
         """Trial `number` of the search with `values` by dotted key; inactive parameters are ignored.
 
-        Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses.
+        Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses and for
+        an active parameter without a value.
         """
         suggested: dict[str, Any] = {}
         for item in self.search.active(suggested):
+            if item.key not in values:
+                raise SpecError(f"{item.origin}: {item.key}: trial {number} has no value of it")
             try:
                 suggested[item.key] = config_leaves()[item.key].check(values[item.key])
             except ValueError as error:
@@ -64,7 +69,7 @@ class TrialBuilder:
         errors.raise_any()
         factors = {key: json_value(value) for key, value in suggested.items()}
         (trial,) = seeded_trials(row.config, self.spec.seeds, self.facts[key].digest)
-        return Row(label=f"trial {number}", factors=factors), trial
+        return Row(label=drawn_label(number), factors=factors), trial
 
 
 class SearchPlan(GrowingPlan):
@@ -74,21 +79,57 @@ class SearchPlan(GrowingPlan):
         self,
         plan: SweepPlan,
         study: Study,
-        scheduler: Scheduler | None,
-        build_trial: Callable[[int, Mapping[str, Any]], tuple[Row, Trial]],
-        save_journal: Callable[[], None] = lambda: None,
+        build_trial: BuildTrial,
+        recorded: RecordedStudy | None = None,
+        points: Callable[[str], Iterable[Point]] = lambda _: (),
     ) -> None:
-        """`build_trial` is `TrialBuilder.build`; an object store needs `save_journal` after each suggestion."""
-        self.save_journal = save_journal
+        """`recorded` is what earlier commands drew; `points` gives the recorded points of a trial, by its id."""
         self.study = study
-        self.scheduler = scheduler
         self.build_trial = build_trial
+        self.points = points
         self.record = plan.record
         self.trials = {trial.trial_id: trial for trial in plan.trials}
         self.numbers: dict[str, list[int]] = {}
         """Numbers of the study's trials that wait for each of ours."""
-        self.suggested = {number: self.add(number, values) for number, values in study.suggestions()}
-        """Our trial for each number of the study; None for values that make no legal config."""
+        self.stopping: set[int] = set()
+        """Numbers that the scheduler stopped in an earlier command, which was killed before the trial ended."""
+        recorded = recorded or RecordedStudy()
+        drawn = self.build_all(recorded)
+        if tuple(trial.trial_id for _, trial in drawn.values()) != recorded.trial_ids:
+            recorded, drawn = recorded.superseded("settings, data or result version"), {}
+        self.differences = recorded.differences
+        self.suggested = {number: trial for number, (_, trial) in drawn.items()}
+        """Our trial for each number of the study that earlier commands drew."""
+        for number, values in recorded.suggestions if drawn else ():
+            study.restore(number, values)
+        study.drawn = max(study.drawn, recorded.drawn)
+        self.prior = self.build_prior(recorded)
+        self.add_rows(list(drawn.values()))
+        self.note_prior([values for values, _ in self.prior])
+
+    def build_all(self, recorded: RecordedStudy) -> dict[int, tuple[Row, Trial]]:
+        """Row and trial of each recorded suggestion, by number; none if one of them could not be drawn any more."""
+        if not all(self.study.fits(values) for _, values in recorded.suggestions):
+            return {}
+        try:
+            return {number: self.build_trial(number, values) for number, values in recorded.suggestions}
+        except SpecError:
+            return {}
+
+    def build_prior(self, recorded: RecordedStudy) -> list[tuple[Mapping[str, Any], Trial]]:
+        """Values and trial of each recorded prior trial that is one of this search space."""
+        prior = []
+        for values in recorded.prior:
+            try:
+                prior.append((values, self.build_trial(0, values)[1]))
+            except SpecError:
+                continue
+        return prior
+
+    @property
+    def candidates(self) -> Mapping[str, Trial]:
+        """The trials of the plan, and those of other studies that the sampler may learn from."""
+        return {**{trial.trial_id: trial for _, trial in self.prior}, **self.trials}
 
     @property
     def exhausted(self) -> bool:
@@ -97,24 +138,36 @@ class SearchPlan(GrowingPlan):
 
     def resume(self, outcomes: Mapping[str, AttemptRecord]) -> list[Trial]:
         """Continue the study of earlier commands; returns those of its trials that still have to run."""
-        waiting = []
-        for number in self.study.unfinished():
-            trial = self.suggested[number]
-            if trial is None:
-                self.study.fail(number)
-            elif self.must_run(number, trial, outcomes):
-                waiting.append(trial)
-        return waiting
+        used = [
+            values
+            for values, trial in self.prior
+            if trial.trial_id in outcomes
+            and self.study.add_prior(values, outcomes[trial.trial_id], self.points_to_watch(trial))
+        ]
+        self.note_prior(used)
+        if self.differences:
+            logger.warning(
+                "%s: another study than the recorded one (different: %s). It draws %d trials, and its sampler learns "
+                "from %d finished trials of the recorded one",
+                self.record.name,
+                ", ".join(self.differences),
+                self.study.search.trials,
+                len(used),
+            )
+        self.report_again(self.suggested)
+        return [trial for number, trial in self.suggested.items() if self.must_run(number, trial, outcomes)]
 
     def next_trial(self, outcomes: Mapping[str, AttemptRecord]) -> Trial | None:
         """The next suggested trial to run; None when the study is exhausted."""
         while not self.study.exhausted:
             number, values = self.study.ask()
-            self.save_journal()
             trial = self.add(number, values)
             if trial is None:
                 self.study.fail(number)
-            elif self.must_run(number, trial, outcomes):
+                continue
+            if trial.trial_id in outcomes:
+                self.report_again({number: trial})
+            if self.must_run(number, trial, outcomes):
                 return trial
         return None
 
@@ -128,27 +181,55 @@ class SearchPlan(GrowingPlan):
         numbers.append(number)
         return len(numbers) == 1
 
+    def report_again(self, suggested: Mapping[int, Trial]) -> None:
+        """Report the recorded points of trials again, in the order of their times, so that pruners know their rungs."""
+        events = [
+            (point, number, trial) for number, trial in suggested.items() for point in self.points_to_watch(trial)
+        ]
+        for point, number, trial in sorted(events, key=lambda event: event[0].time):
+            if self.stops_at(number, trial, point):
+                self.stopping.add(number)
+
+    def points_to_watch(self, trial: Trial) -> Iterable[Point]:
+        """The recorded points of a trial; none without a scheduler, which alone needs them."""
+        return self.points(trial.trial_id) if self.study.scheduler is not None else ()
+
     def add(self, number: int, values: Mapping[str, Any]) -> Trial | None:
         """Add a suggested trial to the plan; None for values that the trainer refuses."""
         try:
             row, trial = self.build_trial(number, values)
         except SpecError:
+            self.add_rows([])
             return None
-        run = PlannedRun(row=row.label, seed=trial.config.seed, trial_id=trial.trial_id)
-        self.record = replace(self.record, rows=(*self.record.rows, row), cells=(*self.record.cells, run))
-        self.trials[trial.trial_id] = trial
+        self.add_rows([(row, trial)])
         return trial
+
+    def add_rows(self, drawn: Sequence[tuple[Row, Trial]]) -> None:
+        """Add drawn trials to the plan, and the number of draws so far."""
+        runs = [PlannedRun(row=row.label, seed=trial.config.seed, trial_id=trial.trial_id) for row, trial in drawn]
+        self.record = replace(
+            self.record,
+            rows=(*self.record.rows, *(row for row, _ in drawn)),
+            cells=(*self.record.cells, *runs),
+            search={**self.record.search, "drawn": self.study.drawn},
+        )
+        self.trials.update({trial.trial_id: trial for _, trial in drawn})
+
+    def note_prior(self, prior: Sequence[Mapping[str, Any]]) -> None:
+        """Record the values of the trials of other studies that the sampler learns from."""
+        plain = [{key: json_value(value) for key, value in values.items()} for values in prior]
+        self.record = replace(self.record, search={**self.record.search, "prior": plain})
 
     def should_stop(self, trial_id: str, point: Point) -> bool:
         """Report a point of a running trial; returns whether the scheduler stops the trial."""
-        if self.scheduler is None:
-            return False
-        name = metric_while_training(self.study.objectives[0].name)
-        config = self.trials[trial_id].config
-        stop = False
-        for number in self.numbers.get(trial_id, ()) if name in point.metrics else ():
-            stop = self.study.report(number, point.step, point.metrics[name]) or stop
-        return stop and first_step_to_stop(config, self.scheduler) <= point.step < config.schedule.steps
+        stops = [self.stops_at(number, self.trials[trial_id], point) for number in self.numbers.get(trial_id, ())]
+        return any(stops) or not self.stopping.isdisjoint(self.numbers.get(trial_id, ()))
+
+    def stops_at(self, number: int, trial: Trial, point: Point) -> bool:
+        """Report a point of a trial to the study; returns whether the scheduler stops the trial there."""
+        stop = self.study.report(number, point)
+        first, steps = first_step_to_stop(trial.config, self.study.scheduler), trial.config.schedule.steps
+        return stop and first <= point.step < steps
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
         """A trial has ended and will not be retried."""
@@ -156,32 +237,19 @@ class SearchPlan(GrowingPlan):
             self.study.tell(number, record)
 
 
-def metric_while_training(metric: str) -> str:
-    """Name of a final metric before the end of training: `final/miou` is reported as `val/miou`."""
-    return metric.replace("final/", "val/", 1)
-
-
-def first_step_to_stop(config: TrainConfig, scheduler: Scheduler) -> int:
+def first_step_to_stop(config: TrainConfig, scheduler: Scheduler | None) -> int:
     """First step at which a trial may be stopped: after its grace period and the start of its contrastive loss."""
     steps = config.schedule.steps
+    if scheduler is None:
+        return steps
     warmup_steps = 0 if config.contrast.source == "none" else int(config.contrast.warmup_fraction * steps)
     return max(math.ceil(scheduler.grace_fraction * steps), warmup_steps + 1)
 
 
 def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: RunDirectory) -> SearchPlan:
-    """The search with its study as earlier commands left it; the journal of an object store is copied here first."""
-    key = sweep_key(plan.record.name, JOURNAL)
-    journal = directory.local_folder / key
-    if not isinstance(directory.files, LocalFiles) and (content := directory.files.read(key)) is not None:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_bytes(content)
+    """The search as earlier commands left it, from the plan and the records in the run directory."""
     steps = spec.base["schedule.steps"].value if "schedule.steps" in spec.base else ScheduleConfig().steps
-    study = Study(search, spec.space.metric, spec.space.scheduler, journal=journal, steps=steps)
+    study = Study(search, spec.space.metric, spec.space.scheduler, steps=steps)
     build_trial = TrialBuilder(spec, search, run_dir=directory.local_folder).build
-    return SearchPlan(plan, study, spec.space.scheduler, build_trial, partial(save_journal, directory, key, journal))
-
-
-def save_journal(directory: RunDirectory, key: str, journal: Path) -> None:
-    """Copy the journal to an object store; a local run directory holds the file itself."""
-    if not isinstance(directory.files, LocalFiles):
-        directory.files.write(key, journal.read_bytes())
+    recorded = recorded_study(plan.record, earlier_plan(directory, plan.record.name))
+    return SearchPlan(plan, study, build_trial, recorded, directory.points)

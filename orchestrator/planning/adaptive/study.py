@@ -1,8 +1,8 @@
 """Study: which values to try next and which trials to stop early; the only orchestrator module that imports optuna.
 
 It uses Optuna's ask-and-tell interface and not Ray Tune's OptunaSearch, which forgets the running trials when the
-driver dies, as Tune's schedulers forget their rungs. Here the journal keeps both, so the same command continues the
-same study, with any executor.
+driver dies, as Tune's schedulers forget their rungs. The study is in memory: `SearchPlan` fills it from the plan and
+the records of the run directory, so the same command continues the same study, with any executor.
 """
 
 from __future__ import annotations
@@ -10,75 +10,74 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study as OptunaStudy
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from orchestrator.planning.adaptive.recorded_study import Suggestion
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Objective, Search
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.records import AttemptRecord, Point, State
 
-__all__ = ["Study", "Suggestion"]
+__all__ = ["Study"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-Suggestion = tuple[int, Mapping[str, Any]]
-"""Number of a trial of the study, from 0, and the values of its parameters by dotted key."""
 
 STARTUP_TRIALS = 10
 """Trials that TPE samples at random before it fits its model."""
 
 
 class Study:
-    """The study of one search, kept in the file `journal`. Raises OSError when the file cannot be written."""
+    """The study of one search. Trials have the numbers of their suggestions, which Optuna's differ from."""
 
     def __init__(
-        self,
-        search: Search,
-        objectives: Sequence[Objective],
-        scheduler: Scheduler | None,
-        *,
-        journal: Path,
-        steps: int,
+        self, search: Search, objectives: Sequence[Objective], scheduler: Scheduler | None, *, steps: int
     ) -> None:
         """`steps` is the length of a complete trial: the resource of the pruners."""
-        journal.parent.mkdir(parents=True, exist_ok=True)
         self.search = search
         self.objectives = tuple(objectives)
+        self.scheduler = scheduler
+        self.distributions = {parameter.key: optuna_distribution(parameter) for parameter in search.parameters}
         self.study: OptunaStudy = optuna.create_study(
             study_name="search",
-            storage=JournalStorage(JournalFileBackend(str(journal))),
             directions=[objective.goal for objective in objectives],
             pruner=build_pruner(scheduler, steps),
-            load_if_exists=True,
         )
-        self.open: dict[int, Trial] = {}
-
-    def unfinished(self) -> list[int]:
-        """Numbers of the trials without an outcome: their driver died. They must run, and are not suggested again."""
-        return [trial.number for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
-
-    def suggestions(self) -> list[Suggestion]:
-        """All trials so far, in the order of their numbers."""
-        by_key = {parameter.key: parameter for parameter in self.search.parameters}
-        return [
-            (trial.number, {key: decoded(by_key.get(key), value) for key, value in trial.params.items()})
-            for trial in self.study.get_trials(deepcopy=False)
-        ]
+        self.trials: dict[int, Trial] = {}
+        """By number, without those whose values the trainer refused before this command."""
+        self.drawn = 0
+        """Number of draws, which is the number of the next trial."""
 
     @property
     def exhausted(self) -> bool:
-        """Whether all trials of the search have been suggested."""
-        return len(self.study.get_trials(deepcopy=False)) >= self.search.trials
+        """Whether all trials of the search have been drawn."""
+        return self.drawn >= self.search.trials
+
+    def add_prior(self, values: Mapping[str, Any], record: AttemptRecord, points: Iterable[Point] = ()) -> bool:
+        """Let the sampler learn from a finished trial of another study; returns whether it fits this one.
+
+        It fits if its values could be drawn and it has all objectives.
+        """
+        results = self.results(record)
+        if results is None or not self.fits(values):
+            return False
+        curve = {point.step: point.metrics[self.watched] for point in points if self.watched in point.metrics}
+        trial = self.frozen(values, TrialState.COMPLETE, results, curve)
+        self.study.add_trial(trial)
+        return True
+
+    def restore(self, number: int, values: Mapping[str, Any]) -> None:
+        """Add a trial that an earlier command drew, as a running one; its values must fit."""
+        self.study.add_trial(self.frozen(values, TrialState.RUNNING))
+        self.trials[number] = Trial(self.study, self.study.get_trials(deepcopy=False)[-1]._trial_id)
+        self.drawn = max(self.drawn, number + 1)
 
     def ask(self) -> Suggestion:
         """The next trial.
@@ -86,41 +85,75 @@ class Study:
         Its values depend on the search's seed, the trial's number and the outcomes told before, so an interrupted
         search gets the suggestions that it would have got without the interruption.
         """
-        number = len(self.study.get_trials(deepcopy=False))
+        number = self.drawn
         self.study.sampler = build_sampler(self.search, number)
         trial = self.study.ask()
         values: dict[str, Any] = {}
         for parameter in self.search.active(values):
-            values[parameter.key] = suggest(trial, parameter)
-        self.open[trial.number] = trial
-        return trial.number, values
+            values[parameter.key] = decoded(parameter, suggest(trial, parameter.key, self.distributions[parameter.key]))
+        self.trials[number] = trial
+        self.drawn += 1
+        return number, values
 
-    def report(self, number: int, step: int, value: float) -> bool:
-        """Report an intermediate value; returns whether the trial should be pruned."""
-        if number not in self.open:  # an earlier driver asked for it
-            frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
-            self.open[number] = Trial(self.study, frozen._trial_id)
-        trial = self.open[number]
-        if not math.isfinite(value):
+    def report(self, number: int, point: Point) -> bool:
+        """Report a point of a running trial; returns whether the trial should be pruned."""
+        value = point.metrics.get(self.watched, math.nan)
+        if self.scheduler is None or not math.isfinite(value):
             return False
-        trial.report(value, step)
+        trial = self.trials[number]
+        if point.step not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            trial.report(value, point.step)
         return trial.should_prune()
+
+    @property
+    def watched(self) -> str:
+        """The metric by which trials are stopped: `final/miou` is reported as `val/miou` before the end of training."""
+        return self.objectives[0].name.replace("final/", "val/", 1)
 
     def tell(self, number: int, record: AttemptRecord) -> None:
         """Tell the outcome of a trial, once; a trial that lacks an objective has failed."""
-        self.open.pop(number, None)
-        values = [record.metrics.get(objective.name, math.nan) for objective in self.objectives]
+        results = self.results(record)
         if record.state is State.STOPPED:
-            self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-        elif record.state is State.DONE and all(map(math.isfinite, values)):
-            self.study.tell(number, values, skip_if_finished=True)
+            self.study.tell(self.trials[number].number, state=TrialState.PRUNED, skip_if_finished=True)
+        elif results is not None:
+            self.study.tell(self.trials[number].number, results, skip_if_finished=True)
         else:
             self.fail(number)
 
     def fail(self, number: int) -> None:
         """Tell that a trial gave no values, or could not be built."""
-        self.open.pop(number, None)
-        self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        self.study.tell(self.trials[number].number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def results(self, record: AttemptRecord) -> list[float] | None:
+        """The objectives of a finished trial; None if it is not finished or lacks one."""
+        values = [record.metrics.get(objective.name, math.nan) for objective in self.objectives]
+        return values if record.state is State.DONE and all(map(math.isfinite, values)) else None
+
+    def fits(self, values: Mapping[str, Any]) -> bool:
+        """Whether the study could have drawn `values`; those of inactive parameters are ignored."""
+        try:
+            self.frozen(values, TrialState.RUNNING)
+        except (KeyError, ValueError):
+            return False
+        return True
+
+    def frozen(
+        self,
+        values: Mapping[str, Any],
+        state: TrialState,
+        results: Sequence[float] | None = None,
+        curve: Mapping[int, float] | None = None,
+    ) -> FrozenTrial:
+        """A trial with `values`. Raises KeyError or ValueError if they do not fit."""
+        params = {key: encoded(value) for key, value in self.search.active_values(values).items()}
+        distributions = {key: self.distributions[key] for key in params}
+        return create_trial(
+            state=state,
+            values=results,
+            params=params,
+            distributions=distributions,
+            intermediate_values=dict(curve or {}),
+        )
 
 
 def build_sampler(search: Search, number: int) -> BaseSampler:
@@ -145,16 +178,25 @@ def build_pruner(scheduler: Scheduler | None, steps: int) -> BasePruner:
     return SuccessiveHalvingPruner(min_resource=grace, reduction_factor=scheduler.reduction_factor)
 
 
-def suggest(trial: Trial, parameter: Distribution) -> Any:
-    """The suggested value of one parameter."""
-    key, step = parameter.key, parameter.step
+def optuna_distribution(parameter: Distribution) -> BaseDistribution:
+    """Optuna's distribution of one parameter."""
     if parameter.kind == "categorical":
-        return decoded(parameter, trial.suggest_categorical(key, [encoded(choice) for choice in parameter.choices]))
-    low, high = cast(float, parameter.low), cast(float, parameter.high)
+        return CategoricalDistribution([encoded(choice) for choice in parameter.choices])
+    low, high, step = cast(float, parameter.low), cast(float, parameter.high), parameter.step
     log = parameter.kind in ("log_uniform", "int_log_uniform")
     if parameter.kind in ("int_uniform", "int_log_uniform"):
-        return trial.suggest_int(key, int(low), int(high), step=int(step or 1), log=log)
-    return trial.suggest_float(key, low, high, step=step, log=log)
+        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)
+
+
+def suggest(trial: Trial, key: str, distribution: BaseDistribution) -> Any:
+    """The value that the sampler suggests for one parameter."""
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(key, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    found = cast(FloatDistribution, distribution)
+    return trial.suggest_float(key, found.low, found.high, step=found.step, log=found.log)
 
 
 def encoded(choice: Any) -> bool | int | float | str | None:
@@ -162,7 +204,6 @@ def encoded(choice: Any) -> bool | int | float | str | None:
     return choice if choice is None or isinstance(choice, bool | int | float | str) else json.dumps(choice)
 
 
-def decoded(parameter: Distribution | None, value: Any) -> Any:
-    """Inverse of `encoded`; `value` itself where the search has no such parameter any more."""
-    choices = parameter.choices if parameter else ()
-    return next((choice for choice in choices if encoded(choice) == value), value)
+def decoded(parameter: Distribution, value: Any) -> Any:
+    """Inverse of `encoded`."""
+    return next((choice for choice in parameter.choices if encoded(choice) == value), value)

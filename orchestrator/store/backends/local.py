@@ -12,6 +12,7 @@ from uuid import uuid4
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import flush, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
+from orchestrator.store.bounded_file import read_file
 
 __all__ = ["LocalFiles", "stamp"]
 
@@ -32,7 +33,7 @@ class LocalFiles(Files):
         return f"{self.root}/{key}"
 
     def read(self, key: str, start: int = 0) -> bytes | None:
-        """Content of a file from byte `start`; None when there is no file."""
+        """Content of a regular file from byte `start`; None when there is none. Raises DamagedError as `read_file`."""
         return self.unless_missing(lambda path: read_file(path, start), key, None)
 
     def names(self, folder: str) -> list[str]:
@@ -118,14 +119,6 @@ class LocalFiles(Files):
             yield
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror}); use another --run-dir") from error
-
-
-def read_file(path: str, start: int = 0) -> bytes:
-    """Content of a file from byte `start`, without a buffer in between."""
-    with open(path, "rb", buffering=0) as file:
-        if start:
-            file.seek(start)
-        return file.readall()
 
 
 def stamp(path: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import partial_file
 from orchestrator.store.backends.base import Files
+from orchestrator.store.bounded_file import most_bytes, require_size
 
 __all__ = ["ObjectFiles"]
 
@@ -47,9 +48,24 @@ class ObjectFiles(Files):
         return f"{self.root}/{key}"
 
     def read(self, key: str, start: int = 0) -> bytes | None:
-        """Content of an object from byte `start`; None when there is no object."""
-        content: bytes | None = self.unless_missing(None, self.system.cat_file, self.path(key))
+        """Content of an object from byte `start`; None when there is no object. Raises DamagedError if it is too large.
+
+        No more is fetched than an object of its kind can have.
+        """
+        content: bytes | None = self.unless_missing(None, self.fetch, self.path(key), end=most_bytes(key) + 1)
+        if content is not None:
+            require_size(f"{self.name}/{key}", len(content))
         return content[start:] if content else content
+
+    def fetch(self, path: str, *, end: int) -> bytes:
+        """Content of an object up to byte `end`."""
+        try:
+            content: bytes = self.system.cat_file(path, start=0, end=end)
+        except Exception as error:
+            if code_of(error) == "InvalidRange":  # S3's answer for an empty object
+                return b""
+            raise
+        return content
 
     def names(self, folder: str) -> list[str]:
         """Names directly in `folder`."""
@@ -117,7 +133,7 @@ class ObjectFiles(Files):
         """Copy an object within the store, if it exists."""
         self.unless_missing(None, self.system.cp_file, self.path(source), self.path(target))
 
-    def unless_missing(self, missing: Any, request: Callable[..., Any], *arguments: str, **options: bool) -> Any:
+    def unless_missing(self, missing: Any, request: Callable[..., Any], *arguments: str, **options: int) -> Any:
         """What `request` returns; `missing` when there is no such object. A missing bucket is an error."""
         with self.requests():
             try:

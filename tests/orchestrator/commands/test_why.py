@@ -37,7 +37,8 @@ def test_the_store_knows_what_its_finished_trials_are_made_of(tmp_path: Path, ma
     for trial_id, state in (("done", State.DONE), ("failed", State.USER_ERROR)):
         store.start(trial_id, 1, config, time=1.0, facts={"data": "d1", "result_version": RESULT_VERSION})
         store.end(make_record(trial_id, state=state))
-    (known,) = finished_identities(store)
+    (known,), damaged = finished_identities(store)
+    assert damaged == []
     assert known.trial_id == "done"
     assert known.content == {**config, "data": "d1", "result_version": RESULT_VERSION}
 

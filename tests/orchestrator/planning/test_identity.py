@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.planning import identity
-from orchestrator.planning.digests import data_digest
+from orchestrator.planning.digests import data_digest, read_cache
 from orchestrator.planning.identity import canonical, content_id
 from trainer.checkpoint import fingerprint
 from trainer.config import (
@@ -299,7 +299,7 @@ def test_a_damaged_cache_is_computed_again(tmp_path, damage):
     (tmp_path / "digests.json").write_text(damage)
 
     assert digest_of(DataConfig(), tmp_path) == digest_of(DataConfig())
-    assert len(json.loads((tmp_path / "digests.json").read_text())) == 1
+    assert len(read_cache(tmp_path / "digests.json")) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):

@@ -56,6 +56,8 @@ class Scripted:
         self.node = node
         self.tasks: list[Task] = []
         self.most = 0
+        self.most_probed = 100
+        """A probe of more shapes dies."""
         self.interrupt_after: int | None = None
 
     def run(self, controller: SweepController) -> None:
@@ -79,8 +81,14 @@ class Scripted:
 
     def finish(self, controller: SweepController, task: Task) -> None:
         if task.probe:
-            metrics = {"probe__peak_memory_gb": self.probe_gb, "probe__device_memory_gb": 100.0}
-            controller.ended(task, self.make_record(task.trial_id, attempt=0, **metrics))
+            state = State.LOST if len(task.probe) > self.most_probed else State.DONE
+            record = self.make_record(task.trial_id, attempt=0, state=state)
+            if state is State.DONE:
+                found = {"peak": self.probe_gb, "device": 100.0}
+                names = [(name, index) for name in found for index in range(len(task.probe))]
+                metrics = {f"probe/{name}_memory_gb/{index}": found[name] for name, index in names}
+                record = replace(record, metrics=metrics)
+            controller.ended(task, record)
             return
         for step in (1, 2):
             self.clock.now += self.seconds / 2
@@ -297,11 +305,41 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
 ) -> None:
     scripted = Scripted(make_record, capacity=Share(cpus=16, gpus=1), probe_gb=20.0)
     Driver(store, []).run(many(sweep, 8), {}, Runtime(), lambda: scripted)
-    assert [task.probe for task in scripted.tasks] == [True] + [False] * 8
+    assert [len(task.probe) for task in scripted.tasks] == [1] + [0] * 8
     assert scripted.tasks[0].share.gpus == 1.0
     assert {task.share.gpus for task in scripted.tasks[1:]} == {0.25}
     assert scripted.most == 4, "a fifth of a GPU each: four at a time"
     assert store.outcomes(["t00"])["t00"].attempt == 1, "a probe is not an attempt"
+
+
+def shapes(count: int) -> tuple[Trial, ...]:
+    """Two trials of each of `count` shapes."""
+    config = TrainConfig()
+    sizes = [replace(config, schedule=replace(config.schedule, batch_size=size)) for size in range(2, count + 2)]
+    return tuple(Trial(trial_id=f"b{size}s{seed}", config=item) for size, item in enumerate(sizes) for seed in (0, 1))
+
+
+@pytest.mark.parametrize(("gpus", "probed"), [(1, [5]), (2, [3, 2]), (8, [1] * 5)])
+def test_the_shapes_of_a_sweep_are_probed_at_once_and_then_run_side_by_side(
+    gpus: int, probed: list[int], sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, capacity=Share(cpus=64, gpus=gpus), probe_gb=20.0)
+    outcomes = Driver(store, []).run(SweepPlan(record=sweep, trials=shapes(5)), {}, Runtime(), lambda: scripted)
+    assert {record.state for record in outcomes.values()} == {State.DONE}
+    found = [len(task.probe) for task in scripted.tasks]
+    assert [count for count in found if count] == probed
+    assert scripted.most == min(10, 4 * gpus), "a fifth of a GPU each, whatever their shapes"
+
+
+def test_when_a_common_probe_dies_each_shape_is_probed_by_itself(
+    sweep: SweepRecord, store: RecordStore, make_record: MakeRecord
+) -> None:
+    scripted = Scripted(make_record, capacity=Share(cpus=16, gpus=1), probe_gb=20.0)
+    scripted.most_probed = 1
+    outcomes = Driver(store, []).run(SweepPlan(record=sweep, trials=shapes(3)), {}, Runtime(), lambda: scripted)
+    assert {record.state for record in outcomes.values()} == {State.DONE}
+    assert [count for task in scripted.tasks if (count := len(task.probe))] == [3, 1, 1, 1]
+    assert {task.share.gpus for task in scripted.tasks if not task.probe} == {0.25}
 
 
 def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(

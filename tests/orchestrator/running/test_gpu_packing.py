@@ -26,7 +26,7 @@ LARGE = Trial(trial_id="large", config=TrainConfig(schedule=ScheduleConfig(batch
 
 
 def probe_record(state: State = State.DONE, peak_gb: float = 16.0) -> AttemptRecord:
-    metrics = {"probe/peak_memory_gb": peak_gb, "probe/device_memory_gb": 80.0} if state is State.DONE else {}
+    metrics = {"probe/peak_memory_gb/0": peak_gb, "probe/device_memory_gb/0": 80.0} if state is State.DONE else {}
     return AttemptRecord(trial_id="t", attempt=0, state=state, started_at=0, ended_at=1, metrics=metrics)
 
 
@@ -71,9 +71,9 @@ def test_auto_measures_first_where_there_is_a_gpu() -> None:
     packing = GpuPacking(Resources(cpus=2))
     assert packing.share(SMALL, Share(cpus=8)) == Share(cpus=2)
     assert packing.share(SMALL, CLUSTER) is None
-    packing.add_probe(SMALL, probe_record())
+    packing.add_probe([SMALL], probe_record())
     assert packing.share(SMALL, CLUSTER) == Share(cpus=2, gpus=0.25)
-    packing.add_probe(LARGE, probe_record(State.OUT_OF_MEMORY))
+    packing.add_probe([LARGE], probe_record(State.OUT_OF_MEMORY))
     assert packing.share(LARGE, CLUSTER) == Share(cpus=2, gpus=1.0), "after a failed probe, a whole GPU"
     assert GpuPacking(Resources(gpus=0.5)).share(SMALL, CLUSTER) == Share(cpus=1, gpus=0.5), "a number is not measured"
 
@@ -84,14 +84,14 @@ def test_a_trial_waits_while_its_shape_is_probed() -> None:
     assert not packing.can_start(SMALL, CLUSTER, Share(cpus=8, gpus=0.5), probing=[]), "a probe takes a whole GPU"
     assert not packing.can_start(SMALL, CLUSTER, CLUSTER, probing=[replace(SMALL, trial_id="same shape")])
     assert packing.can_start(SMALL, CLUSTER, CLUSTER, probing=[LARGE])
-    packing.add_probe(SMALL, probe_record())
+    packing.add_probe([SMALL], probe_record())
     assert packing.can_start(SMALL, CLUSTER, Share(cpus=8, gpus=0.25), probing=[])
 
 
 def test_running_out_of_memory_doubles_the_share_of_that_shape_once_for_all_its_trials() -> None:
     packing = GpuPacking(Resources())
     for trial in (SMALL, LARGE):
-        packing.add_probe(trial, probe_record())
+        packing.add_probe([trial], probe_record())
     quarter = Share(cpus=1, gpus=0.25)
     assert packing.enlarge(LARGE, quarter)
     assert packing.enlarge(LARGE, quarter), "a second trial of the shape had started with a quarter too"
@@ -106,7 +106,7 @@ def test_the_smallest_share_is_the_least_that_any_trial_may_take() -> None:
     packing = GpuPacking(Resources(cpus=2))
     assert packing.smallest_share(CLUSTER) == Share(cpus=2, gpus=1.0)
     assert packing.smallest_share(Share(cpus=8)) == Share(cpus=2), "without GPUs trials run on CPUs"
-    packing.add_probe(SMALL, probe_record())
+    packing.add_probe([SMALL], probe_record())
     assert packing.smallest_share(CLUSTER) == Share(cpus=2, gpus=0.25)
     assert GpuPacking(Resources(gpus=4)).smallest_share(CLUSTER) == Share(cpus=1, gpus=4.0)
 

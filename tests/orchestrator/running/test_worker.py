@@ -87,8 +87,11 @@ def test_a_stopped_trial_has_a_record_with_that_state(tmp_path: Path) -> None:
 
 
 def test_a_probe_measures_and_writes_nothing(tmp_path: Path) -> None:
-    record = run_trial(replace(make_task(TINY, tmp_path), probe=True), lambda point: pytest.fail("a probe reports"))
-    assert (record.state, set(record.metrics)) == (State.DONE, {"probe/step_seconds"})
+    broken = replace(TINY, data=replace(TINY.data, name="camvid", root=str(tmp_path / "missing")))
+    task = replace(make_task(TINY, tmp_path), probe=(TINY, broken, TINY))
+    record = run_trial(task, lambda point: pytest.fail("a probe reports"))
+    assert record.state is State.DONE
+    assert set(record.metrics) == {"probe/step_seconds/0", "probe/step_seconds/2"}, "the one that fails has none"
     assert not (tmp_path / "tiny").exists()
 
 

@@ -1,6 +1,5 @@
 """The Parquet cache: it has what the records have, digit for digit, or it is ignored."""
 
-import json
 import math
 import os
 import shutil
@@ -18,6 +17,7 @@ from orchestrator.store.backends import open_files
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sealed_json import seal, unseal
 
 IDS = ["base0", "full0", "base1", "full1"]
 MakeRecord = Callable[..., AttemptRecord]
@@ -117,7 +117,7 @@ def test_a_record_that_was_deleted_or_changed_since_counts_as_it_is_now(compacte
     folder = Path(compacted.location) / "trials"
     (folder / "base0" / "attempt_001.json").unlink()
     path = folder / "full0" / "attempt_002.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"final/miou": 0.5}}), encoding="utf-8")
+    path.write_bytes(seal(unseal(path.read_bytes()).values | {"metrics": {"final/miou": 0.5}}))
     outcomes = compacted.outcomes(IDS)
     assert "base0" not in outcomes
     assert outcomes["full0"].metrics == {"final/miou": 0.5}

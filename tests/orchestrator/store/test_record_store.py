@@ -75,14 +75,6 @@ def test_an_attempt_whose_driver_died_is_recorded_as_lost_before_the_next(store:
     assert store.next_attempt("a") == 2, "asking twice changes nothing"
 
 
-def test_a_damaged_record_is_named(store: RecordStore, make_record: MakeRecord) -> None:
-    store.end(make_record("a"))
-    path = store.trial_folder("a") / "attempt_001.json"
-    path.write_text("{", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"attempt_001\.json: damaged record"):
-        store.outcomes(["a"])
-
-
 def test_an_unknown_sweep_is_an_error_that_names_the_existing_ones(store: RecordStore, sweep: SweepRecord) -> None:
     store.write_sweep(sweep)
     with pytest.raises(StoreError, match="no sweep 'other'; there are: tiny"):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.record_files import ATTEMPT_FILE
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.store.run_directory import ATTEMPT_FILE, POINT_FILE, RunDirectory, files_of
+from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
 
 MakeRecord = Callable[..., AttemptRecord]
 
@@ -97,31 +98,6 @@ def test_attempts_and_chunks_are_in_order_beyond_their_padding() -> None:
         "points_001_00002.jsonl",
         "points_002_00001.jsonl",
     ]
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (
-            "",
-            r"attempt_001\.json: damaged record \(empty: the machine crashed while it was written\); delete the file",
-        ),
-        ("{", r"attempt_001\.json: damaged record \(.*\); delete the file"),
-        ("null", r"attempt_001\.json: not a record of this version \(.*\); delete the file"),
-        (
-            '{"trial_id": "a"}',
-            r"attempt_001\.json: not a record of this version \(KeyError: 'state'\); delete the file",
-        ),
-    ],
-)
-def test_a_record_that_cannot_be_read_is_one_line_that_names_the_file(
-    store: RecordStore, tmp_path: Path, make_record: MakeRecord, content: str, complaint: str
-) -> None:
-    store.end(make_record("a"))
-    (RunDirectory(tmp_path).trial_folder("a") / "attempt_001.json").write_text(content, encoding="utf-8")
-    with pytest.raises(StoreError, match=complaint) as caught:
-        RunDirectory(tmp_path).outcomes(["a"])
-    assert "\n" not in str(caught.value)
 
 
 def test_only_damaged_lines_of_a_curve_are_skipped(store: RecordStore, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from orchestrator.planning.adaptive.search import SearchPlan, first_step_to_stop
+from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
+from orchestrator.planning.adaptive.search import BuildTrial, SearchPlan, first_step_to_stop
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
@@ -39,7 +41,7 @@ def quality(lr: float, decay: float) -> float:
     return 1 - ((math.log10(lr) + 2) / 2) ** 2 / 2 - ((math.log10(decay) + 4) / 3) ** 2 / 2
 
 
-def make(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
+def make(number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
     config = TrainConfig(
         optim=OptimConfig(lr=values["optim.lr"], weight_decay=values["optim.weight_decay"]),
         contrast=ContrastConfig(source="none"),
@@ -47,6 +49,10 @@ def make(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
     )
     name = f"{values['optim.lr']:.6g}-{values['optim.weight_decay']:.6g}"
     return Row(label=f"trial {number}", factors=values), Trial(trial_id=name, config=config)
+
+
+def done(metrics: dict[str, float]) -> AttemptRecord:
+    return AttemptRecord(trial_id="x", attempt=1, state=State.DONE, started_at=0, ended_at=1, metrics=metrics)
 
 
 class World:
@@ -68,6 +74,7 @@ class World:
                 rows=(),
                 seeds=(0,),
                 cells=(),
+                search={"study": "a", "scheduler": None if scheduler is None else scheduler.kind},
             ),
             trials=(),
         )
@@ -92,18 +99,19 @@ class World:
             trial_id=task.trial_id, attempt=task.attempt, state=state, started_at=now, ended_at=now, metrics=metrics
         )
 
-    def run(self) -> Driver:
+    def run(self, make_trial: BuildTrial = make) -> Driver:
         store = RecordStore(self.folder)
-        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
-        growing_plan = SearchPlan(self.plan, study, self.scheduler, make)
+        study = Study(self.search, MIOU, self.scheduler, steps=STEPS)
+        recorded = recorded_study(self.plan.record, earlier_plan(store, "s"))
+        growing_plan = SearchPlan(self.plan, study, make_trial, recorded, store.points)
         driver = Driver(store, [])
         outcomes = store.outcomes(growing_plan.trials)
         driver.run(self.plan, outcomes, Runtime(), lambda: Serial(self.work), growing_plan)
+        self.study = study
         return driver
 
     def states(self) -> list[str]:
-        study = Study(self.search, MIOU, self.scheduler, journal=self.folder / "study.journal", steps=STEPS)
-        return [trial.state.name for trial in study.study.get_trials()]
+        return [trial.state.name for trial in self.study.study.get_trials()]
 
 
 @pytest.mark.parametrize("kills", [(7,), (0, 1, 12, 13, 30)])
@@ -136,16 +144,16 @@ def test_an_interrupted_search_gets_the_suggestions_of_a_whole_one(tmp_path: Pat
     assert halves.worked == whole.worked
 
 
-def test_tpe_beats_random_search_at_equal_budget(tmp_path: Path) -> None:
+def test_tpe_beats_random_search_at_equal_budget() -> None:
     """Median over ten seeds of the best of 40 trials."""
     best: dict[str, list[float]] = {"tpe": [], "random": []}
     for sampler, seed in itertools.product(best, range(10)):
-        study = Study(search_of(sampler, 40, seed), MIOU, None, journal=tmp_path / f"{sampler}{seed}", steps=STEPS)
+        study = Study(search_of(sampler, 40, seed), MIOU, None, steps=STEPS)
         values = []
         for _ in range(40):
             number, suggested = study.ask()
             values.append(quality(suggested["optim.lr"], suggested["optim.weight_decay"]))
-            study.study.tell(number, values[-1])
+            study.tell(number, done({"final/miou": values[-1]}))
         best[sampler].append(max(values))
     assert statistics.median(best["tpe"]) > statistics.median(best["random"])
 
@@ -190,40 +198,76 @@ def test_equal_suggestions_are_one_trial_told_twice(tmp_path: Path) -> None:
 def test_values_that_the_trainer_refuses_fail_and_the_search_continues(tmp_path: Path) -> None:
     from orchestrator.errors import SpecError
 
-    def picky(number: int, values: dict[str, float]) -> tuple[Row, Trial]:
+    def picky(number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
         if number % 3 == 0:
             raise SpecError("tiny.yaml:3: optim.lr: no")
         return make(number, values)
 
-    store = RecordStore(tmp_path)
     world = World(tmp_path, search_of("random", 9))
-    study = Study(world.search, MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
-    Driver(store, []).run(
-        world.plan, {}, Runtime(), lambda: Serial(world.work), SearchPlan(world.plan, study, None, picky)
-    )
+    world.run(picky)
     assert world.states().count("FAIL") == 3
     assert len(world.worked) == 6
+    assert len(world.run(picky).plan.record.rows) == 6, "the same command again draws nothing"
 
 
-def test_several_objectives(tmp_path: Path) -> None:
+def test_several_objectives() -> None:
     objectives = (Objective(), Objective(name="cost/gpu_hours", goal="minimize"))
-    study = Study(search_of("tpe", 15), objectives, None, journal=tmp_path / "study.journal", steps=STEPS)
+    study = Study(search_of("tpe", 15), objectives, None, steps=STEPS)
     for _ in range(15):
         number, values = study.ask()
         metrics = {
             "final/miou": quality(values["optim.lr"], values["optim.weight_decay"]),
             "cost/gpu_hours": values["optim.lr"],
         }
-        record = AttemptRecord(trial_id="x", attempt=1, state=State.DONE, started_at=0, ended_at=1, metrics=metrics)
-        study.tell(number, record)
+        study.tell(number, done(metrics))
     assert len(study.study.best_trials) >= 1
     assert study.exhausted
 
 
-def test_lists_survive_the_journal(tmp_path: Path) -> None:
+def test_lists_survive_the_plan() -> None:
     crops = Distribution(key="data.crop", kind="categorical", choices=((64, 64), (96, 128)))
-    study = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
-    suggested = [study.ask()[1]["data.crop"] for _ in range(4)]
-    again = Study(search_of("random", 4, 0, crops), MIOU, None, journal=tmp_path / "study.journal", steps=STEPS)
-    assert [values["data.crop"] for _, values in again.suggestions()] == suggested
-    assert set(suggested) <= {(64, 64), (96, 128)}
+    study, again = (Study(search_of("random", 4, 0, crops), MIOU, None, steps=STEPS) for _ in range(2))
+    suggested = [study.ask() for _ in range(4)]
+    assert {values["data.crop"] for _, values in suggested} <= {(64, 64), (96, 128)}
+    for number, values in suggested:
+        again.restore(number, values)
+    assert again.exhausted
+    assert [trial.params for trial in again.study.trials] == [trial.params for trial in study.study.trials]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optim.lr": 0.1},
+        {"optim.lr": 2.0, "optim.weight_decay": 1e-3},
+        {"optim.lr": -1.0, "optim.weight_decay": 1e-3},
+        {"optim.lr": "text", "optim.weight_decay": 1e-3},
+        {"optim.lr": None, "optim.weight_decay": 1e-3},
+        {"optim.lr": math.nan, "optim.weight_decay": 1e-3},
+    ],
+)
+def test_values_that_could_not_be_drawn_do_not_fit(values: dict[str, Any]) -> None:
+    study = Study(search_of("tpe", 4), MIOU, None, steps=STEPS)
+    assert not study.fits(values)
+    assert not study.add_prior(values, done({"final/miou": 0.5}))
+    assert study.fits({"optim.lr": 0.1, "optim.weight_decay": 1e-3, "of another": "study"})
+
+
+def test_a_prior_trial_is_known_to_the_sampler_and_is_not_a_trial_of_the_search() -> None:
+    study = Study(search_of("tpe", 2), MIOU, None, steps=STEPS)
+    values = {"optim.lr": 0.1, "optim.weight_decay": 1e-3}
+    assert not study.add_prior(values, done({"final/miou": math.nan}))
+    assert study.add_prior(values, done({"final/miou": 0.5}))
+    assert [trial.value for trial in study.study.trials] == [0.5]
+    assert [study.ask()[0] for _ in range(2)] == [0, 1]
+    assert study.exhausted
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_step_that_is_reported_again_counts_once() -> None:
+    study = Study(search_of("random", 1), MIOU, ASHA, steps=STEPS)
+    number, _ = study.ask()
+    for value in (0.3, 0.4):
+        study.report(number, Point(step=10, metrics={"val/miou": value}))
+    assert study.study.trials[0].intermediate_values == {10: 0.3}

@@ -65,5 +65,5 @@ def test_an_error_of_the_system_is_one_line_with_a_remedy(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match=r"x: cannot be written \(Not a directory\); use another --run-dir"):
         files.write("x", b"")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(StoreError, match=r"folder: cannot be read \(Is a directory\)"):
+    with pytest.raises(StoreError, match=r"folder: a folder instead of a file"):
         LocalFiles(str(tmp_path)).read("folder")
