@@ -17,7 +17,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def environment() -> dict[str, str]:
     """The environment of this process, with this project first on the Python path."""
-    return {**os.environ, "PYTHONPATH": str(PROJECT)}
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def measure_apart(module: str, *arguments: object) -> Any:

@@ -38,17 +38,25 @@ def build_parser() -> Parser:
     status = add("status", show_status, "count done, running, failed and missing trials of a sweep")
     add_spec(status)
     status.add_argument("--json", action="store_true", help="print JSON")
+    status.add_argument("--plans", action="store_true", help="list every plan the sweep has had, and what differs")
     why = add("why", show_reasons, "explain why each trial would run or be reused")
     add_spec(why)
     why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
     why.add_argument("--seeds", metavar="N", help="as for the sweep")
-    clean = add("clean", clean_up, "delete trials that no sweep refers to, and unneeded checkpoints")
+    clean = add("clean", clean_up, "delete trials that no plan refers to, and unneeded checkpoints")
     add_run_dir(clean)
     clean.add_argument(
         "--keep",
         choices=("all", "last", "best"),
         default="all",
         help="checkpoints of finished trials to keep (default: all)",
+    )
+    clean.add_argument(
+        "--forget-plans",
+        nargs="?",
+        const="all",
+        metavar="SWEEP",
+        help="let go of the earlier plans of this sweep (default: of all), and of trials that only they refer to",
     )
     clean.add_argument("--yes", action="store_true", help="delete; without it they are listed only")
     sync = add("sync", synchronize, "copy to MLflow what it lacks of the run directory")
@@ -88,6 +96,12 @@ def show_status(options: argparse.Namespace) -> int:
     from orchestrator.commands.status import read_status, status_as_json, status_as_text
 
     name = sweep_name(options.spec, options.recipe)
+    if options.plans:
+        from orchestrator.commands.plans import plans_as_json, plans_as_text
+
+        directory = RunDirectory(options.run_dir)
+        print(plans_as_json(directory, name) if options.json else "\n".join(plans_as_text(directory, name)))
+        return DONE
     status = read_status(RunDirectory(options.run_dir), name, time.time())
     if options.json:
         print(status_as_json(status))
@@ -111,11 +125,15 @@ def show_reasons(options: argparse.Namespace) -> int:
 
 
 def clean_up(options: argparse.Namespace) -> int:
-    """List trials that no sweep of the run directory refers to and unneeded checkpoints; --yes deletes them."""
+    """List trials that no plan of the run directory refers to and unneeded checkpoints; --yes deletes them.
+
+    All plans that a sweep has had count. --forget-plans lists the earlier ones too, with the trials of theirs alone.
+    """
     from orchestrator.commands.clean import clean
     from orchestrator.store.record_store import RecordStore
 
-    print("\n".join(clean(RecordStore(options.run_dir), options.keep, delete=options.yes)))
+    store = RecordStore(options.run_dir)
+    print("\n".join(clean(store, options.keep, delete=options.yes, forget=options.forget_plans)))
     return DONE
 
 

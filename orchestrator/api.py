@@ -170,6 +170,7 @@ def carry_out(
         outcomes, plan = state.outcomes, replace(plan, record=state.plan)
         if growing_plan is not None:
             growing_plan.record = plan.record
+        store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
         store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
         if todo or growing_plan is not None:
@@ -208,6 +209,7 @@ def carry_out(
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
+            store.keep_plan(driver.plan.record.name, driver.outcomes)
             outcome = SweepOutcome(
                 plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
             )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.errors import StoreError
 from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.store.records import SweepRecord
-from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.uri import tracking_uri_of
 from reports.paper import write_paper
@@ -38,16 +39,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Load, build, write and print the tables; several sweeps and papers also get a table of all."""
+    if arguments.plan is not None and len(arguments.spec) > 1:
+        raise StoreError(f"--plan {arguments.plan}: a number of one sweep's plans; name one SPEC.yaml")
     loaded = [load(spec, arguments) for spec in arguments.spec]
     directory = RunDirectory(arguments.run_dir)
     tables = []
     for results in loaded:
+        folder = arguments.out / results.sweep.name
+        if arguments.plan is not None:
+            kept = directory.kept_plan(results.sweep.name, arguments.plan)
+            directory, folder = KeptDirectory(arguments.run_dir, kept), folder / f"plan_{arguments.plan}"
         tables.append(make_table(results))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
             paths = write_reports(
                 results,
-                arguments.out / results.sweep.name,
+                folder,
                 arguments.style or FORMATS,
                 directory=directory if arguments.source == "store" else None,
                 tracked=runs_of(results.sweep, arguments),
@@ -72,10 +79,12 @@ def load(spec: Path, arguments: argparse.Namespace) -> SweepResults:
     """The results of the sweep of a search space, from the source that the command line names."""
     name, exact = sweep_name(spec, arguments.recipe), arguments.recipe is not None
     if arguments.source == "mlflow":
+        if arguments.plan is not None:
+            raise StoreError(f"--plan {arguments.plan}: plans are kept in the run directory only; use --from store")
         from reports.sources.mlflow import load_from_mlflow
 
         return load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=exact)
-    return load_sweep(RunDirectory(arguments.run_dir), name, exact=exact)
+    return load_sweep(RunDirectory(arguments.run_dir), name, exact=exact, plan=arguments.plan)
 
 
 def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tuple[str, str]]:
@@ -112,6 +121,12 @@ def add_source(parser: Parser) -> None:
     """Options for where the records are."""
     parser.add_argument("--recipe", metavar="NAME|PATH", help="the recipe given to the sweep, if any")
     parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="run directory (%(default)s)")
+    parser.add_argument(
+        "--plan",
+        type=int,
+        metavar="N",
+        help="an earlier plan, with the table of then; `python -m orchestrator status SPEC.yaml --plans` lists them",
+    )
     parser.add_argument(
         "--from",
         dest="source",

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import __main__ as runner
 from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
+from benchmarks.process import environment
 from benchmarks.report import (
     DEVICES,
     Figure,
@@ -77,8 +78,7 @@ def test_a_quick_run_writes_its_figures(name, device, tmp_path):
         pytest.skip("needs a CUDA device")
     out = tmp_path / "out.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", "--device", device, "--quick", "--json", str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    finished = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     content = json.loads(out.read_text())
     assert set(content["machine"]) >= FACTS

@@ -227,6 +227,8 @@ class Driver:
             "data": self.running[task.trial_id].trial.data_digest,
             "result_version": RESULT_VERSION,
             "code": present_code(),
+            "sweep": self.plan.record.name,
+            "row": self.plan.record.row_of(task.trial_id),
         }
         resumes_code = partial(self.plan.record.accepts_code, task.trial_id)
         self.store.start(

@@ -6,17 +6,18 @@ These functions only look; `RecordStore.clean` and `RecordStore.prune` delete.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import PARTIAL
+from orchestrator.store.kept_plans import PLANS, plan_key
 from orchestrator.store.record_files import checking
 from orchestrator.store.records import State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sealed_json import unseal
 
-__all__ = ["KEEP", "Leftover", "unneeded_files", "unreferenced_trials"]
+__all__ = ["KEEP", "Leftover", "forgettable_plans", "unneeded_files", "unreferenced_trials"]
 
 KEEP = {"best": {"last.pt"}, "last": {"best.pt"}, "all": set[str]()}
 """The checkpoints to delete of a finished trial, by value of `keep_checkpoints`; previous.pt is always deleted."""
@@ -41,29 +42,43 @@ class Leftover:
         return trial_key(self.trial_id, self.name)
 
 
-def unreferenced_trials(directory: RunDirectory) -> list[Leftover]:
+def unreferenced_trials(directory: RunDirectory, forgotten: Collection[str] = ()) -> list[Leftover]:
     """Folders of trials that no sweep of the run directory refers to, sorted by trial id.
 
-    A reference is the trial's id in quotes anywhere in the JSON files of a sweep, so that future kinds of records count
-    too. Raises StoreError for a sweep whose plan is missing, empty or damaged.
+    A reference is the trial's id in quotes anywhere in the JSON files of a sweep, its kept plans included, so that
+    future kinds of records count too; the files `forgotten` do not count. Raises StoreError for a sweep whose plan is
+    missing, empty or damaged.
     """
     files = directory.files
-    referenced = quoted_in_sweeps(directory)
+    referenced = quoted_in_sweeps(directory, forgotten)
     loose = sorted(name for name in files.names("trials") if name not in referenced)
     return [Leftover(trial_id=name, size=sum(files.sizes(trial_key(name)).values())) for name in loose]
 
 
-def quoted_in_sweeps(directory: RunDirectory) -> set[str]:
-    """All texts in quotes in the JSON files of the sweeps."""
+def forgettable_plans(directory: RunDirectory, names: Iterable[str]) -> list[str]:
+    """Keys of the kept plans of the sweeps `names`, each without the newest one, if that is its current plan."""
+    keys = []
+    for name in names:
+        numbers = directory.kept_numbers(name)
+        if numbers and directory.kept_plan(name, numbers[-1]).sweep.trial_ids == directory.sweep(name).trial_ids:
+            numbers.pop()
+        keys += [plan_key(name, number) for number in numbers]
+    return keys
+
+
+def quoted_in_sweeps(directory: RunDirectory, forgotten: Collection[str] = ()) -> set[str]:
+    """All texts in quotes in the JSON files of the sweeps and of their kept plans, but for the files `forgotten`."""
     files = directory.files
     sweeps = sorted(files.names("sweeps"))
-    listed = files.map(files.names, [sweep_key(name, "").rstrip("/") for name in sweeps])
-    keys = [
-        sweep_key(sweep, name)
-        for sweep, names in zip(sweeps, listed, strict=True)
-        for name in {"sweep.json", *names}
-        if name.endswith((".json", ".jsonl"))
-    ]
+    folders = [sweep_key(name, folder).rstrip("/") for name in sweeps for folder in ("", PLANS)]
+    needed = {sweep_key(name) for name in sweeps}
+    found = {
+        f"{folder}/{name}"
+        for folder, names in zip(folders, files.map(files.names, folders), strict=True)
+        for name in names
+        if name.endswith((".json", ".jsonl")) and not name.startswith(".")
+    }
+    keys = sorted((needed | found).difference(forgotten))
     words: set[str] = set()
     for key, content in zip(keys, files.map(files.read, keys), strict=True):
         if not content:

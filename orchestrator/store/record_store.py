@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from orchestrator.errors import DamagedError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
+from orchestrator.store.kept_plans import KeptPlan, plan_key
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import pack
@@ -18,6 +20,7 @@ from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory
 from orchestrator.store.sealed_json import seal
+from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["RecordStore"]
 
@@ -66,6 +69,49 @@ class RecordStore(RunDirectory):
         """Write the plan of a sweep, before any of its trials runs."""
         self.write(sweep_key(sweep.name), sweep.to_json())
 
+    def keep_plan(self, name: str, known: Mapping[str, AttemptRecord] | None = None) -> KeptPlan | None:
+        """Keep the plan of the sweep `name` with the attempts that count now; returns the newest kept plan.
+
+        Does nothing when the newest kept plan shows the same, or when there is no intact plan (None). `known` are
+        outcomes that need not be read again.
+        """
+        try:
+            plan = self.plan_file(name) if self.files.read(sweep_key(name)) is not None else None
+        except DamagedError:
+            plan = None
+        if plan is None:
+            return None
+        sweep = plan.record
+        outcomes = {key: record for key, record in (known or {}).items() if sweep.accepts_code(key, record.code)}
+        outcomes |= self.outcomes([key for key in sweep.trial_ids if key not in outcomes], plan=sweep)
+        results = SweepResults(sweep=sweep, outcomes=outcomes)
+        begun = self.files.map(self.last_begun, results.unfinished)
+        numbers = self.kept_numbers(name)
+        kept = KeptPlan(
+            number=numbers[-1] + 1 if numbers else 1,
+            kept_at=time.time(),
+            sweep=sweep,
+            attempts={key: outcomes[key].attempt for key in sweep.trial_ids if key in outcomes},
+            begun={key: attempt for key, attempt in zip(results.unfinished, begun, strict=True) if attempt},
+            done=len(sweep.trial_ids) - len(results.unfinished),
+            verified=plan.verified,
+        )
+        if numbers and (newest := self.kept_plan(name, numbers[-1])).shows_the_same(kept):
+            return newest
+        self.write(plan_key(name, kept.number), kept.to_json())
+        return kept
+
+    def last_begun(self, trial_id: str) -> int:
+        """The last attempt at a trial that has points; 0 without any."""
+        return max((point.attempt for point in self.points(trial_id)), default=0)
+
+    def forget_plans(self, keys: Iterable[str]) -> None:
+        """Delete kept plans (`cleanup.forgettable_plans`), with the run directory locked."""
+        with nullcontext() if self.locked else self.lock():
+            for key in keys:
+                self.check()
+                self.files.delete(key)
+
     def workdir(self, trial_id: str) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
@@ -112,16 +158,20 @@ class RecordStore(RunDirectory):
     ) -> None:
         """Record that an attempt has started at `time` (seconds since the epoch), as an empty first point.
 
-        The first attempt also records what the trial's id is a function of, `config` and `facts`, and so does one with
-        other code. Unless `resumes_code` is true of the code before, the trial starts from step 0 and its earlier
-        points are set aside.
+        The first attempt also records `config` and `facts`: what the trial's id is a function of, the sweep and row
+        that it was first run for, and `code`, the digest of the trainer's code. An attempt with other code replaces
+        `code`; unless `resumes_code` is true of the code before, it starts from step 0, and earlier points are set
+        aside.
         """
         known = self.readable_facts(trial_id)
         before, facts = known.get("code", ""), facts or {}
-        if not known or before != facts.get("code", before):
+        code = facts.get("code", before)
+        if not known:
+            self.write(trial_key(trial_id, "trial.json"), {"trial_id": trial_id, "config": config, **facts})
+        elif code != before:
             if not resumes_code(before):
                 self.set_points_aside(trial_id, attempt)
-            self.write(trial_key(trial_id, "trial.json"), {"trial_id": trial_id, "config": config, **facts})
+            self.write(trial_key(trial_id, "trial.json"), {**known, "code": code})
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
 
     def readable_facts(self, trial_id: str) -> dict[str, Any]:

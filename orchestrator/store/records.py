@@ -3,6 +3,7 @@
 JSON files have a digest of their content (`sealed_json`), and lines of points a checksum (`point_log`).
 
 <run_dir>/sweeps/<sweep>/sweep.json                the plan: rows, seeds, trial ids, the table
+<run_dir>/sweeps/<sweep>/plans/001.json            every plan the sweep has had (`orchestrator.store.kept_plans`)
 <run_dir>/sweeps/<sweep>/records.parquet           cache of the finished trials; may be deleted
 <run_dir>/trials/<trial_id>/trial.json             the resolved config and what else the id is a function of
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
@@ -252,6 +253,10 @@ class SweepRecord:
     def trial_ids(self) -> tuple[str, ...]:
         """Ids of all planned trials, once each, in the order of the plan."""
         return tuple(dict.fromkeys(run.trial_id for run in self.cells))
+
+    def row_of(self, trial_id: str) -> str:
+        """Label of the first row that a trial belongs to; empty for a trial that is not in this plan."""
+        return next((run.row for run in self.cells if run.trial_id == trial_id), "")
 
     @cached_property
     def labels(self) -> Mapping[str, str]:

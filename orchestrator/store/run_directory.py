@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.store.backends import local_folder, open_files
+from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
 from orchestrator.store.parquet_cache import read_compacted
 from orchestrator.store.point_log import read_line
 from orchestrator.store.record_files import (
@@ -17,15 +18,18 @@ from orchestrator.store.record_files import (
     PlanFile,
     StoredAttempt,
     TrialFile,
+    attempt_name,
+    checking,
     deciding_attempt,
     parse_attempt,
     parse_plan,
     parse_trial,
 )
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord, sweep_key, trial_key
+from orchestrator.store.sealed_json import unseal
 from orchestrator.store.sweep_results import SweepResults, Verification
 
-__all__ = ["RunDirectory", "files_of", "without_digest"]
+__all__ = ["KeptDirectory", "RunDirectory", "files_of", "without_digest"]
 
 POINT_FILE = re.compile(r"points(_\d+_\d+)?\.jsonl")
 """Files of a trial: points.jsonl, or points_<attempt>_<chunk>.jsonl in an object store."""
@@ -83,6 +87,43 @@ class RunDirectory:
             sweep=plan.record,
             outcomes={trial_id: item.record for trial_id, item in stored.items()},
             verification=Verification(plan=plan.verified, without_digest=without_digest(stored)),
+        )
+
+    def kept_plans(self, name: str) -> list[KeptPlan]:
+        """Every plan that the sweep `name` has had, oldest first; the last is the current one unless it runs now."""
+        return [self.kept_plan(name, number) for number in self.kept_numbers(name)]
+
+    def kept_numbers(self, name: str) -> list[int]:
+        """Numbers of the kept plans of the sweep `name`, oldest first."""
+        return plan_numbers(self.files.names(sweep_key(name, PLANS)))
+
+    def kept_plan(self, name: str, number: int) -> KeptPlan:
+        """One of `kept_plans`. Raises StoreError, with the existing numbers, when there is no such plan."""
+        content = self.files.read(plan_key(name, number))
+        if content is None:
+            known = self.kept_numbers(name)
+            listed = (
+                f"choose {', '.join(map(str, known))}" if known else "none is kept yet; a sweep keeps it at its end"
+            )
+            raise StoreError(f"{self}: no plan {number} of the sweep {name!r}; {listed}")
+        remedy = "restore it from a copy, or delete it if its table is not needed"
+        with checking(f"{self}/{plan_key(name, number)}", "plan", remedy):
+            return KeptPlan.from_json(unseal(content).values)
+
+    def kept_results(self, kept: KeptPlan) -> SweepResults:
+        """A kept plan with the attempts that its table showed, also where later ones count now."""
+        stored = self.deciding_attempts(kept.attempts, plan=kept.sweep)
+        others = {
+            trial_id: [trial_key(trial_id, attempt_name(attempt))]
+            for trial_id, attempt in kept.attempts.items()
+            if trial_id not in stored or stored[trial_id].record.attempt != attempt
+        }
+        earlier = {trial_id: found[0] for trial_id, found in self.stored_attempts(others).items() if found}
+        shown = {trial_id: item for trial_id, item in stored.items() if trial_id not in others} | earlier
+        return SweepResults(
+            sweep=kept.sweep,
+            outcomes={trial_id: item.record for trial_id, item in shown.items()},
+            verification=Verification(plan=kept.verified, without_digest=without_digest(shown)),
         )
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
@@ -195,3 +236,17 @@ def without_digest(stored: Mapping[str, StoredAttempt]) -> frozenset[str]:
 def files_of(kind: re.Pattern[str], names: Iterable[str]) -> list[str]:
     """The files of a trial whose name is of `kind`, oldest first, 999 before 1000."""
     return sorted((name for name in names if kind.fullmatch(name)), key=lambda name: (len(name), name))
+
+
+class KeptDirectory(RunDirectory):
+    """A run directory as a kept plan showed it: without the points of later attempts."""
+
+    def __init__(self, location: Path | str, kept: KeptPlan) -> None:
+        super().__init__(location)
+        self.kept = kept
+
+    def points(self, trial_id: str, offsets: dict[str, int] | None = None) -> Iterator[Point]:
+        """The points up to the attempt that the plan showed."""
+        last = self.kept.last_attempt(trial_id)
+        every_point = super().points(trial_id, offsets)
+        return (point for point in every_point if point.attempt <= last)

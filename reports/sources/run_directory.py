@@ -11,12 +11,14 @@ from orchestrator.store.sweep_results import SweepResults
 __all__ = ["find_name", "load_sweep"]
 
 
-def load_sweep(directory: RunDirectory, name: str, *, exact: bool = False) -> SweepResults:
+def load_sweep(directory: RunDirectory, name: str, *, exact: bool = False, plan: int | None = None) -> SweepResults:
     """The results of sweep `name`; unless `exact`, of `name@<recipe>` if that is the only recorded one.
 
-    Raises StoreError when there is no such sweep, several match, or a record is damaged.
+    With `plan`, those of a kept plan as its table was then. Raises StoreError when there is no such sweep or plan,
+    several match, or a record is damaged.
     """
-    return directory.results(name if exact else find_name(name, directory.sweep_names(), str(directory)))
+    found = name if exact else find_name(name, directory.sweep_names(), str(directory))
+    return directory.results(found) if plan is None else directory.kept_results(directory.kept_plan(found, plan))
 
 
 def find_name(name: str, recorded: Iterable[str], place: str) -> str:

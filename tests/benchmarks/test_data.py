@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import data
+from benchmarks.process import environment
 from trainer.data.files.camvid import CamVid
 from trainer.data.reading.cache import DecodedCache
 
@@ -19,9 +20,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run(*options):
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "benchmarks.data", *options]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=PROJECT, env=environment(), capture_output=True, text=True)
 
 
 def test_writes_its_figures(tmp_path):

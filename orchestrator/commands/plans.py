@@ -1,0 +1,107 @@
+"""`status --plans`: every plan that a sweep has had, and in what each differs from the one before."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.store.kept_plans import KeptPlan
+from orchestrator.store.records import SweepRecord
+from orchestrator.store.run_directory import RunDirectory
+
+__all__ = ["differences", "plans_as_json", "plans_as_text"]
+
+MOST_NAMED = 4
+"""Rows or settings that are named for one difference; the others are counted."""
+PLAIN_FIELDS = ("question", "method", "recipe", "metric", "goal", "baseline", "looks", "models")
+ABSENT = "not set"
+
+
+def plans_as_text(directory: RunDirectory, name: str) -> list[str]:
+    """Lines for the terminal. Raises StoreError when there is no such sweep."""
+    entries = list(described(directory, name))
+    lines = [f"{name}: {len(entries)} plan{'s' if len(entries) > 1 else ''}"]
+    for entry in entries:
+        number, date, done = entry["number"] or "-", entry["date"] or "since the last", entry["done"]
+        trials = f"{entry['trials']} trials" if done is None else f"{done} of {entry['trials']} trials done"
+        lines.append(f"{number:>4}  {date:<16}  {trials}: {'; '.join(entry['differs'])}")
+    return [*lines, "`python -m reports SPEC.yaml --plan N` writes the table of a numbered plan as it was then"]
+
+
+def plans_as_json(directory: RunDirectory, name: str) -> str:
+    """The same as JSON; `number`, `date` and `done` are null for a plan that is not kept yet because it still runs."""
+    return json.dumps({"sweep": name, "plans": list(described(directory, name))}, indent=1)
+
+
+def described(directory: RunDirectory, name: str) -> Iterator[dict[str, Any]]:
+    """Number, date, trials and differences of each kept plan, and of the current one if it is not kept yet."""
+    current = directory.sweep(name)
+    before: KeptPlan | None = None
+    for kept in directory.kept_plans(name):
+        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(kept.kept_at))
+        differs = ["first plan"] if before is None else list(differences(before.sweep, kept.sweep))
+        if before is not None and not differs:
+            differs = ["same plan, other results"]
+        trials = len(kept.sweep.trial_ids)
+        yield {"number": kept.number, "date": date, "done": kept.done, "trials": trials, "differs": differs}
+        before = kept
+    if before is None or (differs := list(differences(before.sweep, current))):
+        what = ["not kept yet: a sweep keeps its plan when it ends"] if before is None else differs
+        yield {"number": None, "date": None, "done": None, "trials": len(current.trial_ids), "differs": what}
+
+
+def differences(before: SweepRecord, after: SweepRecord) -> Iterator[str]:
+    """In what a plan differs from the one before, one text per kind: rows, seeds, settings, data, table."""
+    for key in PLAIN_FIELDS:
+        was, now = getattr(before, key), getattr(after, key)
+        if was != now:
+            yield f"{key}: {was} -> {now}"
+    if before.seeds != after.seeds:
+        yield f"seeds: {listed(before.seeds)} -> {listed(after.seeds)}"
+    rows_before, rows_after = ({row.label: row for row in sweep.rows} for sweep in (before, after))
+    yield from named("new rows", [label for label in rows_after if label not in rows_before])
+    yield from named("without rows", [label for label in rows_before if label not in rows_after])
+    changed = [label for label, row in rows_after.items() if rows_before.get(label, row).factors != row.factors]
+    yield from named("changed rows", changed)
+    settings = list(changes(before.settings, after.settings))
+    yield from named("settings", settings)
+    yield from named("search", list(changes(before.search, after.search)))
+    if not settings and renamed(before, after, set(changed)):
+        yield "trials: other data or another result version"
+    if before.table != after.table:
+        yield "table: other columns or layout"
+    if before.spec != after.spec:
+        yield "text of the search space"
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """`schedule.steps 80 -> 60` for each key that differs; a long value is left out."""
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key, ABSENT), after.get(key, ABSENT)
+        if was != now:
+            text = f"{key} {was} -> {now}"
+            yield text if len(text) <= 100 else key
+
+
+def renamed(before: SweepRecord, after: SweepRecord, changed: set[str]) -> bool:
+    """Whether a row and seed of both plans, whose own settings are equal, has another trial."""
+    known = {(run.row, run.seed): run.trial_id for run in before.cells}
+    return any(
+        known.get((run.row, run.seed), run.trial_id) != run.trial_id for run in after.cells if run.row not in changed
+    )
+
+
+def named(kind: str, texts: list[str]) -> Iterator[str]:
+    """`kind: a, b and 3 more`; nothing without texts."""
+    if texts:
+        more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
+        yield f"{kind}: {', '.join(texts[:MOST_NAMED])}{more}"
+
+
+def listed(seeds: tuple[int, ...]) -> str:
+    """`0-4`, or the seeds one by one."""
+    if len(seeds) > 1 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ", ".join(map(str, seeds))
