@@ -89,8 +89,11 @@ def write_space(folder: Path, values: int) -> None:
 
 
 def metric_names() -> list[str]:
-    """Names of the metrics in each record."""
-    return ["final/miou", *(f"final/metric_{number}" for number in range(1, METRICS))]
+    """Names of the metrics in each record; few are ranked, and none is of a class."""
+    from trainer.figure_names import BANK_FIGURES, CONTRAST_FIGURES, GENERAL_FIGURES
+
+    others = sorted(CONTRAST_FIGURES | BANK_FIGURES) + sorted(GENERAL_FIGURES - {"final/miou"})
+    return ["final/miou", *others[: METRICS - 1]]
 
 
 @contextmanager

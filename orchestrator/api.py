@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.datasets import check_label_images
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
 from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
 from orchestrator.running.driver import Driver, RunPolicy
@@ -173,8 +172,6 @@ def carry_out(
         store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
         store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
-        if todo or growing_plan is not None:
-            check_label_images(plan.data_rows, cache_dir)
         save_code(store)
         follower = open_follower(options, plan.record.name)
         stack.callback(follower.stop)

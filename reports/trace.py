@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from orchestrator.errors import StoreError
 from orchestrator.spec.settings import closest
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
 from reports.stats.comparisons import Comparison, compare_with
-from reports.stats.pairs import paired, sample_std
-from reports.stats.power import seeds_needed
+from reports.stats.looks import Looks
+from reports.stats.p_values import ALPHA
+from reports.stats.pairs import paired
+from reports.stats.power import detectable_difference, seeds_needed
 from reports.tables.aggregate import Cell, aggregate
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import column_for
@@ -21,11 +21,12 @@ from reports.tables.layout import p_text
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import origins_of
 from reports.tables.sequential import looks_of
+from reports.tables.table import shown_rows, table_columns
 
 __all__ = ["trace"]
 
 MARKS = {
-    Mark.ALIKE: "not distinguishable from the best",
+    Mark.ALIKE: "not distinguishable from the row it is compared with",
     Mark.FEWER: "fewer seeds than planned",
     Mark.PROVISIONAL: "provisional",
     Mark.MIXED: "mixed code or data, or other code of the trainer",
@@ -45,9 +46,10 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     known = sorted({key for record in results.outcomes.values() for key in record.metrics})
     if known and metric not in known and not any(cell.n for cell in cells.values()):
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
-    column = column_for(metric, metric=sweep.metric, goal=sweep.goal)
-    texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, labels, looks_of(sweep))
-    text = texts[row]
+    columns = {column.key: column for column in table_columns(sweep)}
+    column = columns.get(metric) or column_for(metric, metric=sweep.metric, goal=sweep.goal)
+    printed, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
+    text = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
@@ -57,7 +59,10 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
         lines.append(f"shown as  {shown} {column.unit}".rstrip() + rank)
     lines += [f"mark      {MARKS[mark]}" for mark in text.marks]
     if sweep.baseline is not None and row != sweep.baseline and cells[row].n and cells[sweep.baseline].n:
-        lines += ["", *difference_lines(results, cells, row, sweep.baseline)]
+        values = {label: cell.values for label, cell in cells.items()}
+        # the table does not test a cost
+        found = text.comparison or compare_with(sweep.baseline, values, looks=looks)[row]
+        lines += ["", *difference_lines(cells, row, sweep.baseline, found, looks)]
     return "\n".join(lines) + "\n"
 
 
@@ -108,31 +113,27 @@ def arithmetic(cell: Cell) -> list[str]:
     return lines
 
 
-def difference_lines(results: SweepResults, cells: Mapping[str, Cell], row: str, baseline: str) -> list[str]:
+def difference_lines(
+    cells: Mapping[str, Cell], row: str, baseline: str, found: Comparison, looks: Looks | None
+) -> list[str]:
     """The paired differences to the baseline and their test."""
     seeds, difference_N = paired(cells[row].values, cells[baseline].values)
     if not seeds:
         return [f"against “{baseline}”: no seed in common"]
-    values = {label: cell.values for label, cell in cells.items()}
-    found = compare_with(baseline, values, np.random.default_rng(0), looks=looks_of(results.sweep))[row]
     parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
     lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
-    needed = None if found.p_t is None else seeds_needed(float(difference_N.mean()), float(sample_std(difference_N)))
-    return lines + test_lines(found, len(cells) - 1, needed)
-
-
-def test_lines(found: Comparison, rows: int, needed: int | None) -> list[str]:
-    """Interval, p, and how many seeds would be needed."""
-    lines = []
     if found.interval is not None:
-        ends = f"[{found.interval.low:+.6g}, {found.interval.high:+.6g}]"
-        lines.append(f"interval  95 % {ends} ({found.interval.method})")
-    if found.p_t is not None:
-        lines.append(f"p         {p_text(found.p_t)} paired t, {p_text(found.p_holm)} after Holm over {rows} rows")
-    if found.p_flip is not None:
-        lines.append(f"          {p_text(found.p_flip)} by sign flips")
+        lines.append(f"interval  95 % [{found.interval.low:+.6g}, {found.interval.high:+.6g}] (Student's t)")
     if found.untested is not None:
         lines.append(f"test      {found.untested.value}")
-    if needed is not None:
-        lines.append(f"seeds     about {needed} would resolve a difference of this size four times in five")
+    if found.p_t is None or found.spread is None:
+        return lines
+    test = "paired t" if looks is None else "paired t at every look"
+    over = f"Holm over {found.family} comparison{'s' if found.family > 1 else ''}"
+    lines.append(f"p         {p_text(found.p_t)} {test}, {p_text(found.p_holm)} after {over}")
+    if looks is None:
+        level = ALPHA / found.family
+        lines.append(f"could see {detectable_difference(found.spread, found.n, level):.6g} four times in five")
+        needed = seeds_needed(float(difference_N.mean()), found.spread, level)
+        lines += [f"seeds     about {needed} would show a difference of this size four times in five"] if needed else []
     return lines

@@ -14,18 +14,35 @@ __all__ = ["Scores", "confusion", "score"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scores:
-    """Metrics of one split, each in 0..1."""
+    """Metrics of one split, each in 0..1.
 
-    miou: float
-    """Mean of `iou` over the classes that occur in truth or prediction."""
-    pixel_accuracy: float
+    Means are over the classes that occur in the truth, so all models that are scored on one split average the same
+    classes. Where nothing is labelled there is nothing to average, and a metric is None.
+    """
+
+    miou: float | None
+    """Mean of `iou` over the classes that occur in the truth."""
+    pixel_accuracy: float | None
     """Share of labelled pixels with the correct prediction."""
-    mean_accuracy: float
+    mean_accuracy: float | None
     """Mean, over the classes that occur in the truth, of the share of their pixels with the correct prediction."""
     iou: tuple[float | None, ...]
-    """Intersection over union per class; None for a class that occurs neither in truth nor in prediction."""
+    """Intersection over union per class; None for a class that does not occur in the truth. A pixel that is predicted
+    as such a class counts against the class that it has."""
     pixels: tuple[tuple[int, ...], ...]
     """The confusion matrix: number of pixels of the row's class that were predicted as the column's class."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The three means, and `classes`, the number of classes that they are over; empty if they are None."""
+        if self.miou is None or self.pixel_accuracy is None or self.mean_accuracy is None:
+            return {}
+        return {
+            "miou": self.miou,
+            "pixel_accuracy": self.pixel_accuracy,
+            "mean_accuracy": self.mean_accuracy,
+            "classes": float(sum(iou is not None for iou in self.iou)),
+        }
 
 
 def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
@@ -42,21 +59,18 @@ def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
 
 
 def score(matrix_CC: Tensor) -> Scores:
-    """Compute the metrics of a confusion matrix; all are 0 if no pixel is labelled."""
+    """Compute the metrics of a confusion matrix; all are None if no pixel is labelled."""
     counts_CC = matrix_CC.cpu().double()
     hit_C, truth_C, predicted_C = counts_CC.diag(), counts_CC.sum(dim=1), counts_CC.sum(dim=0)
     union_C = truth_C + predicted_C - hit_C
     iou_C = hit_C / union_C.clamp(min=1)
     accuracy_C = hit_C / truth_C.clamp(min=1)
+    occurs_C = truth_C > 0
+    any_labelled = bool(occurs_C.any())
     return Scores(
-        miou=mean(iou_C[union_C > 0]),
-        pixel_accuracy=float(hit_C.sum() / truth_C.sum().clamp(min=1)),
-        mean_accuracy=mean(accuracy_C[truth_C > 0]),
+        miou=float(iou_C[occurs_C].mean()) if any_labelled else None,
+        pixel_accuracy=float(hit_C.sum() / truth_C.sum()) if any_labelled else None,
+        mean_accuracy=float(accuracy_C[occurs_C].mean()) if any_labelled else None,
         pixels=tuple(tuple(row) for row in matrix_CC.tolist()),
-        iou=tuple(float(iou) if union > 0 else None for iou, union in zip(iou_C, union_C, strict=True)),
+        iou=tuple(float(iou) if occurs else None for iou, occurs in zip(iou_C, occurs_C, strict=True)),
     )
-
-
-def mean(values: Tensor) -> float:
-    """The mean; 0 for no values."""
-    return float(values.mean()) if values.numel() else 0.0

@@ -136,8 +136,8 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         require_finite(measured["train/loss"], state)
         if log:
             progress(state.step, state.training_point(measured))
-        if validate:
-            progress(state.step, state.validate(checkpoints))
+        if validate and (point := state.validate(checkpoints)):
+            progress(state.step, point)
         if rank() == 0 and state.step == steps:
             checkpoints.finish(state.checkpoint())
         elif rank() == 0 and save:

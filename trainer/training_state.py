@@ -140,12 +140,17 @@ class TrainingState:
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
-        """Score the val split, save the best weights so far and return the curve's point; all ranks must call it."""
+        """Score the val split, save the best weights so far and return the curve's point; all ranks must call it.
+
+        A metric with nothing to average is left out of the point.
+        """
         self.validated = self.score(self.config.data.val_split)
-        point = {"val/miou": self.validated.miou, "val/pixel_accuracy": self.validated.pixel_accuracy}
-        self.metrics.update(point)
-        if self.validated.miou > self.best_miou:
-            self.best_miou = self.validated.miou
+        scores = self.validated.figures
+        point = {f"val/{name}": scores[name] for name in ("miou", "pixel_accuracy") if name in scores}
+        self.metrics.update(point | {f"val/{name}": scores[name] for name in ("classes",) if name in scores})
+        miou = scores.get("miou", 0.0)  # without labels the weights of the first evaluation are kept as the best
+        if miou > self.best_miou:
+            self.best_miou = miou
             if rank() == 0:
                 checkpoints.save_best(self.evaluated.state_dict())
         return point
@@ -156,7 +161,7 @@ class TrainingState:
         return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
 
     def figures(self) -> dict[str, float]:
-        """The metrics of a finished trial; all ranks must call it."""
+        """The metrics of a finished trial, without those that have nothing to average; all ranks must call it."""
         data = self.config.data
         views = self.config.evaluation
         same = data.test_split == data.val_split and views == WHOLE_IMAGE
@@ -165,12 +170,10 @@ class TrainingState:
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))
         inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         figures = {
-            "final/miou": final.miou,
-            "final/pixel_accuracy": final.pixel_accuracy,
-            "final/mean_accuracy": final.mean_accuracy,
+            **{f"final/{name}": value for name, value in final.figures.items()},
             **{f"final/iou/{name}": iou for name, iou in by_class.items() if iou is not None},
             **self.metrics,
-            "val/best_miou": self.best_miou,
+            **({"val/best_miou": self.best_miou} if "val/miou" in self.metrics else {}),
             "cost/train_minutes": self.seconds / 60,
             "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
             "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,

@@ -14,6 +14,7 @@ from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -27,11 +28,11 @@ def plan_as_json(
     selection: TrialSelection | None = None,
     choice: StaleTrials = "refuse",
 ) -> str:
-    """One entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`.
+    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`.
 
-    With a `selection` only its trials have an entry; `config` of one that a search has drawn is canonical, with dotted
-    keys. `choice` is what the sweep does with stale trials. Raises SweepError for a row or trial that is not in the
-    plan.
+    `data`: the census of each data set. With a `selection` only its trials have an entry; `config` of one that a search
+    has drawn is canonical, with dotted keys. `choice` is what the sweep does with stale trials. Raises SweepError for a
+    row or trial that is not in the plan.
     """
     record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
     selected = record.trial_ids if selection is None else selection.of(record)
@@ -52,7 +53,7 @@ def plan_as_json(
         for run in record.cells
         if run.trial_id in selected
     ]
-    return json.dumps({"trials": entries}, indent=1)
+    return json.dumps({"trials": entries, "data": [asdict(data) for data in plan.record.data]}, indent=1)
 
 
 def plan_as_text(
@@ -97,6 +98,8 @@ def plan_as_text(
         for item in results.damaged
         if item.error is not None
     ]
+    for data in record.data:
+        lines += describe_data(data)
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
@@ -108,6 +111,19 @@ def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str])
     """What the line of a row says about one of its trials."""
     sets = {"stale": stale, "done": ended, "to run": to_run}
     return next((word for word, ids in sets.items() if trial_id in ids), "not selected")
+
+
+def describe_data(data: DataRecord) -> list[str]:
+    """The census of a data set in one line, then what in it may be a mistake."""
+    classes = len(data.class_names)
+    if not data.splits:
+        return [f"data: {data.title}: {classes} classes, drawn and not counted"]
+    parts = [
+        f"{split.name} {split.images} images, {split.present} of {classes} classes"
+        + ("" if split.void_share is None else f", {split.void_share:.1%} void".replace("%", " %"))
+        for split in data.splits
+    ]
+    return [f"data: {data.title}: {'; '.join(parts)}", *(f"note: {finding}" for finding in data.findings)]
 
 
 def describe_search(search: Search, record: SweepRecord, directory: RunDirectory) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from orchestrator.errors import SpecErrorCollector
 from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.digests import data_digest, recall, source_key
+from orchestrator.planning.census import read_census, require_classes, require_labelled
+from orchestrator.planning.digests import data_digest
 from trainer.config import DataConfig
-from trainer.data import Source, open_source, require_labels
+from trainer.data import open_source, require_labels
+from trainer.data.census import Census
 from trainer.errors import DataError
 
-__all__ = ["DataFacts", "DataKey", "check_label_images", "data_facts", "data_key", "distinct_data_sets"]
+__all__ = ["SPLITS", "DataFacts", "DataKey", "data_facts", "data_key", "distinct_data_sets"]
 
 DataKey: TypeAlias = tuple[Any, ...]
 
@@ -28,14 +28,24 @@ class DataFacts:
 
     digest: str
     """Of its content."""
-    classes: int
+    class_names: tuple[str, ...]
     train_images: int
     test_images: int
+    parts: Mapping[str, tuple[str, ...]]
+    """Disjoint splits that each split in use consists of."""
+    census: Census | None
+    """None for data without files."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
 
 def data_key(config: DataConfig) -> DataKey:
-    """The part of a data config that decides which files are read."""
-    return (config.name, config.root, *(getattr(config, split) for split in SPLITS), config.synthetic)
+    """The part of a data config that decides which files are read, and what is refused."""
+    splits = (getattr(config, split) for split in SPLITS)
+    return (config.name, config.root, *splits, config.absent_classes, config.synthetic)
 
 
 def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:
@@ -47,9 +57,10 @@ def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow
 
 
 def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
-    """The facts about a row's data set, after a check of its layout and splits.
+    """The facts about a row's data set, after a check of its layout, its splits and its pixels.
 
-    Its digest is remembered in `cache_dir`. Raises SpecError when files are missing or a split does not exist.
+    Its digest and its census are remembered in `cache_dir`. Raises SpecError when files are missing, cannot be decoded
+    or have illegal ids, when a split does not exist, and for classes without labels.
     """
     config = row.config.data
     checked = "root"
@@ -59,34 +70,20 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
         for checked in SPLITS:
             source.size(getattr(config, checked))
             require_labels(source, getattr(config, checked))
+        checked = "root"
+        digest = data_digest(source, config, cache_dir)
+        census = read_census(source, config, digest, cache_dir)
+        if census is not None:
+            require_classes(census, source, config)
+            checked = "test_split"
+            require_labelled(census, source, config.test_split)
         return DataFacts(
-            digest=data_digest(source, config, cache_dir),
-            classes=len(source.class_names),
+            digest=digest,
+            class_names=source.class_names,
             train_images=source.size(config.train_split),
             test_images=source.size(config.test_split),
+            parts={name: source.parts(name) for name in dict.fromkeys(getattr(config, split) for split in SPLITS)},
+            census=census,
         )
     except DataError as error:
         raise row.sources.error(f"data.{checked}", str(error)) from error
-
-
-def check_label_images(rows: Iterable[ResolvedRow], cache_dir: Path | None) -> None:
-    """Decode all labels of the data sets of `rows`; a data set that passed before is skipped.
-
-    Raises SpecError, with file and line of `data.root`, for a label that does not decode or has an illegal id.
-    """
-    errors = SpecErrorCollector()
-    for row in distinct_data_sets(rows).values():
-        with errors:
-            try:
-                source = open_source(row.config.data)
-                key = source_key(source, row.config.data)
-                recall(cache_dir, "labels.json", key, partial(decode_labels, source))
-            except DataError as error:
-                raise row.sources.error("data.root", str(error)) from error
-    errors.raise_any()
-
-
-def decode_labels(source: Source) -> str:
-    """The word to remember for a data set whose labels are all legal; raises DataError at the first illegal one."""
-    source.check_labels()
-    return "legal"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecErrorCollector, SweepError
-from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
+from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
+from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.resolve import (
     check_class_count,
@@ -21,6 +22,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.planning.table_columns import unknown_columns
 from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
@@ -51,8 +53,6 @@ class SweepPlan:
     record: SweepRecord
     trials: tuple[Trial, ...]
     """Distinct, in running order: all rows with the first seed, baseline first, then all with the second."""
-    data_rows: tuple[ResolvedRow, ...] = ()
-    """For each distinct data set one row that uses it; of a search also for those it may choose."""
 
     def unfinished(self, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
@@ -115,6 +115,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     if spec.space.scheduler is not None:
         with errors:
             check_grace(spec.space.scheduler, resolved)
+    if not errors.messages:
+        classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
+        errors.messages.extend(unknown_columns(spec.space, classes))
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
@@ -139,8 +142,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         search=search_record(spec, settings, (item.digest for item in facts.values())),
         settings=settings,
         models=spec.space.tracking.models,
+        data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
     )
-    return SweepPlan(record=record, trials=running_order(spec, trials), data_rows=tuple(data_sets.values()))
+    return SweepPlan(record=record, trials=running_order(spec, trials))
 
 
 def json_value(value: Any) -> Any:

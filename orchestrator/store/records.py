@@ -25,6 +25,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.typed_values import build
 
 __all__ = [
@@ -248,6 +249,8 @@ class SweepRecord:
     """Digest of the trainer's code that the plan was made with, then those of code proven equal to it."""
     accepted_code: Mapping[str, str] = field(default_factory=dict)
     """By trial id, the other code whose result or checkpoint the user accepted with `--accept-stale`."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets; of a search also those it may choose. Empty in plans of before."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from reports.figures.bars import BarRow, Bars
 from reports.figures.figure_data import Estimate, FigureData, estimate_of, gaps_of, interval_note
 from reports.stats.comparisons import compare_with
@@ -41,7 +39,7 @@ def bars_of_differences(data: FigureData, baseline: str) -> Bars:
     values = {label: data.cells[label].values for label in labels}
     scale = data.column.scale
     rows = []
-    for label, item in compare_with(baseline, values, np.random.default_rng(0)).items():
+    for label, item in compare_with(baseline, values).items():
         _, difference_N = paired(values[label], values[baseline])
         estimate = Estimate(
             values=tuple(map(float, difference_N * scale)),

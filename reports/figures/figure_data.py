@@ -97,7 +97,7 @@ def estimate_of(value_N: NDArray[np.float64]) -> Estimate:
     values = tuple(map(float, value_N))
     if len(values) < MIN_SEEDS:
         return Estimate(values=values)
-    interval = mean_interval(np.asarray(value_N, dtype=np.float64), np.random.default_rng(0))
+    interval = mean_interval(np.asarray(value_N, dtype=np.float64))
     return Estimate(values=values, interval=(interval.low, interval.high))
 
 

@@ -33,7 +33,9 @@ def to_frame(table: Table) -> pd.DataFrame:
     for place, column in enumerate(table.columns):
         for statistic in STATISTICS:
             columns[f"{column.key}.{statistic}"] = [getattr(table.cells[label][place], statistic) for label in order]
-        if any(texts[place].comparison is not None for texts in printed.values()):
+        if any(cells[place].delta is not None for cells in table.cells.values()) and any(
+            texts[place].comparison is not None for texts in printed.values()
+        ):
             rows = [compared_values(printed[label][place] if label in printed else None) for label in order]
             for position, name in enumerate(COMPARED):
                 columns[f"{column.key}.{name}"] = [row[position] for row in rows]

@@ -26,6 +26,7 @@ __all__ = ["render_html"]
 
 TEMPLATE = "page.html.jinja"
 SCRIPT = "script.js.jinja"
+SMALLEST_SHARE = 0.0005
 EDGE = 4.0
 """Margin left and right of the outermost seeds in a strip, per cent of its width."""
 
@@ -98,6 +99,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     found.filters["minus"] = minus
+    found.filters["percent"] = percent
     found.filters["first_placed"] = lambda views: any(view.placed for view in views.values())
     return found
 
@@ -166,6 +168,13 @@ def facts_of(cell_text: CellText) -> tuple[str, ...]:
     if found.untested is not None:
         facts.append(found.untested.value)
     return tuple(facts)
+
+
+def percent(share: float | None) -> str:
+    """A share as `3.9 %`; `–` where there is none, and `< 0.1 %` for what would be printed as zero."""
+    if share is None:
+        return "–"
+    return "< 0.1 %" if 0 < share < SMALLEST_SHARE else f"{100 * share:.1f} %"
 
 
 def place(value: float, low: float, high: float) -> float | None:

@@ -2,8 +2,8 @@
 
 pairs        which seeds two rows share, their differences, their spread
 intervals    95 % interval of a mean paired difference
-p_values     paired t, sign flips, Holm
-power        how many seeds detect a difference
+p_values     paired t, Holm
+power        which difference given seeds detect, and how many seeds a given difference needs
 looks        testing again after every new seed without more false alarms
 comparisons  all of these for the rows of a table
 interaction  two factors of a grid

@@ -20,6 +20,7 @@ Axes: R simulated rows, N seeds, L looks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -65,6 +66,15 @@ class Looks:
         rank = np.searchsorted(self.smallest_R, scaled, side="right")
         simulated = (np.maximum(rank, TAIL) + 1) / (len(self.smallest_R) + 1)
         return np.asarray(np.minimum(np.minimum(bonferroni, simulated), 1.0))
+
+    def last_level(self, level: float) -> float:
+        """Nominal level of the last look at the overall level `level`: the inverse of `overall`.
+
+        A fixed test of `last` seeds at this nominal level is at most as powerful as all looks together.
+        """
+        rank = math.floor(level * (len(self.smallest_R) + 1)) - 1
+        simulated = float(self.smallest_R[rank - 1]) if rank >= TAIL else 0.0
+        return max(level / float(self.weight_L.sum()), simulated)
 
 
 def calibrate(first: int, last: int, generator: np.random.Generator) -> Looks:

@@ -1,4 +1,4 @@
-"""p-values of a mean paired difference: paired t and exact sign flips; Holm's correction over the rows of a table.
+"""p-values of a mean paired difference: the paired t test, and Holm's correction over the rows of a table.
 
 Axes: N seeds, M hypotheses; leading axes are kept.
 """
@@ -11,17 +11,12 @@ from scipy import special
 
 from reports.stats.pairs import sample_std, spreadless
 
-__all__ = ["ALPHA", "EXACT_UP_TO", "holm", "paired_t", "sign_flip"]
+__all__ = ["ALPHA", "holm", "paired_t"]
 
 Array = NDArray[np.float64]
 
 ALPHA = 0.05
 """The level of significance of all tests."""
-
-EXACT_UP_TO = 16
-"""Seeds up to which all 2^n sign flips are enumerated; above it they are drawn."""
-
-DRAWN_FLIPS = 99_999
 
 
 def paired_t(difference_N: Array) -> Array:
@@ -30,26 +25,6 @@ def paired_t(difference_N: Array) -> Array:
     none = spreadless(difference_N)
     error = np.where(none, np.nan, sample_std(difference_N) / np.sqrt(n))
     return np.asarray(2 * special.stdtr(n - 1, -np.abs(difference_N.mean(axis=-1)) / error))
-
-
-def sign_flip(difference_N: Array, generator: np.random.Generator) -> float:
-    """Two-sided p of the sign-flip permutation test of N >= 1 differences.
-
-    The share of all 2^N sign assignments whose mean is at least as far from zero as the observed one; never below
-    2^(1-N), 0.0625 at five seeds. Above 16 seeds 99,999 assignments are drawn, and the observed one counts as one more
-    (Phipson & Smyth 2010).
-    """
-    n = difference_N.shape[-1]
-    seen = abs(difference_N.sum())
-    enough = seen - 1e-9 * np.abs(difference_N).sum()  # sums that differ by rounding are equal
-    if n <= EXACT_UP_TO:
-        bits_FN = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        return float(np.mean(np.abs((2 * bits_FN - 1) @ difference_N) >= enough))
-    hits = 0
-    for _ in range(9):  # in parts: 11,111 x N signs in memory at a time
-        sign_FN = generator.integers(0, 2, size=(DRAWN_FLIPS // 9, n), dtype=np.int8) * 2 - 1
-        hits += int(np.count_nonzero(np.abs(sign_FN @ difference_N) >= enough))
-    return (hits + 1) / (DRAWN_FLIPS + 1)
 
 
 def holm(p_M: Array, family: int | None = None) -> Array:

@@ -29,7 +29,6 @@ class WhyNot(StrEnum):
     IDENTICAL = "equal in every seed"
     """The rows share their trials, or what differs between them has no effect."""
     NO_SPREAD = "the same difference in every seed: no t test"
-    """Only the sign-flip test applies (`reports.stats.p_values.sign_flip`)."""
 
 
 Pairs = tuple[tuple[int, ...], NDArray[np.float64]]

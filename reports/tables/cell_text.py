@@ -1,8 +1,8 @@
 """What the cells of a column print: digits, rank, difference to the baseline, and the marks that qualify a value.
 
-Complete cells of at least two seeds are ranked by the value as printed, so that equal digits get equal ranks. Rows are
-compared seed by seed (`reports.stats`): with the baseline for the difference, its interval and its p; with the best row
-for the mark *not distinguishable from the best*.
+Complete cells of at least two seeds are ranked by the value as printed, so that equal digits get equal ranks. Each row
+is compared once, seed by seed (`reports.stats`): with the baseline, or in a table without one with the best row. The
+interval, the p, * and ≈ of a cell all come from this one comparison.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import comb
-
-import numpy as np
 
 from reports.stats.comparisons import Comparison, compare_with, compare_with_best
 from reports.stats.looks import Looks
@@ -30,11 +28,11 @@ class Mark(StrEnum):
     BEST = "best"
     SECOND = "second"
     ALIKE = "alike"
-    """≈ on a value: not distinguishable from the best."""
+    """≈ on a value: tested, and not distinguishable from the baseline; without a baseline, from the best."""
     DELTA = "delta"
     """The signed subscript."""
     SIGNIFICANT = "significant"
-    """* after the subscript."""
+    """* after the subscript: distinguishable from the baseline."""
     FEWER = "fewer"
     """† on a value: fewer seeds than planned."""
     PROVISIONAL = "provisional"
@@ -65,7 +63,7 @@ class CellText:
     marks: tuple[Mark, ...]
     """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, as they apply."""
     comparison: Comparison | None = field(compare=False)
-    """With the baseline, in the unit of the records."""
+    """With the baseline, or with the best row in a table without one; in the unit of the records."""
 
     @classmethod
     def of(
@@ -75,11 +73,10 @@ class CellText:
         comparison: Comparison | None,
         *,
         rank: Mark = Mark.NONE,
-        alike: bool = False,
         mixed: bool = False,
     ) -> CellText:
         """The texts of `cell` in the unit and precision of `column`."""
-        marks = [Mark.ALIKE] if alike else []
+        marks = [Mark.ALIKE] if comparison is not None and comparison.indistinguishable else []
         if cell.n:
             marks += [Mark.PROVISIONAL] if cell.provisional else [Mark.FEWER] if not cell.complete else []
             marks += [Mark.MIXED] if mixed else []
@@ -97,7 +94,7 @@ class CellText:
 
     @property
     def significant(self) -> bool:
-        """The difference to the baseline is significant, corrected over the rows."""
+        """The difference to the row it is compared with is significant, corrected over the family."""
         return self.comparison is not None and self.comparison.distinguishable
 
     @property
@@ -130,16 +127,18 @@ def make_cell_texts(
     scores = score_of(column, cells)
     levels = sorted(set(scores.values()), reverse=True)
     ranks = dict(zip(levels, (Mark.BEST, Mark.SECOND), strict=False)) if len(levels) > 1 else {}
-    alike = alike_rows(scores, cells, shown, looks) if ranks else frozenset()
-    compared = compare_rows(column, cells, baseline, shown, looks)
-    reference = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
+    if baseline is not None:
+        compared = compare_to_baseline(column, cells, baseline, shown, looks)
+        reference = origins.get(baseline, frozenset())
+    else:
+        compared = compare_to_best(scores, cells, shown, looks) if ranks else {}
+        reference = frozenset()
     return {
         label: CellText.of(
             column,
             cells[label],
             compared.get(label),
             rank=ranks.get(scores[label], Mark.NONE) if label in scores else Mark.NONE,
-            alike=label in alike,
             mixed=is_mixed(origins.get(label, frozenset()), reference, ranked=column.ranked),
         )
         for label in shown
@@ -163,27 +162,23 @@ def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:
     }
 
 
-def alike_rows(
-    scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Collection[str], looks: Looks | None
-) -> frozenset[str]:
-    """Ranked rows that are not distinguishable from the best one; none below three seeds, where nothing is tested."""
-    best = max(scores, key=lambda label: scores[label])
-    values = {label: cells[label].values for label in scores if label == best or label in shown}
-    family = comb(len(scores), 2) if len(values) < len(scores) else None
-    found = compare_with_best(best, values, np.random.default_rng(0), looks=looks, family=family)
-    return frozenset(
-        label
-        for label, item in found.items()
-        if scores[label] != scores[best] and item.p_holm is not None and not item.distinguishable
-    )
-
-
-def compare_rows(
-    column: Column, cells: Mapping[str, Cell], baseline: str | None, shown: Collection[str], looks: Looks | None
+def compare_to_baseline(
+    column: Column, cells: Mapping[str, Cell], baseline: str, shown: Collection[str], looks: Looks | None
 ) -> dict[str, Comparison]:
     """Each row against the baseline; empty for columns that show no differences."""
-    if baseline is None or not column.ranked or not cells[baseline].n:
+    if not column.ranked or not cells[baseline].n:
         return {}
     values = {label: cells[label].values for label in cells if label == baseline or label in shown}
     family = len(cells) - 1 if len(values) < len(cells) else None
-    return compare_with(baseline, values, np.random.default_rng(0), looks=looks, family=family)
+    return compare_with(baseline, values, looks=looks, family=family)
+
+
+def compare_to_best(
+    scores: Mapping[str, float], cells: Mapping[str, Cell], shown: Collection[str], looks: Looks | None
+) -> dict[str, Comparison]:
+    """Ranked rows against the best one, without those that show the same digits."""
+    best = max(scores, key=lambda label: scores[label])
+    values = {label: cells[label].values for label in scores if label == best or label in shown}
+    family = comb(len(scores), 2) if len(values) < len(scores) else None
+    found = compare_with_best(best, values, looks=looks, family=family)
+    return {label: item for label, item in found.items() if scores[label] != scores[best]}

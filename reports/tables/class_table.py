@@ -1,7 +1,7 @@
 """The table of classes: which gain and which lose against the baseline, largest gain first.
 
-One line per class, one column for the baseline and one for each of the best rows. Differences are paired by seeds; p is
-corrected over the classes of a column.
+One line per class, one column for the baseline and one for each of the best rows. Differences are paired by seeds. All
+tests of the table are one family, of every row of the sweep with every class: the rows shown were selected among them.
 """
 
 from __future__ import annotations
@@ -9,23 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from orchestrator.store.records import State
 from orchestrator.store.sweep_results import SweepResults
-from reports.stats.comparisons import compare_with
-from reports.stats.p_values import ALPHA, holm
+from reports.stats.comparisons import Comparison, compare, corrected
+from reports.stats.looks import Looks
+from reports.stats.p_values import ALPHA
+from reports.stats.pairs import paired
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import IOU_PREFIX, Column, column_for
+from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note, explain_other_code
 from reports.tables.origin import seeds_of_other_code
 from reports.tables.row_headers import RowHeaders
+from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
 
 __all__ = ["build_class_table"]
 
+ByClass = Mapping[str, Mapping[str, Cell]]
+"""Class -> row label -> cell."""
+
+TEST = "paired t test, Holm over rows x classes"
 MOST_ROWS = 2
 """The best rows by the sweep's metric that are shown beside the baseline."""
 
@@ -49,8 +55,15 @@ def build_class_table(results: SweepResults) -> Table | None:
     column = column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
+    compared = compare_classes(cells, baseline, best, looks_of(sweep))
     other = seeds_of_other_code(results)
-    texts = {label: texts_of(column, cells, baseline, label, mixed=label in other) for label in (baseline, *best)}
+    texts = {
+        label: {
+            name: CellText.of(column, by_row[label], compared.get(label, {}).get(name), mixed=label in other)
+            for name, by_row in cells.items()
+        }
+        for label in (baseline, *best)
+    }
     gain = {name: texts[best[0]][name].cell.delta for name in names}
     names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
     rows = tuple(
@@ -73,32 +86,47 @@ def build_class_table(results: SweepResults) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(layout, baseline, best[0], texts[best[0]], explain_other_code(results, [baseline, *best])),
+        notes=notes_of(
+            layout,
+            column,
+            baseline,
+            best[0],
+            texts[best[0]],
+            looks_of(sweep),
+            explain_other_code(results, [baseline, *best]),
+        ),
     )
 
 
-def texts_of(
-    column: Column, cells: Mapping[str, Mapping[str, Cell]], baseline: str, label: str, *, mixed: bool
-) -> dict[str, CellText]:
-    """The classes of one row, compared with the baseline's; p is corrected over the classes. `mixed`: marked §."""
-    found = {}
-    for name, by_row in cells.items() if label != baseline else ():
-        values = {row: by_row[row].values for row in (baseline, label)}
-        found[name] = compare_with(baseline, values, np.random.default_rng(0))[label]
-    p_by_class = {name: item.p_t for name, item in found.items() if item.p_t is not None}
-    p_holm = dict(zip(p_by_class, map(float, holm(np.array(list(p_by_class.values())))), strict=True))
-    compared = {name: replace(item, p_holm=p_holm.get(name)) for name, item in found.items()}
-    return {name: CellText.of(column, by_row[label], compared.get(name), mixed=mixed) for name, by_row in cells.items()}
+def compare_classes(
+    cells: ByClass, baseline: str, labels: Sequence[str], looks: Looks | None
+) -> dict[str, dict[str, Comparison]]:
+    """Each class of the rows `labels` against the baseline's, by row and class; p corrected over rows x classes."""
+    found = {
+        (label, name): compare(paired(by_row[label].values, by_row[baseline].values)[1], looks)
+        for label in labels
+        for name, by_row in cells.items()
+    }
+    rows = {label for by_row in cells.values() for label, cell in by_row.items() if cell.n and label != baseline}
+    verdicts = corrected(found, family=len(rows) * len(cells))
+    return {label: {name: verdicts[label, name] for name in cells} for label in labels}
 
 
 def notes_of(
-    layout: TableLayout, baseline: str, best: str, texts: Mapping[str, CellText], other_code: str
+    layout: TableLayout,
+    column: Column,
+    baseline: str,
+    best: str,
+    texts: Mapping[str, CellText],
+    looks: Looks | None,
+    other_code: str,
 ) -> tuple[Note, ...]:
     """What the marks mean (`other_code`: that of §), and which classes gain and lose in the row `best`."""
     used = marks_in(layout)
     explanations = {
         Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
-        Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm over the classes of the column).",
+        Mark.ALIKE: f"not distinguishable from “{baseline}” ({TEST}).",
+        Mark.SIGNIFICANT: f"p ≤ 0.05 ({TEST}).",
         Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
         Mark.MIXED: f"{other_code}.",
@@ -112,7 +140,24 @@ def notes_of(
         for sign in (1, -1)
     )
     text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
-    return (*notes, Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
+    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
+    return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks)))
+
+
+def detectable_classes(
+    column: Column, texts: Mapping[str, CellText], baseline: str, best: str, looks: Looks | None
+) -> str:
+    """The smallest and the largest of the differences that the classes of the row `best` could have shown."""
+    sizes = {
+        name: found.text
+        for name, text in texts.items()
+        if text.comparison is not None and (found := detectable(column, [text.comparison], looks)) is not None
+    }
+    least, most = min(sizes, key=lambda name: float(sizes[name])), max(sizes, key=lambda name: float(sizes[name]))
+    return (
+        f"Smallest difference of “{best}” to “{baseline}” that is found with {POWER_TEXT}: "
+        f"from {sizes[least]} ({least}) to {sizes[most]} ({most}) points."
+    )
 
 
 def name_classes(names: Sequence[str]) -> str:

@@ -80,6 +80,12 @@ def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
     for table in tables:
         if table.protocol:
             protocols.setdefault(table.protocol, []).append(table.name)
+    means: dict[str, list[str]] = {}
+    for table in tables:
+        if table.averaged:
+            means.setdefault(table.averaged, []).append(table.name)
+    for text, names in means.items():
+        notes.append(Note(text=text if len(names) == len(tables) else f"({', '.join(names)}) {text}"))
     different = len(protocols) > 1
     for protocol, names in protocols.items():
         whose = f" of {', '.join(names)}" if different else ""

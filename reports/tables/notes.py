@@ -11,6 +11,7 @@ from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Gap
 from reports.tables.cell_text import Mark
 from reports.tables.columns import Column
+from reports.tables.detectable import detectable_note
 from reports.tables.layout import TableRow
 from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
 from reports.tables.origin import Origin, codes_differ, differ, origins_of, seeds_of_other_code
@@ -47,9 +48,7 @@ def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
     explanations: dict[Mark, Callable[[NoteContext], str]] = {
         Mark.BEST: explain_best,
         Mark.SECOND: lambda _: "second best.",
-        Mark.ALIKE: lambda _: (
-            "not distinguishable from the best of its column (paired t test at 5 %, Holm over all pairs of rows)."
-        ),
+        Mark.ALIKE: explain_alike,
         Mark.DELTA: explain_difference,
         Mark.SIGNIFICANT: lambda _: "p ≤ 0.05 (paired t test, Holm over the rows).",
         Mark.FEWER: lambda context: f"fewer seeds than planned, not ranked: {name_partial(context, Mark.FEWER)}.",
@@ -73,7 +72,18 @@ def explain_best(context: NoteContext) -> str:
     """What bold means, and whether runs are still to come."""
     cells = [text.cell for row in context.rows for text in row.cell_texts]
     outstanding = any(gap.outstanding for cell in cells for gap in cell.gaps.values())
-    return f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
+    text = f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
+    tested = any(text.p is not None for row in context.rows for text in row.cell_texts)
+    only = " Rows are tested against the baseline only." if tested and context.results.sweep.baseline else ""
+    return text + only
+
+
+def explain_alike(context: NoteContext) -> str:
+    """Which row the marked ones were compared with."""
+    baseline = context.results.sweep.baseline
+    if baseline is None:
+        return "not distinguishable from the best of its column (paired t test at 5 %, Holm over all pairs of rows)."
+    return f"not distinguishable from “{baseline}” (paired t test at 5 %, Holm over the rows)."
 
 
 def explain_difference(context: NoteContext) -> str:
@@ -132,6 +142,8 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
         texts.append(f"Seeds were added until decided: {looks.correction}.")
     if len(sweep.seeds) == 1 and any(column.ranked for column in context.columns):
         texts.append("One seed per row: nothing is called best.")
+    if line := detectable_note(context.columns, context.rows, sweep.baseline, looks_of(sweep)):
+        texts.append(line)
     by_kind: dict[str, list[tuple[str, int]]] = {}
     for missing in context.missing_runs:
         if missing.gap.of_run:

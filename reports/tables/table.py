@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import Published, PublishedRow, match_published, published_note
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
+from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
 from reports.tables.layout import (
@@ -79,6 +81,10 @@ class Table:
     """By label of a row, the seeds that code other than the plan's has computed."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of the variation that each parameter of a search explains."""
+    averaged: str = ""
+    """Which classes the means are over; part of the caption."""
+    data: tuple[DataRecord, ...] = ()
+    """The data sets with their census."""
 
     @property
     def complete(self) -> bool:
@@ -111,7 +117,9 @@ def build_table(
     )
     beside = {row.label for row in matched.values()}
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
+    averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
+    notes += [Note(text=text) for text in (averaged.note, *data_notes(sweep)) if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
@@ -121,7 +129,9 @@ def build_table(
             trials[run.row][run.seed] = run.trial_id
     return Table(
         name=sweep.name,
-        caption=write_caption(sweep),
+        caption=f"{write_caption(sweep)} {averaged.sentence}".rstrip(),
+        averaged=averaged.sentence,
+        data=sweep.data,
         label=sweep.table.label,
         question=sweep.question,
         recipe=sweep.recipe,
@@ -272,6 +282,16 @@ def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance:
         best = "" if sweep.table.rows else "the best "
         notes.append(f"Shown are {best}{shown} of {len(sweep.rows)} rows; all stand in the CSV file.")
     return [Note(text=text) for text in notes]
+
+
+def data_notes(sweep: SweepRecord) -> list[str]:
+    """What in the data bears on the figures, and rows that are scored on different splits."""
+    several = len(sweep.data) > 1
+    notes = [f"{data.title}: {text}" if several else text for data in sweep.data for text in data.notes]
+    splits = {data.roles.get("test", "") for data in sweep.data}
+    if len(splits) > 1:
+        notes.append(f"The rows are scored on different splits ({', '.join(sorted(splits))}), so do not compare them.")
+    return list(dict.fromkeys(notes))
 
 
 def write_caption(sweep: SweepRecord) -> str:

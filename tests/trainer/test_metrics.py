@@ -17,12 +17,11 @@ def slow_scores(label: list[int], prediction: list[int], classes: int) -> tuple[
         hit = sum(t == k and p == k for t, p in pairs)
         union = sum(t == k or p == k for t, p in pairs)
         truth = sum(t == k for t, _ in pairs)
-        if union:
-            ious.append(hit / union)
         if truth:
+            ious.append(hit / union)
             accuracies.append(hit / truth)
-    right = sum(t == p for t, p in pairs) / len(pairs) if pairs else 0.0
-    return sum(ious) / len(ious) if ious else 0.0, right, sum(accuracies) / len(accuracies) if accuracies else 0.0
+    right = sum(t == p for t, p in pairs) / len(pairs) if pairs else None
+    return (sum(ious) / len(ious), right, sum(accuracies) / len(accuracies)) if pairs else (None, None, None)
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,10 +47,12 @@ def test_scores_match_an_independent_library(seed, classes):
     truth, found = label[kept].numpy(), prediction[kept].numpy()
     matrix = confusion(label, prediction, classes)
     scores = score(matrix)
-    iou = sklearn.jaccard_score(truth, found, labels=range(classes), average=None, zero_division=0)
-    recall = sklearn.recall_score(truth, found, labels=sorted(set(truth.tolist())), average="macro")
+    present = sorted(set(truth.tolist()))
+    iou = sklearn.jaccard_score(truth, found, labels=present, average=None, zero_division=0)
+    recall = sklearn.recall_score(truth, found, labels=present, average="macro")
     assert matrix.tolist() == sklearn.confusion_matrix(truth, found, labels=range(classes)).tolist()
-    assert scores.iou == pytest.approx(tuple(iou))
+    assert tuple(value for value in scores.iou if value is not None) == pytest.approx(tuple(iou))
+    assert [index for index, value in enumerate(scores.iou) if value is not None] == present
     assert scores.miou == pytest.approx(iou.mean())
     assert scores.pixel_accuracy == pytest.approx(sklearn.accuracy_score(truth, found))
     assert scores.mean_accuracy == pytest.approx(recall)
@@ -69,10 +70,13 @@ def test_by_hand():
     assert scores.mean_accuracy == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-def test_a_class_predicted_but_absent_counts_as_zero():
-    scores = score(confusion(torch.tensor([0, 0]), torch.tensor([0, 1]), 2))
-    assert scores.iou == (0.5, 0.0)
-    assert scores.miou == 0.25
+def test_rows_average_over_the_same_classes_whatever_they_predict():
+    """Class 2 is not in the truth. A row that predicts it loses in the classes that its pixels have, and once."""
+    label = torch.tensor([0, 0, 1, 1])
+    never, once = (score(confusion(label, torch.tensor(found), 3)) for found in ([0, 0, 1, 0], [0, 0, 1, 2]))
+    assert (never.iou, once.iou) == ((pytest.approx(2 / 3), 0.5, None), (1.0, 0.5, None))
+    assert (never.miou, once.miou) == (pytest.approx((2 / 3 + 1 / 2) / 2), 0.75)
+    assert never.figures["classes"] == once.figures["classes"] == 2.0
 
 
 def test_matrices_of_batches_add_up():
@@ -81,9 +85,11 @@ def test_matrices_of_batches_add_up():
     assert torch.equal(parts, confusion(label, prediction, 5))
 
 
-def test_nothing_labelled():
+def test_nothing_labelled_is_nothing_to_average():
     scores = score(confusion(torch.full((4,), 255), torch.zeros(4, dtype=torch.int64), 2))
-    assert (scores.miou, scores.pixel_accuracy, scores.iou) == (0.0, 0.0, (None, None))
+    assert (scores.miou, scores.pixel_accuracy, scores.mean_accuracy) == (None, None, None)
+    assert scores.iou == (None, None)
+    assert scores.figures == {}
 
 
 def test_label_out_of_range():

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +31,8 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.data import open_source
+from trainer.data.synthetic.dataset import Synthetic
+from trainer.figure_names import figure_names
 from trainer.run import exclusive, train
 from trainer.training_state import TrainingState
 
@@ -221,6 +224,41 @@ def test_points_and_figures_have_their_names(tmp_path):
     assert all(type(value) is float and math.isfinite(value) for value in figures.values())
     ious = [value for name, value in figures.items() if name.startswith("final/iou/")]
     assert figures["final/miou"] == pytest.approx(sum(ious) / len(ious))
+    assert figures["final/classes"] == len(ious)
+
+
+@pytest.mark.parametrize("source", ["none", "intra_image", "inter_image"])
+def test_all_figures_are_those_that_planning_expects(tmp_path, source):
+    """So no column of a table is refused that a trial has, and none is accepted that no trial has."""
+    contrast = replace(CONTRAST, source=source)
+    config = replace(BASELINE, contrast=contrast)
+    figures = run(config, tmp_path, runtime=Runtime(device="cpu", log_every_steps=2))
+    expected = figure_names(config.normalised().contrast, open_source(config.data).class_names)
+    assert set(figures) <= expected
+    lacking = {name for name in expected - set(figures) if not name.startswith("final/iou/")}
+    assert lacking == {"cost/peak_memory_gb", "cost/gpu_hours"}  # of a trial on a GPU
+
+
+class VoidSource(Synthetic):
+    """The generated scenes with nothing labelled in the splits `void`."""
+
+    void = ("val", "test")
+
+    def read(self, split, index):
+        image_HW3, label_HW = super().read(split, index)
+        return (image_HW3, np.full_like(label_HW, 255)) if split in self.void else (image_HW3, label_HW)
+
+
+def test_nothing_to_average_is_no_figure(tmp_path, monkeypatch):
+    """Seen: 0.00 in every column, and a best of -1."""
+    monkeypatch.setattr(trainer.run, "open_source", lambda config: VoidSource(config.synthetic))
+    log = Log()
+    figures = run(BASELINE, tmp_path, log)
+    assert not [name for name in figures if name.startswith(("final/", "val/"))]
+    assert "cost/step_ms" in figures
+    assert log.of("train/loss")
+    assert not log.of("val/miou")
+    assert (tmp_path / "best.pt").is_file()
 
 
 def test_inference_parameters_are_those_of_the_baseline(tmp_path):

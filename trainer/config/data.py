@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.field_markers import location, require
+from trainer.config.field_markers import limit, location, require
 
 __all__ = ["MIN_CROP", "DataConfig", "SyntheticConfig"]
 
@@ -58,6 +58,8 @@ class DataConfig:
     """Split of the learning curve (`val/...`)."""
     test_split: str = "test"
     """Split of the reported figures (`final/...`): the last weights, evaluated once."""
+    absent_classes: Literal["refuse", "allow"] | None = limit()
+    """Whether a sweep may run although no training label shows some class; not set, it is refused while planning."""
     crop: tuple[int, int] = (96, 128)
     """Height and width of a training crop, pixels."""
     scale: tuple[float, float] = (0.5, 2.0)

@@ -1,16 +1,15 @@
-"""Examines a data set: number of pairs, class shares, sizes, broken files, and a sheet of images with their labels."""
+"""Examines a data set: its census, its broken files, and a sheet of images with their labels."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from trainer.data.census import Census, SplitCensus, SplitCount, describe_sizes, find_duplicates, findings_in
 from trainer.data.reading.palette import colour_labels
 from trainer.data.source import IGNORE_INDEX, Pair, Source
 from trainer.errors import DataError
@@ -29,40 +28,30 @@ class SplitReport:
     """The findings in one split."""
 
     split: str
-    pixels_C: NDArray[np.int64]
-    """Labelled pixels per class."""
-    images_C: NDArray[np.int64]
-    """Images with the class."""
-    pairs: int = 0
-    """Intact pairs."""
-    void: int = 0
-    """Void pixels."""
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    """Images per (width, height)."""
+    count: SplitCount
+    """Of the intact pairs."""
     broken: list[str] = field(default_factory=list)
     """All problems, one line each."""
     samples: list[tuple[str, Pair]] = field(default_factory=list)
     """Some pairs for the sheet, with their stems."""
 
+    @property
+    def census(self) -> SplitCensus:
+        """What the intact pairs hold."""
+        return self.count.census()
+
 
 def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
     """Decode every pair of `split` and keep `samples` evenly spaced ones."""
-    classes = len(source.class_names)
-    report = SplitReport(split, np.zeros(classes, dtype=np.int64), np.zeros(classes, dtype=np.int64))
+    report = SplitReport(split, SplitCount(len(source.class_names)))
     wanted = sample_numbers(known_size(source, split), samples)
     for number, (stem, found) in enumerate(source.examine(split)):
         if isinstance(found, DataError):
             report.broken.append(str(found))
             continue
-        image_HW3, label_HW = found
-        counts = np.bincount(label_HW.reshape(-1), minlength=IGNORE_INDEX + 1)
-        report.pairs += 1
-        report.pixels_C += counts[:classes]
-        report.images_C += counts[:classes] > 0
-        report.void += int(counts[IGNORE_INDEX])
-        report.sizes[(image_HW3.shape[1], image_HW3.shape[0])] += 1
+        report.count.add(stem, found.facts)
         if number in wanted or (not wanted and len(report.samples) < samples):
-            report.samples.append((stem, found))
+            report.samples.append((stem, found.pair))
     return report
 
 
@@ -79,21 +68,26 @@ def sample_numbers(count: int, wanted: int) -> set[int]:
     return {round(place) for place in np.linspace(0, count - 1, min(wanted, count))} if count else set()
 
 
-def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
+def report_lines(source: Source, reports: Sequence[SplitReport]) -> Iterator[str]:
     """The reports as text."""
-    yield f"{'split':<10}{'pairs':>8}{'broken':>8}{'void':>8}  sizes (width x height)"
+    splits = {report.split: report.census for report in reports}
+    yield f"{'split':<10}{'pairs':>8}{'broken':>8}{'void':>8}  sizes (width x height), modes"
     for report in reports:
-        total = int(report.pixels_C.sum()) + report.void
-        void = f"{report.void / total:.1%}" if total else "-"
-        yield f"{report.split:<10}{report.pairs:>8}{len(report.broken):>8}{void:>8}  {describe_sizes(report.sizes)}"
+        split = splits[report.split]
+        void = "-" if split.void_share is None else f"{split.void_share:.1%}"
+        stored = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items()) or "-"
+        sizes = describe_sizes(split.sizes)
+        yield f"{report.split:<10}{split.images:>8}{len(report.broken):>8}{void:>8}  {sizes}, {stored}"
     yield ""
     width = max(len("class"), *map(len, source.class_names))
-    yield f"{'id':>3} {'class':<{width}}" + "".join(f"{report.split + ' %':>13}{'images':>8}" for report in reports)
+    yield f"{'id':>3} {'class':<{width}}" + "".join(f"{name + ' %':>13}{'images':>8}" for name in splits)
     for index, name in enumerate(source.class_names):
-        yield f"{index:>3} {name:<{width}}" + "".join(describe_class(report, index) for report in reports)
+        yield f"{index:>3} {name:<{width}}" + "".join(describe_class(split, index) for split in splits.values())
     yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
     if source.unlabelled:
         yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: do not train or evaluate on it"
+    census = census_of(source, reports, splits)
+    yield from (f"note: {text}" for text in findings_in(census, census.splits))
     broken = [line for report in reports for line in report.broken]
     if broken:
         yield ""
@@ -101,19 +95,21 @@ def report_lines(source: Source, reports: list[SplitReport]) -> Iterator[str]:
         yield from (f"  {line}" for line in broken)
 
 
-def describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
-    """`480x360 (12)`, or the range of more than three sizes."""
-    if len(sizes) <= 3:
-        return ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common()) or "-"
-    sides = [tuple(side) for side in zip(*sizes, strict=True)]
-    return f"{len(sizes)} sizes, {min(sides[0])}x{min(sides[1])} to {max(sides[0])}x{max(sides[1])}"
+def census_of(source: Source, reports: Sequence[SplitReport], splits: Mapping[str, SplitCensus]) -> Census:
+    """The census of the labelled splits."""
+    counts = {report.split: report.count for report in reports if report.split not in source.unlabelled}
+    return Census(
+        class_names=source.class_names,
+        splits={name: splits[name] for name in counts},
+        duplicates=find_duplicates(counts),
+    )
 
 
-def describe_class(report: SplitReport, index: int) -> str:
+def describe_class(split: SplitCensus, index: int) -> str:
     """Share of the labelled pixels in percent (`*` if tiny, `-` if none), and number of images with the class."""
-    pixels, total = int(report.pixels_C[index]), int(report.pixels_C.sum())
+    pixels, total = split.pixels[index], split.labelled
     share = "-" if pixels == 0 else f"{'*' if pixels < SMALLEST_SHARE * total else ''}{100 * pixels / total:.3f}"
-    return f"{share:>13}{int(report.images_C[index]):>8}"
+    return f"{share:>13}{split.images_with[index]:>8}"
 
 
 def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
@@ -121,8 +117,9 @@ def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
     rows = [row for report in reports for row in (sheet_row(source, report, *sample) for sample in report.samples)]
     if not rows:
         raise DataError(f"{path}: not written, because there is no intact pair to show")
-    shown = np.flatnonzero(sum(report.images_C for report in reports))
-    legend = class_legend(source, [int(index) for index in shown])
+    censuses = [report.census for report in reports]
+    shown = [index for index in range(len(source.class_names)) if any(item.pixels[index] for item in censuses)]
+    legend = class_legend(source, shown)
     height = sum(row.height for row in rows) + legend.height
     sheet = Image.new("RGB", (COLUMNS * TILE_WIDTH, height), "white")
     top = 0

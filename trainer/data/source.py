@@ -7,6 +7,7 @@ Axes: H W image height and width, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Colour", "Pair", "Pixels", "Source", "require_labels"]
+__all__ = ["IGNORE_INDEX", "Colour", "Examined", "Pair", "PairFacts", "Pixels", "Source", "require_labels"]
 
 IGNORE_INDEX = 255
 """Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
@@ -27,6 +28,32 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 Pair: TypeAlias = tuple[Pixels, Pixels]
 """`image_HW3` in RGB and `label_HW` with ids 0..C-1 or `IGNORE_INDEX`; both may be read-only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairFacts:
+    """What a census counts of one pair."""
+
+    pixels_256: NDArray[np.int64]
+    """Pixels of each label, void among them."""
+    size: tuple[int, int]
+    """(width, height) of the image as it is shown, pixels."""
+    mode: str
+    """How the image is stored: `RGB`, `L`, `P`, ..."""
+    turned: bool
+    """The image is stored in another orientation than it is shown (EXIF)."""
+    contrast: float
+    """Standard deviation of the image's grey values, 0..127.5."""
+    pixel_hash: str
+    """Hexadecimal hash of the pixels and the size of the image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined:
+    """A pair that decodes, and what a census counts of it."""
+
+    pair: Pair
+    facts: PairFacts
 
 
 class Source(Protocol):
@@ -52,20 +79,20 @@ class Source(Protocol):
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 
-    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The `splits` that `split` consists of. Raises DataError if there is no such split."""
+
+    def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Stem of each pair with its pixels or its error; errors of the whole split come first, with an empty stem."""
 
     def digest(self) -> str:
-        """Hexadecimal hash of the content: relative names and bytes of images and labels."""
+        """Hexadecimal hash of the content: relative names and bytes of images and labels, class names, decoder."""
 
     def signature(self) -> str:
-        """Cheap hexadecimal hash that changes with any file; used as a cache key for `digest`."""
+        """Cheap hexadecimal hash that changes whenever a file is written; used as a cache key for `digest`."""
 
     def check_layout(self) -> None:
         """Raise DataError with file and remedy unless every image has a label and every label an image."""
-
-    def check_labels(self) -> None:
-        """Raise DataError with file and remedy unless every label decodes, fits its image and has legal ids."""
 
 
 def require_labels(source: Source, split: str) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from trainer.config import DataConfig
 from trainer.data import IGNORE_INDEX, Source, open_source
+from trainer.data.census import take_census
 from trainer.errors import DataError
 from trainer.testing.look_alikes import LookAlike
 
@@ -72,9 +73,9 @@ class DatasetContract:
         for split in source.splits:
             found = list(source.examine(split))
             assert [stem for stem, _ in found] == list(source.stems(split))
-            for index, (_, pair) in enumerate(found):
-                assert not isinstance(pair, DataError)
-                for shown, read in zip(pair, source.read(split, index), strict=True):
+            for index, (_, examined) in enumerate(found):
+                assert not isinstance(examined, DataError)
+                for shown, read in zip(examined.pair, source.read(split, index), strict=True):
                     np.testing.assert_array_equal(shown, read)
 
     def test_unknown_split_and_pair_are_errors(self, source: Source) -> None:
@@ -87,7 +88,9 @@ class DatasetContract:
 
     def test_a_sound_data_set_passes(self, source: Source) -> None:
         source.check_layout()
-        source.check_labels()
+        census = take_census(source)
+        assert set(census.splits) == set(source.splits) - source.unlabelled
+        assert all(split.images > 0 and split.labelled > 0 for split in census.splits.values())
 
     def test_digest_and_signature_are_stable(self, source: Source) -> None:
         assert len(source.digest()) == 64
@@ -159,7 +162,7 @@ class PairsContract(DatasetContract):
         tree.write_illegal(tree.label)
         source = self.opened(tree)
         source.check_layout()
-        for action in (source.check_labels, lambda: source.read("train", 0)):
+        for action in (lambda: take_census(source), lambda: source.read("train", 0)):
             message = error_of(action)
             assert message.startswith(f"{tree.label}: ")
             assert "label id" in message
@@ -177,7 +180,7 @@ class PairsContract(DatasetContract):
     def test_a_label_of_another_size_is_named(self, tree: LookAlike) -> None:
         with Image.open(tree.image) as image:
             image.resize((13, 9)).save(tree.image)
-        assert "but " in error_of(self.opened(tree).check_labels)
+        assert "but " in error_of(lambda: take_census(self.opened(tree)))
 
 
 def differs(path: Path, changed: Path) -> bool:

@@ -7,13 +7,16 @@ import pytest
 from orchestrator.planning.caption import caption_sentence, describe_seeds
 from orchestrator.planning.datasets import DataFacts
 from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
+from trainer.data.files.camvid import CLASS_NAMES
 
 CONFIG = TrainConfig(
     data=DataConfig(name="camvid", root="anywhere", crop=(160, 208)),
     model=ModelConfig(backbone="tf_efficientnet_lite0", weights="imagenet", head="hrnet"),
 )
 
-FACTS = DataFacts(digest="0", classes=11, train_images=96, test_images=32)
+FACTS = DataFacts(
+    digest="0", class_names=CLASS_NAMES, train_images=96, test_images=32, parts={"test": ("test",)}, census=None
+)
 
 
 def test_one_config_is_described_in_full():

@@ -42,5 +42,10 @@ def test_a_split_that_a_data_set_lacks_is_named(tmp_path):
 
 def test_facts_of_a_sound_data_set(tmp_path):
     tree = LOOK_ALIKES["pascal_context_mat"](tmp_path)
-    facts = data_facts(row(name="pascal_context", root=str(tree.root), train_split="trainval", test_split="val"), None)
+    facts = data_facts(
+        row(
+            name="pascal_context", root=str(tree.root), train_split="trainval", test_split="val", absent_classes="allow"
+        ),
+        None,
+    )
     assert (facts.train_images, facts.test_images) == (4, 2)

@@ -70,7 +70,7 @@ def test_cells_are_marked_and_aligned(example):
     text = render_latex(build_table(example))
     assert r"\textbf{44.00}\,{\scriptsize $\pm$\,0.95}\,$\vphantom{0}^{\phantom{\approx\S}}_{+3.05*}$" in text
     assert r"\underline{43.20}\,{\scriptsize $\pm$\,0.74}" in text
-    assert r"40.95\,{\scriptsize $\pm$\,0.58}\,$\vphantom{0}^{\approx}_{\phantom{+3.05*}}$" in text
+    assert r"41.69\,{\scriptsize $\pm$\,0.54}\,$\vphantom{0}^{\approx}_{+0.74\phantom{*}}$" in text
     assert r"43.78\,{\scriptsize $\pm$\,1.09}\,$\vphantom{0}^{\dagger}_{+2.52\phantom{*}}$" in text
 
 

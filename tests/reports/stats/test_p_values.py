@@ -1,11 +1,11 @@
-"""p-values against scipy, statsmodels and sums done by hand; Holm under the null."""
+"""p-values against scipy, statsmodels and products done by hand; Holm under the null."""
 
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.stats.p_values import holm, paired_t, sign_flip
+from reports.stats.p_values import holm, paired_t
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
@@ -17,34 +17,6 @@ def test_paired_t_equals_scipy(n):
 
 def test_paired_t_of_differences_without_spread_is_nan():
     assert np.isnan(paired_t(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]))).all()
-
-
-def test_sign_flips_by_hand():
-    generator = np.random.default_rng(0)
-    # sums of +-1 +-2 +-3: 6 is reached by 2 of 8, 4 or more by 4 of 8, 2 or more by 6, 0 or more by all
-    assert sign_flip(np.array([1.0, 2.0, 3.0]), generator) == 2 / 8
-    assert sign_flip(np.array([-1.0, 2.0, 3.0]), generator) == 4 / 8
-    assert sign_flip(np.array([1.0, -2.0, 3.0]), generator) == 6 / 8
-    assert sign_flip(np.array([1.0, 2.0, -3.0]), generator) == 1.0
-    assert sign_flip(np.full(5, 0.1), generator) == 2 / 32
-    assert sign_flip(np.zeros(4), generator) == 1.0
-
-
-@pytest.mark.parametrize("n", [4, 7, 10])
-def test_sign_flips_equal_scipy(n):
-    difference_N = np.random.default_rng(n).normal(0.5, 1, n)
-    expected = stats.permutation_test(
-        (difference_N,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
-    )
-    assert sign_flip(difference_N, np.random.default_rng(0)) == pytest.approx(expected.pvalue, rel=1e-9)
-
-
-def test_many_seeds_are_drawn_and_agree_with_the_t_test():
-    difference_N = np.random.default_rng(2).normal(0.4, 1, 40)
-    p = sign_flip(difference_N, np.random.default_rng(0))
-    assert p == pytest.approx(float(paired_t(difference_N)), abs=0.01)
-    assert p == sign_flip(difference_N, np.random.default_rng(0))
-    assert sign_flip(np.ones(40), np.random.default_rng(0)) == 1 / 100_000
 
 
 def test_holm_by_hand():

@@ -18,7 +18,7 @@ FULL = {"base": [0.10, 0.12, 0.14], "a": [0.20, 0.21, 0.28], "b": [0.30, 0.33, 0
     ("values", "text", "marks", "missing"),
     [
         pytest.param([0.20, 0.21, 0.28], "23.00", [], "", id="complete"),
-        pytest.param([0.20, 0.31, 0.42], "31.00", [Mark.ALIKE], "", id="complete, and not told from the best"),
+        pytest.param([0.20, 0.31, 0.42], "31.00", [Mark.ALIKE], "", id="complete, and not told from the baseline"),
         pytest.param([0.20, State.USER_ERROR, 0.22], "21.00", [Mark.FEWER], "", id="failed seed"),
         pytest.param([0.20, State.STOPPED, 0.22], "21.00", [Mark.FEWER], "", id="pruned seed"),
         pytest.param([0.20, math.nan, 0.22], "21.00", [Mark.FEWER], "", id="nan"),
@@ -62,13 +62,17 @@ def test_two_seeds_are_ranked_but_never_tested(sweep_of, outcomes_of):
     assert "with n < 3 no test is possible" in table.caption
 
 
-def test_a_row_clearly_worse_than_the_best_has_no_mark(sweep_of, outcomes_of):
+def test_rows_are_compared_with_the_baseline_or_without_one_with_the_best(sweep_of, outcomes_of):
     seeds = tuple(range(6))
     values = {
         "base": [0.100, 0.101, 0.103, 0.102, 0.100, 0.101],
         "a": [0.298, 0.301, 0.303, 0.299, 0.302, 0.300],
         "b": [0.300, 0.300, 0.304, 0.301, 0.301, 0.303],
     }
-    table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds)))
-    assert [row.cell_texts[0].marks for row in table.rows] == [(), (Mark.ALIKE,), ()]
+    outcomes = outcomes_of(values, seeds=seeds)
+    table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes))
+    assert [row.cell_texts[0].marks for row in table.rows] == [(), (), ()]
     assert [row.cell_texts[0].significant for row in table.rows] == [False, True, True]
+    alone = build_table(results_of(sweep_of(ROWS, seeds=seeds, baseline=None), outcomes))
+    assert [row.cell_texts[0].marks for row in alone.rows] == [(), (Mark.ALIKE,), ()]
+    assert [row.cell_texts[0].delta for row in alone.rows] == ["", "", ""]

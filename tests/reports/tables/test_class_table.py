@@ -1,5 +1,7 @@
 """Classes: the gains first, tested over the classes, named below."""
 
+import pytest
+
 from reports.tables.class_table import build_class_table
 from tests.reports.conftest import results_of
 
@@ -32,7 +34,20 @@ def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
         "middling",
     ]
     assert table.rows[0].cell_texts[1].delta == "+19.90"
-    assert table.notes[-1].text == "“good” gains in: sky; loses in: car (at 5 %, corrected)."
+    gains, sizes = table.notes[-2:]
+    assert gains.text == "“good” gains in: sky; loses in: car (at 5 %, corrected)."
+    assert sizes.text.startswith(
+        "Smallest difference of “good” to “base” that is found with 80 % power: from 0.98 (car)"
+    )
+
+
+def test_the_tests_are_one_family_of_all_rows_with_all_classes(sweep_of, outcomes_of):
+    results = results_of(sweep_of(ROWS), outcomes(outcomes_of))
+    good = [row.cell_texts[1].comparison for row in build_class_table(results).rows]
+    tested = [found for found in good if found.p_t is not None]
+    assert len(tested) == 2, "the road is the same in every row"
+    assert {found.family for found in tested} == {3 * 3}, "three rows and three classes, of which two rows are shown"
+    assert min(found.p_holm for found in tested) == pytest.approx(9 * min(found.p_t for found in tested))
 
 
 def test_without_classes_or_baseline_there_is_no_table(sweep_of, outcomes_of):

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.store.records import State
 from reports.sources.published import read_published
+from reports.stats.power import detectable_difference
 from reports.tables.missing_runs import ROWS_NAMED
 from reports.tables.notes import Mark
 from reports.tables.table import build_table
@@ -21,12 +22,14 @@ def notes(table):
 
 
 def plain(table):
-    return [note.text for note in table.notes if note.mark is Mark.NONE]
+    """The notes that explain no mark, without the smallest detectable difference."""
+    texts = [note.text for note in table.notes if note.mark is Mark.NONE]
+    return [text for text in texts if not text.startswith("Smallest difference")]
 
 
 def test_a_complete_table_explains_only_ranks_and_differences(sweep_of, outcomes_of):
     table = build_table(results_of(sweep_of(ROWS), outcomes_of(FULL)))
-    assert set(notes(table)) == {Mark.BEST, Mark.SECOND, Mark.ALIKE, Mark.DELTA}
+    assert set(notes(table)) == {Mark.BEST, Mark.SECOND, Mark.DELTA}
     assert "“base”" in notes(table)[Mark.DELTA]
     assert plain(table) == []
 
@@ -173,3 +176,19 @@ def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_
     assert fixed.rows[1].cell_texts[0].p < looked.rows[1].cell_texts[0].p
     assert any("corrected for 2 looks, after 3 to 4 seeds" in text for text in plain(looked))
     assert plain(fixed) == []
+
+
+SMALLEST = (
+    "Smallest difference to “base” that is found with 80 % power: with 4 seeds mIoU {}, in the unit of the column"
+)
+
+
+def test_the_smallest_difference_that_could_have_been_found_stands_below_the_table(sweep_of, outcomes_of):
+    seeds = (0, 1, 2, 3)
+    values = {"base": [0.1] * 4, "a": [0.09, 0.11, 0.10, 0.10], "b": [0.08, 0.12, 0.10, 0.10]}
+    results = results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds))
+    # variances 2/3 and 8/3 of a squared point, pooled 5/3; tested at 2.5 %, the first of two
+    expected = detectable_difference((5 / 3) ** 0.5, 4, 0.05 / 2)
+    assert any(note.text.startswith(SMALLEST.format(f"{expected:.2f}")) for note in build_table(results).notes)
+    few = build_table(results_of(sweep_of(ROWS, seeds=(0, 1)), outcomes_of({k: v[:2] for k, v in values.items()})))
+    assert not any("Smallest difference" in note.text for note in few.notes)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.reading.decode import ILLEGAL_ID, decode_image, label_table, raw_label, relabel
+from trainer.data.reading.decode import ILLEGAL_ID, label_table, raw_colours, raw_label, relabel
 from trainer.data.reading.listing import Listing, list_folders, list_stems
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
 from trainer.data.source import IGNORE_INDEX, Colour, Pixels
@@ -117,7 +117,7 @@ class CamVid(PairsOnDisk):
     def read_label(self, path: Path) -> Pixels:
         """The class ids of a label; in the original layout, merged from colours."""
         if self.layout == "original":
-            return merge_colours(decode_image(path), path)
+            return merge_colours(raw_colours(path), path)
         table = SEGNET_IDS if self.layout == "segnet" else self.label_ids
         return relabel(raw_label(path), table, path, self.legal_ids)
 

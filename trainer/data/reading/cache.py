@@ -22,9 +22,10 @@ import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from trainer.data.reading.decode import DECODER_VERSION
 from trainer.data.source import Pair, Pixels
 
-__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DECODER_VERSION", "DecodedCache", "DecodedSplit"]
+__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DecodedCache", "DecodedSplit"]
 
 CACHE_FOLDER = "CONTRAST_SWEEP_CACHE"
 """Environment variable: the folder of the cache, or `off`."""
@@ -32,9 +33,6 @@ CACHE_GIGABYTES = "CONTRAST_SWEEP_CACHE_GB"
 """Environment variable: the maximum size of the folder, in 10^9 bytes."""
 DEFAULT_GIGABYTES = 64.0
 """Cityscapes needs 29."""
-
-DECODER_VERSION = 1
-"""Increased by hand whenever equal files would give other pixels."""
 
 FREE_SHARE = 0.5
 """Maximum size of an entry, as a share of the free disk space."""

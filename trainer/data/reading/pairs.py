@@ -12,10 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from trainer.data.census import count_pair
 from trainer.data.reading.cache import DecodedCache, DecodedSplit
 from trainer.data.reading.decode import (
+    UPRIGHT,
+    DecodedImage,
     LabelTable,
     decode_image,
+    decoder_version,
     frozen,
     image_size,
     label_table,
@@ -23,8 +27,9 @@ from trainer.data.reading.decode import (
     relabel,
     require_same_size,
 )
+from trainer.data.reading.in_order import in_order
 from trainer.data.reading.listing import FilePair, Listing
-from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
+from trainer.data.source import IGNORE_INDEX, Colour, Examined, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = ["TRAIN_VAL", "TRAIN_VAL_TEST", "PairsOnDisk"]
@@ -36,6 +41,7 @@ TRAIN_VAL_TEST: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("train", "val")}
 )
 """Parts of each split; `trainval` is train and val together."""
+JPEG_ENDINGS = (".jpg", ".jpeg")
 
 
 class PairsOnDisk(ABC):
@@ -90,16 +96,16 @@ class PairsOnDisk(ABC):
 
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if the split is unknown or files are missing."""
-        return sum(len(self._pairs(part)) for part in self._parts(split))
+        return sum(len(self._pairs(part)) for part in self.parts(split))
 
     def stems(self, split: str) -> tuple[str, ...]:
         """File stems of `split`, sorted within each of its parts."""
-        return tuple(pair.stem for part in self._parts(split) for pair in self._pairs(part))
+        return tuple(pair.stem for part in self.parts(split) for pair in self._pairs(part))
 
     def read(self, split: str, index: int) -> Pair:
-        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError as `check_labels` does."""
+        """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError if it cannot be used."""
         rest = index
-        for part in self._parts(split):
+        for part in self.parts(split):
             pairs = self._pairs(part)
             if 0 <= rest < len(pairs):
                 decoded = self._decoded_part(part)
@@ -109,35 +115,48 @@ class PairsOnDisk(ABC):
 
     def decode(self, pair: FilePair) -> Pair:
         """Read and check the files of a pair; returns read-only pixels."""
-        image_HW3, label_HW = decode_image(pair.image), self.read_label(pair.label)
-        require_same_size(label_HW, (image_HW3.shape[1], image_HW3.shape[0]), pair.image, pair.label)
-        return frozen(image_HW3, label_HW)
+        return self._decode(pair)[1]
 
-    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+    def _decode(self, pair: FilePair) -> tuple[DecodedImage, Pair]:
+        decoded, label_HW = decode_image(pair.image), self.read_label(pair.label)
+        height, width, _ = decoded.image_HW3.shape
+        require_same_size(label_HW, (width, height), pair.image, pair.label, decoded.orientation)
+        return decoded, frozen(decoded.image_HW3, label_HW)
+
+    def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Stem of each pair with its decoded pixels or its error; first, without stem, the errors of the layout."""
         self._listings.clear()
-        for part in self._parts(split):
+        for part in self.parts(split):
             listing = self._listing(part)
             yield from (("", DataError(problem)) for problem in listing.problems)
-            for pair in listing.pairs:
-                try:
-                    yield pair.stem, self.decode(pair)
-                except DataError as error:
-                    yield pair.stem, error
+            yield from zip((pair.stem for pair in listing.pairs), in_order(self._examine, listing.pairs), strict=True)
+
+    def _examine(self, pair: FilePair) -> Examined | DataError:
+        try:
+            decoded, found = self._decode(pair)
+        except DataError as error:
+            return error
+        return Examined(pair=found, facts=count_pair(found, mode=decoded.mode, turned=decoded.orientation != UPRIGHT))
 
     def digest(self) -> str:
-        """SHA-256 over the sorted relative names and the bytes of all images, labels and split lists, hexadecimal.
+        """SHA-256 of all that pixels and figures depend on, hexadecimal.
 
-        Splits with dummy labels are left out, because results do not depend on them.
+        It covers the sorted relative names and the bytes of all images, labels and split lists, the names of the
+        classes, and the version of the decoder. Splits with dummy labels are left out.
         """
-        total = hashlib.sha256()
-        for path in self._files():
+        files = self._files()
+        total = hashlib.sha256(self._header(files))
+        for path in files:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{path.relative_to(self.root).as_posix()}\n{content}\n".encode())
         return total.hexdigest()
 
     def signature(self) -> str:
-        """SHA-256 over relative names, sizes and modification times, hexadecimal; reads no content."""
+        """SHA-256, hexadecimal; reads no content.
+
+        It covers the relative name, size, inode, modification time and status change time of each file. A program can
+        set the modification time back, but not the status change time.
+        """
         return self._signature(self._files())
 
     def check_layout(self) -> None:
@@ -145,12 +164,6 @@ class PairsOnDisk(ABC):
         self._listings.clear()
         for part in self.splits:
             self._pairs(part)
-
-    def check_labels(self) -> None:
-        """Raise DataError for the first label that does not decode, does not fit its image or has illegal ids."""
-        for part in self.splits:
-            for pair in self._pairs(part):
-                require_same_size(self.read_label(pair.label), image_size(pair.image), pair.image, pair.label)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything except the mapped pixels, which a loader process maps itself."""
@@ -167,13 +180,21 @@ class PairsOnDisk(ABC):
         return sorted(files)
 
     def _signature(self, files: Iterable[Path]) -> str:
-        total = hashlib.sha256()
+        files = tuple(files)
+        total = hashlib.sha256(self._header(files))
         for path in files:
             facts = path.stat()
-            total.update(f"{path.relative_to(self.root).as_posix()}\n{facts.st_size} {facts.st_mtime_ns}\n".encode())
+            state = f"{facts.st_size} {facts.st_ino} {facts.st_mtime_ns} {facts.st_ctime_ns}"
+            total.update(f"{path.relative_to(self.root).as_posix()}\n{state}\n".encode())
         return total.hexdigest()
 
-    def _parts(self, split: str) -> tuple[str, ...]:
+    def _header(self, files: Iterable[Path]) -> bytes:
+        """What pixels and figures depend on besides `files`."""
+        jpeg = any(path.suffix.lower() in JPEG_ENDINGS for path in files)
+        return "\n".join((decoder_version(jpeg=jpeg), *self.class_names, "")).encode()
+
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The parts of `split`. Raises DataError if there is no such split."""
         if split not in self.split_parts:
             raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(self.split_parts)}")
         return self.split_parts[split]

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.random import Generator
 
 from trainer.config import SyntheticConfig
+from trainer.data.census import count_pair
 from trainer.data.files.camvid import CLASS_NAMES, PALETTE
 from trainer.data.reading.decode import frozen
-from trainer.data.source import IGNORE_INDEX, Pair
+from trainer.data.source import IGNORE_INDEX, Examined, Pair
 from trainer.data.synthetic.canvas import BLOTCH, CLASS_ID, GRAIN, Canvas, Floats, Street, Textures
 from trainer.data.synthetic.scenery import draw_backdrop
 from trainer.data.synthetic.street_objects import draw_objects
@@ -72,10 +73,16 @@ class Synthetic:
                 self._drawn[split, index] = pair
         return pair
 
-    def examine(self, split: str) -> Iterator[tuple[str, Pair | DataError]]:
+    def parts(self, split: str) -> tuple[str, ...]:
+        """The split itself. Raises DataError if there is no such split."""
+        self.size(split)
+        return (split,)
+
+    def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Every pair; none has errors."""
         for index, stem in enumerate(self.stems(split)):
-            yield stem, self.read(split, index)
+            pair = self.read(split, index)
+            yield stem, Examined(pair=pair, facts=count_pair(pair, mode="RGB", turned=False))
 
     def digest(self) -> str:
         """SHA-256 over the generator's version and its configuration, hexadecimal."""
@@ -88,9 +95,6 @@ class Synthetic:
 
     def check_layout(self) -> None:
         """Does nothing, since there are no files."""
-
-    def check_labels(self) -> None:
-        """Labels are legal by construction."""
 
     def __getstate__(self) -> dict[str, object]:
         """Everything except the drawn pairs; a loader process draws its own."""

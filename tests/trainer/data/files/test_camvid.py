@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.data.census import take_census
 from trainer.data.files.camvid import CLASS_NAMES, PALETTE, CamVid
 from trainer.data.reading.cache import DecodedCache
 from trainer.errors import DataError
@@ -71,7 +72,7 @@ def test_defect_15_void_is_not_a_class(root):
     assert not {"void", "ignore", "unlabelled"} & set(source.class_names)
     assert source.read("train", 0)[1][0, 0] == 255
     write_label(root / "train/labels/a.png", np.full((8, 12), 11))  # void as a twelfth class, as first released
-    assert "label id 11" in error_of(CamVid(root).check_labels)
+    assert "label id 11" in error_of(lambda: take_census(CamVid(root)))
 
 
 def test_trainval_is_train_then_val(root):
@@ -91,7 +92,7 @@ def test_a_sound_folder_passes(root):
     (root / "train/images/.hidden.jpg").write_text("left by a file browser")
     (root / "train/labels/Thumbs.db").write_text("left by another")
     CamVid(root).check_layout()
-    CamVid(root).check_labels()
+    take_census(CamVid(root))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def no_picture(path: Path) -> None:
 def test_label_errors_name_file_and_remedy(root, damage, words):
     path = root / "test/labels/a.png"
     damage(path)
-    for action in (CamVid(root).check_labels, lambda: CamVid(root).read("test", 0)):
+    for action in (lambda: take_census(CamVid(root)), lambda: CamVid(root).read("test", 0)):
         message = error_of(action)
         assert message.startswith(f"{path}: ")
         assert words in message
@@ -223,7 +224,7 @@ def test_pairs_are_decoded_once_and_cannot_be_written_to(root, tmp_path, monkeyp
 def test_camvid_small_is_what_its_statistics_say():
     source = CamVid(SMALL)
     source.check_layout()
-    source.check_labels()
+    take_census(source)
     assert [source.size(split) for split in ("train", "val", "test")] == [96, 32, 32]
     pixels = np.zeros(256, dtype=np.int64)
     for index in range(96):

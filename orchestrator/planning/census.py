@@ -1,0 +1,120 @@
+"""The census of a data set while planning: counted once for each content, and what it refuses.
+
+It is kept beside the decoded pixels, for all run directories of a user, and in the cache of the run directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.store.atomic_file import replace_file
+from trainer.config import DataConfig
+from trainer.data import Source
+from trainer.data.census import Census, take_census
+from trainer.data.reading.cache import DecodedCache
+from trainer.errors import DataError
+
+__all__ = ["read_census", "require_classes", "require_labelled"]
+
+CENSUS_VERSION = 1
+"""Increased by hand whenever equal data would be counted otherwise."""
+
+MOST_VALUES = 8
+MANY_IMAGES = 1000
+"""Of more images than these the count takes long enough to be announced."""
+
+
+def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path | None) -> Census | None:
+    """The census of the data with this digest; None for data without files.
+
+    A file that is missing or damaged is counted again. Raises DataError for a pair that cannot be used.
+    """
+    if config.root is None:
+        return None
+    name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}.json"
+    folders = tuple(keeping_folders(cache_dir))
+    for folder in folders:
+        if (found := load_census(folder / name)) is not None:
+            return found
+    images = sum(source.size(split) for split in source.splits)
+    if images >= MANY_IMAGES:
+        sys.stderr.write(f"{config.root}: counting {images} images and their labels, once\n")
+    census = take_census(source)
+    content = json.dumps(census.to_json(), sort_keys=True)
+    for folder in folders:
+        with suppress(OSError):  # a census that cannot be kept is counted again
+            replace_file(folder / name, f"{checksum(content)}\n{content}\n".encode(), durable=False)
+    return census
+
+
+def keeping_folders(cache_dir: Path | None) -> Iterator[Path]:
+    """The folder of the decoded pixels, if it is this user's, and the cache of the run directory."""
+    decoded = DecodedCache.default().folder
+    if decoded is not None:
+        with suppress(OSError):
+            decoded.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if decoded.stat().st_uid == os.getuid():
+                yield decoded
+    if cache_dir is not None:
+        yield cache_dir
+
+
+def load_census(path: Path) -> Census | None:
+    """The census in a file; None if there is none or it does not fit its checksum."""
+    try:
+        expected, _, content = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    content = content.removesuffix("\n")
+    return Census.from_json(json.loads(content)) if checksum(content) == expected else None
+
+
+def checksum(content: str) -> str:
+    """SHA-256 of the text, hexadecimal."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def require_classes(census: Census, source: Source, config: DataConfig) -> None:
+    """Raise DataError for classes that no training label shows, unless they are allowed."""
+    parts = source.parts(config.train_split)
+    absent = census.absent(parts)
+    if not absent or config.absent_classes == "allow":
+        return
+    split = census.of(parts)
+    held = [index for index, pixels in enumerate(split.pixels) if pixels]
+    named = ", ".join(map(repr, absent[:MOST_VALUES])) + (", ..." if len(absent) > MOST_VALUES else "")
+    what = f"class{'es' if len(absent) > 1 else ''} {named}"
+    if config.name != "folder":
+        raise DataError(
+            f"no label of {config.train_split} shows {what}; check that the data set is complete, "
+            "or set data.absent_classes: allow"
+        )
+    values = [*map(str, held), *(["255"] if split.void else [])]
+    listed = f"{', '.join(values[:-1])} and {values[-1]}" if len(values) > 1 else "".join(values)
+    remedy = suggestion(census, held, split.void)
+    raise DataError(
+        f"no label of {config.train_split} shows {what}; the labels hold {listed}; {remedy}, "
+        "or set data.absent_classes: allow"
+    )
+
+
+def suggestion(census: Census, held: list[int], void: int) -> str:
+    """What the ids in the labels suggest."""
+    missing = [index for index in range(len(census.class_names)) if index not in held]
+    if void and len(missing) == 1:
+        return f"is 255 the class {census.class_names[missing[0]]!r}? 255 is void: write {missing[0]} for the class"
+    if missing[0] == 0 and held:
+        return "do your ids start at 1? The first class is 0: subtract 1"
+    return "remove what is absent from classes.yaml"
+
+
+def require_labelled(census: Census, source: Source, split: str) -> None:
+    """Raise DataError for a split without a labelled pixel: there is nothing to report."""
+    if not census.of(source.parts(split)).labelled:
+        raise DataError(f"every label of {split} is void everywhere, so there is nothing to average; label it")
