@@ -19,8 +19,8 @@ from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state,
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord, code_key
-from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sweep_results import SweepResults
+from orchestrator.store.run_directory import RunDirectory, without_digest
+from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.code_digest import present_code, present_files
 
@@ -166,7 +166,8 @@ def carry_out(
         state = plan_state(plan.record, store, candidates, options.stale)
         if state.stale:
             raise StaleCodeError(refusal(state, store))
-        outcomes, plan = state.outcomes, replace(plan, record=state.plan)
+        before, outcomes = state.stored, state.outcomes
+        plan = replace(plan, record=state.plan)
         if growing_plan is not None:
             growing_plan.record = plan.record
         store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
@@ -203,7 +204,9 @@ def carry_out(
             with graceful_interrupts(driver):
                 driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
         finally:
-            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
+            reused = {key: item for key, item in before.items() if driver.outcomes.get(key) is item.record}
+            verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
+            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
             store.keep_plan(driver.plan.record.name, driver.outcomes)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from orchestrator.errors import DamagedError, SweepError
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
+from orchestrator.store.record_files import StoredAttempt
 from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sealed_json import unseal
@@ -62,10 +63,15 @@ class PlanState:
 
     plan: SweepRecord
     """With the digest of the present code and what the user has accepted."""
-    outcomes: Mapping[str, AttemptRecord]
-    """By trial id; without those that are to run again."""
+    stored: Mapping[str, StoredAttempt]
+    """The attempts that count, by trial id; without those of trials that are to run again."""
     stale: tuple[StaleTrial, ...] = ()
     """Stale trials about which the user has not decided."""
+
+    @property
+    def outcomes(self) -> dict[str, AttemptRecord]:
+        """The records of `stored`."""
+        return {trial_id: item.record for trial_id, item in self.stored.items()}
 
 
 def plan_state(
@@ -77,15 +83,15 @@ def plan_state(
     """
     accepted = {} if choice == "rerun" else accepted_before(plan, directory)
     plan = replace(plan, code=equal_codes(), accepted_code=accepted)
-    outcomes = directory.outcomes(trial_ids, plan=plan)
-    stale = find_stale(plan, outcomes, directory, trial_ids)
+    stored = directory.deciding_attempts(trial_ids, plan=plan)
+    stale = find_stale(plan, {key: item.record for key, item in stored.items()}, directory, trial_ids)
     if choice == "refuse":
-        return PlanState(plan=plan, outcomes=outcomes, stale=stale)
+        return PlanState(plan=plan, stored=stored, stale=stale)
     if choice == "accept":
         accepted |= {item.trial_id: item.code for item in stale}
-        return PlanState(plan=replace(plan, accepted_code=accepted), outcomes=outcomes)
+        return PlanState(plan=replace(plan, accepted_code=accepted), stored=stored)
     again = {item.trial_id for item in stale}
-    return PlanState(plan=plan, outcomes={key: record for key, record in outcomes.items() if key not in again})
+    return PlanState(plan=plan, stored={key: item for key, item in stored.items() if key not in again})
 
 
 def accepted_before(plan: SweepRecord, directory: RunDirectory) -> dict[str, str]:

@@ -38,6 +38,7 @@ from reports.tables.origin import origins_of, seeds_of_other_code
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.selection import prior_notes
 from reports.tables.sequential import looks_of
+from reports.tables.verification import verification_text
 
 __all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
 
@@ -119,7 +120,8 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    notes += [Note(text=text) for text in (averaged.note, *data_notes(sweep)) if text]
+    plain = (averaged.note, *data_notes(sweep), verification_text(results))
+    notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []

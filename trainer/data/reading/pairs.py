@@ -7,13 +7,14 @@ are class ids in 8-bit PNG files, maps raw ids to classes (`label_ids`) or reads
 from __future__ import annotations
 
 import hashlib
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from trainer.data.census import count_pair
-from trainer.data.reading.cache import DecodedCache, DecodedSplit
+from trainer.data.reading.cache import DamagedEntryError, DecodedCache, DecodedSplit
 from trainer.data.reading.decode import (
     UPRIGHT,
     DecodedImage,
@@ -108,8 +109,7 @@ class PairsOnDisk(ABC):
         for part in self.parts(split):
             pairs = self._pairs(part)
             if 0 <= rest < len(pairs):
-                decoded = self._decoded_part(part)
-                return self.decode(pairs[rest]) if decoded is None else decoded.read(rest)
+                return self._read_part(part, pairs, rest)
             rest -= len(pairs)
         raise IndexError(f"{self.root}: {split} has no pair {index}")
 
@@ -212,6 +212,20 @@ class PairsOnDisk(ABC):
                 listing.problems[0] + (f" (and {more} more: `python -m trainer.data check` lists all)" if more else "")
             )
         return listing.pairs
+
+    def _read_part(self, part: str, pairs: Sequence[FilePair], index: int) -> Pair:
+        """Pair `index` of `part`, from the cache if it has room; a damaged entry of the cache is built again, once."""
+        for _ in range(2):
+            decoded = self._decoded_part(part)
+            if decoded is None:
+                break
+            try:
+                return decoded.read(index)
+            except DamagedEntryError as error:
+                warnings.warn(f"{error}; the data set is decoded again", stacklevel=3)
+                decoded.discard()
+                del self._decoded[part]
+        return self.decode(pairs[index])
 
     def _decoded_part(self, part: str) -> DecodedSplit | None:
         """The cached pixels of `part`, built on first use; None if the cache has no room."""
