@@ -7,5 +7,5 @@ __all__ = ["EQUAL_CODE", "EQUAL_RESULT_VERSION"]
 EQUAL_RESULT_VERSION = 2
 """The `RESULT_VERSION` that the list is of."""
 
-EQUAL_CODE: tuple[str, ...] = ()
-"""Digests (`trainer.code_digest`), oldest first."""
+EQUAL_CODE: tuple[tuple[str, ...], ...] = ()
+"""Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""

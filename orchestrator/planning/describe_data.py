@@ -52,6 +52,6 @@ def notes_on(census: Census, parts: Mapping[str, Sequence[str]]) -> Iterator[str
     for item in census.duplicates:
         first, second = item.splits
         if (first in train and second in test) or (first in test and second in train):
-            yield f"{item.count} images of {first} are also in {second}: the test split holds training images."
+            yield f"The test split holds training images: {item.images} in both {first} and {second}."
     if train & test:
         yield f"The test split holds training images: all of {', '.join(sorted(train & test))}."

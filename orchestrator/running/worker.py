@@ -145,11 +145,14 @@ def environment() -> dict[str, str]:
     """Code, machine and versions: what a reader needs to compare two attempts."""
     import torch
 
+    from trainer.data.reading.decode import decoder_version
+
     return {
         **code_state().facts(),
         "code": present_code(),
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
+        "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
         "python": platform.python_version(),

@@ -160,11 +160,9 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
         if runs:
             texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
     outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
-    checks = [("device", "costs are not comparable")]
-    if (
-        codes_differ({Origin.of(item, sweep) for item in outcomes if item.state is State.DONE})
-        and Mark.MIXED not in used
-    ):
+    checks = [("device", "costs are not comparable"), ("decoder", "the pixels of JPEG images may differ")]
+    origins = {Origin.of(item, sweep) for item in outcomes if item.state is State.DONE}
+    if codes_differ(origins) and Mark.MIXED not in used:
         checks.insert(0, ("commit", "the rows may differ in code"))
     for key, consequence in checks:
         names = sorted({item.environment.get(key, "") for item in outcomes if item.state is State.DONE} - {""})

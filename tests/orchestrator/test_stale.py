@@ -205,7 +205,7 @@ def test_code_proven_equal_is_accepted_without_a_word(
 ) -> None:
     first, was = api.sweep(tiny_space, options=options), present_code()
     monkeypatch.setattr(code_digest, "EQUAL_RESULT_VERSION", code_digest.RESULT_VERSION)
-    monkeypatch.setattr(code_digest, "EQUAL_CODE", (was, change_code()))
+    monkeypatch.setattr(code_digest, "EQUAL_CODE", ((was, change_code()),))
     second = api.sweep(tiny_space, options=options)
     assert second.outcomes == first.outcomes
     assert "§" not in (options.out / "tiny" / "table.md").read_text()

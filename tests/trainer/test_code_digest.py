@@ -176,11 +176,11 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 def test_proven_code_is_equal_only_if_the_present_code_is_in_the_list(listed: pytest.MonkeyPatch) -> None:
-    listed.setattr(code_digest, "EQUAL_CODE", ("a", present_code(), "b"))
+    listed.setattr(code_digest, "EQUAL_CODE", (("x",), ("a", present_code(), "b")))
     assert equal_codes() == (present_code(), "a", "b")
-    listed.setattr(code_digest, "EQUAL_CODE", ("a", "b"))
+    listed.setattr(code_digest, "EQUAL_CODE", (("a", "b"),))
     assert equal_codes() == (present_code(),)
-    listed.setattr(code_digest, "EQUAL_CODE", ("a", present_code()))
+    listed.setattr(code_digest, "EQUAL_CODE", (("a", present_code()),))
     listed.setattr(code_digest, "EQUAL_RESULT_VERSION", RESULT_VERSION - 1)
     assert equal_codes() == (present_code(),)
 

@@ -140,6 +140,14 @@ def test_a_grid_of_devices_is_not_compared_in_cost(sweep_of, outcomes_of):
     ]
 
 
+def test_runs_of_different_decoders_are_not_silently_compared(sweep_of, outcomes_of):
+    versions = {True: "2 with libjpeg 9.5", False: "2 with libjpeg 8"}
+    outcomes = from_code(outcomes_of(FULL), lambda key: {"decoder": versions["a#" in key]})
+    assert plain(build_table(results_of(sweep_of(ROWS), outcomes))) == [
+        "The runs come from 2 decoders (2 with libjpeg 8, 2 with libjpeg 9.5): the pixels of JPEG images may differ."
+    ]
+
+
 @pytest.mark.parametrize(
     ("seeds", "end"),
     [

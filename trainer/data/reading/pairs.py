@@ -191,7 +191,7 @@ class PairsOnDisk(ABC):
     def _header(self, files: Iterable[Path]) -> bytes:
         """What pixels and figures depend on besides `files`."""
         jpeg = any(path.suffix.lower() in JPEG_ENDINGS for path in files)
-        return "\n".join((decoder_version(jpeg=jpeg), *self.class_names, "")).encode()
+        return "\n".join((f"decoder {decoder_version(jpeg=jpeg)}", *self.class_names, "")).encode()
 
     def parts(self, split: str) -> tuple[str, ...]:
         """The parts of `split`. Raises DataError if there is no such split."""
