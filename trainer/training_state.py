@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,12 +132,13 @@ class TrainingState:
             self.average.update(self.model, step)
 
     def training_point(self, measured: dict[str, Tensor]) -> dict[str, float]:
-        """The metrics of the last step as a point of the learning curve."""
+        """The metrics of the last step as a point of the learning curve, without those that have nothing to average."""
         point = {name: float(value) for name, value in measured.items()}
+        point = {name: value for name, value in point.items() if not (is_contrast(name) and math.isnan(value))}
         if self.contrast is not None:
             point.setdefault("train/contrast", 0.0)
             point.update(self.contrast.diagnostics())
-        self.metrics.update({name: value for name, value in point.items() if name.startswith("contrast/")})
+        self.metrics.update({name: value for name, value in point.items() if is_contrast(name)})
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
@@ -168,7 +170,6 @@ class TrainingState:
         final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
         self.reported = final
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))
-        inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         figures = {
             **{f"final/{name}": value for name, value in final.figures.items()},
             **{f"final/iou/{name}": iou for name, iou in by_class.items() if iou is not None},
@@ -177,7 +178,7 @@ class TrainingState:
             "cost/train_minutes": self.seconds / 60,
             "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
             "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,
-            "cost/parameters_millions": sum(parameter.numel() for parameter in inference) / 1e6,
+            "cost/parameters_millions": self.model.deployed_parameters / 1e6,
         }
         if self.device.type == "cuda":
             figures["cost/peak_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
@@ -199,3 +200,8 @@ class TrainingState:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - self.started
+
+
+def is_contrast(name: str) -> bool:
+    """Whether a metric is one of the contrastive loss."""
+    return name.startswith("contrast/")

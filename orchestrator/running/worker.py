@@ -14,16 +14,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.running.failures import classify, sign
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.code_digest import present_code
-
-if TYPE_CHECKING:
-    from trainer.run import TrainResult
 
 __all__ = ["run_trial"]
 
@@ -38,14 +34,15 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     started_at = time.time()
     facts = environment()
     metrics: Mapping[str, float] = {}
+    files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
     state = State.DONE
     try:
         if task.probe:
             metrics = probe_trial(task)
         else:
-            result = train_trial(task, report)
-            metrics, facts = result.metrics, {**facts, "code": result.code}
+            metrics, files, code = train_trial(task, report)
+            facts = {**facts, "code": code}
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -62,13 +59,18 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         error=error,
         environment=facts,
         resources=asdict(task.share),
+        files=files,
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> TrainResult:
-    """Train; checkpoints are copied to an object store as they are written."""
+def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str], str]:
+    """Train; returns the final metrics, the SHA-256 of the files that were written for the reports, and the code.
+
+    Files are by name; the code is `TrainResult.code`. Checkpoints are copied to an object store as they are written.
+    """
     from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
+    from orchestrator.store.image_counts import write_image_counts
     from orchestrator.store.run_directory import RunDirectory
     from trainer.run import train
 
@@ -90,9 +92,14 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> TrainResult:
         fetch_checkpoints(directory, task.trial_id, task.workdir)
     reserve_memory(task.share.gpus)
     try:
-        return train(task.config, task.runtime, task.workdir, progress)
+        result = train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
+    if directory is None or result.count_NCK is None:
+        return result.metrics, {}, result.code
+    counts, names = result.count_NCK.numpy(), result.class_names
+    files = write_image_counts(directory, task.trial_id, task.attempt, counts, names)
+    return result.metrics, files, result.code
 
 
 def memory_in_use() -> dict[str, float]:

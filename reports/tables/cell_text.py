@@ -40,6 +40,8 @@ class Mark(StrEnum):
     MIXED = "mixed"
     """§ on a value: computed by other code of the trainer than the plan's, or different code or data within the cell or
     against the baseline."""
+    CHOSEN = "chosen"
+    """‖ on a value: measured on the split on which the row, or its checkpoint, was chosen."""
     MISSING = "missing"
     """An en dash instead of a value."""
     SHARED = "shared"
@@ -61,7 +63,7 @@ class CellText:
     rank: Mark
     """`BEST`, `SECOND` or `NONE`."""
     marks: tuple[Mark, ...]
-    """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, as they apply."""
+    """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, `CHOSEN`, as they apply."""
     comparison: Comparison | None = field(compare=False)
     """With the baseline, or with the best row in a table without one; in the unit of the records."""
 
