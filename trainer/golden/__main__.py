@@ -78,11 +78,11 @@ def prove_equal(revision: str) -> int:
 def differs(package: Path, folder: Path) -> bool:
     """Run all trials with `package` and with the present code; print and return whether a figure differs."""
     try:
-        from trainer.golden.side_by_side import compare, figures_of_both, with_variants
+        from trainer.golden.side_by_side import compare, figures_of_both, with_repeats
         from trainer.golden.trials import reader_trials, tiny_trials
     except ModuleNotFoundError as error:  # the suites of tests, which have the look-alikes of data sets, need pytest
         raise TrainerError(f"{error}; install the extra `dev`") from error
-    trials = with_variants({**tiny_trials(), **reader_trials(folder / "data")})
+    trials = with_repeats({**tiny_trials(), **reader_trials(folder / "data")})
     found = compare(*figures_of_both(trials, (package, PACKAGE), folder))
     for name, difference in found.different.items():
         print(f"differs: {name}: {difference}")

@@ -15,7 +15,7 @@ from trainer.data.reading.cache import CACHE_FOLDER
 from trainer.errors import TrainerError
 from trainer.golden.trials import CUT_SHORT, TWO_RANKS, Settings
 
-__all__ = ["Comparison", "compare", "figures_of_both", "with_variants"]
+__all__ = ["Comparison", "compare", "figures_of_both", "with_repeats"]
 
 MEASURE = Path(__file__).parent / "measure.py"
 STOPPED_AT = 3
@@ -37,7 +37,7 @@ class Comparison:
     """Trials that differ, with the first figure that does."""
 
 
-def with_variants(trials: Mapping[str, Settings]) -> dict[str, dict[str, Any]]:
+def with_repeats(trials: Mapping[str, Settings]) -> dict[str, dict[str, Any]]:
     """The trials as `measure` reads them, and those of `CUT_SHORT` and `TWO_RANKS` once more."""
     found = {name: {"settings": dict(trial), "ranks": 1, "stopped_at": None} for name, trial in trials.items()}
     found |= {f"{name}, resumed": {**found[name], "stopped_at": STOPPED_AT} for name in CUT_SHORT if name in trials}

@@ -19,7 +19,7 @@ from trainer.golden import __main__ as command
 from trainer.golden.equal_list import merged, write_list
 from trainer.golden.measure import configured
 from trainer.golden.revision import checkout
-from trainer.golden.side_by_side import Comparison, compare, figures_of_both, with_variants
+from trainer.golden.side_by_side import Comparison, compare, figures_of_both, with_repeats
 from trainer.golden.trials import CUT_SHORT, TINY, reader_trials, tiny_trials
 
 NOT_TRIED = {
@@ -46,7 +46,7 @@ def test_every_trial_is_legal_and_every_data_set_is_read(tmp_path: Path) -> None
 def small(*names: str) -> dict[str, dict[str, Any]]:
     """Some of the trials, shorter."""
     trials = tiny_trials()
-    return with_variants({name: {**trials[name], "schedule.steps": 3} for name in names})
+    return with_repeats({name: {**trials[name], "schedule.steps": 3} for name in names})
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_an_inverted_sampler_differs_and_a_comment_does_not(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_trial_is_resumed_and_figures_are_those_of_one_run(tmp_path: Path) -> None:
-    trials = with_variants({CUT_SHORT[0]: TINY})
+    trials = with_repeats({CUT_SHORT[0]: TINY})
     resumed = {name: trial for name, trial in trials.items() if trial["ranks"] == 1}
     figures, _ = figures_of_both(resumed, (PACKAGE, PACKAGE), tmp_path)
     whole, again = figures.values()
