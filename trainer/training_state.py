@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,12 +127,13 @@ class TrainingState:
             self.average.update(self.model, step)
 
     def training_point(self, measured: dict[str, Tensor]) -> dict[str, float]:
-        """The metrics of the last step as a point of the learning curve."""
+        """The metrics of the last step as a point of the learning curve, without those that have nothing to average."""
         point = {name: float(value) for name, value in measured.items()}
+        point = {name: value for name, value in point.items() if not (is_contrast(name) and math.isnan(value))}
         if self.contrast is not None:
             point.setdefault("train/contrast", 0.0)
             point.update(self.contrast.diagnostics())
-        self.metrics.update({name: value for name, value in point.items() if name.startswith("contrast/")})
+        self.metrics.update({name: value for name, value in point.items() if is_contrast(name)})
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
@@ -193,3 +195,8 @@ class TrainingState:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - self.started
+
+
+def is_contrast(name: str) -> bool:
+    """Whether a metric is one of the contrastive loss."""
+    return name.startswith("contrast/")
