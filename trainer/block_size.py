@@ -47,7 +47,7 @@ def tile_similarities(device: str) -> int:
     return TILE_SIMILARITIES.get(device, OTHER_TILE_SIMILARITIES)
 
 
-def pool_size(candidates: float, hard_fraction: float) -> int:
+def pool_size(candidates: int, hard_fraction: float) -> int:
     """How many of `candidates` the semi-hard miner keeps: ceil(hard_fraction * candidates)."""
     return math.ceil(candidates * hard_fraction - ROUNDING_MARGIN)
 

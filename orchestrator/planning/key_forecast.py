@@ -7,12 +7,12 @@ of each other, so single steps differ.   Axes: C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from orchestrator.planning.datasets import DataFacts
-from trainer.block_size import pool_size
 from trainer.config import ContrastConfig, DataConfig, TrainConfig, keys_per_class, setting
 
 __all__ = ["FACTOR", "KeysPerAnchor", "TrainPixels", "describe_keys", "expected_keys", "name_rows"]
@@ -103,7 +103,7 @@ def count_keys(
     every = sum(offered_C) + sum(stored_C)
 
     def chosen(candidates: float) -> float:
-        return float(pool_size(candidates, mining.hard_fraction)) if mining.kind == "semi_hard" else candidates
+        return float(math.ceil(mining.hard_fraction * candidates)) if mining.kind == "semi_hard" else candidates
 
     positives = [min(mining.positives, chosen(own + stored)) for own, stored in zip(own_C, stored_C, strict=True)]
     negatives = [
