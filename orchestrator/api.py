@@ -18,8 +18,8 @@ from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, 
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord
-from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sweep_results import SweepResults
+from orchestrator.store.run_directory import RunDirectory, without_digest
+from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def carry_out(
             plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
             candidates = list(growing_plan.candidates)
         selected = None if selection is None else selection.of(plan.record, candidates)
-        outcomes = store.outcomes(candidates)
+        before = store.deciding_attempts(candidates)
+        outcomes = {trial_id: item.record for trial_id, item in before.items()}
         store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
         store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
@@ -193,7 +194,9 @@ def carry_out(
             with graceful_interrupts(driver):
                 driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
         finally:
-            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes)
+            reused = {key: item for key, item in before.items() if driver.outcomes.get(key) is item.record}
+            verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
+            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
             files = write(results, directory=store)
             store.compact(driver.plan.record.name)
             store.keep_plan(driver.plan.record.name, driver.outcomes)

@@ -4,12 +4,15 @@
     <workdir>/previous.pt    the one before, used if last.pt is damaged; removed when the trial is finished
     <workdir>/best.pt        the weights with the best val/miou; a state dict
 
+Each file has a digest of its content (trainer/archive_digest.py), which is checked before the file is used.
+
 Data order, augmentation, dropout and contrast sampling use random streams named by the step (trainer/seeding.py), and
 the learning rate is a function of the step, so the step number is their whole state.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -23,10 +26,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.archive_digest import add_digest, verify_archive
 from trainer.config import RESULT_VERSION, TrainConfig
 from trainer.config.field_markers import identity_values
 
-__all__ = ["Checkpoint", "Checkpoints", "fingerprint"]
+__all__ = ["Checkpoint", "Checkpoints", "fingerprint", "read_tensors"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -111,10 +115,9 @@ class Checkpoints:
 def write_partial(values: dict[str, Any], path: Path) -> Path:
     """Save `values` to a temporary file beside `path`, flushed to disk; returns it, to be renamed to `path`."""
     temporary = path.with_name(f"{path.name}.partial")
-    with temporary.open("wb") as file:
+    with temporary.open("w+b") as file:
         torch.save(values, file)
-        file.flush()
-        os.fsync(file.fileno())
+        add_digest(file)
     return temporary
 
 
@@ -129,9 +132,31 @@ def sync_folder(folder: Path) -> None:
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
     """Read a checkpoint; None with a warning if the file is damaged. Raises OSError for a failing disk."""
-    content = io.BytesIO(path.read_bytes())
     try:
-        return Checkpoint(**torch.load(content, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError, LookupError) as error:
-        warnings.warn(f"{path}: damaged checkpoint ignored ({type(error).__name__})", stacklevel=3)
+        content = read_tensors(path)
+    except ValueError as error:
+        warnings.warn(f"{path}: damaged checkpoint ignored ({error})", stacklevel=3)
         return None
+    try:
+        return Checkpoint(**content)
+    except TypeError:
+        warnings.warn(f"{path}: damaged checkpoint ignored (it holds something else)", stacklevel=3)
+        return None
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """What `write_partial` saved. Raises ValueError for a damaged file, in a few words, and OSError."""
+    if not path.is_file():
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        raise ValueError("not a file")
+    content = io.BytesIO(path.read_bytes())
+    verify_archive(content)
+    content.seek(0)
+    try:
+        values = torch.load(content, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, LookupError, AttributeError) as error:
+        raise ValueError(type(error).__name__) from error
+    if not isinstance(values, dict):
+        raise ValueError("it holds something else")
+    return values

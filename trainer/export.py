@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from trainer.build import build_segmentor
-from trainer.checkpoint import Checkpoints
+from trainer.checkpoint import Checkpoints, read_tensors
 from trainer.config import ContrastConfig, ModelConfig
 from trainer.errors import TrainerError
 from trainer.models.segmentor import Segmentor
@@ -53,13 +53,12 @@ def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, 
 def read_best(path: Path) -> Mapping[str, Tensor]:
     """The weights in best.pt. Raises TrainerError."""
     try:
-        weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        cause = (isinstance(error, OSError) and error.strerror) or f"damaged, {type(error).__name__}"
+        return read_tensors(path)
+    except (OSError, ValueError) as error:
+        cause = (isinstance(error, OSError) and error.strerror) or f"damaged, {error}"
         raise TrainerError(
             f"{path.parent}: cannot read the best weights ({path.name}: {cause}); export the last ones"
         ) from error
-    return weights
 
 
 def build_network(config: ModelConfig, state: Mapping[str, Tensor]) -> Segmentor:

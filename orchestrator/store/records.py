@@ -200,6 +200,8 @@ class TableRecord:
     """`test`: columns `final/...` show the declared test split; `val`: they show the validation split."""
     intervals: bool = False
     """Whether a column shows the 95 % interval and the p-value of each difference."""
+    allow_selection_on_test: bool = False
+    """Whether figures of the split on which something was chosen may be reported, with a mark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +235,8 @@ class SweepRecord:
     """The command line that runs the sweep, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
+    val_overlaps_test: bool | None = None
+    """Whether the splits of `val/...` and of `final/...` share images; None in plans of version 0.1."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
     data: tuple[DataRecord, ...] = ()

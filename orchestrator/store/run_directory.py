@@ -108,7 +108,10 @@ class RunDirectory:
             raise StoreError(f"{self}: no plan {number} of the sweep {name!r}; {listed}")
         remedy = "restore it from a copy, or delete it if its table is not needed"
         with checking(f"{self}/{plan_key(name, number)}", "plan", remedy):
-            return KeptPlan.from_json(unseal(content).values)
+            kept = KeptPlan.from_json(unseal(content).values)
+            if (kept.sweep.name, kept.number) != (name, number):
+                raise ValueError(f"it is plan {kept.number} of sweep {kept.sweep.name!r}")
+            return kept
 
     def kept_results(self, kept: KeptPlan) -> SweepResults:
         """A kept plan with the attempts that its table showed, also where later ones count now."""

@@ -18,6 +18,8 @@ class Verification:
     """Whether the plan has one."""
     without_digest: frozenset[str] = frozenset()
     """Ids of the trials whose record has none: it was written by version 0.1, so nobody can tell whether it changed."""
+    copy: str = ""
+    """Where the results are from when they are a copy of the records, which has no digests: `MLflow`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +30,7 @@ class SweepResults:
     outcomes: Mapping[str, AttemptRecord]
     """The attempt that counts, by trial id, of each trial with an ended attempt; may contain other sweeps' trials."""
     verification: Verification | None = None
-    """None for results that were not read from a run directory."""
+    """None while a sweep runs, and for results that were made up."""
 
     def state_of(self, trial_id: str) -> State | None:
         """State of the attempt that counts; None for a trial without an ended attempt."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.store.sweep_results import SweepResults
+from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
 from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES, REUSED
@@ -41,7 +41,7 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults
         sweep = SweepRecord.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
-    return SweepResults(sweep=sweep, outcomes=read_runs(server, sweep))
+    return SweepResults(sweep=sweep, outcomes=read_runs(server, sweep), verification=Verification(copy="MLflow"))
 
 
 def tracked_runs(uri: str, sweep: SweepRecord) -> dict[str, tuple[str, str]]:

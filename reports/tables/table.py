@@ -36,8 +36,9 @@ from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
 from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
-from reports.tables.selection import prior_notes
+from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
+from reports.tables.verification import verification_text
 
 __all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
 
@@ -117,7 +118,8 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    notes += [Note(text=text) for text in (averaged.note, *data_notes(sweep)) if text]
+    plain = (averaged.note, *data_notes(sweep), verification_text(results))
+    notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
@@ -198,7 +200,7 @@ def make_rows(
     origins, looks = origins_of(results), looks_of(sweep)
     labels = [row.label for row in shown]
     by_column = [
-        make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks)
+        mark_chosen(sweep, column.key, make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks))
         for column, by_row in zip(columns, cells, strict=True)
     ]
     shared = {label for group in shared_rows(sweep) for label in group}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import io
+import os
+import random
+import re
+import zipfile
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from trainer.archive_digest import verify_archive, verify_file
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.config import ContrastConfig, DataConfig, MemoryConfig, OptimConfig, ScheduleConfig, TrainConfig
 
@@ -104,6 +110,58 @@ def test_a_damaged_file_falls_back_to_the_one_before_then_to_nothing(checkpoints
     damage(checkpoints.previous)
     with pytest.warns(UserWarning, match="damaged"):
         assert checkpoints.load(CONFIG) is None
+
+
+def test_no_flipped_bit_is_loaded_as_other_weights(checkpoints):
+    """The checksums inside torch's archive do not cover its directory, and torch does not check them."""
+    checkpoints.save(make(step=1))
+    content = checkpoints.last.read_bytes()
+    for bit in random.Random(0).sample(range(8 * len(content)), 180):
+        checkpoints.last.write_bytes(flipped(content, bit))
+        with pytest.warns(UserWarning, match=r"last\.pt: damaged checkpoint ignored"):
+            assert checkpoints.load(CONFIG) is None, f"bit {bit}"
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_every_flipped_bit_of_the_end_is_noticed(checkpoints):
+    """There, where the digest is, no bit may turn the file into one without a digest."""
+    checkpoints.save(make(step=1))
+    content = checkpoints.last.read_bytes()
+    for bit in range(8 * (len(content) - 100), 8 * len(content)):
+        with pytest.raises(ValueError, match=r"."):
+            verify_archive(io.BytesIO(flipped(content, bit)))
+
+
+def test_a_file_of_before_has_no_digest_and_is_loaded(checkpoints):
+    saved = make(step=4)
+    torch.save({item.name: getattr(saved, item.name) for item in fields(saved)}, checkpoints.last)
+    assert not verify_file(checkpoints.last)
+    assert checkpoints.load(CONFIG).step == 4
+    checkpoints.save(make(step=5))
+    assert verify_file(checkpoints.last)
+    assert not verify_file(checkpoints.previous)
+
+
+def test_the_digest_is_in_the_comment_of_the_archive_so_that_any_program_reads_it(checkpoints):
+    checkpoints.save_best({"a": torch.arange(3)})
+    with zipfile.ZipFile(checkpoints.best) as archive:
+        assert archive.testzip() is None
+        assert re.fullmatch(rb"sha256:[0-9a-f]{64}", archive.comment)
+    assert torch.load(checkpoints.best, weights_only=True, mmap=True)["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_is_no_checkpoint(checkpoints):
+    os.mkfifo(checkpoints.last)
+    with pytest.warns(UserWarning, match=r"damaged checkpoint ignored \(not a file\)"):
+        assert checkpoints.load(CONFIG) is None
+    checkpoints.save(make(step=1))
+    assert checkpoints.load(CONFIG).step == 1
 
 
 def test_a_damaged_file_does_not_push_out_a_whole_one(checkpoints):

@@ -84,7 +84,18 @@ def test_every_table_is_equal_to_the_byte(swept: Callable[..., RecordStore]) -> 
     expected = report()
     assert len(expected) >= 3
     shutil.rmtree("runs")
-    assert report("--from", "mlflow") == expected
+    found = report("--from", "mlflow")
+    texts = {name: (content, found[name]) for name, content in expected.items() if b"records verified" in content}
+    assert {"table.md", "table.tex"} <= texts.keys()
+    for name, (content, copy) in texts.items():
+        assert b"Figures from MLflow, which holds a copy of the records: not verified." in copy
+        expected[name], found[name] = without_verification(content), without_verification(copy)
+    assert found == expected
+
+
+def without_verification(content: bytes) -> list[bytes]:
+    """The lines but for the one that says whether the records are verified."""
+    return [line for line in content.splitlines() if b"verified" not in line]
 
 
 def test_a_sweep_with_another_recipe_is_found_and_a_missing_one_is_one_line(

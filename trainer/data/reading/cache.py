@@ -1,8 +1,9 @@
 """Cache of decoded pixels on disk, mapped into memory, so that each file is decoded once per machine.
 
 There is one folder per split, named by a hash of everything that the pixels depend on. `pixels` has the image and the
-label of each pair in sequence, `index.npy` their offsets and sizes. An entry is built in `KEY.part` under a file lock
-and renamed when it is complete, so a partial entry is never read. After a crash, the next process builds it again.
+label of each pair in sequence, `index` their offsets, sizes and checksums. An entry is built in `KEY.part` under a
+file lock and renamed when it is complete, so a partial entry is never read. After a crash, the next process builds it
+again. Each read compares a pair with its checksum; an entry that does not match is discarded and built again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import tempfile
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from trainer.data.reading.decode import DECODER_VERSION
 from trainer.data.source import Pair, Pixels
 
-__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DecodedCache", "DecodedSplit"]
+__all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DamagedEntryError", "DecodedCache", "DecodedSplit"]
 
 CACHE_FOLDER = "CONTRAST_SWEEP_CACHE"
 """Environment variable: the folder of the cache, or `off`."""
@@ -34,27 +36,53 @@ CACHE_GIGABYTES = "CONTRAST_SWEEP_CACHE_GB"
 DEFAULT_GIGABYTES = 64.0
 """Cityscapes needs 29."""
 
+FORMAT = 2
+"""Of an entry's files: 2 has checksums."""
+
 FREE_SHARE = 0.5
 """Maximum size of an entry, as a share of the free disk space."""
+
+
+class DamagedEntryError(ValueError):
+    """The pixels of an entry are not those that were decoded."""
 
 
 class DecodedSplit:
     """The pixels of one split, mapped read-only. Raises OSError or ValueError for a damaged entry."""
 
     def __init__(self, folder: Path) -> None:
-        self.index_N3: NDArray[np.int64] = np.load(folder / "index.npy", allow_pickle=False)
-        """Offset in bytes, height and width of each pair."""
-        size = (folder / "pixels").stat().st_size
-        if size != sum(4 * int(height) * int(width) for _, height, width in self.index_N3):
-            raise ValueError(f"{folder}: the pixels do not fit their index")
+        self.folder = folder
+        self.index_N4: NDArray[np.int64] = np.frombuffer((folder / "index").read_bytes(), "<i8").reshape(-1, 4)
+        """Offset in bytes, height, width and checksum of each pair."""
+        status = (folder / "pixels").stat()
+        if status.st_size != sum(4 * int(height) * int(width) for _, height, width, _ in self.index_N4):
+            raise DamagedEntryError(f"{folder}: the pixels do not fit their index")
+        self.inode = status.st_ino
         self.pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r").view(np.ndarray)
 
     def read(self, index: int) -> Pair:
-        """Pair `index` as read-only views `image_HW3` and `label_HW`, which are read from disk when accessed."""
-        offset, height, width = map(int, self.index_N3[index])
+        """Pair `index` as read-only views `image_HW3` and `label_HW`. Raises DamagedEntryError."""
+        offset, height, width, expected = map(int, self.index_N4[index])
         area = height * width
+        found = self.pixels[offset : offset + 4 * area] if min(offset, height, width) >= 0 else self.pixels[:0]
+        if found.size != 4 * area or checksum(index, height, width, found) != expected:
+            raise DamagedEntryError(f"{self.folder}: pair {index} does not match its checksum")
         image_HW3 = self.pixels[offset : offset + 3 * area].reshape(height, width, 3)
         return image_HW3, self.pixels[offset + 3 * area : offset + 4 * area].reshape(height, width)
+
+    def discard(self) -> None:
+        """Remove the entry from the cache, unless another process has built it again."""
+        with suppress(OSError):
+            if (self.folder / "pixels").stat().st_ino == self.inode:
+                discard(self.folder)
+
+
+def checksum(index: int, height: int, width: int, *pixels: NDArray[np.uint8]) -> int:
+    """CRC-32 of a pair's number, size and pixels, image before label."""
+    total = zlib.crc32(np.array([index, height, width], dtype="<i8").tobytes())
+    for part in pixels:
+        total = zlib.crc32(np.ascontiguousarray(part).data, total)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +124,7 @@ class DecodedCache:
         """
         if self.folder is None:
             return None
-        text = "\n".join(map(str, (DECODER_VERSION, PIL.__version__, *facts)))
+        text = "\n".join(map(str, (FORMAT, DECODER_VERSION, PIL.__version__, *facts)))
         entry = self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
         try:
             if (found := open_entry(entry)) is not None:
@@ -171,16 +199,17 @@ def open_entry(entry: Path) -> DecodedSplit | None:
 
 def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
     """Write all pairs and their index, flushed to disk."""
-    index: list[tuple[int, int, int]] = []
+    index: list[tuple[int, int, int, int]] = []
     with (folder / "pixels").open("wb") as stream:
-        for image_HW3, label_HW in pairs:
-            index.append((stream.tell(), *label_HW.shape))
+        for number, (image_HW3, label_HW) in enumerate(pairs):
+            height, width = label_HW.shape
+            index.append((stream.tell(), height, width, checksum(number, height, width, image_HW3, label_HW)))
             stream.write(np.ascontiguousarray(image_HW3).data)
             stream.write(np.ascontiguousarray(label_HW).data)
         stream.flush()
         os.fsync(stream.fileno())
-    with (folder / "index.npy").open("wb") as stream:
-        np.save(stream, np.array(index, dtype=np.int64).reshape(-1, 3), allow_pickle=False)
+    with (folder / "index").open("wb") as stream:
+        stream.write(np.array(index, dtype="<i8").tobytes())
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 
 from trainer.data.files.folder import Folder
 from trainer.data.reading import cache as module
-from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DecodedCache
+from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DamagedEntryError, DecodedCache, DecodedSplit
 from trainer.testing.look_alikes import LOOK_ALIKES
 
 SIZES = ((12, 8), (5, 9), (1, 1))
@@ -143,6 +145,60 @@ def test_an_entry_cut_short_by_a_broken_disk_is_built_anew(cache):
     (pixels,) = cache.folder.glob("*/pixels")
     pixels.write_bytes(pixels.read_bytes()[:-1])
     assert_right(get(cache))
+
+
+def damage(path: Path, change) -> None:
+    """Change a file in place, as a disk does: without a new size, time or inode."""
+    times, content = path.stat(), bytearray(path.read_bytes())
+    change(content)
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def zeros(content: bytearray) -> None:
+    content[100:200] = bytes(100)
+
+
+@pytest.mark.parametrize("file", ["pixels", "index"])
+def test_no_flipped_bit_is_read(cache, file):
+    get(cache)
+    (path,) = cache.folder.glob(f"*/{file}")
+    whole = path.read_bytes()
+    rng = random.Random(0)
+    for bit in rng.sample(range(8 * len(whole)), 200):
+
+        def flip(content: bytearray, bit: int = bit) -> None:
+            content[bit // 8] ^= 1 << bit % 8
+
+        damage(path, flip)
+        with suppress(ValueError):
+            found = DecodedSplit(path.parent)
+            for index, pair in enumerate(make_pairs()):
+                with suppress(DamagedEntryError):
+                    shown = found.read(index)
+                    assert all(np.array_equal(a, b) for a, b in zip(shown, pair, strict=True)), f"bit {bit}"
+        damage(path, lambda content: content.__setitem__(slice(None), whole))
+    assert_right(get(cache, pairs=fail))
+
+
+def test_a_damaged_entry_is_built_again_also_while_it_is_used(tmp_path):
+    tree = LOOK_ALIKES["folder"](tmp_path / "set")
+    cache = DecodedCache(tmp_path / "cache", 10**9)
+    plain = Folder(tree.root, cache=DecodedCache(None, 0))
+    reader, other = Folder(tree.root, cache=cache), Folder(tree.root, cache=cache)
+    for source in (reader, other):
+        source.read("train", 0)
+    (path,) = cache.folder.glob("*/pixels")
+    damage(path, zeros)
+    with pytest.warns(UserWarning, match="pair 0 does not match its checksum; the data set is decoded again"):
+        found = reader.read("train", 0)
+    (rebuilt,) = [path.stat().st_ino for path in cache.folder.glob("*/pixels")]
+    with pytest.warns(UserWarning, match="decoded again"):
+        others = other.read("train", 0)
+    for pair in (found, others):
+        assert all(np.array_equal(a, b) for a, b in zip(pair, plain.read("train", 0), strict=True))
+    assert [path.stat().st_ino for path in cache.folder.glob("*/pixels")] == [rebuilt], "built once"
 
 
 def test_the_least_recently_used_make_room(tmp_path):
