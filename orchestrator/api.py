@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
+from orchestrator.planning.naming import plan_in
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord
@@ -102,12 +103,12 @@ def plan(
     recipe: str | None = None,
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
+    name: str | None = None,
     run_dir: str | Path = "runs",
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing runs. Raises SpecError, one line per mistake."""
-    return plan_sweep(
-        read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds), run_dir=RunDirectory(run_dir).local_folder
-    )
+    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    return plan_in(RunDirectory(run_dir), read)
 
 
 def sweep(
@@ -116,19 +117,19 @@ def sweep(
     recipe: str | None = None,
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
+    name: str | None = None,
     options: RunOptions | None = None,
     trackers: Sequence[Tracker] = (),
 ) -> SweepOutcome:
     """Run the missing trials of the search space at `spec` and write its tables; `trackers` receive every event.
 
+    What `recipe`, `settings` and `seeds` change is part of the sweep's name, unless `name` gives it.
     Raises SweepError for a wrong specification, a run directory in use or a cluster that is too small. A trial that
     fails is a record in the outcome.
     """
     options = options or RunOptions()
-    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds)
-    return carry_out(
-        read, plan_sweep(read, run_dir=RunDirectory(options.run_dir).local_folder), options, lambda _: trackers
-    )
+    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    return carry_out(read, plan_in(RunDirectory(options.run_dir), read), options, lambda _: trackers)
 
 
 def carry_out(

@@ -46,7 +46,7 @@ def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path
     if images >= MANY_IMAGES:
         sys.stderr.write(f"{config.root}: counting {images} images and their labels, once\n")
     census = take_census(source)
-    content = json.dumps(census.to_json(), sort_keys=True)
+    content = json.dumps(census.to_json())  # keeps the order of splits, so that a census reads as it was counted
     for folder in folders:
         with suppress(OSError):  # a census that cannot be kept is counted again
             replace_file(folder / name, f"{checksum(content)}\n{content}\n".encode(), durable=False)

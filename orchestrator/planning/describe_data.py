@@ -18,11 +18,15 @@ def data_record(config: DataConfig, facts: DataFacts) -> DataRecord:
     roles = {name.removesuffix("_split"): getattr(config, name) for name in SPLITS}
     title = DATA_TITLES.get(config.name, config.name)
     if facts.census is None:
-        return DataRecord(title=title, class_names=facts.class_names, roles=roles)
+        return DataRecord(
+            title=title, name=config.name, digest=facts.digest, class_names=facts.class_names, roles=roles
+        )
     counted = {name: facts.census.parts_of(name, parts) for name, parts in facts.parts.items()}
     used = {part for parts in facts.parts.values() for part in parts}
     return DataRecord(
         title=title,
+        name=config.name,
+        digest=facts.digest,
         class_names=facts.class_names,
         roles=roles,
         splits=tuple(split_record(name, facts.census.of(parts)) for name, parts in counted.items()),

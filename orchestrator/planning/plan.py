@@ -126,6 +126,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
         trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
     settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
+    caption = caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds)
     record = SweepRecord(
         name=spec.name,
         question=spec.space.question,
@@ -139,7 +140,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         seeds=spec.seeds,
         cells=tuple(PlannedRun(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
         table=spec.space.table.record(),
-        protocol=caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds),
+        protocol=", ".join((caption, *(item for item in spec.sweep_name.changes if not item.startswith("seeds=")))),
         spec=spec.space.document.text,
         search=search_record(spec, settings, (item.digest for item in facts.values())),
         settings=settings,

@@ -212,7 +212,7 @@ class SweepRecord:
     """The plan of a sweep. Tables are made from it, so they know which results are missing."""
 
     name: str
-    """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not that of the search space."""
+    """`ablation_memory`; with what the command line changed `ablation_memory@camvid_lite0+steps=60`."""
     question: str
     method: str
     recipe: str
