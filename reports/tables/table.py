@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import Published, PublishedRow, match_published, published_note
 from reports.stats.pairs import MIN_SEEDS
@@ -21,6 +22,8 @@ from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
+from reports.tables.image_limits import image_notes
+from reports.tables.key_notes import key_notes
 from reports.tables.layout import (
     RowHeader,
     Slot,
@@ -34,7 +37,7 @@ from reports.tables.layout import (
 )
 from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
-from reports.tables.origin import origins_of
+from reports.tables.origin import origins_of, seeds_of_other_code
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
@@ -78,6 +81,8 @@ class Table:
     """Distinct trials; rows that share a trial need it once."""
     trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     """Row label -> seed -> trial id, of the printed rows."""
+    other_code: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By label of a row, the seeds that code other than the plan's has computed."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of the variation that each parameter of a search explains."""
     averaged: str = ""
@@ -92,12 +97,16 @@ class Table:
 
 
 def build_table(
-    results: SweepResults, published: Published | None = None, importance: Mapping[str, float] | None = None
+    results: SweepResults,
+    published: Published | None = None,
+    importance: Mapping[str, float] | None = None,
+    directory: RunDirectory | None = None,
 ) -> Table:
     """The table of a sweep: the baseline first, then the rows in the order of the specification.
 
     `published` figures are shown in a column beside the rows of ours they match, else in a block below. `importance`
-    maps the parameters of a search to shares. Raises StoreError when the baseline is not among the rows.
+    maps the parameters of a search to shares. The run `directory` has what each test image adds to the figures. Raises
+    StoreError when the baseline is not among the rows.
     """
     sweep, columns = results.sweep, table_columns(results.sweep)
     cells = [aggregate(results, column.key) for column in columns]
@@ -118,7 +127,9 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    plain = (averaged.note, *data_notes(sweep), verification_text(results))
+    images = image_notes(results, directory, columns, rows) if directory is not None else []
+    keys = key_notes(results, [row.label for row in shown])
+    plain = (*images, averaged.note, *keys, *data_notes(sweep), verification_text(results))
     notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
@@ -149,6 +160,7 @@ def build_table(
         runs_done=sum(results.state_of(trial_id) is State.DONE for trial_id in sweep.trial_ids),
         runs_planned=len(sweep.trial_ids),
         trials=trials,
+        other_code=seeds_of_other_code(results),
         importance=importance or {},
     )
 
