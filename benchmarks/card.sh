@@ -4,25 +4,25 @@
 # The parts run in order of worth. Each has a time limit and writes its result when it ends, so a run that is cut
 # short keeps what it has. `--tiny` runs tiny sizes on the CPU, to check that the script works.
 #
-#   CARD_OUT      folder of the results (default: reports/results/card)
-#   CARD_DATA     CamVid, a folder with train, val and test (default: ../shared/data/camvid_small)
-#   CARD_WEIGHTS  weights of EfficientNet-Lite0: imagenet (default), none or a file
-#   CARD_STEPS    steps of a trial of the sweep (default: 700)
-#   CARD_SEEDS    its seeds (default: 5)
-#   CARD_LIMIT    seconds of the sweep (default: 200)
-#   CARD_PARTS    parts to run (default: "tests steps contrast sweep packing")
-#   PYTHON        interpreter (default: .venv/bin/python if it exists, else python3)
+#   BENCH_OUT      folder of the results (default: reports/results/gpu)
+#   BENCH_DATA     CamVid, a folder with train, val and test (default: ../shared/data/camvid_small)
+#   BENCH_WEIGHTS  weights of EfficientNet-Lite0: imagenet (default), none or a file
+#   BENCH_STEPS    steps of a trial of the sweep (default: 700)
+#   BENCH_SEEDS    its seeds (default: 5)
+#   BENCH_LIMIT    seconds of the sweep (default: 200)
+#   BENCH_PARTS    parts to run (default: "tests steps contrast sweep packing")
+#   PYTHON         interpreter (default: .venv/bin/python if it exists, else python3)
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
 PROJECT=$PWD
 if [ -z "${PYTHON:-}" ]; then PYTHON=python3; [ -x .venv/bin/python ] && PYTHON=$PROJECT/.venv/bin/python; fi
-OUT=${CARD_OUT:-reports/results/card}
-DATA=$(realpath "${CARD_DATA:-../shared/data/camvid_small}")
-WEIGHTS=${CARD_WEIGHTS:-imagenet}
-STEPS=${CARD_STEPS:-700}
-SEEDS=${CARD_SEEDS:-5}
-PARTS=${CARD_PARTS:-tests steps contrast sweep packing}
+OUT=${BENCH_OUT:-reports/results/gpu}
+DATA=$(realpath "${BENCH_DATA:-../shared/data/camvid_small}")
+WEIGHTS=${BENCH_WEIGHTS:-imagenet}
+STEPS=${BENCH_STEPS:-700}
+SEEDS=${BENCH_SEEDS:-5}
+PARTS=${BENCH_PARTS:-tests steps contrast sweep packing}
 DEVICE=cuda QUICK=()
 if [ "${1:-}" = --tiny ]; then DEVICE=cpu QUICK=(--quick) STEPS=2 SEEDS=2; fi
 export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$PROJECT" PYTHONUNBUFFERED=1
@@ -50,7 +50,7 @@ sweep() { # the five rows of the memory ablation, packed, with its tables
   cd "$WORK" || return 2
   "$PYTHON" -m orchestrator.sweep "$PROJECT/search_spaces/ablation_memory.yaml" --recipe camvid_lite0 --seeds "$SEEDS" \
     --set "data.root=$DATA" --set "model.weights=$WEIGHTS" --set "schedule.steps=$STEPS" \
-    --set "schedule.eval_every_steps=$((STEPS / 2))" --name card_memory --run-dir "$OUT/runs" --out "$OUT/sweep"
+    --set "schedule.eval_every_steps=$((STEPS / 2))" --name memory_on_gpu --run-dir "$OUT/runs" --out "$OUT/sweep"
 }
 
 part tests 150 "$PYTHON" -m pytest -m gpu -q -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"
@@ -58,6 +58,6 @@ part steps 120 "$PYTHON" -m benchmarks.train_step --device $DEVICE "${QUICK[@]}"
 part contrast 90 "$PYTHON" -m benchmarks.contrast_step --device $DEVICE "${QUICK[@]}" --json "$OUT/contrast_step.json"
 export -f sweep
 export PROJECT PYTHON WORK OUT DATA WEIGHTS STEPS SEEDS
-part sweep "${CARD_LIMIT:-200}" bash -c sweep
+part sweep "${BENCH_LIMIT:-200}" bash -c sweep
 part packing 100 "$PYTHON" -m benchmarks.packing --device $DEVICE "${QUICK[@]}" --root "$DATA" --json "$OUT/packing.json"
 exit $STATUS

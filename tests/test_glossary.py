@@ -29,6 +29,7 @@ ALLOWED: dict[tuple[str, str], str] = {
 }
 """(word, start of a path) -> why the word must stay there."""
 LITERAL = {
+    "card.sh": "the name of a script",
     '"Variant"': "the printed header of a table, which must stay byte-equal",
     "`Variant`": "the same, in comments",
     "| Variant |": "the same, in Markdown",
