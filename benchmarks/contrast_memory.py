@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trainer.bank_size import bank_gigabytes, rows_per_class
 from trainer.block_size import SPARSE_SHARE, anchors_at_a_time, extra_columns, pool_size, tile_similarities
-from trainer.config import ContrastConfig, MemoryConfig, MiningConfig, effective_memory
+from trainer.config import ContrastConfig, MemoryConfig, MiningConfig, effective_memory, keys_per_class
 
 __all__ = ["ContrastMemory", "forecast_contrast"]
 
@@ -23,6 +23,9 @@ SPREAD_BYTES = 18
 
 SAMPLING_BYTES = 64
 """Per pixel while anchors and keys are sampled: eight indices."""
+
+OWN_BYTES = 25
+"""Per key of an anchor's class in the mini-batch while its columns are worked out: three indices and a flag."""
 
 SPARSE_BYTES = 27
 """Per chosen key while its gradient is summed: two indices, two float32 and flags."""
@@ -64,6 +67,8 @@ def forecast_contrast(
 ) -> ContrastMemory:
     """Memory of a step with `images` images on one device (`cuda`, `cpu`) and embedding maps of `map_size` (h, w).
 
+    The maps are in channels-last layout, as the model returns them; in another layout they are copied.
+
     Within 20 % or half a megabyte of the peak that torch allocates on a CPU, without the workspace of libraries. All
     zeros for the source `none`.
     """
@@ -73,14 +78,15 @@ def forecast_contrast(
     pixels = images * math.prod(map_size)
     scopes = images if contrast.source == "intra_image" else 1
     anchors = classes * contrast.anchors.per_class
-    keys = classes * scopes * contrast.keys_per_class
+    keys = scopes * scope_rows(contrast, classes, pixels // scopes)
     gathered = 4 * (anchors + keys) * width
-    spread_rows = classes * min(scopes * contrast.keys_per_class, max(2, SPREAD_ROWS // classes))
-    drawn = 16 * pixels + 9 * (anchors + keys)
+    sampled = max(2, SPREAD_ROWS // classes)
+    spread_rows = classes * min(scopes * max(1, min(keys_per_class(contrast), sampled // scopes)), sampled)
+    drawn = 16 * pixels + 9 * anchors + 8 * keys
     forward = max(
         pixels * max(classes + 8, SAMPLING_BYTES),
-        gathered + SPREAD_BYTES * spread_rows**2,
-        gathered + loss_bytes(contrast, memory, classes, scopes, device),
+        gathered + spread_rows * (SPREAD_BYTES * spread_rows + 8 * width),
+        gathered + loss_bytes(contrast, memory, classes, pixels, scopes, device),
     )
     return ContrastMemory(
         bank=round(1e9 * bank_gigabytes(memory, classes, width)) + 4 * classes * rows_per_class(memory),
@@ -90,13 +96,20 @@ def forecast_contrast(
     )
 
 
-def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, scopes: int, device: str) -> int:
+def scope_rows(contrast: ContrastConfig, classes: int, scope_pixels: int) -> int:
+    """Keys of the mini-batch in one scope."""
+    return min(scope_pixels, classes * keys_per_class(contrast))
+
+
+def loss_bytes(
+    contrast: ContrastConfig, memory: MemoryConfig, classes: int, pixels: int, scopes: int, device: str
+) -> int:
     """Peak of `trainer.contrast.loss` above the gathered rows."""
     width, anchors = contrast.embedding_dim, classes * contrast.anchors.per_class
-    class_keys = contrast.keys_per_class + rows_per_class(memory)
-    candidates = classes * class_keys
-    held = candidates * scopes
-    keys = classes * scopes * contrast.keys_per_class
+    scope_keys = scope_rows(contrast, classes, pixels // scopes)
+    class_keys = min(keys_per_class(contrast), scope_keys) + rows_per_class(memory)
+    keys = scopes * scope_keys
+    candidates, held = (rows + classes * rows_per_class(memory) for rows in (scope_keys, keys))
     block = anchors_at_a_time(anchors, held)
     tile = tile_similarities(device) // block
     scoped = 4 * candidates if scopes > 1 else 0
@@ -105,23 +118,22 @@ def loss_bytes(contrast: ContrastConfig, memory: MemoryConfig, classes: int, sco
     extra = extra_columns(contrast.mining.kind, candidates, contrast.mining.hard_fraction) if scopes == 1 else 0
     copied = 4 * (candidates + extra) if extra and not negatives.is_everything else 0  # the extra columns save a copy
 
-    own = 8 * contrast.keys_per_class
-    mining_positives = 17 * class_keys + own + positives.working
-    kept = 13 * class_keys if positives.is_everything else 21 * positives.chosen + own
-    mining_negatives = kept + own + negatives.working - copied
+    own = OWN_BYTES * (class_keys - rows_per_class(memory)) + 8 * class_keys
+    mining_positives = 17 * class_keys + positives.working
+    kept = 13 * class_keys if positives.is_everything else 21 * positives.chosen
+    mining_negatives = kept + negatives.working - copied
     chosen = positives.chosen + negatives.chosen
-    copies = 3 if block < anchors else 2  # of the gradient of the mini-batch's keys
     if negatives.is_everything:
         slopes = kept + 8 * class_keys + 4 * min(candidates, tile)
     else:
         slopes = kept + 13 * negatives.chosen + 12 * chosen
         if device == "cpu" and scopes == 1 and memory.dtype is None and chosen <= SPARSE_SHARE * held:
-            slopes += SPARSE_BYTES * chosen + 4 * keys
-            copies += 1
-    similarities = block * (4 * (held + extra) + scoped + max(mining_positives, mining_negatives, slopes, scoped))
+            slopes += SPARSE_BYTES * chosen
+    working = max(own, mining_positives, mining_negatives, slopes, scoped)
+    similarities = block * (4 * (held + extra) + scoped + working)
     if memory.dtype is not None:
         similarities += 4 * width * min(classes * rows_per_class(memory), tile)
-    return 4 * (2 * anchors + copies * keys) * width + 4 * held + 8 * candidates + similarities
+    return 4 * (2 * anchors + keys) * width + 4 * held + similarities
 
 
 def mined(mining: MiningConfig, count: int, candidates: int) -> Mined:

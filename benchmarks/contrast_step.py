@@ -168,6 +168,7 @@ def scene(
     shape = (size.batch, config.embedding_dim, size.height, size.width)
     embedding_BDhw = torch.randn(shape, generator=generator, device=device)
     embedding_BDhw /= embedding_BDhw.norm(dim=1, keepdim=True)
+    embedding_BDhw = embedding_BDhw.contiguous(memory_format=torch.channels_last)  # as the model returns it
     shape = (2, size.batch, 4 * size.height, 4 * size.width)
     label_BHW, prediction_BHW = torch.randint(0, size.classes, shape, generator=generator, device=device)
     return module, (embedding_BDhw.requires_grad_(), label_BHW, prediction_BHW), generator

@@ -10,8 +10,17 @@ from torch import Tensor
 
 from trainer.config import MiningConfig
 from trainer.contrast import PixelContrast
+from trainer.contrast.keys import Keys
 
 __all__ = ["class_by_class"]
+
+
+def own_keys(keys: Keys, number: int) -> tuple[Tensor, Tensor]:
+    """Embeddings and pixels of the mini-batch's keys of class `number`; single scope."""
+    slots = keys.batch.slots
+    first = int(slots.first_SC[0, number])
+    rows = slice(first, first + int(slots.count_SC[0, number]))
+    return keys.batch.embedding_ND[rows], slots.position_N[rows]
 
 
 def class_by_class(
@@ -32,12 +41,14 @@ def class_by_class(
         position_a = anchors.position_A[(anchors.class_A == c) & anchors.valid_A]
         negatives = []
         for k in range(module.classes):
-            key_KD = torch.cat([block.embedding_CKD[k][block.valid_CK[k]].float() for block in keys.blocks])
+            key_KD = torch.cat(
+                [own_keys(keys, k)[0], *(block.embedding_CKD[k][block.valid_CK[k]] for block in keys.bank)]
+            )
             logit_aK = own_aD @ key_KD.T / module.config.temperature
             if k != c:
                 negatives.append(logit_aK)
                 continue
-            in_batch = keys.position_CK[c][keys.batch.valid_CK[c]]
+            in_batch = own_keys(keys, c)[1]
             is_self_aK = torch.zeros_like(logit_aK, dtype=torch.bool)
             is_self_aK[:, : len(in_batch)] = in_batch == position_a[:, None]
             positive_aP = logit_aK.masked_fill(is_self_aK, torch.inf).sort(dim=1).values[:, : mining.positives]

@@ -49,14 +49,15 @@ def report(arguments: argparse.Namespace) -> int:
         if arguments.plan is not None:
             kept = directory.kept_plan(results.sweep.name, arguments.plan)
             directory, folder = KeptDirectory(arguments.run_dir, kept), folder / f"plan_{arguments.plan}"
-        tables.append(make_table(results))
+        files = directory if arguments.source == "store" else None
+        tables.append(make_table(results, directory=files))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
             paths = write_reports(
                 results,
                 folder,
                 arguments.style or FORMATS,
-                directory=directory if arguments.source == "store" else None,
+                directory=files,
                 tracked=runs_of(results.sweep, arguments),
                 table=tables[-1],
             )

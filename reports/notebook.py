@@ -30,7 +30,7 @@ def frame(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
 
     Values are in the unit of the records (0.43, not 43 %). Raises StoreError when there is no such sweep.
     """
-    return to_frame(make_table(load_sweep(RunDirectory(run_dir), name)))
+    return to_frame(load_table(name, run_dir))
 
 
 def runs(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
@@ -40,7 +40,13 @@ def runs(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
 
 def styled(name: str, run_dir: Path | str = "runs") -> Styler:
     """The table of the sweep `name` as printed: digits, marks, best bold, second underlined."""
-    return style_table(make_table(load_sweep(RunDirectory(run_dir), name)))
+    return style_table(load_table(name, run_dir))
+
+
+def load_table(name: str, run_dir: Path | str) -> Table:
+    """The table of the sweep `name`."""
+    directory = RunDirectory(run_dir)
+    return make_table(load_sweep(directory, name), directory=directory)
 
 
 def style_table(table: Table) -> Styler:

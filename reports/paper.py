@@ -49,7 +49,7 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
     for results in sweeps:
         name = results.sweep.name
         stem = file_stem(name)
-        table = make_table(results)
+        table = make_table(results, directory=directory)
         tables.append(table)
         body += [f"\\section{{{escape(name)}}}", escape(results.sweep.question), ""]
         put(stem, table)

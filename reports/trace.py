@@ -20,6 +20,7 @@ from reports.tables.columns import column_for
 from reports.tables.layout import p_text
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import origins_of
+from reports.tables.selection import mark_chosen
 from reports.tables.sequential import looks_of
 from reports.tables.table import shown_rows, table_columns
 
@@ -30,6 +31,7 @@ MARKS = {
     Mark.FEWER: "fewer seeds than planned",
     Mark.PROVISIONAL: "provisional",
     Mark.MIXED: "mixed code or data",
+    Mark.CHOSEN: "chosen on this split",
 }
 
 
@@ -49,7 +51,8 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     columns = {column.key: column for column in table_columns(sweep)}
     column = columns.get(metric) or column_for(metric, metric=sweep.metric, goal=sweep.goal)
     printed, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
-    text = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)[row]
+    texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)
+    text = mark_chosen(sweep, metric, texts)[row]
     lines = [f"{sweep.name} · {row} · {metric}", ""]
     lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]

@@ -53,7 +53,7 @@ def write_reports(
     if unknown:
         raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(FORMATS)}")
     if table is None:
-        table = make_table(results, None if directory is not None else {})
+        table = make_table(results, None if directory is not None else {}, directory)
     classes = build_class_table(results)
     figures: dict[str, dict[str, Path]] = {}
     if directory is not None:
@@ -70,7 +70,9 @@ def write_reports(
     return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
 
 
-def make_table(results: SweepResults, shares: Mapping[str, float] | None = None) -> Table:
+def make_table(
+    results: SweepResults, shares: Mapping[str, float] | None = None, directory: RunDirectory | None = None
+) -> Table:
     """The table of a sweep with the published rows it asks for; `shares` is the importance of a search's parameters.
 
     By default the importance is computed, for up to 2,000 trials. Raises StoreError as `write_reports`.
@@ -78,7 +80,8 @@ def make_table(results: SweepResults, shares: Mapping[str, float] | None = None)
     sweep = results.sweep
     if shares is None:
         shares = importance(results) if sweep.is_search and len(results.outcomes) <= MOST_TRIALS else {}
-    return build_table(results, read_published(sweep.table.published) if sweep.table.published else None, shares)
+    published = read_published(sweep.table.published) if sweep.table.published else None
+    return build_table(results, published, shares, directory)
 
 
 def write_table(

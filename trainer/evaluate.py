@@ -12,7 +12,7 @@ from trainer.config import EvaluationConfig
 from trainer.data.loading.batches import evaluation_batches
 from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
-from trainer.metrics import Scores, confusion, score
+from trainer.metrics import Scores, class_counts, confusion, score
 from trainer.models.segmentor import Segmentor
 from trainer.views import average_logits
 
@@ -34,6 +34,7 @@ def evaluate(
     """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores."""
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
+    count_NCK = torch.zeros(source.size(split), classes, 3, dtype=torch.int64, device=device)
 
     def network(image_B3HW: Tensor) -> Tensor:
         logits_BCHW: Tensor = model(image_B3HW).logits_BCHW
@@ -42,8 +43,12 @@ def evaluate(
     with evaluating(model):
         for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
             logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-            matrix_CC += confusion(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), classes)
-    return score(sum_over_ranks(matrix_CC))
+            images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+            for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
+                image_CC = confusion(label_HW, prediction_HW, classes)
+                matrix_CC += image_CC
+                count_NCK[number] = class_counts(image_CC)
+    return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
 
 
 @contextmanager

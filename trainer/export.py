@@ -1,4 +1,4 @@
-"""Exports the network of a trained trial for deployment, without projection head, bank and training state.
+"""Exports the network of a trained trial for deployment, without what only training needs.
 
 `python -m trainer.export runs/trials/<trial_id> --out model.pt`, and then
 
@@ -28,15 +28,13 @@ from trainer.models.segmentor import Segmentor
 
 __all__ = ["export_inference", "inference_network", "load_inference", "main"]
 
-PROJECTION = "projection."
-
 
 def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, ModelConfig]:
     """The network of the trial in `workdir`, with its last or its best weights, and its config.
 
-    It has no projection head and no bank, which only training needs (paper, section 3.3), so it costs exactly as much
-    as the baseline. If the trial keeps a moving average, the weights are the averaged ones. In evaluation mode on the
-    CPU. Raises TrainerError if there is no checkpoint.
+    It has no projection head, no bank and no auxiliary classifier, which only training needs (paper, section 3.3), so
+    it costs exactly as much as the baseline. If the trial keeps a moving average, the weights are the averaged ones.
+    In evaluation mode on the CPU. Raises TrainerError if there is no checkpoint.
     """
     checkpoints = Checkpoints(workdir)
     found = checkpoints.newest()
@@ -45,9 +43,8 @@ def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, 
     weights = found.model if found.average is None else found.average
     if best:
         weights = read_best(checkpoints.best)
-    state = {name: value for name, value in weights.items() if not name.startswith(PROJECTION)}
     config = ModelConfig(**json.loads(found.config)["model"])
-    return build_network(config, state), config
+    return build_network(config, weights), config
 
 
 def read_best(path: Path) -> Mapping[str, Tensor]:
@@ -62,10 +59,16 @@ def read_best(path: Path) -> Mapping[str, Tensor]:
 
 
 def build_network(config: ModelConfig, state: Mapping[str, Tensor]) -> Segmentor:
-    """The network with the weights `state`, in evaluation mode; does not load pretrained weights."""
+    """The network with those of the weights `state` that it needs, in evaluation mode.
+
+    Does not load pretrained weights. Files of earlier versions have auxiliary classifiers.
+    """
     bare = replace(config, weights="none")
     network = build_segmentor(bare, ContrastConfig(source="none"), classes=count_classes(state), seed=0)
-    network.load_state_dict(state)
+    network.drop_training_parts()
+    network.load_state_dict(
+        {name: value for name, value in state.items() if not name.startswith(network.training_prefixes)}
+    )
     return network.eval()
 
 

@@ -1,15 +1,18 @@
-"""Segmentation metrics from a confusion matrix.   Axes: C classes; rows are truth, columns prediction."""
+"""Segmentation metrics from a confusion matrix.
+
+Axes: C classes, where rows are truth and columns prediction; N images, K correct, labelled and predicted pixels.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trainer.data.source import IGNORE_INDEX
 
-__all__ = ["Scores", "confusion", "score"]
+__all__ = ["Scores", "class_counts", "confusion", "score"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,8 @@ class Scores:
     as such a class counts against the class that it has."""
     pixels: tuple[tuple[int, ...], ...]
     """The confusion matrix: number of pixels of the row's class that were predicted as the column's class."""
+    count_NCK: Tensor | None = field(default=None, compare=False, repr=False)
+    """`class_counts` of each image, on the CPU; reports resample the images with it."""
 
     @property
     def figures(self) -> dict[str, float]:
@@ -58,7 +63,12 @@ def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
     return pairs.view(classes, classes)
 
 
-def score(matrix_CC: Tensor) -> Scores:
+def class_counts(matrix_CC: Tensor) -> Tensor:
+    """Correct, labelled and predicted pixels of each class, (C, K): all that the metrics need."""
+    return torch.stack([matrix_CC.diag(), matrix_CC.sum(dim=1), matrix_CC.sum(dim=0)], dim=1)
+
+
+def score(matrix_CC: Tensor, count_NCK: Tensor | None = None) -> Scores:
     """Compute the metrics of a confusion matrix; all are None if no pixel is labelled."""
     counts_CC = matrix_CC.cpu().double()
     hit_C, truth_C, predicted_C = counts_CC.diag(), counts_CC.sum(dim=1), counts_CC.sum(dim=0)
@@ -72,5 +82,6 @@ def score(matrix_CC: Tensor) -> Scores:
         pixel_accuracy=float(hit_C.sum() / truth_C.sum()) if any_labelled else None,
         mean_accuracy=float(accuracy_C[occurs_C].mean()) if any_labelled else None,
         pixels=tuple(tuple(row) for row in matrix_CC.tolist()),
+        count_NCK=None if count_NCK is None else count_NCK.cpu(),
         iou=tuple(float(iou) if occurs else None for iou, occurs in zip(iou_C, occurs_C, strict=True)),
     )

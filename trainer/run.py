@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,10 @@ class TrainResult:
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
     pictures: tuple[Path, ...] = ()
     """Qualitative sheet, confusion matrix and embedding of the test split: PNG files in `workdir`/pictures."""
+    count_NCK: Tensor | None = field(default=None, compare=False, repr=False)
+    """Correct, labelled and predicted pixels (K) of each test image (N) and class (C), int64."""
+    class_names: tuple[str, ...] = ()
+    """Of the C classes."""
 
 
 def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrainResult:
@@ -101,7 +105,9 @@ def train_here(
         run_steps(state, runtime, checkpoints, progress)
         metrics = state.figures()
         pictures = state.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
-        return TrainResult(metrics=metrics, pictures=pictures)
+        counts = state.reported.count_NCK if state.reported is not None else None
+        names = tuple(source.class_names)
+        return TrainResult(metrics=metrics, pictures=pictures, count_NCK=counts, class_names=names)
 
 
 def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:

@@ -163,7 +163,6 @@ class TrainingState:
         final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
         self.reported = final
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))
-        inference = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         figures = {
             **{f"final/{name}": value for name, value in final.figures.items()},
             **{f"final/iou/{name}": iou for name, iou in by_class.items() if iou is not None},
@@ -172,7 +171,7 @@ class TrainingState:
             "cost/train_minutes": self.seconds / 60,
             "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
             "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,
-            "cost/parameters_millions": sum(parameter.numel() for parameter in inference) / 1e6,
+            "cost/parameters_millions": self.model.deployed_parameters / 1e6,
         }
         if self.device.type == "cuda":
             figures["cost/peak_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9

@@ -11,7 +11,7 @@ from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.census import read_census, require_classes, require_labelled
 from orchestrator.planning.digests import data_digest
 from trainer.config import DataConfig
-from trainer.data import open_source, require_labels
+from trainer.data import open_source, overlap, require_labels
 from trainer.data.census import Census
 from trainer.errors import DataError
 
@@ -31,6 +31,9 @@ class DataFacts:
     class_names: tuple[str, ...]
     train_images: int
     test_images: int
+    val_overlaps_test: bool = False
+    """Whether the validation split, on which searches choose, shares images with the reported one."""
+    val_overlaps_train: bool = False
     parts: Mapping[str, tuple[str, ...]]
     """Disjoint splits that each split in use consists of."""
     census: Census | None
@@ -82,6 +85,8 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             class_names=source.class_names,
             train_images=source.size(config.train_split),
             test_images=source.size(config.test_split),
+            val_overlaps_test=overlap(source, config.val_split, config.test_split),
+            val_overlaps_train=overlap(source, config.val_split, config.train_split),
             parts={name: source.parts(name) for name in dict.fromkeys(getattr(config, split) for split in SPLITS)},
             census=census,
         )

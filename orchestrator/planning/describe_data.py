@@ -8,6 +8,7 @@ from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import SPLITS, DataFacts
 from orchestrator.store.data_record import DataRecord, SplitRecord
 from trainer.config import DataConfig
+from trainer.data import HELD_OUT
 from trainer.data.census import Census, SplitCensus, describe_sizes, findings_in, name_some
 
 __all__ = ["data_record"]
@@ -24,10 +25,15 @@ def data_record(config: DataConfig, facts: DataFacts) -> DataRecord:
         title=title,
         class_names=facts.class_names,
         roles=roles,
-        splits=tuple(split_record(name, facts.census.of(parts)) for name, parts in facts.parts.items()),
+        splits=tuple(split_record(name, facts.census.of(parts)) for name, parts in counted_splits(facts).items()),
         findings=tuple(findings_in(facts.census, used)),
         notes=tuple(notes_on(facts.census, {role: facts.parts[split] for role, split in roles.items()})),
     )
+
+
+def counted_splits(facts: DataFacts) -> dict[str, tuple[str, ...]]:
+    """The splits in use with their parts; for a held-out split the part on disk, which is what the census counts."""
+    return {parts[0] if name in HELD_OUT and parts != (name,) else name: parts for name, parts in facts.parts.items()}
 
 
 def split_record(name: str, split: SplitCensus) -> SplitRecord:
@@ -52,6 +58,6 @@ def notes_on(census: Census, parts: Mapping[str, Sequence[str]]) -> Iterator[str
     for item in census.duplicates:
         first, second = item.splits
         if (first in train and second in test) or (first in test and second in train):
-            yield f"{item.count} images of {first} are also in {second}: the test split holds training images."
+            yield f"The test split holds training images: {item.images} in both {first} and {second}."
     if train & test:
         yield f"The test split holds training images: all of {', '.join(sorted(train & test))}."

@@ -22,6 +22,7 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
 from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
@@ -107,6 +108,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     for key, row in data_sets.items():
         with errors:
             facts[key] = data_facts(row, run_dir / CACHE)
+            check_selection(spec, row, facts[key])
     errors.collect(check_weights, resolved)
     for row in resolved:
         if (known := facts.get(data_key(row.config.data))) is not None:
@@ -141,6 +143,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         spec=spec.space.document.text,
         search=search_record(spec, settings, (item.digest for item in facts.values())),
         settings=settings,
+        val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
         models=spec.space.tracking.models,
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
     )

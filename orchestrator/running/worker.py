@@ -32,10 +32,11 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     """
     started_at = time.time()
     metrics: Mapping[str, float] = {}
+    files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
     state = State.DONE
     try:
-        metrics = probe_trial(task) if task.probe else train_trial(task, report)
+        metrics, files = (probe_trial(task), {}) if task.probe else train_trial(task, report)
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -52,13 +53,18 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         error=error,
         environment=environment(),
         resources=asdict(task.share),
+        files=files,
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, float]:
-    """Train; returns the final metrics. Checkpoints are copied to an object store as they are written."""
+def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str]]:
+    """Train; returns the final metrics, and the SHA-256 of the files that were written for the reports, by name.
+
+    Checkpoints are copied to an object store as they are written.
+    """
     from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
+    from orchestrator.store.image_counts import write_image_counts
     from orchestrator.store.run_directory import RunDirectory
     from trainer.run import train
 
@@ -80,9 +86,13 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> Mapping[str, flo
         fetch_checkpoints(directory, task.trial_id, task.workdir)
     reserve_memory(task.share.gpus)
     try:
-        return train(task.config, task.runtime, task.workdir, progress).metrics
+        result = train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
+    if directory is None or result.count_NCK is None:
+        return result.metrics, {}
+    counts, names = result.count_NCK.numpy(), result.class_names
+    return result.metrics, write_image_counts(directory, task.trial_id, task.attempt, counts, names)
 
 
 def memory_in_use() -> dict[str, float]:
@@ -135,10 +145,13 @@ def environment() -> dict[str, str]:
     """Code, machine and versions: what a reader needs to compare two attempts."""
     import torch
 
+    from trainer.data.reading.decode import decoder_version
+
     return {
         **code_state().facts(),
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
+        "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
         "python": platform.python_version(),

@@ -173,6 +173,9 @@ class Table(StrictBlock):
     """val: columns final/... show the validation split (its last point) instead of the test split."""
     intervals: Boolean = False
     """A column with the 95 % interval and the p of each difference to the baseline."""
+    allow_selection_on_test: Boolean = False
+    """Allow that a search, its scheduler or a best checkpoint (val/best_...) chooses on the reported split; such
+    figures are marked."""
 
     def record(self) -> TableRecord:
         """The table as a sweep's record keeps it: `rows` is a list of labels or `top`, a number of rows."""

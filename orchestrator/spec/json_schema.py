@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from orchestrator.spec.schema import BLOCKS, SearchSpace
+from orchestrator.spec.schema import BLOCKS, SEARCH_BLOCK, Recipe, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
 
@@ -57,13 +57,13 @@ def search_space_schema() -> Schema:
 
 
 def recipe_schema() -> Schema:
-    """The schema of a recipe: settings, and `extends`."""
+    """The schema of a recipe: settings, those of searches, and `extends`."""
     definitions = settings_definitions()
-    schema = definitions.pop(SETTINGS)
     extends = search_space_schema()["properties"]["extends"]
-    return framed(
-        "A recipe of contrast-sweep", schema | {"properties": {"extends": extends, **schema["properties"]}}, definitions
-    )
+    search = {"description": field_docs(Recipe)[SEARCH_BLOCK], **ANY_SETTINGS}
+    schema = definitions[SETTINGS]
+    properties = {"extends": extends, SEARCH_BLOCK: search, **schema["properties"]}
+    return framed("A recipe of contrast-sweep", schema | {"properties": properties}, definitions)
 
 
 def framed(title: str, schema: Schema, definitions: Schema) -> Schema:

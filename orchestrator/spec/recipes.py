@@ -7,8 +7,7 @@ from pathlib import Path
 from orchestrator.errors import SpecError
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
-from orchestrator.spec.schema import SearchSpace, parse_recipe
-from orchestrator.spec.settings import SettingsBlock
+from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
 
 __all__ = ["name_with_recipe", "read_recipe"]
 
@@ -17,8 +16,8 @@ SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipe
 """Recipes that come with the project, in a checkout and in the wheel."""
 
 
-def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, SettingsBlock]:
-    """Name and settings of `recipe`, or of the one that the search space at `path` names.
+def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, Recipe]:
+    """Name and content of `recipe`, or of the one that the search space at `path` names.
 
     Raises SpecError when there is no such recipe or it cannot be read.
     """
@@ -28,7 +27,7 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
         if space.is_complete("recipe"):
             text = f"missing; add `recipe: NAME` or --recipe NAME ({known_recipes(path)})"
             raise SpecError(f"{origin}: recipe: {text}")
-        return "", SettingsBlock()
+        return "", Recipe()
     found = find_recipe(wanted, path)
     if found is None:
         raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")

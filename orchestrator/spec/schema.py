@@ -28,8 +28,24 @@ from orchestrator.spec.distributions import Objective, RangeKind
 from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
+from orchestrator.store.records import SEARCHES
 
-__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "parse_recipe", "parse_search_space"]
+__all__ = [
+    "BLOCKS",
+    "NOT_GIVEN",
+    "SEARCH_BLOCK",
+    "Parameter",
+    "Recipe",
+    "SearchSpace",
+    "parse_recipe",
+    "parse_search_space",
+]
+
+SEARCH_BLOCK = "search"
+"""Block of a recipe with the settings of searches."""
+
+SEARCH_METRIC = "val/miou"
+"""What a search chooses by, where its file does not say."""
 
 NOT_GIVEN: Any = object()
 """The `value` of a parameter that has none; null is a value."""
@@ -135,7 +151,8 @@ class SearchSpace(StrictBlock):
         Field(min_length=1),
         BeforeValidator(lambda value: [value] if isinstance(value, Block) else value),
     ] = field(default_factory=lambda: (Objective(),))
-    """What ranks the rows; a search may have several, of which the first ranks the table."""
+    """What ranks the rows, by default final/miou, or val/miou in a search, which must not choose on the reported split;
+    a search may have several, of which the first ranks the table."""
     seeds: Seeds = (0,)
     """Repetitions: how many times, or with which seeds, each row is trained; {min: 3, max: 10, until: decided} adds
     seeds to the rows that are not told apart from the baseline yet. A search has exactly one."""
@@ -241,15 +258,36 @@ def parse_search_space(document: Document) -> SearchSpace:
         mistakes += block.mistakes
     if space.scheduler is not None:
         object.__setattr__(space.scheduler, "origin", document.origin("scheduler", "grace_fraction"))
+    if space.method in SEARCHES and "metric" not in document.values:
+        object.__setattr__(space, "metric", (Objective(name=SEARCH_METRIC),))
     object.__setattr__(space, "document", document)
     object.__setattr__(space, "mistakes", tuple(mistakes))
     object.__setattr__(space, "left_out", frozenset(left_out))
     return space
 
 
-def parse_recipe(document: Document) -> SettingsBlock:
-    """The settings of a recipe."""
-    return read_block(document.values)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A recipe: what every sweep with it sets."""
+
+    settings: SettingsBlock = field(default_factory=SettingsBlock)
+    search: SettingsBlock = field(default_factory=SettingsBlock)
+    """What searches set on top, because they must not choose on the split that is reported."""
+
+    def settings_for(self, method: str) -> tuple[SettingsBlock, ...]:
+        """The blocks that hold with `method`; later ones win."""
+        return (self.settings, self.search) if method in SEARCHES else (self.settings,)
+
+
+def parse_recipe(document: Document) -> Recipe:
+    """The settings of a recipe, and in its block `search` those that only a search has."""
+    values = document.values
+    searches, settings = values.get(SEARCH_BLOCK), read_block(without(values, {(SEARCH_BLOCK,)}))
+    if searches is None or isinstance(searches, Block):
+        return Recipe(settings=settings, search=SettingsBlock() if searches is None else read_block(searches))
+    text = f"must be a block of `key: value` lines, not {as_yaml(searches)}; see {README}"
+    mistake = f"{document.origin(SEARCH_BLOCK)}: {SEARCH_BLOCK}: {text}"
+    return Recipe(settings=replace(settings, mistakes=(*settings.mistakes, mistake)))
 
 
 def path_in_file(location: tuple[str | int, ...], document: Document) -> KeyPath:

@@ -15,7 +15,8 @@ from orchestrator.spec.grid import grid_rows
 from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.recipes import name_with_recipe, read_recipe
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
-from orchestrator.spec.schema import SearchSpace, parse_search_space
+from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
+from orchestrator.spec.selection import selection_mistakes
 from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
@@ -85,19 +86,22 @@ def read_spec(
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     errors.messages.extend((*space.mistakes, *method_mistakes(space)))
-    recipe_name, in_recipe = "", SettingsBlock()
+    recipe_name, content = "", Recipe()
     with errors:
-        recipe_name, in_recipe = read_recipe(space, path, recipe)
+        recipe_name, content = read_recipe(space, path, recipe)
     seed_values = tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
     if seeds is not None:
         with errors:
             seed_values = read_seeds(seeds)
     fixed, assigned = space.fixed or SettingsBlock(), read_assignments(settings)
-    found = method_rows(space, by_key(in_recipe, fixed, assigned))
+    in_recipe = content.settings_for(space.method)
+    found = method_rows(space, by_key(*in_recipe, fixed, assigned))
     constants = SettingsBlock(settings=found.constants)
-    errors.messages.extend((*found.mistakes, *in_recipe.mistakes, *assigned.mistakes))
+    errors.messages.extend((*found.mistakes, *content.settings.mistakes, *content.search.mistakes, *assigned.mistakes))
     errors.messages.extend(effect_mistakes((fixed, constants, assigned), found))
-    errors.messages.extend((*label_mistakes(space, found.rows), *table_mistakes(space, found)))
+    errors.messages.extend(
+        (*label_mistakes(space, found.rows), *table_mistakes(space, found), *selection_mistakes(space))
+    )
     origin = space.origin("seeds") if seeds is None else f"--seeds {seeds}"
     errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values))
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None
@@ -117,7 +121,7 @@ def read_spec(
         rows=found.rows,
         seeds=seed_values,
         until=until,
-        base=by_key(in_recipe, fixed, constants, assigned),
+        base=by_key(*in_recipe, fixed, constants, assigned),
         search=search_of(space, found.distributions),
     )
 

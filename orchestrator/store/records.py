@@ -9,6 +9,7 @@ JSON files have a digest of their content (`sealed_json`), and lines of points a
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
 <run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
                                                    in an object store points_001_00001.jsonl and so on
+<run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image (`orchestrator.store.image_counts`)
 <run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
 
 `run_dir` is a path or a URL that fsspec knows, such as s3://bucket/runs (`orchestrator.store.backends`).
@@ -119,9 +120,11 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `torch`, `python`, and the digest of its `data`."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, and the digest of its `data`."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` that it used."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the files that the attempt wrote for the reports, by name in the trial's folder."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -200,6 +203,8 @@ class TableRecord:
     """`test`: columns `final/...` show the declared test split; `val`: they show the validation split."""
     intervals: bool = False
     """Whether a column shows the 95 % interval and the p-value of each difference."""
+    allow_selection_on_test: bool = False
+    """Whether figures of the split on which something was chosen may be reported, with a mark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +238,8 @@ class SweepRecord:
     """The command line that runs the sweep, quoted for a shell; empty when it was run from Python."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of every row that does not set them itself: recipe, then `fixed`, then `--set`."""
+    val_overlaps_test: bool | None = None
+    """Whether the splits of `val/...` and of `final/...` share images; None in plans of version 0.1."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
     data: tuple[DataRecord, ...] = ()

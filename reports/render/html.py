@@ -56,7 +56,7 @@ class CellView:
     delta_width: int = 0
     """Characters reserved for the difference, so that the numbers of a column are aligned."""
     marks_width: int = 0
-    """Characters reserved for †, ‡, § and ≈."""
+    """Characters reserved for ≈, †, ‡, § and ‖."""
     baseline_position: float | None = None
     """Place of the baseline's mean in the strip, per cent."""
     facts: tuple[str, ...] = ()

@@ -39,6 +39,7 @@ MARKS = {
     Mark.FEWER: r"\dagger",
     Mark.PROVISIONAL: r"\ddagger",
     Mark.MIXED: r"\S",
+    Mark.CHOSEN: r"\|",
     Mark.SHARED: r"\P",
 }
 SYMBOLS = {

@@ -20,6 +20,7 @@ SYMBOLS = {
     Mark.FEWER: "†",
     Mark.PROVISIONAL: "‡",
     Mark.MIXED: "§",
+    Mark.CHOSEN: "‖",
     Mark.MISSING: "–",
     Mark.SHARED: "¶",
     Mark.PUBLISHED: "published",

@@ -39,6 +39,8 @@ class Mark(StrEnum):
     """‡ on a value: planned runs are still to come."""
     MIXED = "mixed"
     """§ on a value: different code or data within the cell, or against the baseline."""
+    CHOSEN = "chosen"
+    """‖ on a value: measured on the split on which the row, or its checkpoint, was chosen."""
     MISSING = "missing"
     """An en dash instead of a value."""
     SHARED = "shared"
@@ -60,7 +62,7 @@ class CellText:
     rank: Mark
     """`BEST`, `SECOND` or `NONE`."""
     marks: tuple[Mark, ...]
-    """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, as they apply."""
+    """`ALIKE`, `FEWER`, `PROVISIONAL`, `MIXED`, `CHOSEN`, as they apply."""
     comparison: Comparison | None = field(compare=False)
     """With the baseline, or with the best row in a table without one; in the unit of the records."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.store.records import State
+from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.comparisons import Comparison, compare, corrected
 from reports.stats.looks import Looks
@@ -22,6 +22,7 @@ from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note
 from reports.tables.row_headers import RowHeaders
+from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
 
@@ -62,6 +63,7 @@ def build_class_table(results: SweepResults) -> Table | None:
         }
         for label in (baseline, *best)
     }
+    texts = {label: mark_row(sweep, column.key, label, by_class) for label, by_class in texts.items()}
     gain = {name: texts[best[0]][name].cell.delta for name in names}
     names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
     rows = tuple(
@@ -84,7 +86,7 @@ def build_class_table(results: SweepResults) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(layout, column, baseline, best[0], texts[best[0]], looks_of(sweep)),
+        notes=notes_of(sweep, layout, column, baseline, best[0], texts[best[0]]),
     )
 
 
@@ -103,16 +105,22 @@ def compare_classes(
 
 
 def notes_of(
-    layout: TableLayout, column: Column, baseline: str, best: str, texts: Mapping[str, CellText], looks: Looks | None
+    sweep: SweepRecord,
+    layout: TableLayout,
+    column: Column,
+    baseline: str,
+    best: str,
+    texts: Mapping[str, CellText],
 ) -> tuple[Note, ...]:
     """What the marks mean, and which classes gain and lose in the row `best`."""
-    used = marks_in(layout)
+    used, looks = marks_in(layout), looks_of(sweep)
     explanations = {
         Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
         Mark.ALIKE: f"not distinguishable from “{baseline}” ({TEST}).",
         Mark.SIGNIFICANT: f"p ≤ 0.05 ({TEST}).",
         Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
+        Mark.CHOSEN: explain_chosen(sweep),
         Mark.MISSING: "no value: no run is done, or the class is not in its images.",
     }
     notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]

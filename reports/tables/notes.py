@@ -15,6 +15,7 @@ from reports.tables.detectable import detectable_note
 from reports.tables.layout import TableRow
 from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
 from reports.tables.origin import origins_of
+from reports.tables.selection import explain_chosen
 from reports.tables.sequential import looks_of
 
 LETTERS_NAMED = 200
@@ -56,6 +57,7 @@ def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
             f"provisional, not ranked: planned runs are still to come: {name_partial(context, Mark.PROVISIONAL)}."
         ),
         Mark.MIXED: explain_mixed,
+        Mark.CHOSEN: lambda context: explain_chosen(context.results.sweep),
         Mark.MISSING: lambda context: f"no value: {'; '.join(name_missing(context))}.",
         Mark.SHARED: lambda context: (
             "rows that compute the same share their runs: "
@@ -152,7 +154,7 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
         if runs:
             texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
     outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
-    checks = [("device", "costs are not comparable")]
+    checks = [("device", "costs are not comparable"), ("decoder", "the pixels of JPEG images may differ")]
     if Mark.MIXED not in used:
         checks.insert(0, ("commit", "the rows may differ in code"))
     for key, consequence in checks:

@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import Published, PublishedRow, match_published, published_note
 from reports.stats.pairs import MIN_SEEDS
@@ -21,6 +22,7 @@ from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
+from reports.tables.image_limits import image_notes
 from reports.tables.layout import (
     RowHeader,
     Slot,
@@ -36,7 +38,7 @@ from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
 from reports.tables.origin import origins_of
 from reports.tables.row_headers import make_row_headers, varied_keys
-from reports.tables.selection import prior_notes
+from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
 from reports.tables.verification import verification_text
 
@@ -92,12 +94,16 @@ class Table:
 
 
 def build_table(
-    results: SweepResults, published: Published | None = None, importance: Mapping[str, float] | None = None
+    results: SweepResults,
+    published: Published | None = None,
+    importance: Mapping[str, float] | None = None,
+    directory: RunDirectory | None = None,
 ) -> Table:
     """The table of a sweep: the baseline first, then the rows in the order of the specification.
 
     `published` figures are shown in a column beside the rows of ours they match, else in a block below. `importance`
-    maps the parameters of a search to shares. Raises StoreError when the baseline is not among the rows.
+    maps the parameters of a search to shares. The run `directory` has what each test image adds to the figures. Raises
+    StoreError when the baseline is not among the rows.
     """
     sweep, columns = results.sweep, table_columns(results.sweep)
     cells = [aggregate(results, column.key) for column in columns]
@@ -118,7 +124,8 @@ def build_table(
     below = [row for row in published.rows if row.label not in beside] if published is not None else []
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
-    plain = (averaged.note, *data_notes(sweep), verification_text(results))
+    images = image_notes(results, directory, columns, rows) if directory is not None else []
+    plain = (*images, averaged.note, *data_notes(sweep), verification_text(results))
     notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
@@ -200,7 +207,7 @@ def make_rows(
     origins, looks = origins_of(results), looks_of(sweep)
     labels = [row.label for row in shown]
     by_column = [
-        make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks)
+        mark_chosen(sweep, column.key, make_cell_texts(column, by_row, origins, sweep.baseline, labels, looks))
         for column, by_row in zip(columns, cells, strict=True)
     ]
     shared = {label for group in shared_rows(sweep) for label in group}

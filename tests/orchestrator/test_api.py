@@ -31,7 +31,7 @@ name: tiny
 question: Which rate?
 recipe: ./tiny_recipe.yaml
 method: random
-metric: {name: final/miou, goal: maximize}
+metric: {name: val/miou, goal: maximize}
 seeds: [1]
 trials: 2
 parameters:

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from orchestrator.planning.build_config import ConfigBuilder
-from orchestrator.spec.settings import Setting, read_block
+from orchestrator.planning.plan import plan_sweep
+from orchestrator.spec.schema import parse_recipe
+from orchestrator.spec.settings import Setting
+from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.spec.yaml_document import read_yaml
 from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
@@ -18,8 +21,10 @@ from trainer.data import DATASETS
 from trainer.data.loading.batches import Batch
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
+from trainer.testing.look_alikes import LOOK_ALIKES
 
-RECIPES = sorted((Path(__file__).parents[2] / "search_spaces" / "recipes").glob("*.yaml"))
+SPACES = Path(__file__).parents[2] / "search_spaces"
+RECIPES = sorted((SPACES / "recipes").glob("*.yaml"))
 CROP = (64, 64)
 CLASSES = {"synthetic": 11, "camvid": 11, "cityscapes": 19, "pascal_context": 59, "coco_stuff_10k": 171}
 PUBLISHED = {
@@ -40,9 +45,9 @@ TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "c
 
 
 def read_recipe(path):
-    block = read_block(read_yaml(path).values)
-    assert block.mistakes == ()
-    settings = {item.key: item for item in block.settings}
+    recipe = parse_recipe(read_yaml(path))
+    assert recipe.settings.mistakes == recipe.search.mistakes == ()
+    settings = {item.key: item for item in recipe.settings.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
     return ConfigBuilder().build(settings, str(path)).config
 
@@ -87,3 +92,22 @@ def test_a_recipe_has_the_published_figures(name):
     require_bank_fits(memory, CLASSES[config.data.name], config.contrast.embedding_dim)
     weights = config.loss.class_weights
     assert weights is None or len(weights) == CLASSES[config.data.name]
+
+
+@pytest.mark.parametrize("path", [path for path in RECIPES if path.stem != "synthetic"], ids=lambda path: path.stem)
+def test_a_search_never_chooses_on_the_split_that_the_recipe_reports(path, tmp_path):
+    """Each recipe with look-alike data of two training images (of CamVid, two of one video)."""
+    name = read_recipe(path).data.name
+    LOOK_ALIKES[name](tmp_path / "data")
+    options = {
+        "recipe": path.stem,
+        "settings": [f"data.root={tmp_path / 'data'}", "model.weights=none", "data.absent_classes=allow"],
+    }
+    search = plan_sweep(read_spec(SPACES / "search_temperature_weight.yaml", **options), run_dir=tmp_path / "runs")
+    data = search.trials[0].config.data
+    assert search.record.val_overlaps_test is False
+    splits = ("val", "train") if name == "camvid" else ("search", "train_without_search")
+    assert (data.val_split, data.train_split) == splits
+    ablation = plan_sweep(read_spec(SPACES / "ablation_contrast.yaml", **options), run_dir=tmp_path / "runs")
+    assert {trial.config.data.train_split for trial in ablation.trials} == {"train"}
+    assert {trial.config.data.test_split for trial in ablation.trials} == {data.test_split}

@@ -9,7 +9,7 @@ from trainer.build import build_segmentor
 from trainer.config import ContrastConfig, DataConfig, EvaluationConfig, ModelConfig, SyntheticConfig
 from trainer.data import open_source
 from trainer.evaluate import evaluate
-from trainer.metrics import confusion, score
+from trainer.metrics import class_counts, confusion, score
 from trainer.models.segmentor import SegmentorOutput
 
 DATA = DataConfig(crop=(32, 64), synthetic=SyntheticConfig(train_images=2, val_images=5, height=32, width=64))
@@ -29,17 +29,22 @@ def model(source):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_equals_image_by_image(source, model, batch_size):
-    classes, matrix = len(source.class_names), 0
+    classes, matrix, counts = len(source.class_names), 0, []
     model.eval()
     for index in range(source.size("val")):
         image_HW3, label_HW = source.read("val", index)
         image = torch.tensor(image_HW3).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
             prediction = model(image).logits_BCHW.argmax(dim=1)[0]
-        matrix = matrix + confusion(torch.tensor(label_HW).long(), prediction, classes)
+        image_CC = confusion(torch.tensor(label_HW).long(), prediction, classes)
+        matrix = matrix + image_CC
+        counts.append(class_counts(image_CC))
     found = evaluate(model, source, "val", batch_size=batch_size, device=CPU)
     assert found.pixel_accuracy == pytest.approx(score(matrix).pixel_accuracy, abs=1e-3)
     assert found.miou == pytest.approx(score(matrix).miou, abs=1e-3)
+    labelled = [count_CK[:, 1].tolist() for count_CK in counts]
+    assert found.count_NCK[:, :, 1].tolist() == labelled, "each image at its place in the split"
+    assert class_counts(torch.tensor(found.pixels)).tolist() == found.count_NCK.sum(dim=0).tolist()
 
 
 def test_a_perfect_model_scores_one(source):

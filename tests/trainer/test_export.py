@@ -75,9 +75,34 @@ def test_it_costs_what_the_baseline_costs(trained, tmp_path):
     network = load_inference(tmp_path / "model.pt")
     baseline = build_segmentor(config.model, ContrastConfig(source="none"), classes=11, seed=0).eval()
     assert flops(network) == flops(baseline) > 0
-    assert sorted(network.state_dict()) == sorted(baseline.state_dict()), "no projection, no bank"
+    unused = [name for name in baseline.state_dict() if name.startswith("head.aux.")]
+    assert bool(unused) == (config.model.head == "deeplabv3")
+    assert sorted([*network.state_dict(), *unused]) == sorted(baseline.state_dict()), "no projection, no bank"
     kept = torch.load(tmp_path / "model.pt", weights_only=True)["weights"]
-    assert not [name for name in kept if "projection" in name or "queue" in name]
+    assert not [name for name in kept if "projection" in name or "queue" in name or "aux" in name]
+
+
+def test_the_reported_parameters_are_those_of_the_exported_network(trained, tmp_path):
+    _, workdir, figures = trained
+    network, _ = inference_network(workdir)
+    assert figures["cost/parameters_millions"] == sum(item.numel() for item in network.parameters()) / 1e6
+    network.requires_grad_(True)
+    network(torch.rand(1, 3, 32, 64)).logits_BCHW.square().mean().backward()
+    assert [name for name, item in network.named_parameters() if item.grad is None] == []
+
+
+def test_an_exported_file_with_an_auxiliary_classifier_can_still_be_loaded(trained, tmp_path):
+    """As earlier versions wrote them."""
+    _, workdir, _ = trained
+    export_inference(workdir, tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    weights = torch.load(workdir / "best.pt", weights_only=True)
+    content["weights"] |= {name: value for name, value in weights.items() if name.startswith("head.aux.")}
+    torch.save(content, tmp_path / "older.pt")
+    image = torch.rand(1, 3, 32, 64)
+    with torch.inference_mode():
+        older, newer = (load_inference(tmp_path / name)(image).logits_BCHW for name in ("older.pt", "model.pt"))
+    assert torch.equal(older, newer)
 
 
 def test_the_average_is_exported_where_it_was_evaluated(tmp_path):

@@ -13,6 +13,7 @@ import torch
 import trainer.run
 import trainer.training_state
 from trainer import DivergedError, TrainerError
+from trainer.build import build_segmentor
 from trainer.checkpoint import Checkpoint
 from trainer.config import (
     AnchorConfig,
@@ -264,6 +265,29 @@ def test_nothing_to_average_is_no_figure(tmp_path, monkeypatch):
 def test_inference_parameters_are_those_of_the_baseline(tmp_path):
     name = "cost/parameters_millions"
     assert run(BASELINE, tmp_path / "a")[name] == run(replace(BASELINE, contrast=CONTRAST), tmp_path / "b")[name]
+
+
+def test_parameters_are_those_that_the_evaluated_network_uses(tmp_path):
+    """DeepLabV3 has an auxiliary classifier for training."""
+    config = replace(BASELINE, model=replace(BASELINE.model, head="deeplabv3"))
+    network = build_segmentor(config.model, config.contrast, classes=11, seed=0).eval()
+    network(torch.rand(1, 3, 32, 64)).logits_BCHW.square().mean().backward()
+    used = sum(item.numel() for item in network.parameters() if item.grad is not None)
+    assert used < sum(item.numel() for item in network.parameters())
+    assert run(config, tmp_path)["cost/parameters_millions"] == used / 1e6
+
+
+def test_the_counts_of_each_test_image_add_up_to_the_figures(tmp_path):
+    result = train(BASELINE, Runtime(device="cpu"), tmp_path, Log())
+    assert result.count_NCK.shape == (BASELINE.data.synthetic.test_images, 11, 3)
+    total_CK = result.count_NCK.sum(dim=0).double()
+    assert float(total_CK[:, 0].sum() / total_CK[:, 1].sum()) == result.metrics["final/pixel_accuracy"]
+    union_C = total_CK[:, 1] + total_CK[:, 2] - total_CK[:, 0]
+    scored = {name.removeprefix("final/iou/"): value for name, value in result.metrics.items() if "/iou/" in name}
+    assert scored
+    for name, iou in scored.items():
+        place = result.class_names.index(name)
+        assert float(total_CK[place, 0] / union_C[place]) == iou
 
 
 def test_equal_splits_are_evaluated_once(tmp_path, monkeypatch):

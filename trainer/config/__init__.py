@@ -8,7 +8,14 @@ field added later changes no trial id.
 
 from __future__ import annotations
 
-from trainer.config.contrast import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig, effective_memory
+from trainer.config.contrast import (
+    AnchorConfig,
+    ContrastConfig,
+    MemoryConfig,
+    MiningConfig,
+    effective_memory,
+    keys_per_class,
+)
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
 from trainer.config.field_markers import (
@@ -46,6 +53,7 @@ __all__ = [
     "effective_memory",
     "fields_below",
     "is_outside_identity",
+    "keys_per_class",
     "location_keys",
     "renamed_keys",
     "require_class_weights_fit",

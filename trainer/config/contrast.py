@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from trainer.config.field_markers import limit, require
 
-__all__ = ["AnchorConfig", "ContrastConfig", "MemoryConfig", "MiningConfig", "effective_contrast", "effective_memory"]
+__all__ = [
+    "AnchorConfig",
+    "ContrastConfig",
+    "MemoryConfig",
+    "MiningConfig",
+    "effective_contrast",
+    "effective_memory",
+    "keys_per_class",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +94,9 @@ class ContrastConfig:
     """Width of the projected, L2-normalised embedding."""
     projection_channels: int | None = None
     """Hidden width of the projection head; not set: the width of its input features."""
-    keys_per_class: int = 100
-    """Pixels per class of the mini-batch (`inter_image`) or of each image (`intra_image`) that are keys."""
+    keys_per_class: int | None = None
+    """Maximum number of pixels per class of the mini-batch (`inter_image`) or of each image (`intra_image`) that are
+    keys; not set: as many as `mining` can use, so that every row is offered as many keys as its pixels allow."""
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     mining: MiningConfig = field(default_factory=MiningConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -107,13 +117,28 @@ class ContrastConfig:
         require(self.embedding_dim >= 2, "contrast.embedding_dim", "must be at least 2")
         hidden = self.projection_channels
         require(hidden is None or hidden >= 1, "contrast.projection_channels", "must be at least 1")
-        require(self.keys_per_class >= 1, "contrast.keys_per_class", "must be at least 1")
+        keys = self.keys_per_class
+        require(keys is None or keys >= 1, "contrast.keys_per_class", "must be at least 1")
+
+
+def keys_per_class(contrast: ContrastConfig) -> int:
+    """Maximum number of keys per class of the mini-batch, or of each image.
+
+    `contrast.keys_per_class`, or if that is not set what `mining` can use: from that many pixels of two classes each
+    miner chooses all its positives and negatives. It does not depend on the miner, so that rows with different miners
+    choose among the same keys.
+    """
+    if contrast.keys_per_class is not None:
+        return contrast.keys_per_class
+    mining = contrast.mining
+    return math.ceil(max(mining.positives, mining.negatives) / mining.hard_fraction) + 1
 
 
 def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
     """`contrast` with every field that has no effect at its default: all of them if the loss is off."""
     if contrast.source == "none" or contrast.weight == 0:
-        return ContrastConfig(source="none", memory=MemoryConfig(kind="none"))
+        # 100 was the default when trials were first named: without contrast they keep their names.
+        return ContrastConfig(source="none", keys_per_class=100, memory=MemoryConfig(kind="none"))
     mining = contrast.mining
     if mining.kind != "semi_hard":
         mining = replace(mining, hard_fraction=MiningConfig().hard_fraction)

@@ -8,10 +8,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["alignment_and_uniformity"]
+__all__ = ["alignment_and_uniformity", "sampled_rows"]
 
 ROWS = 1024
 """Maximum number of sampled rows; their similarities take a few milliseconds on a CPU."""
+
+
+def sampled_rows(classes: int) -> int:
+    """Maximum number of sampled rows of a class."""
+    return max(2, ROWS // classes)
 
 
 def alignment_and_uniformity(embedding_CKD: Tensor, valid_CK: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,7 +28,7 @@ def alignment_and_uniformity(embedding_CKD: Tensor, valid_CK: Tensor) -> tuple[T
     are used, so they should be in random order.
     """
     classes = len(valid_CK)
-    rows = min(valid_CK.shape[1], max(2, ROWS // classes))
+    rows = min(valid_CK.shape[1], sampled_rows(classes))
     row_ND = embedding_CKD[:, :rows].detach().flatten(0, 1).float()
     valid_N = valid_CK[:, :rows].flatten()
     class_N = torch.arange(classes, device=valid_N.device).repeat_interleave(rows)

@@ -37,7 +37,8 @@ class Anchors:
     """Scope of `Keys` that the anchor is compared with."""
     valid_A: Tensor
     excluded_A: Tensor | None = None
-    """Number, in `Keys`, of a key that the anchor is not compared with. Single scope only; used by `as_released`."""
+    """Number, in `Keys`, of a key that is not a positive of the anchor, but may be a negative; -1: none. Single scope
+    only; used by `as_released`."""
 
     def block(self, rows: slice) -> Anchors:
         """A slice of the anchors, as views."""
@@ -79,9 +80,12 @@ def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_A1: Tensor) -
 def mined_info_nce(
     anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float, generator: torch.Generator
 ) -> MinedLoss:
-    """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each anchor."""
+    """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each anchor.
+
+    If the mini-batch has any keys, the class of every valid anchor has one in its scope.
+    """
     apply = cast(Any, _BlockwiseInfoNCE.apply)
-    loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_CKD, anchors, keys, mining, temperature, generator)
+    loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_ND, anchors, keys, mining, temperature, generator)
     used, positives, negatives, positive_sum, negative_sum = sums.unbind()
     per_anchor = used.clamp(min=1)
     return MinedLoss(
@@ -101,7 +105,7 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
     def forward(
         ctx: Any,
         anchor_AD: Tensor,
-        batch_CKD: Tensor,
+        batch_ND: Tensor,
         anchors: Anchors,
         keys: Keys,
         mining: MiningConfig,
@@ -109,22 +113,21 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         scaled_AD = anchor_AD / temperature
-        grad_AD, grad_KD = torch.empty_like(anchor_AD), torch.zeros_like(batch_CKD).flatten(0, 1)
+        grad_AD, grad_ND = torch.empty_like(anchor_AD), torch.zeros_like(batch_ND)
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
-        candidates = sum(block.valid_CK.numel() for block in keys.blocks)
+        candidates = len(batch_ND) + sum(block.valid_CK.numel() for block in keys.bank)
         step = anchors_at_a_time(len(anchor_AD), candidates)
         extra = extra_columns(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
         matrix = SimilarityMatrix(keys, step, extra)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
-            loss_of_block, sums_of_block, grad_aD, grad_batch_KD = block_loss(
-                scaled_AD[rows], anchors.block(rows), matrix, mining, generator
+            loss_of_block, sums_of_block, grad_aD = block_loss(
+                scaled_AD[rows], anchors.block(rows), matrix, grad_ND, mining, generator
             )
             loss += loss_of_block
             sums += sums_of_block
             grad_AD[rows] = grad_aD / temperature
-            grad_KD += grad_batch_KD
-        ctx.save_for_backward(grad_AD, grad_KD.view_as(batch_CKD))
+        ctx.save_for_backward(grad_AD, grad_ND)
         ctx.mark_non_differentiable(sums)
         return loss, sums
 
@@ -132,38 +135,37 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, grad_sums: Tensor) -> tuple[Tensor | None, ...]:
         del grad_sums
-        grad_AD, grad_CKD = ctx.saved_tensors
-        return grad_loss * grad_AD, grad_loss * grad_CKD, None, None, None, None, None
+        grad_AD, grad_ND = ctx.saved_tensors
+        return grad_loss * grad_AD, grad_loss * grad_ND, None, None, None, None, None
 
 
 def block_loss(
-    scaled_aD: Tensor, anchors: Anchors, matrix: SimilarityMatrix, mining: MiningConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Loss (), sums of `block_sums` (5,), and gradients (a, D) and (K, D), for one block of anchors.
+    scaled_aD: Tensor,
+    anchors: Anchors,
+    matrix: SimilarityMatrix,
+    grad_ND: Tensor,
+    mining: MiningConfig,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss (), sums of `block_sums` (5,), and gradient (a, D) for one block of anchors; that of the keys is added up.
 
     Positives have the anchor's class but another pixel; negatives have another class.
     """
-    miner, fraction, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.scope_A
+    miner, fraction, class_a, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.class_A, anchors.scope_A
     logit_aM = matrix.logits(scaled_aD, scope_a)
-    column_aP = matrix.column_CP[anchors.class_A]
-    legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, anchors.class_A]
-    if anchors.excluded_A is not None:
-        excluded_a1 = anchors.excluded_A[:, None]
-        is_negative_a1 = is_legal(logit_aM.gather(1, excluded_a1)) & ~(column_aP == excluded_a1).any(1, keepdim=True)
-        legal_a = legal_a - is_negative_a1[:, 0].int()
-        logit_aM.scatter_(1, excluded_a1, EXCLUDED)
-    positive_aP = logit_aM.gather(1, column_aP)
-    own_aK = matrix.keys.position_CK.view(matrix.classes, matrix.keys.scopes, -1)[anchors.class_A, scope_a]
-    positive_aP[:, : own_aK.shape[1]].masked_fill_(own_aK == anchors.position_A[:, None], EXCLUDED)
+    own_aP, positive_aP = own_class(logit_aM, anchors, matrix)
+    legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, class_a]
     legal_aP = is_legal(positive_aP)
     positives = miner(
         (-positive_aP).masked_fill_(~legal_aP, EXCLUDED), count(legal_aP), mining.positives, fraction, generator
     )
+    column_aP = own_aP
     if positives is not None:
         legal_aP = positives.valid_AK
-        positive_aP, column_aP = (item.gather(1, positives.index_AK) for item in (positive_aP, column_aP))
+        positive_aP, column_aP = (item.gather(1, positives.index_AK) for item in (positive_aP, own_aP))
 
-    logit_aM.scatter_(1, matrix.column_CP[anchors.class_A], EXCLUDED)
+    logit_aM.scatter_(1, own_aP, EXCLUDED)
+    del own_aP
     negatives = miner(logit_aM, legal_a, mining.negatives, fraction, generator)
     if negatives is None:
         chosen_a, logit_sum_a, negative_aQ = legal_a, legal_sum(logit_aM), logit_aM
@@ -180,13 +182,24 @@ def block_loss(
     slope_aQ = negative_aQ.mul_(pull_aP.sum(1, keepdim=True) / total_a1)
     if negatives is None:
         slope_aM = slope_aQ.scatter_add_(1, column_aP, -pull_aP)
-        return (loss_a * used_a).sum(), sums, *matrix.gradients(slope_aM, scaled_aD, scope_a)
+        return (loss_a * used_a).sum(), sums, matrix.add_gradients(slope_aM, scaled_aD, scope_a, grad_ND)
     slope_aj = torch.cat([slope_aQ, -pull_aP], dim=1)
     column_aj = torch.cat([negatives.index_AK, column_aP], dim=1)
     if matrix.pays_sparse(column_aj.shape[1]):
-        return (loss_a * used_a).sum(), sums, *matrix.sparse_gradients(slope_aj, column_aj, scaled_aD)
+        return (loss_a * used_a).sum(), sums, matrix.add_sparse_gradients(slope_aj, column_aj, scaled_aD, grad_ND)
     slope_aM = logit_aM.zero_().scatter_add_(1, column_aj, slope_aj)
-    return (loss_a * used_a).sum(), sums, *matrix.gradients(slope_aM, scaled_aD, scope_a)
+    return (loss_a * used_a).sum(), sums, matrix.add_gradients(slope_aM, scaled_aD, scope_a, grad_ND)
+
+
+def own_class(logit_aM: Tensor, anchors: Anchors, matrix: SimilarityMatrix) -> tuple[Tensor, Tensor]:
+    """Numbers (a, P) of all keys of each anchor's class, and their logits, `EXCLUDED` where they are no positive."""
+    column_aK, is_positive_aK = matrix.batch_columns(anchors.class_A, anchors.scope_A, anchors.position_A)
+    own_aP = torch.cat([column_aK, matrix.bank_columns(anchors.class_A)], dim=1)
+    positive_aP = logit_aM.gather(1, own_aP)
+    positive_aP[:, : column_aK.shape[1]].masked_fill_(~is_positive_aK, EXCLUDED)
+    if anchors.excluded_A is not None:
+        positive_aP.masked_fill_(own_aP == anchors.excluded_A[:, None], EXCLUDED)
+    return own_aP, positive_aP
 
 
 def exponentials_(logit_aM: Tensor) -> tuple[Tensor, Tensor]:

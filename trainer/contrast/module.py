@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainer.config import ContrastConfig, effective_memory
-from trainer.contrast.alignment import alignment_and_uniformity
+from trainer.config import ContrastConfig, effective_memory, keys_per_class
+from trainer.contrast.alignment import alignment_and_uniformity, sampled_rows
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
 from trainer.contrast.groups import Slots
-from trainer.contrast.keys import KeyBlock, Keys, bank_keys, batch_slots
+from trainer.contrast.keys import BatchKeys, Keys, KeySlots, bank_keys, batch_slots
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
@@ -83,9 +83,11 @@ class PixelContrast(nn.Module):
         """Anchors, keys and their statistics; alignment and uniformity are those of the keys, which are random."""
         slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
         scopes = self.scopes(embedding_BDhw)
-        key_slots = batch_slots(label_P, self.classes, self.config.keys_per_class, scopes=scopes, generator=generator)
+        per_class = keys_per_class(self.config)
+        key_slots = batch_slots(label_P, self.classes, per_class, scopes=scopes, generator=generator)
         anchors, keys = self.gather(embedding_BDhw, slots, key_slots)
-        alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_CKD, key_slots.valid_Gk)
+        row_CK, valid_CK = key_slots.sample(max(1, min(per_class, sampled_rows(self.classes) // scopes)))
+        alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_ND[row_CK], valid_CK)
         anchored = slots.valid_Gk.any(1).sum()
         return (
             anchors,
@@ -107,14 +109,14 @@ class PixelContrast(nn.Module):
         slots = sample(label_P, prediction_P, self.classes, config.per_class, generator)
         return Slots(slots.index_Gk, slots.valid_Gk & kept_C[:, None]), skipped
 
-    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
+    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: KeySlots) -> tuple[Anchors, Keys]:
         """Anchors and keys of the mini-batch with gradient, rows of the bank without.
 
         One indexing operation reads them all, because each has a gradient of the size of the whole embedding map.
         """
-        position_A, position_K = anchors.index_Gk.flatten(), keys.index_Gk.flatten()
-        rows_ND = embedding_at(embedding_BDhw, torch.cat([position_A, position_K]))
-        anchor_AD, key_KD = rows_ND.split_with_sizes([len(position_A), len(position_K)])
+        position_A, position_N = anchors.index_Gk.flatten(), keys.position_N
+        row_XD = embedding_at(embedding_BDhw, torch.cat([position_A, position_N]))
+        anchor_AD, key_ND = row_XD.split_with_sizes([len(position_A), len(position_N)])
         scopes = self.scopes(embedding_BDhw)
         pixels = world_size() * embedding_BDhw.shape[0] * embedding_BDhw.shape[2] * embedding_BDhw.shape[3]
         class_C1 = torch.arange(self.classes, device=position_A.device)[:, None]
@@ -125,8 +127,7 @@ class PixelContrast(nn.Module):
             scope_A=position_A // (pixels // scopes),
             valid_A=anchors.valid_Gk.flatten(),
         )
-        batch = KeyBlock(key_KD.view(*keys.index_Gk.shape, -1), keys.valid_Gk)
-        return chosen, Keys(batch=batch, position_CK=keys.index_Gk, bank=bank_keys(self.bank), scopes=scopes)
+        return chosen, Keys(batch=BatchKeys(key_ND, keys), bank=bank_keys(self.bank))
 
     def scopes(self, embedding_BDhw: Tensor) -> int:
         """Number of scopes (see `trainer.contrast.keys`): the images of all ranks, or one."""

@@ -43,7 +43,8 @@ def embedding_at(embedding_BDhw: Tensor, position_N: Tensor) -> Tensor:
     """
     images, _, h, w = embedding_BDhw.shape
     image_N = position_N // (h * w)
-    rows_ND = embedding_BDhw.flatten(2)[image_N % images, :, position_N % (h * w)]
+    pixel_PD = embedding_BDhw.movedim(1, -1).flatten(0, -2)
+    rows_ND = pixel_PD.index_select(0, position_N % (images * h * w))
     return rows_of_all_ranks(rows_ND.float(), image_N, images)
 
 

@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.config import ContrastConfig
-from trainer.contrast.groups import Slots
-from trainer.contrast.keys import KeyBlock, Keys
+from trainer.contrast.keys import BatchKeys, KeyBlock, Keys, KeySlots
 from trainer.contrast.loss import Anchors
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.module import PixelContrast
@@ -40,13 +39,21 @@ class ReleasedContrast(PixelContrast):
             raise ValueError("contrast.as_released: not set; use PixelContrast")
         self.bank = ReleasedBank(self.bank.config, classes, config.embedding_dim)
 
-    def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: Slots) -> tuple[Anchors, Keys]:
-        """Anchors, each with one excluded row of the bank (defect 5), and the bank with class 0 (defect 4)."""
-        chosen, candidates = super().gather(embedding_BDhw, anchors, keys)
-        batch = replace(candidates.batch, valid_CK=torch.zeros_like(candidates.batch.valid_CK))
-        bank = tuple(with_zeros_of_class_0(block) for block in candidates.bank)
-        candidates = replace(candidates, batch=batch, bank=bank)
-        return replace(chosen, excluded_A=self_mask(candidates, len(chosen.class_A))), candidates
+    def candidates(
+        self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
+    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+        """Anchors, each with one excluded row of the bank (defect 5), and the bank alone, with class 0 (defect 4)."""
+        anchors, keys, stats = super().candidates(embedding_BDhw, label_P, prediction_P, generator)
+        bank = tuple(with_zeros_of_class_0(block) for block in keys.bank)
+        keys = Keys(batch=without_keys(keys.batch), bank=bank)
+        return replace(anchors, excluded_A=self_mask(keys, len(anchors.class_A))), keys, stats
+
+
+def without_keys(batch: BatchKeys) -> BatchKeys:
+    """No key of the mini-batch; still part of the autograd graph."""
+    slots = batch.slots
+    none_SC = torch.zeros_like(slots.count_SC)
+    return BatchKeys(batch.embedding_ND[:0], KeySlots(slots.position_N[:0], none_SC, none_SC, per_class=0))
 
 
 def with_zeros_of_class_0(block: KeyBlock) -> KeyBlock:
@@ -56,16 +63,20 @@ def with_zeros_of_class_0(block: KeyBlock) -> KeyBlock:
 
 
 def self_mask(keys: Keys, anchors: int) -> Tensor:
-    """Defect 5: anchor i is not compared with row i of the bank, whatever that row is; row numbers in `Keys`, (A,).
+    """Defect 5: row i of the bank is not a positive of anchor i, whatever that row is; row numbers in `Keys`, (A,).
 
-    The released list has classes 1 to the last, regions before pixels, then the zeros of class 0. With more anchors
-    than rows the released code raises; here these anchors exclude a key of the mini-batch, which is not used anyway.
+    A row of another class stays a negative: the released mask multiplies the mask of the positives only. The released
+    list has classes 1 to the last, regions before pixels, then the zeros of class 0. With more anchors than rows the
+    released code raises; here no row is excluded for the anchors beyond the end (-1).
     """
-    sizes = [block.valid_CK.numel() for block in keys.blocks]
-    number_N = torch.arange(sum(sizes), device=keys.position_CK.device)
-    parts = [number_K.view(len(keys.position_CK), -1) for number_K in number_N.split_with_sizes(sizes)]
-    listed_N = torch.cat(parts[:0:-1], dim=1).roll(-1, dims=0).flatten()
-    return F.pad(listed_N, (0, max(0, anchors - len(listed_N))))[:anchors]
+    sizes = [block.valid_CK.numel() for block in keys.bank]
+    number_N = torch.arange(sum(sizes), device=keys.batch.embedding_ND.device)
+    parts = [
+        number_K.view_as(block.valid_CK)
+        for number_K, block in zip(number_N.split_with_sizes(sizes), keys.bank, strict=True)
+    ]
+    listed_N = torch.cat(parts[::-1], dim=1).roll(-1, dims=0).flatten()
+    return F.pad(listed_N, (0, max(0, anchors - len(listed_N))), value=-1)[:anchors]
 
 
 class ReleasedBank(MemoryBank):

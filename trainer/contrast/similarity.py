@@ -1,8 +1,8 @@
 """Similarities between a block of anchors and all keys, and the gradient through them.
 
 Keys are read in tiles that fit a CPU's cache; a half-precision bank is converted to float32 tile by tile.
-Axes: a anchors of one block, N keys in the numbering of `Keys`, M keys of one scope, P keys of one class in one scope,
-j chosen keys, C classes, K rows per class of one block, S scopes, D embedding width.
+Axes: a anchors of one block, N keys in the numbering of `Keys`, n keys of the mini-batch in one scope, M keys of one
+scope, j chosen keys, C classes, K keys of a part, S scopes, D embedding width.
 """
 
 from __future__ import annotations
@@ -26,20 +26,11 @@ class SimilarityMatrix:
     def __init__(self, keys: Keys, block: int, extra: int = 0) -> None:
         """`extra`: scratch columns for the miner (`trainer.block_size.extra_columns`)."""
         self.keys = keys
-        self.classes = keys.batch.valid_CK.shape[0]
-        self.rows_KD = tuple(item.embedding_CKD.flatten(0, 1) for item in keys.blocks)
-        self.bias_N = [
-            torch.zeros_like(item.valid_CK, dtype=torch.float32).masked_fill_(~item.valid_CK, EXCLUDED).flatten()
-            for item in keys.blocks
-        ]
+        self.rows_KD = (keys.batch.embedding_ND, *(item.embedding_CKD.flatten(0, 1) for item in keys.bank))
+        valid = (keys.batch.slots.is_key(), *(item.valid_CK.flatten() for item in keys.bank))
+        self.bias_N = [torch.zeros_like(item, dtype=torch.float32).masked_fill_(~item, EXCLUDED) for item in valid]
         device, width = self.bias_N[0].device, sum(len(rows_KD) for rows_KD in self.rows_KD)
         self.logit_aN = torch.empty(block, width + extra, device=device)[:, :width]
-        per_scope = [self.classes * rows for rows in keys.rows]
-        number_M = torch.arange(sum(per_scope), device=device)
-        self.column_CP = torch.cat(
-            [number_K.view(self.classes, -1) for number_K in number_M.split_with_sizes(per_scope)], dim=1
-        )
-        """Numbers of the keys of each class, 0..M-1."""
         self.valid_SC = keys.count_valid()
 
     def logits(self, anchor_aD: Tensor, scope_a: Tensor) -> Tensor:
@@ -47,32 +38,56 @@ class SimilarityMatrix:
         logit_aN = self.logit_aN[: len(anchor_aD)]
         for out_aK, rows_KD, bias_K in self.parts(logit_aN):
             torch.addmm(bias_K, anchor_aD, rows_KD.T, out=out_aK)
-        return logit_aN if self.keys.scopes == 1 else self.by_scope(logit_aN)[self.each(scope_a)].flatten(1)
+        return logit_aN if self.keys.scopes == 1 else self.by_scope(logit_aN)[self.each(scope_a)]
 
-    def gradients(self, slope_aM: Tensor, anchor_aD: Tensor, scope_a: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients (a, D) of the anchors and (K, D) of the mini-batch's keys, from the gradients of the logits."""
+    def batch_columns(self, class_a: Tensor, scope_a: Tensor, position_a: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers (a, K) of the mini-batch's keys of each anchor's class and scope, K = `KeySlots.per_class`.
+
+        Also (a, K) True for the keys that are not the anchor's own pixel. Further numbers repeat the last key.
+        """
+        slots = self.keys.batch.slots
+        number_K = torch.arange(min(slots.per_class, slots.rows), device=class_a.device)
+        first_a1, count_a1 = (item[scope_a, class_a][:, None] for item in (slots.first_SC, slots.count_SC))
+        column_aK = torch.minimum(number_K, (count_a1 - 1).clamp_(min=0)).add_(first_a1).clamp_(max=slots.rows - 1)
+        position_aK = slots.position_N[column_aK + (scope_a * slots.rows)[:, None]]
+        return column_aK, (number_K < count_a1) & (position_aK != position_a[:, None])
+
+    def bank_columns(self, class_a: Tensor) -> Tensor:
+        """Numbers (a, K) of all rows of the queues of each anchor's class."""
+        start, columns = len(self.rows_KD[0]), []
+        for block in self.keys.bank:
+            classes, rows = block.valid_CK.shape
+            number_K = torch.arange(start, start + rows, device=class_a.device)
+            columns.append(class_a[:, None] * rows + number_K)
+            start += classes * rows
+        return torch.cat(columns, dim=1) if columns else class_a.new_empty(len(class_a), 0)
+
+    def add_gradients(self, slope_aM: Tensor, anchor_aD: Tensor, scope_a: Tensor, grad_ND: Tensor) -> Tensor:
+        """Gradients (a, D) of the anchors, from those of the logits; those of the mini-batch's keys are added up."""
         slope_aN = slope_aM
         if self.keys.scopes > 1:
             slope_aN = self.logit_aN[: len(slope_aM)].zero_()
-            self.by_scope(slope_aN)[self.each(scope_a)] = slope_aM.view(len(slope_aM), self.classes, -1)
+            self.by_scope(slope_aN)[self.each(scope_a)] = slope_aM
         grad_aD = torch.zeros_like(anchor_aD)
         for part_aK, rows_KD, _ in self.parts(slope_aN):
             grad_aD.addmm_(part_aK, rows_KD)
-        return grad_aD, slope_aN[:, : len(self.rows_KD[0])].T @ anchor_aD
+        grad_ND.addmm_(slope_aN[:, : len(grad_ND)].T, anchor_aD)
+        return grad_aD
 
-    def sparse_gradients(self, slope_aj: Tensor, column_aj: Tensor, anchor_aD: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from the gradients of the chosen keys' logits only; single scope."""
-        grad_aD, grad_KD, start = torch.zeros_like(anchor_aD), torch.zeros_like(self.rows_KD[0]), 0
+    def add_sparse_gradients(self, slope_aj: Tensor, column_aj: Tensor, anchor_aD: Tensor, grad_ND: Tensor) -> Tensor:
+        """The same from the gradients of the chosen keys' logits only; single scope. Overwrites the logits."""
+        grad_aD, start = torch.zeros_like(anchor_aD), 0
         for number, rows_KD in enumerate(self.rows_KD):
+            if len(rows_KD) == 0:  # `as_released` has no keys of the mini-batch, and `embedding_bag` needs a row
+                continue
             is_here_aj = (column_aj >= start) & (column_aj < start + len(rows_KD))
             here_aj, part_aj = (column_aj - start) * is_here_aj, slope_aj * is_here_aj
+            grad_aD += F.embedding_bag(here_aj, rows_KD, per_sample_weights=part_aj, mode="sum")
             if number == 0:
-                slope_aK = slope_aj.new_zeros(len(slope_aj), len(rows_KD)).scatter_add_(1, here_aj, part_aj)
-                grad_aD, grad_KD = slope_aK @ rows_KD, slope_aK.T @ anchor_aD
-            else:
-                grad_aD += F.embedding_bag(here_aj, rows_KD, per_sample_weights=part_aj, mode="sum")
+                slope_aK = self.logit_aN[: len(slope_aj), : len(rows_KD)].zero_().scatter_add_(1, here_aj, part_aj)
+                grad_ND.addmm_(slope_aK.T, anchor_aD)
             start += len(rows_KD)
-        return grad_aD, grad_KD
+        return grad_aD
 
     def pays_sparse(self, chosen: int) -> bool:
         """Whether `sparse_gradients` is faster for `chosen` keys per anchor; never on a GPU."""
@@ -90,13 +105,13 @@ class SimilarityMatrix:
                 yield part_aK[:, tile], rows_KD[tile].float(), bias_K[tile]
 
     def by_scope(self, matrix_aN: Tensor) -> Tensor:
-        """View (a, C, S, K) of a matrix over the mini-batch's keys; with several scopes there are no others."""
-        return matrix_aN.view(len(matrix_aN), self.classes, self.keys.scopes, -1)
+        """View (a, S, n) of a matrix over the mini-batch's keys; with several scopes there are no others."""
+        return matrix_aN.view(len(matrix_aN), self.keys.scopes, -1)
 
     @staticmethod
-    def each(scope_a: Tensor) -> tuple[Tensor, slice, Tensor]:
+    def each(scope_a: Tensor) -> tuple[Tensor, Tensor]:
         """Index of each anchor's scope in `by_scope`."""
-        return torch.arange(len(scope_a), device=scope_a.device), slice(None), scope_a
+        return torch.arange(len(scope_a), device=scope_a.device), scope_a
 
 
 def tiles(matrix_aN: Tensor) -> Iterator[slice]:

@@ -16,11 +16,11 @@ from trainer.data.files.cityscapes import Cityscapes
 from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
 from trainer.data.files.folder import Folder
 from trainer.data.files.pascal_context import PascalContext
-from trainer.data.source import IGNORE_INDEX, Source, require_labels
+from trainer.data.source import HELD_OUT, IGNORE_INDEX, Source, overlap, require_labels
 from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 
-__all__ = ["DATASETS", "IGNORE_INDEX", "Source", "open_source", "require_labels"]
+__all__ = ["DATASETS", "HELD_OUT", "IGNORE_INDEX", "Source", "open_source", "overlap", "require_labels"]
 
 DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "synthetic": lambda config: Synthetic(config.synthetic),

@@ -98,6 +98,11 @@ class Duplicates:
     examples: tuple[str, ...]
     """`stem = stem` of the first of them."""
 
+    @property
+    def images(self) -> str:
+        """`3 images`."""
+        return f"{self.count} image{'s' if self.count > 1 else ''}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Census:
@@ -247,19 +252,19 @@ def findings_in(census: Census, splits: Collection[str]) -> Iterator[str]:
         if absent := census.absent((name,)):
             yield f"no label of {name} shows {name_some(absent)}"
         if split.unlabelled:
-            yield f"{split.unlabelled} of {split.images} labels of {name} are void everywhere"
+            yield f"void everywhere: {split.unlabelled} of {split.images} labels of {name}"
         if split.constant:
             examples = ", ".join(split.constant_examples)
-            yield f"{split.constant} of {split.images} images of {name} are near-constant: {examples}"
+            yield f"near-constant: {split.constant} of {split.images} images of {name} ({examples})"
         if split.turned:
-            yield f"{split.turned} of {split.images} images of {name} are turned as their EXIF orientation says"
+            yield f"turned as their EXIF orientation says: {split.turned} of {split.images} images of {name}"
         if len(split.modes) > 1:
             modes = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items())
-            yield f"images of {name} are stored in different modes: {modes}"
+            yield f"stored in different modes: the images of {name}, {modes}"
     for item in census.duplicates:
         first, second = item.splits
         if first in splits and second in splits:
-            yield f"{item.count} images of {first} are also in {second}: {', '.join(item.examples)}"
+            yield f"in both {first} and {second}: {item.images} ({', '.join(item.examples)})"
 
 
 def name_some(names: Sequence[str]) -> str:

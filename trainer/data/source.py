@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Colour", "Examined", "Pair", "PairFacts", "Pixels", "Source", "require_labels"]
+__all__ = ["IGNORE_INDEX", "Colour", "Examined", "Pair", "PairFacts", "Pixels", "Source", "overlap", "require_labels"]
 
 IGNORE_INDEX = 255
 """Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
@@ -80,7 +80,7 @@ class Source(Protocol):
         """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 
     def parts(self, split: str) -> tuple[str, ...]:
-        """The `splits` that `split` consists of. Raises DataError if there is no such split."""
+        """The `splits` that `split` consists of, or of which it is a part. Raises DataError if there is none."""
 
     def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Stem of each pair with its pixels or its error; errors of the whole split come first, with an empty stem."""
@@ -100,3 +100,14 @@ def require_labels(source: Source, split: str) -> None:
     if split in source.unlabelled:
         others = ", ".join(name for name in source.splits if name not in source.unlabelled)
         raise DataError(f"the labels of split {split!r} are dummies (the real ones are not public); choose {others}")
+
+
+SEARCH, WITHOUT_SEARCH = "search", "train_without_search"
+"""Of a data set of files, the pairs of train that are held out for searches, and the others."""
+HELD_OUT = (WITHOUT_SEARCH, SEARCH)
+
+
+def overlap(source: Source, split: str, other: str) -> bool:
+    """Whether two splits have pairs in common. Raises DataError for an unknown split."""
+    shared = not set(source.parts(split)).isdisjoint(source.parts(other))
+    return shared and {split, other} != set(HELD_OUT)

@@ -74,6 +74,23 @@ class Segmentor(nn.Module):
             embedding_BDhw = self.projection(output.tap_BEhw)
         return SegmentorOutput(logits_BCHW, aux_BCHW, embedding_BDhw)
 
+    @property
+    def training_prefixes(self) -> tuple[str, ...]:
+        """How the names of the parameters and buffers start that inference does not use."""
+        return ("projection.", *(f"head.{name}." for name in self.head.training_only))
+
+    @property
+    def deployed_parameters(self) -> int:
+        """Number of the parameters that inference uses."""
+        named = self.named_parameters()
+        return sum(parameter.numel() for name, parameter in named if not name.startswith(self.training_prefixes))
+
+    def drop_training_parts(self) -> None:
+        """Remove what inference does not use: the projection and the auxiliary classifier of a head."""
+        self.projection = None
+        for name in self.head.training_only:
+            setattr(self.head, name, None)
+
 
 def pad_to_multiple(image_B3HW: Tensor, multiple: int) -> Tensor:
     """Pad normalised images with zeros at the right and the bottom to sides that are multiples of `multiple`."""

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from trainer.config import DataConfig
-from trainer.data import IGNORE_INDEX, Source, open_source
+from trainer.data import IGNORE_INDEX, Source, open_source, overlap
 from trainer.data.census import take_census
+from trainer.data.reading.pairs import PairsOnDisk
 from trainer.errors import DataError
 from trainer.testing.look_alikes import LookAlike
 
@@ -86,6 +87,14 @@ class DatasetContract:
             with pytest.raises(IndexError):
                 source.read(split, index)
 
+    def test_splits_consist_of_disjoint_parts(self, source: Source) -> None:
+        for split in source.splits:
+            others = [other for other in source.splits if other != split]
+            assert source.parts(split) == (split,)
+            assert overlap(source, split, split)
+            assert not any(overlap(source, split, other) for other in others)
+        error_of(lambda: source.parts("training"))
+
     def test_a_sound_data_set_passes(self, source: Source) -> None:
         source.check_layout()
         census = take_census(source)
@@ -115,6 +124,28 @@ class PairsContract(DatasetContract):
 
     def test_sizes(self, tree: LookAlike, source: Source) -> None:
         assert {split: source.size(split) for split in tree.sizes} == tree.sizes
+
+    def test_train_is_divided_for_searches(self, source: Source) -> None:
+        stems = source.stems("train")
+        if len({cast(PairsOnDisk, source).group(stem) for stem in stems}) == 1:
+            assert "belong together" in error_of(lambda: source.size("search"))
+            return
+        rest, search = (set(source.stems(split)) for split in ("train_without_search", "search"))
+        assert search
+        assert rest
+        assert rest.isdisjoint(search)
+        assert rest | search == set(stems)
+        for split in ("train_without_search", "search"):
+            assert source.size(split) == len(source.stems(split))
+            assert [stem for stem, _ in source.examine(split)] == list(source.stems(split))
+            for index, stem in enumerate(source.stems(split)):
+                whole = source.read("train", stems.index(stem))
+                for pixels, expected in zip(source.read(split, index), whole, strict=True):
+                    np.testing.assert_array_equal(pixels, expected)
+            with pytest.raises(IndexError):
+                source.read(split, source.size(split))
+        assert not overlap(source, "train_without_search", "search")
+        assert overlap(source, "train", "search")
 
     def test_ids_of_the_files_become_the_classes_that_they_mean(self, tree: LookAlike, source: Source) -> None:
         np.testing.assert_array_equal(source.read("train", 0)[1], tree.label_HW)

@@ -114,6 +114,15 @@ class HeadContract:
             name for name, item in head.named_parameters() if item.grad is None or not item.grad.isfinite().all()
         ] == []
 
+    def test_training_only_parts_are_exactly_those_that_inference_does_not_reach(
+        self, kind: str, shape: FeatureShape
+    ) -> None:
+        head = make(kind, shape).eval()
+        head(maps(shape)).logits_BChw.square().mean().backward()
+        unused = {name for name, item in head.named_parameters() if item.grad is None}
+        prefixes = tuple(f"{name}." for name in head.training_only)
+        assert unused == {name for name, _ in head.named_parameters() if prefixes and name.startswith(prefixes)}
+
     def test_inference_computes_what_training_computed(self, kind: str, shape: FeatureShape) -> None:
         """Except for dropout and batch-norm statistics."""
         head, features = make(kind, shape), maps(shape)

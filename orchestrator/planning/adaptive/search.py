@@ -17,6 +17,7 @@ from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, json_value, seeded_trials
 from orchestrator.planning.resolve import check_class_count, check_weights, resolve_suggestion
+from orchestrator.planning.selection import check_selection
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves
@@ -60,7 +61,9 @@ class TrialBuilder:
         row = resolve_suggestion(self.search, self.spec.base, self.configs, suggested)
         key = data_key(row.config.data)
         if key not in self.facts:
-            self.facts[key] = data_facts(row, self.cache_dir)
+            facts = data_facts(row, self.cache_dir)
+            check_selection(self.spec, row, facts)
+            self.facts[key] = facts
         errors = SpecErrorCollector()
         with errors:
             check_weights(row)

@@ -118,7 +118,7 @@ def test_a_test_split_without_labels_has_nothing_to_report(folder):
 def test_test_images_that_are_trained_on_are_a_note(folder):
     Path("data/images/test/a.png").write_bytes(Path("data/images/train/a.png").read_bytes())
     (data,) = plan().record.data
-    assert data.notes == ("1 images of train are also in test: the test split holds training images.",)
+    assert data.notes == ("The test split holds training images: 1 image in both train and test.",)
     (data,) = plan("data.test_split=train").record.data
     assert data.notes == ("The test split holds training images: all of train.",)
 

@@ -10,7 +10,7 @@ from orchestrator.planning.plan import plan_sweep
 ROWS = "method: ablation\nrecipe: small\nrows:\n  a:\n  b: {contrast.source: none}\n"
 PLAIN = "method: ablation\nrecipe: small\nfixed: {contrast.source: none}\nrows: {a: , b: {optim.lr: 0.1}}\n"
 SEARCH = (
-    "method: random\nrecipe: small\ntrials: 2\nmetric: [{name: final/miou}, {name: cost/train_minuts, mode: min}]\n"
+    "method: random\nrecipe: small\ntrials: 2\nmetric: [{name: val/miou}, {name: cost/train_minuts, mode: min}]\n"
     "parameters: {optim.lr: {min: 0.1, max: 0.2}}\n"
 )
 

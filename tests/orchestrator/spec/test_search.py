@@ -71,10 +71,10 @@ def test_a_sampler_draws_while_it_iterates(read_space):
 
 
 def test_several_objectives_of_which_the_first_ranks(read_space):
-    spec = read_space(f"{SEARCH}metric: [{{name: final/miou}}, {{name: cost/train_minutes, goal: ~, mode: min}}]\n")
+    spec = read_space(f"{SEARCH}metric: [{{name: val/miou}}, {{name: cost/train_minutes, goal: ~, mode: min}}]\n")
 
-    assert spec.space.metric == (Objective(), Objective(name="cost/train_minutes", goal="minimize"))
-    assert (spec.space.metric[0].name, spec.space.metric[0].goal) == ("final/miou", "maximize")
+    assert spec.space.metric == (Objective(name="val/miou"), Objective(name="cost/train_minutes", goal="minimize"))
+    assert (spec.space.metric[0].name, spec.space.metric[0].goal) == ("val/miou", "maximize")
 
 
 def test_one_seed_of_ones_own(read_space):

@@ -42,7 +42,7 @@ def test_a_table_of_costs_explains_nothing(sweep_of, outcomes_of):
 
 def test_the_example_shows_every_mark(example):
     table = build_table(example, read_published("contrastiveseg_readme"))
-    assert set(notes(table)) == set(Mark) - {Mark.NONE}
+    assert set(notes(table)) == set(Mark) - {Mark.NONE, Mark.CHOSEN}, "an ablation chooses nothing"
 
 
 def test_fewer_seeds_and_failures_are_named(sweep_of, outcomes_of):
@@ -137,6 +137,14 @@ def test_a_grid_of_devices_is_not_compared_in_cost(sweep_of, outcomes_of):
     outcomes = from_code(outcomes_of(FULL), lambda key: {"device": "H200" if "a#" in key else "A100"})
     assert plain(build_table(results_of(sweep_of(ROWS), outcomes))) == [
         "The runs come from 2 devices (A100, H200): costs are not comparable."
+    ]
+
+
+def test_runs_of_different_decoders_are_not_silently_compared(sweep_of, outcomes_of):
+    versions = {True: "2 with libjpeg 9.5", False: "2 with libjpeg 8"}
+    outcomes = from_code(outcomes_of(FULL), lambda key: {"decoder": versions["a#" in key]})
+    assert plain(build_table(results_of(sweep_of(ROWS), outcomes))) == [
+        "The runs come from 2 decoders (2 with libjpeg 8, 2 with libjpeg 9.5): the pixels of JPEG images may differ."
     ]
 
 

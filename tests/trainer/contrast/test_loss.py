@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import trainer.block_size as block_size
 import trainer.contrast.similarity as similarity_module
 from trainer.config import MiningConfig
-from trainer.contrast.keys import KeyBlock, Keys
+from trainer.contrast.keys import BatchKeys, KeyBlock, Keys, batch_slots
 from trainer.contrast.loss import Anchors, info_nce, mined_info_nce
 from trainer.contrast.mining import EXCLUDED
 
@@ -63,30 +63,42 @@ def test_extreme_logits_stay_finite():
     assert logit.grad.isfinite().all()
 
 
-def draw_scene(seed: int, scopes: int) -> tuple[Anchors, Keys, torch.Tensor, torch.Tensor]:
+def draw_scene(seed: int, scopes: int) -> tuple[Anchors, Keys]:
     """Random anchors, keys of the mini-batch (some of them anchors too) and, without scopes, a bank."""
     generator = torch.Generator().manual_seed(seed)
-    classes, slots, anchors = 3, 4, 9
+    classes, pixels, anchors = 3, 12, 9
 
     def unit(*shape: int) -> torch.Tensor:
         return F.normalize(torch.randn(*shape, generator=generator), dim=-1)
 
-    def flags(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator) < 0.7
-
-    anchor_AD = unit(anchors, 5).requires_grad_()
-    batch_CKD = unit(classes, scopes * slots, 5).requires_grad_()
-    position_CK = torch.randint(0, 12, (classes, scopes * slots), generator=generator)
-    batch = KeyBlock(batch_CKD, flags(classes, scopes * slots))
-    bank = tuple(KeyBlock(unit(classes, rows, 5), flags(classes, rows)) for rows in (6, 3)) if scopes == 1 else ()
+    label_P = torch.randint(0, classes + 1, (scopes * pixels,), generator=generator)
+    slots = batch_slots(label_P, classes, 4 + seed % 9, scopes=scopes, generator=generator)
+    position_A = torch.randint(0, len(label_P), (anchors,), generator=generator)
     made = Anchors(
-        embedding_AD=anchor_AD,
-        class_A=torch.randint(0, classes, (anchors,), generator=generator),
-        position_A=torch.randint(0, 12, (anchors,), generator=generator),
-        scope_A=torch.randint(0, scopes, (anchors,), generator=generator),
-        valid_A=flags(anchors),
+        embedding_AD=unit(anchors, 5).requires_grad_(),
+        class_A=label_P[position_A].clamp(max=classes - 1),
+        position_A=position_A,
+        scope_A=position_A // pixels,
+        valid_A=(torch.rand(anchors, generator=generator) < 0.7) & (label_P[position_A] < classes),
     )
-    return made, Keys(batch=batch, position_CK=position_CK, bank=bank, scopes=scopes), anchor_AD, batch_CKD
+    bank = tuple(
+        KeyBlock(unit(classes, rows, 5), torch.rand(classes, rows, generator=generator) < 0.7) for rows in (6, 3)
+    )
+    batch = BatchKeys(unit(len(slots.position_N), 5).requires_grad_(), slots)
+    return made, Keys(batch=batch, bank=bank if scopes == 1 else ())
+
+
+def listed(keys: Keys) -> list[tuple[int, int, int, torch.Tensor]]:
+    """Scope, class, pixel (-1 in the bank) and embedding of every key."""
+    slots, rows = keys.batch.slots, []
+    for s in range(keys.scopes):
+        for c in range(3):
+            first = s * slots.rows + int(slots.first_SC[s, c])
+            numbers = range(first, first + int(slots.count_SC[s, c]))
+            rows += [(s, c, int(slots.position_N[number]), keys.batch.embedding_ND[number]) for number in numbers]
+    for block in keys.bank:
+        rows += [(0, int(c), -1, block.embedding_CKD[c, k]) for c, k in block.valid_CK.nonzero()]
+    return rows
 
 
 def oracle(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float) -> torch.Tensor:
@@ -94,17 +106,11 @@ def oracle(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: floa
     losses = []
     for a in range(len(anchors.class_A)):
         positives, negatives = [], []
-        for c in range(3):
-            for number, block in enumerate(keys.blocks):
-                for k in range(block.valid_CK.shape[1]):
-                    elsewhere = k // (block.valid_CK.shape[1] // keys.scopes) != anchors.scope_A[a]
-                    if elsewhere or not block.valid_CK[c, k]:
-                        continue
-                    similarity = (anchors.embedding_AD[a] * block.embedding_CKD[c, k]).sum()
-                    if c != anchors.class_A[a]:
-                        negatives.append(similarity)
-                    elif number > 0 or keys.position_CK[c, k] != anchors.position_A[a]:
-                        positives.append(similarity)
+        for scope, c, position, embedding_D in listed(keys):
+            similarity = (anchors.embedding_AD[a] * embedding_D).sum()
+            if scope != anchors.scope_A[a] or position == anchors.position_A[a]:
+                continue
+            (positives if c == anchors.class_A[a] else negatives).append(similarity)
         positives = sorted(positives, key=lambda s: s.item())[: mining.positives]
         negatives = sorted(negatives, key=lambda s: -s.item())[: mining.negatives]
         if anchors.valid_A[a] and positives:
@@ -120,7 +126,7 @@ def oracle(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: floa
 def compared(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float = 0.1) -> tuple[torch.Tensor, ...]:
     """Loss and its gradients by anchors and keys of the mini-batch."""
     mined = mined_info_nce(anchors, keys, mining, temperature, torch.Generator().manual_seed(0))
-    leaves = (anchors.embedding_AD, keys.batch.embedding_CKD)
+    leaves = (anchors.embedding_AD, keys.batch.embedding_ND)
     return (mined.loss.detach(), *torch.autograd.grad(mined.loss, leaves))
 
 
@@ -134,10 +140,11 @@ def compared(anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: fl
     st.sampled_from([0.0, 1.0]),
 )
 def test_loss_and_gradient_equal_the_triple_loop(seed, scopes, positives, negatives, temperature, sparse_share):
-    anchors, keys, anchor_AD, batch_CKD = draw_scene(seed, scopes)
+    anchors, keys = draw_scene(seed, scopes)
     mining = MiningConfig(kind="hardest", positives=positives, negatives=negatives)
     expected = oracle(anchors, keys, mining, temperature)
-    expected_grads = torch.autograd.grad(expected, (anchor_AD, batch_CKD), allow_unused=True, materialize_grads=True)
+    leaves = (anchors.embedding_AD, keys.batch.embedding_ND)
+    expected_grads = torch.autograd.grad(expected, leaves, allow_unused=True, materialize_grads=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(similarity_module, "SPARSE_SHARE", sparse_share)
         actual = compared(anchors, keys, mining, temperature)
@@ -149,7 +156,7 @@ def test_loss_and_gradient_equal_the_triple_loop(seed, scopes, positives, negati
 def test_a_draw_of_everything_is_everything(monkeypatch, sparse_share, mining):
     """The miners that draw meet the same candidates as `hardest` where they may take all."""
     monkeypatch.setattr(similarity_module, "SPARSE_SHARE", sparse_share)
-    anchors, keys, *_ = draw_scene(3, 1)
+    anchors, keys = draw_scene(3, 1)
     every = compared(anchors, keys, MiningConfig(kind="hardest"))
     assert keys.count_valid().max() <= 12
     for positives in (12, 99):  # chosen one by one, or all 13 candidates as they stand; negatives one by one
@@ -160,9 +167,9 @@ def test_a_draw_of_everything_is_everything(monkeypatch, sparse_share, mining):
 @pytest.mark.parametrize("scopes", [1, 3])
 @pytest.mark.parametrize("negatives", [5, 2048])
 def test_small_blocks_and_tiles_give_the_same(monkeypatch, scopes, negatives):
-    anchors, keys, *_ = draw_scene(7, scopes)
+    anchors, keys = draw_scene(7, scopes)
     monkeypatch.setattr(block_size, "BLOCK_ANCHORS", 1)
-    candidates = sum(block.valid_CK.numel() for block in keys.blocks)
+    candidates = len(keys.batch.embedding_ND) + sum(block.valid_CK.numel() for block in keys.bank)
     results = []
     for similarities, tile in ((2**22, 2**22), (2 * candidates, 7), (1, 1)):
         monkeypatch.setattr(block_size, "BLOCK_SIMILARITIES", similarities)
@@ -174,14 +181,13 @@ def test_small_blocks_and_tiles_give_the_same(monkeypatch, scopes, negatives):
 
 def test_temperature_does_not_scale_the_loss():
     """With similarities all alike the loss is log(1 + negatives) at every temperature."""
-    one_AD, flag_CK = torch.ones(1, 1), torch.ones(2, 3, dtype=torch.bool)
-    elsewhere_CK = torch.full((2, 3), 7)
-    keys = Keys(batch=KeyBlock(torch.ones(2, 3, 1), flag_CK), position_CK=elsewhere_CK)
+    slots = batch_slots(torch.arange(8) % 2, 2, 4, scopes=1, generator=torch.Generator())
+    keys = Keys(batch=BatchKeys(torch.ones(8, 1), slots))
     zero = torch.zeros(1, dtype=torch.int64)
-    anchors = Anchors(one_AD, class_A=zero, position_A=zero, scope_A=zero, valid_A=flag_CK[0, :1])
+    anchors = Anchors(torch.ones(1, 1), class_A=zero, position_A=zero, scope_A=zero, valid_A=zero == 0)
     for temperature in (0.05, 0.1, 1.0):
         mined = mined_info_nce(anchors, keys, MiningConfig(kind="random"), temperature, torch.Generator())
-        assert mined.loss.item() == pytest.approx(math.log(4), rel=1e-4)
-        assert (mined.positives, mined.negatives, mined.anchors) == (3, 3, 1)
+        assert mined.loss.item() == pytest.approx(math.log(5), rel=1e-4)
+        assert (mined.positives, mined.negatives, mined.anchors) == (3, 4, 1)
         assert mined.positive_similarity.item() == pytest.approx(1)
         assert mined.negative_similarity.item() == pytest.approx(1)

@@ -80,6 +80,23 @@ def test_stats_count_what_was_compared(memory):
     assert output.stats["contrast/positive_similarity"] < output.stats["contrast/negative_similarity"]
 
 
+@pytest.mark.parametrize("source", ["intra_image", "inter_image"])
+@pytest.mark.parametrize("kind", ["random", "hardest", "semi_hard"])
+def test_the_mini_batch_alone_offers_what_the_mining_asks_for(source, kind):
+    """With 100 keys per class, semi-hard anchors met 10 positives and 20 negatives; with a memory 1,024 and 2,048."""
+    config = ContrastConfig(
+        source=source,
+        embedding_dim=8,
+        anchors=AnchorConfig(per_class=3),
+        mining=MiningConfig(kind=kind),
+        memory=MemoryConfig(kind="none"),
+    )
+    embedding_BDhw = F.normalize(torch.randn(1, 8, 128, 256, generator=draw()), dim=1).requires_grad_()
+    label_BHW, prediction_BHW = torch.randint(0, 3, (2, 1, 512, 1024), generator=draw(1))
+    stats = PixelContrast(config, 3)(embedding_BDhw, label_BHW, prediction_BHW, generator=draw()).stats
+    assert (stats["contrast/positives"], stats["contrast/negatives"]) == (1024, 2048)
+
+
 def test_everything_random_comes_from_the_generator():
     embedding_BDhw, label_BHW, prediction_BHW = scene()
     losses = []
@@ -187,8 +204,8 @@ def test_defect_14_no_loop_over_classes_or_images(source):
     counts = []
     for classes, images in ((4, 3), (9, 3), (4, 8)):
         module = PixelContrast(contrast(source=source).config, classes)
-        embedding_BDhw = torch.randn(images, 8, 6, 7).requires_grad_()
-        label_BHW, prediction_BHW = torch.randint(0, classes, (2, images, 24, 28))
+        embedding_BDhw = torch.randn(images, 8, 8, 9).requires_grad_()
+        label_BHW, prediction_BHW = torch.randint(0, classes, (2, images, 32, 36))
         with OperatorCount() as operators:
             module(embedding_BDhw, label_BHW, prediction_BHW, generator=draw()).loss.backward()
             module.push(embedding_BDhw, label_BHW, generator=draw())

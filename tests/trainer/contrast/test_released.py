@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 from trainer.build import build_contrast
 from trainer.config import AnchorConfig, ContrastConfig, MemoryConfig, MiningConfig
 from trainer.contrast import PixelContrast, ReleasedContrast
+from trainer.contrast.keys import BatchKeys, KeyBlock, Keys, KeySlots
+from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.queue import ClassQueue
 from trainer.contrast.released import self_mask, write_rows
 
@@ -121,12 +124,12 @@ def test_defect_5_every_anchor_misses_the_row_of_its_own_number():
     label_P = torch.zeros(3 * 12 * 14, dtype=torch.int64)
     anchors, keys, _ = module.candidates(batch[0], label_P, label_P, draw())
     mask_A = self_mask(keys, 4 * 24 + 2)
-    width = keys.batch.valid_CK.numel()
-    pixel, region = width, width + 4 * 20
+    assert keys.batch.slots.rows == 0, "the bank alone"
+    pixel, region = 0, 4 * 20
     assert mask_A[:5].tolist() == [region + 4, region + 5, region + 6, region + 7, pixel + 20], "class 1, regions first"
     assert mask_A[3 * 24] == region, "class 0 comes last"
-    assert mask_A[-2:].tolist() == [0, 0], "beyond the end"
-    assert sorted(mask_A[:-2].tolist()) == list(range(width, width + 4 * 24))
+    assert mask_A[-2:].tolist() == [-1, -1], "beyond the end"
+    assert sorted(mask_A[:-2].tolist()) == list(range(4 * 24))
     assert torch.equal(anchors.excluded_A, mask_A[:20])
 
 
@@ -155,15 +158,50 @@ def test_loss_equals_loops_over_the_released_list(mining):
             listed += [(c, queue.embedding_CKD[c, k], c == 0 or k < queue.count_C[c]) for k in range(queue.capacity)]
     losses = []
     for a in range(20):
-        similarity = [
-            (c, (anchors.embedding_AD[a] @ row) / 0.1) for i, (c, row, used) in enumerate(listed) if used and i != a
-        ]
-        total = sum(value.exp() for c, value in similarity if c != anchors.class_A[a])
-        terms = [-(value.exp() / (value.exp() + total)).log() for c, value in similarity if c == anchors.class_A[a]]
+        similarity = [(i, c, (anchors.embedding_AD[a] @ row) / 0.1) for i, (c, row, used) in enumerate(listed) if used]
+        total = sum(value.exp() for _, c, value in similarity if c != anchors.class_A[a])
+        own = [value for i, c, value in similarity if c == anchors.class_A[a] and i != a]
+        terms = [-(value.exp() / (value.exp() + total)).log() for value in own]
         losses.append(sum(terms) / len(terms))
     torch.testing.assert_close(output.loss, sum(losses) / len(losses), atol=1e-5, rtol=1e-5)
     output.loss.backward()
     assert batch[0].grad.abs().sum() > 0
+
+
+def recorded_case() -> tuple[Anchors, Keys]:
+    """16 anchors of 4 classes against full queues of 3 regions and 5 pixels per class, in closed form."""
+
+    def unit(*shape: int, phase: float) -> torch.Tensor:
+        number = torch.arange(math.prod(shape), dtype=torch.float64).view(shape)
+        return F.normalize(torch.sin(1.7 * number + phase) + torch.cos(0.31 * number), dim=-1).float()
+
+    full_CK = (torch.ones(4, 5, dtype=torch.bool), torch.ones(4, 3, dtype=torch.bool))
+    pixel_CKD, region_CKD = unit(4, 5, 8, phase=0.2), unit(4, 3, 8, phase=1.1)
+    pixel_CKD[0], region_CKD[0] = 0, 0  # defect 4
+    none = torch.zeros(1, 4, dtype=torch.int64)
+    keys = Keys(
+        batch=BatchKeys(torch.empty(0, 8), KeySlots(none[0, :0], none, none, per_class=0)),
+        bank=(KeyBlock(pixel_CKD, full_CK[0]), KeyBlock(region_CKD, full_CK[1])),
+    )
+    class_A = torch.arange(16) // 4
+    anchors = Anchors(
+        embedding_AD=unit(16, 8, phase=2.3),
+        class_A=class_A,
+        position_A=torch.arange(16),
+        scope_A=torch.zeros_like(class_A),
+        valid_A=class_A >= 0,
+        excluded_A=self_mask(keys, 16),
+    )
+    return anchors, keys
+
+
+def test_the_loss_is_that_recorded_with_the_released_code():
+    """Recorded with `_contrastive` of lib/loss/loss_contrast_mem.py (github.com/tfzhou/ContrastiveSeg, commit c5862b9)
+    on the CPU: temperature and base temperature 0.07, anchors one by one, queue = cat([regions, pixels], dim=1)."""
+    anchors, keys = recorded_case()
+    mined = mined_info_nce(anchors, keys, EVERYTHING, 0.07, draw())
+    assert mined.loss.item() == pytest.approx(12.951630, rel=1e-6)
+    assert mined.negatives == 24, "all rows of the other classes, also those that the self-mask excludes"
 
 
 def test_the_option_is_refused_where_it_says_nothing():

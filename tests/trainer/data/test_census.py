@@ -66,12 +66,12 @@ def test_images_in_two_splits_are_found(root):
 def test_what_is_implausible_is_named(root):
     texts = list(findings_in(census_of(root), {"train", "val", "test"}))
     assert texts == [
-        "images of train are stored in different modes: RGB (1), L (1)",
+        "stored in different modes: the images of train, RGB (1), L (1)",
         "no label of val shows road, sky, tree",
-        "1 of 1 labels of val are void everywhere",
-        "1 of 1 images of val are near-constant: c",
+        "void everywhere: 1 of 1 labels of val",
+        "near-constant: 1 of 1 images of val (c)",
         "no label of test shows tree",
-        "1 images of train are also in test: a = e",
+        "in both train and test: 1 image (a = e)",
     ]
     assert not list(findings_in(census_of(root), {"other"}))
 
@@ -85,7 +85,7 @@ def test_turned_images_are_counted(root):
         image.save(path, exif=exif)
     census = census_of(root)
     assert census.splits["train"].turned == 1
-    assert "1 of 2 images of train are turned as their EXIF orientation says" in findings_in(census, {"train"})
+    assert "turned as their EXIF orientation says: 1 of 2 images of train" in findings_in(census, {"train"})
 
 
 def test_it_comes_back_from_json(root):

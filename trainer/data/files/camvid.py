@@ -99,6 +99,10 @@ class CamVid(PairsOnDisk):
         original = any((self.root / name).is_dir() for name in (ORIGINAL_IMAGES, ORIGINAL_LABELS))
         return "original" if original else "split_folders"
 
+    def group(self, stem: str) -> str:
+        """The video, `0001TP` of `0001TP_006690`: its frames look alike."""
+        return stem.partition("_")[0]
+
     def list_part(self, part: str) -> Listing:
         """The files of `train`, `val` or `test`."""
         if self.layout == "original":

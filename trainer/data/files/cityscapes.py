@@ -58,6 +58,10 @@ class Cityscapes(PairsOnDisk):
         images = (self.root / "leftImg8bit" / part).glob(f"*/*{IMAGE_ENDING}")
         return (self.root / "gtFine" / part).is_dir() and any(images)
 
+    def group(self, stem: str) -> str:
+        """The city: pictures of one drive look alike."""
+        return city(stem)
+
     def list_part(self, part: str) -> Listing:
         """The files of all cities of a split."""
         return list_folders(

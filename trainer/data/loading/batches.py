@@ -37,6 +37,8 @@ class Batch:
     """float32 RGB in 0..1."""
     label_BHW: Tensor
     """int64 class ids, `IGNORE_INDEX` for void."""
+    first: int = 0
+    """In evaluation, the place of the first image in its split."""
 
 
 class TrainBatches:
@@ -135,9 +137,11 @@ def evaluation_batches(
     Raises DataError for a split with dummy labels.
     """
     require_labels(source, split)
+    first = 0
     for number, pairs in enumerate(neighbours(source, split, batch_size)):
         if number % ranks == rank:
-            yield whole(pairs)
+            yield whole(pairs, first)
+        first += len(pairs)
 
 
 def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pair]]:
@@ -153,10 +157,10 @@ def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pai
         yield waiting
 
 
-def whole(pairs: Sequence[Pair]) -> Batch:
-    """A batch of whole images of equal size."""
+def whole(pairs: Sequence[Pair], first: int) -> Batch:
+    """A batch of whole images of equal size, the first of which is number `first` of its split."""
     images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
-    return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]))
+    return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]), first)
 
 
 def unwrapped(item: Batch | TrainerError) -> Batch:

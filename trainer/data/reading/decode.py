@@ -85,13 +85,13 @@ class DecodedImage:
 @cache
 def decoder_version(*, jpeg: bool) -> str:
     """What else than the files decides about pixels: our version and, for JPEG files, that of the library."""
-    return f"decoder {DECODER_VERSION}" + (f", libjpeg {jpeg_library()}" if jpeg else "")
+    return f"{DECODER_VERSION} with {jpeg_library()}" if jpeg else f"{DECODER_VERSION}"
 
 
 def jpeg_library() -> str:
     """Pillow's JPEG library; two versions may differ in the last bit of a pixel."""
     turbo = features.version("libjpeg_turbo")
-    return f"turbo {turbo}" if turbo else str(features.version("jpg"))
+    return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
 
 def decode_image(path: Path) -> DecodedImage:

@@ -28,9 +28,10 @@ from trainer.data.reading.decode import (
     relabel,
     require_same_size,
 )
+from trainer.data.reading.held_out import is_held_out
 from trainer.data.reading.in_order import in_order
 from trainer.data.reading.listing import FilePair, Listing
-from trainer.data.source import IGNORE_INDEX, Colour, Examined, Pair, Pixels
+from trainer.data.source import HELD_OUT, IGNORE_INDEX, SEARCH, Colour, Examined, Pair, Pixels
 from trainer.errors import DataError
 
 __all__ = ["TRAIN_VAL", "TRAIN_VAL_TEST", "PairsOnDisk"]
@@ -65,6 +66,7 @@ class PairsOnDisk(ABC):
         self.root = Path(root)
         self.cache = DecodedCache.default() if cache is None else cache
         self._listings: dict[str, Listing] = {}
+        self._held_out: dict[str, tuple[int, ...]] = {}
         self._decoded: dict[str, DecodedSplit | None] = {}
 
     @abstractmethod
@@ -89,6 +91,10 @@ class PairsOnDisk(ABC):
         """The checked class ids of a label file."""
         return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
 
+    def group(self, stem: str) -> str:
+        """What a training pair belongs to: pairs of one group are not divided between the two held-out splits."""
+        return stem
+
     @property
     def splits(self) -> tuple[str, ...]:
         """The parts, in the order of `split_parts`, without optional ones that are missing."""
@@ -97,15 +103,20 @@ class PairsOnDisk(ABC):
 
     def size(self, split: str) -> int:
         """Number of pairs in `split`. Raises DataError if the split is unknown or files are missing."""
-        return sum(len(self._pairs(part)) for part in self.parts(split))
+        numbers = self._numbers(split)
+        return sum(len(self._pairs(part)) for part in self.parts(split)) if numbers is None else len(numbers)
 
     def stems(self, split: str) -> tuple[str, ...]:
         """File stems of `split`, sorted within each of its parts."""
-        return tuple(pair.stem for part in self.parts(split) for pair in self._pairs(part))
+        stems = tuple(pair.stem for part in self.parts(split) for pair in self._pairs(part))
+        numbers = self._numbers(split)
+        return stems if numbers is None else tuple(stems[number] for number in numbers)
 
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError if it cannot be used."""
-        rest = index
+        rest, numbers = index, self._numbers(split)
+        if numbers is not None:
+            rest = numbers[index] if 0 <= index < len(numbers) else -1
         for part in self.parts(split):
             pairs = self._pairs(part)
             if 0 <= rest < len(pairs):
@@ -125,11 +136,13 @@ class PairsOnDisk(ABC):
 
     def examine(self, split: str) -> Iterator[tuple[str, Examined | DataError]]:
         """Stem of each pair with its decoded pixels or its error; first, without stem, the errors of the layout."""
-        self._listings.clear()
+        self._forget_listings()
         for part in self.parts(split):
             listing = self._listing(part)
             yield from (("", DataError(problem)) for problem in listing.problems)
-            yield from zip((pair.stem for pair in listing.pairs), in_order(self._examine, listing.pairs), strict=True)
+            numbers = self._numbers(split) if not listing.problems else None
+            pairs = listing.pairs if numbers is None else tuple(listing.pairs[number] for number in numbers)
+            yield from zip((pair.stem for pair in pairs), in_order(self._examine, pairs), strict=True)
 
     def _examine(self, pair: FilePair) -> Examined | DataError:
         try:
@@ -161,7 +174,7 @@ class PairsOnDisk(ABC):
 
     def check_layout(self) -> None:
         """Raise DataError unless all parts exist and all files are paired; lists the files again."""
-        self._listings.clear()
+        self._forget_listings()
         for part in self.splits:
             self._pairs(part)
 
@@ -191,13 +204,35 @@ class PairsOnDisk(ABC):
     def _header(self, files: Iterable[Path]) -> bytes:
         """What pixels and figures depend on besides `files`."""
         jpeg = any(path.suffix.lower() in JPEG_ENDINGS for path in files)
-        return "\n".join((decoder_version(jpeg=jpeg), *self.class_names, "")).encode()
+        return "\n".join((f"decoder {decoder_version(jpeg=jpeg)}", *self.class_names, "")).encode()
 
     def parts(self, split: str) -> tuple[str, ...]:
-        """The parts of `split`. Raises DataError if there is no such split."""
-        if split not in self.split_parts:
-            raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(self.split_parts)}")
-        return self.split_parts[split]
+        """The parts of `split`; that of a held-out split is train. Raises DataError if there is no such split."""
+        if split in self.split_parts:
+            return self.split_parts[split]
+        held_out = HELD_OUT if "train" in self.split_parts else ()
+        if split in held_out:
+            return self.split_parts["train"]
+        choices = dict.fromkeys((*self.split_parts, *held_out))
+        raise DataError(f"{self.root}: no split {split!r}; choose {', '.join(choices)}")
+
+    def _forget_listings(self) -> None:
+        self._listings.clear()
+        self._held_out.clear()
+
+    def _numbers(self, split: str) -> tuple[int, ...] | None:
+        """Numbers in train of the pairs of a held-out split; None for a split of whole parts."""
+        if split not in HELD_OUT or split in self.split_parts:
+            return None
+        if split not in self._held_out:
+            groups = [self.group(pair.stem) for part in self.parts(split) for pair in self._pairs(part)]
+            try:
+                held_out = is_held_out(groups)
+            except DataError as error:
+                raise DataError(f"{self.root}: {error}") from error
+            wanted = split == SEARCH
+            self._held_out[split] = tuple(number for number, held in enumerate(held_out) if held is wanted)
+        return self._held_out[split]
 
     def _listing(self, part: str) -> Listing:
         if part not in self._listings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +57,8 @@ class Head(nn.Module, ABC):
 
     tap_channels: int
     """Width E of the tap."""
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """Names of the child modules that inference does not use; an exported network lacks them."""
 
     @abstractmethod
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:

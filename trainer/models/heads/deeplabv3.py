@@ -37,6 +37,8 @@ class Pyramid(nn.Module):
 class DeepLabV3Head(Head):
     """Pyramid, 3x3 convolution, classifier. The tap is the backbone's output, before the pyramid."""
 
+    training_only = ("aux",)
+
     def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
         super().__init__(shape, classes, width=width, dropout=dropout)
         self.shape = shape
