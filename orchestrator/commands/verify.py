@@ -127,6 +127,12 @@ def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found
             if facts and stored.record.environment.get("data", facts.get("data")) != facts.get("data"):
                 raise ValueError("its data are not those of its trial")
             found.add("records", verified=stored.verified)
+        for file, digest in stored.record.files.items():
+            with found.file(trial_key(trial_id, file)):
+                content = directory.files.read(trial_key(trial_id, file)) if file in names else None
+                if content is None or hashlib.sha256(content).hexdigest() != digest:
+                    raise ValueError("its content does not match the digest in its record" if content else "missing")
+                found.add("other files of records", verified=True)
     for name in files_of(POINT_FILE, names):
         verify_points(directory, trial_key(trial_id, name), found)
 

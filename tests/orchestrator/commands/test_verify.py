@@ -101,7 +101,7 @@ def test_random_flipped_bits_give_no_wrong_table_and_no_traceback(
             wrong = {key: value for key, value in values_of(table).items() if value not in (expected[key], Gap.DAMAGED)}
             assert wrong == {}, where
             if Gap.DAMAGED in values_of(table).values():
-                assert str(path.relative_to("runs")) in table.notes[-1].text, where
+                assert any(str(path.relative_to("runs")) in note.text for note in table.notes), where
             else:
                 assert render_markdown(table) == text, where
             assert status_as_text(read_status(directory, "tiny", 0.0), "command")
@@ -111,7 +111,7 @@ def test_random_flipped_bits_give_no_wrong_table_and_no_traceback(
             unneeded_files(directory, directory.files.names("trials"))
         found = verify(directory, ["tiny"], everything=True, deep=True)
         if not found.damaged:
-            assert path.suffix != ".pt", where
+            assert path.suffix not in (".pt", ".npz"), where
             assert path.suffix != ".json" or unseal(bytes(changed)) == unseal(content), where
             unnamed[path.suffix] += 1
         path.write_bytes(content)
