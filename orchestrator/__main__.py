@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.spec.sweep_spec import read_spec, sweep_name
+from orchestrator.commands.sweep_choice import add_choice, chosen_name
+from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import find_name
 
 __all__ = ["main"]
 
@@ -41,8 +43,6 @@ def build_parser() -> Parser:
     status.add_argument("--plans", action="store_true", help="list every plan the sweep has had, and what differs")
     why = add("why", show_reasons, "explain why each trial would run or be reused")
     add_spec(why)
-    why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
-    why.add_argument("--seeds", metavar="N", help="as for the sweep")
     clean = add("clean", clean_up, "delete trials that no plan refers to, and unneeded checkpoints")
     add_run_dir(clean)
     clean.add_argument(
@@ -63,7 +63,7 @@ def build_parser() -> Parser:
     sync.add_argument(
         "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: every sweep (default)"
     )
-    sync.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    add_choice(sync)
     add_run_dir(sync)
     add_tracking_uri(sync)
     sync.add_argument("--check", action="store_true", help="compare the two and write nothing")
@@ -71,7 +71,7 @@ def build_parser() -> Parser:
     verify.add_argument(
         "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: everything (default)"
     )
-    verify.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    add_choice(verify)
     add_run_dir(verify)
     verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
@@ -84,7 +84,7 @@ def build_parser() -> Parser:
 def add_spec(parser: argparse.ArgumentParser) -> None:
     """The options of commands on one sweep."""
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
-    parser.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    add_choice(parser)
     add_run_dir(parser)
 
 
@@ -98,11 +98,18 @@ def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
 
 
+def recorded_name(spec: Path, options: argparse.Namespace) -> str:
+    """The name of the recorded sweep that the options mean."""
+    name, exact = chosen_name(spec, options)
+    directory = RunDirectory(options.run_dir)
+    return name if exact else find_name(name, directory.sweep_names(), str(directory))
+
+
 def show_status(options: argparse.Namespace) -> int:
     """Show the status of a sweep, also while it runs. The exit code is 0 when no trial has to run any more, else 1."""
     from orchestrator.commands.status import read_status, status_as_json, status_as_text
 
-    name = sweep_name(options.spec, options.recipe)
+    name = recorded_name(options.spec, options)
     if options.plans:
         from orchestrator.commands.plans import plans_as_json, plans_as_text
 
@@ -114,8 +121,10 @@ def show_status(options: argparse.Namespace) -> int:
         print(status_as_json(status))
     else:
         # a sweep that was run from Python has no command line; options that only the sweep takes are unknown
-        recipe = ["--recipe", options.recipe] if options.recipe else []
-        words = ["python", "-m", "orchestrator.sweep", str(options.spec), *recipe, "--run-dir", options.run_dir]
+        given = [word for setting in options.set for word in ("--set", setting)]
+        for option in ("recipe", "seeds", "name"):
+            given += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
+        words = ["python", "-m", "orchestrator.sweep", str(options.spec), *given, "--run-dir", options.run_dir]
         print("\n".join(status_as_text(status, status.results.sweep.command or shlex.join(words))))
     return UNFINISHED if status.results.unfinished else DONE
 
@@ -123,11 +132,11 @@ def show_status(options: argparse.Namespace) -> int:
 def show_reasons(options: argparse.Namespace) -> int:
     """Show for each trial why it would run or be reused, and in which fields it differs from the closest trial."""
     from orchestrator.commands.why import describe_reasons
-    from orchestrator.planning.plan import plan_sweep
+    from orchestrator.planning.naming import plan_in
 
-    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
+    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds, name=options.name)
     directory = RunDirectory(options.run_dir)
-    print("\n".join(describe_reasons(plan_sweep(spec, run_dir=directory.local_folder), directory)))
+    print("\n".join(describe_reasons(plan_in(directory, spec), directory)))
     return DONE
 
 
@@ -154,7 +163,7 @@ def synchronize(options: argparse.Namespace) -> int:
     if options.spec == "all":
         names = RunDirectory(options.run_dir).sweep_names()
     else:
-        names = [sweep_name(Path(options.spec), options.recipe)]
+        names = [recorded_name(Path(options.spec), options)]
         RunDirectory(options.run_dir).sweep(names[0])
     wrong = 0
     if options.check:
@@ -181,7 +190,7 @@ def verify_files(options: argparse.Namespace) -> int:
 
     directory = RunDirectory(options.run_dir)
     everything = options.spec == "all"
-    names = directory.sweep_names() if everything else [sweep_name(Path(options.spec), options.recipe)]
+    names = directory.sweep_names() if everything else [recorded_name(Path(options.spec), options)]
     if not everything and names[0] not in directory.sweep_names():
         directory.sweep(names[0])  # raises
     found = verify(directory, names, everything=everything, deep=options.deep)

@@ -16,7 +16,8 @@ from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection, plan_sweep
+from orchestrator.planning.naming import plan_in
+from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import without_password
@@ -53,18 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
-    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds)
+    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds, name=options.name)
     directory = RunDirectory(options.run_dir)
-    plan = plan_sweep(spec, run_dir=directory.local_folder)
+    plan = plan_in(directory, spec)
     selection = None
     if options.only or options.trial:
         selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))
     if not options.dry_run:
         return run_plan(spec, plan, directory, selection, options)
     if options.json:
-        print(plan_as_json(plan, directory, selection))
+        print(plan_as_json(plan, directory, selection, options.stale))
     else:
-        print("\n".join(plan_as_text(spec, plan, directory, options.max_concurrent, selection)))
+        lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
+        print("\n".join(lines))
     return DONE
 
 
@@ -81,6 +83,7 @@ def build_parser() -> Parser:
     parser.add_argument("--recipe", metavar="NAME|PATH", help="data set, model and schedule, instead of the file's")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a config key in all rows")
     parser.add_argument("--seeds", metavar="N", help="number of seeds per row, or a list such as 11,12,13")
+    parser.add_argument("--name", metavar="NAME", help="name of the sweep (default: file, recipe, --set and --seeds)")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and exit")
     parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
@@ -91,6 +94,22 @@ def build_parser() -> Parser:
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="now run only this row's trials")
     parser.add_argument(
         "--trial", action="append", default=[], metavar="ID", help="now run only the trial with this id"
+    )
+    stale = parser.add_mutually_exclusive_group()
+    stale.add_argument(
+        "--rerun-stale",
+        dest="stale",
+        action="store_const",
+        const="rerun",
+        default="refuse",
+        help="run trials again whose results other code of the trainer computed",
+    )
+    stale.add_argument(
+        "--accept-stale",
+        dest="stale",
+        action="store_const",
+        const="accept",
+        help="keep them, marked § in every table",
     )
     parser.add_argument("--debug", action="store_true", help="run in this process; open pdb where a trial raises")
     parser.add_argument("--max-concurrent", type=positive, metavar="N", help="run at most N trials at once")
@@ -141,7 +160,7 @@ def command_of(options: argparse.Namespace) -> str:
     for setting in options.set:
         words += ["--set", setting]
     defaults = build_parser().parse_args([str(options.spec)])
-    for name in ("recipe", "seeds", "run_dir", "out", "tracking_uri"):
+    for name in ("recipe", "seeds", "name", "run_dir", "out", "tracking_uri"):
         value = getattr(options, name)
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", without_password(str(value))]  # the record store keeps it
@@ -162,7 +181,8 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         console.print(Text(f"missing: {label} [{trial_id}]: {reason}"), soft_wrap=True)
     if len(missing) > MOST_MISSING_LISTED:
         more = (
-            f"missing: {len(missing) - MOST_MISSING_LISTED} more; `python -m orchestrator status {options.spec}` lists"
+            f"missing: {len(missing) - MOST_MISSING_LISTED} more; `python -m orchestrator status {options.spec} "
+            f"--name {outcome.plan.record.name}` lists"
         )
         console.print(Text(f"{more} all"), soft_wrap=True)
     if outcome.halted:
@@ -176,11 +196,11 @@ def describe_lacking(outcome: SweepOutcome, options: argparse.Namespace) -> str:
     """What MLflow lacks, why, and the command that delivers it."""
     lacks = outcome.mirror_lacks or "a part"
     reason = f" ({outcome.mirror_failure})" if outcome.mirror_failure else ""
-    recipe = f" --recipe {options.recipe}" if options.recipe else ""
-    command = f"python -m orchestrator sync {options.spec}{recipe} --run-dir {options.run_dir}"
+    name = outcome.plan.record.name
+    command = f"python -m orchestrator sync {options.spec} --name {name} --run-dir {options.run_dir}"
     if options.tracking_uri:
         command += f" --tracking-uri {without_password(options.tracking_uri)}"
-    return f"MLflow lacks {lacks} of {outcome.plan.record.name}{reason}; deliver it with `{command}`"
+    return f"MLflow lacks {lacks} of {name}{reason}; deliver it with `{command}`"
 
 
 if __name__ == "__main__":

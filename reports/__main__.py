@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
+from orchestrator.commands.sweep_choice import add_choice, chosen_name
 from orchestrator.errors import StoreError
-from orchestrator.spec.sweep_spec import sweep_name
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -78,7 +78,7 @@ def print_trace(arguments: argparse.Namespace) -> int:
 
 def load(spec: Path, arguments: argparse.Namespace) -> SweepResults:
     """The results of the sweep of a search space, from the source that the command line names."""
-    name, exact = sweep_name(spec, arguments.recipe), arguments.recipe is not None
+    name, exact = chosen_name(spec, arguments)
     if arguments.source == "mlflow":
         if arguments.plan is not None:
             raise StoreError(f"--plan {arguments.plan}: plans are kept in the run directory only; use --from store")
@@ -120,7 +120,7 @@ def parse_trace(argv: Sequence[str]) -> argparse.Namespace:
 
 def add_source(parser: Parser) -> None:
     """Options for where the records are."""
-    parser.add_argument("--recipe", metavar="NAME|PATH", help="the recipe given to the sweep, if any")
+    add_choice(parser)
     parser.add_argument("--run-dir", type=Path, default=Path("runs"), help="run directory (%(default)s)")
     parser.add_argument(
         "--plan",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.config.train import RESULT_VERSION
+
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "trainer", "reports", "benchmarks")
 OUTPUT = ("table.md", "tables/table.md", "reports/out/")
@@ -179,3 +181,13 @@ def test_the_map_in_the_readme_names_files_that_exist() -> None:
             if name.endswith("/"):
                 folders.append((indent, name))
     assert checked > 30
+
+
+def test_the_result_in_the_readme_says_of_which_result_version_it_is() -> None:
+    """Until the sweep has been run again, a reader must see that the code has changed since."""
+    readme = " ".join(read("README.md").replace("**", "").split())
+    block = readme[readme.index("<!-- result -->") : readme.index("<!-- /result -->")]
+    (shown,) = re.findall(r"with result version (\d+)", block)
+    assert f"result version {shown}. " in read("reports/results/camvid_memory/table.md")
+    if int(shown) != RESULT_VERSION:
+        assert f"The result version is {RESULT_VERSION} now" in block

@@ -143,8 +143,10 @@ def test_a_dry_run_a_sweep_and_a_table_from_an_empty_folder(installed: Installed
     assert [trial["row"] for trial in json.loads(planned)["trials"]] == ["w/o contrast", "with memory"]
     swept = installed.run(folder, "-m", "orchestrator.sweep", "tiny.yaml", "--executor", "serial", *SETTINGS)
     assert "| with memory |" in swept
-    table = (folder / "reports" / "out" / "tiny" / "table.md").read_bytes()
+    (written,) = (folder / "reports" / "out").iterdir()
+    assert written.name.startswith("tiny+")
+    table = (written / "table.md").read_bytes()
     shutil.rmtree(folder / "reports")
     shown = installed.run(folder, "-m", "reports", "tiny.yaml")
     assert "| with memory |" in shown
-    assert (folder / "reports" / "out" / "tiny" / "table.md").read_bytes() == table
+    assert (written / "table.md").read_bytes() == table

@@ -214,6 +214,6 @@ def joined(embeddings: Sequence[Tensor | None]) -> Tensor:
 
 
 def total(measured: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Metrics of a batch from those of its micro-batches: sums of `train/...`, means of `contrast/...`."""
-    sums = {name: torch.stack([part[name] for part in measured]).sum(dim=0) for name in measured[0]}
-    return {name: value if name.startswith("train/") else value / len(measured) for name, value in sums.items()}
+    """Metrics of a batch from its micro-batches: sums of `train/...`, means of `contrast/...` without NaN."""
+    parts = {name: torch.stack([part[name] for part in measured]) for name in measured[0]}
+    return {name: part.sum(dim=0) if name.startswith("train/") else part.nanmean(dim=0) for name, part in parts.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from trainer.average import WeightAverage
 from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
+from trainer.code_digest import codes_in, joined, present_code
 from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.source import Source
@@ -48,6 +50,8 @@ class TrainingState:
     seconds: float = 0.0
     """Training time over all attempts, without evaluation and checkpoints."""
     best_miou: float = -1.0
+    code: str = field(default_factory=present_code)
+    """Digests of the code that took the steps."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Last value of each `val/...` and `contrast/...` metric."""
     validated: Scores | None = None
@@ -97,12 +101,14 @@ class TrainingState:
                 part.load_state_dict(dict(state))
         self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
         self.metrics = dict(found.metrics)
+        self.code = joined([*codes_in(found.code), present_code()])
 
     def checkpoint(self) -> Checkpoint:
         """The state as a checkpoint; after the last step, with the weights only."""
         finished = self.step == self.config.schedule.steps
         return Checkpoint(
             config=fingerprint(self.config),
+            code=self.code,
             step=self.step,
             seconds=self.seconds,
             best_miou=self.best_miou,
@@ -126,12 +132,13 @@ class TrainingState:
             self.average.update(self.model, step)
 
     def training_point(self, measured: dict[str, Tensor]) -> dict[str, float]:
-        """The metrics of the last step as a point of the learning curve."""
+        """The metrics of the last step as a point of the learning curve, without those that have nothing to average."""
         point = {name: float(value) for name, value in measured.items()}
+        point = {name: value for name, value in point.items() if not (is_contrast(name) and math.isnan(value))}
         if self.contrast is not None:
             point.setdefault("train/contrast", 0.0)
             point.update(self.contrast.diagnostics())
-        self.metrics.update({name: value for name, value in point.items() if name.startswith("contrast/")})
+        self.metrics.update({name: value for name, value in point.items() if is_contrast(name)})
         return {**point, "train/lr": rate_at(self.config, self.step - 1)}
 
     def validate(self, checkpoints: Checkpoints) -> dict[str, float]:
@@ -193,3 +200,8 @@ class TrainingState:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - self.started
+
+
+def is_contrast(name: str) -> bool:
+    """Whether a metric is one of the contrastive loss."""
+    return name.startswith("contrast/")

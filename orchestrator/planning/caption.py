@@ -26,18 +26,18 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
     """Data set, split, images, model, crop, batch, steps, seeds and evaluation; `varied ...` where the rows differ."""
     configs = [config for config, _ in rows]
 
-    def same(value: Callable[[TrainConfig], str], what: str) -> str:
-        found = {value(config) for config in configs}
+    def same_of(found: set[str], what: str) -> str:
         return found.pop() if len(found) == 1 else f"varied {what}"
+
+    def same(value: Callable[[TrainConfig], str], what: str) -> str:
+        return same_of({value(config) for config in configs}, what)
 
     images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
     size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
-    data = same(
-        lambda config: f"{DATA_TITLES.get(config.data.name, config.data.name)}, {config.data.test_split} split", "data"
-    )
+    data = same_of({f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows}, "data")
     parts = (
         data + size,
         f"{backbone} ({weights}) + {head}",
@@ -48,6 +48,12 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
         same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
+
+
+def data_title(config: TrainConfig, facts: DataFacts) -> str:
+    """`CamVid`; own data has no name of its own, so the start of its digest tells two sets apart."""
+    title = DATA_TITLES.get(config.data.name, config.data.name)
+    return f"{title} {facts.digest[:6]}" if config.data.name == "folder" else title
 
 
 def evaluation_title(config: TrainConfig) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "closest",
     "config_leaves",
     "number_type",
+    "path_keys",
     "read_assignment",
     "read_block",
     "read_list",

@@ -18,11 +18,12 @@ from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
 from orchestrator.spec.selection import selection_mistakes
 from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
+from orchestrator.spec.sweep_names import SweepName, changed_settings, check_sweep_name, name_after, seeds_change
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
 from orchestrator.store.records import SEARCHES
 
-__all__ = ["SweepSpec", "read_spec", "sweep_name"]
+__all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
 
 METHODS_OF_KEY: Mapping[str, tuple[str, ...]] = {
     "rows": ("ablation",),
@@ -48,8 +49,7 @@ class SweepSpec:
 
     space: SearchSpace
     """The file, without mistakes."""
-    name: str
-    """`ablation_memory`, or `ablation_memory@camvid_lite0` when the recipe is not the search space's own."""
+    sweep_name: SweepName
     recipe: str
     """Name of the recipe."""
     baseline: str | None
@@ -65,26 +65,63 @@ class SweepSpec:
     search: Search | None
     """How `random` and `tpe` draw trials; None for the other methods."""
 
+    @property
+    def name(self) -> str:
+        """`ablation_memory@camvid_lite0+steps=60`; `orchestrator.planning.naming` adds data and weights of `--set`."""
+        return self.sweep_name.text
 
-def sweep_name(path: Path, recipe: str | None = None) -> str:
-    """Name of the sweep that `path` describes with `recipe` (None: its own); the rest of the file may be wrong.
 
-    Raises SpecError when the file cannot be read.
+def read_sweep_name(
+    path: Path,
+    *,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
+    seeds: str | int | None = None,
+    name: str | None = None,
+) -> SweepName:
+    """Name of the sweep that `path` describes with these options; what does not enter the name may be wrong.
+
+    Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
-    return name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
+    base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
+    given = None if name is None else check_sweep_name(name)
+    assigned = read_assignments(settings)
+    if assigned.mistakes:
+        raise SpecError(*assigned.mistakes)
+    file = file_settings(space, read_recipe(space, path, recipe)[1]) if settings else {}
+    seed_change = () if seeds is None else seeds_change(read_seeds(seeds), seeds_of(space))
+    return name_after(base, changed_settings(assigned.settings, file), seed_change, given)
+
+
+def file_settings(space: SearchSpace, content: Recipe) -> dict[str, Setting]:
+    """The settings for all rows without `--set`."""
+    blocks = (*content.settings_for(space.method), space.fixed or SettingsBlock())
+    return by_key(*blocks, SettingsBlock(settings=method_rows(space, by_key(*blocks)).constants))
+
+
+def seeds_of(space: SearchSpace) -> tuple[int, ...] | None:
+    """The seeds of the file; None where they grow until decided."""
+    return None if isinstance(space.seeds, Until) else space.seeds
 
 
 def read_spec(
-    path: Path, *, recipe: str | None = None, settings: Sequence[str] = (), seeds: str | int | None = None
+    path: Path,
+    *,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
+    seeds: str | int | None = None,
+    name: str | None = None,
 ) -> SweepSpec:
     """The search space at `path`, read and checked.
 
-    `recipe` (a name or a path), `settings` (`key=value`) and `seeds` (`5` or `11,12`) are `--recipe`, `--set` and
-    `--seeds`. Raises SpecError with one line per mistake.
+    `recipe` (a name or a path), `settings` (`key=value`), `seeds` (`5` or `11,12`) and `name` are `--recipe`, `--set`,
+    `--seeds` and `--name`. Raises SpecError with one line per mistake.
     """
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
+    with errors:
+        name = None if name is None else check_sweep_name(name)
     errors.messages.extend((*space.mistakes, *method_mistakes(space)))
     recipe_name, content = "", Recipe()
     with errors:
@@ -113,9 +150,12 @@ def read_spec(
             f"{origin}: seeds: until: decided needs a baseline to compare with; add `baseline: LABEL`"
         )
     errors.raise_any()
+    base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
+    changed = changed_settings(assigned.settings, by_key(*in_recipe, fixed, constants))
+    seed_change = () if seeds is None else seeds_change(seed_values, seeds_of(space))
     return SweepSpec(
         space=space,
-        name=name_with_recipe(space.name or path.stem, path, space.recipe, recipe),
+        sweep_name=name_after(base, changed, seed_change, name),
         recipe=recipe_name,
         baseline=baseline,
         rows=found.rows,

@@ -48,6 +48,10 @@ class DataRecord:
     class_names: tuple[str, ...]
     roles: Mapping[str, str]
     """Split that is used for `train`, `val` and `test`."""
+    name: str = ""
+    """`data.name`; empty in plans of before."""
+    digest: str = ""
+    """Of its content; empty in plans of before."""
     splits: tuple[SplitRecord, ...] = ()
     """The census of these splits, each once; empty for data without files, which are drawn, not labelled."""
     findings: tuple[str, ...] = ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
-__all__ = ["SweepResults", "Verification"]
+__all__ = ["SweepResults", "Verification", "find_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,3 +53,16 @@ class SweepResults:
     def unfinished(self) -> tuple[str, ...]:
         """Ids of the planned trials that are still to run, in the order of the plan."""
         return tuple(trial_id for trial_id in self.sweep.trial_ids if not self.ended(trial_id))
+
+
+def find_name(name: str, recorded: Iterable[str], place: str) -> str:
+    """`name` if recorded, else the only name with a recipe or changes, `name@...` or `name+...`, else `name`.
+
+    Raises StoreError, naming `place`, if several are recorded.
+    """
+    known = sorted(recorded)
+    matches = [name] if name in known else [found for found in known if found.startswith((f"{name}@", f"{name}+"))]
+    if len(matches) > 1:
+        remedy = "Choose one with --recipe, --set and --seeds as for the sweep, or with --name"
+        raise StoreError(f"{place}: several sweeps of {name!r}: {', '.join(matches)}. {remedy}")
+    return matches[0] if matches else name

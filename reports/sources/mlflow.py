@@ -10,11 +10,10 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
-from orchestrator.store.sweep_results import SweepResults, Verification
+from orchestrator.store.sweep_results import SweepResults, Verification, find_name
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
 from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES, REUSED
-from reports.sources.run_directory import find_name
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
 
@@ -22,8 +21,8 @@ __all__ = ["load_from_mlflow", "tracked_runs"]
 def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults:
     """The results of sweep `name`, as `load_sweep` reads them from a run directory.
 
-    Unless `exact`, `name@<recipe>` is meant if that is the only sweep of that name. Raises StoreError when there is no
-    such sweep or several match, TrackingError when MLflow cannot be read.
+    Unless `exact`, `name@...` or `name+...` is meant if that is the only sweep of that name. Raises StoreError when
+    there is no such sweep or several match, TrackingError when MLflow cannot be read.
     """
     server = Server(uri, create=False)
     parents: dict[str, RunFacts] = {}

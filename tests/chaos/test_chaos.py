@@ -43,7 +43,7 @@ class Chaos:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Run the command of the sweep, as a user would."""
-        line = [sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--seeds", str(self.seeds)]
+        line = [sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--name", "tiny", "--seeds", str(self.seeds)]
         values = environment() | {"RAY_TMPDIR": str(self.ray_folder)}
         with (self.folder / "output.txt").open("ab") as output:
             return subprocess.Popen(line, cwd=self.folder, env=values, stdout=output, stderr=output)

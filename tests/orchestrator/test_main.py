@@ -45,8 +45,8 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
 
 def test_status_of_a_complete_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
     assert api.sweep(tiny_space, seeds=1, options=quick_options).completed
-    assert main(["status", "tiny.yaml"]) == 0
-    assert capsys.readouterr().out == "tiny: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
+    assert main(["status", "tiny.yaml", "--seeds", "1"]) == 0
+    assert capsys.readouterr().out == "tiny+seeds=1: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
 
 
 def test_a_sweep_never_run_is_one_line(tiny_space: Path, capsys: Capture) -> None:

@@ -48,9 +48,10 @@ def test_a_complete_sweep_exits_with_zero(project, store, sweep_of, outcomes_of,
 
 
 def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, capsys, monkeypatch):
-    monkeypatch.setattr(
-        command, "sweep_name", lambda spec, recipe: "ablation_memory" + (f"@{recipe}" if recipe else "")
-    )
+    def name(spec, options):
+        return "ablation_memory" + (f"@{options.recipe}" if options.recipe else ""), options.recipe is not None
+
+    monkeypatch.setattr(command, "chosen_name", name)
     for recipe, value in (("lite0", 0.25), ("big", 0.75)):
         sweep = sweep_of({"base": {}}, name=f"ablation_memory@{recipe}")
         store(project / "runs", results_of(sweep, outcomes_of({"base": [value] * 3})))

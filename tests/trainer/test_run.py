@@ -243,7 +243,7 @@ def test_all_figures_are_those_that_planning_expects(tmp_path, source):
 class VoidSource(Synthetic):
     """The generated scenes with nothing labelled in the splits `void`."""
 
-    void = ("val", "test")
+    void: tuple[str, ...] = ("val", "test")
 
     def read(self, split, index):
         image_HW3, label_HW = super().read(split, index)
@@ -260,6 +260,17 @@ def test_nothing_to_average_is_no_figure(tmp_path, monkeypatch):
     assert log.of("train/loss")
     assert not log.of("val/miou")
     assert (tmp_path / "best.pt").is_file()
+
+
+def test_a_loss_without_anchors_reports_no_mean(tmp_path, monkeypatch):
+    """The similarities of no anchor were 0, and so was their alignment."""
+    monkeypatch.setattr(VoidSource, "void", ("train", "val", "test"))
+    monkeypatch.setattr(trainer.run, "open_source", lambda config: VoidSource(config.synthetic))
+    log = Log()
+    figures = run(replace(BASELINE, contrast=CONTRAST), tmp_path, log)
+    reported = {name for name in figures if name.startswith("contrast/")}
+    assert reported == {"contrast/anchors", "contrast/anchored_share", "contrast/bank_fill"}
+    assert all(math.isfinite(value) for _, point in log.points for value in point.values())
 
 
 def test_inference_parameters_are_those_of_the_baseline(tmp_path):

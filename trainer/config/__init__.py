@@ -23,6 +23,7 @@ from trainer.config.field_markers import (
     fields_below,
     is_outside_identity,
     location_keys,
+    outside_identity_keys,
     renamed_keys,
     setting,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "is_outside_identity",
     "keys_per_class",
     "location_keys",
+    "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
     "setting",

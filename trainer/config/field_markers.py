@@ -15,6 +15,7 @@ __all__ = [
     "location",
     "location_keys",
     "optional",
+    "outside_identity_keys",
     "renamed_keys",
     "require",
     "setting",
@@ -62,6 +63,11 @@ def require(condition: bool, key: str, message: str) -> None:
 def location_keys(config_type: type) -> tuple[str, ...]:
     """Dotted keys of all fields marked `location()` below `config_type`, for example `("data.root",)`."""
     return tuple(prefix + item.name for prefix, item in fields_below(config_type) if item.metadata.get("location"))
+
+
+def outside_identity_keys(config_type: type) -> tuple[str, ...]:
+    """Dotted keys of all fields below `config_type` that are not part of a trial's identity."""
+    return tuple(prefix + item.name for prefix, item in fields_below(config_type) if is_outside_identity(item))
 
 
 def renamed_keys(config_type: type) -> dict[str, str]:

@@ -24,7 +24,7 @@ def alignment_and_uniformity(embedding_CKD: Tensor, valid_CK: Tensor) -> tuple[T
 
     Alignment is the mean squared distance between two rows of one class, 0..4. Uniformity is the logarithm of the mean
     of exp(-2 * squared distance) over all pairs of rows, -8..0: 0 if all embeddings are equal, about -4 if they are
-    uniform on the sphere (exactly -4 in high dimension). Both are 0 without a pair. Only the first rows of each class
+    uniform on the sphere (exactly -4 in high dimension). Both are NaN without a pair. Only the first rows of each class
     are used, so they should be in random order.
     """
     classes = len(valid_CK)
@@ -36,7 +36,6 @@ def alignment_and_uniformity(embedding_CKD: Tensor, valid_CK: Tensor) -> tuple[T
     pair_NN = valid_N[:, None] & valid_N
     pair_NN.fill_diagonal_(False)
     alike_NN = pair_NN & (class_N[:, None] == class_N)
-    alignment = (distance_NN * alike_NN).sum() / alike_NN.sum().clamp(min=1)
-    pairs = pair_NN.sum()
-    potential = ((-2 * distance_NN).exp() * pair_NN).sum() / pairs.clamp(min=1)
-    return alignment, torch.where(pairs > 0, potential.clamp(min=1e-30).log(), 0.0)
+    alignment = (distance_NN * alike_NN).sum() / alike_NN.sum()
+    potential = ((-2 * distance_NN).exp() * pair_NN).sum() / pair_NN.sum()
+    return alignment, potential.clamp(min=1e-30).log()

@@ -48,12 +48,12 @@ ANCHOR_SAMPLERS: dict[str, AnchorSampler] = {"random": random_anchors, "hard": h
 
 
 def skip_thin_classes(label_P: Tensor, classes: int, min_pixels: int) -> tuple[Tensor, Tensor]:
-    """Classes that may have anchors, bool (C,), and the share of the present classes that are skipped, 0-d.
+    """Classes that may have anchors, bool (C,), and the share of the present classes that are skipped, 0-d, or NaN.
 
     The released rule, more than 100 pixels per image, drops thin and rare classes first (docs/released_code.md, 13).
     """
     pixels_C = (label_P == torch.arange(classes, device=label_P.device)[:, None]).sum(1)
     present_C = pixels_C > 0
     kept_C = pixels_C >= min_pixels
-    skipped = (present_C & ~kept_C).sum() / present_C.sum().clamp(min=1)
+    skipped = (present_C & ~kept_C).sum() / present_C.sum()
     return kept_C, skipped

@@ -49,7 +49,7 @@ class Anchors:
 
 @dataclass(frozen=True, slots=True)
 class MinedLoss:
-    """Loss and statistics over all anchors; every field is a 0-d float32 tensor."""
+    """Loss and statistics over all anchors; every field is a 0-d float32 tensor. A mean over nothing is NaN."""
 
     loss: Tensor
     """Mean over the anchors that have a positive; a differentiable zero if there is none."""
@@ -87,14 +87,13 @@ def mined_info_nce(
     apply = cast(Any, _BlockwiseInfoNCE.apply)
     loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_ND, anchors, keys, mining, temperature, generator)
     used, positives, negatives, positive_sum, negative_sum = sums.unbind()
-    per_anchor = used.clamp(min=1)
     return MinedLoss(
-        loss=loss / per_anchor,
+        loss=loss / used.clamp(min=1),
         anchors=used,
-        positives=positives / per_anchor,
-        negatives=negatives / per_anchor,
-        positive_similarity=positive_sum / positives.clamp(min=1) * temperature,
-        negative_similarity=negative_sum / negatives.clamp(min=1) * temperature,
+        positives=positives / used,
+        negatives=negatives / used,
+        positive_similarity=positive_sum / positives * temperature,
+        negative_similarity=negative_sum / negatives * temperature,
     )
 
 

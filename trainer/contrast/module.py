@@ -31,7 +31,7 @@ class ContrastOutput:
     loss: Tensor
     """0-d, float32, always part of the autograd graph."""
     stats: dict[str, Tensor]
-    """`contrast/...` metrics: 0-d tensors without gradient on the device of the embedding."""
+    """`contrast/...` metrics: 0-d, without gradient, on the device of the embedding; NaN for a mean over nothing."""
 
 
 class PixelContrast(nn.Module):
@@ -67,7 +67,7 @@ class PixelContrast(nn.Module):
             anchors, keys, described = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
             mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
         stats = {
-            "contrast/loss": mined.loss.detach(),
+            "contrast/loss": mined.loss.detach().where(mined.anchors > 0, torch.nan),
             "contrast/anchors": mined.anchors,
             **described,
             "contrast/positives": mined.positives,
@@ -95,7 +95,7 @@ class PixelContrast(nn.Module):
             {
                 "contrast/skipped_share": skipped,
                 "contrast/anchored_share": anchored / self.classes,
-                "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored.clamp(min=1),
+                "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored,
                 "contrast/alignment": alignment,
                 "contrast/uniformity": uniformity,
             },

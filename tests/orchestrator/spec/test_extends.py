@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.extends import RECIPE, SEARCH_SPACE, read_extended
-from orchestrator.spec.sweep_spec import sweep_name
+from orchestrator.spec.sweep_spec import read_sweep_name
 from orchestrator.spec.yaml_document import parse_yaml
 
 SHARED = """\
@@ -68,8 +68,10 @@ def test_blocks_are_merged_own_keys_win_and_lists_are_replaced(read_space):
 def test_the_name_of_the_results_is_not_shared(folder):
     write(shared=SHARED, mine="extends: shared.yaml\n")
 
-    assert sweep_name(Path("mine.yaml")) == "mine"
-    assert sweep_name(Path("mine.yaml"), "small") == "mine"  # the recipe is the shared file's, so it is its own
+    assert read_sweep_name(Path("mine.yaml")).text == "mine"
+    assert (
+        read_sweep_name(Path("mine.yaml"), recipe="small").text == "mine"
+    )  # the recipe is the shared file's, so it is its own
 
 
 def test_what_was_read_is_kept_whole(folder):

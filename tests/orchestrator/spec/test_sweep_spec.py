@@ -7,7 +7,7 @@ import pytest
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler
 from orchestrator.spec.settings import as_yaml, config_leaves, read_block
-from orchestrator.spec.sweep_spec import read_spec, sweep_name
+from orchestrator.spec.sweep_spec import read_spec, read_sweep_name
 from orchestrator.spec.yaml_document import parse_yaml
 from trainer.config import ContrastConfig, MemoryConfig, TrainConfig
 
@@ -165,7 +165,7 @@ def test_the_name_shows_a_recipe_that_is_not_its_own(folder):
         "recipes/big.yaml": "s@big",
         "elsewhere/mine.yaml": "s@mine",
     }
-    assert all(sweep_name(Path("s.yaml"), recipe) == name for recipe, name in names.items())
+    assert all(read_sweep_name(Path("s.yaml"), recipe=recipe).text == name for recipe, name in names.items())
 
 
 def test_a_recipe_path_is_looked_up_beside_the_search_space_too(folder, monkeypatch):

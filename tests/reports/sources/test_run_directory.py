@@ -23,6 +23,7 @@ def test_results_are_read_as_written(tmp_path, store, example):
         (["memory"], "memory"),
         (["memory", "memory@lite0"], "memory"),
         (["memory@lite0", "memory_two@lite0"], "memory@lite0"),
+        (["memory+steps=60"], "memory+steps=60"),
         ([], "memory"),
     ],
 )
