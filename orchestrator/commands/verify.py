@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -191,15 +191,19 @@ def verify_picture(content: bytes) -> None:
 
 def verify_others(directory: RunDirectory, found: Verification) -> None:
     """Caches of the whole run directory, and the uncommitted changes that records refer to."""
-    checks: dict[str, tuple[str, str, Callable[[str, bytes], bool]]] = {
-        CACHE: ("caches", ".json", lambda _, content: unseal(content).verified),
-        "code": ("code", ".patch", verify_patch),
-    }
-    for folder, (kind, ending, check) in checks.items():
+    for folder, kind in ((CACHE, "caches"), ("code", "code")):
         for name in sorted(directory.files.names(folder)):
             with found.file(f"{folder}/{name}"):
-                if name.endswith(ending) and (content := directory.files.read(f"{folder}/{name}")) is not None:
+                if not name.endswith((".json", ".patch")):
+                    continue
+                if (content := directory.files.read(f"{folder}/{name}")) is not None:
+                    check = verify_patch if name.endswith(".patch") else verify_json
                     found.add(kind, verified=check(name, content))
+
+
+def verify_json(_name: str, content: bytes) -> bool:
+    """Whether a JSON file has a digest. Raises ValueError for a damaged one."""
+    return unseal(content).verified
 
 
 def verify_patch(name: str, content: bytes) -> bool:
