@@ -63,9 +63,10 @@ def run(options: argparse.Namespace) -> int:
     if not options.dry_run:
         return run_plan(spec, plan, directory, selection, options)
     if options.json:
-        print(plan_as_json(plan, directory, selection))
+        print(plan_as_json(plan, directory, selection, options.stale))
     else:
-        print("\n".join(plan_as_text(spec, plan, directory, options.max_concurrent, selection)))
+        lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
+        print("\n".join(lines))
     return DONE
 
 
@@ -93,6 +94,22 @@ def build_parser() -> Parser:
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="now run only this row's trials")
     parser.add_argument(
         "--trial", action="append", default=[], metavar="ID", help="now run only the trial with this id"
+    )
+    stale = parser.add_mutually_exclusive_group()
+    stale.add_argument(
+        "--rerun-stale",
+        dest="stale",
+        action="store_const",
+        const="rerun",
+        default="refuse",
+        help="run trials again whose results other code of the trainer computed",
+    )
+    stale.add_argument(
+        "--accept-stale",
+        dest="stale",
+        action="store_const",
+        const="accept",
+        help="keep them, marked § in every table",
     )
     parser.add_argument("--debug", action="store_true", help="run in this process; open pdb where a trial raises")
     parser.add_argument("--max-concurrent", type=positive, metavar="N", help="run at most N trials at once")

@@ -30,7 +30,7 @@ MARKS = {
     Mark.ALIKE: "not distinguishable from the row it is compared with",
     Mark.FEWER: "fewer seeds than planned",
     Mark.PROVISIONAL: "provisional",
-    Mark.MIXED: "mixed code or data",
+    Mark.MIXED: "mixed code or data, or other code of the trainer",
     Mark.CHOSEN: "chosen on this split",
 }
 
@@ -71,7 +71,7 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
 
 def run_lines(results: SweepResults, row: str, cell: Cell, tracked: Tracked) -> list[str]:
     """One line per planned seed."""
-    table = [["seed", "trial", "attempt", "state", "value", "commit", "data", "MLflow run", "shared with"]]
+    table = [["seed", "trial", "attempt", "state", "value", "commit", "code", "data", "MLflow run", "shared with"]]
     for (trial_id, seed), rows in rows_by_trial(results.sweep).items():
         if row not in rows:
             continue
@@ -87,6 +87,7 @@ def run_lines(results: SweepResults, row: str, cell: Cell, tracked: Tracked) -> 
                 record.state.value if record is not None else "not run",
                 cell.gaps[seed].value if value is None else repr(value),
                 commit or "-",
+                facts.get("code", "") or "-",
                 facts.get("data", "")[:10] or "-",
                 tracked.get(trial_id, ("-", ""))[0],
                 ", ".join(label for label in rows if label != row) or "-",

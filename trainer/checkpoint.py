@@ -18,7 +18,7 @@ import json
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from trainer.archive_digest import add_digest, verify_archive
+from trainer.code_digest import codes_in, equal_codes
 from trainer.config import RESULT_VERSION, TrainConfig
 from trainer.config.field_markers import identity_values
 
@@ -39,6 +40,8 @@ class Checkpoint:
 
     config: str
     """`fingerprint` of the trial's config."""
+    code: str = ""
+    """Digests of the code that took the steps, as `trainer.code_digest.joined` writes them."""
     step: int
     seconds: float
     """Training time over all attempts."""
@@ -65,7 +68,9 @@ def fingerprint(config: TrainConfig) -> str:
 class Checkpoints:
     """The checkpoint files of one trial."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, accepted_code: Collection[str] = ()) -> None:
+        """Checkpoints of this code and of code proven equal are resumed, and those of `accepted_code`."""
+        self.resumable_code = {*equal_codes(), *accepted_code}
         self.last = workdir / "last.pt"
         self.previous = workdir / "previous.pt"
         self.best = workdir / "best.pt"
@@ -91,10 +96,14 @@ class Checkpoints:
     def load(self, config: TrainConfig) -> Checkpoint | None:
         """The newest intact checkpoint of this config, or None to start from scratch.
 
-        A damaged file is deleted with a warning. Checkpoints of another config or RESULT_VERSION are ignored.
+        A damaged file is deleted with a warning. Checkpoints of another config, RESULT_VERSION or code are ignored.
         """
         wanted = fingerprint(config)
-        return next((checkpoint for checkpoint in self.intact() if checkpoint.config == wanted), None)
+        return next((found for found in self.intact() if found.config == wanted and self.resumes(found)), None)
+
+    def resumes(self, checkpoint: Checkpoint) -> bool:
+        """Whether every step of `checkpoint` was taken by code that may be continued with this one."""
+        return bool(checkpoint.code) and self.resumable_code.issuperset(codes_in(checkpoint.code))
 
     def newest(self) -> Checkpoint | None:
         """The newest intact checkpoint of any config, or None."""

@@ -36,6 +36,8 @@ class TrainResult:
 
     metrics: dict[str, float]
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
+    code: str = ""
+    """Digests of the code that took the steps (`trainer.code_digest.joined`): one, unless the trial was resumed."""
     pictures: tuple[Path, ...] = ()
     """Qualitative sheet, confusion matrix and embedding of the test split: PNG files in `workdir`/pictures."""
     count_NCK: Tensor | None = field(default=None, compare=False, repr=False)
@@ -49,8 +51,9 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
 
     On a CPU, a resumed trial gives bit-equal results to an uninterrupted one on the same machine with equal `threads`
     and `ranks`, up to two ranks; with more, sums are taken in varying order. A checkpoint can be resumed with any
-    number of ranks, with results equal up to rounding. The reported figures are those of the last weights on
-    `data.test_split`; the best figure on `data.val_split` is logged as `val/best_miou` and selects nothing.
+    number of ranks, with results equal up to rounding. Checkpoints of other code are ignored, except for
+    `runtime.accepted_code`. The reported figures are those of the last weights on `data.test_split`; the best figure on
+    `data.val_split` is logged as `val/best_miou` and selects nothing.
 
     Several `runtime.ranks` are child processes of this one, which end before this returns or raises. `progress` is
     always called in this process.
@@ -97,7 +100,7 @@ def train_here(
     with lock, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
         source = open_source(config.data)
         state = TrainingState.start(config, source, device)
-        checkpoints = Checkpoints(workdir)
+        checkpoints = Checkpoints(workdir, runtime.accepted_code)
         with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
         if found is not None:
@@ -107,7 +110,7 @@ def train_here(
         pictures = state.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
         counts = state.reported.count_NCK if state.reported is not None else None
         names = tuple(source.class_names)
-        return TrainResult(metrics=metrics, pictures=pictures, count_NCK=counts, class_names=names)
+        return TrainResult(metrics=metrics, code=state.code, pictures=pictures, count_NCK=counts, class_names=names)
 
 
 def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:

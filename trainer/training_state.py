@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from trainer.average import WeightAverage
 from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
+from trainer.code_digest import codes_in, joined, present_code
 from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.source import Source
@@ -49,6 +50,8 @@ class TrainingState:
     seconds: float = 0.0
     """Training time over all attempts, without evaluation and checkpoints."""
     best_miou: float = -1.0
+    code: str = field(default_factory=present_code)
+    """Digests of the code that took the steps."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Last value of each `val/...` and `contrast/...` metric."""
     validated: Scores | None = None
@@ -98,12 +101,14 @@ class TrainingState:
                 part.load_state_dict(dict(state))
         self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
         self.metrics = dict(found.metrics)
+        self.code = joined([*codes_in(found.code), present_code()])
 
     def checkpoint(self) -> Checkpoint:
         """The state as a checkpoint; after the last step, with the weights only."""
         finished = self.step == self.config.schedule.steps
         return Checkpoint(
             config=fingerprint(self.config),
+            code=self.code,
             step=self.step,
             seconds=self.seconds,
             best_miou=self.best_miou,

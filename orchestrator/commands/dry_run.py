@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Set
 from dataclasses import asdict, replace
 from typing import Any
 
 from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
+from orchestrator.planning.key_forecast import describe_keys
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
+from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.data_record import DataRecord
@@ -20,15 +23,23 @@ from orchestrator.store.sweep_results import SweepResults
 __all__ = ["plan_as_json", "plan_as_text"]
 
 
-def plan_as_json(plan: SweepPlan, directory: RunDirectory, selection: TrialSelection | None = None) -> str:
-    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, or `planned`.
+def plan_as_json(
+    plan: SweepPlan,
+    directory: RunDirectory,
+    selection: TrialSelection | None = None,
+    choice: StaleTrials = "refuse",
+) -> str:
+    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`.
 
     `data`: the census of each data set. With a `selection` only its trials have an entry; `config` of one that a search
-    has drawn is canonical, with dotted keys. Raises SweepError for a row or trial that is not in the plan.
+    has drawn is canonical, with dotted keys. `choice` is what the sweep does with stale trials. Raises SweepError for a
+    row or trial that is not in the plan.
     """
     record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
     selected = record.trial_ids if selection is None else selection.of(record)
-    outcomes = directory.outcomes(record.trial_ids, sweep=record.name)
+    state = plan_state(record, directory, record.trial_ids, choice)
+    statuses = {trial_id: outcome.state.value for trial_id, outcome in state.outcomes.items()}
+    statuses |= {item.trial_id: "stale" for item in state.stale}
     configs = {trial.trial_id: asdict(trial.config) for trial in plan.trials}
     factors = {row.label: dict(row.factors) for row in record.rows}
     entries: list[dict[str, Any]] = [
@@ -37,7 +48,7 @@ def plan_as_json(plan: SweepPlan, directory: RunDirectory, selection: TrialSelec
             "row": run.row,
             "factors": factors[run.row],
             "seed": run.seed,
-            "status": outcomes[run.trial_id].state.value if run.trial_id in outcomes else "planned",
+            "status": statuses.get(run.trial_id, "planned"),
             "config": configs.get(run.trial_id) or directory.trial_facts(run.trial_id).get("config", {}),
         }
         for run in record.cells
@@ -52,20 +63,27 @@ def plan_as_text(
     directory: RunDirectory,
     max_concurrent: int | None = None,
     selection: TrialSelection | None = None,
+    choice: StaleTrials = "refuse",
 ) -> list[str]:
-    """Lines for the terminal: counts, a cost forecast, and for each row what is to run.
+    """Lines for the terminal: counts, stale trials, cost forecast, data, keys per anchor, and per row what is to run.
 
-    With a `selection` only its trials are to run. Raises SweepError for a row or trial that is not in the plan.
+    `choice` is what the sweep does with stale trials. With a `selection` only its trials are to run. Raises SweepError
+    for a row or trial that is not in the plan.
     """
     record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
-    results = SweepResults(sweep=record, outcomes=directory.outcomes(record.trial_ids, sweep=record.name))
+    state = plan_state(record, directory, record.trial_ids, choice)
+    results = SweepResults(sweep=record, outcomes=state.outcomes)
+    stale = {item.trial_id for item in state.stale}
     selected = frozenset(record.trial_ids) if selection is None else selection.of(record)
-    ended = {trial_id for trial_id in record.trial_ids if results.ended(trial_id)}
-    to_run = selected - ended
+    ended = {trial_id for trial_id in record.trial_ids if results.ended(trial_id)} - stale
+    to_run = selected - ended - stale
     counts = f"{len(record.trial_ids)} trials, {len(ended)} done already, {len(to_run)} to run"
+    if stale:
+        counts = f"{counts}, {len(stale)} stale"
     lines = [
         f"{record.name}: {len(record.rows)} rows x {len(record.seeds)} seeds = {len(record.cells)} runs",
         counts if selection is None else f"{counts} of the {len(selected)} selected",
+        *(f"stale: {line}" for line in describe_stale(state, directory)),
     ]
     unfinished = [trial for trial in plan.trials if trial.trial_id in to_run]
     if spec.search is not None:
@@ -83,12 +101,19 @@ def plan_as_text(
     ]
     for data in record.data:
         lines += describe_data(data)
+    lines += describe_keys(plan.expected_keys())
+    lines += [f"note: {text}" for text in plan.record.notes]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:
-        state = "done" if run.trial_id in ended else "to run" if run.trial_id in to_run else "not selected"
-        by_row[run.row].append(f"seed {run.seed} {state}")
+        by_row[run.row].append(f"seed {run.seed} {status_of(run.trial_id, stale, ended, to_run)}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str]) -> str:
+    """What the line of a row says about one of its trials."""
+    sets = {"stale": stale, "done": ended, "to run": to_run}
+    return next((word for word, ids in sets.items() if trial_id in ids), "not selected")
 
 
 def describe_data(data: DataRecord) -> list[str]:

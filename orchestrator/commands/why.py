@@ -11,7 +11,8 @@ from typing import Any
 from orchestrator.errors import DamagedError
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.planning.stale import describe_difference, plan_state, remedy
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION
 
@@ -39,14 +40,23 @@ class Identity:
 
 def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
     """One line for each trial of `plan`, in running order, after those for files that cannot be read."""
-    outcomes = directory.outcomes(plan.record.trial_ids, sweep=plan.record.name)
+    state = plan_state(plan.record, directory, plan.record.trial_ids)
+    stale = {item.trial_id: describe_difference(item.code, directory) for item in state.stale}
     finished, lines = finished_identities(directory)
     for trial in plan.trials:
         content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
         identity = Identity(trial_id=trial.trial_id, content=content)
-        label, record = plan.record.label_of(trial.trial_id), outcomes.get(trial.trial_id)
-        lines.append(describe_reason(label, identity, record, finished))
-    return lines
+        label, record = plan.record.label_of(trial.trial_id), state.outcomes.get(trial.trial_id)
+        difference = stale.get(trial.trial_id) or accepted_difference(state.plan, record, directory)
+        lines.append(describe_reason(label, identity, record, finished, difference, stale=trial.trial_id in stale))
+    return [*lines, f"stale: {remedy(state.stale)}"] if stale else lines
+
+
+def accepted_difference(plan: SweepRecord, record: AttemptRecord | None, directory: RunDirectory) -> str:
+    """How the code of an attempt differs from the present one; empty where it does not."""
+    if record is None or plan.equals_code(record.code):
+        return ""
+    return f"{describe_difference(record.code, directory)}, accepted"
 
 
 def finished_identities(directory: RunDirectory) -> tuple[list[Identity], list[str]]:
@@ -80,20 +90,34 @@ def nearest(trial: Identity, known: Iterable[Identity]) -> Identity | None:
 
 
 def describe_reason(
-    label: str, trial: Identity, record: AttemptRecord | None, finished: Iterable[Identity] = ()
+    label: str,
+    trial: Identity,
+    record: AttemptRecord | None,
+    finished: Iterable[Identity] = (),
+    difference: str = "",
+    *,
+    stale: bool = False,
 ) -> str:
-    """Why `trial` would run or be reused: by its attempt that counts, else by its difference to the `finished` ones."""
+    """Why `trial` would run or be reused: by its attempt that counts, else by its difference to the `finished` ones.
+
+    `difference` says how other code computed it; `stale`, that the sweep would stop because of that.
+    """
     head = f"{label} [{trial.trial_id}]"
     if record is not None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.ended_at))
         if record.state is State.DONE:
             code = record.environment.get("commit", "")[:7]
             changes = " with changes" if record.environment.get("dirty") else ""
-            return f"reused   {head}: done on {when}{f', commit {code}{changes}' if code else ''}"
+            verb = "stale " if stale else "reused"
+            commit = f", commit {code}{changes}" if code else ""
+            return f"{verb}   {head}: done on {when}{commit}{f', {difference}' if difference else ''}"
         if record.state is State.DAMAGED and record.error is not None:
             return f"runs     {head}: {record.error.message}"
         error = f" ({record.error.summary})" if record.error else ""
-        return f"runs     {head}: attempt {record.attempt} was {record.state.words} on {when}{error}"
+        verb, by = ("stale", f", with a checkpoint {difference}") if stale else ("runs ", "")
+        return f"{verb}    {head}: attempt {record.attempt} was {record.state.words} on {when}{error}{by}"
+    if stale:
+        return f"stale    {head}: interrupted, with a checkpoint {difference}"
     closest = nearest(trial, finished)
     if closest is None:
         return f"runs     {head}: no trial has been run here"

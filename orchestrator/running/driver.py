@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from orchestrator.planning.adaptive.base import GrowingPlan
@@ -24,7 +25,8 @@ from orchestrator.running.tracker import Tracker
 from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.records import AttemptRecord, Point, State, codes_in
+from trainer.code_digest import present_code
 from trainer.config import RESULT_VERSION, Runtime
 
 __all__ = ["Driver", "RunPolicy"]
@@ -181,11 +183,13 @@ class Driver:
     def start(self, trial: Trial, share: Share) -> Task:
         """A task for the trial's next attempt with `share`."""
         history = self.history.get(trial.trial_id, RetryHistory())
+        accepted = codes_in(self.plan.record.accepted_code.get(trial.trial_id, ""))
+        device = "auto" if share.gpus > 0 else "cpu"
         task = Task(
             trial_id=trial.trial_id,
             attempt=self.store.next_attempt(trial.trial_id),
             config=trial.config,
-            runtime=replace(self.runtime, device="auto" if share.gpus > 0 else "cpu"),
+            runtime=replace(self.runtime, device=device, accepted_code=accepted),
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid_nodes=history.lost_nodes,
@@ -219,9 +223,17 @@ class Driver:
         if task.probe:
             return
         self.budget.started(task.trial_id, task.share.gpus, self.clock())
-        facts = {"data": self.running[task.trial_id].trial.data_digest, "result_version": RESULT_VERSION}
-        facts |= {"sweep": self.plan.record.name, "row": self.plan.record.row_of(task.trial_id)}
-        self.store.start(task.trial_id, task.attempt, canonical(task.config), time.time(), facts)
+        facts = {
+            "data": self.running[task.trial_id].trial.data_digest,
+            "result_version": RESULT_VERSION,
+            "code": present_code(),
+            "sweep": self.plan.record.name,
+            "row": self.plan.record.row_of(task.trial_id),
+        }
+        resumes_code = partial(self.plan.record.accepts_code, task.trial_id)
+        self.store.start(
+            task.trial_id, task.attempt, canonical(task.config), time.time(), facts, resumes_code=resumes_code
+        )
         for tracker in self.trackers:
             tracker.started(task)
 
@@ -263,8 +275,10 @@ class Driver:
         """The record with what the worker does not know."""
         if record.state is State.STOPPED and not record.metrics:
             record = replace(record, metrics=running.metrics)
+        environment = {"code": present_code(), **record.environment}
         if running.trial.data_digest:
-            record = replace(record, environment={**record.environment, "data": running.trial.data_digest})
+            environment["data"] = running.trial.data_digest
+        record = replace(record, environment=environment)
         if record.state is State.TIMED_OUT and record.error is None:
             record = replace(record, error=self.budget.time_limit_error)
         return record
@@ -289,8 +303,9 @@ class Driver:
             self.adopt(growing_plan)
         if trial is None:
             return
-        known = self.store.outcomes([trial.trial_id]).get(trial.trial_id)
-        if known is not None and self.plan.record.ends_trial(known.state):
+        plan = self.plan.record
+        known = self.store.outcomes([trial.trial_id], plan=plan).get(trial.trial_id)
+        if known is not None and plan.ends_trial(known.state) and plan.accepts_code(trial.trial_id, known.code):
             self.reuse(growing_plan, known)
         else:
             self.queue.add(trial)

@@ -19,6 +19,7 @@ from orchestrator.running.failures import classify, sign
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from trainer.code_digest import present_code
 
 __all__ = ["run_trial"]
 
@@ -31,12 +32,17 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
+    facts = environment()
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
     state = State.DONE
     try:
-        metrics, files = (probe_trial(task), {}) if task.probe else train_trial(task, report)
+        if task.probe:
+            metrics = probe_trial(task)
+        else:
+            metrics, files, code = train_trial(task, report)
+            facts = {**facts, "code": code}
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -51,16 +57,16 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         ended_at=time.time(),
         metrics=metrics,
         error=error,
-        environment=environment(),
+        environment=facts,
         resources=asdict(task.share),
         files=files,
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str]]:
-    """Train; returns the final metrics, and the SHA-256 of the files that were written for the reports, by name.
+def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str], str]:
+    """Train; returns the final metrics, the SHA-256 of the files that were written for the reports, and the code.
 
-    Checkpoints are copied to an object store as they are written.
+    Files are by name; the code is `TrainResult.code`. Checkpoints are copied to an object store as they are written.
     """
     from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
@@ -90,9 +96,10 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[st
     finally:
         upload()
     if directory is None or result.count_NCK is None:
-        return result.metrics, {}
+        return result.metrics, {}, result.code
     counts, names = result.count_NCK.numpy(), result.class_names
-    return result.metrics, write_image_counts(directory, task.trial_id, task.attempt, counts, names)
+    files = write_image_counts(directory, task.trial_id, task.attempt, counts, names)
+    return result.metrics, files, result.code
 
 
 def memory_in_use() -> dict[str, float]:
@@ -149,6 +156,7 @@ def environment() -> dict[str, str]:
 
     return {
         **code_state().facts(),
+        "code": present_code(),
         "host": socket.gethostname(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
         "decoder": decoder_version(jpeg=True),

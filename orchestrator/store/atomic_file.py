@@ -13,12 +13,15 @@ PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
 
 
-def replace_file(path: Path | str, content: bytes, *, durable: bool = True) -> None:
-    """Give `path` a new content; makes its folder. `durable`: returns once the disk has it. Raises OSError."""
+def replace_file(path: Path | str, content: bytes, *, durable: bool = True, private: bool = False) -> None:
+    """Give `path` a new content; makes its folder. `durable`: returns once the disk has it. Raises OSError.
+
+    `private`: only its owner may read it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with partial_file(path) as partial:
-        write_file(partial, content, durable=durable)
+        write_file(partial, content, durable=durable, private=private)
         partial.replace(path)
     if durable:
         flush(path.parent)
@@ -35,9 +38,10 @@ def partial_file(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_file(path: Path, content: bytes, *, durable: bool) -> None:
+def write_file(path: Path, content: bytes, *, durable: bool, private: bool = False) -> None:
     """Write a new file. `durable`: returns once the disk has its content. Raises OSError."""
-    with path.open("wb") as file:
+    mode = 0o600 if private else 0o666
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(content)
         if durable:
             file.flush()

@@ -1,23 +1,32 @@
-"""The git commit and the uncommitted changes of this checkout; recorded with every attempt."""
+"""The git commit and the uncommitted changes of this project; recorded with every attempt."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["CodeState", "code_state"]
+__all__ = ["CodeState", "code_state", "state_of"]
+
+PACKAGES = ("orchestrator", "trainer", "reports")
+"""What a recorded diff covers: other files of the repository are not ours to copy."""
+
+OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+"""Variables that git sets for its hooks; with them it would look at the repository of the hook."""
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CodeState:
-    """Commit and uncommitted changes; both are empty outside a repository."""
+    """Commit and uncommitted changes; both are empty outside a repository that tracks our files."""
 
     commit: str = ""
     diff: str = ""
-    """`git diff HEAD` as text."""
+    """`git diff HEAD` of our packages as text."""
 
     @property
     def digest(self) -> str:
@@ -32,14 +41,26 @@ class CodeState:
 @cache
 def code_state() -> CodeState:
     """The state of the checkout that holds this file, at the first call in this process."""
-    project = Path(__file__).resolve().parents[2]
-    return CodeState(commit=git(project, "rev-parse", "HEAD"), diff=git(project, "diff", "HEAD"))
+    return state_of(PROJECT)
+
+
+def state_of(project: Path) -> CodeState:
+    """The state of the packages in folder `project`.
+
+    Empty unless a repository tracks them: a copy that was installed below somebody else's repository is not part of it.
+    """
+    if not git(project, "ls-files", "--error-unmatch", "--", "orchestrator/__init__.py"):
+        return CodeState()
+    commit = git(project, "rev-parse", "HEAD")
+    return CodeState(commit=commit, diff=git(project, "diff", "--no-ext-diff", "HEAD", "--", *PACKAGES))
 
 
 def git(folder: Path, *arguments: str) -> str:
     """Output of a git command in `folder`; empty without a repository or without git."""
     command = ["git", "-C", str(folder), *arguments]
+    environment = {key: value for key, value in os.environ.items() if key not in OF_A_HOOK}
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603 - fixed arguments
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)  # noqa: S603 - fixed arguments
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

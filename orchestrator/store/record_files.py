@@ -60,7 +60,7 @@ class TrialFile(NamedTuple):
     """What a trial's id is a function of."""
 
     facts: dict[str, Any]
-    """`trial_id`, `config`, `data`, `result_version`; empty for a trial that never started."""
+    """`trial_id`, `config`, `data`, `result_version`, `code`; empty for a trial that never started."""
     verified: bool
     """Whether the file has a digest, which matches."""
 
@@ -125,8 +125,13 @@ def checking(path: str, what: str, remedy: str) -> Iterator[None]:
         raise DamagedError(f"{path}: damaged {what} ({error}); {remedy}") from error
 
 
-def deciding_attempt(attempts: Sequence[StoredAttempt]) -> StoredAttempt | None:
-    """The attempt that counts: the first `done`, else a damaged one, else the last; None without an attempt."""
-    done = (item for item in attempts if item.record.state is State.DONE)
-    damaged = (item for item in attempts if item.damaged)
-    return next(done, next(damaged, attempts[-1] if attempts else None))
+def deciding_attempt(attempts: Sequence[StoredAttempt], plan: SweepRecord | None = None) -> StoredAttempt | None:
+    """The attempt that counts: the first `done`, else a damaged one, else the last; None without an attempt.
+
+    Attempts with code that `plan` does not accept count only if there is no other.
+    """
+    accepted = [item for item in attempts if plan is None or plan.accepts_code(item.record.trial_id, item.record.code)]
+    counted = accepted or attempts
+    done = (item for item in counted if item.record.state is State.DONE)
+    damaged = (item for item in counted if item.damaged)
+    return next(done, next(damaged, counted[-1] if counted else None))

@@ -16,7 +16,7 @@ from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
-from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name, deciding_attempt
+from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory
 from orchestrator.store.sealed_json import seal
@@ -81,8 +81,9 @@ class RecordStore(RunDirectory):
             plan = None
         if plan is None:
             return None
-        sweep, outcomes = plan.record, known or {}
-        outcomes = {**self.outcomes([key for key in sweep.trial_ids if key not in outcomes], sweep=name), **outcomes}
+        sweep = plan.record
+        outcomes = {key: record for key, record in (known or {}).items() if sweep.accepts_code(key, record.code)}
+        outcomes |= self.outcomes([key for key in sweep.trial_ids if key not in outcomes], plan=sweep)
         results = SweepResults(sweep=sweep, outcomes=outcomes)
         begun = self.files.map(self.last_begun, results.unfinished)
         numbers = self.kept_numbers(name)
@@ -146,24 +147,47 @@ class RecordStore(RunDirectory):
         return last_ended + 1
 
     def start(
-        self, trial_id: str, attempt: int, config: dict[str, Any], time: float, facts: Mapping[str, Any] | None = None
+        self,
+        trial_id: str,
+        attempt: int,
+        config: dict[str, Any],
+        time: float,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        resumes_code: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Record that an attempt has started at `time` (seconds since the epoch), as an empty first point.
 
-        The first attempt also records `config` and `facts`: what the trial's id is a function of, and the sweep and row
-        that it was first run for.
+        The first attempt also records `config` and `facts`: what the trial's id is a function of, the sweep and row
+        that it was first run for, and `code`, the digest of the trainer's code. An attempt with other code replaces
+        `code`; unless `resumes_code` is true of the code before, it starts from step 0, and earlier points are set
+        aside.
         """
-        if not self.has_facts(trial_id):
-            known = {"trial_id": trial_id, "config": config, **(facts or {})}
-            self.write(trial_key(trial_id, "trial.json"), known)
+        known = self.readable_facts(trial_id)
+        before, facts = known.get("code", ""), facts or {}
+        code = facts.get("code", before)
+        if not known:
+            self.write(trial_key(trial_id, "trial.json"), {"trial_id": trial_id, "config": config, **facts})
+        elif code != before:
+            if not resumes_code(before):
+                self.set_points_aside(trial_id, attempt)
+            self.write(trial_key(trial_id, "trial.json"), {**known, "code": code})
         self.append(trial_id, Point(step=0, metrics={}, time=time, attempt=attempt))
 
-    def has_facts(self, trial_id: str) -> bool:
-        """Whether the trial has its file, undamaged."""
+    def readable_facts(self, trial_id: str) -> dict[str, Any]:
+        """`trial_facts`; empty for a damaged file, which the next attempt writes again."""
         try:
-            return bool(self.trial_facts(trial_id))
+            return self.trial_facts(trial_id)
         except DamagedError:
-            return False
+            return {}
+
+    def set_points_aside(self, trial_id: str, attempt: int) -> None:
+        """Rename the files of a trial's points, so that those of `attempt` and later ones are its curves."""
+        self.check()
+        for name in self.files.names(trial_key(trial_id)):
+            if POINT_FILE.fullmatch(name) and (content := self.files.read(trial_key(trial_id, name))) is not None:
+                self.files.write(trial_key(trial_id, f"before_{attempt:03d}_{name}"), content)
+                self.files.delete(trial_key(trial_id, name))
 
     def append(self, trial_id: str, point: Point) -> None:
         """Add a point to a trial's curves. It survives the driver's death; in an object store after a few seconds."""
@@ -188,10 +212,10 @@ class RecordStore(RunDirectory):
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
         rows: list[tuple[StoredAttempt, str, bool]] = []
         for stored in self.stored_attempts(keys).values():
-            decides = deciding_attempt(stored)
-            if decides is None or decides.record.state is not State.DONE or any(item.damaged for item in stored):
+            done = [item for item in stored if item.record.state is State.DONE]
+            if len(done) != 1 or any(item.damaged for item in stored):  # of several, the plan decides which one counts
                 continue
-            rows += [(item, stamps[item.key] or "", item is decides) for item in stored]
+            rows += [(item, stamps[item.key] or "", item is done[0]) for item in stored]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
         return sum(counts for _, _, counts in rows)

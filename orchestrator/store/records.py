@@ -11,6 +11,8 @@ JSON files have a digest of their content (`sealed_json`), and lines of points a
                                                    in an object store points_001_00001.jsonl and so on
 <run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image (`orchestrator.store.image_counts`)
 <run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
+<run_dir>/code/<digest>.json                       digests of the files of the trainer that ran, by their names
+<run_dir>/code/<digest>.patch                      uncommitted changes of our packages; only its owner may read it
 
 `run_dir` is a path or a URL that fsspec knows, such as s3://bucket/runs (`orchestrator.store.backends`).
 """
@@ -38,6 +40,8 @@ __all__ = [
     "State",
     "SweepRecord",
     "TableRecord",
+    "code_key",
+    "codes_in",
     "sweep_key",
     "trial_key",
 ]
@@ -120,11 +124,17 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, and the digest of its `data`."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, the digest of its `data`, and `code`:
+    that of the trainer's code (`trainer.code_digest`), or several of a trial that was resumed with other code."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` that it used."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files that the attempt wrote for the reports, by name in the trial's folder."""
+
+    @property
+    def code(self) -> str:
+        """Digest of the trainer's code that ran; empty in records of version 0.1."""
+        return self.environment.get("code", "")
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -242,8 +252,14 @@ class SweepRecord:
     """Whether the splits of `val/...` and of `final/...` share images; None in plans of version 0.1."""
     models: str = "none"
     """Checkpoint of each trial that is logged to MLflow as a model: `best`, `last` or `none`."""
+    code: tuple[str, ...] = ()
+    """Digest of the trainer's code that the plan was made with, then those of code proven equal to it."""
+    accepted_code: Mapping[str, str] = field(default_factory=dict)
+    """By trial id, the other code whose result or checkpoint the user accepted with `--accept-stale`."""
     data: tuple[DataRecord, ...] = ()
     """The data sets; of a search also those it may choose. Empty in plans of before."""
+    notes: tuple[str, ...] = ()
+    """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -277,6 +293,15 @@ class SweepRecord:
         has_scheduler = self.is_search and self.search.get("scheduler", True) is not None  # version 0.1 does not say
         return state is State.DONE or (state is State.STOPPED and has_scheduler)
 
+    def equals_code(self, code: str) -> bool:
+        """Whether `code`, of an attempt, is that of the plan or proven equal; so is one that is not known."""
+        return not self.code or set(self.code).issuperset(codes_in(code))
+
+    def accepts_code(self, trial_id: str, code: str) -> bool:
+        """Whether a result of `code` stands in this plan for trial `trial_id`: equal code, or accepted by the user."""
+        accepted = codes_in(self.accepted_code.get(trial_id, ""))
+        return not self.code or {*self.code, *accepted}.issuperset(codes_in(code))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
@@ -307,6 +332,11 @@ def require_folder_name(trial_id: str) -> None:
         raise ValueError(f"trial_id: {trial_id!r} is not a trial id")
 
 
+def codes_in(code: str) -> tuple[str, ...]:
+    """The digests in `code` (`trainer.code_digest.joined`); none in an empty text."""
+    return tuple(code.split("+")) if code else ()
+
+
 def trial_key(trial_id: str, name: str = "") -> str:
     """A trial's folder below the run directory, or a file in it."""
     return f"trials/{trial_id}/{name}" if name else f"trials/{trial_id}"
@@ -315,3 +345,8 @@ def trial_key(trial_id: str, name: str = "") -> str:
 def sweep_key(name: str, file: str = "sweep.json") -> str:
     """A file of a sweep below the run directory."""
     return f"sweeps/{name}/{file}"
+
+
+def code_key(digest: str, suffix: str = ".json") -> str:
+    """A file about some code below the run directory."""
+    return f"code/{digest}{suffix}"

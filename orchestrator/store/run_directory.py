@@ -82,7 +82,7 @@ class RunDirectory:
     def results(self, name: str) -> SweepResults:
         """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
         plan = self.plan_file(name)
-        stored = self.deciding_attempts(plan.record.trial_ids, sweep=name)
+        stored = self.deciding_attempts(plan.record.trial_ids, plan=plan.record)
         return SweepResults(
             sweep=plan.record,
             outcomes={trial_id: item.record for trial_id, item in stored.items()},
@@ -115,7 +115,7 @@ class RunDirectory:
 
     def kept_results(self, kept: KeptPlan) -> SweepResults:
         """A kept plan with the attempts that its table showed, also where later ones count now."""
-        stored = self.deciding_attempts(kept.attempts, sweep=kept.sweep.name)
+        stored = self.deciding_attempts(kept.attempts, plan=kept.sweep)
         others = {
             trial_id: [trial_key(trial_id, attempt_name(attempt))]
             for trial_id, attempt in kept.attempts.items()
@@ -130,7 +130,10 @@ class RunDirectory:
         )
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
-        """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started."""
+        """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started.
+
+        Also `code`, the digest of the trainer's code of its latest attempt.
+        """
         return self.trial_file(trial_id).facts
 
     def trial_file(self, trial_id: str) -> TrialFile:
@@ -143,24 +146,30 @@ class RunDirectory:
         """All ended attempts at a trial, oldest first."""
         return tuple(item.record for item in self.stored_attempts(self.attempt_keys([trial_id]))[trial_id])
 
-    def outcomes(self, trial_ids: Iterable[str], *, sweep: str | None = None) -> dict[str, AttemptRecord]:
+    def outcomes(self, trial_ids: Iterable[str], *, plan: SweepRecord | None = None) -> dict[str, AttemptRecord]:
         """The attempt that counts of each trial: the first `done`, else a damaged one, else the last that ended.
 
-        Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `sweep` first, which gives
+        Attempts with code that `plan` does not accept count only if there is no other.
+
+        Many trials are read from the Parquet caches of the sweeps (`parquet_cache`), that of `plan` first, which gives
         the same result as their own files.
         """
-        return {key: item.record for key, item in self.deciding_attempts(trial_ids, sweep=sweep).items()}
+        return {key: item.record for key, item in self.deciding_attempts(trial_ids, plan=plan).items()}
 
-    def deciding_attempts(self, trial_ids: Iterable[str], *, sweep: str | None = None) -> dict[str, StoredAttempt]:
+    def deciding_attempts(
+        self, trial_ids: Iterable[str], *, plan: SweepRecord | None = None
+    ) -> dict[str, StoredAttempt]:
         """The attempts of `outcomes` with their files."""
         wanted = list(dict.fromkeys(trial_ids))
+        cached = read_compacted(self.files, wanted, prefer=None if plan is None else plan.name)
         found = {
-            trial_id: parse_attempt(item.key, item.text.encode(), trusted=True)
-            for trial_id, item in read_compacted(self.files, wanted, prefer=sweep).items()
+            trial_id: parse_attempt(item.key, item.text.encode(), trusted=True) for trial_id, item in cached.items()
         }
+        if plan is not None:
+            found = {key: item for key, item in found.items() if plan.accepts_code(key, item.record.code)}
         keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in found])
         for trial_id, stored in self.stored_attempts(keys).items():
-            if (decides := deciding_attempt(stored)) is not None:
+            if (decides := deciding_attempt(stored, plan)) is not None:
                 found[trial_id] = decides
         return {trial_id: found[trial_id] for trial_id in wanted if trial_id in found}
 

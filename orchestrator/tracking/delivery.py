@@ -116,7 +116,9 @@ class Delivery:
         known = {*self.sweep.trial_ids, *self.running}
         self.sweep = self.directory.sweep(self.sweep.name)
         self.plan_changed = False
-        reused = self.directory.outcomes([trial_id for trial_id in self.sweep.trial_ids if trial_id not in known])
+        reused = self.directory.outcomes(
+            [trial_id for trial_id in self.sweep.trial_ids if trial_id not in known], plan=self.sweep
+        )
         self.outcomes.update(reused)
         self.pending.update(dict.fromkeys(reused, self.clock()))
 
@@ -158,7 +160,7 @@ class Delivery:
         if trial_id in self.running:
             return None
         if trial_id not in self.outcomes:
-            self.outcomes.update(self.directory.outcomes([trial_id]))
+            self.outcomes.update(self.directory.outcomes([trial_id], plan=self.sweep))
         return self.outcomes.get(trial_id)
 
 

@@ -21,6 +21,7 @@ from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mlflow_store import RunFacts, Server
 from orchestrator.tracking.sweep_run import SweepRun
 from orchestrator.tracking.trial_run import (
+    ENVIRONMENT,
     IOU_TABLE,
     REUSED,
     STATUS,
@@ -44,7 +45,9 @@ TABLES_LOGGED = "mlflow.loggedArtifacts"
 FAILURE = ("failure", "failure_kind", "failure_signature")
 MODEL = "model"
 """Tag of a run with a logged model: the model's address."""
-REMEMBERED = ("attempt", "state", REUSED, MODEL, *FAILURE)
+CODE = f"{ENVIRONMENT}code"
+"""Tag of an ended run: digest of the trainer's code."""
+REMEMBERED = ("attempt", "state", REUSED, MODEL, CODE, *FAILURE)
 """Tags of a child run that later decisions need."""
 
 
@@ -189,7 +192,8 @@ class Mirror:
         others = f"tags.role = 'trial' AND attributes.status = 'FINISHED' AND tags.sweep != '{self.sweep.name}'"
         for run in self.server.runs(others):
             trial_id = run.tags.get("trial_id", "")
-            if trial_id in wanted and REUSED not in run.tags:
+            code = run.tags.get(CODE, "")
+            if trial_id in wanted and REUSED not in run.tags and code == results.outcomes[trial_id].code:
                 self.complete_runs[trial_id] = run.run_id
 
     def lacks(self, record: AttemptRecord) -> bool:
@@ -247,6 +251,9 @@ class Mirror:
     def open_run(self, planned: PlannedRun, link: Mapping[str, str] | None = None) -> ChildRun:
         """The run of a row and seed, RUNNING: the one that MLflow has, else a new one."""
         child = self.children.get(key_of(planned))
+        if child is not None and self.is_superseded(child, planned.trial_id):
+            self.server.log(child.run_id, tags={"role": "superseded"})
+            child = None
         if child is None:
             child = self.create(planned, link or {})
         if child.status != "RUNNING":
@@ -256,6 +263,12 @@ class Mirror:
             self.server.remove_tag(child.run_id, REUSED)
             child.tags = {key: value for key, value in child.tags.items() if key != REUSED}
         return child
+
+    def is_superseded(self, child: ChildRun, trial_id: str) -> bool:
+        """Whether the trial was started again because other code had computed it: its curves need a new run."""
+        code, latest = child.tags.get(CODE, ""), self.directory.trial_facts(trial_id).get("code", "")
+        accepts = self.sweep.accepts_code
+        return bool(code) and not accepts(trial_id, code) and bool(latest) and accepts(trial_id, latest)
 
     def create(self, planned: PlannedRun, link: Mapping[str, str]) -> ChildRun:
         """Create a run with all tags that are known before training."""

@@ -20,7 +20,9 @@ def to_frame(table: Table) -> pd.DataFrame:
     """The table as a frame, a line per row of the sweep, printed or not.
 
     `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, for columns with differences,
-    `<metric>.{delta_low,delta_high,p,p_holm}`. Factors that a row does not set and missing figures are None.
+    `<metric>.{delta_low,delta_high,p,p_holm}`; `other_code_seeds`, the seeds that other code of the trainer than the
+    plan's has computed, if there are any (§ in the other styles). Factors that a row does not set and missing
+    figures are None.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
     printed = {row.label: row.cell_texts for row in table.rows}
@@ -37,6 +39,8 @@ def to_frame(table: Table) -> pd.DataFrame:
             rows = [compared_values(printed[label][place] if label in printed else None) for label in order]
             for position, name in enumerate(COMPARED):
                 columns[f"{column.key}.{name}"] = [row[position] for row in rows]
+    if table.other_code:
+        columns["other_code_seeds"] = [" ".join(map(str, table.other_code.get(label, ()))) or None for label in order]
     return pd.DataFrame(
         {name: pd.Series(values, dtype=object if name in keys else None) for name, values in columns.items()}
     )

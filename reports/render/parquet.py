@@ -16,7 +16,7 @@ __all__ = ["render_parquet", "tidy_columns"]
 
 NAMES = (
     *("sweep", "row", "seed", "trial_id", "attempt", "state", "metric", "value"),
-    *("minutes", "commit", "diff", "data", "device", "error"),
+    *("minutes", "commit", "diff", "code", "data", "device", "error"),
 )
 
 
@@ -52,6 +52,7 @@ def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
                 "minutes": (record.ended_at - record.started_at) / 60,
                 "commit": origin.commit or None,
                 "diff": origin.diff or None,
+                "code": record.code or None,
                 "data": origin.data or None,
                 "device": record.environment.get("device") or None,
                 "error": record.error.kind if record.error is not None else None,

@@ -38,7 +38,8 @@ class Mark(StrEnum):
     PROVISIONAL = "provisional"
     """‡ on a value: planned runs are still to come."""
     MIXED = "mixed"
-    """§ on a value: different code or data within the cell, or against the baseline."""
+    """§ on a value: computed by other code of the trainer than the plan's, or different code or data within the cell or
+    against the baseline."""
     CHOSEN = "chosen"
     """‖ on a value: measured on the split on which the row, or its checkpoint, was chosen."""
     MISSING = "missing"
@@ -140,10 +141,15 @@ def make_cell_texts(
             cells[label],
             compared.get(label),
             rank=ranks.get(scores[label], Mark.NONE) if label in scores else Mark.NONE,
-            mixed=column.ranked and differ(origins.get(label, frozenset()) | reference),
+            mixed=is_mixed(origins.get(label, frozenset()), reference, ranked=column.ranked),
         )
         for label in shown
     }
+
+
+def is_mixed(origins: frozenset[Origin], reference: frozenset[Origin], *, ranked: bool) -> bool:
+    """Whether a cell is marked §; of costs, which depend on the machine, only if other code computed them."""
+    return any(origin.other_code for origin in origins) or (ranked and differ(origins | reference))
 
 
 def score_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.records import State
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.comparisons import Comparison, compare, corrected
 from reports.stats.looks import Looks
@@ -20,7 +20,8 @@ from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import IOU_PREFIX, Column, column_for
 from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
-from reports.tables.notes import Note
+from reports.tables.notes import Note, explain_other_code
+from reports.tables.origin import seeds_of_other_code
 from reports.tables.row_headers import RowHeaders
 from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
@@ -56,9 +57,10 @@ def build_class_table(results: SweepResults) -> Table | None:
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
     compared = compare_classes(cells, baseline, best, looks_of(sweep))
+    other = seeds_of_other_code(results)
     texts = {
         label: {
-            name: CellText.of(column, by_row[label], compared.get(label, {}).get(name))
+            name: CellText.of(column, by_row[label], compared.get(label, {}).get(name), mixed=label in other)
             for name, by_row in cells.items()
         }
         for label in (baseline, *best)
@@ -86,7 +88,7 @@ def build_class_table(results: SweepResults) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(sweep, layout, column, baseline, best[0], texts[best[0]]),
+        notes=notes_of(results, layout, column, baseline, best[0], texts[best[0]]),
     )
 
 
@@ -105,7 +107,7 @@ def compare_classes(
 
 
 def notes_of(
-    sweep: SweepRecord,
+    results: SweepResults,
     layout: TableLayout,
     column: Column,
     baseline: str,
@@ -113,6 +115,7 @@ def notes_of(
     texts: Mapping[str, CellText],
 ) -> tuple[Note, ...]:
     """What the marks mean, and which classes gain and lose in the row `best`."""
+    sweep = results.sweep
     used, looks = marks_in(layout), looks_of(sweep)
     explanations = {
         Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
@@ -120,6 +123,7 @@ def notes_of(
         Mark.SIGNIFICANT: f"p ≤ 0.05 ({TEST}).",
         Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
+        Mark.MIXED: f"{explain_other_code(results, [header.key for header in layout.headers])}.",
         Mark.CHOSEN: explain_chosen(sweep),
         Mark.MISSING: "no value: no run is done, or the class is not in its images.",
     }

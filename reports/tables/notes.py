@@ -14,14 +14,14 @@ from reports.tables.columns import Column
 from reports.tables.detectable import detectable_note
 from reports.tables.layout import TableRow
 from reports.tables.missing_runs import ROWS_NAMED, MissingRun, name_runs
-from reports.tables.origin import origins_of
+from reports.tables.origin import Origin, codes_differ, differ, origins_of, seeds_of_other_code
 from reports.tables.selection import explain_chosen
 from reports.tables.sequential import looks_of
 
 LETTERS_NAMED = 200
 """A note names rows with at most this many letters together."""
 
-__all__ = ["Note", "NoteContext", "shared_rows", "write_notes"]
+__all__ = ["Note", "NoteContext", "explain_other_code", "shared_rows", "write_notes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,18 +104,26 @@ def explain_difference(context: NoteContext) -> str:
 
 
 def explain_mixed(context: NoteContext) -> str:
-    """Which code and data the shown rows were made with."""
+    """Which rows other code computed, and which code and data the shown rows were made with."""
     origins = origins_of(context.results)
+    other = explain_other_code(context.results, [row.label for row in context.rows])
+    baseline = context.results.sweep.baseline
+    reference = origins.get(baseline, frozenset()) if baseline is not None else frozenset()
+    if not any(differ(origins[row.label] | reference) for row in context.rows):
+        return f"{other}."
     groups: dict[str, list[str]] = {}
     for row in context.rows:
         for origin in origins[row.label]:
             groups.setdefault(origin.text, []).append(row.label)
     parts = [f"{text} ({name_labels(labels)})" for text, labels in sorted(groups.items())]
-    return (
-        "mixed: its runs, or those of the baseline, differ in code or data, so the difference may not be the row's: "
-        + "; ".join(parts)
-        + "."
-    )
+    mixed = "mixed: its runs, or those of the baseline, differ in code or data, so the difference may not be the row's"
+    return f"{'; '.join(filter(None, (other, mixed)))}: {'; '.join(parts)}."
+
+
+def explain_other_code(results: SweepResults, labels: Sequence[str]) -> str:
+    """Which of the rows `labels` other code of the trainer computed, with the seeds; empty without one."""
+    runs = [(row, seed) for row, seeds in seeds_of_other_code(results).items() if row in labels for seed in seeds]
+    return f"computed by other code of the trainer than this plan's: {name_runs(runs)}" if runs else ""
 
 
 def name_labels(labels: Sequence[str]) -> str:
@@ -155,7 +163,8 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
             texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
     outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
     checks = [("device", "costs are not comparable"), ("decoder", "the pixels of JPEG images may differ")]
-    if Mark.MIXED not in used:
+    origins = {Origin.of(item, sweep) for item in outcomes if item.state is State.DONE}
+    if codes_differ(origins) and Mark.MIXED not in used:
         checks.insert(0, ("commit", "the rows may differ in code"))
     for key, consequence in checks:
         names = sorted({item.environment.get(key, "") for item in outcomes if item.state is State.DONE} - {""})

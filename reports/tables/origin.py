@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["Origin", "differ", "origins_of"]
+__all__ = ["Origin", "codes_differ", "differ", "origins_of", "seeds_of_other_code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +19,30 @@ class Origin:
     diff: str
     """Digest of uncommitted changes; empty for a clean checkout."""
     data: str
+    code: str = ""
+    """Digest of the trainer's code; for code proven equal to that of the plan, the plan's."""
+    other_code: bool = False
+    """Its code is neither that of the plan nor proven equal."""
 
     @classmethod
-    def of(cls, record: AttemptRecord) -> Origin:
-        """The origin of one attempt."""
+    def of(cls, record: AttemptRecord, sweep: SweepRecord | None = None) -> Origin:
+        """The origin of one attempt, in the plan `sweep`."""
         facts = record.environment
-        return cls(facts.get("commit", ""), facts.get("diff") or facts.get("dirty", ""), facts.get("data", ""))
+        equal = sweep is None or sweep.equals_code(record.code)
+        return cls(
+            commit=facts.get("commit", ""),
+            diff=facts.get("diff") or facts.get("dirty", ""),
+            data=facts.get("data", ""),
+            code=sweep.code[0] if sweep is not None and sweep.code and record.code and equal else record.code,
+            other_code=not equal,
+        )
 
     @property
     def text(self) -> str:
-        """For the notes: `commit 1a2b3c4 with changes d41d8c, data 9e107d9`."""
+        """For the notes: `commit 1a2b3c4 with changes d41d8c, trainer 8d1f2a3, data 9e107d9`."""
         code = f"commit {self.commit[:7] or 'unknown'}" + (f" with changes {self.diff[:7]}" if self.diff else "")
-        return f"{code}, data {self.data[:7]}" if self.data else code
+        trainer = f", trainer {self.code[:7]}" if self.code else ""
+        return f"{code}{trainer}, data {self.data[:7]}" if self.data else f"{code}{trainer}"
 
 
 def origins_of(results: SweepResults) -> dict[str, frozenset[Origin]]:
@@ -38,15 +50,31 @@ def origins_of(results: SweepResults) -> dict[str, frozenset[Origin]]:
     found: dict[str, set[Origin]] = {row.label: set() for row in results.sweep.rows}
     for run in results.sweep.cells:
         if results.state_of(run.trial_id) is State.DONE:
-            found[run.row].add(Origin.of(results.outcomes[run.trial_id]))
+            found[run.row].add(Origin.of(results.outcomes[run.trial_id], results.sweep))
     return {label: frozenset(origins) for label, origins in found.items()}
 
 
+def seeds_of_other_code(results: SweepResults) -> dict[str, tuple[int, ...]]:
+    """By label of the rows that have some, the seeds that code other than the plan's has computed."""
+    found: dict[str, tuple[int, ...]] = {}
+    for run in results.sweep.cells:
+        done = results.state_of(run.trial_id) is State.DONE
+        if done and Origin.of(results.outcomes[run.trial_id], results.sweep).other_code:
+            found[run.row] = (*found.get(run.row, ()), run.seed)
+    return found
+
+
 def differ(origins: Set[Origin]) -> bool:
-    """Whether runs come from different code or data. A fact that a record lacks contradicts nothing."""
+    """Whether runs come from different code or data. A fact that a record lacks contradicts nothing.
+
+    Where the trainer's code is known, the commit does not matter.
+    """
+    return codes_differ(origins) or len({origin.data for origin in origins if origin.data}) > 1
+
+
+def codes_differ(origins: Set[Origin]) -> bool:
+    """Whether runs come from different code."""
+    if all(origin.code for origin in origins):
+        return len({origin.code for origin in origins}) > 1
     known = [origin for origin in origins if origin.commit]
-    return (
-        len({origin.commit for origin in known}) > 1
-        or len({origin.diff for origin in known}) > 1
-        or len({origin.data for origin in origins if origin.data}) > 1
-    )
+    return len({origin.commit for origin in known}) > 1 or len({origin.diff for origin in known}) > 1

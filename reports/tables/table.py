@@ -23,6 +23,7 @@ from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
 from reports.tables.image_limits import image_notes
+from reports.tables.key_notes import key_notes
 from reports.tables.layout import (
     RowHeader,
     Slot,
@@ -36,7 +37,7 @@ from reports.tables.layout import (
 )
 from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
-from reports.tables.origin import origins_of
+from reports.tables.origin import origins_of, seeds_of_other_code
 from reports.tables.row_headers import make_row_headers, varied_keys
 from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
@@ -80,6 +81,8 @@ class Table:
     """Distinct trials; rows that share a trial need it once."""
     trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     """Row label -> seed -> trial id, of the printed rows."""
+    other_code: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By label of a row, the seeds that code other than the plan's has computed."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of the variation that each parameter of a search explains."""
     averaged: str = ""
@@ -125,7 +128,8 @@ def build_table(
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
     images = image_notes(results, directory, columns, rows) if directory is not None else []
-    plain = (*images, averaged.note, *data_notes(sweep), verification_text(results))
+    keys = key_notes(results, [row.label for row in shown])
+    plain = (*images, averaged.note, *keys, *data_notes(sweep), verification_text(results))
     notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
@@ -156,6 +160,7 @@ def build_table(
         runs_done=sum(results.state_of(trial_id) is State.DONE for trial_id in sweep.trial_ids),
         runs_planned=len(sweep.trial_ids),
         trials=trials,
+        other_code=seeds_of_other_code(results),
         importance=importance or {},
     )
 

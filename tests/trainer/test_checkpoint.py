@@ -15,6 +15,7 @@ import torch
 
 from trainer.archive_digest import verify_archive, verify_file
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
+from trainer.code_digest import present_code
 from trainer.config import ContrastConfig, DataConfig, MemoryConfig, OptimConfig, ScheduleConfig, TrainConfig
 
 CONFIG = TrainConfig()
@@ -23,6 +24,7 @@ CONFIG = TrainConfig()
 def make(step=3, config=CONFIG, **changes):
     fields = {
         "config": fingerprint(config),
+        "code": present_code(),
         "step": step,
         "seconds": 1.5,
         "best_miou": 0.25,

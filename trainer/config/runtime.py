@@ -30,6 +30,9 @@ class Runtime:
     """Steps between `train/...` points."""
     checkpoint_every_steps: int = 50
     """Steps between checkpoints; an interrupted trial resumes from the last one."""
+    accepted_code: tuple[str, ...] = ()
+    """Digests of other code of the trainer (`trainer.code_digest`) whose checkpoints are resumed all the same; the
+    result says so. Checkpoints of any other code are ignored, unless it is proven equal."""
 
     def __post_init__(self) -> None:
         require(self.ranks >= 1, "runtime.ranks", "must be at least 1")

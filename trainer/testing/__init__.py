@@ -1,4 +1,4 @@
-"""Conformance suites for extensions of the trainer. Needs pytest; nothing else in `trainer` imports this package.
+"""Conformance suites for extensions of the trainer. Needs pytest; of the trainer only the golden trials import it.
 
 Each suite is a class of tests. Inherit it and provide its fixture; the extension conforms if the subclass passes:
 

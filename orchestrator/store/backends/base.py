@@ -63,8 +63,11 @@ class Files(Protocol):
         An object store only checks that the folder of each file exists: one listing for all of them.
         """
 
-    def write(self, key: str, content: bytes) -> None:
-        """Replace a file durably and atomically: a reader, or a crash at any moment, sees the old or the new file."""
+    def write(self, key: str, content: bytes, *, private: bool = False) -> None:
+        """Replace a file durably and atomically: a reader, or a crash at any moment, sees the old or the new file.
+
+        `private`: on a disk, only its owner may read it.
+        """
 
     def create(self, key: str, content: bytes) -> bool:
         """`write`, unless the file exists: False then. Of several concurrent calls one gets True."""

@@ -50,11 +50,11 @@ class LocalFiles(Files):
         """Size and time of change of each file."""
         return self.map(lambda key: self.unless_missing(stamp, key, None), keys)
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes, *, private: bool = False) -> None:
         """Replace a file; returns once the disk has it."""
         path = self.path(key)
         with self.writing(path):
-            replace_file(path, content)
+            replace_file(path, content, private=private)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write a partial file and link it to its name, which fails if the name is taken."""

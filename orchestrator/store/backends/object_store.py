@@ -87,8 +87,8 @@ class ObjectFiles(Files):
         # `there` is part of a file format (`parquet_cache`)
         return ["there" if (parent, name) in existing else None for parent, _, name in folders]
 
-    def write(self, key: str, content: bytes) -> None:
-        """Write an object."""
+    def write(self, key: str, content: bytes, *, private: bool = False) -> None:
+        """Write an object; who may read it is the store's to say."""
         with self.requests():
             self.system.pipe_file(self.path(key), content)
 

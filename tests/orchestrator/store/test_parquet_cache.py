@@ -160,7 +160,7 @@ def test_shared_trials_are_read_from_the_cache_of_another_sweep(
 ) -> None:
     compacted.write_sweep(replace(sweep, name="a later one"))
     assert compacted.compact("a later one") == 2
-    assert same(RunDirectory(compacted.location).outcomes(IDS, sweep="tiny"), compacted.outcomes(IDS))
+    assert same(RunDirectory(compacted.location).outcomes(IDS, plan=sweep), compacted.outcomes(IDS))
     assert "trials/base0/attempt_001.json" not in opened(compacted, monkeypatch)
 
 

@@ -1,0 +1,11 @@
+"""Versions of the trainer's code that give equal figures; written by `python -m trainer.golden`."""
+
+from __future__ import annotations
+
+__all__ = ["EQUAL_CODE", "EQUAL_RESULT_VERSION"]
+
+EQUAL_RESULT_VERSION = 2
+"""The `RESULT_VERSION` that the list is of."""
+
+EQUAL_CODE: tuple[tuple[str, ...], ...] = ()
+"""Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
