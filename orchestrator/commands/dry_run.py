@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
+from orchestrator.planning.key_forecast import describe_keys
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
@@ -64,7 +65,7 @@ def plan_as_text(
     selection: TrialSelection | None = None,
     choice: StaleTrials = "refuse",
 ) -> list[str]:
-    """Lines for the terminal: counts, stale trials, a cost forecast, and for each row what is to run.
+    """Lines for the terminal: counts, stale trials, cost forecast, data, keys per anchor, and per row what is to run.
 
     `choice` is what the sweep does with stale trials. With a `selection` only its trials are to run. Raises SweepError
     for a row or trial that is not in the plan.
@@ -100,6 +101,8 @@ def plan_as_text(
     ]
     for data in record.data:
         lines += describe_data(data)
+    lines += describe_keys(plan.expected_keys())
+    lines += [f"note: {text}" for text in plan.record.notes]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
     for run in record.cells:

@@ -22,7 +22,7 @@ from trainer.errors import DataError
 
 __all__ = ["read_census", "require_classes", "require_labelled"]
 
-CENSUS_VERSION = 1
+CENSUS_VERSION = 2
 """Increased by hand whenever equal data would be counted otherwise."""
 
 MOST_VALUES = 8
@@ -82,7 +82,7 @@ def checksum(content: str) -> str:
 
 def require_classes(census: Census, source: Source, config: DataConfig) -> None:
     """Raise DataError for classes that no training label shows, unless they are allowed."""
-    parts = source.parts(config.train_split)
+    parts = census.parts_of(config.train_split, source.parts(config.train_split))
     absent = census.absent(parts)
     if not absent or config.absent_classes == "allow":
         return
@@ -116,5 +116,5 @@ def suggestion(census: Census, held: list[int], void: int) -> str:
 
 def require_labelled(census: Census, source: Source, split: str) -> None:
     """Raise DataError for a split without a labelled pixel: there is nothing to report."""
-    if not census.of(source.parts(split)).labelled:
+    if not census.of(census.parts_of(split, source.parts(split))).labelled:
         raise DataError(f"every label of {split} is void everywhere, so there is nothing to average; label it")

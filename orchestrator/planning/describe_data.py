@@ -8,7 +8,6 @@ from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import SPLITS, DataFacts
 from orchestrator.store.data_record import DataRecord, SplitRecord
 from trainer.config import DataConfig
-from trainer.data import HELD_OUT
 from trainer.data.census import Census, SplitCensus, describe_sizes, findings_in, name_some
 
 __all__ = ["data_record"]
@@ -22,6 +21,7 @@ def data_record(config: DataConfig, facts: DataFacts) -> DataRecord:
         return DataRecord(
             title=title, name=config.name, digest=facts.digest, class_names=facts.class_names, roles=roles
         )
+    counted = {name: facts.census.parts_of(name, parts) for name, parts in facts.parts.items()}
     used = {part for parts in facts.parts.values() for part in parts}
     return DataRecord(
         title=title,
@@ -29,15 +29,10 @@ def data_record(config: DataConfig, facts: DataFacts) -> DataRecord:
         digest=facts.digest,
         class_names=facts.class_names,
         roles=roles,
-        splits=tuple(split_record(name, facts.census.of(parts)) for name, parts in counted_splits(facts).items()),
+        splits=tuple(split_record(name, facts.census.of(parts)) for name, parts in counted.items()),
         findings=tuple(findings_in(facts.census, used)),
-        notes=tuple(notes_on(facts.census, {role: facts.parts[split] for role, split in roles.items()})),
+        notes=tuple(notes_on(facts.census, roles, facts.parts)),
     )
-
-
-def counted_splits(facts: DataFacts) -> dict[str, tuple[str, ...]]:
-    """The splits in use with their parts; for a held-out split the part on disk, which is what the census counts."""
-    return {parts[0] if name in HELD_OUT and parts != (name,) else name: parts for name, parts in facts.parts.items()}
 
 
 def split_record(name: str, split: SplitCensus) -> SplitRecord:
@@ -53,12 +48,15 @@ def split_record(name: str, split: SplitCensus) -> SplitRecord:
     )
 
 
-def notes_on(census: Census, parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What bears on the figures: classes that a split lacks, and test images that are trained on; `parts` by role."""
+def notes_on(census: Census, roles: Mapping[str, str], parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What bears on the figures: classes that a split lacks, and test images that are trained on.
+
+    `roles` are the splits in use, and `parts` what each of them consists of.
+    """
     for role in ("train", "test"):
-        if absent := census.absent(parts[role]):
+        if absent := census.absent(census.parts_of(roles[role], parts[roles[role]])):
             yield f"No label of the {role} split shows {name_some(absent)}."
-    train, test = set(parts["train"]), set(parts["test"])
+    train, test = set(parts[roles["train"]]), set(parts[roles["test"]])
     for item in census.duplicates:
         first, second = item.splits
         if (first in train and second in test) or (first in test and second in train):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from orchestrator.planning.caption import caption_sentence
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
 from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
+from orchestrator.planning.idle_settings import idle_notes
+from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
 from orchestrator.planning.resolve import (
     check_class_count,
     check_grace,
@@ -54,6 +56,18 @@ class SweepPlan:
     record: SweepRecord
     trials: tuple[Trial, ...]
     """Distinct, in running order: all rows with the first seed, baseline first, then all with the second."""
+    train_pixels: Mapping[DataKey, TrainPixels] = field(default_factory=dict)
+    """Of each data set, by `data_key`."""
+
+    def expected_keys(self) -> dict[str, KeysPerAnchor | None]:
+        """Keys that an anchor of each row is expected to meet, by label; None for rows without contrast."""
+        configs = {trial.trial_id: trial.config for trial in self.trials}
+        first = {run.row: configs[run.trial_id] for run in reversed(self.record.cells) if run.trial_id in configs}
+        return {
+            row.label: expected_keys(first[row.label], self.train_pixels[data_key(first[row.label].data)])
+            for row in self.record.rows
+            if row.label in first
+        }
 
     def unfinished(self, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
@@ -147,8 +161,16 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
         models=spec.space.tracking.models,
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
+        notes=idle_notes(
+            (row_spec.label, row.config, facts[data_key(row.config.data)])
+            for row_spec, row in zip(spec.rows, rows, strict=True)
+        ),
     )
-    return SweepPlan(record=record, trials=running_order(spec, trials))
+    return SweepPlan(
+        record=record,
+        trials=running_order(spec, trials),
+        train_pixels={key: TrainPixels.of(row.config.data, facts[key]) for key, row in data_sets.items()},
+    )
 
 
 def json_value(value: Any) -> Any:

@@ -258,6 +258,8 @@ class SweepRecord:
     """By trial id, the other code whose result or checkpoint the user accepted with `--accept-stale`."""
     data: tuple[DataRecord, ...] = ()
     """The data sets; of a search also those it may choose. Empty in plans of before."""
+    notes: tuple[str, ...] = ()
+    """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:

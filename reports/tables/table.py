@@ -23,6 +23,7 @@ from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for
 from reports.tables.image_limits import image_notes
+from reports.tables.key_notes import key_notes
 from reports.tables.layout import (
     RowHeader,
     Slot,
@@ -127,7 +128,8 @@ def build_table(
     averaged = find_averaged_classes(results, columns, shown)
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
     images = image_notes(results, directory, columns, rows) if directory is not None else []
-    plain = (*images, averaged.note, *data_notes(sweep), verification_text(results))
+    keys = key_notes(results, [row.label for row in shown])
+    plain = (*images, averaged.note, *keys, *data_notes(sweep), verification_text(results))
     notes += [Note(text=text) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
-from trainer.data.source import IGNORE_INDEX, Pair, PairFacts, Source
+from trainer.data.source import HELD_OUT, IGNORE_INDEX, Pair, PairFacts, Source
 from trainer.errors import DataError
 
 __all__ = [
@@ -110,8 +111,12 @@ class Census:
 
     class_names: tuple[str, ...]
     splits: Mapping[str, SplitCensus]
-    """By disjoint split."""
+    """By disjoint split, and by the two splits into which train is divided for searches."""
     duplicates: tuple[Duplicates, ...] = ()
+
+    def parts_of(self, split: str, parts: Sequence[str]) -> tuple[str, ...]:
+        """What was counted of `split`: itself, if it was, else its `parts`."""
+        return (split,) if split in self.splits else tuple(parts)
 
     def of(self, parts: Sequence[str]) -> SplitCensus:
         """The census of a split that consists of `parts`."""
@@ -208,6 +213,8 @@ def count_pair(pair: Pair, *, mode: str, turned: bool) -> PairFacts:
 def take_census(source: Source) -> Census:
     """Decode and count every labelled split. Raises DataError with the first pair that cannot be used."""
     counts: dict[str, SplitCount] = {}
+    held_out = dict(held_out_stems(source))
+    held_out_counts = {name: SplitCount(len(source.class_names)) for name in held_out}
     broken: list[DataError] = []
     for split in source.splits:
         if split in source.unlabelled:
@@ -218,6 +225,9 @@ def take_census(source: Source) -> Census:
                 broken.append(found)
             else:
                 counts[split].add(stem, found.facts)
+                for name, stems in held_out.items():
+                    if split in source.parts(name) and stem in stems:
+                        held_out_counts[name].add(stem, found.facts)
     if broken:
         more = len(broken) - 1
         raise DataError(
@@ -225,9 +235,17 @@ def take_census(source: Source) -> Census:
         )
     return Census(
         class_names=source.class_names,
-        splits={split: count.census() for split, count in counts.items()},
+        splits={split: count.census() for split, count in (counts | held_out_counts).items()},
         duplicates=find_duplicates(counts),
     )
+
+
+def held_out_stems(source: Source) -> Iterator[tuple[str, frozenset[str]]]:
+    """The stems of the splits into which train is divided for searches, if it can be divided."""
+    for name in HELD_OUT:
+        if name not in source.splits:
+            with suppress(DataError):
+                yield name, frozenset(source.stems(name))
 
 
 def find_duplicates(counts: Mapping[str, SplitCount]) -> tuple[Duplicates, ...]:

@@ -14,6 +14,8 @@ from orchestrator.errors import SpecError
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import SweepRecord
+from trainer.config import DataConfig
+from trainer.data import open_source
 from trainer.data.reading.cache import CACHE_FOLDER
 
 ROWS = """\
@@ -87,6 +89,29 @@ def test_the_values_of_the_files_suggest_what_is_wrong(folder, names, pixels, he
     write(Path("data/images/train/a.png"), np.zeros((1, 3, 3)))
     label(pixels)
     assert f"no label of train shows {held}" in message()
+
+
+def test_a_class_that_only_the_held_out_part_shows_is_absent(folder):
+    """A search trains on train without its part `search`."""
+    for place, pixels in enumerate(([[0, 0, 0]], [[0, 0, 0]], [[0, 0, 1]])):
+        write(Path(f"data/images/train/{place}.png"), np.full((1, 3, 3), 99 + place))
+        write(Path(f"data/labels/train/{place}.png"), pixels)
+    for kind in ("images", "labels"):
+        Path(f"data/{kind}/train/a.png").unlink()
+    plan()
+    source = open_source(DataConfig(name="folder", root="data"))
+    searched = source.stems("search")[0]
+    for place in range(3):
+        write(Path(f"data/labels/train/{place}.png"), [[0, 0, int(str(place) == searched)]])
+    assert plan().record.data[0].notes == ()
+    settings = ("data.train_split=train_without_search", "data.val_split=search")
+    assert "no label of train_without_search shows class 'person'; the labels hold 0" in message(*settings)
+    (data,) = plan(*settings, "data.absent_classes=allow").record.data
+    assert [(split.name, split.images, split.present) for split in data.splits] == [
+        ("train_without_search", 2, 1),
+        ("search", 1, 2),
+        ("test", 1, 2),
+    ]
 
 
 def test_absent_classes_can_be_allowed_and_rename_no_trial(folder):
