@@ -74,8 +74,8 @@ def explain_chosen(sweep: SweepRecord) -> str:
 
 
 def prior_notes(sweep: SweepRecord) -> Iterator[str]:
-    """That the sampler of a search knew trials that are no rows of the table."""
+    """That the sampler of a search knew trials which it had not drawn."""
     count = len(sweep.search.get("prior", ()))
     if count:
         trials = f"{count} finished trials" if count > 1 else "one finished trial"
-        yield f"The sampler also learned from {trials} of an earlier version of this search, which are not shown."
+        yield f"Before its first draw, the sampler knew {trials} of an earlier version of this search."

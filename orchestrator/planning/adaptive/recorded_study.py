@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +113,16 @@ def renamed(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def earlier_plan(directory: RunDirectory, name: str) -> SweepRecord | None:
-    """The plan of sweep `name` in the run directory; None if there is none, or with a warning if it is damaged."""
-    if directory.files.read(sweep_key(name)) is None:
-        return None
-    try:
-        return directory.sweep(name)
-    except StoreError as error:
-        logger.warning("%s; the plan is made again, and trials that are done are not trained again", error)
-        return None
+    """The plan of sweep `name` in the run directory; if it is lost or damaged the newest kept one, else None.
+
+    Logs a warning for a damaged plan.
+    """
+    if directory.files.read(sweep_key(name)) is not None:
+        try:
+            return directory.sweep(name)
+        except StoreError as error:
+            logger.warning("%s; the plan is made again, and trials that are done are not trained again", error)
+    for number in reversed(directory.kept_numbers(name)):
+        with suppress(StoreError):
+            return directory.kept_plan(name, number).sweep
+    return None

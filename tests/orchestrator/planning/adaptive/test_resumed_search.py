@@ -282,6 +282,27 @@ def test_a_plan_that_is_lost_or_damaged_is_drawn_again_and_nothing_is_trained_tw
     assert ("the plan is made again" in caplog.text) is (content is not None)
 
 
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_the_draws_of_a_plan_that_is_lost_or_damaged_are_those_of_the_kept_one(
+    content: bytes | None, read_space: Callable[..., SweepSpec]
+) -> None:
+    """The sampler would draw other values: those of the kept plan are of another version of it."""
+    spec = read_space(text_of({}))
+    first = command(spec)
+    store, plan = RecordStore("runs"), Path("runs/sweeps/s/sweep.json")
+    record = first.plan.record
+    moved = tuple(replace(row, label=f"trial {5 - int(row.label[-1])}") for row in drawn(first)[::-1])
+    cells = {run.row: run for run in record.cells}
+    runs = (replace(cells[f"trial {5 - number}"], row=f"trial {number}") for number in range(TRIALS))
+    store.write_sweep(replace(record, rows=(record.rows[0], *moved), cells=(cells["baseline"], *runs)))
+    store.keep_plan("s")
+    if content is None:
+        plan.unlink()
+    else:
+        plan.write_bytes(content)
+    assert drawn(command(spec)) == list(moved)
+
+
 @pytest.mark.parametrize("content", [b"", b'{"op_code":0', b"\x00\xff" * 30])
 def test_a_journal_of_an_older_version_is_not_read(content: bytes, read_space: Callable[..., SweepSpec]) -> None:
     spec = read_space(text_of({}))
