@@ -67,6 +67,13 @@ def build_parser() -> Parser:
     add_run_dir(sync)
     add_tracking_uri(sync)
     sync.add_argument("--check", action="store_true", help="compare the two and write nothing")
+    verify = add("verify", verify_files, "check that every file of a run directory is what was written")
+    verify.add_argument(
+        "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: everything (default)"
+    )
+    add_choice(verify)
+    add_run_dir(verify)
+    verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
     ui.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     add_tracking_uri(ui)
@@ -171,6 +178,26 @@ def synchronize(options: argparse.Namespace) -> int:
         print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others")
         print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
     return UNFINISHED if wrong else DONE
+
+
+def verify_files(options: argparse.Namespace) -> int:
+    """Check that plans, records, points and caches are what was written.
+
+    --deep also checks checkpoints, pictures and the decoded data sets of this machine. The exit code is 1 when
+    something is damaged.
+    """
+    from orchestrator.commands.verify import describe, verify, verify_decoded
+
+    directory = RunDirectory(options.run_dir)
+    everything = options.spec == "all"
+    names = directory.sweep_names() if everything else [recorded_name(Path(options.spec), options)]
+    if not everything and names[0] not in directory.sweep_names():
+        directory.sweep(names[0])  # raises
+    found = verify(directory, names, everything=everything, deep=options.deep)
+    if options.deep:
+        verify_decoded(found)
+    print("\n".join(describe(found)))
+    return UNFINISHED if found.damaged else DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from orchestrator.errors import DamagedError
 from orchestrator.store.backends import Files
 from orchestrator.store.record_files import StoredAttempt
 
-__all__ = ["CachedAttempt", "pack", "read_compacted"]
+__all__ = ["CachedAttempt", "cache_state", "pack", "read_compacted"]
 
 FORMAT = b"contrast-sweep attempts 2"
 """Value of `format` in the file's metadata; `digest` beside it is that of `COLUMNS`."""
@@ -113,7 +113,7 @@ def read_compacted(files: Files, trial_ids: Sequence[str], *, prefer: str | None
             break
         content = read_cache(files, f"sweeps/{name}/records.parquet")
         if content:
-            rows = [row for row in unpack(content) if row.counts and row.trial_id in wanted]
+            rows = [row for row in unpack(content) or () if row.counts and row.trial_id in wanted]
             stamps = files.stamps([row.key for row in rows])
             found |= {row.trial_id: row for row, stamp in zip(rows, stamps, strict=True) if stamp == row.stamp}
             wanted -= found.keys()
@@ -128,8 +128,17 @@ def read_cache(files: Files, key: str) -> bytes | None:
         return None
 
 
-def unpack(content: bytes) -> list[CachedAttempt]:
-    """The attempts of a cache; none of a damaged or foreign file."""
+def cache_state(content: bytes) -> bool:
+    """Whether a file is a cache of this version. Raises ValueError for a damaged one."""
+    if unpack(content) is not None:
+        return True
+    if FORMAT in content or not content.startswith(b"PAR1"):
+        raise ValueError("a damaged cache, which is not used; delete it")
+    return False
+
+
+def unpack(content: bytes) -> list[CachedAttempt] | None:
+    """The attempts of a cache; None for a damaged or foreign file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -137,9 +146,9 @@ def unpack(content: bytes) -> list[CachedAttempt]:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         metadata = file.schema_arrow.metadata or {}
         if metadata.get(b"format") != FORMAT:
-            return []
+            return None
         columns = file.read(columns=list(COLUMNS), use_threads=False).to_pydict()
         rows = list(zip(*(columns[name] for name in COLUMNS), strict=True))
     except (pa.ArrowException, OSError, LookupError, ValueError, OverflowError, MemoryError):
-        return []
-    return [CachedAttempt(*row) for row in rows] if metadata.get(b"digest") == digest_of(rows) else []
+        return None
+    return [CachedAttempt(*row) for row in rows] if metadata.get(b"digest") == digest_of(rows) else None

@@ -295,3 +295,26 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
     }
     assert whole == {"notes": long, "failure": f"ValueError: {'m' * 9000}", name: ""}
     assert world.catch_up(sweep) == []
+
+
+def test_a_trial_that_runs_again_with_other_code_gets_a_new_run(
+    world: World, sweep: SweepRecord, make_record: MakeRecord
+) -> None:
+    planned = replace(sweep, cells=sweep.cells[:1])
+    for attempt, code in ((1, "aaaa"), (2, "bbbb")):
+        plan = replace(planned, code=(code,))
+        facts = {"data": "", "code": code}
+        world.store.start("base0", attempt, CONFIG, 100.0, facts, resumes_code=lambda before, now=code: before == now)
+        point = Point(step=10, metrics={"train/loss": float(attempt)}, time=101.0, attempt=attempt)
+        world.store.append("base0", point)
+        record = make_record("base0", attempt=attempt, final__miou=attempt / 10)
+        world.store.end(replace(record, environment={"code": code}))
+        assert world.catch_up(plan) == ["base0"]
+        assert world.catch_up(plan) == []
+        child = world.child("without", 0)
+        assert child.data.tags["environment.code"] == code
+        assert world.curve(child, "train/loss") == [(10, float(attempt))]
+        assert child.data.metrics["final/miou"] == attempt / 10
+    (earlier,) = world.runs("superseded")
+    assert earlier.data.tags["environment.code"] == "aaaa"
+    assert world.curve(earlier, "train/loss") == [(10, 1.0)]

@@ -60,6 +60,9 @@ class DecodedSplit:
         self.inode = status.st_ino
         self.pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r").view(np.ndarray)
 
+    def __len__(self) -> int:
+        return len(self.index_N4)
+
     def read(self, index: int) -> Pair:
         """Pair `index` as read-only views `image_HW3` and `label_HW`. Raises DamagedEntryError."""
         offset, height, width, expected = map(int, self.index_N4[index])
@@ -142,6 +145,12 @@ class DecodedCache:
             warnings.warn(f"{self.folder}: {reason}; the data set is not cached, so each read decodes", stacklevel=2)
             return None
 
+    def entries(self) -> list[Path]:
+        """The folders of the complete entries, sorted."""
+        if self.folder is None or not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.suffix)
+
     def _build(
         self, folder: Path, entry: Path, sizes: Sequence[tuple[int, int]], pairs: Callable[[], Iterable[Pair]]
     ) -> DecodedSplit | None:
@@ -170,10 +179,9 @@ class DecodedCache:
             return False
         remove_leftovers(folder, entry)
         held: dict[Path, tuple[float, int]] = {}
-        for path in folder.iterdir():
+        for path in self.entries():
             with suppress(OSError):  # another process may discard it
-                if path.is_dir() and not path.suffix:
-                    held[path] = (path.stat().st_mtime, bytes_in(path))
+                held[path] = (path.stat().st_mtime, bytes_in(path))
         total = sum(size for _, size in held.values())
         for path in sorted(held, key=lambda path: held[path][0]):
             if total + wanted <= self.max_bytes and wanted <= FREE_SHARE * shutil.disk_usage(folder).free:

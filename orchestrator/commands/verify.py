@@ -1,0 +1,235 @@
+"""verify: reads the files of a run directory again and names every one that is not what was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from orchestrator.errors import DamagedError, StoreError
+from orchestrator.planning.digests import json_digest
+from orchestrator.planning.plan import CACHE
+from orchestrator.store.backends import LocalFiles
+from orchestrator.store.kept_plans import PLANS
+from orchestrator.store.parquet_cache import cache_state
+from orchestrator.store.point_log import read_line
+from orchestrator.store.records import SweepRecord, sweep_key, trial_key
+from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
+from orchestrator.store.sealed_json import unseal
+from trainer.archive_digest import verify_archive, verify_file
+from trainer.data.reading.cache import DecodedCache, DecodedSplit
+
+__all__ = ["Verification", "describe", "verify", "verify_decoded"]
+
+CHECKPOINTS = ("last.pt", "previous.pt", "best.pt")
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """Files of one kind."""
+
+    verified: int = 0
+    unverified: int = 0
+    """Without a digest, so that nobody can tell whether they changed; version 0.1 wrote such."""
+
+
+@dataclass(kw_only=True)
+class Verification:
+    """What was read, by kind of file, and what is damaged, one line each."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, *, verified: bool) -> None:
+        """Count an intact file."""
+        tally = self.tallies.setdefault(kind, Tally())
+        tally.verified += verified
+        tally.unverified += not verified
+
+    @contextmanager
+    def file(self, key: str) -> Iterator[None]:
+        """Name the file `key` as damaged when the body finds that it is; the body counts it otherwise."""
+        try:
+            yield
+        except StoreError as error:
+            self.damaged.append(str(error))
+        except (OSError, ValueError) as error:
+            self.damaged.append(f"{key}: {error}")
+
+
+def verify(directory: RunDirectory, names: Iterable[str], *, everything: bool, deep: bool) -> Verification:
+    """Read the plans of the sweeps `names` and all files of their trials.
+
+    `everything`: also trials that no sweep refers to, caches and saved code. `deep`: also checkpoints and pictures.
+    Raises StoreError when the directory cannot be read.
+    """
+    found = Verification()
+    trials = dict.fromkeys(sorted(directory.files.names("trials")) if everything else ())
+    seeds: dict[str, int] = {}
+    for name in names:
+        for plan in read_plans(directory, name, found):
+            trials |= dict.fromkeys(plan.trial_ids)
+            seeds |= {run.trial_id: run.seed for run in plan.cells}
+        verify_cache(directory, name, found)
+    for trial_id in trials:
+        verify_trial(directory, trial_id, seeds.get(trial_id), found)
+        if deep:
+            verify_artifacts(directory, trial_id, found)
+    if everything:
+        verify_others(directory, found)
+    return found
+
+
+def read_plans(directory: RunDirectory, name: str, found: Verification) -> Iterator[SweepRecord]:
+    """The plan of a sweep and those it had before."""
+    with found.file(sweep_key(name)):
+        plan = directory.plan_file(name)
+        found.add("plans", verified=plan.verified)
+        yield plan.record
+    for number in directory.kept_numbers(name):
+        with found.file(sweep_key(name, f"{PLANS}/{number:03d}.json")):
+            kept = directory.kept_plan(name, number)
+            found.add("plans", verified=True)
+            yield kept.sweep
+
+
+def verify_cache(directory: RunDirectory, name: str, found: Verification) -> None:
+    """The Parquet cache of a sweep."""
+    key = sweep_key(name, "records.parquet")
+    with found.file(key):
+        content = directory.files.read(key)
+        if content is not None and cache_state(content):
+            found.add("caches", verified=True)
+
+
+def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found: Verification) -> None:
+    """The JSON files of a trial; `seed` is that of its planned run."""
+    names = directory.files.names(trial_key(trial_id))
+    if not names:
+        return
+    facts: Mapping[str, Any] = {}
+    with found.file(trial_key(trial_id, "trial.json")):
+        if "trial.json" not in names:
+            raise ValueError("missing, so it is unknown what the trial computed")
+        trial = directory.trial_file(trial_id)
+        require_identity(trial.facts, trial_id, seed)
+        facts = trial.facts
+        found.add("trial files", verified=trial.verified)
+    for stored in directory.stored_attempts(directory.attempt_keys([trial_id]))[trial_id]:
+        with found.file(stored.key):
+            if stored.damaged and stored.record.error is not None:
+                raise DamagedError(stored.record.error.message)
+            if facts and stored.record.environment.get("data", facts.get("data")) != facts.get("data"):
+                raise ValueError("its data are not those of its trial")
+            found.add("records", verified=stored.verified)
+        for file, digest in stored.record.files.items():
+            with found.file(trial_key(trial_id, file)):
+                content = directory.files.read(trial_key(trial_id, file)) if file in names else None
+                if content is None or hashlib.sha256(content).hexdigest() != digest:
+                    raise ValueError("its content does not match the digest in its record" if content else "missing")
+                found.add("other files of records", verified=True)
+    for name in files_of(POINT_FILE, names):
+        verify_points(directory, trial_key(trial_id, name), found)
+
+
+def require_identity(facts: Mapping[str, Any], trial_id: str, seed: int | None) -> None:
+    """Raise ValueError unless the id is that of the configuration, and the seed that of the plan."""
+    if {"config", "data", "result_version"} <= facts.keys():
+        computed = json_digest({key: facts[key] for key in ("config", "data", "result_version")})
+        if computed != trial_id:
+            raise ValueError(f"its configuration is that of trial {computed}")
+    if seed is not None and facts["config"].get("seed", seed) != seed:
+        raise ValueError(f"its seed is {facts['config']['seed']}, and that of its plan {seed}")
+
+
+def verify_points(directory: RunDirectory, key: str, found: Verification) -> None:
+    """The lines of a trial's curves; one that a crash cut short at the end of the file is not damaged."""
+    with found.file(key):
+        lines = (directory.files.read(key) or b"").splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                continue
+            with found.file(f"{key}:{number}"):
+                found.add("points", verified=read_line(line).verified)
+
+
+def verify_artifacts(directory: RunDirectory, trial_id: str, found: Verification) -> None:
+    """The checkpoints and pictures of a trial."""
+    for name in directory.files.names(trial_key(trial_id)):
+        key = trial_key(trial_id, name)
+        if name in CHECKPOINTS:
+            with found.file(key):
+                found.add("checkpoints", verified=verify_checkpoint(directory, key))
+    for name in directory.files.names(trial_key(trial_id, "pictures")):
+        key = trial_key(trial_id, f"pictures/{name}")
+        if name.endswith(".png"):
+            with found.file(key):
+                verify_picture(directory.files.read(key) or b"")
+                found.add("pictures", verified=True)
+
+
+def verify_checkpoint(directory: RunDirectory, key: str) -> bool:
+    """Whether a checkpoint has a digest. Raises ValueError for a damaged one."""
+    if isinstance(directory.files, LocalFiles):
+        return verify_file(directory.local_folder / key)
+    return verify_archive(BytesIO(directory.files.read(key) or b""))
+
+
+def verify_picture(content: bytes) -> None:
+    """Raise ValueError unless a PNG file matches its own checksums."""
+    try:
+        with Image.open(BytesIO(content)) as image:
+            image.verify()
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"damaged picture ({error})") from error
+
+
+def verify_others(directory: RunDirectory, found: Verification) -> None:
+    """Caches of the whole run directory, and the uncommitted changes that records refer to."""
+    for folder, kind in ((CACHE, "caches"), ("code", "code")):
+        for name in sorted(directory.files.names(folder)):
+            with found.file(f"{folder}/{name}"):
+                if not name.endswith((".json", ".patch")):
+                    continue
+                if (content := directory.files.read(f"{folder}/{name}")) is not None:
+                    check = verify_patch if name.endswith(".patch") else verify_json
+                    found.add(kind, verified=check(name, content))
+
+
+def verify_json(_name: str, content: bytes) -> bool:
+    """Whether a JSON file has a digest. Raises ValueError for a damaged one."""
+    return unseal(content).verified
+
+
+def verify_patch(name: str, content: bytes) -> bool:
+    """Raise ValueError unless saved changes have the digest that is their name."""
+    if hashlib.sha256(content.removesuffix(b"\n")).hexdigest()[:12] != name.removesuffix(".patch"):
+        raise ValueError("its content does not match its name")
+    return True
+
+
+def verify_decoded(found: Verification) -> None:
+    """The decoded data sets of this machine, which may serve other run directories too."""
+    for folder in DecodedCache.default().entries():
+        if not (folder / "index").exists():  # of another version
+            continue
+        with found.file(str(folder)):
+            split = DecodedSplit(folder)
+            for index in range(len(split)):
+                split.read(index)
+            found.add("decoded data", verified=True)
+
+
+def describe(found: Verification) -> list[str]:
+    """Lines for the terminal: counts by kind of file, then every damaged file."""
+    lines = [
+        f"{kind}: {tally.verified} verified"
+        + (f", {tally.unverified} unverified (written without a digest)" if tally.unverified else "")
+        for kind, tally in found.tallies.items()
+    ]
+    return [*lines, *(f"damaged: {line}" for line in found.damaged), f"{len(found.damaged)} damaged"]
