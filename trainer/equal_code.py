@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["EQUAL_CODE", "EQUAL_RESULT_VERSION"]
 
-EQUAL_RESULT_VERSION = 2
+EQUAL_RESULT_VERSION = 3
 """The `RESULT_VERSION` that the list is of."""
 
-EQUAL_CODE: tuple[tuple[str, ...], ...] = ()
+EQUAL_CODE: tuple[tuple[str, ...], ...] = (("29652ded7ebf",),)
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
