@@ -5,15 +5,16 @@ It is kept beside the decoded pixels, for all run directories of a user, and in 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.errors import DamagedError
 from orchestrator.store.atomic_file import replace_file
+from orchestrator.store.bounded_file import read_file
+from orchestrator.store.sealed_json import seal, unseal
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
@@ -22,8 +23,8 @@ from trainer.errors import DataError
 
 __all__ = ["read_census", "require_classes", "require_labelled"]
 
-CENSUS_VERSION = 2
-"""Increased by hand whenever equal data would be counted otherwise."""
+CENSUS_VERSION = 3
+"""Increased by hand whenever equal data would be counted otherwise, or the file is written otherwise."""
 
 MOST_VALUES = 8
 MANY_IMAGES = 1000
@@ -46,10 +47,9 @@ def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path
     if images >= MANY_IMAGES:
         sys.stderr.write(f"{config.root}: counting {images} images and their labels, once\n")
     census = take_census(source)
-    content = json.dumps(census.to_json())  # keeps the order of splits, so that a census reads as it was counted
     for folder in folders:
         with suppress(OSError):  # a census that cannot be kept is counted again
-            replace_file(folder / name, f"{checksum(content)}\n{content}\n".encode(), durable=False)
+            replace_file(folder / name, seal(census.to_json()), durable=False)
     return census
 
 
@@ -66,18 +66,12 @@ def keeping_folders(cache_dir: Path | None) -> Iterator[Path]:
 
 
 def load_census(path: Path) -> Census | None:
-    """The census in a file; None if there is none or it does not fit its checksum."""
+    """The census in a file; None if there is none or it is not what was written."""
     try:
-        expected, _, content = path.read_text(encoding="utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError):
+        values, verified = unseal(read_file(path))
+    except (OSError, ValueError, DamagedError):
         return None
-    content = content.removesuffix("\n")
-    return Census.from_json(json.loads(content)) if checksum(content) == expected else None
-
-
-def checksum(content: str) -> str:
-    """SHA-256 of the text, hexadecimal."""
-    return hashlib.sha256(content.encode()).hexdigest()
+    return Census.from_json(values) if verified else None
 
 
 def require_classes(census: Census, source: Source, config: DataConfig) -> None:

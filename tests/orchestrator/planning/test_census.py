@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 import orchestrator.planning.census
+from orchestrator.commands.verify import verify
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import SweepRecord
+from orchestrator.store.run_directory import RunDirectory
 from trainer.config import DataConfig
 from trainer.data import open_source
 from trainer.data.reading.cache import CACHE_FOLDER
@@ -167,6 +169,8 @@ def test_a_content_is_counted_once(folder, counted):
     plan("data.root=moved")
     assert len(counted) == 1  # the run directory has it too
     assert len(list((Path("runs") / CACHE).glob("census-*"))) == 1
+    found = verify(RunDirectory("runs"), [], everything=True, deep=False)
+    assert (found.damaged, found.tallies["caches"].unverified) == ([], 0)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"0\n{}\n"])
