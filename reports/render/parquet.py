@@ -58,7 +58,9 @@ def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
                 "error": record.error.kind if record.error is not None else None,
             }
             metrics = record.metrics if record.state is State.DONE else {}
-        for metric, value in metrics.items() or [(None, None)]:
-            for name, known in {**line, "metric": metric, "value": value}.items():
-                columns[name].append(known)
+        columns["metric"] += metrics or [None]
+        columns["value"] += metrics.values() or [None]
+        for name in NAMES:
+            if name not in ("metric", "value"):
+                columns[name] += [line[name]] * max(1, len(metrics))
     return columns
