@@ -193,7 +193,7 @@ class Driver:
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid_nodes=history.lost_nodes,
-            run_dir=str(self.store.location),
+            run_dir=self.store.address,
         )
         self.running[trial.trial_id] = RunningTask(task, trial)
         return task

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import DamagedError
-from orchestrator.store.backends import LocalFiles
+from orchestrator.store.backends import LocalFiles, location
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import KeptPlan, plan_key
 from orchestrator.store.lease import Lease, LeaseTimings
@@ -111,6 +111,12 @@ class RecordStore(RunDirectory):
             for key in keys:
                 self.check()
                 self.files.delete(key)
+
+    @property
+    def address(self) -> str:
+        """This run directory as a process with another current folder finds it: an absolute path, or a URL."""
+        text = location(self.location)
+        return text if "://" in text else str(Path(text).resolve())
 
     def workdir(self, trial_id: str) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.

@@ -312,6 +312,17 @@ def test_packing_probes_a_shape_once_and_then_runs_four_quarters(
     assert store.outcomes(["t00"])["t00"].attempt == 1, "a probe is not an attempt"
 
 
+@pytest.mark.parametrize(("given", "told"), [("runs", "{here}/runs"), ("memory://bucket/runs", "memory://bucket/runs")])
+def test_a_worker_with_another_current_folder_is_told_where_the_run_directory_is(
+    given: str, told: str, plan: SweepPlan, make_record: MakeRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scripted = Scripted(make_record)
+    Driver(RecordStore(given), []).run(plan, {}, Runtime(), lambda: scripted)
+    assert {task.run_dir for task in scripted.tasks} == {told.format(here=tmp_path)}
+    assert all(task.workdir.is_absolute() for task in scripted.tasks)
+
+
 def shapes(count: int) -> tuple[Trial, ...]:
     """Two trials of each of `count` shapes."""
     config = TrainConfig()
