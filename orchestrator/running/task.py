@@ -42,8 +42,8 @@ class Task:
     avoid_nodes: tuple[str, ...] = ()
     """Ids of nodes that lost an earlier attempt; not used while other nodes are alive."""
     run_dir: str = ""
-    """Run directory, an absolute path or a URL: a worker writes its pixel counts per image there, and fetches checkpoints
-    when it is an object store. Empty: neither."""
+    """Run directory, an absolute path or a URL: a worker writes its pixel counts per image there, and fetches
+    checkpoints when it is an object store. Empty: neither."""
     probe: tuple[TrainConfig, ...] = ()
     """Not empty: only a few steps of each of these, to measure their memory. The metrics of number i are
     `probe/.../i`, and nothing is recorded."""

@@ -114,7 +114,7 @@ class RecordStore(RunDirectory):
 
     @property
     def address(self) -> str:
-        """This run directory as a process with another current folder finds it: an absolute path, or a URL."""
+        """Where a process with another current folder finds the run directory: an absolute path, or a URL."""
         text = location(self.location)
         return text if "://" in text else str(Path(text).resolve())
 
