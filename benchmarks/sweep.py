@@ -52,7 +52,8 @@ def measure(folder: Path, *, quick: bool) -> list[Figure]:
     """Run the sweep in `folder`, then the loop, and compare their metrics."""
     settings, seeds = (QUICK, 1) if quick else ((), None)
     trials = planned(settings, seeds)
-    options = [word for setting in settings for word in ("--set", setting)] + (["--seeds", str(seeds)] if seeds else [])
+    options = ["--name", SPEC.stem, *(word for setting in settings for word in ("--set", setting))]
+    options += ["--seeds", str(seeds)] if seeds else []
     ours = run_sweep(folder, options)
     print(f"sweep of {len(trials)} trials: {ours:.1f} s", flush=True)
     found = metrics_of(folder, [trial_id for trial_id, _ in trials])

@@ -257,7 +257,7 @@ def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_resumes_later(u
 
     (stage.hook / "130").unlink()
     code, output = stage.run(*line)
-    assert code == 1, f"the other rows have failed: {output}"
+    assert code == 0, f"what was asked for is done: {output}"
     assert [record["state"] for record in stage.left("unlucky").history["interrupted"]] == [
         "cancelled",
         "cancelled",

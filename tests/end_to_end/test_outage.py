@@ -51,7 +51,7 @@ def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *
     """A sweep of `trials` sleeping trials in this process."""
     monkeypatch.setattr("orchestrator.running.worker.run_trial", partial(sleeping, seconds=seconds))
     options = RunOptions(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
-    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), options=options)
+    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), name="tiny", options=options)
 
 
 def overtime(result: SweepOutcome, seconds: float) -> float:
