@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.point_log import ChunkedPoints
+from orchestrator.store.point_log import ChunkedPoints, read_line
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
@@ -155,7 +155,7 @@ class CrashingDriver(RuleBasedStateMachine):
         for number, line in enumerate(content.splitlines(), start=1):
             if points == self.durable[trial]:
                 return number - 1
-            points += line.endswith(b"}")
+            points += is_whole(line)
         return len(content.splitlines())
 
     def reopen(self) -> None:
@@ -168,6 +168,15 @@ class CrashingDriver(RuleBasedStateMachine):
             self.appended[trial] = self.appended[trial][: len(list(RunDirectory(self.run_dir).points(trial)))]
             assert len(self.appended[trial]) >= self.durable[trial]
         self.open()
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line was not cut short. Its last byte does not tell: a cut after `"metrics": {}` ends with a brace."""
+    try:
+        read_line(line)
+    except ValueError:
+        return False
+    return True
 
 
 TestCrashingDriver = CrashingDriver.TestCase
@@ -193,3 +202,25 @@ def test_the_points_are_flushed_before_the_record_that_sums_them_up(
     assert flushed[0] == "points.jsonl"
     assert flushed[1].startswith(".attempt_001.json.")
     assert flushed[2] == RunDirectory(tmp_path).trial_folder("a").name
+
+
+def test_a_line_cut_at_any_byte_is_not_whole() -> None:
+    machine = CrashingDriver()
+    machine.choose(remote=False)
+    machine.start("a")
+    line = Path(machine.run_dir, "trials", "a", "points.jsonl").read_bytes()
+    machine.teardown()
+    assert is_whole(line)
+    assert not any(is_whole(line[:length]) for length in range(len(line) - 1)), "all but the line break is whole"
+
+
+def test_a_line_cut_at_a_brace_costs_no_later_point() -> None:
+    machine = CrashingDriver()
+    machine.choose(remote=False)
+    machine.start("a")
+    machine.killed(cut=0.46875)
+    machine.start("a")
+    machine.end("a", State.DONE)
+    machine.killed(cut=0.0)
+    machine.a_reader_sees_whole_records_and_beginnings_of_curves()
+    machine.teardown()
