@@ -877,6 +877,11 @@ OPTIONS = [
     ("recipe", "nope", "recipe: no recipe 'nope'; available: small"),
     ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; available: small"),
     ("set", "optim.lr=1\0", "not text in this system's encoding; write plain characters"),
+    (
+        "name",
+        "../mine",
+        "cannot name a sweep; use at most 100 letters, digits and _ - . @ + = , and begin with a letter or digit",
+    ),
 ]
 """An option of the command line with its value, and the message after them."""
 
@@ -1045,7 +1050,7 @@ def test_no_message_is_missing_here(expression, all_messages):
 
 
 def test_every_message_says_where_and_what_to_do(all_messages):
-    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|--(set|seeds|recipe) .*?): ")
+    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|--(set|seeds|recipe|name) .*?): ")
     what_to_do = re.compile(r"; |\?$|must (be|lie)|choose|there (is|are)|no such (split|folder)|needs? |write ")
 
     assert [line for line in all_messages.splitlines() if not where.match(line)] == []
