@@ -179,13 +179,8 @@ def carry_out(
         stack.callback(follower.stop)
         write = partial(write_tables, out=options.out)
         resources = resources_on(options.executor, spec.space.resources)
-        policy = RunPolicy(
-            resources=resources,
-            retries=spec.space.retries,
-            budget=spec.space.budget,
-            max_consecutive_failures=spec.space.max_consecutive_failures,
-        )
-        driver = Driver(store, [follower, *make_trackers(todo), TableTracker(write)], policy, costs=CostBook(cache_dir))
+        trackers = [follower, *make_trackers(todo), TableTracker(write)]
+        driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
 
         def start_executor() -> Executor:
             """Both MLflow and the executor take seconds to start; a refusal by MLflow ends the sweep before a trial."""
@@ -233,6 +228,17 @@ def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory)
     from reports.tables.sequential import open_rows
 
     return SequentialSeeds(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
+
+
+def policy_of(spec: SweepSpec, resources: Resources) -> RunPolicy:
+    """What the search space says about retries and limits, with the resources as the executor has them."""
+    space = spec.space
+    return RunPolicy(
+        resources=resources,
+        retries=space.retries,
+        budget=space.budget,
+        max_consecutive_failures=space.max_consecutive_failures,
+    )
 
 
 def runtime_of(resources: Resources) -> Runtime:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 
+from orchestrator.commands.local_time import local_time
 from orchestrator.errors import StoreError
 from orchestrator.store.cleanup import Leftover, forgettable_plans, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import plan_key
@@ -97,11 +97,6 @@ def trial_labels(directory: RunDirectory) -> dict[str, str]:
         for sweep in plans:
             labels.update({trial_id: f"{name}, {label}" for trial_id, label in sweep.labels.items()})
     return labels
-
-
-def local_time(seconds: float) -> str:
-    """Date and time of this machine, to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def megabytes(size: int) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator.commands.local_time import local_time
+from orchestrator.store.first_few import first_few
 from orchestrator.store.kept_plans import KeptPlan
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -40,7 +41,7 @@ def described(directory: RunDirectory, name: str) -> Iterator[dict[str, Any]]:
     current = directory.sweep(name)
     before: KeptPlan | None = None
     for kept in directory.kept_plans(name):
-        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(kept.kept_at))
+        date = local_time(kept.kept_at)
         differs = ["first plan"] if before is None else list(differences(before.sweep, kept.sweep))
         if before is not None and not differs:
             differs = ["same plan, other results"]
@@ -96,8 +97,7 @@ def renamed(before: SweepRecord, after: SweepRecord, changed: set[str]) -> bool:
 def named(kind: str, texts: list[str]) -> Iterator[str]:
     """`kind: a, b and 3 more`; nothing without texts."""
     if texts:
-        more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
-        yield f"{kind}: {', '.join(texts[:MOST_NAMED])}{more}"
+        yield f"{kind}: {first_few(texts, MOST_NAMED)}"
 
 
 def listed(seeds: tuple[int, ...]) -> str:

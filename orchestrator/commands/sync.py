@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.api import write_tables
+from orchestrator.store.first_few import first_few
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -107,10 +108,9 @@ def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expecte
     held = Counter(comparable(item) for key in run.metrics for item in server.history(run.run_id, key))
     wanted = Counter(comparable(item._replace(key=fit_name(item.key))) for item in expected)
     for what, points in (("lacks", wanted - held), ("also has", held - wanted)):
-        names = [f"{key} {value} at step {step}" for key, step, _, value in list(points)[:LISTED]]
-        more = f" and {len(points) - LISTED} more" if len(points) > LISTED else ""
-        if names:
-            yield f"MLflow {what} {', '.join(names)}{more}"
+        if points:
+            names = [f"{key} {value} at step {step}" for key, step, _, value in points]
+            yield f"MLflow {what} {first_few(names, LISTED)}"
 
 
 def comparable(reading: Reading) -> tuple[str, int, int, str]:

@@ -15,7 +15,8 @@ from orchestrator.errors import DamagedError, StoreError
 from orchestrator.planning.digests import json_digest
 from orchestrator.planning.plan import CACHE
 from orchestrator.store.backends import LocalFiles
-from orchestrator.store.kept_plans import PLANS
+from orchestrator.store.git_state import CodeState
+from orchestrator.store.kept_plans import plan_key
 from orchestrator.store.parquet_cache import cache_state
 from orchestrator.store.point_log import read_line
 from orchestrator.store.records import SweepRecord, sweep_key, trial_key
@@ -92,7 +93,7 @@ def read_plans(directory: RunDirectory, name: str, found: Verification) -> Itera
         found.add("plans", verified=plan.verified)
         yield plan.record
     for number in directory.kept_numbers(name):
-        with found.file(sweep_key(name, f"{PLANS}/{number:03d}.json")):
+        with found.file(plan_key(name, number)):
             kept = directory.kept_plan(name, number)
             found.add("plans", verified=True)
             yield kept.sweep
@@ -208,7 +209,7 @@ def verify_json(_name: str, content: bytes) -> bool:
 
 def verify_patch(name: str, content: bytes) -> bool:
     """Raise ValueError unless saved changes have the digest that is their name."""
-    if hashlib.sha256(content.removesuffix(b"\n")).hexdigest()[:12] != name.removesuffix(".patch"):
+    if CodeState(diff=content.removesuffix(b"\n").decode(errors="replace")).digest != name.removesuffix(".patch"):
         raise ValueError("its content does not match its name")
     return True
 

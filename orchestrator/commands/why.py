@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from orchestrator.commands.local_time import local_time
 from orchestrator.errors import DamagedError
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan
@@ -104,7 +104,7 @@ def describe_reason(
     """
     head = f"{label} [{trial.trial_id}]"
     if record is not None:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.ended_at))
+        when = local_time(record.ended_at)
         if record.state is State.DONE:
             code = record.environment.get("commit", "")[:7]
             changes = " with changes" if record.environment.get("dirty") else ""

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.errors import DamagedError
+from orchestrator.planning.digests import read_verified
 from orchestrator.store.atomic_file import replace_file
-from orchestrator.store.bounded_file import read_file
-from orchestrator.store.sealed_json import seal, unseal
+from orchestrator.store.sealed_json import seal
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
@@ -67,11 +66,8 @@ def keeping_folders(cache_dir: Path | None) -> Iterator[Path]:
 
 def load_census(path: Path) -> Census | None:
     """The census in a file; None if there is none or it is not what was written."""
-    try:
-        values, verified = unseal(read_file(path))
-    except (OSError, ValueError, DamagedError):
-        return None
-    return Census.from_json(values) if verified else None
+    values = read_verified(path)
+    return None if values is None else Census.from_json(values)
 
 
 def require_classes(census: Census, source: Source, config: DataConfig) -> None:

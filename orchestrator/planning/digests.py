@@ -22,6 +22,7 @@ __all__ = [
     "file_digest",
     "json_digest",
     "read_cache",
+    "read_verified",
     "recall",
     "source_key",
     "write_cache",
@@ -80,11 +81,16 @@ def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[
 
 def read_cache(path: Path) -> dict[str, str]:
     """The entries of a cache file; none when it is missing, damaged or has no digest: they can be computed again."""
+    return {key: str(value) for key, value in (read_verified(path) or {}).items()}
+
+
+def read_verified(path: Path) -> dict[str, Any] | None:
+    """The values of a sealed file; None when it is missing, damaged or has no digest."""
     try:
         values, verified = unseal(read_file(path))
     except (OSError, ValueError, DamagedError):
-        return {}
-    return {key: str(value) for key, value in values.items()} if verified else {}
+        return None
+    return values if verified else None
 
 
 def write_cache(path: Path, values: Mapping[str, str]) -> None:

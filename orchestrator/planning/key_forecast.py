@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from orchestrator.planning.datasets import DataFacts
+from orchestrator.store.first_few import first_few
 from trainer.config import ContrastConfig, DataConfig, TrainConfig, keys_per_class, setting
 
 __all__ = ["FACTOR", "KeysPerAnchor", "TrainPixels", "describe_keys", "expected_keys", "name_rows"]
@@ -149,5 +150,4 @@ MOST_NAMED = 6
 
 def name_rows(labels: Sequence[str]) -> str:
     """The first labels, and how many more there are."""
-    more = len(labels) - MOST_NAMED
-    return "; ".join(labels[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    return first_few(labels, MOST_NAMED, "; ")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from orchestrator.errors import DamagedError, SweepError
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
+from orchestrator.store.first_few import first_few
 from orchestrator.store.record_files import StoredAttempt
 from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
 from orchestrator.store.run_directory import RunDirectory
@@ -155,8 +156,7 @@ def describe_difference(code: str, directory: RunDirectory) -> str:
     text = f"by other code of the trainer ({code})"
     if not names:
         return text
-    more = f" and {len(names) - FILES_NAMED} more" if len(names) > FILES_NAMED else ""
-    return f"{text}, which differs in {', '.join(names[:FILES_NAMED])}{more}"
+    return f"{text}, which differs in {first_few(names, FILES_NAMED)}"
 
 
 def describe_stale(state: PlanState, directory: RunDirectory) -> list[str]:
@@ -168,9 +168,8 @@ def describe_stale(state: PlanState, directory: RunDirectory) -> list[str]:
     for (code, finished), items in groups.items():
         kind = "finished" if finished else "interrupted"
         count = f"{len(items)} {kind} trial{'s were' if len(items) > 1 else ' was'} computed"
-        named = "; ".join(f"{state.plan.label_of(item.trial_id)} [{item.trial_id}]" for item in items[:TRIALS_NAMED])
-        more = f"; and {len(items) - TRIALS_NAMED} more" if len(items) > TRIALS_NAMED else ""
-        lines.append(f"{count} {describe_difference(code, directory)}: {named}{more}")
+        trials = [f"{state.plan.label_of(item.trial_id)} [{item.trial_id}]" for item in items]
+        lines.append(f"{count} {describe_difference(code, directory)}: {first_few(trials, TRIALS_NAMED, '; ')}")
     return [*lines, remedy(state.stale)] if lines else []
 
 

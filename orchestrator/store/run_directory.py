@@ -83,11 +83,7 @@ class RunDirectory:
         """The sweep `name` with the outcomes of its trials. Raises StoreError as `sweep` does."""
         plan = self.plan_file(name)
         stored = self.deciding_attempts(plan.record.trial_ids, plan=plan.record)
-        return SweepResults(
-            sweep=plan.record,
-            outcomes={trial_id: item.record for trial_id, item in stored.items()},
-            verification=Verification(plan=plan.verified, without_digest=without_digest(stored)),
-        )
+        return results_of(plan.record, stored, plan_verified=plan.verified)
 
     def kept_plans(self, name: str) -> list[KeptPlan]:
         """Every plan that the sweep `name` has had, oldest first; the last is the current one unless it runs now."""
@@ -123,11 +119,7 @@ class RunDirectory:
         }
         earlier = {trial_id: found[0] for trial_id, found in self.stored_attempts(others).items() if found}
         shown = {trial_id: item for trial_id, item in stored.items() if trial_id not in others} | earlier
-        return SweepResults(
-            sweep=kept.sweep,
-            outcomes={trial_id: item.record for trial_id, item in shown.items()},
-            verification=Verification(plan=kept.verified, without_digest=without_digest(shown)),
-        )
+        return results_of(kept.sweep, shown, plan_verified=kept.verified)
 
     def trial_facts(self, trial_id: str) -> dict[str, Any]:
         """What a trial's id is a function of: `config`, `data`, `result_version`; empty if it never started.
@@ -229,6 +221,15 @@ class RunDirectory:
             return self.files.read(key)
         except DamagedError as error:
             return error
+
+
+def results_of(sweep: SweepRecord, stored: Mapping[str, StoredAttempt], *, plan_verified: bool) -> SweepResults:
+    """A plan with the attempts that count or that its table showed, by trial id."""
+    return SweepResults(
+        sweep=sweep,
+        outcomes={trial_id: item.record for trial_id, item in stored.items()},
+        verification=Verification(plan=plan_verified, without_digest=without_digest(stored)),
+    )
 
 
 def without_digest(stored: Mapping[str, StoredAttempt]) -> frozenset[str]:

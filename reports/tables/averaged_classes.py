@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.store.first_few import first_few
 from orchestrator.store.records import AttemptRecord, Row, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.columns import IOU_PREFIX, Column
@@ -112,5 +113,4 @@ def describe(groups: Mapping[Classes, Sequence[str]]) -> str:
 
 def some(names: Sequence[str]) -> str:
     """The names in one line; of many the first are named and the others counted."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return first_few(names, NAMED)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import DamagedError
+from orchestrator.store.first_few import first_few
 from orchestrator.store.image_counts import read_image_counts
 from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
@@ -95,8 +96,7 @@ def image_notes(
     if weak:
         notes.append(f"Significant over seeds, but less than {NORMAL} such standard errors: {', '.join(weak)}.")
     if damaged:
-        others = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-        notes.append(f"Without the pixel counts per test image of {damaged[0]}{others}.")
+        notes.append(f"Without the pixel counts per test image of {first_few(damaged, 1)}.")
     return notes
 
 

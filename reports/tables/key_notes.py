@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
+from orchestrator.store.first_few import first_few
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import Gap, value_or_gap
 from reports.tables.missing_runs import ROWS_NAMED
@@ -27,14 +28,10 @@ def key_notes(results: SweepResults, shown: Sequence[str]) -> list[str]:
     notes = []
     if kinds:
         rows = [label for label in shown if label in means[kinds[0]]]
-        numbers = [
-            f"{label}: {' / '.join(f'{means[kind].get(label, 0.0):,.0f}' for kind in KINDS)}"
-            for label in rows[:ROWS_NAMED]
-        ]
-        more = f"; and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
+        numbers = [f"{label}: {' / '.join(f'{means[kind].get(label, 0.0):,.0f}' for kind in KINDS)}" for label in rows]
         notes.append(
             f"Rows differ by more than a factor of {FACTOR:g} in {' and '.join(kinds)} per anchor, so their "
-            f"differences may come from that number (positives / negatives): {'; '.join(numbers)}{more}."
+            f"differences may come from that number (positives / negatives): {first_few(numbers, ROWS_NAMED, '; ')}."
         )
     return [*notes, *results.sweep.notes]
 

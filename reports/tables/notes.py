@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.store.first_few import first_few
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.pairs import MIN_SEEDS
@@ -186,7 +187,7 @@ def name_partial(context: NoteContext, mark: Mark) -> str:
             count if len(concerned) == valued else f"{count} ({', '.join(concerned)})"
             for count, concerned in names.items()
         ]
-    return "; ".join(parts[:ROWS_NAMED]) + (f"; and {len(parts) - ROWS_NAMED} more" if len(parts) > ROWS_NAMED else "")
+    return first_few(parts, ROWS_NAMED, "; ")
 
 
 def name_missing(context: NoteContext) -> list[str]:

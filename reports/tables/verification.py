@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.store.first_few import first_few
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["verification_text"]
@@ -30,6 +31,5 @@ def verification_text(results: SweepResults) -> str:
         parts.append(f"{' and '.join(things)} unverified (written without a digest)")
     if results.damaged:
         reasons = [record.error.message for record in results.damaged if record.error is not None]
-        more = f" and {len(reasons) - DAMAGED_NAMED} more" if len(reasons) > DAMAGED_NAMED else ""
-        parts.append(f"not used: {', '.join(reasons[:DAMAGED_NAMED])}{more}")
+        parts.append(f"not used: {first_few(reasons, DAMAGED_NAMED)}")
     return f"{'; '.join(parts)}."

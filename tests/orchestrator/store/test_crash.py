@@ -224,4 +224,5 @@ def test_a_line_cut_at_a_brace_costs_no_later_point() -> None:
     machine.end("a", State.DONE)
     machine.killed(cut=0.0)
     machine.a_reader_sees_whole_records_and_beginnings_of_curves()
+    assert [point.attempt for point in RunDirectory(machine.run_dir).points("a")] == [machine.ended["a"][-1].attempt]
     machine.teardown()
