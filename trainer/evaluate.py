@@ -42,8 +42,8 @@ def evaluate(
 
     with evaluating(model):
         for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
-            logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-            images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+            logits_BCHW = average_logits(network, batch.image_B3HW.to(device, non_blocking=True), views)
+            images = zip(batch.label_BHW.to(device, non_blocking=True), logits_BCHW.argmax(dim=1), strict=True)
             for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
                 image_CC = confusion(label_HW, prediction_HW, classes)
                 matrix_CC += image_CC

@@ -53,14 +53,14 @@ class Scores:
 def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
     """Count pixels: entry (t, p) of the (C, C) int64 result is the number of pixels of class t predicted as p.
 
-    Both arguments are int64 and of equal shape. Pixels labelled IGNORE_INDEX are not counted. Raises ValueError for a
-    label of `classes` or more.
+    Both arguments are int64 and of equal shape. Pixels labelled IGNORE_INDEX are not counted. Never synchronises with
+    the device. Raises IndexError for a label of `classes` or more; a CUDA device fails an assertion of its own.
     """
-    valid = label != IGNORE_INDEX
-    pairs = torch.bincount(label[valid] * classes + prediction[valid], minlength=classes**2)
-    if pairs.numel() > classes**2:
-        raise ValueError(f"labels must be in 0..{classes - 1} or equal {IGNORE_INDEX}")
-    return pairs.view(classes, classes)
+    # Place 0 counts void. A mask as an index and `bincount` wait for the device, and take four times as long on a CPU.
+    place_P = (label * classes + prediction + 1).where(label != IGNORE_INDEX, 0).flatten()
+    total = torch.zeros(classes**2 + 1, dtype=torch.int64, device=label.device)
+    one_P = torch.ones((), dtype=torch.int64, device=label.device).expand_as(place_P)
+    return total.index_add_(0, place_P, one_P)[1:].view(classes, classes)
 
 
 def class_counts(matrix_CC: Tensor) -> Tensor:

@@ -93,5 +93,5 @@ def test_nothing_labelled_is_nothing_to_average():
 
 
 def test_label_out_of_range():
-    with pytest.raises(ValueError, match=r"0\.\.2"):
+    with pytest.raises(IndexError, match="out of range"):
         confusion(torch.tensor([3]), torch.tensor([0]), 3)

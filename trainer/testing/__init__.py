@@ -22,6 +22,7 @@ Each suite is a class of tests. Inherit it and provide its fixture; the extensio
 `backbone.BackboneContract`         fixture `made`, from `Made.of(name, output_stride)`
 `dataset.DatasetContract`           fixture `source`, any `trainer.data.Source`
 `dataset.PairsContract`             fixture `tree`, a `look_alikes.LookAlike`: a small tree of files of the data set
+`simulated_trial`                   a whole trial on a simulated CUDA device, which needs no GPU
 `two_ranks`                         results of two ranks and of one process, to compare
 """
 

@@ -1,0 +1,395 @@
+"""`simulated_cuda`: runs code on a CUDA device that does not exist, and finds what would fail or wait on a real one.
+
+Tensors have shapes, types and devices but no values (torch's FakeTensorMode), so a step takes no arithmetic and no GPU.
+A `DeviceFault` names file, line and operator where
+
+- tensors of several devices meet, or a generator is on another device than what it fills;
+- the host waits for the device: a value is read (`.item()`, `float`, `if tensor`, `print`), a size depends on values
+  (`nonzero`, a mask as an index, `unique`, `bincount`), a tensor is copied to the CPU, or `torch.cuda.synchronize`;
+- the host waits for a copy to the device: `torch.tensor(..., device="cuda")`, an index on the CPU, or `.to("cuda")`
+  without `non_blocking`.
+
+Not found: what depends on values, memory, communication between ranks, torch.compile, CUDA graphs.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorDeviceMismatchError
+from torch.amp.grad_scaler import GradScaler
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["DEVICE", "DeviceFault", "SimulatedCuda", "simulated_cuda"]
+
+DEVICE = torch.device("cuda", 0)
+"""The device that is simulated."""
+
+DEPENDS_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+"""Torch's tags of the operators whose result or its size needs values on the host."""
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"}
+PRODUCTS = {"convolution", "convolution_backward", "mm", "bmm", "addmm", "addmm_", "baddbmm", "_scaled_dot"}
+"""Operators whose type decides speed and precision; attention is counted by its prefix."""
+SHOWN = {Tensor.__repr__, Tensor.__format__, Tensor.numpy, Tensor.__array__}
+"""Methods that read values without an operator."""
+ROOT = Path(__file__).parents[2]
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+
+
+class DeviceFault(AssertionError):  # noqa: N818 (what it finds is a fault of the code, not of the check)
+    """Code that would fail on a CUDA device, or make the host wait for it; the message names file and line."""
+
+
+class SimulatedCuda:
+    """What is known of the code that has run on the simulated device."""
+
+    def __init__(self) -> None:
+        self.waits: list[str] = []
+        """Where the host waited in a region where it may, one entry for each time."""
+        self.product_dtypes: dict[str, set[torch.dtype]] = defaultdict(set)
+        """Floating types of the operands of convolutions and matrix products, by the file that asks for them."""
+        self.other_dtypes: dict[str, set[torch.dtype]] = defaultdict(set)
+        """Floating types of the operands of all other operators, by file."""
+        self.operators = 0
+        """Number of operators run."""
+        self.tolerated = 0
+        self.make_generator = torch.Generator
+        self.generators: dict[int, tuple[torch.Generator, str]] = {}
+
+    def generator(self, device: str | torch.device = "cpu") -> torch.Generator:
+        """`torch.Generator`, on the CPU whatever the device, which is remembered."""
+        made = self.make_generator()
+        self.generators[id(made)] = (made, torch.device(device).type)
+        return made
+
+    def device_of(self, generator: torch.Generator) -> str:
+        """The device type that a generator was made for."""
+        return self.generators.get(id(generator), (generator, generator.device.type))[1]
+
+    @contextmanager
+    def may_wait(self) -> Iterator[None]:
+        """The host may wait for the device in the body, as when it logs; every number that it reads is 1."""
+        self.tolerated += 1
+        try:
+            yield
+        finally:
+            self.tolerated -= 1
+
+    def allow(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function` with its body in `may_wait`."""
+
+        def waits(*args: Any, **kwargs: Any) -> Any:
+            with self.may_wait():
+                return function(*args, **kwargs)
+
+        return waits
+
+    def refuse(self, operator: str, why: str) -> None:
+        """Raise DeviceFault, or note the wait where the host may wait."""
+        place = where()
+        if not self.tolerated:
+            raise DeviceFault(f"{place}: {operator}: {why}")
+        self.waits.append(f"{place}: {operator}")
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Run the body, for example a loader, as if nothing were simulated."""
+    with _disable_current_modes(), torch._C.DisableTorchFunction():
+        yield
+
+
+@contextmanager
+def simulated_cuda() -> Iterator[SimulatedCuda]:
+    """Run the body with a simulated CUDA device: `device="cuda"` works, and every operator is checked.
+
+    Only code of this thread; real CPU tensors from outside become simulated ones. Raises DeviceFault in the body.
+    """
+    found = SimulatedCuda()
+    with torch.random.fork_rng(devices=[]), ExitStack() as stack:
+        for owner, name, value in replacements(found):
+            stack.enter_context(mock.patch.object(owner, name, value))
+        stack.enter_context(_Tensors(allow_non_fake_inputs=True))
+        stack.enter_context(_Operators(found))
+        stack.enter_context(_Methods(found))
+        yield found
+
+
+def replacements(found: SimulatedCuda) -> Sequence[tuple[Any, str, Any]]:
+    """What needs a driver, with what stands for it."""
+    cuda = torch.cuda
+    values: Mapping[str, Any] = {
+        "is_available": lambda: True,
+        "is_bf16_supported": lambda *_, **__: True,
+        "device_count": lambda: 1,
+        "current_device": lambda: 0,
+        "reset_peak_memory_stats": lambda *_: None,
+        "max_memory_allocated": lambda *_: 0,
+        "max_memory_reserved": lambda *_: 0,
+        "memory_reserved": lambda *_: 0,
+        "mem_get_info": lambda *_: (8 * 10**9, 8 * 10**9),
+        "empty_cache": lambda: None,
+        "synchronize": lambda *_: found.refuse("torch.cuda.synchronize", "the host waits for the device"),
+    }
+    return [
+        *((cuda, name, value) for name, value in values.items()),
+        (torch, "Generator", found.generator),
+        (torch.random, "fork_rng", lambda *_, **__: nullcontext()),  # simulated tensors cannot hold a state
+        (nn.Module, "_apply", _apply),
+        (Tensor, "backward", _backward),
+        (Tensor, "__deepcopy__", _deepcopy),
+        (GradScaler, "_maybe_opt_step", found_inf_then_step(found)),
+    ]
+
+
+def found_inf_then_step(found: SimulatedCuda) -> Callable[..., Any]:
+    """`GradScaler._maybe_opt_step`, which reads once per step whether a gradient overflowed: counted, not refused."""
+
+    def step(self: GradScaler, optimizer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        del self
+        with found.may_wait():
+            for value in state["found_inf_per_device"].values():
+                value.item()
+        return optimizer.step(*args, **kwargs)
+
+    return step
+
+
+class _Tensors(FakeTensorMode):
+    """FakeTensorMode that never asks for a driver, though `torch.cuda.is_available` says yes."""
+
+    @property
+    def avoid_device_init(self) -> bool:
+        return True
+
+
+class _Operators(TorchDispatchMode):
+    """Checks every operator, forward and backward."""
+
+    def __init__(self, found: SimulatedCuda) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace == "prim":
+            return func(*args, **kwargs)
+        if is_composite(func):  # in inference mode autograd does not take it apart
+            with self:
+                return func.decompose(*args, **kwargs)
+        self.found.operators += 1
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        name = func.overloadpacket.__name__
+        self.note_dtypes(name, tensors)
+        devices = {tensor.device.type for tensor in tensors}
+        if "cuda" in devices:
+            self.check_values(func, name, args, kwargs)
+        self.check_copies(name, args, kwargs)
+        if len(devices) > 1:
+            self.check_devices(name, args, tensors)
+        try:
+            return func(*args, **kwargs)
+        except FakeTensorDeviceMismatchError as error:
+            raise DeviceFault(f"{where()}: {name}: tensors on several devices: {error}") from error
+        except DataDependentOutputException:
+            if name != "_local_scalar_dense":
+                raise
+            return 1.0 if args[0].dtype.is_floating_point else 1
+
+    def check_values(self, func: Any, name: str, args: Any, kwargs: Any) -> None:
+        """Refuse what needs values on the host."""
+        if name in INDEXING:
+            if any(isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1]):
+                self.found.refuse(name, "a mask as an index: the host waits for the number of its True values")
+        elif DEPENDS_ON_VALUES.intersection(func.tags) and kwargs.get("output_size") is None:
+            reads = torch.Tag.data_dependent_output in func.tags
+            self.found.refuse(
+                name, f"the {'result' if reads else 'size of the result'} depends on values: the host waits for them"
+            )
+
+    def check_copies(self, name: str, args: Any, kwargs: Any) -> None:
+        """Refuse copies between host and device for which the host waits."""
+        if name == "_to_copy":
+            source, target = args[0].device.type, torch.device(kwargs.get("device") or args[0].device).type
+            waits = not kwargs.get("non_blocking")
+        elif name == "copy_":
+            source, target = args[1].device.type, args[0].device.type
+            waits = not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+        else:
+            return
+        if (source, target) == ("cuda", "cpu"):
+            self.found.refuse(name, "a copy to the CPU: the host waits for the device")
+        elif (source, target) == ("cpu", "cuda") and waits:
+            self.found.refuse(
+                name, "a copy to the device for which the host waits: make the tensor there, or pass non_blocking"
+            )
+
+    def check_devices(self, name: str, args: Any, tensors: Sequence[Tensor]) -> None:
+        """Refuse tensors of several devices; a 0-d tensor of the CPU counts as a number, but not as an index."""
+        if name in {"copy_", "_to_copy"}:
+            return
+        strays = [tensor for tensor in tensors if tensor.device.type == "cpu" and (tensor.ndim or name in INDEXING)]
+        if strays:
+            shape = tuple(strays[0].shape)
+            raise DeviceFault(f"{where()}: {name}: tensors on several devices: one of shape {shape} is on the CPU")
+
+    def note_dtypes(self, name: str, tensors: Sequence[Tensor]) -> None:
+        """Note the types of the operands."""
+        dtypes = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+        if dtypes:
+            product = name in PRODUCTS or name.startswith("_scaled_dot_product")
+            kind = self.found.product_dtypes if product else self.found.other_dtypes
+            kind[where().rpartition(":")[0]].update(dtypes)
+
+
+class _Methods(TorchFunctionMode):
+    """Checks what torch's operators do not show: printed tensors and the device of generators."""
+
+    def __init__(self, found: SimulatedCuda) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in SHOWN and args[0].device.type == "cuda":
+            self.found.refuse(func.__name__, "its values are shown: the host waits for the device")
+        result = func(*args, **kwargs)
+        generator = kwargs.get("generator")
+        if (
+            generator is not None
+            and isinstance(result, Tensor)
+            and result.device.type != self.found.device_of(generator)
+        ):
+            made, filled = self.found.device_of(generator), result.device.type
+            raise DeviceFault(f"{where()}: {func.__name__}: a generator on {made} fills a tensor on {filled}")
+        return result
+
+
+def _apply(self: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+    """`nn.Module._apply` that replaces parameters; torch's exchanges them in place, which simulated ones cannot."""
+    if recurse:
+        for child in self.children():
+            child._apply(fn)
+    for name, parameter in self._parameters.items():
+        if parameter is not None:
+            with torch.no_grad():
+                self._parameters[name] = nn.Parameter(fn(parameter), parameter.requires_grad)
+    for name, buffer in self._buffers.items():
+        if buffer is not None:
+            self._buffers[name] = fn(buffer)
+    return self
+
+
+def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
+    """A copy; torch's copies the memory, which a simulated tensor does not have, and so damages the heap."""
+    return cast(Tensor, memo.setdefault(id(self), self.detach().clone().requires_grad_(self.requires_grad)))
+
+
+@torch.no_grad()
+def _backward(self: Tensor, gradient: Tensor | None = None, **_: Any) -> None:
+    """`Tensor.backward` in Python: torch's engine asks the driver for the streams of a CUDA device."""
+    pending: dict[Any, list[Tensor | None]] = defaultdict(list)
+    pending[self.grad_fn] = [torch.ones_like(self) if gradient is None else gradient]
+    for node in nodes_in_order(self.grad_fn):
+        given = pending.pop(node, [])
+        if hasattr(node, "variable"):
+            accumulate(node.variable, given)
+            continue
+        run = node.apply if isinstance(node, torch.autograd.function.BackwardCFunction) else node
+        results = run(*given, *[None] * (len(node._input_metadata) - len(given)))
+        for (following, number), result in zip(node.next_functions, as_tuple(results), strict=False):
+            if following is None or result is None:
+                continue
+            sums = pending[following]
+            sums.extend([None] * (number + 1 - len(sums)))
+            held, result = sums[number], as_metadata_says(result, following, number)
+            sums[number] = result if held is None else held + result
+
+
+def nodes_in_order(root: Any) -> Iterator[Any]:
+    """The nodes of an autograd graph, each after all nodes that send it a gradient."""
+    senders: Counter[Any] = Counter()
+    seen, waiting = {root}, [root]
+    while waiting:
+        for following, _ in waiting.pop().next_functions:
+            if following is None:
+                continue
+            senders[following] += 1
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    ready = [root]
+    while ready:
+        node = ready.pop()
+        yield node
+        for following, _ in node.next_functions:
+            if following is None:
+                continue
+            senders[following] -= 1
+            if senders[following] == 0:
+                ready.append(following)
+
+
+def accumulate(parameter: Tensor, given: Sequence[Tensor | None]) -> None:
+    """Add a gradient to a leaf."""
+    for gradient in given:
+        if gradient is not None:
+            parameter.grad = gradient.detach() if parameter.grad is None else parameter.grad + gradient
+
+
+def as_metadata_says(gradient: Tensor, node: Any, number: int) -> Tensor:
+    """A gradient as torch's engine hands it on: of the forward output's type. Raises DeviceFault for another device."""
+    metadata = None if hasattr(node, "variable") else node._input_metadata[number]
+    like = node.variable if metadata is None else metadata
+    if gradient.device != like.device:
+        raise DeviceFault(f"{where()}: backward: a gradient on {gradient.device} for a tensor on {like.device}")
+    return gradient.to(like.dtype)
+
+
+def as_tuple(results: Any) -> tuple[Any, ...]:
+    """The results of a node of the graph."""
+    return results if isinstance(results, tuple) else (results,)
+
+
+def where() -> str:
+    """File and line of the innermost code that is neither this file nor an installed package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_foreign(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return "?"
+    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@cache
+def is_composite(func: Any) -> bool:
+    """Whether an operator is made of others."""
+    composite: bool = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+    return composite
+
+
+@cache
+def is_foreign(file: str) -> bool:
+    """Whether code of `file` is this module's, installed or generated."""
+    return file == __file__ or file.startswith(("<", *INSTALLED))
+
+
+@cache
+def shown_path(file: str) -> str:
+    """`file` from the folder that holds the trainer."""
+    path = Path(file)
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else file

@@ -1,0 +1,100 @@
+"""`simulated_trial`: a whole trial on the simulated CUDA device, from the first step to the reported figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+import trainer.evaluate
+import trainer.run
+from trainer.config import Runtime, TrainConfig
+from trainer.data import open_source
+from trainer.data.loading.batches import TrainBatches
+from trainer.metrics import Scores
+from trainer.testing.simulated_cuda import DEVICE, SimulatedCuda, outside, simulated_cuda
+from trainer.training_state import TrainingState
+
+__all__ = ["MAY_WAIT", "simulated_trial"]
+
+MAY_WAIT = (
+    (TrainingState, "start", "builds model and bank before the first step"),
+    (trainer.run, "TrainStep", "moves class weights to the device before the first step"),
+    (TrainingState, "stop_clock", "waits for the queued work, when a point, an evaluation or a checkpoint is due"),
+    (trainer.run, "require_finite", "reads the loss, after `stop_clock`"),
+    (TrainingState, "training_point", "reads the metrics, after `stop_clock`"),
+    (TrainingState, "checkpoint", "reads the scale of the loss, after `stop_clock`"),
+)
+"""Where the host may wait for the device, with the reason. Besides these, `score` reads the counts of an evaluation."""
+
+
+class NoCheckpoints:
+    """Discards what a trial saves."""
+
+    def save(self, checkpoint: object) -> None:
+        """Discard a checkpoint."""
+
+    finish = save_best = save
+
+
+def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_steps=1)) -> SimulatedCuda:  # noqa: B008
+    """Take all steps of `config`, evaluate, log and report; returns what was seen. Raises DeviceFault.
+
+    Data is loaded as without the simulation. Allowed to wait are `MAY_WAIT` and the end of an evaluation.
+    """
+    config = config.normalised()
+    with simulated_cuda() as found, ExitStack() as stack:
+        for owner, name, _ in MAY_WAIT:
+            original = owner.__dict__[name]
+            function = original.__func__ if isinstance(original, classmethod) else original
+            allowed = found.allow(function)
+            stack.enter_context(
+                mock.patch.object(owner, name, classmethod(allowed) if function is not original else allowed)
+            )
+        stack.enter_context(mock.patch.object(trainer.evaluate, "score", score_of_ones(found)))
+        stack.enter_context(mock.patch.object(TrainBatches, "iterate", loaded_outside(TrainBatches.iterate)))
+        stack.enter_context(
+            mock.patch.object(
+                trainer.evaluate, "evaluation_batches", loaded_outside(trainer.evaluate.evaluation_batches)
+            )
+        )
+        with outside():
+            source = open_source(config.data)
+        with trainer.run.deterministic(bool(config.compute.deterministic)):
+            state = TrainingState.start(config, source, DEVICE)
+            trainer.run.run_steps(state, runtime, NoCheckpoints(), lambda step, metrics: None)  # type: ignore[arg-type]
+            state.figures()
+    return found
+
+
+def score_of_ones(found: SimulatedCuda) -> Callable[..., Scores]:
+    """`score`, which reads its counts: they are ones here."""
+    score = trainer.evaluate.score
+
+    def scored(*counts: Tensor) -> Scores:
+        with found.may_wait():
+            shapes = [count.cpu().shape for count in counts]
+        with outside():
+            return score(*(torch.ones(shape, dtype=torch.int64) for shape in shapes))
+
+    return scored
+
+
+def loaded_outside(batches: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """A loader whose work is done outside the simulation."""
+
+    def load(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with outside():
+            loaded = iter(batches(*args, **kwargs))
+        while True:
+            with outside():
+                batch = next(loaded, None)
+            if batch is None:
+                return
+            yield batch
+
+    return load
