@@ -31,7 +31,10 @@ def build_optimizer(model: Segmentor, config: OptimConfig) -> SGD:
             {**group, "params": [p for p in group["params"] if p.ndim <= 1], "weight_decay": 0.0} for group in groups
         ]
         groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + no_decay
-    return SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True)
+    fused: bool = setting(config, "fused")
+    return SGD(
+        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=not fused, fused=fused
+    )
 
 
 def rate_at(config: TrainConfig, step: int) -> float:

@@ -17,7 +17,7 @@ from trainer.config.contrast import (
     keys_per_class,
 )
 from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig
+from trainer.config.evaluation import ComputeConfig, EvaluationConfig, require_compute_fits
 from trainer.config.field_markers import (
     canonical_name,
     fields_below,
@@ -59,5 +59,6 @@ __all__ = [
     "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
+    "require_compute_fits",
     "setting",
 ]
