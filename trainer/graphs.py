@@ -27,7 +27,7 @@ class GraphedNetwork:
     - The next call overwrites the outputs of a call, and the gradients that came from it.
     - Each parameter gets a gradient: zero if the loss does not depend on it. See `TrainStep.backward`.
 
-    Dropout draws from torch's generator as it is when the graph is replayed, so a seed set before a call counts.
+    Dropout draws from torch's generator as it is when the graph runs, so a seed set before a call counts.
     """
 
     def __init__(self, network: Segmentor, example_B3HW: Tensor, dtype: torch.dtype | None) -> None:
@@ -39,7 +39,7 @@ class GraphedNetwork:
         self.parts = OutputParts(network.train(), dtype)
         with restored_buffers(network):
             try:
-                self.replay: Any = torch.cuda.make_graphed_callables(  # type: ignore[no-untyped-call]
+                self.recorded: Any = torch.cuda.make_graphed_callables(  # type: ignore[no-untyped-call]
                     self.parts, (example_B3HW.clone(),), allow_unused_input=True
                 )
             except torch.OutOfMemoryError:
@@ -52,7 +52,7 @@ class GraphedNetwork:
 
     def __call__(self, image_B3HW: Tensor) -> SegmentorOutput:
         """The output of the network, as a node of the autograd graph."""
-        found = iter(self.replay(image_B3HW))
+        found = iter(self.recorded(image_B3HW))
         return SegmentorOutput(*(next(found) if present else None for present in self.parts.present))
 
 

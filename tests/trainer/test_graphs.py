@@ -38,7 +38,7 @@ class Recorded:
         assert (image.shape, image.dtype, image.device) == (self.image.shape, self.image.dtype, self.image.device)
         recorded = self
 
-        class Replay(torch.autograd.Function):
+        class Pass(torch.autograd.Function):
             @staticmethod
             def forward(context, *inputs):
                 recorded.image.copy_(inputs[0])
@@ -56,7 +56,7 @@ class Recorded:
                     kept.copy_(torch.zeros_like(kept) if gradient is None else gradient)
                 return (None, *(kept.detach() for kept in recorded.gradients))
 
-        return Replay.apply(image, *self.parameters)
+        return Pass.apply(image, *self.parameters)
 
 
 @pytest.fixture

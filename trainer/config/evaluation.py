@@ -53,7 +53,7 @@ class ComputeConfig:
     channels_last: bool | None = optional(True)
     """Whether images and weights have the channels-last layout; false to measure what the layout gains."""
     cuda_graphs: bool | None = optional(False)
-    """Whether to replay the network's forward and backward pass as CUDA graphs instead of launching each kernel; needs
+    """Whether to run the network's forward and backward pass as CUDA graphs instead of launching each kernel; needs
     CUDA, one rank and no gradient accumulation, and takes more memory."""
 
     def __post_init__(self) -> None:
