@@ -53,7 +53,8 @@ def tensor_float_32(wanted: bool | None) -> Iterator[None]:
 
 def fp32_switches() -> tuple[Any, ...]:
     """Switches of torch: of matrix products, of convolutions and of recurrent layers."""
-    return torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    cudnn: Any = torch.backends.cudnn
+    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
 
 
 def set_fp32_precision(values: Sequence[str]) -> None:

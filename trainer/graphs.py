@@ -39,7 +39,7 @@ class GraphedNetwork:
         self.parts = OutputParts(network.train(), dtype)
         with restored_buffers(network):
             try:
-                self.recorded: Any = torch.cuda.make_graphed_callables(  # type: ignore[no-untyped-call]
+                self.recorded: Any = torch.cuda.make_graphed_callables(
                     self.parts, (example_B3HW.clone(),), allow_unused_input=True
                 )
             except torch.OutOfMemoryError:
@@ -53,7 +53,8 @@ class GraphedNetwork:
     def __call__(self, image_B3HW: Tensor) -> SegmentorOutput:
         """The output of the network, as a node of the autograd graph."""
         found = iter(self.recorded(image_B3HW))
-        return SegmentorOutput(*(next(found) if present else None for present in self.parts.present))
+        parts: list[Any] = [next(found) if present else None for present in self.parts.present]
+        return SegmentorOutput(*parts)
 
 
 class OutputParts(nn.Module):

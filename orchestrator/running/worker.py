@@ -162,7 +162,7 @@ def environment() -> dict[str, str]:
         "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
-        "cudnn": str(torch.backends.cudnn.version() or ""),
+        "cudnn": str(torch.backends.cudnn.version() or ""),  # type: ignore[no-untyped-call]
         "python": platform.python_version(),
     }
 
