@@ -7,7 +7,7 @@ A training batch is a function of (data, seed, step), so a resumed trial gets th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -46,10 +46,10 @@ class Batch:
 
 
 class Place(NamedTuple):
-    """Place `number` of a batch, for the training image `index`, augmented with `seed`."""
+    """Place `turn` of a batch, for the training image `index`, augmented with `seed`."""
 
     batch: Batch
-    number: int
+    turn: int
     index: int
     seed: int
 
@@ -82,7 +82,7 @@ class TrainBatches:
         self.part = batch_size // ranks
         self.first_of_part = rank * self.part
 
-    def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
+    def iterate(self, first_step: int, steps: int) -> Generator[Batch, None, None]:
         """Batches `first_step` to `first_step + steps - 1` in order. Raises DataError of the data set's `read`.
 
         The threads end with the iterator, so close it if it is left early.
@@ -99,16 +99,17 @@ class TrainBatches:
         for step in order:
             batch = self.empty()
             first = step * self.batch_size + self.first_of_part
-            for place, number in enumerate(range(first, first + self.part)):
-                epoch, turn = divmod(number, self.images)
-                index = epoch_order(self.seed, epoch, self.images)[turn]
-                yield Place(batch, place, index, stream_seed(self.seed, "augment", number))
+            for turn, number in enumerate(range(first, first + self.part)):
+                epoch, visit = divmod(number, self.images)
+                index = epoch_order(self.seed, epoch, self.images)[visit]
+                yield Place(batch, turn, index, stream_seed(self.seed, "augment", number))
 
     def fill(self, place: Place) -> Batch:
         """Fill a place of a batch, and return the batch."""
         pair = self.source.read(self.config.train_split, place.index)
-        draw = draw_sample(*pair[1].shape, self.config, place.seed)
-        augment_into(place.batch.image_B3HW[place.number], place.batch.label_BHW[place.number], pair, draw)
+        height, width = pair[1].shape
+        draw = draw_sample(height, width, self.config, place.seed)
+        augment_into(place.batch.image_B3HW[place.turn], place.batch.label_BHW[place.turn], pair, draw)
         return place.batch
 
     def empty(self) -> Batch:
@@ -134,7 +135,7 @@ def evaluation_batches(
     loader: Loader = IN_TRAINING_THREAD,
     rank: int = 0,
     ranks: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """All images of `split`, whole and in order; a batch has images of one size.
 
     With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.

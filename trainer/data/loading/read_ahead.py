@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 def read_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """The results in the order of `items`, as `map` gives them, with at most `ahead` items begun early.
 
     `items` is iterated in the calling thread. An exception of `function` is raised in the place of its result. The
