@@ -46,11 +46,11 @@ class Batch:
 
 
 class Place(NamedTuple):
-    """Place `turn` of a batch, for the training image `index`, augmented with `seed`."""
+    """Place `turn` of a batch, for training image `image`, augmented with `seed`."""
 
     batch: Batch
     turn: int
-    index: int
+    image: int
     seed: int
 
 
@@ -101,12 +101,12 @@ class TrainBatches:
             first = step * self.batch_size + self.first_of_part
             for turn, number in enumerate(range(first, first + self.part)):
                 epoch, visit = divmod(number, self.images)
-                index = epoch_order(self.seed, epoch, self.images)[visit]
-                yield Place(batch, turn, index, stream_seed(self.seed, "augment", number))
+                image = epoch_order(self.seed, epoch, self.images)[visit]
+                yield Place(batch, turn, image, stream_seed(self.seed, "augment", number))
 
     def fill(self, place: Place) -> Batch:
         """Fill a place of a batch, and return the batch."""
-        pair = self.source.read(self.config.train_split, place.index)
+        pair = self.source.read(self.config.train_split, place.image)
         height, width = pair[1].shape
         draw = draw_sample(height, width, self.config, place.seed)
         augment_into(place.batch.image_B3HW[place.turn], place.batch.label_BHW[place.turn], pair, draw)
