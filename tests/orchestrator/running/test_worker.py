@@ -47,6 +47,7 @@ def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
     assert record.environment["decoder"].startswith("2 with libjpeg")
     assert record.environment["arithmetic"] == "float32, channels_last, foreach SGD"
     assert "cudnn" in record.environment
+    assert record.environment["loader"] == "training thread"
 
 
 @pytest.mark.parametrize(
