@@ -13,7 +13,7 @@ from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.distributed import rank_device
-from trainer.evaluate import evaluating
+from trainer.evaluate import WHOLE_IMAGE, evaluating, logits_at_label_size
 from trainer.run import deterministic, isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
@@ -51,10 +51,18 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - began)
-        with evaluating(state.model):
-            for batch in islice(evaluation_batches(source, config.data.val_split, config.schedule.batch_size), 1):
-                state.model(batch.image_B3HW.to(device))
+        evaluate_one_batch(state)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
+
+
+def evaluate_one_batch(state: TrainingState) -> None:
+    """Evaluate a batch as the learning curve does, then as the reported figures, whose scales may enlarge images."""
+    data, batch_size = state.config.data, state.config.schedule.batch_size
+    with evaluating(state.model):
+        batches = evaluation_batches(state.source, data.val_split, batch_size, base_size=data.base_size)
+        for batch in islice(batches, 1):
+            for views in dict.fromkeys((WHOLE_IMAGE, state.config.evaluation)):
+                logits_at_label_size(state.model, batch, views, state.device)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

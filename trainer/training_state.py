@@ -159,8 +159,15 @@ class TrainingState:
 
     def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
         """Evaluate the current weights on `split`."""
-        batch_size = self.config.schedule.batch_size
-        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
+        return evaluate(
+            self.evaluated,
+            self.source,
+            split,
+            batch_size=self.config.schedule.batch_size,
+            device=self.device,
+            views=views,
+            base_size=self.config.data.base_size,
+        )
 
     def figures(self) -> dict[str, float]:
         """The metrics of a finished trial, without those that have nothing to average; all ranks must call it."""
@@ -188,8 +195,10 @@ class TrainingState:
         """Write the pictures, after `figures`; returns their paths."""
         if self.reported is None:
             return ()
-        split = self.config.data.test_split
-        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
+        data = self.config.data
+        return draw_pictures(
+            self.evaluated, self.source, data.test_split, self.reported, folder, self.device, data.base_size
+        )
 
     def resume_clock(self) -> None:
         """Start counting training time."""

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from trainer.config import DataConfig
-from trainer.data.loading.transforms import augment_into, image_tensor, label_tensor
+from trainer.config import BaseSizeConfig, DataConfig
+from trainer.data.loading.transforms import OWN_SIZE, augment_into, image_tensor, label_tensor
 from trainer.data.source import Pair, Source, require_labels
 from trainer.errors import TrainerError
 from trainer.seeding import stream_seed
@@ -129,9 +129,17 @@ class StepBatches(Dataset[Batch | TrainerError]):
 
 
 def evaluation_batches(
-    source: Source, split: str, batch_size: int, *, rank: int = 0, ranks: int = 1
+    source: Source,
+    split: str,
+    batch_size: int,
+    *,
+    base_size: BaseSizeConfig = OWN_SIZE,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Batch]:
     """All images of `split`, whole and in order; a batch has images of one size.
+
+    Images are at `base_size`, labels at their own size.
 
     With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.
     Raises DataError for a split with dummy labels.
@@ -140,7 +148,7 @@ def evaluation_batches(
     first = 0
     for number, pairs in enumerate(neighbours(source, split, batch_size)):
         if number % ranks == rank:
-            yield whole(pairs, first)
+            yield whole(pairs, first, base_size)
         first += len(pairs)
 
 
@@ -157,9 +165,9 @@ def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pai
         yield waiting
 
 
-def whole(pairs: Sequence[Pair], first: int) -> Batch:
+def whole(pairs: Sequence[Pair], first: int, base_size: BaseSizeConfig) -> Batch:
     """A batch of whole images of equal size, the first of which is number `first` of its split."""
-    images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
+    images = torch.stack([image_tensor(image_HW3, base_size) for image_HW3, _ in pairs])
     return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]), first)
 
 

@@ -8,6 +8,7 @@ Axes: H W source image, h w crop, i j the part of the crop with image.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -20,10 +21,13 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from trainer.config import DataConfig
+from trainer.config import BaseSizeConfig, DataConfig
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor"]
+__all__ = ["OWN_SIZE", "PAD_GREY", "augment_into", "image_tensor", "label_tensor", "resize_label"]
+
+OWN_SIZE = BaseSizeConfig()
+"""No base size: images keep their own size."""
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
@@ -55,21 +59,21 @@ class Span:
 def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:
     """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`.
 
-    The source is cropped before it is resized, so the cost depends on the crop, not on the scaled image. The image is
-    resized bilinearly with antialiasing, the label by nearest neighbour with the same pixel centres.
+    The source is cropped before it is resized, so the cost depends on the crop, not on the scaled image. The base size
+    and the random scale are one resize. The image is resized bilinearly with antialiasing, the label by nearest
+    neighbour with the same pixel centres.
     """
     random = Random(seed)
     image_HW3, label_HW = pair
-    scale = between(random, *config.scale)
+    scale = between(random, *config.scale) * config.base_size.factor(*label_HW.shape)
     rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
     columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
     flip = random.random() < config.flip_probability
     part = (rows.source, columns.source)
 
-    size = [rows.inside, columns.inside]
-    image = F.resize_image(channels_first(image_HW3[part]), size, InterpolationMode.BILINEAR, antialias=True)
-    image_3ij = image.contiguous()
-    label_ij = resize_label(label_HW[part], rows.inside, columns.inside)
+    size = (rows.inside, columns.inside)
+    image_3ij = resize_image(channels_first(image_HW3[part]), size).contiguous()
+    label_ij = resize_label(label_HW[part], *size)
     if flip:
         image_3ij, label_ij = image_3ij.flip(-1), label_ij.flip(-1)
         columns = replace(columns, before=columns.after, after=columns.before)
@@ -91,10 +95,20 @@ def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
         crop_hw[..., rows.place, columns.place.stop :] = fill
 
 
-def image_tensor(image_HW3: Pixels) -> Tensor:
-    """An 8-bit RGB image as `image_3HW`, float32 in 0..1."""
-    image_3HW: Tensor = F.to_dtype(channels_first(image_HW3), torch.float32, scale=True)
-    return image_3HW.contiguous()
+def image_tensor(image_HW3: Pixels, base_size: BaseSizeConfig = OWN_SIZE) -> Tensor:
+    """A whole 8-bit RGB image at `base_size` as `image_3hw`, float32 in 0..1; resized like a training crop."""
+    image_3hw = channels_first(image_HW3)
+    own_size = image_HW3.shape[:2]
+    if (size := base_size.resized(*own_size)) != own_size:
+        image_3hw = resize_image(image_3hw, size)
+    image_3hw = F.to_dtype(image_3hw, torch.float32, scale=True)
+    return image_3hw.contiguous()
+
+
+def resize_image(image_3ij: Tensor, size: Sequence[int]) -> Tensor:
+    """8-bit `image_3ij` resized to `size` = (height, width), bilinear with antialiasing."""
+    resized_3ij: Tensor = F.resize_image(image_3ij, list(size), InterpolationMode.BILINEAR, antialias=True)
+    return resized_3ij
 
 
 def label_tensor(label_HW: Pixels) -> Tensor:
