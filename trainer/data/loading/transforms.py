@@ -101,8 +101,8 @@ def image_tensor(image_HW3: Pixels, base_size: BaseSizeConfig = OWN_SIZE) -> Ten
     own_size = image_HW3.shape[:2]
     if (size := base_size.resized(*own_size)) != own_size:
         image_3hw = resize_image(image_3hw, size)
-    image_3hw = F.to_dtype(image_3hw, torch.float32, scale=True)
-    return image_3hw.contiguous()
+    scaled_3hw: Tensor = F.to_dtype(image_3hw, torch.float32, scale=True)
+    return scaled_3hw.contiguous()
 
 
 def resize_image(image_3ij: Tensor, size: Sequence[int]) -> Tensor:
