@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from trainer.config import BaseSizeConfig, EvaluationConfig
 from trainer.data.loading.batches import Batch, evaluation_batches
+from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.loading.transforms import OWN_SIZE
 from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
@@ -30,6 +31,7 @@ def evaluate(
     *,
     batch_size: int,
     device: torch.device,
+    loader: Loader = IN_TRAINING_THREAD,
     views: EvaluationConfig = WHOLE_IMAGE,
     base_size: BaseSizeConfig = OWN_SIZE,
 ) -> Scores:
@@ -42,14 +44,17 @@ def evaluate(
     count_NCK = torch.zeros(source.size(split), classes, 3, dtype=torch.int64, device=device)
 
     with evaluating(model):
-        batches = evaluation_batches(source, split, batch_size, base_size=base_size, rank=rank(), ranks=world_size())
-        for batch in batches:
-            logits_BCHW = logits_at_label_size(model, batch, views, device)
-            images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
-            for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
-                image_CC = confusion(label_HW, prediction_HW, classes)
-                matrix_CC += image_CC
-                count_NCK[number] = class_counts(image_CC)
+        batches = evaluation_batches(
+            source, split, batch_size, base_size=base_size, loader=loader, rank=rank(), ranks=world_size()
+        )
+        with closing(batches):
+            for batch in batches:
+                logits_BCHW = logits_at_label_size(model, batch, views, device)
+                images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+                for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
+                    image_CC = confusion(label_HW, prediction_HW, classes)
+                    matrix_CC += image_CC
+                    count_NCK[number] = class_counts(image_CC)
     return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
 
 
