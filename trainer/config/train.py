@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from trainer.config.compute import ComputeConfig
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
+from trainer.config.evaluation import EvaluationConfig, effective_evaluation
 from trainer.config.field_markers import require, setting, unset_implied
 from trainer.config.model import ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
