@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from itertools import islice
+from contextlib import closing
 
 import torch
 
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
-from trainer.evaluate import evaluating
-from trainer.run import deterministic, isolated_rng
+from trainer.evaluate import WHOLE_IMAGE, evaluating, logits_at_label_size
+from trainer.run import isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
 
@@ -38,23 +40,36 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
+    with isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device)
+        loader = Loader.of(runtime, device)
+        state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
-        batches = TrainBatches(source, config.data, batch_size=config.schedule.batch_size, seed=config.seed)
+        batch_size = config.schedule.batch_size
+        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
         state.model.train()
         seconds = []
-        for step, batch in enumerate(batches.iterate(0, steps), start=warmup_steps(config)):
-            began = time.perf_counter()
-            take_step(batch, step)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - began)
-        with evaluating(state.model):
-            for batch in islice(evaluation_batches(source, config.data.val_split, config.schedule.batch_size), 1):
-                state.model(batch.image_B3HW.to(device))
+        with closing(batches.iterate(0, steps)) as ready:
+            for step, batch in enumerate(ready, start=warmup_steps(config)):
+                began = time.perf_counter()
+                take_step(batch, step)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - began)
+        evaluate_one_batch(state)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
+
+
+def evaluate_one_batch(state: TrainingState) -> None:
+    """Evaluate a batch as the learning curve does, then as the reported figures, whose scales may enlarge images."""
+    data, batch_size = state.config.data, state.config.schedule.batch_size
+    batches = evaluation_batches(
+        state.source, data.val_split, batch_size, base_size=data.base_size, loader=state.loader
+    )
+    with evaluating(state.model), closing(batches):
+        batch = next(batches)
+        for views in dict.fromkeys((WHOLE_IMAGE, state.config.evaluation)):
+            logits_at_label_size(state.model, batch, views, state.device)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

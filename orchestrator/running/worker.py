@@ -32,7 +32,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
-    facts = environment()
+    facts = {**environment(), "arithmetic": arithmetic_of(task)}
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -41,8 +41,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         if task.probe:
             metrics = probe_trial(task)
         else:
-            metrics, files, code = train_trial(task, report)
-            facts = {**facts, "code": code}
+            metrics, files, used = train_trial(task, report)
+            facts = {**facts, **used}
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -63,10 +63,13 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str], str]:
-    """Train; returns the final metrics, the SHA-256 of the files that were written for the reports, and the code.
+def train_trial(
+    task: Task, report: Callable[[Point], None]
+) -> tuple[Mapping[str, float], Mapping[str, str], Mapping[str, str]]:
+    """Train; returns the final metrics, the SHA-256 of the files for the reports by name, and facts of the environment.
 
-    Files are by name; the code is `TrainResult.code`. Checkpoints are copied to an object store as they are written.
+    The facts are `code` and `loader` of the `TrainResult`. Checkpoints are copied to an object store as they are
+    written.
     """
     from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
@@ -95,11 +98,12 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[st
         result = train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
+    used = {"code": result.code, "loader": result.loader}
     if directory is None or result.count_NCK is None:
-        return result.metrics, {}, result.code
+        return result.metrics, {}, used
     counts, names = result.count_NCK.numpy(), result.class_names
     files = write_image_counts(directory, task.trial_id, task.attempt, counts, names)
-    return result.metrics, files, result.code
+    return result.metrics, files, used
 
 
 def memory_in_use() -> dict[str, float]:
@@ -149,7 +153,7 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment() -> dict[str, str]:
-    """Code, machine and versions: what a reader needs to compare two attempts."""
+    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts."""
     import torch
 
     from trainer.data.reading.decode import decoder_version
@@ -162,5 +166,16 @@ def environment() -> dict[str, str]:
         "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or ""),  # type: ignore[no-untyped-call]
         "python": platform.python_version(),
     }
+
+
+def arithmetic_of(task: Task) -> str:
+    """How the steps of the task's trial are computed: precision, TF32, layout and optimiser."""
+    import torch
+
+    from trainer.arithmetic import describe_arithmetic
+
+    cuda = task.runtime.device != "cpu" and torch.cuda.is_available()
+    return describe_arithmetic(task.config, torch.device("cuda" if cuda else "cpu"))

@@ -50,6 +50,8 @@ SINGLE: Mapping[str, Settings] = {
     "seed": {"seed": 7},
     "accumulation": {"schedule.accumulation_steps": 2},
     "auxiliary loss": {"model.aux_weight": 1.0},
+    "base size, long": {"data.base_size.long": 80, "evaluation.preset": "multi_scale_flip"},
+    "base size, short": {"data.base_size.short": 32, "evaluation.preset": "single_scale"},
     "batch": {"schedule.batch_size": 2, "schedule.eval_every_steps": 2},
     "class weights": {"loss.class_weights": tuple(0.5 + 0.1 * number for number in range(11))},
     "clipping and average": {"optim.clip_norm": 0.1, "optim.ema_decay": 0.9},
@@ -73,17 +75,22 @@ SINGLE: Mapping[str, Settings] = {
     "rate warm-up": {"schedule.rate_warmup_steps": 3},
     "released": {"contrast.as_released": True},
     "released, pixels": {"contrast.as_released": True, "contrast.memory.kind": "pixel"},
+    "shuffled labels": {"contrast.labels": "shuffled"},
+    "shuffled labels, own image": {"contrast.labels": "shuffled", "contrast.source": "intra_image"},
     "semi-hard share": {"contrast.mining.kind": "semi_hard", "contrast.mining.hard_fraction": 0.5},
     "splits": {"data.train_split": "val", "data.test_split": "val", "data.val_split": "test"},
     "synthetic": {"data.synthetic.seed": 3},
     "deterministic": {"compute.deterministic": True},
     "precision bfloat16": {"compute.precision": "bfloat16"},
+    "contiguous layout": {"compute.channels_last": False},
+    "fused optimiser": {"optim.fused": True},
+    "TF32 on a CPU": {"compute.tf32": True},
     "backbone resnet18": {"model.backbone": "resnet18", "model.output_stride": 8},
     "backbone hrnet_w18": {"model.backbone": "hrnet_w18", "model.head": "hrnet", "schedule.steps": 2},
     "backbone tf_efficientnet_lite0": {"model.backbone": "tf_efficientnet_lite0", "schedule.steps": 3},
 }
 
-CUT_SHORT = ("default", "released", "clipping and average")
+CUT_SHORT = ("default", "released", "clipping and average", "shuffled labels")
 """Trials that are also stopped and resumed."""
 
 TWO_RANKS = ("default",)

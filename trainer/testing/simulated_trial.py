@@ -12,6 +12,7 @@ from torch import Tensor
 
 import trainer.evaluate
 import trainer.run
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
@@ -64,7 +65,7 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
         )
         with outside():
             source = open_source(config.data)
-        with trainer.run.deterministic(bool(config.compute.deterministic)):
+        with arithmetic(config.compute):
             state = TrainingState.start(config, source, DEVICE)
             trainer.run.run_steps(state, runtime, NoCheckpoints(), lambda step, metrics: None)  # type: ignore[arg-type]
             state.figures()

@@ -46,6 +46,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "contrast.mining.negatives": (16, 10**6),
     "contrast.mining.positives": (8, 10**6),
     "contrast.projection_channels": (None, 4),
+    "data.base_size.short": (None, 40),
     "evaluation.scales": (None, (0.5, 1.0)),
     "evaluation.window": (None, (32, 32)),
     "loss.class_weights": (None, tuple(range(1, 12))),
@@ -60,6 +61,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 
 LEFT_OUT = {
     "compute.compile": "the compiler needs a driver",
+    "compute.cuda_graphs": "recording needs a driver",
     "data.absent_classes": "read while planning",
     "data.name": "data sets read files on the CPU",
 }
@@ -69,7 +71,15 @@ WITHOUT_BRANCH = {
     *("contrast.embedding_dim", "contrast.memory.max_gigabytes", "contrast.memory.pixels_per_class"),
     *("contrast.memory.pixels_per_image", "contrast.memory.regions_per_class", "contrast.mining.hard_fraction"),
     *("contrast.anchors.per_class", "contrast.temperature", "contrast.warmup_fraction", "contrast.weight"),
-    *("data.color_jitter", "data.crop", "data.flip_probability", "data.root", "data.scale", "data.synthetic.height"),
+    *(
+        "data.base_size.long",
+        "data.color_jitter",
+        "data.crop",
+        "data.flip_probability",
+        "data.root",
+        "data.scale",
+        "data.synthetic.height",
+    ),
     *("data.synthetic.seed", "data.synthetic.test_images", "data.synthetic.train_images", "data.synthetic.val_images"),
     *("data.synthetic.width", "data.test_split", "data.train_split", "data.val_split", "evaluation.stride"),
     *("loss.lovasz_weight", "loss.ohem_min_kept", "loss.ohem_threshold", "model.head_channels", "model.weights"),
@@ -91,9 +101,9 @@ def listed_values() -> dict[str, tuple[Any, ...]]:
         values = [value for option in options if get_origin(option) is Literal for value in get_args(option)]
         values += get_args(hint) if get_origin(hint) is Literal else []
         values += [True, False] if bool in options else []
-        optional = [None] if NoneType in get_args(hint) and values in ([True], ["shuffled"]) else []
+        unset = [None] if NoneType in get_args(hint) and setting_of_default(key) is None else []
         if values:
-            found[key] = (*optional, *dict.fromkeys(values))
+            found[key] = (*unset, *dict.fromkeys(values))
     return found
 
 

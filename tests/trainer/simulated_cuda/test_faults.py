@@ -11,6 +11,7 @@ import torch
 
 import trainer.contrast.alignment
 import trainer.contrast.anchors
+import trainer.contrast.groups
 import trainer.contrast.loss
 import trainer.contrast.memory
 import trainer.contrast.mining
@@ -71,7 +72,8 @@ FAULTS = {
     ),
     "CPU tensor in the miner": (
         *(trainer.contrast.mining, "draw", "generator=generator, device=legal_AM.device", ""),
-        "{file}:113: masked_fill_: tensors on several devices: one of shape (55, 19) is on the CPU",
+        "{file}:{line}: masked_fill_: tensors on several devices: one of shape (55, 19) is on the CPU",
+        *(trainer.contrast.mining.draw, "return top("),
     ),
     "constant from the host in the diagnostics": (
         *(trainer.contrast.alignment, "alignment_and_uniformity"),
@@ -91,15 +93,17 @@ FAULTS = {
         HERE + ": _unique2: the size of the result depends on values: the host waits",
     ),
     "index on the CPU": (
-        *(trainer.contrast.pixels, "reduce_nearest", "device=map_BHW.device", "device='cpu'"),
-        "{file}:25: index: tensors on several devices: one of shape (8, 1) is on the CPU",
+        *(trainer.contrast.pixels, "label_at", "position_N // (h * w),", "torch.arange(len(position_N)),"),
+        "{file}:{line}: index: tensors on several devices: one of shape",
+        *(trainer.contrast.pixels.label_at, "return label_BHW["),
     ),
     "generator on the CPU": (
-        *(TrainStep, "contrast_loss", "*names, device=self.device", "*names"),
-        "trainer/contrast/groups.py:38: randperm: a generator on cpu fills a tensor on cuda",
+        *(TrainStep, "generator", "*names, device=self.device", "*names"),
+        "trainer/contrast/groups.py:{line}: randperm: a generator on cpu fills a tensor on cuda",
+        *(trainer.contrast.groups.sample_groups, "randperm"),
     ),
     "condition on the loss": (
-        *(TrainStep, "backward", "if not is", "if loss > 0 and not is"),
+        *(TrainStep, "backward", "if is_distributed()", "if loss > 0 and is_distributed()"),
         HERE + ": _local_scalar_dense: the result depends on values: the host waits",
     ),
     "synchronisation in the update": (
@@ -109,10 +113,16 @@ FAULTS = {
     "gradient on the CPU": (
         *(trainer.contrast.loss._BlockwiseInfoNCE, "backward", "return grad_loss * grad_AD"),
         "return torch.zeros(grad_AD.shape)",
-        "trainer/step.py:{backward}: backward: a gradient on cpu for a tensor on cuda:0",
+        "trainer/step.py:{line}: backward: a gradient on cpu for a tensor on cuda:0",
+        *(TrainStep.backward, ".backward()"),
     ),
     "batch for which the host waits": (
-        *(trainer.evaluate, "evaluate", "image_B3HW.to(device, non_blocking=True)", "image_B3HW.to(device)"),
+        *(
+            trainer.evaluate,
+            "logits_at_label_size",
+            "image_B3HW.to(device, non_blocking=True)",
+            "image_B3HW.to(device)",
+        ),
         HERE + ": _to_copy: a copy to the device for which the host waits",
     ),
     "bincount in the scores": (
@@ -125,7 +135,8 @@ FAULTS = {
         HERE + ": add: tensors on several devices",
     ),
 }
-"""Owner, function, its source, the source with a mistake, and how the message begins."""
+"""Owner, function, its source, the source with a mistake, how the message begins, and, if it is found on another line
+than that of the mistake, function and words of that line."""
 
 
 def with_fault(owner, name, old, new):
@@ -155,13 +166,13 @@ def replace_everywhere(monkeypatch, owner, name, original, changed):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_mistake_is_found_where_it_is(monkeypatch, fault):
-    owner, name, old, new, message = FAULTS[fault]
+    owner, name, old, new, message, *elsewhere = FAULTS[fault]
+    found_at = first_line_with(*elsewhere) if elsewhere else None
     original, changed, file, line = with_fault(owner, name, old, new)
     replace_everywhere(monkeypatch, owner, name, original, changed)
-    backward = first_line_with(TrainStep.backward, ".backward()")
     with pytest.raises(DeviceFault) as caught:
         simulated_trial(config())
-    assert str(caught.value).startswith(message.format(file=file, line=line, backward=backward))
+    assert str(caught.value).startswith(message.format(file=file, line=found_at or line))
 
 
 def first_line_with(function, words):
