@@ -15,8 +15,8 @@ import trainer.run
 from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import TrainBatches
-from trainer.metrics import Scores
+from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.metrics import Scores, score
 from trainer.testing.simulated_cuda import DEVICE, SimulatedCuda, outside, simulated_cuda
 from trainer.training_state import TrainingState
 
@@ -58,11 +58,8 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
             )
         stack.enter_context(mock.patch.object(trainer.evaluate, "score", score_of_ones(found)))
         stack.enter_context(mock.patch.object(TrainBatches, "iterate", loaded_outside(TrainBatches.iterate)))
-        stack.enter_context(
-            mock.patch.object(
-                trainer.evaluate, "evaluation_batches", loaded_outside(trainer.evaluate.evaluation_batches)
-            )
-        )
+        loaded = loaded_outside(evaluation_batches)
+        stack.enter_context(mock.patch.object(trainer.evaluate, "evaluation_batches", loaded))
         with outside():
             source = open_source(config.data)
         with arithmetic(config.compute):
@@ -74,7 +71,6 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
 
 def score_of_ones(found: SimulatedCuda) -> Callable[..., Scores]:
     """`score`, which reads its counts: they are ones here."""
-    score = trainer.evaluate.score
 
     def scored(*counts: Tensor) -> Scores:
         with found.may_wait():

@@ -34,6 +34,7 @@ SMALL = {
     "data.synthetic.train_images": 2,
     "data.synthetic.val_images": 2,
     "data.synthetic.width": 64,
+    "data.test_split": "val",
     "model.backbone": "timm/test_resnet",
     "model.head_channels": 8,
     "schedule.batch_size": 4,
@@ -62,6 +63,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 LEFT_OUT = {
     "compute.compile": "the compiler needs a driver",
     "compute.cuda_graphs": "recording needs a driver",
+    "evaluation.preset": "is replaced by its scales and flip",
     "data.absent_classes": "read while planning",
     "data.name": "data sets read files on the CPU",
 }

@@ -142,8 +142,8 @@ than that of the mistake, function and words of that line."""
 def with_fault(owner, name, old, new):
     """The function or method `name` of `owner`, with a change of its source on the same lines; file and line of it."""
     original = inspect.getattr_static(owner, name)
-    function = original.__func__ if isinstance(original, staticmethod) else original
-    source, first = inspect.getsourcelines(inspect.unwrap(function))
+    function = inspect.unwrap(original.__func__ if isinstance(original, staticmethod) else original)
+    source, first = inspect.getsourcelines(function)
     text = textwrap.dedent("".join(source))
     assert text.count(old) >= 1, f"{name} has changed: {old!r} is gone"
     code = compile("\n" * (first - 1) + text.replace(old, new, 1), inspect.getsourcefile(function), "exec", 1 << 24)
