@@ -43,11 +43,13 @@ def evaluate(
         return logits_BCHW
 
     with evaluating(model):
-        batches = evaluation_batches(source, split, batch_size, loader=loader, rank=rank(), ranks=world_size())
+        batches = evaluation_batches(
+            source, split, batch_size, device=device, loader=loader, rank=rank(), ranks=world_size()
+        )
         with closing(batches):
             for batch in batches:
-                logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-                images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+                logits_BCHW = average_logits(network, batch.image_B3HW, views)
+                images = zip(batch.label_BHW, logits_BCHW.argmax(dim=1), strict=True)
                 for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
                     image_CC = confusion(label_HW, prediction_HW, classes)
                     matrix_CC += image_CC

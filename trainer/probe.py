@@ -41,11 +41,13 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         torch.cuda.reset_peak_memory_stats(device)
     with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
         source = open_source(config.data)
-        loader = Loader.of(runtime, device)
+        loader = Loader.of(runtime, device, source, config.data.train_split)
         state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
         batch_size = config.schedule.batch_size
-        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
+        batches = TrainBatches(
+            source, config.data, batch_size=batch_size, seed=config.seed, device=device, loader=loader
+        )
         state.model.train()
         seconds = []
         with closing(batches.iterate(0, steps)) as ready:
@@ -57,9 +59,11 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
                 seconds.append(time.perf_counter() - began)
         with (
             evaluating(state.model),
-            closing(evaluation_batches(source, config.data.val_split, batch_size, loader=loader)) as seen,
+            closing(
+                evaluation_batches(source, config.data.val_split, batch_size, device=device, loader=loader)
+            ) as seen,
         ):
-            state.model(next(seen).image_B3HW.to(device))
+            state.model(next(seen).image_B3HW)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 

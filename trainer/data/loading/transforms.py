@@ -14,13 +14,30 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from trainer.data.loading.batch import Batch
 from trainer.data.loading.draws import ColourChange, SampleDraw
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor", "nearest_source_pixels", "resized"]
+__all__ = ["PAD_GREY", "FloatBatch", "augment_into", "image_tensor", "label_tensor", "nearest_source_pixels", "resized"]
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
+
+
+class FloatBatch:
+    """A batch on the CPU, in memory of numpy: its huge pages save a tenth of the time."""
+
+    def __init__(self, images: int, crop: tuple[int, int]) -> None:
+        self.image_B3hw = torch.from_numpy(np.empty((images, 3, *crop), dtype=np.float32))
+        self.label_Bhw = torch.from_numpy(np.empty((images, *crop), dtype=np.int64))
+
+    def fill(self, turn: int, pair: Pair, draw: SampleDraw) -> None:
+        """Put the sample `draw` of `pair` in place `turn`."""
+        augment_into(self.image_B3hw[turn], self.label_Bhw[turn], pair, draw)
+
+    def finish(self) -> Batch:
+        """The batch."""
+        return Batch(self.image_B3hw, self.label_Bhw)
 
 
 def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, draw: SampleDraw) -> None:
@@ -135,8 +152,8 @@ def adjust_saturation(image_3ij: Tensor, factor: float) -> None:
 
 
 def grey_of(image_3ij: Tensor) -> Tensor:
-    """The luma of ITU-R 601-2, as in torchvision."""
-    red_ij, green_ij, blue_ij = image_3ij.unbind()
+    """The luma of ITU-R 601-2, as in torchvision, of an image or a batch."""
+    red_ij, green_ij, blue_ij = image_3ij.unbind(-3)
     return red_ij.mul(0.2989).add_(green_ij, alpha=0.587).add_(blue_ij, alpha=0.114)
 
 
