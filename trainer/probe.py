@@ -9,13 +9,14 @@ from contextlib import closing
 
 import torch
 
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
-from trainer.evaluate import evaluating
-from trainer.run import deterministic, isolated_rng
+from trainer.evaluate import WHOLE_IMAGE, evaluating, logits_at_label_size
+from trainer.run import isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
 
@@ -39,7 +40,7 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
+    with isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
         loader = Loader.of(runtime, device, source, config.data.train_split)
         state = TrainingState.start(config, source, device, loader)
@@ -50,21 +51,33 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         )
         state.model.train()
         seconds = []
-        with closing(batches.iterate(0, steps)) as ready:
-            for step, batch in enumerate(ready, start=warmup_steps(config)):
+        first = warmup_steps(config)
+        with closing(batches.iterate(0, steps + 1)) as ready:
+            for step, batch in zip(range(first, first + steps), ready, strict=False):
                 began = time.perf_counter()
                 take_step(batch, step)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds.append(time.perf_counter() - began)
-        with (
-            evaluating(state.model),
-            closing(
-                evaluation_batches(source, config.data.val_split, batch_size, device=device, loader=loader)
-            ) as seen,
-        ):
-            state.model(next(seen).image_B3HW)
+            evaluate_one_batch(state)  # while the device holds what the loader keeps there, as in a trial
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
+
+
+def evaluate_one_batch(state: TrainingState) -> None:
+    """Evaluate a batch as the learning curve does, then as the reported figures, whose scales may enlarge images."""
+    data, batch_size = state.config.data, state.config.schedule.batch_size
+    batches = evaluation_batches(
+        state.source,
+        data.val_split,
+        batch_size,
+        base_size=data.base_size,
+        device=state.device,
+        loader=state.loader,
+    )
+    with evaluating(state.model), closing(batches):
+        batch = next(batches)
+        for views in dict.fromkeys((WHOLE_IMAGE, state.config.evaluation)):
+            logits_at_label_size(state.model, batch, views)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

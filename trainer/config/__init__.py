@@ -8,6 +8,7 @@ field added later changes no trial id.
 
 from __future__ import annotations
 
+from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
     AnchorConfig,
     ContrastConfig,
@@ -16,8 +17,8 @@ from trainer.config.contrast import (
     effective_memory,
     keys_per_class,
 )
-from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig
+from trainer.config.data import BaseSizeConfig, DataConfig, SyntheticConfig
+from trainer.config.evaluation import EvaluationConfig
 from trainer.config.field_markers import (
     canonical_name,
     fields_below,
@@ -37,6 +38,7 @@ __all__ = [
     "PACKAGED_WEIGHTS",
     "RESULT_VERSION",
     "AnchorConfig",
+    "BaseSizeConfig",
     "ComputeConfig",
     "ContrastConfig",
     "DataConfig",
@@ -59,5 +61,6 @@ __all__ = [
     "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
+    "require_compute_fits",
     "setting",
 ]
