@@ -1,4 +1,4 @@
-"""Settings that have less effect than they say: a queue that never fills, a warm-up that never ends, a padded crop.
+"""Settings that have less effect than they say: a queue that never fills, a padded crop, a variant of another head.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
 and table show them as notes.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.key_forecast import name_rows
-from trainer.config import DataConfig, TrainConfig, setting
+from trainer.config import DataConfig, ModelConfig, TrainConfig, ignored_variants, implied, setting
 
 __all__ = ["idle_notes"]
 
@@ -19,23 +20,33 @@ ImageSize: TypeAlias = tuple[int, int]
 """Height and width, pixels."""
 
 
-def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str, ...]:
+def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str, ...]:
     """One sentence for each setting with less effect than it says, with the labels of the rows that have it."""
     labels: dict[str, list[str]] = {}
     sizes: dict[tuple[str, str], ImageSize] = {}
     total = 0
-    for label, config, facts in rows:
+    for label, row, facts in rows:
+        config = row.config
         total += 1
         splits = (config.data.train_split, config.data.test_split)
         for split in splits:
             if (facts.digest, split) not in sizes:  # a grid of 10,000 rows has one data set
                 sizes[facts.digest, split] = largest_image(config.data, facts, split)
         train, test = (sizes[facts.digest, split] for split in splits)
-        for text in (*memory_notes(config), *schedule_notes(config), *size_notes(config, train, test)):
+        notes = (*model_notes(row), *memory_notes(config), *schedule_notes(config), *size_notes(config, train, test))
+        for text in notes:
             labels.setdefault(text, []).append(label)
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
     )
+
+
+def model_notes(row: ResolvedRow) -> Iterator[str]:
+    """Variants that the backbone or the head does not have."""
+    for name, reason in ignored_variants(row.config.model).items():
+        setting_of = row.sources.settings.get(f"model.{name}")
+        if setting_of is not None and setting_of.value not in (None, implied(ModelConfig, name)):
+            yield f"model.{name}: {setting_of.value} has no effect: {reason}"
 
 
 def memory_notes(config: TrainConfig) -> Iterator[str]:

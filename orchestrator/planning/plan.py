@@ -162,7 +162,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         models=spec.space.tracking.models,
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         notes=idle_notes(
-            (row_spec.label, row.config, facts[data_key(row.config.data)])
+            (row_spec.label, row, facts[data_key(row.config.data)])
             for row_spec, row in zip(spec.rows, rows, strict=True)
         ),
     )
