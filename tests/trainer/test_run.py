@@ -63,6 +63,7 @@ ROWS = {
         kind: replace(CONTRAST, memory=replace(CONTRAST.memory, kind=kind))
         for kind in ("none", "pixel", "region", "pixel_region")
     },
+    "shuffled": replace(CONTRAST, labels="shuffled"),
     "random": replace(CONTRAST, anchors=AnchorConfig(kind="random"), mining=MiningConfig(kind="random", positives=4)),
 }
 
