@@ -1,4 +1,4 @@
-"""Settings that have less effect than they say: a queue that never fills, a padded crop, a variant of another head.
+"""Settings that have less effect than they say: a queue that never fills, a padded crop, a option of another head.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
 and table show them as notes. So they do for a control, whose contrast learns nothing from labels.
@@ -12,7 +12,7 @@ from typing import TypeAlias
 from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.key_forecast import name_rows
-from trainer.config import DataConfig, ModelConfig, TrainConfig, ignored_variants, implied, setting
+from trainer.config import DataConfig, ModelConfig, TrainConfig, ignored_options, implied, setting
 
 __all__ = ["idle_notes"]
 
@@ -47,8 +47,8 @@ def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str,
 
 
 def model_notes(row: ResolvedRow) -> Iterator[str]:
-    """Variants that the backbone or the head does not have."""
-    for name, reason in ignored_variants(row.config.model).items():
+    """Options that the backbone or the head does not have."""
+    for name, reason in ignored_options(row.config.model).items():
         setting_of = row.sources.settings.get(f"model.{name}")
         if setting_of is not None and setting_of.value not in (None, implied(ModelConfig, name)):
             yield f"model.{name}: {setting_of.value} has no effect: {reason}"

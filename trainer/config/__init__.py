@@ -34,7 +34,7 @@ from trainer.config.model import (
     DEEP_STEMS,
     PACKAGED_WEIGHTS,
     ModelConfig,
-    ignored_variants,
+    ignored_options,
 )
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
@@ -63,7 +63,7 @@ __all__ = [
     "canonical_name",
     "effective_memory",
     "fields_below",
-    "ignored_variants",
+    "ignored_options",
     "implied",
     "is_outside_identity",
     "keys_per_class",

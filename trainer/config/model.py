@@ -14,7 +14,7 @@ __all__ = [
     "PACKAGED_WEIGHTS",
     "ModelConfig",
     "effective_model",
-    "ignored_variants",
+    "ignored_options",
 ]
 
 BACKBONE_NAMES = ("resnet18", "resnet50", "resnet101", "hrnet_w18", "hrnet_w48", "tf_efficientnet_lite0")
@@ -37,7 +37,7 @@ PACKAGED_WEIGHTS = ("none", "imagenet")
 class ModelConfig:
     """Backbone and segmentation head; the projection head belongs to `ContrastConfig`.
 
-    From `stem` on, the fields are the variants in which public implementations differ (docs/recipes.md).
+    From `stem` on, the fields are the options in which public implementations differ (docs/recipes.md).
     """
 
     backbone: str = "resnet18"
@@ -80,8 +80,8 @@ class ModelConfig:
         require(self.aux_channels is None or self.aux_channels >= 8, "model.aux_channels", "must be at least 8")
 
 
-def ignored_variants(model: ModelConfig) -> dict[str, str]:
-    """The variants that this backbone or head does not have: name of the field -> the reason."""
+def ignored_options(model: ModelConfig) -> dict[str, str]:
+    """The options that this backbone or head does not have: name of the field -> the reason."""
     found: dict[str, str] = {}
     if model.backbone not in DEEP_STEMS:
         found["stem"] = f"only {' and '.join(DEEP_STEMS)} have a choice of stem, not {model.backbone}"
@@ -93,8 +93,8 @@ def ignored_variants(model: ModelConfig) -> dict[str, str]:
 
 
 def effective_model(model: ModelConfig) -> ModelConfig:
-    """`model` without variants that are ignored or that say what is implied, and without the weight of no loss."""
-    reset: dict[str, Any] = dict.fromkeys(ignored_variants(model))
+    """`model` without options that are ignored or that say what is implied, and without the weight of no loss."""
+    reset: dict[str, Any] = dict.fromkeys(ignored_options(model))
     if model.head not in AUX_KERNELS:
         reset["aux_weight"] = 0.0
     if model.aux_channels == model.head_channels:

@@ -80,13 +80,13 @@ SINGLE: Mapping[str, Settings] = {
     "synthetic": {"data.synthetic.seed": 3},
     "deterministic": {"compute.deterministic": True},
     "precision bfloat16": {"compute.precision": "bfloat16"},
-    "variants deeplabv3": {
+    "head options deeplabv3": {
         "model.align_corners": True,
         "model.aux_channels": 8,
         "model.classifier_relu": False,
         "model.fusion_kernel": 3,
     },
-    "variants ocr": {"model.aux_kernel": 3, "model.classifier_bias": False, "model.head": "ocr"},
+    "head options ocr": {"model.aux_kernel": 3, "model.classifier_bias": False, "model.head": "ocr"},
     "deep stem": {"model.backbone": "resnet50", "model.stem": "deep", "schedule.steps": 2},
     "backbone resnet18": {"model.backbone": "resnet18", "model.output_stride": 8},
     "backbone hrnet_w18": {"model.backbone": "hrnet_w18", "model.head": "hrnet", "schedule.steps": 2},

@@ -247,7 +247,7 @@ def test_a_knob_without_effect_does_not_count(one, two):
     ("head", "names"),
     [("hrnet", ("aux_channels", "aux_kernel")), ("ocr", ("fusion_kernel",)), ("deeplabv3", ())],
 )
-def test_a_variant_of_another_head_does_not_count(head, names):
+def test_a_option_of_another_head_does_not_count(head, names):
     plain = TrainConfig(model=ModelConfig(head=head))
     for name in ("fusion_kernel", "aux_channels", "aux_kernel"):
         changed = with_value(
