@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from trainer.config import EvaluationConfig
 from trainer.data.loading.batches import evaluation_batches
+from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
 from trainer.metrics import Scores, class_counts, confusion, score
@@ -29,6 +30,7 @@ def evaluate(
     *,
     batch_size: int,
     device: torch.device,
+    loader: Loader = IN_TRAINING_THREAD,
     views: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
     """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores."""
@@ -41,13 +43,15 @@ def evaluate(
         return logits_BCHW
 
     with evaluating(model):
-        for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
-            logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-            images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
-            for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
-                image_CC = confusion(label_HW, prediction_HW, classes)
-                matrix_CC += image_CC
-                count_NCK[number] = class_counts(image_CC)
+        batches = evaluation_batches(source, split, batch_size, loader=loader, rank=rank(), ranks=world_size())
+        with closing(batches):
+            for batch in batches:
+                logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
+                images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+                for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
+                    image_CC = confusion(label_HW, prediction_HW, classes)
+                    matrix_CC += image_CC
+                    count_NCK[number] = class_counts(image_CC)
     return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from itertools import islice
+from contextlib import closing
 
 import torch
 
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
 from trainer.evaluate import evaluating
 from trainer.run import deterministic, isolated_rng
@@ -40,20 +41,25 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         torch.cuda.reset_peak_memory_stats(device)
     with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device)
+        loader = Loader.of(runtime, device)
+        state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
-        batches = TrainBatches(source, config.data, batch_size=config.schedule.batch_size, seed=config.seed)
+        batch_size = config.schedule.batch_size
+        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
         state.model.train()
         seconds = []
-        for step, batch in enumerate(batches.iterate(0, steps), start=warmup_steps(config)):
-            began = time.perf_counter()
-            take_step(batch, step)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - began)
-        with evaluating(state.model):
-            for batch in islice(evaluation_batches(source, config.data.val_split, config.schedule.batch_size), 1):
-                state.model(batch.image_B3HW.to(device))
+        with closing(batches.iterate(0, steps)) as ready:
+            for step, batch in enumerate(ready, start=warmup_steps(config)):
+                began = time.perf_counter()
+                take_step(batch, step)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - began)
+        with (
+            evaluating(state.model),
+            closing(evaluation_batches(source, config.data.val_split, batch_size, loader=loader)) as seen,
+        ):
+            state.model(next(seen).image_B3HW.to(device))
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 
