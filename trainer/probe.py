@@ -14,7 +14,7 @@ from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
-from trainer.evaluate import evaluating
+from trainer.evaluate import WHOLE_IMAGE, evaluating, logits_at_label_size
 from trainer.run import deterministic, isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
@@ -55,12 +55,20 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds.append(time.perf_counter() - began)
-        with (
-            evaluating(state.model),
-            closing(evaluation_batches(source, config.data.val_split, batch_size, loader=loader)) as seen,
-        ):
-            state.model(next(seen).image_B3HW.to(device))
+        evaluate_one_batch(state)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
+
+
+def evaluate_one_batch(state: TrainingState) -> None:
+    """Evaluate a batch as the learning curve does, then as the reported figures, whose scales may enlarge images."""
+    data, batch_size = state.config.data, state.config.schedule.batch_size
+    batches = evaluation_batches(
+        state.source, data.val_split, batch_size, base_size=data.base_size, loader=state.loader
+    )
+    with evaluating(state.model), closing(batches):
+        batch = next(batches)
+        for views in dict.fromkeys((WHOLE_IMAGE, state.config.evaluation)):
+            logits_at_label_size(state.model, batch, views, state.device)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

@@ -39,13 +39,15 @@ def shown(config: TrainConfig, key: str) -> str:
     for part in key.split("."):
         value = setting(value, part)
     if key == "loss.class_weights":
-        return "no" if value is None else "yes"
+        value = value and "yes"
     if key == "contrast.keys_per_class":
         value = keys_per_class(config.contrast)
     if key == "model.aux_channels" and value is None:
         value = config.model.head_channels
     if key == "model.aux_kernel" and value is None:
         value = AUX_KERNELS[config.model.head]
+    if value is None:
+        return "no"
     return f"{value:,}" if type(value) is int else as_yaml(value, quotes=False)
 
 
