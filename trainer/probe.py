@@ -9,13 +9,14 @@ from contextlib import closing
 
 import torch
 
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
 from trainer.evaluate import WHOLE_IMAGE, evaluating, logits_at_label_size
-from trainer.run import deterministic, isolated_rng
+from trainer.run import isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
 
@@ -39,7 +40,7 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
+    with isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
         loader = Loader.of(runtime, device)
         state = TrainingState.start(config, source, device, loader)

@@ -32,7 +32,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
-    facts = environment()
+    facts = {**environment(), "arithmetic": arithmetic_of(task)}
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -153,7 +153,7 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment() -> dict[str, str]:
-    """Code, machine and versions: what a reader needs to compare two attempts."""
+    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts."""
     import torch
 
     from trainer.data.reading.decode import decoder_version
@@ -166,5 +166,16 @@ def environment() -> dict[str, str]:
         "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or ""),  # type: ignore[no-untyped-call]
         "python": platform.python_version(),
     }
+
+
+def arithmetic_of(task: Task) -> str:
+    """How the steps of the task's trial are computed: precision, TF32, layout and optimiser."""
+    import torch
+
+    from trainer.arithmetic import describe_arithmetic
+
+    cuda = task.runtime.device != "cpu" and torch.cuda.is_available()
+    return describe_arithmetic(task.config, torch.device("cuda" if cuda else "cpu"))

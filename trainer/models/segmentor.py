@@ -48,10 +48,18 @@ class Segmentor(nn.Module):
     std_131: Tensor
 
     def __init__(
-        self, backbone: Backbone, head: Head, projection: Projection | None = None, *, align_corners: bool = False
+        self,
+        backbone: Backbone,
+        head: Head,
+        projection: Projection | None = None,
+        layout: torch.memory_format = torch.channels_last,
+        *,
+        align_corners: bool = False,
     ) -> None:
+        """`layout` is that of the images which the backbone sees; `align_corners` is for the logits."""
         super().__init__()
         self.align_corners = align_corners
+        self.layout = layout
         self.backbone = backbone
         self.head = head
         self.projection = projection
@@ -65,7 +73,7 @@ class Segmentor(nn.Module):
         image is padded with the mean colour at the right and the bottom, and the logits are cropped.
         """
         height, width = image_B3HW.shape[-2:]
-        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=torch.channels_last)
+        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=self.layout)
         if not self.training:
             image_B3HW = pad_to_multiple(image_B3HW, self.backbone.size_multiple)
         output: HeadOutput = self.head(self.backbone(image_B3HW))
