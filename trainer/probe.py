@@ -42,21 +42,24 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         torch.cuda.reset_peak_memory_stats(device)
     with isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
-        loader = Loader.of(runtime, device)
+        loader = Loader.of(runtime, device, source, config.data.train_split)
         state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
         batch_size = config.schedule.batch_size
-        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
+        batches = TrainBatches(
+            source, config.data, batch_size=batch_size, seed=config.seed, device=device, loader=loader
+        )
         state.model.train()
         seconds = []
-        with closing(batches.iterate(0, steps)) as ready:
-            for step, batch in enumerate(ready, start=warmup_steps(config)):
+        first = warmup_steps(config)
+        with closing(batches.iterate(0, steps + 1)) as ready:
+            for step, batch in zip(range(first, first + steps), ready, strict=False):
                 began = time.perf_counter()
                 take_step(batch, step)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds.append(time.perf_counter() - began)
-        evaluate_one_batch(state)
+            evaluate_one_batch(state)  # while the device holds what the loader keeps there, as in a trial
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 
@@ -64,12 +67,17 @@ def evaluate_one_batch(state: TrainingState) -> None:
     """Evaluate a batch as the learning curve does, then as the reported figures, whose scales may enlarge images."""
     data, batch_size = state.config.data, state.config.schedule.batch_size
     batches = evaluation_batches(
-        state.source, data.val_split, batch_size, base_size=data.base_size, loader=state.loader
+        state.source,
+        data.val_split,
+        batch_size,
+        base_size=data.base_size,
+        device=state.device,
+        loader=state.loader,
     )
     with evaluating(state.model), closing(batches):
         batch = next(batches)
         for views in dict.fromkeys((WHOLE_IMAGE, state.config.evaluation)):
-            logits_at_label_size(state.model, batch, views, state.device)
+            logits_at_label_size(state.model, batch, views)
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:

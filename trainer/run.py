@@ -104,7 +104,7 @@ def train_here(
     lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
     with lock, isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device, Loader.of(runtime, device))
+        state = TrainingState.start(config, source, device, Loader.of(runtime, device, source, config.data.train_split))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
         with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
@@ -134,6 +134,7 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
+        device=state.device,
         loader=state.loader,
         rank=rank(),
         ranks=world_size(),

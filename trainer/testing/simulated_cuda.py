@@ -145,6 +145,9 @@ def replacements(found: SimulatedCuda) -> Sequence[tuple[Any, str, Any]]:
         "memory_reserved": lambda *_: 0,
         "mem_get_info": lambda *_: (8 * 10**9, 8 * 10**9),
         "empty_cache": lambda: None,
+        "Stream": lambda *_, **__: mock.MagicMock(),
+        "current_stream": lambda *_: mock.MagicMock(),
+        "stream": lambda _: nullcontext(),
         "synchronize": lambda *_: found.refuse("torch.cuda.synchronize", "the host waits for the device"),
     }
     return [
@@ -154,6 +157,7 @@ def replacements(found: SimulatedCuda) -> Sequence[tuple[Any, str, Any]]:
         (nn.Module, "_apply", _apply),
         (Tensor, "backward", _backward),
         (Tensor, "__deepcopy__", _deepcopy),
+        (Tensor, "record_stream", lambda *_: None),
         (GradScaler, "_maybe_opt_step", found_inf_then_step(found)),
     ]
 

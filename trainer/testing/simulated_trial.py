@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 from unittest import mock
 
 import torch
@@ -15,7 +14,8 @@ import trainer.run
 from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.loading import device, resident, upload, whole_images
+from trainer.data.loading.loader import Loader
 from trainer.metrics import Scores, score
 from trainer.testing.simulated_cuda import DEVICE, SimulatedCuda, outside, simulated_cuda
 from trainer.training_state import TrainingState
@@ -26,6 +26,7 @@ MAY_WAIT = (
     (TrainingState, "start", "builds model and bank before the first step"),
     (trainer.run, "TrainStep", "moves class weights to the device before the first step"),
     (TrainingState, "stop_clock", "waits for the queued work, when a point, an evaluation or a checkpoint is due"),
+    (resident.ResidentSplit, "__init__", "copies the training split before the first step"),
     (trainer.run, "require_finite", "reads the loss, after `stop_clock`"),
     (TrainingState, "training_point", "reads the metrics, after `stop_clock`"),
     (TrainingState, "checkpoint", "reads the scale of the loss, after `stop_clock`"),
@@ -45,7 +46,8 @@ class NoCheckpoints:
 def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_steps=1)) -> SimulatedCuda:  # noqa: B008
     """Take all steps of `config`, evaluate, log and report; returns what was seen. Raises DeviceFault.
 
-    Data is loaded as without the simulation. Allowed to wait are `MAY_WAIT` and the end of an evaluation.
+    Loader threads read and resize real images; what the device does with them is simulated. Allowed to wait are
+    `MAY_WAIT` and the end of an evaluation.
     """
     config = config.normalised()
     with simulated_cuda() as found, ExitStack() as stack:
@@ -57,13 +59,14 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
                 mock.patch.object(owner, name, classmethod(allowed) if function is not original else allowed)
             )
         stack.enter_context(mock.patch.object(trainer.evaluate, "score", score_of_ones(found)))
-        stack.enter_context(mock.patch.object(TrainBatches, "iterate", loaded_outside(TrainBatches.iterate)))
-        loaded = loaded_outside(evaluation_batches)
-        stack.enter_context(mock.patch.object(trainer.evaluate, "evaluation_batches", loaded))
+        stack.enter_context(mock.patch.object(upload, "copy_stream", lambda device: torch.cuda.Stream(device)))
+        for module in (device, resident, whole_images):
+            stack.enter_context(mock.patch.object(module, "host_memory", pageable))
         with outside():
             source = open_source(config.data)
+            loader = Loader.of(runtime, DEVICE, source, config.data.train_split)
         with arithmetic(config.compute):
-            state = TrainingState.start(config, source, DEVICE)
+            state = TrainingState.start(config, source, DEVICE, loader)
             trainer.run.run_steps(state, runtime, NoCheckpoints(), lambda step, metrics: None)  # type: ignore[arg-type]
             state.figures()
     return found
@@ -81,17 +84,6 @@ def score_of_ones(found: SimulatedCuda) -> Callable[..., Scores]:
     return scored
 
 
-def loaded_outside(batches: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """A loader whose work is done outside the simulation."""
-
-    def load(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with outside():
-            loaded = iter(batches(*args, **kwargs))
-        while True:
-            with outside():
-                batch = next(loaded, None)
-            if batch is None:
-                return
-            yield batch
-
-    return load
+def pageable(size: tuple[int, ...], dtype: torch.dtype, _: torch.device) -> Tensor:
+    """`host_memory` that is not pinned, which needs a driver."""
+    return torch.empty(size, dtype=dtype)

@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from trainer.config import TrainConfig, fields_below, setting
-from trainer.config.model import BACKBONE_NAMES
+from trainer.config import Runtime, TrainConfig, fields_below, setting
+from trainer.config.model import BACKBONE_NAMES, DEEP_STEMS
 from trainer.testing.simulated_trial import simulated_trial
 
 SMALL = {
@@ -51,6 +51,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "evaluation.scales": (None, (0.5, 1.0)),
     "evaluation.window": (None, (32, 32)),
     "loss.class_weights": (None, tuple(range(1, 12))),
+    "model.aux_channels": (None, 12),
     "model.aux_weight": (0.0, 0.4),
     "model.dropout": (0.0, 0.1),
     "optim.clip_norm": (None, 1.0),
@@ -63,6 +64,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 LEFT_OUT = {
     "compute.compile": "the compiler needs a driver",
     "compute.cuda_graphs": "recording needs a driver",
+    "model.stem": "two backbones have a choice, and each has a test below",
     "evaluation.preset": "is replaced by its scales and flip",
     "data.absent_classes": "read while planning",
     "data.name": "data sets read files on the CPU",
@@ -197,14 +199,15 @@ def test_every_value_takes_effect_in_some_trial():
 
 @pytest.mark.parametrize("number", range(len(TRIALS)))
 def test_a_trial_runs_and_waits_only_when_it_logs(number):
-    seen = simulated_trial(with_settings(TrainConfig(), SMALL | TRIALS[number]))
+    loaded = Runtime(resident_gigabytes=number % 2)  # by threads, or on the device
+    seen = simulated_trial(with_settings(TrainConfig(), SMALL | TRIALS[number]), loaded)
     assert seen.operators > 1000
     assert seen.waits
 
 
 @pytest.mark.parametrize("backbone", BACKBONE_NAMES)
 def test_every_backbone_trains_and_is_evaluated(backbone):
-    settings = SMALL | {"model.backbone": backbone}
+    settings = SMALL | {"model.backbone": backbone, "model.stem": "deep" if backbone in DEEP_STEMS else None}
     assert simulated_trial(with_settings(TrainConfig(), settings)).operators > 1000
 
 

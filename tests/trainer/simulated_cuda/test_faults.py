@@ -17,6 +17,7 @@ import trainer.contrast.memory
 import trainer.contrast.mining
 import trainer.contrast.pixels
 import trainer.contrast.released
+import trainer.data.loading.upload
 import trainer.evaluate
 import trainer.losses
 import trainer.metrics
