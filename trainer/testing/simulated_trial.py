@@ -59,7 +59,7 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
                 mock.patch.object(owner, name, classmethod(allowed) if function is not original else allowed)
             )
         stack.enter_context(mock.patch.object(trainer.evaluate, "score", score_of_ones(found)))
-        stack.enter_context(mock.patch.object(upload, "copy_stream", lambda device: torch.cuda.Stream(device)))
+        stack.enter_context(mock.patch.object(upload, "copy_stream", return_value=mock.MagicMock()))
         for module in (device, resident, whole_images):
             stack.enter_context(mock.patch.object(module, "host_memory", pageable))
         with outside():
