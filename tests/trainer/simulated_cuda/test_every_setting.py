@@ -1,4 +1,4 @@
-"""Whole trials on a simulated CUDA device: every value of every setting, and every pair of values, at least once.
+"""Whole trials on a simulated CUDA device: every value of every setting, and every pair of listed ones, at least once.
 
 The values are read from the types of the fields, so a new loss, miner or precision is tested without a change here.
 """
@@ -155,13 +155,13 @@ VALUES = {key: values for key, values in (listed_values() | NUMBERS).items() if 
 
 
 def covering_trials(draws: int = 800) -> list[Settings]:
-    """Few settings that show every pair of effective values which `draws` random ones show, chosen greedily.
+    """Few settings that show every effective value, and every pair of listed ones, which `draws` random ones show.
 
-    A set of pairs is an integer: bit i * n + j stands for the values number i and j of n.
+    Chosen greedily. A set of pairs is an integer: bit i * n + j stands for the values number i and j of n.
     """
     chance = random.Random(0)
     drawn = []
-    numbers: dict[tuple[str, str], int] = {}
+    place: dict[tuple[str, str], int] = {}
     for _ in range(draws):
         settings = {key: chance.choice(values) for key, values in VALUES.items()}
         try:
@@ -169,9 +169,13 @@ def covering_trials(draws: int = 800) -> list[Settings]:
         except ValueError:
             continue
         shown = [(key, str(value)) for key, value in effective(config, list(VALUES)).items()]
-        drawn.append((settings, [numbers.setdefault(item, len(numbers)) for item in shown]))
-    ones = [(settings, sum(1 << number for number in shown), shown) for settings, shown in drawn]
-    pairs = [(settings, sum(one << number * len(numbers) for number in shown)) for settings, one, shown in ones]
+        drawn.append((settings, {item: place.setdefault(item, len(place)) for item in shown}))
+    n, pairs = len(place), []
+    for settings, shown in drawn:
+        listed = [number for (key, _), number in shown.items() if key not in NUMBERS]
+        row = sum(1 << number for number in listed)
+        alone = sum(1 << number * (n + 1) for number in shown.values())
+        pairs.append((settings, alone | sum(row << number * n for number in listed)))
     missing = reduce(or_, (bits for _, bits in pairs))
     chosen = []
     while missing:
