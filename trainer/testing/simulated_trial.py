@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 from unittest import mock
 
 import torch
@@ -62,6 +63,7 @@ def simulated_trial(config: TrainConfig, runtime: Runtime = Runtime(log_every_st
         stack.enter_context(mock.patch.object(upload, "copy_stream", return_value=mock.MagicMock()))
         for module in (device, resident, whole_images):
             stack.enter_context(mock.patch.object(module, "host_memory", pageable))
+        stack.enter_context(mock.patch.object(resident, "source_pixels", on_host(resident.source_pixels)))
         with outside():
             source = open_source(config.data)
             loader = Loader.of(runtime, DEVICE, source, config.data.train_split)
@@ -82,6 +84,16 @@ def score_of_ones(found: SimulatedCuda) -> Callable[..., Scores]:
             return score(*(torch.ones(shape, dtype=torch.int64) for shape in shapes))
 
     return scored
+
+
+def on_host(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function whose work is the host's, outside the simulation."""
+
+    def works(*args: Any) -> Tensor:
+        with outside():
+            return function(*args)
+
+    return works
 
 
 def pageable(size: tuple[int, ...], dtype: torch.dtype, _: torch.device) -> Tensor:
