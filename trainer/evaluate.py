@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,12 @@ def evaluate(
     batch_size: int,
     device: torch.device,
     views: EvaluationConfig = WHOLE_IMAGE,
+    batches: int | None = None,
 ) -> Scores:
-    """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores."""
+    """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores.
+
+    `batches`: only so many of each rank.
+    """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     count_NCK = torch.zeros(source.size(split), classes, 3, dtype=torch.int64, device=device)
@@ -41,7 +46,7 @@ def evaluate(
         return logits_BCHW
 
     with evaluating(model):
-        for batch in evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()):
+        for batch in islice(evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()), batches):
             logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
             images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
             for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):

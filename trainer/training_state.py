@@ -157,10 +157,17 @@ class TrainingState:
                 checkpoints.save_best(self.evaluated.state_dict())
         return point
 
-    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
-        """Evaluate the current weights on `split`."""
-        batch_size = self.config.schedule.batch_size
-        return evaluate(self.evaluated, self.source, split, batch_size=batch_size, device=self.device, views=views)
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE, *, batches: int | None = None) -> Scores:
+        """Evaluate the current weights on `split`, or on its first `batches`."""
+        return evaluate(
+            self.evaluated,
+            self.source,
+            split,
+            batch_size=self.config.schedule.batch_size,
+            device=self.device,
+            views=views,
+            batches=batches,
+        )
 
     def figures(self) -> dict[str, float]:
         """The metrics of a finished trial, without those that have nothing to average; all ranks must call it."""

@@ -22,6 +22,9 @@ class Runtime:
     ranks: int = 1
     """Data-parallel processes on this machine; each trains on an equal part of every batch. Each has its own CUDA
     device if there are enough; otherwise they share devices."""
+    gpu_share: float | None = None
+    """Share of the memory of its CUDA device that each rank takes, at most 1: it waits until that much is free, and
+    cannot allocate more. None: neither."""
     threads: int = 1
     """CPU threads of torch per rank."""
     loader_workers: int = 0
@@ -36,6 +39,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         require(self.ranks >= 1, "runtime.ranks", "must be at least 1")
+        require(self.gpu_share is None or 0 < self.gpu_share <= 1, "runtime.gpu_share", "must be above 0 and at most 1")
         require(self.threads >= 1, "runtime.threads", "must be at least 1")
         require(self.loader_workers >= 0, "runtime.loader_workers", "must not be negative")
         require(self.log_every_steps >= 1, "runtime.log_every_steps", "must be at least 1")
