@@ -33,7 +33,8 @@ from benchmarks.report import Figure, at_least, command_line, parse, publish
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import TrainBatches, epoch_order
-from trainer.data.loading.transforms import PAD_GREY, between
+from trainer.data.loading.draws import between
+from trainer.data.loading.transforms import PAD_GREY
 from trainer.data.reading.cache import DecodedCache
 from trainer.data.reading.listing import FilePair
 from trainer.data.source import IGNORE_INDEX

@@ -45,6 +45,8 @@ class Checkpoint:
     step: int
     seconds: float
     """Training time over all attempts."""
+    loader_seconds: float = 0.0
+    """Part of it in which the training thread waited for batches; 0 in a checkpoint that does not say it."""
     best_miou: float
     """Best val/miou so far; -1 before the first evaluation."""
     metrics: dict[str, float] = field(default_factory=dict)

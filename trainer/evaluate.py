@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainer.config import EvaluationConfig
 from trainer.data.loading.batches import evaluation_batches
+from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
 from trainer.metrics import Scores, class_counts, confusion, score
@@ -30,6 +31,7 @@ def evaluate(
     *,
     batch_size: int,
     device: torch.device,
+    loader: Loader = IN_TRAINING_THREAD,
     views: EvaluationConfig = WHOLE_IMAGE,
     batches: int | None = None,
 ) -> Scores:
@@ -46,13 +48,15 @@ def evaluate(
         return logits_BCHW
 
     with evaluating(model):
-        for batch in islice(evaluation_batches(source, split, batch_size, rank=rank(), ranks=world_size()), batches):
-            logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
-            images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
-            for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
-                image_CC = confusion(label_HW, prediction_HW, classes)
-                matrix_CC += image_CC
-                count_NCK[number] = class_counts(image_CC)
+        whole_split = evaluation_batches(source, split, batch_size, loader=loader, rank=rank(), ranks=world_size())
+        with closing(whole_split):
+            for batch in islice(whole_split, batches):
+                logits_BCHW = average_logits(network, batch.image_B3HW.to(device), views)
+                images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+                for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
+                    image_CC = confusion(label_HW, prediction_HW, classes)
+                    matrix_CC += image_CC
+                    count_NCK[number] = class_counts(image_CC)
     return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
 
 

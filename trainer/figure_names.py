@@ -18,6 +18,7 @@ GENERAL_FIGURES = frozenset(
         "cost/train_minutes",
         "cost/step_ms",
         "cost/images_per_second",
+        "cost/loader_wait_share",
         "cost/parameters_millions",
         "cost/peak_memory_gb",
         "cost/gpu_hours",

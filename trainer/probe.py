@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import closing
 
 import torch
 
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
+from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
 from trainer.gpu_memory import limited_memory, release_memory
 from trainer.run import deterministic, isolated_rng
@@ -38,20 +40,23 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
             release_memory()
             torch.cuda.reset_peak_memory_stats(device)
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device)
+        loader = Loader.of(runtime, device)
+        state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
-        batches = TrainBatches(source, config.data, batch_size=config.schedule.batch_size, seed=config.seed)
+        batch_size = config.schedule.batch_size
+        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
         state.model.train()
         seconds = []
         first = warmup_steps(config)
         steps = min(steps, config.schedule.steps - first)  # the schedule has no learning rate for later ones
-        for step, batch in enumerate(batches.iterate(0, steps), start=first):
-            began = time.perf_counter()
-            measured = take_step(batch, step)
-            state.finish_step(step)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - began)
+        with closing(batches.iterate(0, steps)) as ready:
+            for step, batch in enumerate(ready, start=first):
+                began = time.perf_counter()
+                measured = take_step(batch, step)
+                state.finish_step(step)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - began)
         state.training_point(measured)
         state.score(config.data.val_split, batches=1)
         state.score(config.data.test_split, config.evaluation, batches=1)

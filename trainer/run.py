@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Runtime, TrainConfig, setting
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
+from trainer.data.loading.loader import Loader
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
 from trainer.gpu_memory import limited_memory
@@ -39,6 +40,8 @@ class TrainResult:
     """`final/...` of the last weights on the test split; `val/...`; last `contrast/...`; `cost/...`."""
     code: str = ""
     """Digests of the code that took the steps (`trainer.code_digest.joined`): one, unless the trial was resumed."""
+    loader: str = ""
+    """How the pixels got to the device, as `Loader` says it."""
     pictures: tuple[Path, ...] = ()
     """Qualitative sheet, confusion matrix and embedding of the test split: PNG files in `workdir`/pictures."""
     count_NCK: Tensor | None = field(default=None, compare=False, repr=False)
@@ -101,7 +104,7 @@ def train_here(
     limit = limited_memory(device, runtime.gpu_share)
     with lock, limit, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device)
+        state = TrainingState.start(config, source, device, Loader.of(runtime, device))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
         with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
@@ -112,7 +115,14 @@ def train_here(
         pictures = state.draw(workdir / PICTURE_FOLDER) if rank() == 0 else ()
         counts = state.reported.count_NCK if state.reported is not None else None
         names = tuple(source.class_names)
-        return TrainResult(metrics=metrics, code=state.code, pictures=pictures, count_NCK=counts, class_names=names)
+        return TrainResult(
+            metrics=metrics,
+            code=state.code,
+            loader=str(state.loader),
+            pictures=pictures,
+            count_NCK=counts,
+            class_names=names,
+        )
 
 
 def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, progress: Progress) -> None:
@@ -124,33 +134,36 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
-        loader_workers=runtime.loader_workers,
+        loader=state.loader,
         rank=rank(),
         ranks=world_size(),
     )
     first = state.step
     state.model.train()
-    state.resume_clock()
-    for step, batch in enumerate(batches.iterate(first, steps - first), start=first):
-        measured = take_step(batch, step)
-        state.finish_step(step)
-        log, validate, save = (
-            state.step % every == 0 or state.step == steps
-            for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
-        )
-        if not (log or validate or save):
-            continue
-        state.stop_clock()
-        require_finite(measured["train/loss"], state)
-        if log:
-            progress(state.step, state.training_point(measured))
-        if validate and (point := state.validate(checkpoints)):
-            progress(state.step, point)
-        if rank() == 0 and state.step == steps:
-            checkpoints.finish(state.checkpoint())
-        elif rank() == 0 and save:
-            checkpoints.save(state.checkpoint())
+    with closing(batches.iterate(first, steps - first)) as ready:
         state.resume_clock()
+        for step in range(first, steps):
+            with state.waiting_for_data():
+                batch = next(ready)
+            measured = take_step(batch, step)
+            state.finish_step(step)
+            log, validate, save = (
+                state.step % every == 0 or state.step == steps
+                for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
+            )
+            if not (log or validate or save):
+                continue
+            state.stop_clock()
+            require_finite(measured["train/loss"], state)
+            if log:
+                progress(state.step, state.training_point(measured))
+            if validate and (point := state.validate(checkpoints)):
+                progress(state.step, point)
+            if rank() == 0 and state.step == steps:
+                checkpoints.finish(state.checkpoint())
+            elif rank() == 0 and save:
+                checkpoints.save(state.checkpoint())
+            state.resume_clock()
 
 
 def require_finite(loss: Tensor, state: TrainingState) -> None:

@@ -5,9 +5,9 @@ Axes: B images of this rank, C classes, H W image, h w embedding map, D embeddin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,18 @@ class MicroBatch(NamedTuple):
     label_BHW: Tensor
     share: Tensor | None
     """Its share of the labelled pixels in the batch of all ranks; None if the batch is not split."""
+
+
+class Pushed(NamedTuple):
+    """What a micro-batch adds to the bank."""
+
+    embedding_BDhw: Tensor
+    label_BHW: Tensor
+    """At image size; shuffled labels have the size of the embedding."""
+
+
+LabelView: TypeAlias = Callable[[Tensor], Tensor]
+"""From labels or predictions of a micro-batch to what the contrast sees of them."""
 
 
 class TrainStep:
@@ -69,6 +81,7 @@ class TrainStep:
         self.criterion = Criterion(config, device)
         self.scaler = scaler or GradScaler(device.type, enabled=False)
         self.accumulation_steps: int = setting(config.schedule, "accumulation_steps")
+        self.shuffles_labels = config.contrast.labels == "shuffled"
         self.dtype = REDUCED_PRECISION.get(setting(config.compute, "precision"))
         compiled: Any = torch.compile(model) if setting(config.compute, "compile") else model
         self.network: Any = data_parallel(compiled, device)
@@ -87,15 +100,17 @@ class TrainStep:
         label_BHW = batch.label_BHW.to(self.device, non_blocking=True)
 
         self.optimizer.zero_grad(set_to_none=True)
-        measured, embeddings = [], []
+        measured, pushed = [], []
         for part in self.split(image_B3HW, label_BHW):
-            metrics, embedding_BDhw = self.accumulate(part, step)
+            metrics, rows = self.accumulate(part, step)
             measured.append(metrics)
-            embeddings.append(embedding_BDhw)
+            pushed.append(rows)
         self.update()
-        if self.contrast is not None and embeddings[0] is not None:
+        if self.contrast is not None and pushed[0] is not None:
             generator = stream_generator(config.seed, "push", step, device=self.device)
-            self.contrast.push(joined(embeddings), label_BHW, generator=generator)
+            embedding_BDhw, seen_BHW = joined(pushed)
+            true_BHW = label_BHW if self.shuffles_labels else None
+            self.contrast.push(embedding_BDhw, seen_BHW, generator=generator, true_BHW=true_BHW)
         return measured[0] if len(measured) == 1 else total(measured)
 
     def split(self, image_B3HW: Tensor, label_BHW: Tensor) -> list[MicroBatch]:
@@ -110,8 +125,8 @@ class TrainStep:
             for number, (image, label) in enumerate(parts)
         ]
 
-    def accumulate(self, part: MicroBatch, step: int) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Add the gradient of a micro-batch; return its contribution to the metrics and its detached embedding.
+    def accumulate(self, part: MicroBatch, step: int) -> tuple[dict[str, Tensor], Pushed | None]:
+        """Add the gradient of a micro-batch; return its contribution to the metrics and to the bank.
 
         Supervised losses are summed over the ranks; the contrastive loss is that of all ranks, on each rank.
         """
@@ -126,7 +141,8 @@ class TrainStep:
             if part.share is not None:
                 ce, loss = ce * part.share, loss * part.share
             whole, whole_ce = sum_over_ranks(torch.stack([loss, ce]).detach())
-            contrast_loss, stats = self.contrast_loss(output, label_BHW, step, part.number)
+            view = self.label_view(output, label_BHW, step, part.number)
+            contrast_loss, stats = self.contrast_loss(output, label_BHW, view, step, part.number)
             if contrast_loss is not None:
                 if self.accumulation_steps > 1:
                     contrast_loss = contrast_loss / self.accumulation_steps
@@ -134,8 +150,9 @@ class TrainStep:
                 whole = whole + config.contrast.weight * contrast_loss.detach()
                 stats = {"train/contrast": contrast_loss.detach(), **stats}
             self.backward(loss, with_contrast=contrast_loss is not None)
-        embedding_BDhw = None if output.embedding_BDhw is None else output.embedding_BDhw.detach()
-        return {"train/loss": whole, "train/ce": whole_ce, **stats}, embedding_BDhw
+        embedding_BDhw = output.embedding_BDhw
+        pushed = None if embedding_BDhw is None else Pushed(embedding_BDhw.detach(), view(label_BHW))
+        return {"train/loss": whole, "train/ce": whole_ce, **stats}, pushed
 
     def gradient_sync(self, part: MicroBatch) -> AbstractContextManager[None]:
         """Average the gradients over the ranks only at the last micro-batch, after all of them are added."""
@@ -163,17 +180,30 @@ class TrainStep:
         for parameter in idle:
             parameter.grad = None
 
+    def label_view(self, output: SegmentorOutput, label_BHW: Tensor, step: int, part: int) -> LabelView:
+        """What the contrast sees of labels and predictions: all of them, unless `contrast.labels` is shuffled."""
+        embedding_BDhw = output.embedding_BDhw
+        if self.contrast is None or embedding_BDhw is None or not self.shuffles_labels:
+            return lambda map_BHW: map_BHW
+        generator = self.generator("labels", step, part)
+        size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
+        return self.contrast.draw_shuffle(label_BHW, size_hw, generator=generator)
+
     def contrast_loss(
-        self, output: SegmentorOutput, label_BHW: Tensor, step: int, part: int
+        self, output: SegmentorOutput, label_BHW: Tensor, view: LabelView, step: int, part: int
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """The contrastive loss and its statistics; None and empty for a baseline and during the warm-up."""
         if self.contrast is None or output.embedding_BDhw is None or step < self.warmup_steps:
             return None, {}
         prediction_BHW = output.logits_BCHW.detach().argmax(dim=1)
-        names = ("contrast", step) if part == 0 else ("contrast", step, part)
-        generator = stream_generator(self.config.seed, *names, device=self.device)
-        compared = self.contrast(output.embedding_BDhw, label_BHW, prediction_BHW, generator=generator)
+        generator = self.generator("contrast", step, part)
+        compared = self.contrast(output.embedding_BDhw, view(label_BHW), view(prediction_BHW), generator=generator)
         return compared.loss, {name: value.detach() for name, value in compared.stats.items()}
+
+    def generator(self, stream: str, step: int, part: int) -> torch.Generator:
+        """The random stream of a micro-batch."""
+        names = (stream, step) if part == 0 else (stream, step, part)
+        return stream_generator(self.config.seed, *names, device=self.device)
 
     def update(self) -> None:
         """Update the weights with the accumulated gradient, clipped if the config says so."""
@@ -207,10 +237,10 @@ def parameters_without_gradient(model: nn.Module, loss: Tensor) -> list[nn.Param
     return [parameter for parameter in model.parameters() if parameter not in reached]
 
 
-def joined(embeddings: Sequence[Tensor | None]) -> Tensor:
-    """Concatenate the embeddings of the micro-batches."""
-    parts = [part for part in embeddings if part is not None]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def joined(pushed: Sequence[Pushed | None]) -> Pushed:
+    """Concatenate what the micro-batches push."""
+    parts = [part for part in pushed if part is not None]
+    return parts[0] if len(parts) == 1 else Pushed(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def total(measured: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

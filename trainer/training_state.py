@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.code_digest import codes_in, joined, present_code
 from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, setting
 from trainer.contrast.module import PixelContrast
+from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.source import Source
 from trainer.distributed import is_distributed, rank
 from trainer.errors import TrainerError
@@ -49,6 +52,9 @@ class TrainingState:
     """Completed steps."""
     seconds: float = 0.0
     """Training time over all attempts, without evaluation and checkpoints."""
+    loader: Loader = IN_TRAINING_THREAD
+    loader_seconds: float = 0.0
+    """Part of it in which the training thread waited for the next batch, or made it."""
     best_miou: float = -1.0
     code: str = field(default_factory=present_code)
     """Digests of the code that took the steps."""
@@ -62,7 +68,9 @@ class TrainingState:
     """Clock at the last `resume_clock`."""
 
     @classmethod
-    def start(cls, config: TrainConfig, source: Source, device: torch.device) -> TrainingState:
+    def start(
+        cls, config: TrainConfig, source: Source, device: torch.device, loader: Loader = IN_TRAINING_THREAD
+    ) -> TrainingState:
         """Build the state at step 0. Raises TrainerError if config, data and device do not fit together."""
         classes = len(source.class_names)
         try:
@@ -85,6 +93,7 @@ class TrainingState:
             config=config,
             source=source,
             device=device,
+            loader=loader,
             model=model,
             contrast=contrast,
             optimizer=build_optimizer(model, config.optim),
@@ -99,7 +108,8 @@ class TrainingState:
             part, state = getattr(self, name), getattr(found, name)
             if part is not None and state is not None:
                 part.load_state_dict(dict(state))
-        self.step, self.seconds, self.best_miou = found.step, found.seconds, found.best_miou
+        self.step, self.seconds, self.loader_seconds = found.step, found.seconds, found.loader_seconds
+        self.best_miou = found.best_miou
         self.metrics = dict(found.metrics)
         self.code = joined([*codes_in(found.code), present_code()])
 
@@ -111,6 +121,7 @@ class TrainingState:
             code=self.code,
             step=self.step,
             seconds=self.seconds,
+            loader_seconds=self.loader_seconds,
             best_miou=self.best_miou,
             metrics=self.metrics,
             model=self.model.state_dict(),
@@ -165,6 +176,7 @@ class TrainingState:
             split,
             batch_size=self.config.schedule.batch_size,
             device=self.device,
+            loader=self.loader,
             views=views,
             batches=batches,
         )
@@ -185,6 +197,7 @@ class TrainingState:
             "cost/train_minutes": self.seconds / 60,
             "cost/images_per_second": self.config.schedule.batch_size * self.config.schedule.steps / self.seconds,
             "cost/step_ms": self.seconds / self.config.schedule.steps * 1000,
+            "cost/loader_wait_share": self.loader_seconds / self.seconds,
             "cost/parameters_millions": self.model.deployed_parameters / 1e6,
         }
         if self.device.type == "cuda":
@@ -201,6 +214,13 @@ class TrainingState:
     def resume_clock(self) -> None:
         """Start counting training time."""
         self.started = time.perf_counter()
+
+    @contextmanager
+    def waiting_for_data(self) -> Iterator[None]:
+        """Count the time of the body as waiting for the next batch, while training time is counted."""
+        began = time.perf_counter()
+        yield
+        self.loader_seconds += time.perf_counter() - began
 
     def stop_clock(self) -> None:
         """Add the time since `resume_clock`, including the work queued on the device."""

@@ -25,6 +25,7 @@ from trainer.config import (
 __all__ = ["canonical", "content_id", "shape_of", "study_id"]
 
 OUTSIDE_SHAPE = (
+    "contrast.labels",
     "contrast.temperature",
     "contrast.warmup_fraction",
     "contrast.weight",

@@ -1,7 +1,7 @@
 """Settings that have less effect than they say: a queue that never fills, a warm-up that never ends, a padded crop.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
-and table show them as notes.
+and table show them as notes. So they do for a control, whose contrast learns nothing from labels.
 """
 
 from __future__ import annotations
@@ -31,11 +31,22 @@ def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str,
             if (facts.digest, split) not in sizes:  # a grid of 10,000 rows has one data set
                 sizes[facts.digest, split] = largest_image(config.data, facts, split)
         train, test = (sizes[facts.digest, split] for split in splits)
-        for text in (*memory_notes(config), *schedule_notes(config), *size_notes(config, train, test)):
+        for text in (
+            *control_notes(config),
+            *memory_notes(config),
+            *schedule_notes(config),
+            *size_notes(config, train, test),
+        ):
             labels.setdefault(text, []).append(label)
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
     )
+
+
+def control_notes(config: TrainConfig) -> Iterator[str]:
+    """A contrast that does not see the ground truth."""
+    if config.contrast.labels == "shuffled":
+        yield "contrast.labels is shuffled: the contrastive loss of this control cannot learn from labels"
 
 
 def memory_notes(config: TrainConfig) -> Iterator[str]:

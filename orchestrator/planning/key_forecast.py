@@ -84,7 +84,9 @@ def count_keys(
     """Keys per anchor of a micro-batch of `images` maps with `image_pixels` pixels, after `images_seen` images."""
     most, memory, mining = keys_per_class(contrast), contrast.memory, contrast.mining
     offered_C, stored_C, own_C, anchors_C = [], [], [], []
+    shown = shuffled_presence if contrast.labels == "shuffled" and contrast.source == "inter_image" else None
     for share, presence in zip(pixels.share_C, pixels.presence_C, strict=True):
+        presence = shown(share, presence, image_pixels, images) if shown else presence
         in_image = share * image_pixels / presence if presence else 0.0
         in_scope = in_image if contrast.source == "intra_image" else in_image * presence * images
         own = min(most, in_scope)
@@ -116,6 +118,12 @@ def count_keys(
         positives=sum(number * weight for number, weight in zip(positives, anchors_C, strict=True)) / anchors,
         negatives=sum(number * weight for number, weight in zip(negatives, anchors_C, strict=True)) / anchors,
     )
+
+
+def shuffled_presence(share: float, presence: float, image_pixels: int, images: int) -> float:
+    """Share of the images that show a class after its pixels are scattered over the images of a micro-batch."""
+    in_batch = 1 - (1 - presence) ** images
+    return in_batch * (1 - (1 - min(share / in_batch, 1.0)) ** image_pixels) if in_batch else 0.0
 
 
 def describe_keys(rows: Mapping[str, KeysPerAnchor | None]) -> list[str]:

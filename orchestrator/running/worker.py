@@ -45,8 +45,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         if task.probe:
             metrics = probe_trial(task)
         else:
-            metrics, files, code = train_trial(task, report)
-            facts = {**facts, "code": code}
+            metrics, files, used = train_trial(task, report)
+            facts = {**facts, **used}
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
@@ -68,10 +68,13 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     )
 
 
-def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[str, float], Mapping[str, str], str]:
-    """Train; returns the final metrics, the SHA-256 of the files that were written for the reports, and the code.
+def train_trial(
+    task: Task, report: Callable[[Point], None]
+) -> tuple[Mapping[str, float], Mapping[str, str], Mapping[str, str]]:
+    """Train; returns the final metrics, the SHA-256 of the files for the reports by name, and facts of the environment.
 
-    Files are by name; the code is `TrainResult.code`. Checkpoints are copied to an object store as they are written.
+    The facts are `code` and `loader` of the `TrainResult`. Checkpoints are copied to an object store as they are
+    written.
     """
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
     from orchestrator.store.image_counts import write_image_counts
@@ -98,11 +101,12 @@ def train_trial(task: Task, report: Callable[[Point], None]) -> tuple[Mapping[st
         result = train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
+    used = {"code": result.code, "loader": result.loader}
     if directory is None or result.count_NCK is None:
-        return result.metrics, {}, result.code
+        return result.metrics, {}, used
     counts, names = result.count_NCK.numpy(), result.class_names
     files = write_image_counts(directory, task.trial_id, task.attempt, counts, names)
-    return result.metrics, files, result.code
+    return result.metrics, files, used
 
 
 def memory_in_use() -> dict[str, float]:

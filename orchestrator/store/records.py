@@ -124,8 +124,9 @@ class AttemptRecord:
     """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
     error: ErrorRecord | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, the digest of its `data`, and `code`:
-    that of the trainer's code (`trainer.code_digest`), or several of a trial that was resumed with other code."""
+    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, how its `loader` got pixels to the
+    device, the digest of its `data`, and `code`: that of the trainer's code (`trainer.code_digest`), or several of a
+    trial that was resumed with other code."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """`cpus` and `gpus` that it used."""
     files: Mapping[str, str] = field(default_factory=dict)

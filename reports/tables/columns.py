@@ -75,6 +75,7 @@ KNOWN_COLUMNS: dict[str, Column] = {
         cost("cost/train_minutes", "Train", "min", 1),
         cost("cost/gpu_hours", "GPU time", "h", 2),
         cost("cost/step_ms", "Step", "ms", 1),
+        Column(key="cost/loader_wait_share", name="Loader wait", unit="%", direction="down", scale=100.0, decimals=1),
         Column(key="cost/images_per_second", name="Throughput", unit="images/s", direction="up", decimals=1),
         cost("cost/peak_memory_gb", "Peak memory", "GB", 2),
         cost("cost/parameters_millions", "Parameters", "M", 2),

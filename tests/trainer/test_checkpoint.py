@@ -27,6 +27,7 @@ def make(step=3, config=CONFIG, **changes):
         "code": present_code(),
         "step": step,
         "seconds": 1.5,
+        "loader_seconds": 0.5,
         "best_miou": 0.25,
         "metrics": {"val/miou": 0.2},
         "model": {"a": torch.randn(50, 40), "b": torch.tensor(7)},

@@ -79,8 +79,9 @@ def test_what_the_loss_does_not_reach_is_left_alone(two_ranks):
     ]
 
 
-def test_ranks_hold_the_same_weights_after_a_step_with_contrast(two_ranks):
-    first, second = (facts["step"] for facts in two_ranks)
+@pytest.mark.parametrize("name", ["step", "step/shuffled"])
+def test_ranks_hold_the_same_weights_and_bank_after_a_step_with_contrast(two_ranks, name):
+    first, second = (facts[name] for facts in two_ranks)
     assert first["later"]["train/contrast"] > 0
     assert {name: float(value) for name, value in first["later"].items()} == {
         name: float(value) for name, value in second["later"].items()

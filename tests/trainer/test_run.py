@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +15,7 @@ import trainer.run
 import trainer.training_state
 from trainer import DivergedError, TrainerError
 from trainer.build import build_segmentor
-from trainer.checkpoint import Checkpoint
+from trainer.checkpoint import Checkpoint, write_partial
 from trainer.config import (
     AnchorConfig,
     ComputeConfig,
@@ -63,6 +64,7 @@ ROWS = {
         kind: replace(CONTRAST, memory=replace(CONTRAST.memory, kind=kind))
         for kind in ("none", "pixel", "region", "pixel_region")
     },
+    "shuffled": replace(CONTRAST, labels="shuffled"),
     "random": replace(CONTRAST, anchors=AnchorConfig(kind="random"), mining=MiningConfig(kind="random", positives=4)),
 }
 
@@ -335,6 +337,48 @@ def test_the_training_time_counts_kept_steps_of_all_attempts(tmp_path):
     figures = run(BASELINE, tmp_path)
     assert figures["cost/train_minutes"] * 60 > before > 0
     assert figures["cost/step_ms"] == pytest.approx(figures["cost/train_minutes"] * 60_000 / 6)
+
+
+class SlowSource(Synthetic):
+    """The generated scenes, read from a slow disk."""
+
+    seconds = 0.02
+
+    def read(self, split, index):
+        time.sleep(self.seconds)
+        return super().read(split, index)
+
+
+def test_the_wait_for_data_counts_kept_steps_of_all_attempts(tmp_path, monkeypatch):
+    """Batches of two images: each step waits for two reads; evaluation reads too, but is not training time."""
+    monkeypatch.setattr(trainer.run, "open_source", lambda config: SlowSource(config.synthetic))
+    with pytest.raises(InterruptionError):
+        run(BASELINE, tmp_path, Log(until=4))
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert saved["step"] == 2
+    assert 2 * 2 * SlowSource.seconds <= saved["loader_seconds"] <= saved["seconds"]
+    figures = run(BASELINE, tmp_path)
+    waited = figures["cost/loader_wait_share"] * figures["cost/train_minutes"] * 60
+    assert 6 * 2 * SlowSource.seconds <= waited <= figures["cost/train_minutes"] * 60
+    rest = figures["cost/train_minutes"] * 60 - waited
+    assert rest > 0
+
+
+def test_a_checkpoint_that_does_not_say_how_long_it_waited_is_resumed(tmp_path):
+    with pytest.raises(InterruptionError):
+        run(BASELINE, tmp_path, Log(until=4))
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    del saved["loader_seconds"]
+    write_partial(saved, tmp_path / "last.pt").replace(tmp_path / "last.pt")
+    log = Log()
+    figures = run(BASELINE, tmp_path, log)
+    assert log.points[0][0] == 3
+    assert 0 < figures["cost/loader_wait_share"] < 1
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(0, "training thread"), (2, "2 threads")])
+def test_the_result_says_how_the_data_was_loaded(tmp_path, threads, expected):
+    assert train(BASELINE, replace(RUNTIME, loader_threads=threads), tmp_path, Log()).loader == expected
 
 
 def test_divergence_names_the_step_and_the_knob(tmp_path):

@@ -43,7 +43,7 @@ class Recorder:
         self.calls.append(("loss", embedding_BDhw.detach().clone(), prediction_BHW, generator.initial_seed()))
         return ContrastOutput(2 * embedding_BDhw.mean(), {"contrast/anchors": torch.tensor(3.0)})
 
-    def push(self, embedding_BDhw, label_BHW, *, generator):
+    def push(self, embedding_BDhw, label_BHW, *, generator, true_BHW=None):
         assert not embedding_BDhw.requires_grad
         self.calls.append(("push", embedding_BDhw.clone(), label_BHW, generator.initial_seed()))
 
@@ -216,6 +216,59 @@ def test_micro_batches_push_the_batch_at_once_and_draw_apart():
     assert metrics["contrast/anchors"] == 3.0
     means = [2 * float(call[1].mean()) for call in recorder.calls[:2]]
     assert float(metrics["train/contrast"]) == pytest.approx(sum(means) / 2, abs=1e-6)
+
+
+class LabelRecorder(PixelContrast):
+    """Notes the labels and predictions that it compares, and what it pushes."""
+
+    def __init__(self, config):
+        super().__init__(config, CLASSES)
+        self.compared, self.pushed = [], []
+
+    def forward(self, embedding_BDhw, label_BHW, prediction_BHW, *, generator):
+        self.compared.append((label_BHW, prediction_BHW))
+        return super().forward(embedding_BDhw, label_BHW, prediction_BHW, generator=generator)
+
+    def push(self, embedding_BDhw, label_BHW, *, generator, true_BHW=None):
+        self.pushed.append((label_BHW, true_BHW))
+        super().push(embedding_BDhw, label_BHW, generator=generator, true_BHW=true_BHW)
+
+
+def record_labels(labels="shuffled", parts=1, **knobs):
+    """Steps 1 and 2 of a trial whose warm-up ends with step 1."""
+    contrast = replace(CONFIG.contrast, warmup_fraction=0.2, labels=labels)
+    schedule = replace(FROZEN.schedule, accumulation_steps=parts)
+    recorder = LabelRecorder(contrast)
+    step = step_with_frozen_norms(replace(FROZEN, contrast=contrast, schedule=schedule, **knobs), recorder)
+    return recorder, [step(uneven_batch(), number) for number in (1, 2)]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_loss_and_bank_see_the_same_shuffled_labels_and_the_cross_entropy_does_not(parts):
+    recorder, measured = record_labels(parts=parts)
+    plain, expected = record_labels(labels=None, parts=parts)
+    assert [item["train/ce"] for item in measured] == [item["train/ce"] for item in expected]
+    assert ["train/contrast" in item for item in measured] == [False, True]
+    assert measured[1]["train/contrast"] != expected[1]["train/contrast"]
+    assert torch.equal(torch.cat([label for label, _ in recorder.compared]), recorder.pushed[1][0])
+    true_BHW = uneven_batch().label_BHW
+    assert all(torch.equal(label, true_BHW) and true is None for label, true in plain.pushed)
+    assert all(torch.equal(true, true_BHW) for _, true in recorder.pushed)
+    (first, _), (second, _) = recorder.pushed
+    assert not torch.equal(first, second)
+    stride = 64 // first.shape[1]
+    cells_Bhw = true_BHW[:, stride // 2 :: stride, stride // 2 :: stride]
+    for seen_Bhw in (first, second):
+        assert torch.equal(seen_Bhw == 255, cells_Bhw == 255)
+        for seen, true in zip(seen_Bhw.chunk(parts), cells_Bhw.chunk(parts), strict=True):
+            assert not torch.equal(seen, true)
+            assert seen.flatten().bincount().tolist() == true.flatten().bincount().tolist()
+
+
+def test_another_seed_shuffles_otherwise_and_the_same_seed_alike():
+    (first, _), (again, _), (other, _) = record_labels(), record_labels(), record_labels(seed=1)
+    assert torch.equal(first.pushed[0][0], again.pushed[0][0])
+    assert not torch.equal(first.pushed[0][0], other.pushed[0][0])
 
 
 def test_a_clipped_gradient_has_the_norm_it_may_have():

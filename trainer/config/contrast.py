@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.field_markers import limit, require
+from trainer.config.field_markers import limit, optional, require, setting, unset_implied
 
 __all__ = [
     "AnchorConfig",
@@ -103,6 +103,9 @@ class ContrastConfig:
     as_released: Literal[True] | None = None
     """Reproduce defects 1 to 5 of the released code's memory (docs/released_code.md) to measure what they cost; not
     set: the paper's method. Needs `inter_image` with a memory."""
+    labels: Literal["ground_truth", "shuffled"] | None = optional("ground_truth")
+    """`shuffled`: the contrast sees labels that are permuted among the pixels that it compares, anew at each step: a
+    control that tells a gain by labels from one by regularisation. The supervised loss sees the ground truth."""
 
     def __post_init__(self) -> None:
         with_bank = self.source == "inter_image" and self.memory.kind != "none"
@@ -110,6 +113,12 @@ class ContrastConfig:
             not self.as_released or with_bank or self.source == "none",
             "contrast.as_released",
             "reproduces defects of the memory; set contrast.source inter_image and a contrast.memory.kind",
+        )
+        require(
+            not self.as_released or setting(self, "labels") == "ground_truth",
+            "contrast.labels",
+            "shuffled is not supported with contrast.as_released, whose memory is filed under wrong labels anyway; "
+            "remove one of them",
         )
         require(self.weight >= 0, "contrast.weight", "must not be negative")
         require(self.temperature > 0, "contrast.temperature", "must be positive")
@@ -142,7 +151,8 @@ def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
     mining = contrast.mining
     if mining.kind != "semi_hard":
         mining = replace(mining, hard_fraction=MiningConfig().hard_fraction)
-    return replace(contrast, mining=mining, memory=effective_memory(contrast))
+    effective: ContrastConfig = unset_implied(replace(contrast, mining=mining, memory=effective_memory(contrast)))
+    return effective
 
 
 def effective_memory(contrast: ContrastConfig) -> MemoryConfig:

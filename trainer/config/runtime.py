@@ -27,8 +27,9 @@ class Runtime:
     cannot allocate more. None: neither."""
     threads: int = 1
     """CPU threads of torch per rank."""
-    loader_workers: int = 0
-    """Processes per rank that read and augment images; 0 does it in the training process."""
+    loader_threads: int | None = None
+    """Threads per rank that make the next batches; 0: the training thread makes them. Not set: as many as `threads`, up
+    to 8, on a GPU, and 0 on a CPU. Batches do not depend on it."""
     log_every_steps: int = 10
     """Steps between `train/...` points."""
     checkpoint_every_steps: int = 50
@@ -41,6 +42,7 @@ class Runtime:
         require(self.ranks >= 1, "runtime.ranks", "must be at least 1")
         require(self.gpu_share is None or 0 < self.gpu_share <= 1, "runtime.gpu_share", "must be above 0 and at most 1")
         require(self.threads >= 1, "runtime.threads", "must be at least 1")
-        require(self.loader_workers >= 0, "runtime.loader_workers", "must not be negative")
+        loader = self.loader_threads
+        require(loader is None or loader >= 0, "runtime.loader_threads", "must not be negative")
         require(self.log_every_steps >= 1, "runtime.log_every_steps", "must be at least 1")
         require(self.checkpoint_every_steps >= 1, "runtime.checkpoint_every_steps", "must be at least 1")

@@ -27,11 +27,18 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def pixel_rows(
-    embedding_BDhw: Tensor, label_NHW: Tensor, classes: int, per_image: int, *, generator: torch.Generator
+    embedding_BDhw: Tensor,
+    label_NHW: Tensor,
+    true_NHW: Tensor,
+    classes: int,
+    per_image: int,
+    *,
+    generator: torch.Generator,
 ) -> Rows:
     """Up to `per_image` random pixels of each class and image of all ranks, in the order of the images.
 
-    The released code stores the first pixels of the flattened map instead (docs/released_code.md, 1).
+    Purity is measured with `true_NHW`, which may have another size than the labels. The released code stores the first
+    pixels of the flattened map instead (docs/released_code.md, 1).
     """
     images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
     label_NP = reduce_nearest(label_NHW, (h, w)).flatten(1)
@@ -40,7 +47,7 @@ def pixel_rows(
     group_NP = torch.where(known_NP, label_NP * images + image_N1, classes * images)
     slots = sample_groups(group_NP.flatten(), classes * images, per_image, generator=generator)
     position_CR = slots.index_Gk.view(classes, images * per_image)
-    gathered_CR = label_at(label_NHW, position_CR, (h, w))
+    gathered_CR = label_at(true_NHW, position_CR, (h, w))
     return Rows(
         embedding_CRD=embedding_at(embedding_BDhw, position_CR.flatten()).view(*position_CR.shape, -1),
         purity_CR=(gathered_CR == torch.arange(classes, device=label_NP.device)[:, None]).float(),
@@ -48,13 +55,13 @@ def pixel_rows(
     )
 
 
-def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, classes: int) -> Rows:
+def region_rows(embedding_BDhw: Tensor, label_NHW: Tensor, true_NHW: Tensor, classes: int) -> Rows:
     """L2-normalised mean embedding of each class's pixels in each image of all ranks, in the order of the images."""
     images, (h, w) = len(label_NHW), embedding_BDhw.shape[2:]
     class_C1 = torch.arange(classes, device=label_NHW.device)[:, None]
     member_NCP = reduce_nearest(label_NHW, (h, w)).flatten(1)[:, None] == class_C1
     position_NP = torch.arange(images * h * w, device=label_NHW.device).view(images, h * w)
-    gathered_NCP = label_at(label_NHW, position_NP, (h, w))[:, None] == class_C1
+    gathered_NCP = label_at(true_NHW, position_NP, (h, w))[:, None] == class_C1
     pixels_NC = member_NCP.sum(2)
     sum_BCD = own_images(member_NCP).float() @ embedding_BDhw.float().flatten(2).transpose(1, 2)
     return Rows(
@@ -83,14 +90,20 @@ class MemoryBank(nn.Module):
         return tuple(queue for queue in self.queues.values() if isinstance(queue, ClassQueue))
 
     @torch.no_grad()
-    def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch. Labels are those of all ranks at image size; ids outside 0..classes-1 are ignored."""
+    def push(
+        self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator, true_NHW: Tensor | None = None
+    ) -> None:
+        """Store a mini-batch. Labels are those of all ranks, at any size; ids outside 0..classes-1 are ignored.
+
+        Purity is measured with `true_NHW`, or with the labels themselves.
+        """
+        true_NHW = label_NHW if true_NHW is None else true_NHW
         for name, queue in zip(self.queues, self.contents(), strict=True):
             if name == "pixel":
                 per_image = self.config.pixels_per_image
-                rows = pixel_rows(embedding_BDhw, label_NHW, self.classes, per_image, generator=generator)
+                rows = pixel_rows(embedding_BDhw, label_NHW, true_NHW, self.classes, per_image, generator=generator)
             else:
-                rows = region_rows(embedding_BDhw, label_NHW, self.classes)
+                rows = region_rows(embedding_BDhw, label_NHW, true_NHW, self.classes)
             queue.push(rows)
 
     def fill(self) -> float:
@@ -101,7 +114,7 @@ class MemoryBank(nn.Module):
     def purity(self) -> float | None:
         """Mean share of the pixels behind a stored row that belong to the row's class; None for an empty bank.
 
-        1.0 is correct. The released indexing gives about 1 / `classes`.
+        1.0 is correct. The released indexing and shuffled labels give about 1 / `classes`.
         """
         rows = sum(float(queue.count_C.sum()) for queue in self.contents())
         pure = sum(float((queue.purity_CK * queue.filled).sum()) for queue in self.contents())

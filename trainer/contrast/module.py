@@ -16,6 +16,7 @@ from trainer.contrast.alignment import alignment_and_uniformity, sampled_rows
 from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
 from trainer.contrast.groups import Slots
 from trainer.contrast.keys import BatchKeys, Keys, KeySlots, bank_keys, batch_slots
+from trainer.contrast.label_shuffle import LabelShuffle, draw_shuffle
 from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
@@ -133,13 +134,28 @@ class PixelContrast(nn.Module):
         """Number of scopes (see `trainer.contrast.keys`): the images of all ranks, or one."""
         return world_size() * len(embedding_BDhw) if self.config.source == "intra_image" else 1
 
+    def draw_shuffle(self, label_BHW: Tensor, size_hw: tuple[int, int], *, generator: torch.Generator) -> LabelShuffle:
+        """A permutation for `contrast.labels: shuffled`: of the batch, or of each image for `intra_image`.
+
+        Pixels that are compared with each other have as many labels of each class as before, so there are as many
+        anchors and keys of the mini-batch. Labels tell nothing about embeddings then, nor about where pixels are.
+        """
+        within_images = self.config.source == "intra_image"
+        return draw_shuffle(label_BHW, size_hw, self.classes, within_images=within_images, generator=generator)
+
     @torch.no_grad()
-    def push(self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator) -> None:
-        """Store a mini-batch, if there is a bank; equal generators keep all banks equal (docs/released_code.md, 7)."""
+    def push(
+        self, embedding_BDhw: Tensor, label_BHW: Tensor, *, generator: torch.Generator, true_BHW: Tensor | None = None
+    ) -> None:
+        """Store a mini-batch, if there is a bank; equal generators keep all banks equal (docs/released_code.md, 7).
+
+        `true_BHW`: the labels that purity is measured with, if `label_BHW` is shuffled.
+        """
         if not self.bank.contents():
             return
+        true_NHW = None if true_BHW is None else gather_images(true_BHW)
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
-            self.bank.push(embedding_BDhw, gather_images(label_BHW), generator=generator)
+            self.bank.push(embedding_BDhw, gather_images(label_BHW), generator=generator, true_NHW=true_NHW)
 
     def diagnostics(self) -> dict[str, float]:
         """`contrast/bank_fill` and, once the bank has rows, `contrast/purity`; empty without a bank.

@@ -83,7 +83,9 @@ class ReleasedBank(MemoryBank):
     """Queues written as in the released code."""
 
     @torch.no_grad()
-    def push(self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator) -> None:
+    def push(
+        self, embedding_BDhw: Tensor, label_NHW: Tensor, *, generator: torch.Generator, true_NHW: Tensor | None = None
+    ) -> None:
         """Store a mini-batch image by image: the pointers of defect 3 depend on this order."""
         embedding_NDhw = gather_images(embedding_BDhw)
         h, w = embedding_NDhw.shape[2:]
@@ -97,7 +99,7 @@ class ReleasedBank(MemoryBank):
         for image, member_Cn in enumerate(member_NCn):
             vector_nD = embedding_NDhw[image].float().flatten(1)[:, : len(position_n)].T
             # Defect 2: positions in labels at stride 8 are used as positions in features at stride 4.
-            true_n = label_at(label_NHW[image : image + 1], position_n, (h, w))
+            true_n = label_at((label_NHW if true_NHW is None else true_NHW)[image : image + 1], position_n, (h, w))
             is_true_Cn = true_n == torch.arange(self.classes, device=true_n.device)[:, None]
             pixels_C = member_Cn.sum(1)
             for name, queue in zip(self.queues, self.contents(), strict=True):

@@ -73,6 +73,8 @@ SINGLE: Mapping[str, Settings] = {
     "rate warm-up": {"schedule.rate_warmup_steps": 3},
     "released": {"contrast.as_released": True},
     "released, pixels": {"contrast.as_released": True, "contrast.memory.kind": "pixel"},
+    "shuffled labels": {"contrast.labels": "shuffled"},
+    "shuffled labels, own image": {"contrast.labels": "shuffled", "contrast.source": "intra_image"},
     "semi-hard share": {"contrast.mining.kind": "semi_hard", "contrast.mining.hard_fraction": 0.5},
     "splits": {"data.train_split": "val", "data.test_split": "val", "data.val_split": "test"},
     "synthetic": {"data.synthetic.seed": 3},
@@ -83,7 +85,7 @@ SINGLE: Mapping[str, Settings] = {
     "backbone tf_efficientnet_lite0": {"model.backbone": "tf_efficientnet_lite0", "schedule.steps": 3},
 }
 
-CUT_SHORT = ("default", "released", "clipping and average")
+CUT_SHORT = ("default", "released", "clipping and average", "shuffled labels")
 """Trials that are also stopped and resumed."""
 
 TWO_RANKS = ("default",)

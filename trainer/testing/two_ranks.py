@@ -64,6 +64,8 @@ ROWS = {
     "intra_image": replace(CONTRAST, source="intra_image"),
     "bfloat16": replace(CONTRAST, memory=replace(MEMORY, dtype="bfloat16")),
     "released": replace(CONTRAST, as_released=True),
+    "shuffled": replace(CONTRAST, labels="shuffled"),
+    "shuffled, own image": replace(CONTRAST, labels="shuffled", source="intra_image"),
 }
 NORMS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: nn.BatchNorm2d(3),
@@ -97,7 +99,8 @@ def facts() -> dict[str, Fact]:
         "group": group(),
         **{f"contrast/{name}": contrast(config) for name, config in ROWS.items()},
         **{f"norm/{name}/{dtype}": norm(name, dtype) for name in NORMS for dtype in ("float32", "bfloat16")},
-        "step": step(),
+        "step": step(CONTRAST),
+        "step/shuffled": step(ROWS["shuffled"]),
     }
 
 
@@ -124,9 +127,9 @@ def contrast(config: ContrastConfig) -> Fact:
     """Fill a bank, then compute a loss and its gradient by the embeddings of all ranks."""
     module = (ReleasedContrast if config.as_released else PixelContrast)(config, CLASSES)
     for number in range(5):
-        embedding_BDhw, label_BHW, _ = map(own_images, batch(number))
+        embedding_BDhw, label_BHW, _ = seen(module, number)
         module.push(embedding_BDhw, label_BHW, generator=torch.Generator().manual_seed(number))
-    embedding_BDhw, label_BHW, prediction_BHW = map(own_images, batch(9))
+    embedding_BDhw, label_BHW, prediction_BHW = seen(module, 9)
     embedding_BDhw.requires_grad_()
     generator = torch.Generator().manual_seed(9)
     output = module(embedding_BDhw, label_BHW, prediction_BHW, generator=generator)
@@ -139,6 +142,15 @@ def contrast(config: ContrastConfig) -> Fact:
         "stats": output.stats,
         "gradient": gather_images(embedding_BDhw.grad),
     }
+
+
+def seen(module: PixelContrast, number: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of this rank, with labels and predictions as the contrast sees them."""
+    embedding_BDhw, label_BHW, prediction_BHW = map(own_images, batch(number))
+    if module.config.labels != "shuffled":
+        return embedding_BDhw, label_BHW, prediction_BHW
+    shuffle = module.draw_shuffle(label_BHW, (6, 7), generator=torch.Generator().manual_seed(number))
+    return embedding_BDhw, shuffle(label_BHW), shuffle(prediction_BHW)
 
 
 def norm(name: str, dtype: str) -> Fact:
@@ -165,7 +177,7 @@ def norm(name: str, dtype: str) -> Fact:
     }
 
 
-def step() -> Fact:
+def step(contrast: ContrastConfig) -> Fact:
     """Take a step with two micro-batches in the warm-up, and one after it.
 
     A batch is split over the ranks first: micro-batch 0 of two ranks is images 0 and 2. A single process gets the
@@ -173,7 +185,7 @@ def step() -> Fact:
     """
     config = TrainConfig(
         model=ModelConfig(backbone="timm/test_resnet", head_channels=8, dropout=0.0, aux_weight=0.0),
-        contrast=replace(CONTRAST, warmup_fraction=0.5),
+        contrast=replace(contrast, warmup_fraction=0.5),
         loss=LossConfig(class_weights=(1.0, 2.0, 0.5, 1.0, 3.0)),
         optim=OptimConfig(lr=0.1, weight_decay=0.1, clip_norm=0.5),
         schedule=ScheduleConfig(steps=10, batch_size=4, accumulation_steps=2),
@@ -181,9 +193,8 @@ def step() -> Fact:
     model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0)
     if is_distributed():
         synchronise_norms(model, CPU)
-    take_step = TrainStep(
-        config, model, PixelContrast(config.contrast, CLASSES), build_optimizer(model, config.optim), CPU
-    )
+    module = PixelContrast(config.contrast, CLASSES)
+    take_step = TrainStep(config, model, module, build_optimizer(model, config.optim), CPU)
     model.train()
     generator = torch.Generator().manual_seed(4)
     image_N3HW = torch.rand(4, 3, 64, 64, generator=generator)
@@ -195,4 +206,5 @@ def step() -> Fact:
     measured = take_step(own, 0)
     after = {name: value.clone() for name, value in model.state_dict().items()}
     later = take_step(own, 9)
-    return {"before": before, "after": after, "measured": measured, "later": later, "state": state_hash(model)}
+    state = (state_hash(model), state_hash(module))
+    return {"before": before, "after": after, "measured": measured, "later": later, "state": state}

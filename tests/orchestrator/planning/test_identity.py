@@ -80,6 +80,7 @@ UNSET = {
     "contrast.projection_channels": 7,
     "contrast.keys_per_class": 7,
     "contrast.as_released": True,
+    "contrast.labels": "shuffled",
     "contrast.memory.dtype": "float16",
 }
 """A value for each knob that is unset by default."""
@@ -162,6 +163,7 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("evaluation.stride", (8, 8)),
         ("evaluation.scales", (1,)),
         ("evaluation.flip", False),
+        ("contrast.labels", "ground_truth"),
         ("compute.precision", "float32"),
         ("compute.compile", False),
         ("compute.deterministic", False),
@@ -209,6 +211,7 @@ def test_a_path_does_not_count():
         (ContrastConfig(source="none"), ContrastConfig(source="none", temperature=0.3)),
         (ContrastConfig(source="none"), ContrastConfig(source="none", anchors=AnchorConfig(per_class=3))),
         (ContrastConfig(source="none"), ContrastConfig(weight=0)),
+        (ContrastConfig(source="none"), ContrastConfig(source="none", labels="shuffled")),
         (ContrastConfig(source="intra_image"), ContrastConfig(source="intra_image", memory=MemoryConfig(kind="pixel"))),
         (
             ContrastConfig(memory=MemoryConfig(kind="pixel")),

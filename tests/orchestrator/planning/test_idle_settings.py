@@ -56,6 +56,11 @@ def plan(rows: str, *settings: str):
             "contrast.memory: {kind: region, regions_per_class: 41}",
             "regions_per_class is 41, but 10 steps push at most 40 regions of a class: the queue never fills (full).",
         ),
+        ("contrast: {source: none, labels: shuffled}", None),
+        (
+            "contrast.labels: shuffled",
+            "contrast.labels is shuffled: the contrastive loss of this control cannot learn from labels (full).",
+        ),
         ("contrast: {source: intra_image, memory: {kind: pixel, pixels_per_class: 401}}", None),
         ("schedule.rate_warmup_steps: 10", None),
         (

@@ -40,9 +40,10 @@ def labels(pixels: TrainPixels, generator: torch.Generator) -> torch.Tensor:
     return torch.stack(label_B)
 
 
-def config_of(source: str, kind: str, memory: str, keys: int | None) -> TrainConfig:
+def config_of(source: str, kind: str, memory: str, keys: int | None, labels: str | None = None) -> TrainConfig:
     contrast = ContrastConfig(
         source=source,
+        labels=labels,
         embedding_dim=8,
         keys_per_class=keys,
         anchors=AnchorConfig(kind="random", per_class=6),
@@ -63,15 +64,17 @@ def config_of(source: str, kind: str, memory: str, keys: int | None) -> TrainCon
     ("source", "memory"),
     [("intra_image", "none"), ("inter_image", "none"), ("inter_image", "region"), ("inter_image", "pixel_region")],
 )
-@pytest.mark.parametrize("keys", [None, 5])
-def test_the_contrast_meets_as_many_keys_as_expected(pixels, kind, source, memory, keys):
-    config, generator = config_of(source, kind, memory, keys), torch.Generator().manual_seed(0)
+@pytest.mark.parametrize(("keys", "seen"), [(None, None), (5, None), (None, "shuffled")])
+def test_the_contrast_meets_as_many_keys_as_expected(pixels, kind, source, memory, keys, seen):
+    config, generator = config_of(source, kind, memory, keys, seen), torch.Generator().manual_seed(0)
     expected = expected_keys(config, pixels)
     module = PixelContrast(config.contrast, CLASSES)
     counted = []
     for step in range(STEPS + 8):
         embedding_BDhw = F.normalize(torch.randn(IMAGES, 8, 16, 16, generator=generator), dim=1)
         label_BHW = labels(pixels, generator)
+        if seen == "shuffled":
+            label_BHW = module.draw_shuffle(label_BHW, (16, 16), generator=generator)(label_BHW)
         if step < STEPS:
             module.push(embedding_BDhw, label_BHW, generator=generator)
         else:

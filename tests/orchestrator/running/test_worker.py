@@ -45,6 +45,7 @@ def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
     assert any("val/miou" in point.metrics for point in points)
     assert record.environment["torch"]
     assert record.environment["decoder"].startswith("2 with libjpeg")
+    assert record.environment["loader"] == "training thread"
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ def task_with(folder: Path, gpus: float, **compute: Any) -> Task:
 def run_steps(task: Task, monkeypatch: pytest.MonkeyPatch, steps: Callable[[torch.device], object]) -> AttemptRecord:
     """Run a trial that does `steps` with its device, and has no network."""
 
-    def start(config: object, source: object, device: torch.device) -> Any:
+    def start(config: object, source: object, device: torch.device, loader: object) -> Any:
         def figures() -> dict[str, float]:
             steps(device)
             return {"final/miou": 0.5}
 
-        return SimpleNamespace(figures=figures, draw=lambda folder: (), reported=None, code="")
+        return SimpleNamespace(figures=figures, draw=lambda folder: (), reported=None, code="", loader="")
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.run, "run_steps", lambda *arguments: None)
@@ -184,7 +184,7 @@ def test_the_peak_of_a_probe_is_its_own_with_its_context(gpus: FakeGpus, monkeyp
     del left
     held: list[Allocation] = []
 
-    def start(config: object, source: object, device: torch.device) -> Any:
+    def start(config: object, source: object, device: torch.device, loader: object) -> Any:
         held.append(gpus.allocate(4 * GB, device))
         return SimpleNamespace(
             model=SimpleNamespace(train=lambda: None),

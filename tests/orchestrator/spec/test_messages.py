@@ -31,6 +31,7 @@ SETTINGS = [
     ("contrast.temperature: .nan", "must be a number, not nan; write for example 0.1"),
     ("contrast.temperature: -1", "must be positive; got -1.0"),
     ("contrast.memory.kind: pixels", "'pixels' is not a choice; choose none, pixel, region, pixel_region"),
+    ("contrast.labels: true", "true is not a choice; choose ground_truth, shuffled"),
     ("contrast.source: ~", "null is not a choice; choose none, intra_image, inter_image"),
     ("schedule.steps: 1.5", "must be a whole number, not 1.5; write for example 300"),
     ("schedule.steps: true", "must be a whole number, not true; write for example 300"),
@@ -69,6 +70,15 @@ FILES = [
         ["1: recipe: missing; add `recipe: NAME` or --recipe NAME (available: small)"],
     ),
     ("method: ablation\nrecipe: smal\nrows: {a: {}}\n", ["2: recipe: no recipe 'smal'; available: small"]),
+    (
+        f"{HEAD}rows: {{a: {{contrast: {{labels: shuffled, as_released: true, memory.kind: pixel}}}}}}\n",
+        [
+            (
+                "3: contrast.labels: shuffled is not supported with contrast.as_released, whose memory is filed under "
+                "wrong labels anyway; remove one of them"
+            )
+        ],
+    ),
     (
         f"{ONE_ROW}seeds: 0\n",
         ["5: seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"],

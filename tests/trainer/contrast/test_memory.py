@@ -28,7 +28,7 @@ def test_table_holds_exactly_the_kinds_of_the_config():
 
 def test_pixel_rows_are_pixels_of_their_class_in_image_order():
     embedding_BDhw, label_BHW = batch()
-    rows = pixel_rows(embedding_BDhw, label_BHW, 4, 3, generator=torch.Generator().manual_seed(0))
+    rows = pixel_rows(embedding_BDhw, label_BHW, label_BHW, 4, 3, generator=torch.Generator().manual_seed(0))
     for c in range(4):
         stored_RD = rows.embedding_CRD[c][rows.valid_CR[c]].long()
         assert (label_BHW[stored_RD[:, 0], 2 * stored_RD[:, 1], 2 * stored_RD[:, 2]] == c).all()
@@ -41,7 +41,7 @@ def test_pixel_rows_are_pixels_of_their_class_in_image_order():
 
 def test_region_rows_are_normalised_means():
     embedding_BDhw, label_BHW = batch()
-    rows = region_rows(embedding_BDhw, label_BHW, 4)
+    rows = region_rows(embedding_BDhw, label_BHW, label_BHW, 4)
     assert rows.valid_CR[2].tolist() == [True, False, True]
     for c in range(4):
         for b in range(3):

@@ -16,6 +16,7 @@ from trainer.data.files.cityscapes import Cityscapes
 from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
 from trainer.data.files.pascal_context import PascalContext
 from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.loader import Loader
 from trainer.data.reading.cache import CACHE_FOLDER
 from trainer.testing.dataset import DatasetContract, PairsContract, error_of
 from trainer.testing.look_alikes import LOOK_ALIKES, LookAlike
@@ -131,13 +132,15 @@ def test_a_split_list_is_content(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["camvid", "folder"])
-def test_loader_processes_read_the_same_from_the_cache(name, tmp_path):
-    """Each maps the pixels itself: nothing decoded is sent to it."""
+def test_loader_threads_read_the_same_from_the_cache(name, tmp_path):
+    """Also while one of them builds it."""
     tree = LOOK_ALIKES[name](tmp_path)
     config = DataConfig(name=name, root=str(tree.root), crop=(32, 32))
     alone, helped = (
-        list(TrainBatches(open_source(config), config, batch_size=2, seed=0, loader_workers=workers).iterate(0, 3))
-        for workers in (0, 2)
+        list(
+            TrainBatches(open_source(config), config, batch_size=2, seed=0, loader=Loader(threads=count)).iterate(0, 3)
+        )
+        for count in (2, 0)
     )
     for left, right in zip(alone, helped, strict=True):
         assert left.image_B3HW.equal(right.image_B3HW)

@@ -1,32 +1,36 @@
 """Batches of tensors: augmented crops for training, whole images for evaluation.
 
 A training batch is a function of (data, seed, step), so a resumed trial gets the batches that it would have had
-(docs/released_code.md, 12), with any number of loader processes, and a row with contrast gets those of its baseline
+(docs/released_code.md, 12), with any number of loader threads, and a row with contrast gets those of its baseline
 (docs/released_code.md, 11). Axes: B batch, H W image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
+from functools import lru_cache, partial
 from random import Random
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import DataConfig
+from trainer.data.loading.draws import draw_sample
+from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
+from trainer.data.loading.read_ahead import read_ahead
 from trainer.data.loading.transforms import augment_into, image_tensor, label_tensor
 from trainer.data.source import Pair, Source, require_labels
-from trainer.errors import TrainerError
 from trainer.seeding import stream_seed
 
-__all__ = ["Batch", "TrainBatches", "evaluation_batches"]
+__all__ = ["AHEAD", "Batch", "TrainBatches", "evaluation_batches"]
+
+AHEAD = 2
+"""Batches that loader threads begin before they are needed. Host memory holds them, the batch that is used, and the one
+that is begun next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,15 @@ class Batch:
     """int64 class ids, `IGNORE_INDEX` for void."""
     first: int = 0
     """In evaluation, the place of the first image in its split."""
+
+
+class Place(NamedTuple):
+    """Place `turn` of a batch, for training image `image`, augmented with `seed`."""
+
+    batch: Batch
+    turn: int
+    image: int
+    seed: int
 
 
 class TrainBatches:
@@ -57,42 +70,53 @@ class TrainBatches:
         *,
         batch_size: int,
         seed: int,
-        loader_workers: int = 0,
+        loader: Loader = IN_TRAINING_THREAD,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         require_labels(source, config.train_split)
-        part = batch_size // ranks
-        self.batches = StepBatches(source, config, seed, batch_size, range(rank * part, (rank + 1) * part))
-        self.loader_workers = loader_workers
+        self.source, self.config, self.seed = source, config, seed
+        self.loader = loader
+        self.images = source.size(config.train_split)
+        self.batch_size = batch_size
+        self.part = batch_size // ranks
+        self.first_of_part = rank * self.part
 
-    def iterate(self, first_step: int, steps: int) -> Iterator[Batch]:
-        """Batches `first_step` to `first_step + steps - 1` in order. Raises DataError of the data set's `read`."""
+    def iterate(self, first_step: int, steps: int) -> Generator[Batch, None, None]:
+        """Batches `first_step` to `first_step + steps - 1` in order. Raises DataError of the data set's `read`.
+
+        The threads end with the iterator, so close it if it is left early.
+        """
         order = range(first_step, first_step + steps)
-        if self.loader_workers == 0:
-            for step in order:
-                yield unwrapped(self.batches[step])
-            return
-        loader: DataLoader[Any] = DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=order,
-            num_workers=min(self.loader_workers, max(1, steps)),
-            multiprocessing_context=loader_context(),
-            generator=torch.Generator(),  # otherwise the loader uses the global one, and workers change dropout
-        )
-        for batch in loader:
-            yield unwrapped(batch)
+        filled = read_ahead(self.fill, self.places(order), threads=self.loader.threads, ahead=AHEAD * self.part)
+        with closing(filled):
+            for _ in order:
+                batch, *_ = [next(filled) for _ in range(self.part)]
+                yield batch
 
+    def places(self, order: Iterable[int]) -> Iterator[Place]:
+        """The places to fill of the batches of the steps `order`."""
+        for step in order:
+            batch = self.empty()
+            first = step * self.batch_size + self.first_of_part
+            for turn, number in enumerate(range(first, first + self.part)):
+                epoch, visit = divmod(number, self.images)
+                image = epoch_order(self.seed, epoch, self.images)[visit]
+                yield Place(batch, turn, image, stream_seed(self.seed, "augment", number))
 
-def loader_context() -> BaseContext:
-    """Loader processes are forked from a clean server process that has already imported torch.
+    def fill(self, place: Place) -> Batch:
+        """Fill a place of a batch, and return the batch."""
+        pair = self.source.read(self.config.train_split, place.image)
+        height, width = pair[1].shape
+        draw = draw_sample(height, width, self.config, place.seed)
+        augment_into(place.batch.image_B3HW[place.turn], place.batch.label_BHW[place.turn], pair, draw)
+        return place.batch
 
-    A plain fork would copy locks held by threads of Ray, MLflow and CUDA, and could hang.
-    """
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+    def empty(self) -> Batch:
+        """A batch to be filled, in memory of numpy: its huge pages save a tenth of the time."""
+        height, width = self.config.crop
+        image_B3HW = torch.from_numpy(np.empty((self.part, 3, height, width), dtype=np.float32))
+        return Batch(image_B3HW, torch.from_numpy(np.empty((self.part, height, width), dtype=np.int64)))
 
 
 @lru_cache(maxsize=4)
@@ -103,34 +127,15 @@ def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
     return tuple(sorted(range(images), key=draws.__getitem__))
 
 
-class StepBatches(Dataset[Batch | TrainerError]):
-    """The `part` of each step's batch. Errors are items: an exception in a loader process loses its message."""
-
-    def __init__(self, source: Source, config: DataConfig, seed: int, batch_size: int, part: range) -> None:
-        self.source, self.config, self.seed, self.batch_size, self.part = source, config, seed, batch_size, part
-        self.images = source.size(config.train_split)
-
-    def __getitem__(self, step: int) -> Batch | TrainerError:
-        try:
-            return self.augmented([step * self.batch_size + place for place in self.part])
-        except TrainerError as error:
-            return error
-
-    def augmented(self, numbers: Sequence[int]) -> Batch:
-        """A batch of the samples with these numbers, in memory of numpy: its huge pages save a tenth of the time."""
-        size = (len(numbers), *self.config.crop)
-        image_B3HW = torch.from_numpy(np.empty((size[0], 3, *size[1:]), dtype=np.float32))
-        label_BHW = torch.from_numpy(np.empty(size, dtype=np.int64))
-        for image_3HW, label_HW, number in zip(image_B3HW, label_BHW, numbers, strict=True):
-            epoch, place = divmod(number, self.images)
-            pair = self.source.read(self.config.train_split, epoch_order(self.seed, epoch, self.images)[place])
-            augment_into(image_3HW, label_HW, pair, self.config, stream_seed(self.seed, "augment", number))
-        return Batch(image_B3HW, label_BHW)
-
-
 def evaluation_batches(
-    source: Source, split: str, batch_size: int, *, rank: int = 0, ranks: int = 1
-) -> Iterator[Batch]:
+    source: Source,
+    split: str,
+    batch_size: int,
+    *,
+    loader: Loader = IN_TRAINING_THREAD,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Generator[Batch, None, None]:
     """All images of `split`, whole and in order; a batch has images of one size.
 
     With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.
@@ -138,17 +143,18 @@ def evaluation_batches(
     """
     require_labels(source, split)
     first = 0
-    for number, pairs in enumerate(neighbours(source, split, batch_size)):
-        if number % ranks == rank:
-            yield whole(pairs, first)
-        first += len(pairs)
+    read, numbers = partial(source.read, split), range(source.size(split))
+    with closing(read_ahead(read, numbers, threads=loader.threads, ahead=AHEAD * batch_size)) as pairs:
+        for number, group in enumerate(neighbours(pairs, batch_size)):
+            if number % ranks == rank:
+                yield whole(group, first)
+            first += len(group)
 
 
-def neighbours(source: Source, split: str, batch_size: int) -> Iterator[list[Pair]]:
-    """Consecutive pairs of `split` of equal size, up to `batch_size` at a time."""
+def neighbours(pairs: Iterable[Pair], batch_size: int) -> Iterator[list[Pair]]:
+    """Consecutive pairs of equal size, up to `batch_size` at a time."""
     waiting: list[Pair] = []
-    for index in range(source.size(split)):
-        pair = source.read(split, index)
+    for pair in pairs:
         if waiting and (len(waiting) == batch_size or waiting[0][1].shape != pair[1].shape):
             yield waiting
             waiting = []
@@ -161,10 +167,3 @@ def whole(pairs: Sequence[Pair], first: int) -> Batch:
     """A batch of whole images of equal size, the first of which is number `first` of its split."""
     images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
     return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]), first)
-
-
-def unwrapped(item: Batch | TrainerError) -> Batch:
-    """The batch; raises an error that was returned instead."""
-    if isinstance(item, TrainerError):
-        raise item
-    return item

@@ -1,16 +1,10 @@
-"""Training augmentation: random scale, crop, flip and colour jitter from one explicit seed.
+"""The CPU's renderer of training samples: crop, resize, mirror and colour jitter as a `SampleDraw` says.
 
-No global random state is used, so a sample is augmented equally in every process. Pixels are 8-bit until they are
-resized, then planar float32 that is changed in place in the batch, without a copy of the crop (benchmarks/NOTES.md).
-Axes: H W source image, h w crop, i j the part of the crop with image.
+Pixels are 8-bit until they are resized, then planar float32 that is changed in place in the batch, without a copy of
+the crop (benchmarks/NOTES.md). Axes: H W source image, h w crop, i j the part of the crop with image.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass, replace
-from functools import partial
-from random import Random
 
 import numpy as np
 import torch
@@ -20,75 +14,48 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from trainer.config import DataConfig
+from trainer.data.loading.draws import ColourChange, SampleDraw
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor"]
+__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor", "nearest_source_pixels", "resized"]
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One axis of a crop: `length` source pixels from `first`, resized to `inside` crop pixels."""
-
-    first: int
-    length: int
-    inside: int
-    before: int
-    """Crop pixels of padding before the image."""
-    after: int
-    """Crop pixels of padding after the image."""
-
-    @property
-    def source(self) -> slice:
-        """The source pixels."""
-        return slice(self.first, self.first + self.length)
-
-    @property
-    def place(self) -> slice:
-        """Their position in the crop."""
-        return slice(self.before, self.before + self.inside)
+def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, draw: SampleDraw) -> None:
+    """Fill `image_3hw` (float32) and `label_hw` (int64) with the sample `draw` of `pair`."""
+    image_3ij, label_ij = resized(pair, draw)
+    image_3ij = image_3ij.contiguous()
+    if draw.flip:
+        image_3ij, label_ij = image_3ij.flip(-1), label_ij.flip(-1)
+    place = (..., *draw.place)
+    jitter(image_3hw[place].copy_(image_3ij).mul_(1 / 255), draw)
+    label_hw[place] = label_ij
+    for crop, grey in ((image_3hw, PAD_GREY), (label_hw, IGNORE_INDEX)):
+        pad(crop, draw, grey)
 
 
-def augment_into(image_3hw: Tensor, label_hw: Tensor, pair: Pair, config: DataConfig, seed: int) -> None:
-    """Fill `image_3hw` (float32) and `label_hw` (int64) with a random crop of `pair`.
+def resized(pair: Pair, draw: SampleDraw) -> tuple[Tensor, Tensor]:
+    """`image_3ij`, channels-last, and `label_ij` at their size in the crop, both uint8 and not mirrored.
 
     The source is cropped before it is resized, so the cost depends on the crop, not on the scaled image. The image is
     resized bilinearly with antialiasing, the label by nearest neighbour with the same pixel centres.
     """
-    random = Random(seed)
     image_HW3, label_HW = pair
-    scale = between(random, *config.scale)
-    rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
-    columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
-    flip = random.random() < config.flip_probability
-    part = (rows.source, columns.source)
-
-    size = [rows.inside, columns.inside]
+    part = (draw.rows.source, draw.columns.source)
+    size = [draw.rows.inside, draw.columns.inside]
     image = F.resize_image(channels_first(image_HW3[part]), size, InterpolationMode.BILINEAR, antialias=True)
-    image_3ij = image.contiguous()
-    label_ij = resize_label(label_HW[part], rows.inside, columns.inside)
-    if flip:
-        image_3ij, label_ij = image_3ij.flip(-1), label_ij.flip(-1)
-        columns = replace(columns, before=columns.after, after=columns.before)
-
-    place = (..., rows.place, columns.place)
-    jitter(image_3hw[place].copy_(image_3ij).mul_(1 / 255), random, config.color_jitter, flipped=flip)
-    label_hw[place] = label_ij
-    for crop, grey in ((image_3hw, PAD_GREY), (label_hw, IGNORE_INDEX)):
-        pad(crop, rows, columns, grey)
+    return image, resize_label(label_HW[part], *size)
 
 
-def pad(crop_hw: Tensor, rows: Span, columns: Span, fill: float) -> None:
+def pad(crop_hw: Tensor, draw: SampleDraw, fill: float) -> None:
     """Fill the padding of (..., h, w)."""
-    if rows.before or rows.after:
-        crop_hw[..., : rows.before, :] = fill
-        crop_hw[..., rows.place.stop :, :] = fill
-    if columns.before or columns.after:
-        crop_hw[..., rows.place, : columns.before] = fill
-        crop_hw[..., rows.place, columns.place.stop :] = fill
+    rows, columns = draw.place
+    crop_hw[..., : rows.start, :] = fill
+    crop_hw[..., rows.stop :, :] = fill
+    crop_hw[..., rows, : columns.start] = fill
+    crop_hw[..., rows, columns.stop :] = fill
 
 
 def image_tensor(image_HW3: Pixels) -> Tensor:
@@ -100,19 +67,6 @@ def image_tensor(image_HW3: Pixels) -> Tensor:
 def label_tensor(label_HW: Pixels) -> Tensor:
     """8-bit class ids as int64, the type that cross-entropy needs."""
     return torch.from_numpy(label_HW.copy()).to(torch.int64)
-
-
-def draw_span(random: Random, side: int, scale: float, crop: int) -> Span:
-    """Place a crop at random on a side resized by `scale`; a side shorter than the crop is placed inside it."""
-    scaled = max(1, round(side * scale))
-    slack = scaled - crop
-    start = min(slack, 0) + int(random.random() * (abs(slack) + 1))
-    first_scaled, last_scaled = max(0, start), min(scaled, start + crop)
-    first = math.floor(first_scaled * side / scaled)
-    last = math.ceil(last_scaled * side / scaled)
-    before = first_scaled - start
-    inside = last_scaled - first_scaled
-    return Span(first=first, length=last - first, inside=inside, before=before, after=crop - before - inside)
 
 
 def resize_label(label_HW: Pixels, height: int, width: int) -> Tensor:
@@ -140,19 +94,20 @@ def nearest_source_pixels(side: int, resized: int) -> NDArray[np.int64]:
     return place_i
 
 
-def jitter(image_3ij: Tensor, random: Random, strength: float, *, flipped: bool = False) -> None:
-    """Change brightness, contrast and saturation in place, by factors in 1 +- `strength` and in random order.
+def jitter(image_3ij: Tensor, draw: SampleDraw) -> None:
+    """Change the colours in place. The operations are those of torchvision, except for the mean of the contrast."""
+    for change, factor in draw.changes:
+        change_colours(image_3ij, change, factor, flipped=draw.flip)
 
-    The operations are those of torchvision, except for the mean of `adjust_contrast`.
-    """
-    if strength == 0:
-        return
-    changes = [
-        (random.random(), change, between(random, 1 - strength, 1 + strength))
-        for change in (adjust_brightness, partial(adjust_contrast, flipped=flipped), adjust_saturation)
-    ]
-    for _, change, factor in sorted(changes, key=lambda item: item[0]):
-        change(image_3ij, factor)
+
+def change_colours(image_3ij: Tensor, change: ColourChange, factor: float, *, flipped: bool = False) -> None:
+    """Make one change in place."""
+    if change == "brightness":
+        adjust_brightness(image_3ij, factor)
+    elif change == "contrast":
+        adjust_contrast(image_3ij, factor, flipped=flipped)
+    else:
+        adjust_saturation(image_3ij, factor)
 
 
 def adjust_brightness(image_3ij: Tensor, factor: float) -> None:
@@ -183,11 +138,6 @@ def grey_of(image_3ij: Tensor) -> Tensor:
     """The luma of ITU-R 601-2, as in torchvision."""
     red_ij, green_ij, blue_ij = image_3ij.unbind()
     return red_ij.mul(0.2989).add_(green_ij, alpha=0.587).add_(blue_ij, alpha=0.114)
-
-
-def between(random: Random, low: float, high: float) -> float:
-    """A uniform draw from [low, high)."""
-    return low + (high - low) * random.random()
 
 
 def channels_first(image_HW3: Pixels) -> Tensor:

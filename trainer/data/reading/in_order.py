@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_order"]
+__all__ = ["in_order", "submitted_in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,11 +22,26 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     For functions that release the interpreter's lock, such as decoding an image.
     """
     threads = min(MOST_THREADS, os.cpu_count() or 1)
-    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
+        yield from submitted_in_order(pool, function, items, ahead=2 * threads)
+
+
+def submitted_in_order(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
+) -> Iterator[Result]:
+    """The results in the order of `items`, of which `ahead` are submitted to `pool` before the result is awaited.
+
+    An exception of `function` is raised in the place of its result. What has not begun when the iterator ends is
+    cancelled.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -179,7 +179,7 @@ class PairsOnDisk(ABC):
             self._pairs(part)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything except the mapped pixels, which a loader process maps itself."""
+        """Everything except the mapped pixels, which another process maps itself."""
         return {**self.__dict__, "_decoded": {part: None for part, found in self._decoded.items() if found is None}}
 
     def _files(self) -> list[Path]:
@@ -259,7 +259,8 @@ class PairsOnDisk(ABC):
             except DamagedEntryError as error:
                 warnings.warn(f"{error}; the data set is decoded again", stacklevel=3)
                 decoded.discard()
-                del self._decoded[part]
+                if self._decoded.get(part) is decoded:  # another thread may have met the same damage
+                    del self._decoded[part]
         return self.decode(pairs[index])
 
     def _decoded_part(self, part: str) -> DecodedSplit | None:

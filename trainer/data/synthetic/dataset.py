@@ -97,7 +97,7 @@ class Synthetic:
         """Does nothing, since there are no files."""
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything except the drawn pairs; a loader process draws its own."""
+        """Everything except the drawn pairs; another process draws its own."""
         return {**self.__dict__, "_drawn": {}}
 
 

@@ -1,9 +1,11 @@
-"""Batches depend on (data, seed, step) only, not on resuming, loader processes or contrast."""
+"""Batches depend on (data, seed, step) only, not on resuming, loader threads or contrast."""
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import closing
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ import torch
 
 from trainer.config import ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
+from trainer.data.loading.batches import AHEAD, Batch, TrainBatches, evaluation_batches
+from trainer.data.loading.loader import Loader
 from trainer.errors import DataError
 
 CONFIG = DataConfig(crop=(32, 48), synthetic=SyntheticConfig(train_images=7, val_images=5, height=48, width=64))
 PLAIN = replace(CONFIG, crop=(48, 64), scale=(1.0, 1.0), flip_probability=0.0, color_jitter=0.0)
+PLAIN_32 = replace(PLAIN, crop=(32, 32))
 
 
 class Coloured:
@@ -38,9 +42,9 @@ class Coloured:
         return np.full((*shape, 3), index, np.uint8), np.full(shape, index, np.uint8)
 
 
-def batches(config=CONFIG, seed=0, batch_size=4, workers=0, source=None, **place):
+def batches(config=CONFIG, seed=0, batch_size=4, threads=0, source=None, **place):
     source = source or open_source(config)
-    return TrainBatches(source, config, batch_size=batch_size, seed=seed, loader_workers=workers, **place)
+    return TrainBatches(source, config, batch_size=batch_size, seed=seed, loader=Loader(threads=threads), **place)
 
 
 def equal(left: list[Batch], right: list[Batch]) -> bool:
@@ -62,38 +66,107 @@ def test_resume_at_any_step_gives_equal_batches(step):
     assert equal(whole[step:], list(batches().iterate(step, 8 - step)))
 
 
-def test_loader_processes_change_nothing():
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_loader_threads_change_nothing(threads):
     torch.manual_seed(3)
-    alone = list(batches(workers=0).iterate(1, 5))
-    untouched = torch.rand(1)
+    alone = list(batches().iterate(1, 5))
+    untouched, cores = torch.rand(1), torch.get_num_threads()
     torch.manual_seed(3)
-    helped = list(batches(workers=2).iterate(1, 5))
+    helped = list(batches(threads=threads).iterate(1, 5))
     assert torch.equal(torch.rand(1), untouched)
+    assert torch.get_num_threads() == cores
     assert equal(alone, helped)
 
 
-@pytest.mark.parametrize(("ranks", "workers"), [(2, 0), (4, 0), (2, 1)])
-def test_the_parts_of_the_ranks_are_the_batch(ranks, workers):
-    parts = [batches(rank=rank, ranks=ranks, workers=workers).iterate(2, 3) for rank in range(ranks)]
+@pytest.mark.parametrize(("ranks", "threads"), [(2, 0), (4, 0), (2, 1)])
+def test_the_parts_of_the_ranks_are_the_batch(ranks, threads):
+    parts = [batches(rank=rank, ranks=ranks, threads=threads).iterate(2, 3) for rank in range(ranks)]
     for whole, *split in zip(batches().iterate(2, 3), *parts, strict=True):
         assert {len(part.label_BHW) for part in split} == {4 // ranks}
         assert torch.equal(torch.cat([part.image_B3HW for part in split]), whole.image_B3HW)
         assert torch.equal(torch.cat([part.label_BHW for part in split]), whole.label_BHW)
 
 
-def test_loader_processes_pass_an_error_on_in_one_line():
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_an_error_comes_at_the_step_that_needs_the_image(threads):
+    """Not earlier, although the threads meet it earlier: the steps before are taken and logged."""
     source = Coloured(broken=5)
-    for workers in (0, 1):
-        with pytest.raises(DataError) as caught:
-            list(batches(source=source, workers=workers).iterate(0, 2))
-        assert str(caught.value) == "train/labels/x.png: label id 99; map the ids"
+    order = [
+        place for batch in batches(PLAIN_32, source=Coloured()).iterate(0, 3) for place in batch.label_BHW[:, 0, 0]
+    ]
+    needed_at = order.index(5) // 4
+    sequence = batches(PLAIN_32, source=source, threads=threads).iterate(0, 3)
+    for _ in range(needed_at):
+        next(sequence)
+    with pytest.raises(DataError) as caught:
+        next(sequence)
+    assert str(caught.value) == "train/labels/x.png: label id 99; map the ids"
+    assert loader_threads() == []
 
 
-def test_a_loader_left_early_ends_its_processes():
-    sequence = batches(workers=1).iterate(0, 50)
-    first = list(islice(sequence, 1))
+def loader_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
+
+
+def test_the_threads_end_with_the_iterator():
+    sequence = batches(threads=3).iterate(0, 50)
+    first = [next(sequence)]
+    assert len(loader_threads()) == 3
     sequence.close()
+    assert loader_threads() == []
     assert equal(first, list(batches().iterate(0, 1)))
+    list(batches(threads=2).iterate(0, 2))
+    assert loader_threads() == []
+
+
+@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
+def test_the_threads_end_when_the_step_raises(raised):
+    def train():
+        with closing(batches(threads=2).iterate(0, 50)) as ready:
+            for _ in ready:
+                raise raised
+
+    with pytest.raises(raised):
+        train()
+    assert loader_threads() == []
+
+
+def test_only_the_next_batches_are_made_ahead():
+    """Else a fast loader fills the memory."""
+    read = []
+
+    class Counted(Coloured):
+        def read(self, split, index):
+            read.append(index)
+            return super().read(split, index)
+
+    with closing(batches(PLAIN_32, source=Counted(), threads=2).iterate(0, 50)) as ready:
+        next(ready)
+        most = 4 * (1 + AHEAD) + 1
+        deadline = time.monotonic() + 10
+        while len(read) < 4 * (1 + AHEAD) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert 4 * (1 + AHEAD) <= len(read) <= most
+    assert len(read) <= most
+
+
+def test_operators_in_loader_threads_use_one_core_each():
+    """Else each of them starts as many threads as the trial has CPUs."""
+    seen = []
+
+    class Seen(Coloured):
+        def read(self, split, index):
+            seen.append(torch.get_num_threads())
+            return super().read(split, index)
+
+    cores = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        list(batches(PLAIN_32, source=Seen(), threads=2).iterate(0, 2))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(cores)
+    assert set(seen) == {1}
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 7, 10])
@@ -151,9 +224,11 @@ def test_ranks_evaluate_the_very_batches_of_one_process(ranks):
     assert equal(dealt, list(evaluation_batches(source, "val", 2)))
 
 
-def test_evaluation_shows_every_image_whole_and_in_order():
+@pytest.mark.parametrize("threads", [0, 2])
+def test_evaluation_shows_every_image_whole_and_in_order(threads):
     source = open_source(CONFIG)
-    found = list(evaluation_batches(source, "val", 2))
+    found = list(evaluation_batches(source, "val", 2, loader=Loader(threads=threads)))
+    assert loader_threads() == []
     assert [len(batch.label_BHW) for batch in found] == [2, 2, 1]
     image_N3HW = torch.cat([batch.image_B3HW for batch in found])
     label_NHW = torch.cat([batch.label_BHW for batch in found])

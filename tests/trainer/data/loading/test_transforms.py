@@ -14,12 +14,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from trainer.config import DataConfig
+from trainer.data.loading.draws import between, draw_sample, draw_span
 from trainer.data.loading.transforms import (
     PAD_GREY,
     adjust_contrast,
     augment_into,
-    between,
-    draw_span,
     image_tensor,
     jitter,
     label_tensor,
@@ -39,7 +38,7 @@ def pair_of(height, width, seed=0):
 def augment(pair, config, seed):
     """A random crop in new tensors."""
     image_3hw, label_hw = torch.empty(3, *config.crop), torch.empty(config.crop, dtype=torch.int64)
-    augment_into(image_3hw, label_hw, pair, config, seed)
+    augment_into(image_3hw, label_hw, pair, draw_sample(*pair[1].shape, config, seed))
     return image_3hw, label_hw
 
 
@@ -134,7 +133,7 @@ def test_the_result_is_that_of_torchvision_step_by_step(height, width, strength)
 def test_a_sample_fills_its_place_in_a_batch_and_no_other():
     pair, config = pair_of(60, 80), DataConfig(crop=(40, 48))
     image_B3hw, label_Bhw = torch.full((3, 3, 40, 48), 7.0), torch.full((3, 40, 48), 77)
-    augment_into(image_B3hw[1], label_Bhw[1], pair, config, 5)
+    augment_into(image_B3hw[1], label_Bhw[1], pair, draw_sample(*pair[1].shape, config, 5))
     image_3hw, label_hw = augment(pair, config, 5)
     assert torch.equal(image_B3hw[1], image_3hw)
     assert torch.equal(label_Bhw[1], label_hw)
@@ -251,14 +250,18 @@ def test_contrast_is_torchvisions_whatever_the_threads():
     assert torch.equal(results[0], results[1])
 
 
+def drawn(strength, seed):
+    return draw_sample(40, 40, DataConfig(crop=(40, 40), **{**PLAIN, "color_jitter": strength}), seed)
+
+
 def test_jitter_stays_in_range_and_keeps_the_label_out_of_it():
     image = torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0))
     before = image.clone()
-    jitter(image, Random(0), 0.0)
+    jitter(image, drawn(0.0, 0))
     assert torch.equal(image, before)
     for seed in range(10):
         changed = image.clone()
-        jitter(changed, Random(seed), 1.0)
+        jitter(changed, drawn(1.0, seed))
         assert 0 <= changed.min() <= changed.max() <= 1
     pair = pair_of(60, 80)
     plain = DataConfig(crop=(40, 48), color_jitter=0.0)
