@@ -178,6 +178,7 @@ class TrainingState:
             device=self.device,
             loader=self.loader,
             views=views,
+            base_size=self.config.data.base_size,
             batches=batches,
         )
 
@@ -208,8 +209,10 @@ class TrainingState:
         """Write the pictures, after `figures`; returns their paths."""
         if self.reported is None:
             return ()
-        split = self.config.data.test_split
-        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
+        data = self.config.data
+        return draw_pictures(
+            self.evaluated, self.source, data.test_split, self.reported, folder, self.device, data.base_size
+        )
 
     def resume_clock(self) -> None:
         """Start counting training time."""

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+import trainer.evaluate
 import trainer.run
 from trainer.config import (
     AnchorConfig,
+    BaseSizeConfig,
     ContrastConfig,
     DataConfig,
     EvaluationConfig,
@@ -18,6 +20,7 @@ from trainer.config import (
     ScheduleConfig,
     SyntheticConfig,
     TrainConfig,
+    setting,
 )
 from trainer.probe import probe
 from trainer.step import TrainStep
@@ -96,3 +99,19 @@ def test_the_peak_on_a_gpu_is_that_of_a_real_trial(tmp_path) -> None:
     torch.cuda.reset_peak_memory_stats()
     trainer.run.train(config, runtime, tmp_path, lambda step, metrics: None)
     assert predicted - context == pytest.approx(torch.cuda.max_memory_reserved() / 1e9, rel=0.1)
+
+
+def test_a_batch_is_evaluated_as_the_curve_and_as_the_reported_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one batch each; images at twice their size take four times the memory, which a probe must see."""
+    sizes = []
+    views = EvaluationConfig(scales=(1.0, 2.0))
+    data = replace(CONFIG.data, base_size=BaseSizeConfig(short=48))
+    average = trainer.evaluate.average_logits
+
+    def spy(network, image_B3HW, config, size):
+        sizes.append((tuple(image_B3HW.shape), setting(config, "scales"), size))
+        return average(network, image_B3HW, config, size)
+
+    monkeypatch.setattr(trainer.evaluate, "average_logits", spy)
+    probe(replace(CONFIG, data=data, evaluation=views), RUNTIME, steps=1)
+    assert sizes == [((2, 3, 48, 96), (1.0,), (32, 64)), ((2, 3, 48, 96), (1.0, 2.0), (32, 64))]

@@ -16,7 +16,7 @@ from trainer.config.contrast import (
     effective_memory,
     keys_per_class,
 )
-from trainer.config.data import DataConfig, SyntheticConfig
+from trainer.config.data import BaseSizeConfig, DataConfig, SyntheticConfig
 from trainer.config.evaluation import ComputeConfig, EvaluationConfig
 from trainer.config.field_markers import (
     canonical_name,
@@ -37,6 +37,7 @@ __all__ = [
     "PACKAGED_WEIGHTS",
     "RESULT_VERSION",
     "AnchorConfig",
+    "BaseSizeConfig",
     "ComputeConfig",
     "ContrastConfig",
     "DataConfig",

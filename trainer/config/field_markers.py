@@ -15,6 +15,7 @@ __all__ = [
     "location",
     "location_keys",
     "optional",
+    "optional_block",
     "outside_identity_keys",
     "renamed_keys",
     "require",
@@ -39,6 +40,11 @@ def optional(implied: Any, *, canonical: str | None = None) -> Any:
     `canonical` is the name before the field was renamed: canonical configs keep it, so that trial ids do not change.
     """
     return field(default=None, metadata={"implied": implied, **({"canonical": canonical} if canonical else {})})
+
+
+def optional_block(block_type: type) -> Any:
+    """A block whose fields are all optional; unset, it is not part of the identity of a trial."""
+    return field(default_factory=block_type, metadata={"optional_block": True})
 
 
 def setting(block: Any, name: str) -> Any:
@@ -100,6 +106,9 @@ def identity_values(block: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for item in fields(block):
         value = getattr(block, item.name)
-        if value is not None and not is_outside_identity(item):
-            values[canonical_name(item)] = identity_values(value) if is_dataclass(value) else value
+        if value is None or is_outside_identity(item):
+            continue
+        below = identity_values(value) if is_dataclass(value) else value
+        if below or not item.metadata.get("optional_block"):
+            values[canonical_name(item)] = below
     return values

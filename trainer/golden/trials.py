@@ -50,6 +50,8 @@ SINGLE: Mapping[str, Settings] = {
     "seed": {"seed": 7},
     "accumulation": {"schedule.accumulation_steps": 2},
     "auxiliary loss": {"model.aux_weight": 1.0},
+    "base size, long": {"data.base_size.long": 80, "evaluation.preset": "multi_scale_flip"},
+    "base size, short": {"data.base_size.short": 32, "evaluation.preset": "single_scale"},
     "batch": {"schedule.batch_size": 2, "schedule.eval_every_steps": 2},
     "class weights": {"loss.class_weights": tuple(0.5 + 0.1 * number for number in range(11))},
     "clipping and average": {"optim.clip_norm": 0.1, "optim.ema_decay": 0.9},

@@ -72,6 +72,26 @@ def plan(rows: str, *settings: str):
             "data.crop: [128, 128]",
             f"data.crop is 128x128, but no training image exceeds 96x128: {PADDED} (full).",
         ),
+        ("data.crop: [128, 160], data.base_size.short: 128", None),
+        (
+            "data: {crop: [128, 160], base_size: {long: 160}}",
+            f"data.crop is 128x160, but no training image exceeds 120x160 at data.base_size.long 160: {PADDED} (full).",
+        ),
+        (
+            "data.base_size: {short: 96}",
+            (
+                "data.base_size.short is 96, which is the length of that side of every training and test image: no "
+                "image is resized (full)."
+            ),
+        ),
+        ("data.base_size: {long: 129}", None),
+        (
+            "evaluation.window: [64, 85], data.base_size.short: 64",
+            (
+                "evaluation.window is 64x85, but no test image exceeds 64x85 at data.base_size.short 64: images are "
+                "evaluated whole (full)."
+            ),
+        ),
         ("evaluation.window: [95, 128]", None),
         (
             "evaluation.window: [96, 128]",

@@ -38,6 +38,10 @@ SETTINGS = [
     ("schedule.steps: '3'", "must be a whole number, not '3'; write for example 300"),
     ("schedule.steps: 0", "must be at least 1; got 0"),
     ("data.crop: [64]", "must be a list of 2 whole numbers, not [64]; write for example [96, 128]"),
+    ("data.base_size: 520", "a block, not a value; set a key in it, for example data.base_size.short"),
+    ("data.base_size.short: 16", "must be at least 32 pixels; got 16"),
+    ("data.base_size.shrt: 520", "unknown key; did you mean 'short'?"),
+    ("evaluation.preset: multi", "'multi' is not a choice; choose single_scale, multi_scale_flip"),
     ("data.crop: [64, 16]", "both sides must be at least 32 pixels; got [64, 16]"),
     ("data.root: 3", "must be text, not 3; put it in quotes"),
     ("temperature: 1", "unknown key; did you mean 'contrast.temperature'?"),
@@ -786,6 +790,19 @@ FILES = [
         [
             "4: contrast.temperature.x: contrast.temperature is a value, not a block; remove the part after it",
             "4: contrast.source:none: unknown key; put a space after the colon",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a:\n    data.base_size.short: 64\n    data.base_size.long: 80\n",
+        ["6: data.base_size.long: data.base_size.short is set as well; remove one of the two, or set it to null"],
+    ),
+    (
+        f"{HEAD}rows:\n  a:\n    evaluation.preset: single_scale\n    evaluation.flip: true\n",
+        [
+            (
+                "6: evaluation.flip: evaluation.preset (single_scale) sets it as well; remove it, or set evaluation.preset to "
+                "null"
+            ),
         ],
     ),
     (

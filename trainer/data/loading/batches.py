@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.config import DataConfig
+from trainer.config import BaseSizeConfig, DataConfig
 from trainer.data.loading.draws import draw_sample
 from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.loading.read_ahead import read_ahead
-from trainer.data.loading.transforms import augment_into, image_tensor, label_tensor
+from trainer.data.loading.transforms import OWN_SIZE, augment_into, image_tensor, label_tensor
 from trainer.data.source import Pair, Source, require_labels
 from trainer.seeding import stream_seed
 
@@ -132,11 +132,14 @@ def evaluation_batches(
     split: str,
     batch_size: int,
     *,
+    base_size: BaseSizeConfig = OWN_SIZE,
     loader: Loader = IN_TRAINING_THREAD,
     rank: int = 0,
     ranks: int = 1,
 ) -> Generator[Batch, None, None]:
     """All images of `split`, whole and in order; a batch has images of one size.
+
+    Images are at `base_size`, labels at their own size.
 
     With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.
     Raises DataError for a split with dummy labels.
@@ -147,7 +150,7 @@ def evaluation_batches(
     with closing(read_ahead(read, numbers, threads=loader.threads, ahead=AHEAD * batch_size)) as pairs:
         for number, group in enumerate(neighbours(pairs, batch_size)):
             if number % ranks == rank:
-                yield whole(group, first)
+                yield whole(group, first, base_size)
             first += len(group)
 
 
@@ -163,7 +166,7 @@ def neighbours(pairs: Iterable[Pair], batch_size: int) -> Iterator[list[Pair]]:
         yield waiting
 
 
-def whole(pairs: Sequence[Pair], first: int) -> Batch:
+def whole(pairs: Sequence[Pair], first: int, base_size: BaseSizeConfig) -> Batch:
     """A batch of whole images of equal size, the first of which is number `first` of its split."""
-    images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
+    images = torch.stack([image_tensor(image_HW3, base_size) for image_HW3, _ in pairs])
     return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]), first)

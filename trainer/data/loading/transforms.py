@@ -6,6 +6,8 @@ the crop (benchmarks/NOTES.md). Axes: H W source image, h w crop, i j the part o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,10 +16,23 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from trainer.config import BaseSizeConfig
 from trainer.data.loading.draws import ColourChange, SampleDraw
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 
-__all__ = ["PAD_GREY", "augment_into", "image_tensor", "label_tensor", "nearest_source_pixels", "resized"]
+__all__ = [
+    "OWN_SIZE",
+    "PAD_GREY",
+    "augment_into",
+    "image_tensor",
+    "label_tensor",
+    "nearest_source_pixels",
+    "resize_label",
+    "resized",
+]
+
+OWN_SIZE = BaseSizeConfig()
+"""No base size: images keep their own size."""
 
 PAD_GREY = 0.45
 """Grey of image padding, 0..1; close to the mean that backbones subtract, so padding is about zero after it."""
@@ -44,9 +59,8 @@ def resized(pair: Pair, draw: SampleDraw) -> tuple[Tensor, Tensor]:
     """
     image_HW3, label_HW = pair
     part = (draw.rows.source, draw.columns.source)
-    size = [draw.rows.inside, draw.columns.inside]
-    image = F.resize_image(channels_first(image_HW3[part]), size, InterpolationMode.BILINEAR, antialias=True)
-    return image, resize_label(label_HW[part], *size)
+    size = (draw.rows.inside, draw.columns.inside)
+    return resize_image(channels_first(image_HW3[part]), size), resize_label(label_HW[part], *size)
 
 
 def pad(crop_hw: Tensor, draw: SampleDraw, fill: float) -> None:
@@ -58,10 +72,20 @@ def pad(crop_hw: Tensor, draw: SampleDraw, fill: float) -> None:
     crop_hw[..., rows, columns.stop :] = fill
 
 
-def image_tensor(image_HW3: Pixels) -> Tensor:
-    """An 8-bit RGB image as `image_3HW`, float32 in 0..1."""
-    image_3HW: Tensor = F.to_dtype(channels_first(image_HW3), torch.float32, scale=True)
-    return image_3HW.contiguous()
+def image_tensor(image_HW3: Pixels, base_size: BaseSizeConfig = OWN_SIZE) -> Tensor:
+    """A whole 8-bit RGB image at `base_size` as `image_3hw`, float32 in 0..1; resized like a training crop."""
+    image_3hw = channels_first(image_HW3)
+    own_size = image_HW3.shape[:2]
+    if (size := base_size.resized(*own_size)) != own_size:
+        image_3hw = resize_image(image_3hw, size)
+    scaled_3hw: Tensor = F.to_dtype(image_3hw, torch.float32, scale=True)
+    return scaled_3hw.contiguous()
+
+
+def resize_image(image_3ij: Tensor, size: Sequence[int]) -> Tensor:
+    """8-bit `image_3ij` resized to `size` = (height, width), bilinear with antialiasing."""
+    resized_3ij: Tensor = F.resize_image(image_3ij, list(size), InterpolationMode.BILINEAR, antialias=True)
+    return resized_3ij
 
 
 def label_tensor(label_HW: Pixels) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config import ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
+from trainer.config import BaseSizeConfig, ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import AHEAD, Batch, TrainBatches, evaluation_batches
 from trainer.data.loading.loader import Loader
@@ -244,3 +244,13 @@ def test_evaluation_batches_images_of_unequal_size_apart():
     source = Coloured(sizes=((32, 32), (32, 32), (40, 32), (32, 32)))
     shapes = [tuple(batch.label_BHW.shape) for batch in evaluation_batches(source, "test", 8)]
     assert shapes == [(2, 32, 32), (1, 40, 32), (1, 32, 32)]
+
+
+def test_evaluation_batches_have_images_at_base_size_and_labels_at_their_own():
+    """Batched by the size of the files: images that only become equal stay apart, like their labels."""
+    source = Coloured(sizes=((32, 40), (32, 40), (40, 32), (64, 80)))
+    found = list(evaluation_batches(source, "test", 8, base_size=BaseSizeConfig(long=60)))
+    assert [tuple(batch.image_B3HW.shape) for batch in found] == [(2, 3, 48, 60), (1, 3, 60, 48), (1, 3, 48, 60)]
+    assert [tuple(batch.label_BHW.shape) for batch in found] == [(2, 32, 40), (1, 40, 32), (1, 64, 80)]
+    assert [batch.first for batch in found] == [0, 2, 3]
+    torch.testing.assert_close(found[2].image_B3HW, torch.full((1, 3, 48, 60), 3 / 255))
