@@ -28,8 +28,10 @@ def build_contrast(config: ContrastConfig, classes: int) -> PixelContrast:
     return ReleasedContrast(config, classes) if config.as_released else PixelContrast(config, classes)
 
 
-def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int) -> Segmentor:
-    """Build the network of a trial in channels-last layout; with contrast source `none` it has no projection.
+def build_segmentor(
+    config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int, channels_last: bool = True
+) -> Segmentor:
+    """Build the network of a trial; with contrast source `none` it has no projection.
 
     Backbone and head are initialised from the streams below `init` of `seed`, the projection from `projection`, so a
     baseline and a contrast row of equal seed start from equal weights. Raises ValueError and WeightsError of
@@ -44,4 +46,5 @@ def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: i
     if contrast.source != "none":
         with seeded(seed, "projection"):
             projection = Projection(head.tap_channels, contrast.embedding_dim, contrast.projection_channels)
-    return Segmentor(backbone, head, projection).to(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return Segmentor(backbone, head, projection, layout).to(memory_format=layout)

@@ -8,13 +8,14 @@ from contextlib import closing
 
 import torch
 
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
 from trainer.gpu_memory import limited_memory, release_memory
-from trainer.run import deterministic, isolated_rng
+from trainer.run import isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
 
@@ -35,7 +36,7 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
     device = rank_device(runtime.device)
     torch.set_num_threads(runtime.threads)
     limit = limited_memory(device, runtime.gpu_share)
-    with limit, isolated_rng(device), deterministic(bool(config.compute.deterministic)):
+    with limit, isolated_rng(device), arithmetic(config.compute):
         if device.type == "cuda":  # what an earlier probe in this process held does not count
             release_memory()
             torch.cuda.reset_peak_memory_stats(device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from trainer.arithmetic import arithmetic
 from trainer.checkpoint import Checkpoints
-from trainer.config import Runtime, TrainConfig, setting
+from trainer.config import Runtime, TrainConfig, require_compute_fits, setting
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
@@ -80,8 +80,10 @@ def check_ranks(config: TrainConfig, ranks: int) -> None:
     if size % (ranks * accumulated) != 0:
         parts = f"{ranks} ranks" if accumulated == 1 else f"{ranks} ranks x {accumulated} accumulation steps"
         raise TrainerError(f"schedule.batch_size: {size} images do not split evenly over {parts} (runtime.ranks)")
-    if setting(config.compute, "compile"):
-        raise TrainerError("compute.compile: not supported with several ranks; use runtime.ranks 1")
+    try:
+        require_compute_fits(config.compute, ranks=ranks)
+    except ValueError as error:
+        raise TrainerError(str(error)) from error
 
 
 def train_rank(
@@ -102,7 +104,7 @@ def train_here(
     workdir.mkdir(parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
     limit = limited_memory(device, runtime.gpu_share)
-    with lock, limit, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
+    with lock, limit, isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
         state = TrainingState.start(config, source, device, Loader.of(runtime, device))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
@@ -194,18 +196,3 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
 def isolated_rng(device: torch.device) -> AbstractContextManager[None]:
     """Restore torch's global generators after the body; dropout uses them, seeded at each step on every device."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else [])
-
-
-@contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
-    """Use only deterministic algorithms in the body; torch raises RuntimeError for an operation without one."""
-    if not wanted:
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)

@@ -19,6 +19,7 @@ from orchestrator.planning.idle_settings import idle_notes
 from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
 from orchestrator.planning.resolve import (
     check_class_count,
+    check_compute,
     check_grace,
     check_weights,
     resolve_bound,
@@ -124,6 +125,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
             facts[key] = data_facts(row, run_dir / CACHE)
             check_selection(spec, row, facts[key])
     errors.collect(check_weights, resolved)
+    errors.collect(partial(check_compute, spec.space.resources), resolved)
     for row in resolved:
         if (known := facts.get(data_key(row.config.data))) is not None:
             with errors:

@@ -36,7 +36,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     from trainer.gpu_memory import release_memory
 
     started_at = time.time()
-    facts = environment(on_gpu=task.runtime.device != "cpu")
+    facts = {**environment(on_gpu=task.runtime.device != "cpu"), "arithmetic": arithmetic_of(task)}
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -156,18 +156,33 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment(*, on_gpu: bool) -> dict[str, str]:
-    """Code, machine and versions: what a reader needs to compare two attempts. A trial on the CPU opens no GPU."""
+    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts.
+
+    A trial on the CPU opens no GPU.
+    """
     import torch
 
     from trainer.data.reading.decode import decoder_version
 
+    on_gpu = on_gpu and torch.cuda.is_available()
     return {
         **code_state().facts(),
         "code": present_code(),
         "host": socket.gethostname(),
-        "device": torch.cuda.get_device_name() if on_gpu and torch.cuda.is_available() else platform.machine() + " CPU",
+        "device": torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU",
         "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or "") if on_gpu else "",  # type: ignore[no-untyped-call] # opens CUDA
         "python": platform.python_version(),
     }
+
+
+def arithmetic_of(task: Task) -> str:
+    """How the steps of the task's trial are computed: precision, TF32, layout and optimiser."""
+    import torch
+
+    from trainer.arithmetic import describe_arithmetic
+
+    cuda = task.runtime.device != "cpu" and torch.cuda.is_available()
+    return describe_arithmetic(task.config, torch.device("cuda" if cuda else "cpu"))

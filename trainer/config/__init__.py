@@ -8,6 +8,7 @@ field added later changes no trial id.
 
 from __future__ import annotations
 
+from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
     AnchorConfig,
     ContrastConfig,
@@ -17,7 +18,7 @@ from trainer.config.contrast import (
     keys_per_class,
 )
 from trainer.config.data import BaseSizeConfig, DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig
+from trainer.config.evaluation import EvaluationConfig
 from trainer.config.field_markers import (
     canonical_name,
     fields_below,
@@ -60,5 +61,6 @@ __all__ = [
     "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
+    "require_compute_fits",
     "setting",
 ]

@@ -1,4 +1,4 @@
-"""How the reported figures are measured, and the arithmetic of training."""
+"""How the reported figures are measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from trainer.config.data import MIN_CROP
 from trainer.config.field_markers import optional, require, setting, unset_implied
 
-__all__ = ["PRESETS", "ComputeConfig", "EvaluationConfig", "Views", "effective_evaluation"]
+__all__ = ["PRESETS", "EvaluationConfig", "Views", "effective_evaluation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,21 +55,6 @@ class EvaluationConfig:
             require(said_once, f"evaluation.{name}", text)
         scales = setting(self, "scales")
         require(len(scales) > 0 and min(scales) > 0, "evaluation.scales", "must be a list of positive numbers")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ComputeConfig:
-    """The arithmetic of training. Every field changes at least the rounding, so it is part of a trial's identity.
-
-    Only the network runs at reduced precision: losses, contrast and evaluation are always float32.
-    """
-
-    precision: Literal["float32", "bfloat16", "float16"] | None = optional("float32")
-    """Precision of the network's forward and backward pass (autocast); `float16` scales the loss and needs CUDA."""
-    compile: bool | None = optional(False)
-    """Whether to use torch.compile for the training forward pass; its fused kernels round differently."""
-    deterministic: bool | None = optional(False)
-    """Whether to use deterministic algorithms only: slower on CUDA, but bit-equal between runs on the same device."""
 
 
 def effective_evaluation(evaluation: EvaluationConfig) -> EvaluationConfig:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from trainer.config.compute import ComputeConfig
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
-from trainer.config.field_markers import require, unset_implied
+from trainer.config.evaluation import EvaluationConfig, effective_evaluation
+from trainer.config.field_markers import require, setting, unset_implied
 from trainer.config.model import ModelConfig
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 
@@ -45,6 +46,12 @@ class TrainConfig:
                 "data.crop",
                 f"an HRNet needs sides that are multiples of 32, not {list(self.data.crop)}",
             )
+
+        require(
+            not self.compute.cuda_graphs or setting(self.schedule, "accumulation_steps") == 1,
+            "compute.cuda_graphs",
+            "not with gradient accumulation; set it to false, or schedule.accumulation_steps to 1",
+        )
 
     def normalised(self) -> TrainConfig:
         """The same computation with every field that has no effect reset to its default.

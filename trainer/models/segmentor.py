@@ -47,8 +47,16 @@ class Segmentor(nn.Module):
     mean_131: Tensor
     std_131: Tensor
 
-    def __init__(self, backbone: Backbone, head: Head, projection: Projection | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head,
+        projection: Projection | None = None,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
+        """`layout` is that of the images which the backbone sees."""
         super().__init__()
+        self.layout = layout
         self.backbone = backbone
         self.head = head
         self.projection = projection
@@ -62,7 +70,7 @@ class Segmentor(nn.Module):
         image is padded with the mean colour at the right and the bottom, and the logits are cropped.
         """
         height, width = image_B3HW.shape[-2:]
-        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=torch.channels_last)
+        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=self.layout)
         if not self.training:
             image_B3HW = pad_to_multiple(image_B3HW, self.backbone.size_multiple)
         output: HeadOutput = self.head(self.backbone(image_B3HW))

@@ -80,6 +80,10 @@ UNSET = {
     "compute.precision": "bfloat16",
     "compute.compile": True,
     "compute.deterministic": True,
+    "compute.tf32": False,
+    "compute.channels_last": False,
+    "compute.cuda_graphs": True,
+    "optim.fused": True,
     "contrast.projection_channels": 7,
     "contrast.keys_per_class": 7,
     "contrast.as_released": True,
@@ -171,6 +175,9 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("compute.precision", "float32"),
         ("compute.compile", False),
         ("compute.deterministic", False),
+        ("compute.channels_last", True),
+        ("compute.cuda_graphs", False),
+        ("optim.fused", False),
     ],
 )
 def test_saying_what_is_implied_or_has_no_effect_renames_nothing(key, value):

@@ -50,12 +50,17 @@ SETTINGS = [
         "optim.learning: 1",
         (
             "unknown key; choose lr, momentum, weight_decay, poly_power, head_lr_multiplier, "
-            "decay_norms_and_biases, clip_norm, ema_decay"
+            "decay_norms_and_biases, clip_norm, ema_decay, fused"
         ),
     ),
     ("foo: 1", "unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
     ("contrast: 1", "a block, not a value; set a key in it, for example contrast.source"),
     ("seed: 3", "a seed repeats a row and is not a setting; use `seeds`"),
+    ("compute.cuda_graphs: true, compute.compile: true", "not together with compute.compile; set one of them to false"),
+    (
+        "compute.cuda_graphs: true, schedule: {batch_size: 4, accumulation_steps: 2}",
+        "not with gradient accumulation; set it to false, or schedule.accumulation_steps to 1",
+    ),
     (
         "model.backbone: resnt",
         f"unknown backbone 'resnt'; choose {', '.join(BACKBONE_NAMES)}, or timm/<name>",
@@ -276,6 +281,20 @@ FILES = [
         f"{ONE_ROW}resources: {{gpus: 4, ranks: 2}}\n",
         [
             "5: resources: ranks 2 contradicts gpus 4, which means one rank per GPU; remove ranks",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a: {{compute.precision: float16}}\n  b: {{compute.cuda_graphs: true}}\nresources: {{gpus: 0}}\n",
+        [
+            "4: compute.precision: float16 needs a CUDA device; use bfloat16",
+            "5: compute.cuda_graphs: needs a CUDA device; set it to false",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a: {{compute.compile: true}}\n  b: {{compute.cuda_graphs: true}}\nresources: {{gpus: 2}}\n",
+        [
+            "4: compute.compile: not supported with several ranks; use one rank",
+            "5: compute.cuda_graphs: not supported with several ranks; use one rank",
         ],
     ),
     (
