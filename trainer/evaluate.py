@@ -48,12 +48,19 @@ def evaluate(
 
     with evaluating(model):
         whole_split = evaluation_batches(
-            source, split, batch_size, base_size=base_size, loader=loader, rank=rank(), ranks=world_size()
+            source,
+            split,
+            batch_size,
+            base_size=base_size,
+            device=device,
+            loader=loader,
+            rank=rank(),
+            ranks=world_size(),
         )
         with closing(whole_split):
             for batch in islice(whole_split, batches):
-                logits_BCHW = logits_at_label_size(model, batch, views, device)
-                images = zip(batch.label_BHW.to(device), logits_BCHW.argmax(dim=1), strict=True)
+                logits_BCHW = logits_at_label_size(model, batch, views)
+                images = zip(batch.label_BHW, logits_BCHW.argmax(dim=1), strict=True)
                 for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):
                     image_CC = confusion(label_HW, prediction_HW, classes)
                     matrix_CC += image_CC
@@ -61,15 +68,15 @@ def evaluate(
     return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
 
 
-def logits_at_label_size(model: Segmentor, batch: Batch, views: EvaluationConfig, device: torch.device) -> Tensor:
-    """The mean logits of a batch over `views`, (B, C, H, W) with the H and W of its labels, on `device`."""
+def logits_at_label_size(model: Segmentor, batch: Batch, views: EvaluationConfig) -> Tensor:
+    """The mean logits of a batch over `views`, (B, C, H, W) with the H and W of its labels."""
 
     def network(image_B3HW: Tensor) -> Tensor:
         logits_BCHW: Tensor = model(image_B3HW).logits_BCHW
         return logits_BCHW
 
     size = (int(batch.label_BHW.shape[-2]), int(batch.label_BHW.shape[-1]))
-    return average_logits(network, batch.image_B3HW.to(device), views, size)
+    return average_logits(network, batch.image_B3HW, views, size)
 
 
 @contextmanager

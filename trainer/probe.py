@@ -41,26 +41,28 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
             release_memory()
             torch.cuda.reset_peak_memory_stats(device)
         source = open_source(config.data)
-        loader = Loader.of(runtime, device)
+        loader = Loader.of(runtime, device, source, config.data.train_split)
         state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
         batch_size = config.schedule.batch_size
-        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
+        batches = TrainBatches(
+            source, config.data, batch_size=batch_size, seed=config.seed, device=device, loader=loader
+        )
         state.model.train()
         seconds = []
         first = warmup_steps(config)
         steps = min(steps, config.schedule.steps - first)  # the schedule has no learning rate for later ones
-        with closing(batches.iterate(0, steps)) as ready:
-            for step, batch in enumerate(ready, start=first):
+        with closing(batches.iterate(0, steps + 1)) as ready:
+            for step, batch in zip(range(first, first + steps), ready, strict=False):
                 began = time.perf_counter()
                 measured = take_step(batch, step)
                 state.finish_step(step)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds.append(time.perf_counter() - began)
-        state.training_point(measured)
-        state.score(config.data.val_split, batches=1)
-        state.score(config.data.test_split, config.evaluation, batches=1)
+            state.training_point(measured)  # while the device holds what the loader keeps there, as in a trial
+            state.score(config.data.val_split, batches=1)
+            state.score(config.data.test_split, config.evaluation, batches=1)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 

@@ -106,7 +106,7 @@ def train_here(
     limit = limited_memory(device, runtime.gpu_share)
     with lock, limit, isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device, Loader.of(runtime, device))
+        state = TrainingState.start(config, source, device, Loader.of(runtime, device, source, config.data.train_split))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
         with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
@@ -136,6 +136,7 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
+        device=state.device,
         loader=state.loader,
         rank=rank(),
         ranks=world_size(),

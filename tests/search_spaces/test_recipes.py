@@ -16,6 +16,7 @@ from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.spec.yaml_document import read_yaml
 from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
+from trainer.config import ComputeConfig
 from trainer.contrast.module import PixelContrast
 from trainer.data import DATASETS
 from trainer.data.loading.batches import Batch
@@ -84,6 +85,7 @@ def test_a_recipe_has_the_published_figures(name):
     assert config.optim.weight_decay == (1e-4 if by_fine_tuning else 5e-4)
     assert config.optim.head_lr_multiplier == (10 if by_fine_tuning else 1)
     assert (config.optim.momentum, config.optim.poly_power) == (0.9, 0.9)
+    assert config.compute == ComputeConfig(precision="bfloat16")
     assert config.contrast.temperature == 0.1
     assert (config.contrast.mining.positives, config.contrast.mining.negatives) == (1024, 2048)
     memory, images = config.contrast.memory, TRAINING_IMAGES[config.data.name]

@@ -20,6 +20,7 @@ from orchestrator.store.records import AttemptRecord, State
 from tests.fake_gpus import CONTEXT, GB, Allocation, FakeGpus
 from tests.orchestrator.running.test_worker import TINY
 from trainer.config import ComputeConfig, Runtime
+from trainer.data.loading.batches import TrainBatches
 from trainer.training_state import TrainingState
 
 Steps = Callable[[], object]
@@ -207,6 +208,7 @@ def test_the_peak_of_a_probe_is_its_own_with_its_context(gpus: FakeGpus, monkeyp
 
     monkeypatch.setattr(TrainingState, "start", start)
     monkeypatch.setattr(trainer.probe, "TrainStep", Step)
+    monkeypatch.setattr(TrainBatches, "iterate", lambda batches, first, count: (number for number in range(count)))
     found = trainer.probe.probe(TINY, Runtime(device="cuda", gpu_share=1.0))
     assert found["probe/peak_memory_gb"] == pytest.approx(4 + 6 + CONTEXT / GB)
     assert found["probe/device_memory_gb"] == 80.0

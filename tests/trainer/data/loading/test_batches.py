@@ -13,8 +13,8 @@ import torch
 
 from trainer.config import BaseSizeConfig, ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import AHEAD, Batch, TrainBatches, evaluation_batches
-from trainer.data.loading.loader import Loader
+from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
+from trainer.data.loading.loader import AHEAD, Loader
 from trainer.errors import DataError
 
 CONFIG = DataConfig(crop=(32, 48), synthetic=SyntheticConfig(train_images=7, val_images=5, height=48, width=64))

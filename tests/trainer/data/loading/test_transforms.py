@@ -23,7 +23,6 @@ from trainer.data.loading.transforms import (
     augment_into,
     image_tensor,
     jitter,
-    label_tensor,
     resize_label,
 )
 
@@ -35,6 +34,10 @@ def pair_of(height, width, seed=0):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), rng.integers(
         0, 11, (height, width), dtype=np.uint8
     )
+
+
+def label_tensor(label_HW):
+    return torch.from_numpy(label_HW.copy()).to(torch.int64)
 
 
 def augment(pair, config, seed):
