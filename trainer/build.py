@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trainer.config import ContrastConfig, ModelConfig
+from trainer.config import ContrastConfig, ModelConfig, setting
 from trainer.contrast import PixelContrast, ReleasedContrast
 from trainer.models.backbones import build_backbone
 from trainer.models.heads.base import FeatureShape, Head
@@ -38,13 +38,21 @@ def build_segmentor(
     `build_backbone`.
     """
     with seeded(seed, "init", "backbone"):
-        backbone = build_backbone(config.backbone, config.weights, config.output_stride)
-    shape = FeatureShape(channels=backbone.channels, strides=backbone.strides, parallel=backbone.parallel)
+        deep_stem = setting(config, "stem") == "deep"
+        backbone = build_backbone(config.backbone, config.weights, config.output_stride, deep_stem=deep_stem)
+    align_corners: bool = setting(config, "align_corners")
+    shape = FeatureShape(
+        channels=backbone.channels,
+        strides=backbone.strides,
+        parallel=backbone.parallel,
+        align_corners=align_corners,
+    )
     with seeded(seed, "init", "head"):
-        head = HEADS[config.head](shape, classes, width=config.head_channels, dropout=config.dropout)
+        head = HEADS[config.head](shape, classes, config)
     projection = None
     if contrast.source != "none":
         with seeded(seed, "projection"):
             projection = Projection(head.tap_channels, contrast.embedding_dim, contrast.projection_channels)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return Segmentor(backbone, head, projection, layout).to(memory_format=layout)
+    network = Segmentor(backbone, head, projection, layout, align_corners=align_corners)
+    return network.to(memory_format=layout)

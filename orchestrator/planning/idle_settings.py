@@ -1,4 +1,4 @@
-"""Settings that have less effect than they say: a queue that never fills, a warm-up that never ends, a padded crop.
+"""Settings that have less effect than they say: a queue that never fills, a padded crop, a option of another head.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
 and table show them as notes. So they do for a control, whose contrast learns nothing from labels.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.key_forecast import name_rows
-from trainer.config import BaseSizeConfig, DataConfig, TrainConfig, setting
+from trainer.config import BaseSizeConfig, DataConfig, ModelConfig, TrainConfig, ignored_options, implied, setting
 
 __all__ = ["idle_notes"]
 
@@ -28,12 +29,13 @@ class ImageSizes:
     """Whether the base size changes the size of any image."""
 
 
-def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str, ...]:
+def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str, ...]:
     """One sentence for each setting with less effect than it says, with the labels of the rows that have it."""
     labels: dict[str, list[str]] = {}
     sizes: dict[tuple[str, str, BaseSizeConfig], ImageSizes] = {}
     total = 0
-    for label, config, facts in rows:
+    for label, row, facts in rows:
+        config = row.config
         total += 1
         keys = [
             (facts.digest, split, config.data.base_size) for split in (config.data.train_split, config.data.test_split)
@@ -44,6 +46,7 @@ def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str,
         train, test = (sizes[key] for key in keys)
         for text in (
             *control_notes(config),
+            *model_notes(row),
             *memory_notes(config),
             *schedule_notes(config),
             *size_notes(config, train, test),
@@ -52,6 +55,14 @@ def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str,
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
     )
+
+
+def model_notes(row: ResolvedRow) -> Iterator[str]:
+    """Options that the backbone or the head does not have."""
+    for name, reason in ignored_options(row.config.model).items():
+        setting_of = row.sources.settings.get(f"model.{name}")
+        if setting_of is not None and setting_of.value not in (None, implied(ModelConfig, name)):
+            yield f"model.{name}: {setting_of.value} has no effect: {reason}"
 
 
 def control_notes(config: TrainConfig) -> Iterator[str]:

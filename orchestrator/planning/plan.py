@@ -166,7 +166,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
         notes=idle_notes(
-            (row_spec.label, row.config, facts[data_key(row.config.data)])
+            (row_spec.label, row, facts[data_key(row.config.data)])
             for row_spec, row in zip(spec.rows, rows, strict=True)
         ),
     )

@@ -22,19 +22,29 @@ from trainer.config.evaluation import EvaluationConfig
 from trainer.config.field_markers import (
     canonical_name,
     fields_below,
+    implied,
     is_outside_identity,
     location_keys,
     outside_identity_keys,
     renamed_keys,
     setting,
 )
-from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
+from trainer.config.model import (
+    AUX_KERNELS,
+    BACKBONE_NAMES,
+    DEEP_STEMS,
+    PACKAGED_WEIGHTS,
+    ModelConfig,
+    ignored_options,
+)
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [
+    "AUX_KERNELS",
     "BACKBONE_NAMES",
+    "DEEP_STEMS",
     "PACKAGED_WEIGHTS",
     "RESULT_VERSION",
     "AnchorConfig",
@@ -55,6 +65,8 @@ __all__ = [
     "canonical_name",
     "effective_memory",
     "fields_below",
+    "ignored_options",
+    "implied",
     "is_outside_identity",
     "keys_per_class",
     "location_keys",

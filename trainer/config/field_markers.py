@@ -10,6 +10,7 @@ __all__ = [
     "canonical_name",
     "fields_below",
     "identity_values",
+    "implied",
     "is_outside_identity",
     "limit",
     "location",
@@ -50,7 +51,12 @@ def optional_block(block_type: type) -> Any:
 def setting(block: Any, name: str) -> Any:
     """The value of a field, or its implied value if it is not set."""
     value = getattr(block, name)
-    return block.__dataclass_fields__[name].metadata.get("implied") if value is None else value
+    return implied(type(block), name) if value is None else value
+
+
+def implied(config_type: Any, name: str) -> Any:
+    """The value that an unset field stands for; None if there is no single one."""
+    return config_type.__dataclass_fields__[name].metadata.get("implied")
 
 
 def unset_implied(block: Any) -> Any:

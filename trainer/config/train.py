@@ -9,7 +9,7 @@ from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import EvaluationConfig, effective_evaluation
 from trainer.config.field_markers import require, setting, unset_implied
-from trainer.config.model import ModelConfig
+from trainer.config.model import ModelConfig, effective_model
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 
 __all__ = ["RESULT_VERSION", "TrainConfig"]
@@ -63,7 +63,6 @@ class TrainConfig:
             data = replace(self.data, root=None)
         else:
             data = replace(self.data, synthetic=SyntheticConfig())
-        aux_weight = 0.0 if self.model.head == "hrnet" else self.model.aux_weight
         schedule, optim = unset_implied(self.schedule), unset_implied(self.optim)
         if schedule.policy == "cosine":
             optim = replace(optim, poly_power=OptimConfig().poly_power)
@@ -71,7 +70,7 @@ class TrainConfig:
             self,
             data=data,
             contrast=effective_contrast(self.contrast),
-            model=replace(self.model, aux_weight=aux_weight),
+            model=effective_model(self.model),
             loss=effective_loss(self.loss),
             optim=optim,
             schedule=schedule,

@@ -59,6 +59,13 @@ def with_value(config, key, value):
 
 
 UNSET = {
+    "model.stem": "deep",
+    "model.fusion_kernel": 3,
+    "model.aux_channels": 64,
+    "model.aux_kernel": 1,
+    "model.classifier_relu": False,
+    "model.classifier_bias": False,
+    "model.align_corners": True,
     "loss.kind": "lovasz",
     "loss.class_weights": (1, 2.5),
     "loss.ohem_threshold": 0.5,
@@ -93,6 +100,7 @@ UNSET = {
 """A value for each knob that is unset by default."""
 
 SETTING = {
+    "model.stem": {"model.backbone": "resnet50"},
     "loss.ohem_threshold": {"loss.kind": "ohem"},
     "loss.ohem_min_kept": {"loss.kind": "ohem"},
     "loss.lovasz_weight": {"loss.kind": "ce_lovasz"},
@@ -159,6 +167,14 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("model.stem", "plain"),
+        ("model.stem", "deep"),
+        ("model.fusion_kernel", 1),
+        ("model.aux_channels", 256),
+        ("model.aux_kernel", 3),
+        ("model.classifier_relu", True),
+        ("model.classifier_bias", True),
+        ("model.align_corners", False),
         ("loss.kind", "ce"),
         ("loss.class_weights", (1.0, 1, 1.0)),
         ("loss.ohem_threshold", 0.5),
@@ -268,6 +284,19 @@ def test_a_path_does_not_count():
 )
 def test_a_knob_without_effect_does_not_count(one, two):
     assert trial_id(TrainConfig(contrast=one), DATA) == trial_id(TrainConfig(contrast=two), DATA)
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [("hrnet", ("aux_channels", "aux_kernel")), ("ocr", ("fusion_kernel",)), ("deeplabv3", ())],
+)
+def test_a_option_of_another_head_does_not_count(head, names):
+    plain = TrainConfig(model=ModelConfig(head=head))
+    for name in ("fusion_kernel", "aux_channels", "aux_kernel"):
+        changed = with_value(
+            plain, f"model.{name}", UNSET[f"model.{name}"] if (name, head) != ("aux_kernel", "ocr") else 3
+        )
+        assert (trial_id(changed, DATA) == trial_id(plain, DATA)) == (name in names), name
 
 
 def test_numbers_have_one_spelling():

@@ -62,6 +62,20 @@ def plan(rows: str, *settings: str):
             "contrast.labels is shuffled: the contrastive loss of this control cannot learn from labels (full).",
         ),
         ("contrast: {source: intra_image, memory: {kind: pixel, pixels_per_class: 401}}", None),
+        ("model: {backbone: resnet50, stem: deep, fusion_kernel: 3, aux_channels: 32, aux_kernel: 1}", None),
+        ("model: {backbone: hrnet_w18, head: hrnet, stem: plain}", None),
+        (
+            "model: {backbone: resnet18, stem: deep}",
+            "model.stem: deep has no effect: only resnet50 and resnet101 have a choice of stem, not resnet18 (full).",
+        ),
+        (
+            "model: {head: ocr, fusion_kernel: 3}",
+            "model.fusion_kernel: 3 has no effect: the head ocr has no such convolution (full).",
+        ),
+        (
+            "model: {head: hrnet, aux_channels: 32}",
+            "model.aux_channels: 32 has no effect: the head hrnet has no auxiliary head (full).",
+        ),
         ("schedule.rate_warmup_steps: 10", None),
         (
             "schedule.rate_warmup_steps: 11",
