@@ -1,11 +1,13 @@
 """A probe takes a few full steps, measures them, and leaves no trace."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
 import trainer.evaluate
+import trainer.probe
 import trainer.run
 from trainer.config import (
     AnchorConfig,
@@ -74,6 +76,21 @@ def test_evaluation_is_measured_as_the_trial_will_do_it(monkeypatch: pytest.Monk
     config = replace(CONFIG, evaluation=EvaluationConfig(scales=(0.5, 2.0), flip=True))
     probe(config, RUNTIME, steps=1)
     assert seen == [("val", None, 1), ("test", config.evaluation, 1)]
+
+
+def test_a_probe_evaluates_while_its_loader_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a trial does: what a loader keeps on the device counts in the peak of the evaluation."""
+    open_threads = []
+    score = TrainingState.score
+
+    def spy(state, *arguments, **options):
+        open_threads.append(sum(thread.name.startswith("loader") for thread in threading.enumerate()))
+        return score(state, *arguments, **options)
+
+    monkeypatch.setattr(TrainingState, "score", spy)
+    probe(CONFIG, replace(RUNTIME, loader_threads=2), steps=2)
+    assert open_threads == [2, 2]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
 def test_the_callers_chance_is_untouched() -> None:
