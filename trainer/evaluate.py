@@ -40,7 +40,7 @@ def evaluate(
     """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores.
 
     The model sees images at `base_size`. Its logits are resized to the size of the label, and never the reverse.
-    `batches`: only so many of each rank.
+    `batches`: at most this number of each rank; None for all.
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
