@@ -1,11 +1,13 @@
 """A probe takes a few full steps, measures them, and leaves no trace."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
 import trainer.evaluate
+import trainer.probe
 import trainer.run
 from trainer.config import (
     AnchorConfig,
@@ -57,6 +59,21 @@ def test_every_probed_step_has_its_contrastive_loss(monkeypatch: pytest.MonkeyPa
     assert seen == [(500, True), (501, True), (502, True)], "after the warm-up of half the schedule"
     assert set(measured) == {"probe/step_seconds"}, "no memory is claimed to be known on a CPU"
     assert measured["probe/step_seconds"] > 0
+
+
+def test_a_probe_evaluates_while_its_loader_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a trial does: what a loader keeps on the device counts in the peak of the evaluation."""
+    open_threads = []
+    evaluate = trainer.probe.evaluate_one_batch
+
+    def spy(state):
+        open_threads.append(sum(thread.name.startswith("loader") for thread in threading.enumerate()))
+        evaluate(state)
+
+    monkeypatch.setattr(trainer.probe, "evaluate_one_batch", spy)
+    probe(CONFIG, replace(RUNTIME, loader_threads=2), steps=2)
+    assert open_threads == [2]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
 def test_the_callers_chance_is_untouched() -> None:
