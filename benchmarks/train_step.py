@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -35,12 +36,14 @@ from trainer.config import (
     DataConfig,
     ModelConfig,
     OptimConfig,
+    Runtime,
     ScheduleConfig,
     TrainConfig,
     setting,
 )
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import Batch, TrainBatches
+from trainer.data.loading.loader import Loader
 from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
@@ -297,14 +300,18 @@ def line(figure: str, ours: float, plain: float) -> Figure:
 def with_data(
     case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
 ) -> Figure:
-    """The recipe's step with the decoded cache beside the plain step with files that are decoded each time."""
+    """The recipe's step with the data as a trial loads it, beside the plain step with files that are decoded each time."""
     root = draw_camvid(folder / "camvid", 2 * case.batch)
     sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
     sources[0].read("train", 0)
-    seconds = []
+    runtime, seconds = Runtime(threads=torch.get_num_threads()), []
     for source, step in zip(sources, (chosen, plain), strict=True):
-        batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
-        values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
+        loader = Loader() if step is plain else Loader.of(runtime, step.device, source, "train")
+        batches = TrainBatches(
+            source, step.config.data, batch_size=case.batch, seed=0, device=step.device, loader=loader
+        )
+        with closing(batches.iterate(0, steps)) as ready:
+            values = [meter.seconds(taking(ready, step, number)) for number in range(steps)]
         seconds.append(min(values))
     return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding", seconds[0], seconds[1])
 
