@@ -300,7 +300,7 @@ def line(figure: str, ours: float, plain: float) -> Figure:
 def with_data(
     case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
 ) -> Figure:
-    """The recipe's step with the data as a trial loads it, beside the plain step with files that are decoded each time."""
+    """The recipe's step with data as a trial loads it, beside the plain step with files that are decoded each time."""
     root = draw_camvid(folder / "camvid", 2 * case.batch)
     sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
     sources[0].read("train", 0)
