@@ -117,15 +117,6 @@ FAULTS = {
         "trainer/step.py:{line}: backward: a gradient on cpu for a tensor on cuda:0",
         *(TrainStep.backward, ".backward()"),
     ),
-    "batch for which the host waits": (
-        *(
-            trainer.evaluate,
-            "logits_at_label_size",
-            "image_B3HW.to(device, non_blocking=True)",
-            "image_B3HW.to(device)",
-        ),
-        HERE + ": _to_copy: a copy to the device for which the host waits",
-    ),
     "bincount in the scores": (
         *(trainer.metrics, "confusion", "return total.index_add_(0, place_P, one_P)"),
         "return torch.bincount(place_P, minlength=len(total))",
