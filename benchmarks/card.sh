@@ -123,6 +123,6 @@ part sweep "${BENCH_LIMIT:-180}" env -C "$WORK" "$PYTHON" -m orchestrator.sweep 
   --set "schedule.eval_every_steps=$(((STEPS + 1) / 2))" --name "$NAME" --run-dir "$OUT/runs" --out "$OUT/sweep"
 case " $PARTS " in *" sweep "*) PARTS="$PARTS mlflow" ;; esac
 part mlflow 20 bash -c equal
-part packing 60 "${BENCH[@]}" benchmarks.packing "${PLACE[@]}" "${ROOT[@]}" --json "$OUT/packing.json"
+part packing 100 "${BENCH[@]}" benchmarks.packing "${PLACE[@]}" --short "${ROOT[@]}" --json "$OUT/packing.json"
 part start 60 "${BENCH[@]}" benchmarks.cold_start "${PLACE[@]}" --json "$OUT/cold_start.json"
 exit $STATUS

@@ -52,7 +52,7 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
         seconds = []
         first = warmup_steps(config)
         steps = min(steps, config.schedule.steps - first)  # the schedule has no learning rate for later ones
-        with closing(batches.iterate(0, steps + 1)) as ready:
+        with closing(batches.iterate(0, steps)) as ready:
             for step, batch in zip(range(first, first + steps), ready, strict=False):
                 began = time.perf_counter()
                 measured = take_step(batch, step)
