@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -35,12 +36,14 @@ from trainer.config import (
     DataConfig,
     ModelConfig,
     OptimConfig,
+    Runtime,
     ScheduleConfig,
     TrainConfig,
     setting,
 )
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import Batch, TrainBatches
+from trainer.data.loading.loader import CPU, IN_TRAINING_THREAD, Loader
 from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
@@ -297,16 +300,26 @@ def line(figure: str, ours: float, plain: float) -> Figure:
 def with_data(
     case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
 ) -> Figure:
-    """The recipe's step with the decoded cache beside the plain step with files that are decoded each time."""
+    """The recipe's step with the loader of its trials beside the plain step with files that are decoded each time.
+
+    The plain step makes float32 batches in its own thread, and copies them to the device.
+    """
     root = draw_camvid(folder / "camvid", 2 * case.batch)
     sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
     sources[0].read("train", 0)
+    loader = Loader.of(Runtime(threads=torch.get_num_threads()), chosen.device, sources[0], "train")
+    ways = ((sources[0], chosen, chosen.device, loader), (sources[1], plain, CPU, IN_TRAINING_THREAD))
     seconds = []
-    for source, step in zip(sources, (chosen, plain), strict=True):
-        batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
-        values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
+    for source, step, device, way in ways:
+        batches = TrainBatches(
+            source, step.config.data, batch_size=case.batch, seed=0, device=device, loader=way
+        ).iterate(0, steps)
+        with closing(batches):
+            values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
         seconds.append(min(values))
-    return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding", seconds[0], seconds[1])
+    return line(
+        f"step with its data, {label}: the recipe's, cached, {loader}, beside plain, decoding", seconds[0], seconds[1]
+    )
 
 
 def taking(batches: Iterator[Batch], step: TrainStep, number: int) -> Callable[[], object]:

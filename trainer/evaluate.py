@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -34,17 +35,19 @@ def evaluate(
     loader: Loader = IN_TRAINING_THREAD,
     views: EvaluationConfig = WHOLE_IMAGE,
     base_size: BaseSizeConfig = OWN_SIZE,
+    batches: int | None = None,
 ) -> Scores:
     """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores.
 
     The model sees images at `base_size`. Its logits are resized to the size of the label, and never the reverse.
+    `batches`: at most this number of each rank; None for all.
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     count_NCK = torch.zeros(source.size(split), classes, 3, dtype=torch.int64, device=device)
 
     with evaluating(model):
-        batches = evaluation_batches(
+        whole_split = evaluation_batches(
             source,
             split,
             batch_size,
@@ -54,8 +57,8 @@ def evaluate(
             rank=rank(),
             ranks=world_size(),
         )
-        with closing(batches):
-            for batch in batches:
+        with closing(whole_split):
+            for batch in islice(whole_split, batches):
                 logits_BCHW = logits_at_label_size(model, batch, views)
                 images = zip(batch.label_BHW, logits_BCHW.argmax(dim=1), strict=True)
                 for number, (label_HW, prediction_HW) in enumerate(images, start=batch.first):

@@ -21,6 +21,7 @@ from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
+from trainer.gpu_memory import limited_memory
 from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
@@ -61,9 +62,9 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
     Several `runtime.ranks` are child processes of this one, which end before this returns or raises. `progress` is
     always called in this process.
 
-    Raises DataError, WeightsError, DivergedError, RankLostError, TrainerError (no such device, or one without the
-    precision; class weights that do not fit the data; a batch that the ranks cannot split; another process training in
-    `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
+    Raises DataError, WeightsError, DivergedError, RankLostError, DeviceBusyError, TrainerError (no such device, or one
+    without the precision; class weights that do not fit the data; a batch that the ranks cannot split; another process
+    training in `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
     """
     config = config.normalised()
     if runtime.ranks == 1:
@@ -102,7 +103,8 @@ def train_here(
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
-    with lock, isolated_rng(device), arithmetic(config.compute):
+    limit = limited_memory(device, runtime.gpu_share)
+    with lock, limit, isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
         state = TrainingState.start(config, source, device, Loader.of(runtime, device, source, config.data.train_split))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
@@ -193,5 +195,5 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
 
 
 def isolated_rng(device: torch.device) -> AbstractContextManager[None]:
-    """Restore torch's global generators after the body; dropout uses them, seeded at each step."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    """Restore torch's global generators after the body; dropout uses them, seeded at each step on every device."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else [])

@@ -167,8 +167,8 @@ class TrainingState:
                 checkpoints.save_best(self.evaluated.state_dict())
         return point
 
-    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
-        """Evaluate the current weights on `split`."""
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE, *, batches: int | None = None) -> Scores:
+        """Evaluate the current weights on `split`, or on its first `batches`."""
         return evaluate(
             self.evaluated,
             self.source,
@@ -178,6 +178,7 @@ class TrainingState:
             loader=self.loader,
             views=views,
             base_size=self.config.data.base_size,
+            batches=batches,
         )
 
     def figures(self) -> dict[str, float]:

@@ -104,6 +104,15 @@ def test_each_backbone_and_head_trains_for_a_step_at_full_width(family):
     require_step(read_recipe(FAMILIES[family]))
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_a_recipe_states_its_evaluation_protocol(path):
+    """The preset by name, and the base size of the data sets that the released code resizes."""
+    stated = {item.key: item.value for item in parse_recipe(read_extended(path, RECIPE)).settings.settings}
+    assert stated["evaluation.preset"] == "single_scale"
+    resized = stated["data.name"] in ("pascal_context", "coco_stuff_10k")
+    assert stated.get("data.base_size.short") == (520 if resized else None)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_recipe_has_the_published_figures(name):
     config = read_recipe(next(path for path in RECIPES if name_of(path) == name))

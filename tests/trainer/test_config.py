@@ -1,5 +1,6 @@
 """Optional fields: implied values, refused values, and the choices of the tables."""
 
+import re
 from fractions import Fraction
 from typing import get_args, get_type_hints
 
@@ -13,6 +14,7 @@ from trainer.config import (
     EvaluationConfig,
     LossConfig,
     OptimConfig,
+    Runtime,
     ScheduleConfig,
     TrainConfig,
     setting,
@@ -112,3 +114,16 @@ def test_a_preset_becomes_the_keys_that_it_stands_for_and_leaves_the_window_alon
 def test_every_preset_has_its_views():
     choices = get_args(get_type_hints(EvaluationConfig)["preset"])[0]
     assert set(get_args(choices)) == set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"threads": 0}, "runtime.threads: must be at least 1"),
+        ({"loader_threads": -1}, "runtime.loader_threads: must not be negative"),
+        ({"resident_gigabytes": -0.5}, "runtime.resident_gigabytes: must not be negative"),
+    ],
+)
+def test_a_runtime_that_cannot_be_is_refused_with_its_key(values, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Runtime(**values)

@@ -1,11 +1,13 @@
 """A probe takes a few full steps, measures them, and leaves no trace."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
 import trainer.evaluate
+import trainer.probe
 import trainer.run
 from trainer.config import (
     AnchorConfig,
@@ -24,6 +26,7 @@ from trainer.config import (
 )
 from trainer.probe import probe
 from trainer.step import TrainStep
+from trainer.training_state import TrainingState
 
 CONFIG = TrainConfig(
     data=DataConfig(
@@ -57,6 +60,37 @@ def test_every_probed_step_has_its_contrastive_loss(monkeypatch: pytest.MonkeyPa
     assert seen == [(500, True), (501, True), (502, True)], "after the warm-up of half the schedule"
     assert set(measured) == {"probe/step_seconds"}, "no memory is claimed to be known on a CPU"
     assert measured["probe/step_seconds"] > 0
+
+
+def test_a_trial_that_is_shorter_than_a_probe_is_measured_in_the_steps_that_it_has() -> None:
+    config = replace(CONFIG, schedule=replace(CONFIG.schedule, steps=2, eval_every_steps=1))
+    assert probe(config, RUNTIME)["probe/step_seconds"] > 0
+
+
+def test_evaluation_is_measured_as_the_trial_will_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several views of an image need more memory than training, and come last."""
+    seen = []
+    monkeypatch.setattr(
+        TrainingState, "score", lambda state, split, views=None, *, batches: seen.append((split, views, batches))
+    )
+    config = replace(CONFIG, evaluation=EvaluationConfig(scales=(0.5, 2.0), flip=True))
+    probe(config, RUNTIME, steps=1)
+    assert seen == [("val", None, 1), ("test", config.evaluation, 1)]
+
+
+def test_a_probe_evaluates_while_its_loader_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a trial does: what a loader keeps on the device counts in the peak of the evaluation."""
+    open_threads = []
+    score = TrainingState.score
+
+    def spy(state, *arguments, **options):
+        open_threads.append(sum(thread.name.startswith("loader") for thread in threading.enumerate()))
+        return score(state, *arguments, **options)
+
+    monkeypatch.setattr(TrainingState, "score", spy)
+    probe(CONFIG, replace(RUNTIME, loader_threads=2), steps=2)
+    assert open_threads == [2, 2]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
 def test_the_callers_chance_is_untouched() -> None:

@@ -22,6 +22,9 @@ class Runtime:
     ranks: int = 1
     """Data-parallel processes on this machine; each trains on an equal part of every batch. Each has its own CUDA
     device if there are enough; otherwise they share devices."""
+    gpu_share: float | None = None
+    """Share of the memory of its CUDA device that each rank takes, at most 1: it waits until that much is free, and
+    cannot allocate more. None: neither."""
     threads: int = 1
     """CPU threads of torch per rank."""
     loader_threads: int | None = None
@@ -40,6 +43,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         require(self.ranks >= 1, "runtime.ranks", "must be at least 1")
+        require(self.gpu_share is None or 0 < self.gpu_share <= 1, "runtime.gpu_share", "must be above 0 and at most 1")
         require(self.threads >= 1, "runtime.threads", "must be at least 1")
         loader = self.loader_threads
         require(loader is None or loader >= 0, "runtime.loader_threads", "must not be negative")

@@ -31,10 +31,8 @@ def upload(device: torch.device, *tensors: Tensor) -> list[Tensor]:
     with torch.cuda.stream(copying):
         copies = [tensor.to(device, non_blocking=True) for tensor in tensors]
     current.wait_stream(copying)
-    for copy in copies:
-        copy.record_stream(
-            current
-        )  # its memory belongs to the other stream, and must not be reused before this one ends
+    for copy in copies:  # their memory belongs to the other stream, which must not reuse it before this one has used it
+        copy.record_stream(current)
     return copies
 
 
