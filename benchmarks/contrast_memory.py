@@ -110,7 +110,7 @@ def loss_bytes(
     class_keys = min(keys_per_class(contrast), scope_keys) + rows_per_class(memory)
     keys = scopes * scope_keys
     candidates, held = (rows + classes * rows_per_class(memory) for rows in (scope_keys, keys))
-    block = anchors_at_a_time(anchors, held)
+    block = anchors_at_a_time(anchors, held, device)
     tile = tile_similarities(device) // block
     scoped = 4 * candidates if scopes > 1 else 0
     positives = mined(contrast.mining, contrast.mining.positives, class_keys)

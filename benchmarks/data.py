@@ -1,12 +1,14 @@
 """Training batches on one core, beside the usual first implementation: PIL and torchvision's v1 transforms.
 
     python -m benchmarks.data [--root PATH] [--images 96] [--repeats 3] [--json OUT] [--quick]
+    python -m benchmarks.data --gpu-feed [--device cuda] [--json OUT] [--quick]
 
 Both make the same batches from the same draws: random scale, crop, flip, colour jitter, float32 in 0..1 (the model
 normalises). Ours reads the decoded cache and augments each crop in its place in the batch. The other is a torch
 DataLoader whose samples decode JPEG and PNG each time, resize the whole image, crop it, jitter it as an 8-bit PIL image
 and convert it to a tensor. Without `--root` a look-alike of CamVid (480x360, JPEG quality 90 and PNG labels) is drawn
 from the synthetic scenes. Seconds are CPU seconds of a single thread, which other work on the machine disturbs little.
+`--gpu-feed` measures what loader threads deliver instead (benchmarks/gpu_feed.py).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as v1
 
+from benchmarks.gpu_feed import measure_feed
 from benchmarks.report import Figure, at_least, command_line, parse, publish
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data.files.camvid import CamVid
@@ -63,11 +66,16 @@ Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 
 def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
-    parser = command_line(__doc__)
+    parser = command_line(__doc__, ("cpu", "cuda"))
     parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn for the run")
     parser.add_argument("--images", type=int, default=96, help="images of the look-alike (default: 96)")
     parser.add_argument("--repeats", type=int, default=3, help="epochs of each way; the median counts (default: 3)")
+    parser.add_argument("--gpu-feed", action="store_true", help="images per second for a GPU, at Cityscapes size")
     given = parse(parser)
+    if given.gpu_feed:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = measure_feed(Path(folder), torch.device(given.device), quick=given.quick)
+        return 0 if publish(figures, given.json) else 1
     images, repeats = (3, 1) if given.quick else (given.images, given.repeats)
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):

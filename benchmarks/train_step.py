@@ -5,7 +5,8 @@ PyTorch (float32, contiguous layout, a loop over the parameters) beside the comb
 start from the same weights and see the same batch, and the losses of their first steps are checked. The best
 combination is named. If a recipe trains the model on this device, its choice is compared with the best; on a CPU only
 with those that suit every CPU (bfloat16 without AVX512-BF16 or AMX is up to 8 times slower than float32). The last
-figure adds the data: decoding each image beside the decoded cache. Steps of all combinations alternate and the fastest
+figure adds the data: decoding each image beside the decoded cache. On CUDA, the first steps' peak memory is beside that
+of the plain step, weights and momentum included. Steps of all combinations alternate and the fastest
 of each counts, because disturbances only add time. On a CPU, seconds are CPU seconds.
 """
 
@@ -17,21 +18,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import nn
-from torch.optim import SGD
 
 from benchmarks.contrast_step import Meter
 from benchmarks.data import draw_camvid
-from benchmarks.report import DEVICES, Figure, command_line, parse, publish
+from benchmarks.report import DEVICES, Figure, command_line, information, parse, publish
+from trainer.arithmetic import arithmetic
 from trainer.build import build_segmentor
-from trainer.config import ComputeConfig, ContrastConfig, DataConfig, ModelConfig, ScheduleConfig, TrainConfig
+from trainer.config import (
+    ComputeConfig,
+    ContrastConfig,
+    DataConfig,
+    ModelConfig,
+    OptimConfig,
+    Runtime,
+    ScheduleConfig,
+    TrainConfig,
+    setting,
+)
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import Batch, TrainBatches
+from trainer.data.loading.loader import CPU, IN_TRAINING_THREAD, Loader
 from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
 from trainer.step import TrainStep
@@ -48,21 +60,26 @@ class Combination:
     """How a step is computed."""
 
     name: str
-    channels_last: bool = True
-    optimizer: str = "foreach"
-    """`loop`, `foreach` or `fused`."""
     compute: ComputeConfig = ComputeConfig()
+    fused: bool = False
+    """Whether the optimiser is fused."""
+    loop: bool = False
+    """Whether it updates one parameter after another, as torch does on a CPU by default."""
 
 
 BFLOAT16 = ComputeConfig(precision="bfloat16")
-PLAIN = Combination(name="plain", channels_last=False, optimizer="loop")
-RECIPE = Combination(name="channels_last, foreach (the recipes)")
-COMBINATIONS = (
-    PLAIN,
-    RECIPE,
-    Combination(name="channels_last, fused", optimizer="fused"),
-    Combination(name="channels_last, foreach, bfloat16", compute=BFLOAT16),
+PLAIN = Combination(name="plain", compute=ComputeConfig(channels_last=False), loop=True)
+FLOAT32 = Combination(name="channels_last, foreach")
+REDUCED = Combination(name="channels_last, foreach, bfloat16", compute=BFLOAT16)
+COMBINATIONS = (PLAIN, FLOAT32, Combination(name="channels_last, fused", fused=True), REDUCED)
+ON_CUDA = (
+    Combination(name="channels_last, foreach, TF32", compute=ComputeConfig(tf32=True)),
+    Combination(name="channels_last, foreach, no TF32", compute=ComputeConfig(tf32=False)),
+    Combination(name="channels_last, fused, bfloat16, TF32", compute=replace(BFLOAT16, tf32=True), fused=True),
+    Combination(name="channels_last, foreach, CUDA graphs", compute=ComputeConfig(cuda_graphs=True)),
+    Combination(name="channels_last, foreach, bfloat16, CUDA graphs", compute=replace(BFLOAT16, cuda_graphs=True)),
 )
+"""What has an effect on CUDA only."""
 COMPILED = (
     Combination(name="channels_last, foreach, compiled", compute=ComputeConfig(compile=True)),
     Combination(name="channels_last, foreach, bfloat16, compiled", compute=replace(BFLOAT16, compile=True)),
@@ -81,6 +98,8 @@ class Case:
     output_stride: Literal[8, 16, 32] = 32
     recipe: str = ""
     """The recipe that trains it on the device; empty if none does."""
+    chosen: Combination = FLOAT32
+    """What the recipe computes in."""
     compiles: bool = True
 
 
@@ -104,8 +123,22 @@ CASES = {
     "cuda": (
         LITE0,
         Case(backbone="hrnet_w18", crop=(352, 480), batch=16, head_channels=270),
-        Case(backbone="hrnet_w48", crop=(352, 480), batch=16, head_channels=720, recipe="camvid_hrnet_w48"),
-        Case(backbone="hrnet_w48", crop=(512, 1024), batch=8, head_channels=720, recipe="cityscapes_hrnet_w48"),
+        Case(
+            backbone="hrnet_w48",
+            crop=(352, 480),
+            batch=16,
+            head_channels=720,
+            recipe="camvid_hrnet_w48",
+            chosen=REDUCED,
+        ),
+        Case(
+            backbone="hrnet_w48",
+            crop=(512, 1024),
+            batch=8,
+            head_channels=720,
+            recipe="cityscapes_hrnet_w48",
+            chosen=REDUCED,
+        ),
     ),
 }
 """Models that recipes train on the device, and an hrnet_w18; on a CPU at half the crop, as compiling takes minutes."""
@@ -131,17 +164,28 @@ def main() -> int:
 
 def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure]:
     """The combinations, the choice of the recipe, and the step with its data."""
-    combinations = COMBINATIONS
+    combinations = COMBINATIONS + (ON_CUDA if device == "cuda" else ())
     if case.compiles and can_compile(device):
         combinations += COMPILED if device == "cuda" else COMPILED[:1]  # on a CPU no recipe computes in bfloat16
     batch, meter = random_batch(case), Meter(device)
-    training_steps = {item: step_of(case, item, device) for item in combinations}
-    starts = {item: wall_seconds(lambda step=step: step(batch, 0)) for item, step in training_steps.items()}
+    training_steps: dict[Combination, TrainStep] = {}
+    starts: dict[Combination, float] = {}
+    peaks: dict[Combination, float] = {}
+    for item in combinations:
+        held = start_memory(device)
+        began = time.perf_counter()  # wall time, because a compiler works in other processes
+        step = training_steps[item] = step_of(case, item, device)
+        with arithmetic(item.compute):
+            for number in range(2):  # the second has the momentum of the first
+                step(batch, number)
+                starts.setdefault(item, time.perf_counter() - began)
+        peaks[item] = meter.peak() - held
     check_losses(case, device, combinations)
     taken: dict[Combination, list[float]] = {item: [] for item in combinations}
-    for number in range(1, steps + 2):  # the first one after the start is not yet stable
+    for number in range(2, steps + 3):  # the first one after the start is not yet stable
         for item, step in training_steps.items():
-            taken[item].append(meter.seconds(lambda step=step, number=number: step(batch, number)))
+            with arithmetic(item.compute):
+                taken[item].append(meter.seconds(lambda step=step, number=number: step(batch, number)))
     seconds = {item: min(values[1:]) for item, values in taken.items()}
     eligible = [item for item in seconds if device == "cuda" or item.compute.precision is None]
     best = min(eligible, key=seconds.__getitem__)
@@ -150,13 +194,19 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
     figures += [
         Figure(figure=f"first step, {label}: {item.name}, wall time", ours=starts[item])
         for item in combinations
-        if item.compute.compile
+        if item.compute.compile or item.compute.cuda_graphs
     ]
-    near = seconds[RECIPE] / seconds[best]
+    if device == "cuda":
+        figures += [
+            information(f"peak memory, {label}: {item.name}, beside plain", peaks[item], peaks[PLAIN], unit="B")
+            for item in combinations
+            if item != PLAIN
+        ]
+    near = seconds[case.chosen] / seconds[best]
     figures.append(
         Figure(
             figure=f"step, {label}: as {case.recipe or 'recipes'} beside the best ({best.name})",
-            ours=seconds[RECIPE],
+            ours=seconds[case.chosen],
             beside=seconds[best],
             ratio=near,
             goal=f"at most {SLACK:g}x" if case.recipe else "",
@@ -165,16 +215,18 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
     )
     with tempfile.TemporaryDirectory() as folder:
         figures.append(
-            with_data(case, training_steps[PLAIN], training_steps[RECIPE], meter, Path(folder), label, steps)
+            with_data(case, training_steps[PLAIN], training_steps[case.chosen], meter, Path(folder), label, steps)
         )
     return figures
 
 
-def wall_seconds(work: Callable[[], object]) -> float:
-    """Wall time, because a compiler works in other processes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def start_memory(device: str) -> float:
+    """Bytes that this process holds on the device, from which the peak of what follows is counted."""
+    if device != "cuda":
+        return 0.0
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    return float(torch.cuda.memory_allocated())
 
 
 def can_compile(device: str) -> bool:
@@ -207,6 +259,7 @@ def config_of(case: Case, item: Combination) -> TrainConfig:
         ),
         contrast=ContrastConfig(source="none"),
         schedule=ScheduleConfig(batch_size=case.batch),
+        optim=OptimConfig(fused=item.fused),
         compute=item.compute,
     )
 
@@ -214,28 +267,13 @@ def config_of(case: Case, item: Combination) -> TrainConfig:
 def step_of(case: Case, item: Combination, device: str) -> TrainStep:
     """A fresh model and its training step."""
     config = config_of(case, item)
-    model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0).train().to(device)
-    if not item.channels_last:
-        model.to(memory_format=torch.contiguous_format)
-        model.backbone.register_forward_pre_hook(contiguous)
-    optimizer = build_optimizer(model, config.optim)
-    if item.optimizer != "foreach":
-        optimizer = SGD(
-            optimizer.param_groups,
-            lr=config.optim.lr,
-            momentum=config.optim.momentum,
-            weight_decay=config.optim.weight_decay,
-            foreach=False,
-            fused=item.optimizer == "fused",
-        )
-        for group in optimizer.param_groups:  # a group keeps the settings of the optimiser that it comes from
-            group.update(foreach=False, fused=item.optimizer == "fused")
+    layout = bool(setting(config.compute, "channels_last"))
+    model = build_segmentor(config.model, config.contrast, classes=CLASSES, seed=0, channels_last=layout)
+    optimizer = build_optimizer(model.train().to(device), config.optim)
+    if item.loop:
+        for group in optimizer.param_groups:
+            group["foreach"] = False
     return TrainStep(config, model, None, optimizer, torch.device(device))
-
-
-def contiguous(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Undo the channels-last layout of the segmentor's input."""
-    return (given[0].contiguous(), *given[1:])
 
 
 def check_losses(case: Case, device: str, combinations: tuple[Combination, ...]) -> None:
@@ -245,7 +283,10 @@ def check_losses(case: Case, device: str, combinations: tuple[Combination, ...])
     """
     batch = random_batch(case)
     eager = [item for item in combinations if not item.compute.compile]
-    losses = [float(step_of(case, item, device)(batch, 0)["train/ce"]) for item in eager]
+    losses = []
+    for item in eager:
+        with arithmetic(item.compute):
+            losses.append(float(step_of(case, item, device)(batch, 0)["train/ce"]))
     for item, loss in zip(eager, losses, strict=True):
         if not abs(loss - losses[0]) <= LOSS_TOLERANCE * abs(losses[0]):
             raise RuntimeError(f"{case.backbone}, {item.name}: loss {loss:.4f}, plain {losses[0]:.4f}")
@@ -259,16 +300,26 @@ def line(figure: str, ours: float, plain: float) -> Figure:
 def with_data(
     case: Case, plain: TrainStep, chosen: TrainStep, meter: Meter, folder: Path, label: str, steps: int
 ) -> Figure:
-    """The recipe's step with the decoded cache beside the plain step with files that are decoded each time."""
+    """The recipe's step with the loader of its trials beside the plain step with files that are decoded each time.
+
+    The plain step makes float32 batches in its own thread, and copies them to the device.
+    """
     root = draw_camvid(folder / "camvid", 2 * case.batch)
     sources = [CamVid(root, cache=cache) for cache in (DecodedCache(folder / "cache", 10**12), DecodedCache(None, 0))]
     sources[0].read("train", 0)
+    loader = Loader.of(Runtime(threads=torch.get_num_threads()), chosen.device, sources[0], "train")
+    ways = ((sources[0], chosen, chosen.device, loader), (sources[1], plain, CPU, IN_TRAINING_THREAD))
     seconds = []
-    for source, step in zip(sources, (chosen, plain), strict=True):
-        batches = TrainBatches(source, step.config.data, batch_size=case.batch, seed=0).iterate(0, steps)
-        values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
+    for source, step, device, way in ways:
+        batches = TrainBatches(
+            source, step.config.data, batch_size=case.batch, seed=0, device=device, loader=way
+        ).iterate(0, steps)
+        with closing(batches):
+            values = [meter.seconds(taking(batches, step, number)) for number in range(steps)]
         seconds.append(min(values))
-    return line(f"step with its data, {label}: the recipe's, cached, beside plain, decoding", seconds[0], seconds[1])
+    return line(
+        f"step with its data, {label}: the recipe's, cached, {loader}, beside plain, decoding", seconds[0], seconds[1]
+    )
 
 
 def taking(batches: Iterator[Batch], step: TrainStep, number: int) -> Callable[[], object]:

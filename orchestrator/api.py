@@ -242,7 +242,10 @@ def policy_of(spec: SweepSpec, resources: Resources) -> RunPolicy:
 
 
 def runtime_of(resources: Resources) -> Runtime:
-    """As many threads as a trial holds CPUs, so that trials do not compete for them; its ranks share them."""
+    """As many threads as a trial holds CPUs, so that trials do not compete for them; its ranks share them.
+
+    On a GPU, as many loader threads follow from it (`Runtime.loader_threads`).
+    """
     from trainer.config import Runtime
 
     return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)

@@ -15,8 +15,12 @@ __all__ = [
     "tile_similarities",
 ]
 
-BLOCK_SIMILARITIES = 2**22
-"""Similarities of one block: 16 MiB in float32."""
+BLOCK_SIMILARITIES = {"cpu": 2**22}
+"""Similarities of one block by device type: 16 MiB in float32 on a CPU."""
+
+OTHER_BLOCK_SIMILARITIES = 2**26
+"""The same on other devices: 256 MiB. A GPU is sent 40 to 90 operators per block, which take longer to send than to
+compute if blocks are small."""
 
 BLOCK_ANCHORS = 128
 """Smallest number of anchors per block, because every block reads the whole bank."""
@@ -36,9 +40,9 @@ ROUNDING_MARGIN = 1e-9
 """Subtracted before rounding up, so that 0.1 of 30 is 3 and not 4."""
 
 
-def anchors_at_a_time(anchors: int, candidates: int) -> int:
-    """Anchors per block: as few blocks of equal size as the limits allow."""
-    most = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES // candidates)
+def anchors_at_a_time(anchors: int, candidates: int, device: str) -> int:
+    """Anchors per block on a device of this type: as few blocks of equal size as the limits allow."""
+    most = max(BLOCK_ANCHORS, BLOCK_SIMILARITIES.get(device, OTHER_BLOCK_SIMILARITIES) // candidates)
     return math.ceil(anchors / math.ceil(anchors / most))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trainer.config import ContrastConfig, ModelConfig
+from trainer.config import ContrastConfig, ModelConfig, setting
 from trainer.contrast import PixelContrast, ReleasedContrast
 from trainer.models.backbones import build_backbone
 from trainer.models.heads.base import FeatureShape, Head
@@ -28,20 +28,31 @@ def build_contrast(config: ContrastConfig, classes: int) -> PixelContrast:
     return ReleasedContrast(config, classes) if config.as_released else PixelContrast(config, classes)
 
 
-def build_segmentor(config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int) -> Segmentor:
-    """Build the network of a trial in channels-last layout; with contrast source `none` it has no projection.
+def build_segmentor(
+    config: ModelConfig, contrast: ContrastConfig, *, classes: int, seed: int, channels_last: bool = True
+) -> Segmentor:
+    """Build the network of a trial; with contrast source `none` it has no projection.
 
     Backbone and head are initialised from the streams below `init` of `seed`, the projection from `projection`, so a
     baseline and a contrast row of equal seed start from equal weights. Raises ValueError and WeightsError of
     `build_backbone`.
     """
     with seeded(seed, "init", "backbone"):
-        backbone = build_backbone(config.backbone, config.weights, config.output_stride)
-    shape = FeatureShape(channels=backbone.channels, strides=backbone.strides, parallel=backbone.parallel)
+        deep_stem = setting(config, "stem") == "deep"
+        backbone = build_backbone(config.backbone, config.weights, config.output_stride, deep_stem=deep_stem)
+    align_corners: bool = setting(config, "align_corners")
+    shape = FeatureShape(
+        channels=backbone.channels,
+        strides=backbone.strides,
+        parallel=backbone.parallel,
+        align_corners=align_corners,
+    )
     with seeded(seed, "init", "head"):
-        head = HEADS[config.head](shape, classes, width=config.head_channels, dropout=config.dropout)
+        head = HEADS[config.head](shape, classes, config)
     projection = None
     if contrast.source != "none":
         with seeded(seed, "projection"):
             projection = Projection(head.tap_channels, contrast.embedding_dim, contrast.projection_channels)
-    return Segmentor(backbone, head, projection).to(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network = Segmentor(backbone, head, projection, layout, align_corners=align_corners)
+    return network.to(memory_format=layout)

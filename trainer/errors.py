@@ -1,15 +1,16 @@
 """Errors of the trainer.
 
 TrainerError
-├── DataError      a missing folder, an image without a label, a label id out of range
-├── WeightsError   pretrained weights that are missing or do not fit the backbone
-├── DivergedError  the loss is no longer finite
-└── RankLostError  a process of a data-parallel trial died
+├── DataError        a missing folder, an image without a label, a label id out of range
+├── WeightsError     pretrained weights that are missing or do not fit the backbone
+├── DivergedError    the loss is no longer finite
+├── RankLostError    a process of a data-parallel trial died
+└── DeviceBusyError  other processes use the memory of the GPU
 """
 
 from __future__ import annotations
 
-__all__ = ["DataError", "DivergedError", "RankLostError", "TrainerError", "WeightsError"]
+__all__ = ["DataError", "DeviceBusyError", "DivergedError", "RankLostError", "TrainerError", "WeightsError"]
 
 
 class TrainerError(Exception):
@@ -22,6 +23,10 @@ class DataError(TrainerError):
 
 class WeightsError(TrainerError):
     """Pretrained weights are missing or do not fit the backbone."""
+
+
+class DeviceBusyError(TrainerError):
+    """Other processes use the GPU's memory: an earlier trial that has not ended yet, or somebody else's."""
 
 
 class DivergedError(TrainerError):

@@ -80,13 +80,9 @@ def export_inference(workdir: Path, out: Path, *, best: bool = False) -> None:
 
 
 def count_classes(state: Mapping[str, Tensor]) -> int:
-    """Number of classes: the width of the classifiers, the only convolutions of a head with a bias."""
-    (classes,) = {
-        int(value.shape[0])
-        for name, value in state.items()
-        if name.startswith("head.") and value.ndim == 4 and name.removesuffix("weight") + "bias" in state
-    }
-    return classes
+    """Number of classes: the outputs of the last convolution of the head's `classify`."""
+    weights = [value for name, value in state.items() if name.startswith("head.classify.") and value.ndim == 4]
+    return int(weights[-1].shape[0])
 
 
 def load_inference(path: Path | str) -> Segmentor:

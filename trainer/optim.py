@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch.optim import SGD, Optimizer
 
 from trainer.config import OptimConfig, TrainConfig, setting
@@ -31,7 +32,16 @@ def build_optimizer(model: Segmentor, config: OptimConfig) -> SGD:
             {**group, "params": [p for p in group["params"] if p.ndim <= 1], "weight_decay": 0.0} for group in groups
         ]
         groups = [{**group, "params": [p for p in group["params"] if p.ndim > 1]} for group in groups] + no_decay
-    return SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True)
+    fused: bool = setting(config, "fused")
+    optimizer = SGD(
+        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=not fused, fused=fused
+    )
+    if fused and config.momentum > 0:
+        # torch's fused kernel needs the momentum of all parameters or of none, but the projection has no gradient
+        # during the warm-up. From zeros, the first update is that of torch without momentum.
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def rate_at(config: TrainConfig, step: int) -> float:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from contextlib import closing
 
 import torch
 
+from trainer.arithmetic import arithmetic
 from trainer.config import Runtime, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import TrainBatches, evaluation_batches
+from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import rank_device
-from trainer.evaluate import evaluating
-from trainer.run import deterministic, isolated_rng
+from trainer.gpu_memory import limited_memory, release_memory
+from trainer.run import isolated_rng
 from trainer.step import TrainStep, warmup_steps
 from trainer.training_state import TrainingState
 
@@ -26,7 +26,7 @@ STEPS = 4
 
 
 def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str, float]:
-    """Train `config` for a few steps with its contrastive loss, evaluate one batch, and return the cost.
+    """Train `config` for a few steps with its contrastive loss, evaluate a batch in each way, and return the cost.
 
     `probe/step_seconds` is the median time of a step. On CUDA also `probe/peak_memory_gb`, the most memory that this
     process held on the device including its context, and `probe/device_memory_gb` (GB = 1e9 bytes); no other process
@@ -35,31 +35,34 @@ def probe(config: TrainConfig, runtime: Runtime, steps: int = STEPS) -> dict[str
     config = config.normalised()
     device = rank_device(runtime.device)
     torch.set_num_threads(runtime.threads)
-    if device.type == "cuda":  # what an earlier probe in this process held does not count
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-    with isolated_rng(device), deterministic(bool(config.compute.deterministic)):
+    limit = limited_memory(device, runtime.gpu_share)
+    with limit, isolated_rng(device), arithmetic(config.compute):
+        if device.type == "cuda":  # what an earlier probe in this process held does not count
+            release_memory()
+            torch.cuda.reset_peak_memory_stats(device)
         source = open_source(config.data)
-        loader = Loader.of(runtime, device)
+        loader = Loader.of(runtime, device, source, config.data.train_split)
         state = TrainingState.start(config, source, device, loader)
         take_step = TrainStep(config, state.model, state.contrast, state.optimizer, state.device, state.scaler)
         batch_size = config.schedule.batch_size
-        batches = TrainBatches(source, config.data, batch_size=batch_size, seed=config.seed, loader=loader)
+        batches = TrainBatches(
+            source, config.data, batch_size=batch_size, seed=config.seed, device=device, loader=loader
+        )
         state.model.train()
         seconds = []
+        first = warmup_steps(config)
+        steps = min(steps, config.schedule.steps - first)  # the schedule has no learning rate for later ones
         with closing(batches.iterate(0, steps)) as ready:
-            for step, batch in enumerate(ready, start=warmup_steps(config)):
+            for step, batch in zip(range(first, first + steps), ready, strict=False):
                 began = time.perf_counter()
-                take_step(batch, step)
+                measured = take_step(batch, step)
+                state.finish_step(step)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds.append(time.perf_counter() - began)
-        with (
-            evaluating(state.model),
-            closing(evaluation_batches(source, config.data.val_split, batch_size, loader=loader)) as seen,
-        ):
-            state.model(next(seen).image_B3HW.to(device))
+            state.training_point(measured)  # while the device holds what the loader keeps there, as in a trial
+            state.score(config.data.val_split, batches=1)
+            state.score(config.data.test_split, config.evaluation, batches=1)
         return {"probe/step_seconds": statistics.median(seconds[1:] or seconds), **memory_gb(device)}
 
 

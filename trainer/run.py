@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,13 +13,15 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from trainer.arithmetic import arithmetic
 from trainer.checkpoint import Checkpoints
-from trainer.config import Runtime, TrainConfig, setting
+from trainer.config import Runtime, TrainConfig, require_compute_fits, setting
 from trainer.data import open_source
 from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
+from trainer.gpu_memory import limited_memory
 from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.pictures import PICTURE_FOLDER
 from trainer.step import TrainStep
@@ -61,9 +62,9 @@ def train(config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progre
     Several `runtime.ranks` are child processes of this one, which end before this returns or raises. `progress` is
     always called in this process.
 
-    Raises DataError, WeightsError, DivergedError, RankLostError, TrainerError (no such device, or one without the
-    precision; class weights that do not fit the data; a batch that the ranks cannot split; another process training in
-    `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
+    Raises DataError, WeightsError, DivergedError, RankLostError, DeviceBusyError, TrainerError (no such device, or one
+    without the precision; class weights that do not fit the data; a batch that the ranks cannot split; another process
+    training in `workdir`), ValueError for a backbone that cannot be built, and whatever `progress` raises.
     """
     config = config.normalised()
     if runtime.ranks == 1:
@@ -79,8 +80,10 @@ def check_ranks(config: TrainConfig, ranks: int) -> None:
     if size % (ranks * accumulated) != 0:
         parts = f"{ranks} ranks" if accumulated == 1 else f"{ranks} ranks x {accumulated} accumulation steps"
         raise TrainerError(f"schedule.batch_size: {size} images do not split evenly over {parts} (runtime.ranks)")
-    if setting(config.compute, "compile"):
-        raise TrainerError("compute.compile: not supported with several ranks; use runtime.ranks 1")
+    try:
+        require_compute_fits(config.compute, ranks=ranks)
+    except ValueError as error:
+        raise TrainerError(str(error)) from error
 
 
 def train_rank(
@@ -100,9 +103,10 @@ def train_here(
     torch.set_num_threads(runtime.threads)
     workdir.mkdir(parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = exclusive(workdir / "lock") if rank() == 0 else nullcontext()
-    with lock, isolated_rng(device), deterministic(bool(setting(config.compute, "deterministic"))):
+    limit = limited_memory(device, runtime.gpu_share)
+    with lock, limit, isolated_rng(device), arithmetic(config.compute):
         source = open_source(config.data)
-        state = TrainingState.start(config, source, device, Loader.of(runtime, device))
+        state = TrainingState.start(config, source, device, Loader.of(runtime, device, source, config.data.train_split))
         checkpoints = Checkpoints(workdir, runtime.accepted_code)
         with rank_0_first():  # rank 0 holds the lock and deletes damaged files before the others read
             found = checkpoints.load(config)
@@ -132,6 +136,7 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         config.data,
         batch_size=config.schedule.batch_size,
         seed=config.seed,
+        device=state.device,
         loader=state.loader,
         rank=rank(),
         ranks=world_size(),
@@ -190,20 +195,5 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
 
 
 def isolated_rng(device: torch.device) -> AbstractContextManager[None]:
-    """Restore torch's global generators after the body; dropout uses them, seeded at each step."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-
-
-@contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
-    """Use only deterministic algorithms in the body; torch raises RuntimeError for an operation without one."""
-    if not wanted:
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+    """Restore torch's global generators after the body; dropout uses them, seeded at each step on every device."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else [])

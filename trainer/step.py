@@ -19,6 +19,7 @@ from trainer.config import TrainConfig, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.loading.batches import Batch
 from trainer.distributed import data_parallel, is_distributed, rank, sum_over_ranks, world_size
+from trainer.graphs import GraphedNetwork, restored_buffers
 from trainer.losses import Criterion
 from trainer.models.segmentor import Segmentor, SegmentorOutput
 from trainer.optim import rate_at, set_rate
@@ -83,9 +84,29 @@ class TrainStep:
         self.accumulation_steps: int = setting(config.schedule, "accumulation_steps")
         self.shuffles_labels = config.contrast.labels == "shuffled"
         self.dtype = REDUCED_PRECISION.get(setting(config.compute, "precision"))
-        compiled: Any = torch.compile(model) if setting(config.compute, "compile") else model
-        self.network: Any = data_parallel(compiled, device)
         self.idle: dict[bool, list[nn.Parameter]] = {}
+        """By whether the loss has a contrastive term: the parameters that it does not depend on, where they must be
+        known."""
+        self.network: Any = self.graphed() if setting(config.compute, "cuda_graphs") else self.launched()
+
+    def launched(self) -> Any:
+        """The network as its kernels are launched one by one, compiled and with the other ranks where that is so."""
+        compiled: Any = torch.compile(self.model) if setting(self.config.compute, "compile") else self.model
+        return data_parallel(compiled, self.device)
+
+    def graphed(self) -> GraphedNetwork:
+        """The network as CUDA graphs. Finds the parameters that a loss does not depend on, which graphs cannot tell."""
+        config = self.config
+        example_B3HW = torch.zeros(config.schedule.batch_size, 3, *config.data.crop, device=self.device)
+        with restored_buffers(self.model):
+            output: SegmentorOutput = self.model(example_B3HW[:2, :, :64, :64])
+        supervised = output.logits_BCHW.sum()
+        if output.aux_logits_BCHW is not None and config.model.aux_weight > 0:
+            supervised = supervised + output.aux_logits_BCHW.sum()
+        self.idle[False] = parameters_without_gradient(self.model, supervised)
+        if output.embedding_BDhw is not None:
+            self.idle[True] = parameters_without_gradient(self.model, supervised + output.embedding_BDhw.sum())
+        return GraphedNetwork(self.model, example_B3HW, self.dtype)
 
     def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Take step `step` (0-based) and return its `train/...` and `contrast/...` metrics, 0-d and detached.
@@ -166,18 +187,17 @@ class TrainStep:
 
         DistributedDataParallel averages gradients, so the loss is multiplied by the number of ranks. It also waits for
         a gradient of every parameter, so parameters that the loss does not depend on (the projection during the
-        warm-up) get a zero gradient, which is then removed so that weight decay does not change them.
+        warm-up) get a zero gradient. CUDA graphs give them one as well. It is removed, so that weight decay does not
+        change them.
         """
-        if not is_distributed():
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            return
-        if with_contrast not in self.idle:
-            self.idle[with_contrast] = parameters_without_gradient(self.model, loss)
-        idle = self.idle[with_contrast]
-        for parameter in idle:
-            loss = loss + 0 * parameter.sum()
-        self.scaler.scale(loss * world_size()).backward()  # type: ignore[no-untyped-call]
-        for parameter in idle:
+        if is_distributed():
+            if with_contrast not in self.idle:
+                self.idle[with_contrast] = parameters_without_gradient(self.model, loss)
+            for parameter in self.idle[with_contrast]:
+                loss = loss + 0 * parameter.sum()
+            loss = loss * world_size()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        for parameter in self.idle.get(with_contrast, ()):
             parameter.grad = None
 
     def label_view(self, output: SegmentorOutput, label_BHW: Tensor, step: int, part: int) -> LabelView:

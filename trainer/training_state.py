@@ -18,7 +18,7 @@ from trainer.average import WeightAverage
 from trainer.build import build_contrast, build_segmentor
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.code_digest import codes_in, joined, present_code
-from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, setting
+from trainer.config import EvaluationConfig, TrainConfig, require_class_weights_fit, require_compute_fits, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.source import Source
@@ -75,14 +75,13 @@ class TrainingState:
         classes = len(source.class_names)
         try:
             require_class_weights_fit(config.loss, classes)
+            require_compute_fits(config.compute, cuda=device.type == "cuda")
         except ValueError as error:
             raise TrainerError(str(error)) from error
-        half = setting(config.compute, "precision") == "float16"
-        if half and device.type != "cuda":
-            raise TrainerError("compute.precision: float16 needs a CUDA device; use bfloat16")
         decay = config.optim.ema_decay
         with_contrast = config.contrast.source != "none"
-        model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed)
+        layout = setting(config.compute, "channels_last")
+        model = build_segmentor(config.model, config.contrast, classes=classes, seed=config.seed, channels_last=layout)
         model.to(device)
         if is_distributed():
             synchronise_norms(model, device)
@@ -97,7 +96,7 @@ class TrainingState:
             model=model,
             contrast=contrast,
             optimizer=build_optimizer(model, config.optim),
-            scaler=GradScaler(device.type, enabled=half),
+            scaler=GradScaler(device.type, enabled=setting(config.compute, "precision") == "float16"),
             average=None if decay is None else WeightAverage(model, decay),
         )
 
@@ -168,8 +167,8 @@ class TrainingState:
                 checkpoints.save_best(self.evaluated.state_dict())
         return point
 
-    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE) -> Scores:
-        """Evaluate the current weights on `split`."""
+    def score(self, split: str, views: EvaluationConfig = WHOLE_IMAGE, *, batches: int | None = None) -> Scores:
+        """Evaluate the current weights on `split`, or on its first `batches`."""
         return evaluate(
             self.evaluated,
             self.source,
@@ -178,6 +177,8 @@ class TrainingState:
             device=self.device,
             loader=self.loader,
             views=views,
+            base_size=self.config.data.base_size,
+            batches=batches,
         )
 
     def figures(self) -> dict[str, float]:
@@ -207,8 +208,10 @@ class TrainingState:
         """Write the pictures, after `figures`; returns their paths."""
         if self.reported is None:
             return ()
-        split = self.config.data.test_split
-        return draw_pictures(self.evaluated, self.source, split, self.reported, folder, self.device)
+        data = self.config.data
+        return draw_pictures(
+            self.evaluated, self.source, data.test_split, self.reported, folder, self.device, data.base_size
+        )
 
     def resume_clock(self) -> None:
         """Start counting training time."""

@@ -11,15 +11,21 @@ from torch import Tensor
 
 from trainer.config import EvaluationConfig, setting
 
-__all__ = ["average_logits", "slide"]
+__all__ = ["average_logits", "resize", "slide"]
 
 Network = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) to logits (B, C, H, W)."""
 
 
-def average_logits(network: Network, image_B3HW: Tensor, config: EvaluationConfig) -> Tensor:
-    """The mean logits over scales and mirror images, at the image size; a view is seen whole or through the window."""
-    height, width = size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
+def average_logits(
+    network: Network, image_B3HW: Tensor, config: EvaluationConfig, size: tuple[int, int] | None = None
+) -> Tensor:
+    """The mean logits over scales and mirror images, at `size` = (H, W), by default the size of the image.
+
+    A view is seen whole or through the window.
+    """
+    height, width = own_size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
+    size = size or own_size
     seen = network
     if (window := config.window) is not None:
         stride = config.stride or (max(1, window[0] * 2 // 3), max(1, window[1] * 2 // 3))

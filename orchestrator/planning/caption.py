@@ -23,7 +23,10 @@ WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
 def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
-    """Data set, split, images, model, crop, batch, steps, seeds and evaluation; `varied ...` where the rows differ."""
+    """Data set, split, images, model, base size, crop, batch, steps, seeds and evaluation.
+
+    `varied ...` stands for what differs between the rows.
+    """
     configs = [config for config, _ in rows]
 
     def same_of(found: set[str], what: str) -> str:
@@ -41,7 +44,7 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
     parts = (
         data + size,
         f"{backbone} ({weights}) + {head}",
-        same(lambda config: f"crop {'x'.join(map(str, config.data.crop))}", "crop"),
+        same(crop_title, "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
         same(lambda config: f"{config.schedule.steps} steps", "number of steps"),
         describe_seeds(seeds),
@@ -54,6 +57,13 @@ def data_title(config: TrainConfig, facts: DataFacts) -> str:
     """`CamVid`; own data has no name of its own, so the start of its digest tells two sets apart."""
     title = DATA_TITLES.get(config.data.name, config.data.name)
     return f"{title} {facts.digest[:6]}" if config.data.name == "folder" else title
+
+
+def crop_title(config: TrainConfig) -> str:
+    """`crop 512x512`, after the base size where one is set: `short side 520, crop 512x512`."""
+    base, crop = config.data.base_size, f"crop {'x'.join(map(str, config.data.crop))}"
+    sides = (f"{name} side {side}" for name, side in (("short", base.short), ("long", base.long)) if side is not None)
+    return ", ".join((*sides, crop))
 
 
 def evaluation_title(config: TrainConfig) -> str:

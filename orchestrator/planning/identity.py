@@ -67,11 +67,13 @@ def study_id(
     """The id of a study, equal exactly for equal questions of a search.
 
     Counted are its objectives, sampler, distributions and scheduler (`search`), what holds for every trial (`settings`
-    by dotted key and the trainer's defaults), the seed of the trials, the data and RESULT_VERSION; not the number of
-    trials, which may be raised. Raises OSError for a weight file that cannot be read.
+    by dotted key, as far as they differ from the trainer's defaults, so that a key added later changes no study), the
+    seed of the trials, the data and RESULT_VERSION; not the number of trials, which may be raised. Raises OSError for a
+    weight file that cannot be read.
     """
     drawn = {parameter["key"] for parameter in search["parameters"]}
-    base = {key: settings.get(key, default) for key, default in base_defaults().items() if key not in drawn}
+    defaults = {key: default for key, default in base_defaults().items() if key not in drawn}
+    base = {key: settings[key] for key, default in defaults.items() if settings.get(key, default) != default}
     weights = base.get("model.weights", PACKAGED_WEIGHTS[0])
     if weights not in PACKAGED_WEIGHTS:
         base["model.weights"] = f"sha256:{file_digest(Path(weights))}"
@@ -81,9 +83,13 @@ def study_id(
 
 @cache
 def base_defaults() -> Mapping[str, Any]:
-    """The default of each setting that is part of a trial's identity, by dotted key."""
+    """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists."""
     counted = {prefix + item.name for prefix, item in fields_below(TrainConfig) if not is_outside_identity(item)}
-    return {key: leaf.default for key, leaf in config_leaves().items() if key in counted}
+    return {
+        key: list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
+        for key, leaf in config_leaves().items()
+        if key in counted
+    }
 
 
 def shape_of(config: TrainConfig) -> str:

@@ -1,4 +1,4 @@
-"""Settings that have less effect than they say: a queue that never fills, a warm-up that never ends, a padded crop.
+"""Settings that have less effect than they say: a queue that never fills, a padded crop, a option of another head.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
 and table show them as notes. So they do for a control, whose contrast learns nothing from labels.
@@ -7,32 +7,46 @@ and table show them as notes. So they do for a control, whose contrast learns no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from dataclasses import dataclass
 
+from orchestrator.planning.build_config import ResolvedRow
 from orchestrator.planning.datasets import DataFacts
 from orchestrator.planning.key_forecast import name_rows
-from trainer.config import DataConfig, TrainConfig, setting
+from trainer.config import BaseSizeConfig, DataConfig, ModelConfig, TrainConfig, ignored_options, implied, setting
 
 __all__ = ["idle_notes"]
 
-ImageSize: TypeAlias = tuple[int, int]
-"""Height and width, pixels."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageSizes:
+    """Sizes of the images of a split at base size."""
+
+    height: int
+    """Of the image with the largest height, pixels."""
+    width: int
+    """Of the image with the largest width, pixels."""
+    resized: bool
+    """Whether the base size changes the size of any image."""
 
 
-def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str, ...]:
+def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str, ...]:
     """One sentence for each setting with less effect than it says, with the labels of the rows that have it."""
     labels: dict[str, list[str]] = {}
-    sizes: dict[tuple[str, str], ImageSize] = {}
+    sizes: dict[tuple[str, str, BaseSizeConfig], ImageSizes] = {}
     total = 0
-    for label, config, facts in rows:
+    for label, row, facts in rows:
+        config = row.config
         total += 1
-        splits = (config.data.train_split, config.data.test_split)
-        for split in splits:
-            if (facts.digest, split) not in sizes:  # a grid of 10,000 rows has one data set
-                sizes[facts.digest, split] = largest_image(config.data, facts, split)
-        train, test = (sizes[facts.digest, split] for split in splits)
+        keys = [
+            (facts.digest, split, config.data.base_size) for split in (config.data.train_split, config.data.test_split)
+        ]
+        for key in keys:
+            if key not in sizes:  # a grid of 10,000 rows has one data set
+                sizes[key] = image_sizes(config.data, facts, key[1])
+        train, test = (sizes[key] for key in keys)
         for text in (
             *control_notes(config),
+            *model_notes(row),
             *memory_notes(config),
             *schedule_notes(config),
             *size_notes(config, train, test),
@@ -41,6 +55,14 @@ def idle_notes(rows: Iterable[tuple[str, TrainConfig, DataFacts]]) -> tuple[str,
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
     )
+
+
+def model_notes(row: ResolvedRow) -> Iterator[str]:
+    """Options that the backbone or the head does not have."""
+    for name, reason in ignored_options(row.config.model).items():
+        setting_of = row.sources.settings.get(f"model.{name}")
+        if setting_of is not None and setting_of.value not in (None, implied(ModelConfig, name)):
+            yield f"model.{name}: {setting_of.value} has no effect: {reason}"
 
 
 def control_notes(config: TrainConfig) -> Iterator[str]:
@@ -78,24 +100,35 @@ def schedule_notes(config: TrainConfig) -> Iterator[str]:
         )
 
 
-def size_notes(config: TrainConfig, train: ImageSize, test: ImageSize) -> Iterator[str]:
-    """A crop or an evaluation window that is larger than the largest image."""
-    crop, window = config.data.crop, config.evaluation.window
-    if crop[0] > train[0] or crop[1] > train[1]:
+def size_notes(config: TrainConfig, train: ImageSizes, test: ImageSizes) -> Iterator[str]:
+    """A base size that all images have, and a crop or an evaluation window that is larger than the largest image."""
+    crop, window, base = config.data.crop, config.evaluation.window, config.data.base_size
+    side = "short" if base.short is not None else "long"
+    if base != BaseSizeConfig() and not (train.resized or test.resized):
         yield (
-            f"data.crop is {crop[0]}x{crop[1]}, but no training image exceeds {train[0]}x{train[1]}: crops are padded "
-            "with void unless the random resize enlarges the image"
+            f"data.base_size.{side} is {getattr(base, side)}, which is the length of that side of every training and "
+            "test image: no image is resized"
         )
-    if window is not None and window[0] >= test[0] and window[1] >= test[1]:
+    at = "" if base == BaseSizeConfig() else f" at data.base_size.{side} {getattr(base, side)}"
+    if crop[0] > train.height or crop[1] > train.width:
         yield (
-            f"evaluation.window is {window[0]}x{window[1]}, but no test image exceeds {test[0]}x{test[1]}: images are "
-            "evaluated whole"
+            f"data.crop is {crop[0]}x{crop[1]}, but no training image exceeds {train.height}x{train.width}{at}: crops "
+            "are padded with void unless the random resize enlarges the image"
+        )
+    if window is not None and window[0] >= test.height and window[1] >= test.width:
+        yield (
+            f"evaluation.window is {window[0]}x{window[1]}, but no test image exceeds {test.height}x{test.width}{at}: "
+            "images are evaluated whole"
         )
 
 
-def largest_image(config: DataConfig, facts: DataFacts, split: str) -> ImageSize:
-    """Largest height and largest width of the images of a split, pixels."""
-    if facts.census is None:
-        return config.synthetic.height, config.synthetic.width
-    sizes = [tuple(map(int, size.split("x"))) for size in facts.census.of(facts.parts[split]).sizes]
-    return max(height for _, height in sizes), max(width for width, _ in sizes)
+def image_sizes(config: DataConfig, facts: DataFacts, split: str) -> ImageSizes:
+    """Sizes of the images of a split at base size."""
+    own = [(config.synthetic.height, config.synthetic.width)]
+    if facts.census is not None:
+        texts = facts.census.of(facts.parts[split]).sizes
+        own = [(int(height), int(width)) for width, _, height in (text.partition("x") for text in texts)]
+    resized = [config.base_size.resized(*size) for size in own]
+    return ImageSizes(
+        height=max(height for height, _ in resized), width=max(width for _, width in resized), resized=resized != own
+    )

@@ -17,8 +17,10 @@ from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.idle_settings import idle_notes
 from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
+from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
     check_class_count,
+    check_compute,
     check_grace,
     check_weights,
     resolve_bound,
@@ -124,6 +126,7 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
             facts[key] = data_facts(row, run_dir / CACHE)
             check_selection(spec, row, facts[key])
     errors.collect(check_weights, resolved)
+    errors.collect(partial(check_compute, spec.space.resources), resolved)
     for row in resolved:
         if (known := facts.get(data_key(row.config.data))) is not None:
             with errors:
@@ -161,8 +164,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
         models=spec.space.tracking.models,
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
+        protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
         notes=idle_notes(
-            (row_spec.label, row.config, facts[data_key(row.config.data)])
+            (row_spec.label, row, facts[data_key(row.config.data)])
             for row_spec, row in zip(spec.rows, rows, strict=True)
         ),
     )

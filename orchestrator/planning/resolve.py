@@ -10,15 +10,16 @@ from typing import Any, TypeAlias
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.datasets import DataFacts
-from orchestrator.spec.blocks import Scheduler
+from orchestrator.spec.blocks import Resources, Scheduler
 from orchestrator.spec.distributions import Distribution, Search, holds
 from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.settings import Setting
 from trainer.bank_size import require_bank_fits
-from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit
+from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit, require_compute_fits
 
 __all__ = [
     "check_class_count",
+    "check_compute",
     "check_grace",
     "check_weights",
     "resolve_bound",
@@ -85,6 +86,12 @@ def check_weights(row: ResolvedRow) -> None:
         choices = ", ".join(PACKAGED_WEIGHTS)
         text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
         raise row.sources.error("model.weights", text)
+
+
+def check_compute(resources: Resources, row: ResolvedRow) -> None:
+    """Raise SpecError for arithmetic that the `resources` of a trial do not allow, as far as they are known."""
+    cuda = resources.gpus != 0  # auto: decided where the sweep runs
+    row.sources.checked(partial(require_compute_fits, row.config.compute, cuda=cuda, ranks=resources.ranks))
 
 
 def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:

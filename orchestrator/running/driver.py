@@ -184,12 +184,13 @@ class Driver:
         """A task for the trial's next attempt with `share`."""
         history = self.history.get(trial.trial_id, RetryHistory())
         accepted = codes_in(self.plan.record.accepted_code.get(trial.trial_id, ""))
-        device = "auto" if share.gpus > 0 else "cpu"
+        ranks = self.runtime.ranks
+        on = {"device": "cuda", "gpu_share": min(share.gpus / ranks, 1.0)} if share.gpus > 0 else {"device": "cpu"}
         task = Task(
             trial_id=trial.trial_id,
             attempt=self.store.next_attempt(trial.trial_id),
             config=trial.config,
-            runtime=replace(self.runtime, device=device, accepted_code=accepted),
+            runtime=replace(self.runtime, **on, accepted_code=accepted),
             workdir=self.store.workdir(trial.trial_id),
             share=share,
             avoid_nodes=history.lost_nodes,

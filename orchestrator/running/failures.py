@@ -1,4 +1,4 @@
-"""Failures: the classes of failure, what is done about each (`RETRY_POLICIES`), and when failures end a sweep.
+"""Failures: what is done about each class of failure (`RETRY_POLICIES`), and when failures end a sweep.
 
 A retry resumes from the trial's last checkpoint. `retries` in the search space limits the retries of one command;
 the next call of the same command tries unfinished trials again.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
-__all__ = ["RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "classify", "sign"]
+__all__ = ["RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "sign"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,25 +65,8 @@ RETRY_POLICIES: Mapping[State, RetryPolicy] = {
     ),
 }
 
-STATE_BY_EXCEPTION: Mapping[str, State] = {
-    "OutOfMemoryError": State.OUT_OF_MEMORY,  # torch's
-    "MemoryError": State.OUT_OF_MEMORY,
-    "DivergedError": State.DIVERGED,
-    "DataError": State.DATA_ERROR,
-    "RankLostError": State.LOST,
-    "DeviceBusyError": State.LOST,  # retried after a pause, on another node where possible
-}
-"""Class of failure by the name of the exception's class or of an ancestor; by name, so that classifying imports
-nothing heavy. Every other exception is a user error."""
-
 FRAME = re.compile(r'^  File "(?:.*[/\\])?([^/\\"]+)", line \d+, in (\S+)', re.MULTILINE)
 LAST_FRAMES = 6
-
-
-def classify(failure: BaseException) -> State:
-    """The class of failure of an exception that a trial raised."""
-    names = [ancestor.__name__ for ancestor in type(failure).__mro__]
-    return next((STATE_BY_EXCEPTION[name] for name in names if name in STATE_BY_EXCEPTION), State.USER_ERROR)
 
 
 def sign(error: ErrorRecord) -> ErrorRecord:

@@ -58,11 +58,15 @@ class GpuPacking:
         return self.shapes[trial.trial_id]
 
     def share(self, trial: Trial, capacity: Share) -> Share | None:
-        """What a trial takes of a cluster with `capacity`; None when a probe must measure it first."""
+        """What a trial takes of a cluster with `capacity`; None when a probe must measure it first.
+
+        A trial with several ranks gets whole GPUs, one for each rank where there are as many: a probe is one process.
+        """
         gpus = self.gpus_by_shape.get(self.shape(trial), self.resources.gpus)
-        if gpus == "auto":
-            return self.of_gpus(0.0) if capacity.gpus <= 0 else None
-        return self.of_gpus(gpus)
+        if gpus == "auto" and capacity.gpus > 0:
+            ranks = self.resources.ranks
+            return None if ranks == 1 else self.of_gpus(max(1, min(ranks, int(capacity.gpus))))
+        return self.of_gpus(0.0 if gpus == "auto" else gpus)
 
     def smallest_share(self, capacity: Share) -> Share:
         """The least that any trial takes of a cluster with `capacity`, as far as is known."""
@@ -108,12 +112,14 @@ class GpuPacking:
     def enlarge(self, trial: Trial, share: Share) -> bool:
         """Double the share of the trial's shape after it ran out of memory with `share`; False if that was a whole GPU.
 
+        The new share is 1/k again: what k trials of this size would leave free of a GPU is of no use to others.
         A shape that was enlarged since the trial started, because another trial failed, is not enlarged again.
         """
         if not 0 < share.gpus < 1:
             return False
         shape = self.shape(trial)
-        self.gpus_by_shape[shape] = max(self.gpus_by_shape.get(shape, 0.0), min(2 * share.gpus, 1.0))
+        doubled = 1 / max(1, int(1 / (2 * share.gpus) + 1e-9))
+        self.gpus_by_shape[shape] = max(self.gpus_by_shape.get(shape, 0.0), doubled)
         return True
 
     def check(self, capacity: Share) -> None:

@@ -15,11 +15,13 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from orchestrator.running.failures import classify, sign
+from orchestrator.running.classify import classify, spoils_process
+from orchestrator.running.failures import sign
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.code_digest import present_code
+from trainer.errors import DeviceBusyError
 
 __all__ = ["run_trial"]
 
@@ -31,8 +33,10 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
 
     `inspect` opens the debugger where the trial raised.
     """
+    from trainer.gpu_memory import release_memory
+
     started_at = time.time()
-    facts = environment()
+    facts = {**environment(on_gpu=task.runtime.device != "cpu"), "arithmetic": arithmetic_of(task)}
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -49,6 +53,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         state, error = classify(failure), describe(failure)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
+    release_memory()  # while this process waits for its next trial, others may use it
     return AttemptRecord(
         trial_id=task.trial_id,
         attempt=task.attempt,
@@ -71,7 +76,6 @@ def train_trial(
     The facts are `code` and `loader` of the `TrainResult`. Checkpoints are copied to an object store as they are
     written.
     """
-    from orchestrator.running.gpu_memory import reserve_memory
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
     from orchestrator.store.image_counts import write_image_counts
     from orchestrator.store.run_directory import RunDirectory
@@ -93,7 +97,6 @@ def train_trial(
 
     if directory is not None:
         fetch_checkpoints(directory, task.trial_id, task.workdir)
-    reserve_memory(task.share.gpus)
     try:
         result = train(task.config, task.runtime, task.workdir, progress)
     finally:
@@ -114,7 +117,7 @@ def memory_in_use() -> dict[str, float]:
     with suppress(OSError, ValueError, IndexError):  # a system without /proc
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         memory["system/rss_gb"] = pages * resource.getpagesize() / 1e9
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         memory["system/gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return memory
 
@@ -129,15 +132,15 @@ def checkpoint_time(workdir: Path) -> int:
 
 def probe_trial(task: Task) -> Mapping[str, float]:
     """The memory that a few steps of each configuration take, as metrics `probe/.../i`; none for one that fails."""
-    from orchestrator.running.gpu_memory import reserve_memory
     from trainer.probe import probe
 
-    reserve_memory(task.share.gpus)
     metrics: dict[str, float] = {}
     for index, config in enumerate(task.probe):
         try:
             measured = probe(config, task.runtime)
         except Exception as failure:  # its trials get a whole GPU, and their records say what is wrong
+            if isinstance(failure, DeviceBusyError) or spoils_process(describe(failure)):
+                raise  # the other shapes would fail too
             logger.warning("a probe failed: %s", failure)
         else:
             metrics.update({f"{name}/{index}": value for name, value in measured.items()})
@@ -152,19 +155,34 @@ def describe(failure: Exception) -> ErrorRecord:
 
 
 @cache
-def environment() -> dict[str, str]:
-    """Code, machine and versions: what a reader needs to compare two attempts."""
+def environment(*, on_gpu: bool) -> dict[str, str]:
+    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts.
+
+    A trial on the CPU opens no GPU.
+    """
     import torch
 
     from trainer.data.reading.decode import decoder_version
 
+    on_gpu = on_gpu and torch.cuda.is_available()
     return {
         **code_state().facts(),
         "code": present_code(),
         "host": socket.gethostname(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU",
+        "device": torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU",
         "decoder": decoder_version(jpeg=True),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or "") if on_gpu else "",  # type: ignore[no-untyped-call] # opens CUDA
         "python": platform.python_version(),
     }
+
+
+def arithmetic_of(task: Task) -> str:
+    """How the steps of the task's trial are computed: precision, TF32, layout and optimiser."""
+    import torch
+
+    from trainer.arithmetic import describe_arithmetic
+
+    cuda = task.runtime.device != "cpu" and torch.cuda.is_available()
+    return describe_arithmetic(task.config, torch.device("cuda" if cuda else "cpu"))

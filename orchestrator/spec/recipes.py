@@ -31,15 +31,19 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
     found = find_recipe(wanted, path)
     if found is None:
         raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
-    return recipe_stem(wanted), parse_recipe(read_extended(found, RECIPE))
+    return recipe_name(found, path), parse_recipe(read_extended(found, RECIPE))
 
 
 def find_recipe(recipe: str, spec: Path) -> Path | None:
-    """File of a recipe: a path from the current directory or the search space's, else a name in a recipe directory."""
+    """File of a recipe: a path from the current directory or the search space's, or a name in a recipe directory.
+
+    A name may have a folder: `released/camvid_hrnet_w48`.
+    """
+    candidates: list[Path] = []
     if recipe.endswith(SUFFIXES) or "/" in recipe:
-        candidates = [expanded(recipe), spec.parent / recipe]
-    else:
-        candidates = [directory / f"{recipe}.yaml" for directory in recipe_directories(spec)]
+        candidates += [expanded(recipe), spec.parent / recipe]
+    if not recipe.endswith(SUFFIXES):
+        candidates += [directory / f"{recipe}.yaml" for directory in recipe_directories(spec)]
     return next((path for path in candidates if is_file(path)), None)
 
 
@@ -49,21 +53,26 @@ def recipe_directories(spec: Path) -> tuple[Path, ...]:
 
 
 def known_recipes(spec: Path) -> str:
-    """`available: camvid_lite0, synthetic`."""
-    names = sorted({path.stem for directory in recipe_directories(spec) for path in directory.glob("*.yaml")})
-    return f"available: {', '.join(names)}" if names else f"there are none in {spec.parent / 'recipes'}"
+    """`available: camvid_lite0, released/camvid_hrnet_w48, synthetic`."""
+    names = {recipe_name(path, spec) for directory in recipe_directories(spec) for path in directory.rglob("*.yaml")}
+    return f"available: {', '.join(sorted(names))}" if names else f"there are none in {spec.parent / 'recipes'}"
 
 
-def recipe_stem(recipe: str) -> str:
-    """Name of a recipe given by name or path."""
-    return Path(recipe).stem if recipe.endswith(SUFFIXES) else Path(recipe).name
+def recipe_name(file: Path, spec: Path) -> str:
+    """Name of the recipe in `file`: with its folder if it is below a recipe directory, else that of the file."""
+    file = file.resolve()
+    directories = (directory.resolve() for directory in recipe_directories(spec))
+    inside = next((directory for directory in directories if file.is_relative_to(directory)), file.parent)
+    return file.relative_to(inside).with_suffix("").as_posix()
 
 
 def name_with_recipe(name: str, spec: Path, own: str | None, recipe: str | None) -> str:
-    """`name`, and `@recipe` when the recipe is not the search space's own."""
+    """`name`, and `@recipe` when the recipe is not the search space's own; a slash in its name becomes a hyphen."""
     if recipe is None or recipe == own:
         return name
     found, own_file = find_recipe(recipe, spec), find_recipe(own, spec) if own else None
-    if found is not None and own_file is not None and found.resolve() == own_file.resolve():
+    if found is None:
+        return f"{name}@{Path(recipe).stem}"
+    if own_file is not None and found.resolve() == own_file.resolve():
         return name
-    return f"{name}@{recipe_stem(recipe)}"
+    return f"{name}@{recipe_name(found, spec).replace('/', '-')}"

@@ -27,6 +27,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from orchestrator.store.data_record import DataRecord
+from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.typed_values import build
 
 __all__ = [
@@ -259,6 +260,8 @@ class SweepRecord:
     """By trial id, the other code whose result or checkpoint the user accepted with `--accept-stale`."""
     data: tuple[DataRecord, ...] = ()
     """The data sets; of a search also those it may choose. Empty in plans of before."""
+    protocols: tuple[ProtocolRecord, ...] = ()
+    """How the figures of the rows are measured, each protocol once; empty in plans of before."""
     notes: tuple[str, ...] = ()
     """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
 

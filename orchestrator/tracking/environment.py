@@ -12,7 +12,7 @@ from orchestrator.store.records import AttemptRecord
 
 __all__ = ["installed_packages", "machines"]
 
-FACTS = ("host", "device", "torch", "cuda", "python", "loader", "commit", "dirty")
+FACTS = ("host", "device", "torch", "cuda", "cudnn", "python", "loader", "commit", "dirty")
 """Keys of an attempt's environment that describe where it ran."""
 
 

@@ -16,7 +16,8 @@ from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from reports.sources.published import Published, PublishedRow, match_published, published_note
+from reports.sources.published import Published, PublishedRow, match_published
+from reports.sources.published_note import published_note
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
@@ -115,7 +116,7 @@ def build_table(
     matched = match_published(published, shown) if published is not None else {}
     layout = lay_out(sweep, columns, shown, rows, matched)
     used = marks_in(layout)
-    note = published_note(published, sweep.protocol) if published is not None else ""
+    note = published_note(published, sweep) if published is not None else ""
     context = NoteContext(
         results=results,
         columns=columns,

@@ -92,14 +92,14 @@ def test_the_forecast_is_what_torch_allocates(seed):
 
 
 def test_the_paper_s_setting_by_hand():
-    """Cityscapes size: the peak above the bank is the similarities of 114 anchors, and the keys with their gradient."""
+    """Cityscapes size: the peak above the bank is the similarities of 206 anchors, and the keys with their gradient."""
     config = ContrastConfig(
         anchors=AnchorConfig(per_class=54), memory=MemoryConfig(kind="pixel", pixels_per_class=10_000)
     )
     forecast = forecast_contrast(config, classes=19, images=4, map_size=(128, 256))
     assert forecast.bank == 19 * 10_000 * (256 * 4 + 4)
     keys = 19 * 10_000 + 4 * 128 * 256  # all pixels: 20,481 of a class may be keys
-    anchors_of_a_block = 114  # 1,026 in nine equal blocks
+    anchors_of_a_block = 206  # 1,026 in five blocks
     mining = anchors_of_a_block * keys * (4.4 + 1.3)  # the logits, room for dummies, and a pool of a tenth
     rows = 2 * 4 * 256 * 4 * 128 * 256
     assert mining + rows < forecast.forward < 1.15 * (mining + rows)

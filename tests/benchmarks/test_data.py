@@ -56,3 +56,13 @@ def test_what_it_times_is_compared(monkeypatch, tmp_path):
     )
     with pytest.raises(RuntimeError, match="pair 0"):
         data.check_equal(source, files, config)
+
+
+def test_writes_what_the_loader_delivers(tmp_path):
+    done = run("--gpu-feed", "--quick", "--json", str(tmp_path / "out.json"))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out.json").read_text())["figures"]
+    assert [f"{count} loader threads" in row["figure"] for count, row in enumerate(rows[:3])] == [True] * 3
+    assert all("not pinned" in row["figure"] for row in rows[:3])
+    assert {row["figure"].partition(",")[0] for row in rows[3:]} == {"8-bit", "source rectangle"}
+    assert all(row["unit"] == "images/s" and row["ratio"] == pytest.approx(row["ours"] / row["beside"]) for row in rows)

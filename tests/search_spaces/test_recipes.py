@@ -1,4 +1,4 @@
-"""Every recipe builds its model, trains it for one step at a reduced crop, and has the figures of its source."""
+"""Every recipe trains for a step, every model once at its full width, and recipes have the figures of their sources."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch
 
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.plan import plan_sweep
+from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.schema import parse_recipe
 from orchestrator.spec.settings import Setting
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.spec.yaml_document import read_yaml
 from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
+from trainer.config import ComputeConfig, setting
 from trainer.contrast.module import PixelContrast
 from trainer.data import DATASETS
 from trainer.data.loading.batches import Batch
@@ -24,7 +25,8 @@ from trainer.step import TrainStep
 from trainer.testing.look_alikes import LOOK_ALIKES
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
-RECIPES = sorted((SPACES / "recipes").glob("*.yaml"))
+RECIPES = sorted((SPACES / "recipes").rglob("*.yaml"))
+RELEASED = [path for path in RECIPES if path.parent.name == "released"]
 CROP = (64, 64)
 CLASSES = {"synthetic": 11, "camvid": 11, "cityscapes": 19, "pascal_context": 59, "coco_stuff_10k": 171}
 PUBLISHED = {
@@ -45,22 +47,33 @@ TRAINING_IMAGES = {"camvid": 367, "cityscapes": 2975, "pascal_context": 4998, "c
 
 
 def read_recipe(path):
-    recipe = parse_recipe(read_yaml(path))
+    recipe = parse_recipe(read_extended(path, RECIPE))
     assert recipe.settings.mistakes == recipe.search.mistakes == ()
     settings = {item.key: item for item in recipe.settings.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
     return ConfigBuilder().build(settings, str(path)).config
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_trains_for_a_step(path):
-    config = read_recipe(path)
-    assert config.data.name in DATASETS
+NARROW = {"backbone": "timm/test_resnet", "head_channels": 16, "aux_channels": 8}
+
+
+def name_of(path):
+    return path.relative_to(SPACES / "recipes").with_suffix("").as_posix()
+
+
+def require_step(config, **model):
+    """One step at a reduced crop, with as many classes as the data set has."""
+    contrast = replace(
+        config.contrast,
+        warmup_fraction=0.0,
+        anchors=replace(config.contrast.anchors, min_pixels=1, per_class=4),
+        memory=replace(config.contrast.memory, **SMALL_MEMORY),
+    )
     small = replace(
         config,
         data=replace(config.data, crop=CROP),
-        model=replace(config.model, weights="none"),
-        contrast=replace(config.contrast, warmup_fraction=0.0, memory=replace(config.contrast.memory, **SMALL_MEMORY)),
+        model=replace(config.model, weights="none", **model),
+        contrast=contrast,
         schedule=replace(config.schedule, batch_size=2),
     )
     classes = CLASSES[config.data.name]
@@ -74,9 +87,35 @@ def test_a_recipe_trains_for_a_step(path):
     assert gradients == []
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_a_recipe_trains_for_a_step(path):
+    """With a narrow network; the next test has the wide ones."""
+    config = read_recipe(path)
+    assert config.data.name in DATASETS
+    require_step(config, **NARROW)
+
+
+FAMILIES = {(model.backbone, model.head): path for path in RECIPES for model in [read_recipe(path).model]}
+"""Backbone and head -> the last recipe with them, a released one where there is one: it has the most options."""
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids="-".join)
+def test_each_backbone_and_head_trains_for_a_step_at_full_width(family):
+    require_step(read_recipe(FAMILIES[family]))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_a_recipe_states_its_evaluation_protocol(path):
+    """The preset by name, and the base size of the data sets that the released code resizes."""
+    stated = {item.key: item.value for item in parse_recipe(read_extended(path, RECIPE)).settings.settings}
+    assert stated["evaluation.preset"] == "single_scale"
+    resized = stated["data.name"] in ("pascal_context", "coco_stuff_10k")
+    assert stated.get("data.base_size.short") == (520 if resized else None)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_recipe_has_the_published_figures(name):
-    config = read_recipe(next(path for path in RECIPES if path.stem == name))
+    config = read_recipe(next(path for path in RECIPES if name_of(path) == name))
     model, schedule = config.model, config.schedule
     found = (model.backbone, model.head, config.data.crop, schedule.batch_size, schedule.steps, config.optim.lr)
     assert found == PUBLISHED[name]
@@ -84,6 +123,7 @@ def test_a_recipe_has_the_published_figures(name):
     assert config.optim.weight_decay == (1e-4 if by_fine_tuning else 5e-4)
     assert config.optim.head_lr_multiplier == (10 if by_fine_tuning else 1)
     assert (config.optim.momentum, config.optim.poly_power) == (0.9, 0.9)
+    assert config.compute == ComputeConfig(precision="bfloat16")
     assert config.contrast.temperature == 0.1
     assert (config.contrast.mining.positives, config.contrast.mining.negatives) == (1024, 2048)
     memory, images = config.contrast.memory, TRAINING_IMAGES[config.data.name]
@@ -94,13 +134,43 @@ def test_a_recipe_has_the_published_figures(name):
     assert weights is None or len(weights) == CLASSES[config.data.name]
 
 
-@pytest.mark.parametrize("path", [path for path in RECIPES if path.stem != "synthetic"], ids=lambda path: path.stem)
+RELEASED_FIGURES = {
+    "released/cityscapes_hrnet_w48": (3, 0.1, None, 0.1 * 0.1 / 0.07, 0.1, 0.125, 0),
+    "released/cityscapes_hrnet_w48_memory": (3, 0.1, None, 1.0, 0.07, 0.125, 5000),
+    "released/cityscapes_ocr_w48": (None, 0.05, 720, 0.1 * 0.1 / 0.07, 0.1, 0.125, 0),
+    "released/cityscapes_deeplabv3_r101": (3, 0.0, 256, 0.1 * 0.1 / 0.07, 0.1, 0.125, 0),
+    "released/camvid_hrnet_w48": (3, 0.1, None, 0.1, 0.07, 3000 / 40000, 5000),
+}
+"""Fusion kernel, dropout, auxiliary width, weight, temperature, warm-up, rows per queue of H_48_D_4.json and so on."""
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=name_of)
+def test_a_released_recipe_has_the_figures_of_the_released_configuration(path):
+    config = read_recipe(path)
+    model, contrast = config.model, config.contrast
+    kernel, dropout, aux_channels, weight, temperature, warmup, rows = RELEASED_FIGURES[name_of(path)]
+    assert (model.fusion_kernel, model.dropout, model.aux_channels) == (kernel, dropout, aux_channels)
+    assert model.align_corners
+    assert contrast.weight == pytest.approx(weight, rel=1e-5)
+    assert (contrast.temperature, contrast.warmup_fraction) == (temperature, warmup)
+    assert (contrast.memory.kind == "none") == (rows == 0)
+    if rows:
+        assert contrast.memory.pixels_per_class == contrast.memory.regions_per_class == rows
+        others = CLASSES[config.data.name] - 1
+        assert (contrast.mining.positives, contrast.mining.negatives) == (2 * rows, 2 * rows * others)
+    assert (config.optim.lr, config.optim.weight_decay, config.schedule.steps) == (0.01, 5e-4, 40_000)
+    assert config.schedule.batch_size == (16 if config.data.name == "camvid" else 8)
+    assert setting(config.compute, "precision") == "float32"
+    require_bank_fits(contrast.memory, CLASSES[config.data.name], contrast.embedding_dim)
+
+
+@pytest.mark.parametrize("path", [path for path in RECIPES if path.stem != "synthetic"], ids=name_of)
 def test_a_search_never_chooses_on_the_split_that_the_recipe_reports(path, tmp_path):
     """Each recipe with look-alike data of two training images (of CamVid, two of one video)."""
     name = read_recipe(path).data.name
     LOOK_ALIKES[name](tmp_path / "data")
     options = {
-        "recipe": path.stem,
+        "recipe": name_of(path),
         "settings": [f"data.root={tmp_path / 'data'}", "model.weights=none", "data.absent_classes=allow"],
     }
     search = plan_sweep(read_spec(SPACES / "search_temperature_weight.yaml", **options), run_dir=tmp_path / "runs")

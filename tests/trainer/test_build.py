@@ -31,6 +31,32 @@ def test_a_row_with_contrast_starts_from_the_weights_of_its_baseline(head):
     }
 
 
+def test_the_layout_changes_the_order_in_memory_and_not_the_weights():
+    """The same logits from both layouts, up to the order of sums."""
+    layouts = {True: torch.channels_last, False: torch.contiguous_format}
+    models = {
+        last: build_segmentor(SMALL, ContrastConfig(source="none"), classes=3, seed=5, channels_last=last).eval()
+        for last in layouts
+    }
+    seen = []
+    for last, model in models.items():
+        assert model.backbone.body.layer1[0].conv1.weight.is_contiguous(memory_format=layouts[last])
+        assert not model.backbone.body.layer1[0].conv1.weight.is_contiguous(memory_format=layouts[not last])
+        model.backbone.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    image_B3HW = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = {last: model(image_B3HW).logits_BCHW for last, model in models.items()}
+    assert [image.is_contiguous(memory_format=layouts[last]) for last, image in zip(layouts, seen, strict=True)] == [
+        True,
+        True,
+    ]
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(models[True].state_dict().values(), models[False].state_dict().values(), strict=True)
+    )
+    torch.testing.assert_close(logits[True], logits[False], atol=1e-4, rtol=1e-4)
+
+
 def test_seeds_decide():
     first, again, other = (
         build_segmentor(SMALL, ContrastConfig(embedding_dim=4), classes=3, seed=seed).state_dict() for seed in (1, 1, 2)

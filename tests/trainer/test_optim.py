@@ -56,6 +56,33 @@ def test_norms_and_biases_may_go_without_decay(model):
     assert [group["lr_multiplier"] for group in (*decayed, *free)] == [1, 10, 1, 10]
 
 
+def test_a_fused_update_is_the_update_of_a_loop():
+    """Two steps of SGD with momentum and weight decay, written out; a fused kernel rounds differently.
+
+    The first parameter has no gradient in the first step, like a projection during the warm-up.
+    """
+    tiny = ModelConfig(backbone="timm/test_resnet", head_channels=8)
+    model, plain = (build_segmentor(tiny, ContrastConfig(source="none"), classes=3, seed=0) for _ in range(2))
+    config = OptimConfig(lr=0.1, head_lr_multiplier=10, weight_decay=0.01, momentum=0.8, fused=True)
+    optimizer = build_optimizer(model, config)
+    assert all(group["fused"] and not group["foreach"] for group in optimizer.param_groups)
+    generator = torch.Generator().manual_seed(0)
+    backbone = {id(parameter) for parameter in plain.backbone.parameters()}
+    set_rate(optimizer, config.lr)
+    momentum = [torch.zeros_like(parameter) for parameter in plain.parameters()]
+    for step in range(2):
+        for number, (parameter, other) in enumerate(zip(model.parameters(), plain.parameters(), strict=True)):
+            if step == number == 0:
+                continue
+            parameter.grad = torch.empty_like(parameter).normal_(generator=generator)  # with its layout
+            with torch.no_grad():
+                momentum[number] = 0.8 * momentum[number] + parameter.grad + 0.01 * other
+                other -= (0.1 if id(other) in backbone else 1.0) * momentum[number]
+        optimizer.step()
+    for parameter, other in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(parameter, other)
+
+
 def test_every_parameter_in_one_group_and_heads_at_their_multiple(model):
     optimizer = build_optimizer(model, OptimConfig(lr=0.1, head_lr_multiplier=10, weight_decay=0.01, momentum=0.8))
     backbone, rest = optimizer.param_groups

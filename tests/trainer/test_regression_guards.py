@@ -106,7 +106,7 @@ def test_every_block_of_anchors_passes_over_the_bank_twice(mining, chosen):
     module, queue = full_bank(contrast_of(mining, positives=chosen, negatives=chosen))
     with Watch(queue.embedding_CKD) as watch:
         module(*scene(), generator=torch.Generator().manual_seed(0)).loss.backward()
-    blocks = -(-ANCHORS // anchors_at_a_time(ANCHORS, BANK))
+    blocks = -(-ANCHORS // anchors_at_a_time(ANCHORS, BANK, "cpu"))
     assert blocks == 4
     passes = {name: count / queue.embedding_CKD.numel() for name, count in watch.read.items()}
     assert sum(count for name, count in passes.items() if name in PRODUCTS) == (blocks if chosen == 128 else 2 * blocks)
@@ -129,7 +129,7 @@ def test_no_tensor_is_as_large_as_anchors_times_bank(mining):
     with Watch() as watch:
         module(embedding, label, prediction, generator=torch.Generator().manual_seed(0)).loss.backward()
         module.push(embedding.detach(), label, generator=torch.Generator().manual_seed(0))
-    block = anchors_at_a_time(ANCHORS, BANK)
+    block = anchors_at_a_time(ANCHORS, BANK, "cpu")
     assert block * BANK < watch.largest < 1.25 * block * BANK < ANCHORS * BANK / 2
 
 

@@ -114,6 +114,7 @@ ENGINES = {
     "cosine": {"schedule": replace(BASELINE.schedule, policy="cosine", rate_warmup_steps=3)},
     "bfloat16": {"compute": ComputeConfig(precision="bfloat16")},
     "deterministic": {"compute": ComputeConfig(deterministic=True)},
+    "contiguous, fused": {"compute": ComputeConfig(channels_last=False), "optim": OptimConfig(fused=True)},
     "lovasz": {"loss": LossConfig(kind="ce_lovasz"), "optim": OptimConfig(decay_norms_and_biases=False)},
 }
 
@@ -160,6 +161,11 @@ def test_the_average_is_what_is_evaluated_and_kept(tmp_path):
 def test_float16_needs_cuda(tmp_path):
     with pytest.raises(TrainerError, match=r"compute\.precision: float16 needs a CUDA device; use bfloat16"):
         run(replace(BASELINE, compute=ComputeConfig(precision="float16")), tmp_path)
+
+
+def test_cuda_graphs_need_cuda(tmp_path):
+    with pytest.raises(TrainerError, match=r"compute\.cuda_graphs: needs a CUDA device; set it to false"):
+        run(replace(BASELINE, compute=ComputeConfig(cuda_graphs=True)), tmp_path)
 
 
 def test_determinism_ends_with_the_trial(tmp_path):

@@ -268,7 +268,8 @@ def test_every_engine_keeps_the_ranks_together(resumed, name):
             4,
             "4 images do not split evenly over 4 ranks x 2 accumulation steps",
         ),
-        ({"compute": ComputeConfig(compile=True)}, 2, r"compute\.compile: .*; use runtime\.ranks 1"),
+        ({"compute": ComputeConfig(compile=True)}, 2, r"compute\.compile: .*; use one rank"),
+        ({"compute": ComputeConfig(cuda_graphs=True)}, 2, r"compute\.cuda_graphs: .*; use one rank"),
     ],
 )
 def test_what_ranks_cannot_do_is_refused_before_they_start(tmp_path, changes, ranks, words):

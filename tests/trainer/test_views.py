@@ -80,6 +80,16 @@ def test_scales_by_hand():
     assert torch.allclose(found, (up + neighbours(image)) / 2, atol=1e-6)
 
 
+def test_logits_go_from_a_view_to_the_size_of_the_label_in_one_step():
+    image = torch.rand(1, 3, 16, 24)
+    half = F.interpolate(image, size=(8, 12), mode="bilinear", align_corners=False)
+    both = [
+        F.interpolate(neighbours(view), size=(11, 17), mode="bilinear", align_corners=False) for view in (half, image)
+    ]
+    found = average_logits(neighbours, image, EvaluationConfig(scales=(0.5, 1.0)), (11, 17))
+    assert torch.allclose(found, (both[0] + both[1]) / 2, atol=1e-6)
+
+
 def test_each_scale_is_seen_through_the_window():
     sizes = set()
     config = EvaluationConfig(window=(32, 32), stride=(16, 32), scales=(1.0, 2.0))

@@ -8,6 +8,7 @@ field added later changes no trial id.
 
 from __future__ import annotations
 
+from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
     AnchorConfig,
     ContrastConfig,
@@ -16,27 +17,38 @@ from trainer.config.contrast import (
     effective_memory,
     keys_per_class,
 )
-from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig
+from trainer.config.data import BaseSizeConfig, DataConfig, SyntheticConfig
+from trainer.config.evaluation import EvaluationConfig
 from trainer.config.field_markers import (
     canonical_name,
     fields_below,
+    implied,
     is_outside_identity,
     location_keys,
     outside_identity_keys,
     renamed_keys,
     setting,
 )
-from trainer.config.model import BACKBONE_NAMES, PACKAGED_WEIGHTS, ModelConfig
+from trainer.config.model import (
+    AUX_KERNELS,
+    BACKBONE_NAMES,
+    DEEP_STEMS,
+    PACKAGED_WEIGHTS,
+    ModelConfig,
+    ignored_options,
+)
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
 from trainer.config.runtime import Runtime
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [
+    "AUX_KERNELS",
     "BACKBONE_NAMES",
+    "DEEP_STEMS",
     "PACKAGED_WEIGHTS",
     "RESULT_VERSION",
     "AnchorConfig",
+    "BaseSizeConfig",
     "ComputeConfig",
     "ContrastConfig",
     "DataConfig",
@@ -53,11 +65,14 @@ __all__ = [
     "canonical_name",
     "effective_memory",
     "fields_below",
+    "ignored_options",
+    "implied",
     "is_outside_identity",
     "keys_per_class",
     "location_keys",
     "outside_identity_keys",
     "renamed_keys",
     "require_class_weights_fit",
+    "require_compute_fits",
     "setting",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.field_markers import limit, location, require
+from trainer.config.field_markers import limit, location, optional_block, require
 
-__all__ = ["MIN_CROP", "DataConfig", "SyntheticConfig"]
+__all__ = ["MIN_CROP", "BaseSizeConfig", "DataConfig", "SyntheticConfig"]
 
 MIN_CROP = 32
 """Smallest side of an image or crop, pixels."""
@@ -43,6 +43,41 @@ class SyntheticConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BaseSizeConfig:
+    """The size to which every image is resized first, with its aspect ratio; not set: images keep their own size.
+
+    In training, the random resize of `data.scale` is relative to this size, and both are one resize. In evaluation, the
+    network sees images of this size, and `evaluation` is relative to it. Its logits are resized to the size of the
+    label, which is never resized, so figures with and without a base size count the same pixels. The released code does
+    so for PASCAL-Context and COCO-Stuff, with a short side of 520 pixels.
+    """
+
+    short: int | None = None
+    """Length of the shorter side of every image, pixels; the longer side follows. Not together with `long`."""
+    long: int | None = None
+    """Length of the longer side of every image, pixels; the shorter side follows. Not together with `short`."""
+
+    def __post_init__(self) -> None:
+        for name in ("short", "long"):
+            side = getattr(self, name)
+            require(side is None or side >= MIN_CROP, f"data.base_size.{name}", f"must be at least {MIN_CROP} pixels")
+        one = self.short is None or self.long is None
+        text = "data.base_size.short is set as well; remove one of the two, or set it to null"
+        require(one, "data.base_size.long", text)
+
+    def factor(self, height: int, width: int) -> float:
+        """Factor by which an image of `height` x `width` pixels is resized; exactly 1 if no size is set."""
+        if self.short is not None:
+            return self.short / min(height, width)
+        return 1.0 if self.long is None else self.long / max(height, width)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at this size, each rounded to a whole number (halves to the even one), at least 1."""
+        factor = self.factor(height, width)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
     """Data set, splits and augmentation."""
 
@@ -62,8 +97,9 @@ class DataConfig:
     """Whether a sweep may run although no training label shows some class; not set, it is refused while planning."""
     crop: tuple[int, int] = (96, 128)
     """Height and width of a training crop, pixels."""
+    base_size: BaseSizeConfig = optional_block(BaseSizeConfig)
     scale: tuple[float, float] = (0.5, 2.0)
-    """Range of the random resize before the crop, as a factor of the image size."""
+    """Range of the random resize before the crop, as a factor of the image size, or of `base_size` if that is set."""
     flip_probability: float = 0.5
     """Probability of a horizontal flip."""
     color_jitter: float = 0.25

@@ -1,26 +1,46 @@
-"""How the reported figures are measured, and the arithmetic of training."""
+"""How the reported figures are measured."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.config.data import MIN_CROP
 from trainer.config.field_markers import optional, require, setting, unset_implied
 
-__all__ = ["ComputeConfig", "EvaluationConfig", "effective_evaluation"]
+__all__ = ["PRESETS", "EvaluationConfig", "Views", "effective_evaluation"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Views:
+    """The views of an image that a preset evaluates."""
+
+    scales: tuple[float, ...]
+    flip: bool
+
+
+PRESETS: Mapping[str, Views] = {
+    "single_scale": Views(scales=(1.0,), flip=False),
+    "multi_scale_flip": Views(scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0), flip=True),
+}
+"""The protocols of published figures. The released test configurations of every data set have these seven scales, and
+so has HRNet for PASCAL-Context, COCO-Stuff and ADE20K; for Cityscapes, HRNet leaves out 2."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationConfig:
     """How the reported figures (`final/...`) are measured; the learning curve (`val/...`) uses whole images."""
 
+    preset: Literal["single_scale", "multi_scale_flip"] | None = None
+    """A protocol that sets `scales` and `flip`: `single_scale`, or `multi_scale_flip` with scales 0.5, 0.75, 1, 1.25,
+    1.5, 1.75 and 2, each also mirrored. It can be combined with `window` and `stride`."""
     window: tuple[int, int] | None = None
     """Height and width of a sliding window, pixels of the resized image; not set: the whole image at once."""
     stride: tuple[int, int] | None = None
     """Stride of the window, pixels; not set: two thirds of it. Logits of overlapping windows are averaged."""
     scales: tuple[float, ...] | None = optional((1.0,))
-    """Factors to resize the image by; the logits are averaged at the size of the image."""
+    """Factors to resize the image by, after `data.base_size`; the logits are averaged at the size of the label."""
     flip: bool | None = optional(False)
     """Whether to average over mirrored images as well."""
 
@@ -29,26 +49,18 @@ class EvaluationConfig:
         require(window is None or min(window) >= MIN_CROP, "evaluation.window", f"must be at least {MIN_CROP} pixels")
         inside = stride is None or window is None or all(0 < s <= w for s, w in zip(stride, window, strict=True))
         require(inside, "evaluation.stride", "must be positive and not larger than the window, else pixels are skipped")
+        for name in ("scales", "flip"):
+            said_once = self.preset is None or getattr(self, name) is None
+            text = f"evaluation.preset ({self.preset}) sets it as well; remove it, or set evaluation.preset to null"
+            require(said_once, f"evaluation.{name}", text)
         scales = setting(self, "scales")
         require(len(scales) > 0 and min(scales) > 0, "evaluation.scales", "must be a list of positive numbers")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ComputeConfig:
-    """The arithmetic of training. Every field changes at least the rounding, so it is part of a trial's identity.
-
-    Only the network runs at reduced precision: losses, contrast and evaluation are always float32.
-    """
-
-    precision: Literal["float32", "bfloat16", "float16"] | None = optional("float32")
-    """Precision of the network's forward and backward pass (autocast); `float16` scales the loss and needs CUDA."""
-    compile: bool | None = optional(False)
-    """Whether to use torch.compile for the training forward pass; its fused kernels round differently."""
-    deterministic: bool | None = optional(False)
-    """Whether to use deterministic algorithms only: slower on CUDA, but bit-equal between runs on the same device."""
-
-
 def effective_evaluation(evaluation: EvaluationConfig) -> EvaluationConfig:
-    """`evaluation` without a stride if there is no window."""
+    """`evaluation` with the scales and the flip of its preset, and without a stride if there is no window."""
+    if evaluation.preset is not None:
+        views = PRESETS[evaluation.preset]
+        evaluation = replace(evaluation, preset=None, scales=views.scales, flip=views.flip)
     effective: EvaluationConfig = unset_implied(evaluation if evaluation.window else replace(evaluation, stride=None))
     return effective

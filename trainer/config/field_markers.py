@@ -10,11 +10,13 @@ __all__ = [
     "canonical_name",
     "fields_below",
     "identity_values",
+    "implied",
     "is_outside_identity",
     "limit",
     "location",
     "location_keys",
     "optional",
+    "optional_block",
     "outside_identity_keys",
     "renamed_keys",
     "require",
@@ -41,10 +43,20 @@ def optional(implied: Any, *, canonical: str | None = None) -> Any:
     return field(default=None, metadata={"implied": implied, **({"canonical": canonical} if canonical else {})})
 
 
+def optional_block(block_type: type) -> Any:
+    """A block whose fields are all optional; unset, it is not part of the identity of a trial."""
+    return field(default_factory=block_type, metadata={"optional_block": True})
+
+
 def setting(block: Any, name: str) -> Any:
     """The value of a field, or its implied value if it is not set."""
     value = getattr(block, name)
-    return block.__dataclass_fields__[name].metadata.get("implied") if value is None else value
+    return implied(type(block), name) if value is None else value
+
+
+def implied(config_type: Any, name: str) -> Any:
+    """The value that an unset field stands for; None if there is no single one."""
+    return config_type.__dataclass_fields__[name].metadata.get("implied")
 
 
 def unset_implied(block: Any) -> Any:
@@ -100,6 +112,9 @@ def identity_values(block: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for item in fields(block):
         value = getattr(block, item.name)
-        if value is not None and not is_outside_identity(item):
-            values[canonical_name(item)] = identity_values(value) if is_dataclass(value) else value
+        if value is None or is_outside_identity(item):
+            continue
+        below = identity_values(value) if is_dataclass(value) else value
+        if below or not item.metadata.get("optional_block"):
+            values[canonical_name(item)] = below
     return values

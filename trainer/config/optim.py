@@ -60,6 +60,8 @@ class OptimConfig:
     """Maximum Euclidean norm of the gradient over all parameters; not set: no clipping."""
     ema_decay: float | None = None
     """Evaluate an exponential moving average of the weights with this decay per step; not set: the last weights."""
+    fused: bool | None = optional(False)
+    """Whether one kernel updates all weights (torch's fused SGD); it rounds differently."""
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optim.lr", "must be positive")

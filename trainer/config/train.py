@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from trainer.config.compute import ComputeConfig
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
-from trainer.config.evaluation import ComputeConfig, EvaluationConfig, effective_evaluation
-from trainer.config.field_markers import require, unset_implied
-from trainer.config.model import ModelConfig
+from trainer.config.evaluation import EvaluationConfig, effective_evaluation
+from trainer.config.field_markers import require, setting, unset_implied
+from trainer.config.model import ModelConfig, effective_model
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 
 __all__ = ["RESULT_VERSION", "TrainConfig"]
@@ -46,6 +47,12 @@ class TrainConfig:
                 f"an HRNet needs sides that are multiples of 32, not {list(self.data.crop)}",
             )
 
+        require(
+            not self.compute.cuda_graphs or setting(self.schedule, "accumulation_steps") == 1,
+            "compute.cuda_graphs",
+            "not with gradient accumulation; set it to false, or schedule.accumulation_steps to 1",
+        )
+
     def normalised(self) -> TrainConfig:
         """The same computation with every field that has no effect reset to its default.
 
@@ -56,7 +63,6 @@ class TrainConfig:
             data = replace(self.data, root=None)
         else:
             data = replace(self.data, synthetic=SyntheticConfig())
-        aux_weight = 0.0 if self.model.head == "hrnet" else self.model.aux_weight
         schedule, optim = unset_implied(self.schedule), unset_implied(self.optim)
         if schedule.policy == "cosine":
             optim = replace(optim, poly_power=OptimConfig().poly_power)
@@ -64,7 +70,7 @@ class TrainConfig:
             self,
             data=data,
             contrast=effective_contrast(self.contrast),
-            model=replace(self.model, aux_weight=aux_weight),
+            model=effective_model(self.model),
             loss=effective_loss(self.loss),
             optim=optim,
             schedule=schedule,

@@ -32,13 +32,14 @@ def sample_groups(
     chosen before the others of their group.
     """
     in_group_P = (group_P >= 0) & (group_P < groups)
-    key_P = torch.where(in_group_P, group_P, groups) * 2
+    key_P = torch.where(in_group_P, group_P, groups)
+    step = 1 if first_P is None else 2
     if first_P is not None:
-        key_P = key_P + ~first_P
+        key_P = key_P * 2 + ~first_P
     order_P = torch.randperm(len(group_P), generator=generator, device=group_P.device)
     sorted_P, rank_P = key_P[order_P].sort(stable=True)
     order_P = order_P[rank_P]
-    edge = torch.searchsorted(sorted_P, 2 * torch.arange(groups + 1, device=group_P.device))
+    edge = torch.searchsorted(sorted_P, torch.arange(0, step * groups + 1, step, device=group_P.device))
     slot_k = torch.arange(slots, device=group_P.device)
     index_Gk = (edge[:-1, None] + slot_k).clamp(max=len(group_P) - 1)
     return Slots(order_P[index_Gk], slot_k < edge.diff()[:, None])

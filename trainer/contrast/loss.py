@@ -115,7 +115,7 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         grad_AD, grad_ND = torch.empty_like(anchor_AD), torch.zeros_like(batch_ND)
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
         candidates = len(batch_ND) + sum(block.valid_CK.numel() for block in keys.bank)
-        step = anchors_at_a_time(len(anchor_AD), candidates)
+        step = anchors_at_a_time(len(anchor_AD), candidates, anchor_AD.device.type)
         extra = extra_columns(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
         matrix = SimilarityMatrix(keys, step, extra)
         for start in range(0, len(anchor_AD), step):

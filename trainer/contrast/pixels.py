@@ -18,10 +18,15 @@ def reduce_nearest(map_BHW: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Labels or predictions at the size (h, w) of the embedding, by nearest neighbour of the cell centres; (B, h, w).
 
     Integer arithmetic, so that rounding cannot shift a label. The released code subsamples labels at another stride
-    than the features (docs/released_code.md, 2).
+    than the features (docs/released_code.md, 2). Where both sides are multiples, `nearest_cell` is an arithmetic
+    progression, and one copy of a strided view takes the place of eleven operators.
     """
-    rows = nearest_cell(map_BHW.shape[1], size_hw[0], torch.arange(size_hw[0], device=map_BHW.device))
-    columns = nearest_cell(map_BHW.shape[2], size_hw[1], torch.arange(size_hw[1], device=map_BHW.device))
+    (height, width), (h, w) = map_BHW.shape[1:], size_hw
+    if height % h == width % w == 0:
+        down, right = height // h, width // w
+        return map_BHW[:, down // 2 :: down, right // 2 :: right].contiguous()
+    rows = nearest_cell(height, h, torch.arange(h, device=map_BHW.device))
+    columns = nearest_cell(width, w, torch.arange(w, device=map_BHW.device))
     return map_BHW[:, rows[:, None], columns]
 
 

@@ -76,6 +76,9 @@ class Source(Protocol):
     def stems(self, split: str) -> tuple[str, ...]:
         """Names of the pairs of `split`, in index order."""
 
+    def sizes(self, split: str) -> Iterator[tuple[int, int]]:
+        """Width and height of each image of `split` as it is stored, without decoding it. Raises DataError."""
+
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`. Raises DataError if it cannot be decoded or has illegal ids."""
 

@@ -7,13 +7,14 @@ build_backbone(...)    one of them, or `timm/<name>`; weights as in trainer/mode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, cast
 
 import timm
 from torch import Tensor, nn
 
+from trainer.config import DEEP_STEMS
 from trainer.models.weights import Normalisation, load_weights
 
 __all__ = ["BACKBONES", "Backbone", "BackboneSpec", "build_backbone"]
@@ -78,13 +79,16 @@ class Backbone(nn.Module):
         return tuple(self.body(image_B3HW)[self.first :])
 
 
-def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
+def build_backbone(name: str, weights: str, output_stride: int, *, deep_stem: bool = False) -> Backbone:
     """Build backbone `name` with `weights` (`none`, `imagenet` or a path) and deepest stride `output_stride`.
 
-    Raises ValueError for an unknown name (with close matches) or an unsupported stride, and WeightsError for weights
-    that are missing or do not fit.
+    `deep_stem` applies to the keys of `DEEP_STEMS`; weights of the plain stem do not fit it, and vice versa. Raises
+    ValueError for an unknown name (with close matches) or an unsupported stride, and WeightsError for weights that are
+    missing or do not fit.
     """
     spec = find_spec(name)
+    if deep_stem and name in DEEP_STEMS:
+        spec = replace(spec, timm_name=DEEP_STEMS[name])
     arguments = dict(spec.arguments)
     if spec.dilates and output_stride != DEEPEST_STRIDE:
         arguments["output_stride"] = output_stride

@@ -47,8 +47,19 @@ class Segmentor(nn.Module):
     mean_131: Tensor
     std_131: Tensor
 
-    def __init__(self, backbone: Backbone, head: Head, projection: Projection | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head,
+        projection: Projection | None = None,
+        layout: torch.memory_format = torch.channels_last,
+        *,
+        align_corners: bool = False,
+    ) -> None:
+        """`layout` is that of the images which the backbone sees; `align_corners` is for the logits."""
         super().__init__()
+        self.align_corners = align_corners
+        self.layout = layout
         self.backbone = backbone
         self.head = head
         self.projection = projection
@@ -62,17 +73,21 @@ class Segmentor(nn.Module):
         image is padded with the mean colour at the right and the bottom, and the logits are cropped.
         """
         height, width = image_B3HW.shape[-2:]
-        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=torch.channels_last)
+        image_B3HW = ((image_B3HW - self.mean_131) / self.std_131).contiguous(memory_format=self.layout)
         if not self.training:
             image_B3HW = pad_to_multiple(image_B3HW, self.backbone.size_multiple)
         output: HeadOutput = self.head(self.backbone(image_B3HW))
         size = (int(image_B3HW.shape[-2]), int(image_B3HW.shape[-1]))
-        logits_BCHW = upsample(output.logits_BChw, size)[..., :height, :width]
-        aux_BCHW = None if output.aux_BChw is None else upsample(output.aux_BChw, size)
+        logits_BCHW = self.upsample(output.logits_BChw, size)[..., :height, :width]
+        aux_BCHW = None if output.aux_BChw is None else self.upsample(output.aux_BChw, size)
         embedding_BDhw = None
         if self.training and self.projection is not None:
             embedding_BDhw = self.projection(output.tap_BEhw)
         return SegmentorOutput(logits_BCHW, aux_BCHW, embedding_BDhw)
+
+    def upsample(self, logits_BChw: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize logits to `size` = (H, W), bilinear, in float32."""
+        return F.interpolate(logits_BChw.float(), size=size, mode="bilinear", align_corners=self.align_corners)
 
     @property
     def training_prefixes(self) -> tuple[str, ...]:
@@ -97,8 +112,3 @@ def pad_to_multiple(image_B3HW: Tensor, multiple: int) -> Tensor:
     height, width = image_B3HW.shape[-2:]
     right, bottom = -width % multiple, -height % multiple
     return F.pad(image_B3HW, (0, right, 0, bottom)) if right or bottom else image_B3HW
-
-
-def upsample(logits_BChw: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize logits to `size` = (H, W), bilinear, in float32."""
-    return F.interpolate(logits_BChw.float(), size=size, mode="bilinear", align_corners=False)

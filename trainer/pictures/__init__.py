@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from trainer.config import BaseSizeConfig
+from trainer.data.loading.transforms import OWN_SIZE
 from trainer.data.source import Source
 from trainer.evaluate import evaluating
 from trainer.metrics import Scores
@@ -28,17 +30,24 @@ EMBEDDED_IMAGES = 12
 
 
 def draw_pictures(
-    model: Segmentor, source: Source, split: str, scores: Scores, folder: Path, device: torch.device
+    model: Segmentor,
+    source: Source,
+    split: str,
+    scores: Scores,
+    folder: Path,
+    device: torch.device,
+    base_size: BaseSizeConfig = OWN_SIZE,
 ) -> tuple[Path, ...]:
     """Write sheet.png, confusion.png and embedding.png of `split` to `folder`; returns their paths.
 
-    The images are evenly spaced over the split, so they are the same for every trial. Files are below 300 kB.
+    The model sees images at `base_size`. The images are evenly spaced over the split, so they are the same for every
+    trial. Files are below 300 kB.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names, palette = source.class_names, source.palette
     with evaluating(model):
         examples = [source.read(split, index) for index in evenly_spaced(source.size(split), EMBEDDED_IMAGES)]
-        seen = [sample_embedding(model, pair, len(names), device) for pair in examples]
+        seen = [sample_embedding(model, pair, len(names), device, base_size) for pair in examples]
         shown = evenly_spaced(len(examples), SHEET_IMAGES)
     pictures = {
         "sheet": draw_sheet([(*examples[i], seen[i].prediction_HW) for i in shown], names, palette),

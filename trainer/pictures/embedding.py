@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from trainer.config import BaseSizeConfig
 from trainer.contrast.pixels import reduce_nearest
-from trainer.data.loading.transforms import image_tensor, label_tensor
+from trainer.data.loading.transforms import OWN_SIZE, image_tensor, resize_label
 from trainer.data.source import IGNORE_INDEX, Colour, Pair, Pixels
 from trainer.models.heads.base import HeadOutput
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import BLACK, FONT, LINE, WHITE, draw_legend, legend_height
+from trainer.views import resize
 
 __all__ = ["EmbeddedImage", "draw_embedding", "principal_components", "sample_embedding"]
 
@@ -39,8 +41,10 @@ class EmbeddedImage:
     label_N: NDArray[np.int64]
 
 
-def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.device) -> EmbeddedImage:
-    """Segment an image and sample embedded pixels of each class.
+def sample_embedding(
+    model: Segmentor, pair: Pair, classes: int, device: torch.device, base_size: BaseSizeConfig = OWN_SIZE
+) -> EmbeddedImage:
+    """Segment an image at `base_size` and sample embedded pixels of each class.
 
     The embedding is the output of the projection, which evaluation does not use otherwise; without a projection, it is
     the L2-normalised tap. `model` must be in evaluation mode.
@@ -48,21 +52,23 @@ def sample_embedding(model: Segmentor, pair: Pair, classes: int, device: torch.d
     outputs: list[HeadOutput] = []
     listener = model.head.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     try:
-        logits_BCHW = model(image_tensor(pair[0])[None].to(device)).logits_BCHW
+        logits_BCHW = model(image_tensor(pair[0], base_size)[None].to(device)).logits_BCHW
     finally:
         listener.remove()
     tap_BEhw = outputs[0].tap_BEhw
     embedding_BDhw = F.normalize(tap_BEhw.float(), dim=1) if model.projection is None else model.projection(tap_BEhw)
-    label_hw = reduced_label(pair[1], model.backbone.size_multiple, embedding_BDhw)
+    height, width = pair[1].shape
+    label_HW = resize_label(pair[1], *base_size.resized(height, width))
+    label_hw = reduced_label(label_HW, model.backbone.size_multiple, embedding_BDhw)
     chosen_N = torch.cat([spread_positions(label_hw == name) for name in range(classes)])
     embedding_ND = embedding_BDhw[0].flatten(1).T.cpu()[chosen_N]
-    prediction_HW = logits_BCHW.argmax(dim=1)[0].byte().cpu().numpy()
+    prediction_HW = resize(logits_BCHW, (height, width)).argmax(dim=1)[0].byte().cpu().numpy()
     return EmbeddedImage(prediction_HW, embedding_ND.numpy(), label_hw.flatten()[chosen_N].numpy())
 
 
-def reduced_label(label_HW: Pixels, multiple: int, embedding_BDhw: Tensor) -> Tensor:
+def reduced_label(label_HW: Tensor, multiple: int, embedding_BDhw: Tensor) -> Tensor:
     """The label at the size of the embedding; where the model padded the image, it is void."""
-    label_1HW = label_tensor(label_HW)[None]
+    label_1HW = label_HW.to(torch.int64)[None]
     height, width = label_1HW.shape[-2:]
     padded_1HW = F.pad(label_1HW, (0, -width % multiple, 0, -height % multiple), value=IGNORE_INDEX)
     return reduce_nearest(padded_1HW, (embedding_BDhw.shape[2], embedding_BDhw.shape[3]))[0]

@@ -65,6 +65,12 @@ class DatasetContract:
                 assert not image_HW3.flags.writeable
                 assert not label_HW.flags.writeable
 
+    def test_sizes_are_those_of_the_decoded_images(self, source: Source) -> None:
+        """Up to their orientation: they say how much memory the decoded split takes."""
+        for split in source.splits:
+            shapes = [source.read(split, index)[1].shape for index in range(source.size(split))]
+            assert [width * height for width, height in source.sizes(split)] == [h * w for h, w in shapes]
+
     def test_reading_twice_and_in_another_process_gives_the_same(self, source: Source) -> None:
         first = everything(source)
         assert everything(source) == first

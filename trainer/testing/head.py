@@ -35,10 +35,19 @@ SHAPES = {
 FAMILIES = ("resnet18", "hrnet_w18", "tf_efficientnet_lite0", "timm/mobilenetv3_small_050")
 
 
-def make(kind: str, shape: FeatureShape) -> Head:
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "fusion 3x3, auxiliary 3x3": {"fusion_kernel": 3, "aux_kernel": 3, "aux_channels": 20},
+    "auxiliary 1x1, bare classifier": {"aux_kernel": 1, "classifier_relu": False, "classifier_bias": False},
+}
+"""Fields of `ModelConfig` that change a head."""
+
+
+def make(kind: str, shape: FeatureShape, options: dict[str, Any]) -> Head:
     """A head with random weights and without dropout."""
     torch.manual_seed(0)
-    return HEADS[kind](shape, CLASSES, width=12, dropout=0.0)
+    config = ModelConfig(head=cast(Any, kind), head_channels=12, dropout=0.0, **options)
+    return HEADS[kind](shape, CLASSES, config)
 
 
 def maps(shape: FeatureShape, size_hw: tuple[int, int] = (90, 122)) -> list[Tensor]:
@@ -72,12 +81,16 @@ class HeadContract:
     def has_auxiliary(self, kind: str) -> bool:
         return AUXILIARY[kind]
 
+    @pytest.fixture(params=OPTIONS)
+    def options(self, request: pytest.FixtureRequest) -> dict[str, Any]:
+        return OPTIONS[request.param]
+
     @pytest.fixture(params=SHAPES)
     def shape(self, request: pytest.FixtureRequest) -> FeatureShape:
         return SHAPES[request.param]
 
-    def test_logits_and_tap_at_odd_sizes(self, kind: str, shape: FeatureShape) -> None:
-        head, features = make(kind, shape), maps(shape)
+    def test_logits_and_tap_at_odd_sizes(self, kind: str, shape: FeatureShape, options: dict[str, Any]) -> None:
+        head, features = make(kind, shape, options), maps(shape)
         sizes = {item.shape[2:] for item in features}
         for output in (head.train()(features), head.eval()(features)):
             assert output.logits_BChw.shape[:2] == (2, CLASSES)
@@ -85,17 +98,17 @@ class HeadContract:
             assert {output.logits_BChw.shape[2:], output.tap_BEhw.shape[2:]} <= sizes
             assert output.logits_BChw.isfinite().all()
 
-    def test_a_parallel_backbone_is_tapped_at_its_finest_map(self, kind: str) -> None:
+    def test_a_parallel_backbone_is_tapped_at_its_finest_map(self, kind: str, options: dict[str, Any]) -> None:
         """The paper embeds the concatenated stride-4 features of HRNet."""
         shape = SHAPES["parallel"]
-        head, features = make(kind, shape), maps(shape)
+        head, features = make(kind, shape, options), maps(shape)
         assert head.tap_channels == sum(shape.channels)
         assert head(features).tap_BEhw.shape[2:] == features[0].shape[2:]
 
     def test_auxiliary_logits_exist_as_declared_and_in_training_only(
-        self, kind: str, shape: FeatureShape, has_auxiliary: bool
+        self, kind: str, shape: FeatureShape, options: dict[str, Any], has_auxiliary: bool
     ) -> None:
-        head, features = make(kind, shape), maps(shape)
+        head, features = make(kind, shape, options), maps(shape)
         aux_BChw = head.train()(features).aux_BChw
         assert (aux_BChw is not None) == has_auxiliary
         if aux_BChw is not None:
@@ -103,8 +116,8 @@ class HeadContract:
             assert aux_BChw.shape[2:] in {item.shape[2:] for item in features}
         assert head.eval()(features).aux_BChw is None
 
-    def test_every_parameter_gets_a_gradient(self, kind: str, shape: FeatureShape) -> None:
-        head = make(kind, shape)
+    def test_every_parameter_gets_a_gradient(self, kind: str, shape: FeatureShape, options: dict[str, Any]) -> None:
+        head = make(kind, shape, options)
         output = head(maps(shape))
         loss = output.logits_BChw.square().mean()
         if output.aux_BChw is not None:
@@ -115,17 +128,19 @@ class HeadContract:
         ] == []
 
     def test_training_only_parts_are_exactly_those_that_inference_does_not_reach(
-        self, kind: str, shape: FeatureShape
+        self, kind: str, shape: FeatureShape, options: dict[str, Any]
     ) -> None:
-        head = make(kind, shape).eval()
+        head = make(kind, shape, options).eval()
         head(maps(shape)).logits_BChw.square().mean().backward()
         unused = {name for name, item in head.named_parameters() if item.grad is None}
         prefixes = tuple(f"{name}." for name in head.training_only)
         assert unused == {name for name, _ in head.named_parameters() if prefixes and name.startswith(prefixes)}
 
-    def test_inference_computes_what_training_computed(self, kind: str, shape: FeatureShape) -> None:
+    def test_inference_computes_what_training_computed(
+        self, kind: str, shape: FeatureShape, options: dict[str, Any]
+    ) -> None:
         """Except for dropout and batch-norm statistics."""
-        head, features = make(kind, shape), maps(shape)
+        head, features = make(kind, shape, options), maps(shape)
         head(features)  # moves the statistics away from their initial values
         freeze_norms(head.train())
         trained = head(features)
@@ -133,13 +148,15 @@ class HeadContract:
         torch.testing.assert_close(inferred.logits_BChw, trained.logits_BChw)
         torch.testing.assert_close(inferred.tap_BEhw, trained.tap_BEhw)
 
-    def test_an_image_does_not_depend_on_its_neighbours(self, kind: str, shape: FeatureShape) -> None:
-        head, features = make(kind, shape).eval(), maps(shape)
+    def test_an_image_does_not_depend_on_its_neighbours(
+        self, kind: str, shape: FeatureShape, options: dict[str, Any]
+    ) -> None:
+        head, features = make(kind, shape, options).eval(), maps(shape)
         alone = head([item[1:] for item in features]).logits_BChw
         torch.testing.assert_close(head(features).logits_BChw[1:], alone)
 
-    def test_features_are_left_as_they_are(self, kind: str, shape: FeatureShape) -> None:
-        head, features = make(kind, shape), maps(shape)
+    def test_features_are_left_as_they_are(self, kind: str, shape: FeatureShape, options: dict[str, Any]) -> None:
+        head, features = make(kind, shape, options), maps(shape)
         before = [item.clone() for item in features]
         head(features)
         assert all(torch.equal(one, other) for one, other in zip(features, before, strict=True))

@@ -16,7 +16,7 @@ from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, json_value, seeded_trials
-from orchestrator.planning.resolve import check_class_count, check_weights, resolve_suggestion
+from orchestrator.planning.resolve import check_class_count, check_compute, check_weights, resolve_suggestion
 from orchestrator.planning.selection import check_selection
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
@@ -67,6 +67,8 @@ class TrialBuilder:
         errors = SpecErrorCollector()
         with errors:
             check_weights(row)
+        with errors:
+            check_compute(self.spec.space.resources, row)
         with errors:
             check_class_count(row, self.facts[key])
         errors.raise_any()

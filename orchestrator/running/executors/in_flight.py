@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.running.classify import spoils_process
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Task
@@ -87,6 +88,8 @@ class InFlight:
         self.warm_at: float | None = None
         """When processes stop to wait for others, on the monotonic clock."""
         self.reuses_processes = cluster.reuses_processes
+        self.killed: set[int] = set()
+        """Indices of tasks that are over and whose process could not run another one."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Pickle nothing: Tune pickles its scheduler for a restore that is never done, and ours holds open files."""
@@ -139,7 +142,7 @@ class InFlight:
         index = index_of(trial)
         item = self.tasks.get(index)
         if item is None:
-            return not self.holds(index)
+            return index not in self.killed and not self.holds(index)
         self.start(item)
         if RECORD in result:
             self.waits_for[index] = {
@@ -148,7 +151,12 @@ class InFlight:
                 if other.started_at is None and other.task.share == item.task.share
             }
             del self.tasks[index]
-            self.controller.ended(item.task, AttemptRecord.from_json(json.loads(result[RECORD])))
+            record = AttemptRecord.from_json(json.loads(result[RECORD]))
+            self.controller.ended(item.task, record)
+            if self.reuses_processes and spoils_process(record.error):
+                self.killed.add(index)  # Tune sees it die, and starts another process for the next trial
+                self.cluster.kill(trial)
+                return False
             return not self.holds(index)
         if POINT in result:
             item.node = result[NODE]

@@ -6,7 +6,8 @@ import os
 import time
 from functools import partial
 
-from orchestrator.running.executors.base import SweepController
+from orchestrator.running.classify import spoils_process
+from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.running.worker import run_trial
 from orchestrator.store.records import Point
@@ -24,14 +25,17 @@ class Serial:
         self.capacity = Share(cpus=float(os.cpu_count() or 1), gpus=gpus)
 
     def run(self, controller: SweepController) -> None:
-        """Run the tasks in order; wait while none can start."""
+        """Run the tasks in order; wait while none can start. Raises ExecutorLostError after an error that ends CUDA."""
         while not controller.finished:
             task = controller.next_task(self.capacity)
             if task is None:
                 time.sleep(WAIT_SECONDS)
                 continue
             controller.started(task)
-            controller.ended(task, self.work(task, partial(report, controller, task)))
+            record = self.work(task, partial(report, controller, task))
+            controller.ended(task, record)
+            if spoils_process(record.error):
+                raise ExecutorLostError("this process cannot use the GPU any more; the same command resumes the sweep")
 
 
 def report(controller: SweepController, task: Task, point: Point) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.planning.caption import caption_sentence, describe_seeds
 from orchestrator.planning.datasets import DataFacts
-from trainer.config import DataConfig, EvaluationConfig, ModelConfig, TrainConfig
+from trainer.config import BaseSizeConfig, DataConfig, EvaluationConfig, ModelConfig, TrainConfig
 from trainer.data.files.camvid import CLASS_NAMES
 
 CONFIG = TrainConfig(
@@ -24,6 +24,15 @@ def test_one_config_is_described_in_full():
         "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
         "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
     )
+
+
+@pytest.mark.parametrize(
+    ("base", "text"), [({"short": 520}, "short side 520, crop"), ({"long": 64}, "long side 64, crop")]
+)
+def test_a_base_size_stands_before_the_crop(base, text):
+    config = replace(CONFIG, data=replace(CONFIG.data, base_size=BaseSizeConfig(**base)))
+    assert f"hrnet head, {text} 160x208, batch 8" in caption_sentence([(config, FACTS)], (0,))
+    assert "head, varied crop, batch" in caption_sentence([(config, FACTS), (CONFIG, FACTS)], (0,))
 
 
 def test_own_weights_are_not_described_by_path():

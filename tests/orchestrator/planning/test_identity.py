@@ -12,7 +12,7 @@ from PIL import Image
 
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest, read_cache
-from orchestrator.planning.identity import canonical, content_id
+from orchestrator.planning.identity import canonical, content_id, study_id
 from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
@@ -59,6 +59,13 @@ def with_value(config, key, value):
 
 
 UNSET = {
+    "model.stem": "deep",
+    "model.fusion_kernel": 3,
+    "model.aux_channels": 64,
+    "model.aux_kernel": 1,
+    "model.classifier_relu": False,
+    "model.classifier_bias": False,
+    "model.align_corners": True,
     "loss.kind": "lovasz",
     "loss.class_weights": (1, 2.5),
     "loss.ohem_threshold": 0.5,
@@ -70,6 +77,9 @@ UNSET = {
     "schedule.policy": "cosine",
     "schedule.rate_warmup_steps": 10,
     "schedule.accumulation_steps": 2,
+    "data.base_size.short": 64,
+    "data.base_size.long": 80,
+    "evaluation.preset": "multi_scale_flip",
     "evaluation.window": (64, 64),
     "evaluation.stride": (32, 32),
     "evaluation.scales": (0.75, 1.0),
@@ -77,6 +87,10 @@ UNSET = {
     "compute.precision": "bfloat16",
     "compute.compile": True,
     "compute.deterministic": True,
+    "compute.tf32": False,
+    "compute.channels_last": False,
+    "compute.cuda_graphs": True,
+    "optim.fused": True,
     "contrast.projection_channels": 7,
     "contrast.keys_per_class": 7,
     "contrast.as_released": True,
@@ -86,6 +100,7 @@ UNSET = {
 """A value for each knob that is unset by default."""
 
 SETTING = {
+    "model.stem": {"model.backbone": "resnet50"},
     "loss.ohem_threshold": {"loss.kind": "ohem"},
     "loss.ohem_min_kept": {"loss.kind": "ohem"},
     "loss.lovasz_weight": {"loss.kind": "ce_lovasz"},
@@ -152,6 +167,14 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("model.stem", "plain"),
+        ("model.stem", "deep"),
+        ("model.fusion_kernel", 1),
+        ("model.aux_channels", 256),
+        ("model.aux_kernel", 3),
+        ("model.classifier_relu", True),
+        ("model.classifier_bias", True),
+        ("model.align_corners", False),
         ("loss.kind", "ce"),
         ("loss.class_weights", (1.0, 1, 1.0)),
         ("loss.ohem_threshold", 0.5),
@@ -160,6 +183,7 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("schedule.policy", "poly"),
         ("schedule.rate_warmup_steps", 0),
         ("schedule.accumulation_steps", 1),
+        ("evaluation.preset", "single_scale"),
         ("evaluation.stride", (8, 8)),
         ("evaluation.scales", (1,)),
         ("evaluation.flip", False),
@@ -167,10 +191,45 @@ def test_exactly_the_leaves_that_are_neither_location_nor_limit_count():
         ("compute.precision", "float32"),
         ("compute.compile", False),
         ("compute.deterministic", False),
+        ("compute.channels_last", True),
+        ("compute.cuda_graphs", False),
+        ("optim.fused", False),
     ],
 )
 def test_saying_what_is_implied_or_has_no_effect_renames_nothing(key, value):
     assert trial_id(with_value(TrainConfig(), key, value), DATA) == trial_id(TrainConfig(), DATA)
+
+
+def test_a_preset_has_the_name_of_the_keys_that_it_stands_for():
+    scales = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    spelt_out = with_value(with_value(TrainConfig(), "evaluation.scales", scales), "evaluation.flip", True)
+    preset = with_value(TrainConfig(), "evaluation.preset", "multi_scale_flip")
+    assert canonical(preset) == canonical(spelt_out)
+    assert canonical(preset)["evaluation.flip"] is True
+    assert "evaluation.preset" not in canonical(preset)
+    assert fingerprint(preset) == fingerprint(spelt_out)
+
+
+def test_a_base_size_that_is_not_set_is_in_no_checkpoint():
+    assert "base_size" not in fingerprint(TrainConfig())
+    assert '"base_size": {"short": 64}' in fingerprint(with_value(TrainConfig(), "data.base_size.short", 64))
+
+
+def test_a_study_counts_what_differs_from_the_defaults():
+    """So a key that is added to the trainer with a default, or a recipe that states one, starts no other study."""
+    search = {"parameters": [{"key": "optim.lr"}], "sampler": "tpe"}
+
+    def study(**settings):
+        return study_id(search, {key.replace("__", "."): value for key, value in settings.items()}, [0], [DATA])
+
+    default = TrainConfig()
+    stated = {
+        "data__crop": list(default.data.crop),
+        "evaluation__flip": False,
+        "optim__momentum": default.optim.momentum,
+    }
+    assert study(**stated) == study() == study(optim__lr=0.3), "a drawn key has no value of its own"
+    assert len({study(), study(data__crop=[64, 64]), study(data__base_size__short=64)}) == 3
 
 
 def test_a_cap_on_the_bank_does_not_count_yet_holds():
@@ -225,6 +284,19 @@ def test_a_path_does_not_count():
 )
 def test_a_knob_without_effect_does_not_count(one, two):
     assert trial_id(TrainConfig(contrast=one), DATA) == trial_id(TrainConfig(contrast=two), DATA)
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [("hrnet", ("aux_channels", "aux_kernel")), ("ocr", ("fusion_kernel",)), ("deeplabv3", ())],
+)
+def test_a_option_of_another_head_does_not_count(head, names):
+    plain = TrainConfig(model=ModelConfig(head=head))
+    for name in ("fusion_kernel", "aux_channels", "aux_kernel"):
+        changed = with_value(
+            plain, f"model.{name}", UNSET[f"model.{name}"] if (name, head) != ("aux_kernel", "ocr") else 3
+        )
+        assert (trial_id(changed, DATA) == trial_id(plain, DATA)) == (name in names), name
 
 
 def test_numbers_have_one_spelling():

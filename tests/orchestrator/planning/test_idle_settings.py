@@ -62,6 +62,20 @@ def plan(rows: str, *settings: str):
             "contrast.labels is shuffled: the contrastive loss of this control cannot learn from labels (full).",
         ),
         ("contrast: {source: intra_image, memory: {kind: pixel, pixels_per_class: 401}}", None),
+        ("model: {backbone: resnet50, stem: deep, fusion_kernel: 3, aux_channels: 32, aux_kernel: 1}", None),
+        ("model: {backbone: hrnet_w18, head: hrnet, stem: plain}", None),
+        (
+            "model: {backbone: resnet18, stem: deep}",
+            "model.stem: deep has no effect: only resnet50 and resnet101 have a choice of stem, not resnet18 (full).",
+        ),
+        (
+            "model: {head: ocr, fusion_kernel: 3}",
+            "model.fusion_kernel: 3 has no effect: the head ocr has no such convolution (full).",
+        ),
+        (
+            "model: {head: hrnet, aux_channels: 32}",
+            "model.aux_channels: 32 has no effect: the head hrnet has no auxiliary head (full).",
+        ),
         ("schedule.rate_warmup_steps: 10", None),
         (
             "schedule.rate_warmup_steps: 11",
@@ -71,6 +85,26 @@ def plan(rows: str, *settings: str):
         (
             "data.crop: [128, 128]",
             f"data.crop is 128x128, but no training image exceeds 96x128: {PADDED} (full).",
+        ),
+        ("data.crop: [128, 160], data.base_size.short: 128", None),
+        (
+            "data: {crop: [128, 160], base_size: {long: 160}}",
+            f"data.crop is 128x160, but no training image exceeds 120x160 at data.base_size.long 160: {PADDED} (full).",
+        ),
+        (
+            "data.base_size: {short: 96}",
+            (
+                "data.base_size.short is 96, which is the length of that side of every training and test image: no "
+                "image is resized (full)."
+            ),
+        ),
+        ("data.base_size: {long: 129}", None),
+        (
+            "evaluation.window: [64, 85], data.base_size.short: 64",
+            (
+                "evaluation.window is 64x85, but no test image exceeds 64x85 at data.base_size.short 64: images are "
+                "evaluated whole (full)."
+            ),
         ),
         ("evaluation.window: [95, 128]", None),
         (

@@ -20,6 +20,7 @@ from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.protocol_record import BaseSizeRecord
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -431,3 +432,21 @@ def test_the_readme_lists_every_shipped_file():
     names = [path.relative_to(SPACES).as_posix() for path in (*SHIPPED, *RECIPES)]
 
     assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_the_record_says_how_the_figures_of_the_rows_are_measured(folder):
+    head = "method: ablation\nrecipe: small\nseeds: 1\n"
+    rows = (
+        "rows:\n  a:\n  b: {optim.lr: 0.1}\n  c: {evaluation.preset: multi_scale_flip, data.base_size.long: 160}\n"
+        "  d: {evaluation: {scales: [1.0], flip: true, window: [64, 64]}}\n"
+    )
+    found = plan(head + rows).record.protocols
+    assert [(item.evaluation, item.base_size, item.window) for item in found] == [
+        ("single_scale", BaseSizeRecord(), None),
+        ("multi_scale_flip", BaseSizeRecord(long=160), None),
+        ("flip", BaseSizeRecord(), (64, 64)),
+    ]
+    assert found[1].scales == (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    assert {(item.data, item.train_split, item.split) for item in found} == {("synthetic", "train", "test")}
+    (val, _) = plan(f"{head}table: {{split: val}}\n{rows}").record.protocols
+    assert (val.split, val.evaluation, val.window) == ("val", "single_scale", None), "as the learning curve"

@@ -7,16 +7,13 @@ import pytest
 
 from orchestrator.running.failures import (
     RETRY_POLICIES,
-    STATE_BY_EXCEPTION,
     ConsecutiveFailures,
     RetryHistory,
-    classify,
     sign,
 )
 from orchestrator.running.worker import describe
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
-from trainer.errors import DataError, DivergedError, TrainerError
 
 
 def test_every_state_but_done_has_a_policy_and_every_retry_a_key() -> None:
@@ -25,39 +22,12 @@ def test_every_state_but_done_has_a_policy_and_every_retry_a_key() -> None:
         assert policy.retries is None or isinstance(getattr(Retries(), policy.retries), int)
         assert policy.cause
         assert policy.action
-    assert set(STATE_BY_EXCEPTION.values()) <= set(RETRY_POLICIES)
 
 
 def test_the_readme_has_the_table() -> None:
     readme = (Path(__file__).resolve().parents[3] / "search_spaces" / "README.md").read_text(encoding="utf-8")
     for state, policy in RETRY_POLICIES.items():
         assert f"| `{state.value}` | {policy.cause} | {policy.action} |" in readme
-
-
-class UnluckyError(DivergedError):
-    """A subclass."""
-
-
-def cuda_out_of_memory() -> Exception:
-    import torch
-
-    return torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-
-
-@pytest.mark.parametrize(
-    ("failure", "state"),
-    [
-        (cuda_out_of_memory(), State.OUT_OF_MEMORY),
-        (MemoryError(), State.OUT_OF_MEMORY),
-        (DivergedError("step 3: the loss is nan"), State.DIVERGED),
-        (UnluckyError("step 3"), State.DIVERGED),
-        (DataError("a.png: damaged"), State.DATA_ERROR),
-        (TrainerError("no such device"), State.USER_ERROR),
-        (ZeroDivisionError(), State.USER_ERROR),
-    ],
-)
-def test_an_exception_is_classified_by_its_class(failure: Exception, state: State) -> None:
-    assert classify(failure) is state
 
 
 def fail_here(text: str) -> Exception:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
@@ -76,6 +78,29 @@ def test_auto_measures_first_where_there_is_a_gpu() -> None:
     packing.add_probe([LARGE], probe_record(State.OUT_OF_MEMORY))
     assert packing.share(LARGE, CLUSTER) == Share(cpus=2, gpus=1.0), "after a failed probe, a whole GPU"
     assert GpuPacking(Resources(gpus=0.5)).share(SMALL, CLUSTER) == Share(cpus=1, gpus=0.5), "a number is not measured"
+
+
+def test_a_trial_with_several_ranks_gets_whole_gpus_without_a_probe() -> None:
+    packing = GpuPacking(Resources(ranks=4))
+    for gpus, taken in ((0, 0), (1, 1), (2, 2), (4, 4), (8, 4)):
+        assert packing.share(SMALL, Share(cpus=8, gpus=gpus)) == Share(cpus=1, gpus=taken)
+
+
+@given(peak=st.floats(0.1, 100))
+def test_a_share_is_enlarged_to_one_over_k_until_it_is_a_whole_gpu(peak: float) -> None:
+    packing = GpuPacking(Resources())
+    packing.add_probe([SMALL], probe_record(peak_gb=peak))
+    share = packing.share(SMALL, CLUSTER)
+    assert share is not None
+    for _ in range(10):
+        if not packing.enlarge(SMALL, share):
+            break
+        larger = packing.share(SMALL, CLUSTER)
+        assert larger is not None
+        assert larger.gpus >= min(1.0, 2 * share.gpus) - 1e-9
+        assert 1 / larger.gpus == pytest.approx(round(1 / larger.gpus))
+        share = larger
+    assert share.gpus == 1.0
 
 
 def test_a_trial_waits_while_its_shape_is_probed() -> None:

@@ -45,6 +45,8 @@ def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
     assert any("val/miou" in point.metrics for point in points)
     assert record.environment["torch"]
     assert record.environment["decoder"].startswith("2 with libjpeg")
+    assert record.environment["arithmetic"] == "float32, channels_last, foreach SGD"
+    assert "cudnn" in record.environment
     assert record.environment["loader"] == "training thread"
 
 

@@ -15,7 +15,7 @@ from orchestrator.spec.yaml_document import parse_yaml, read_yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPACES = PROJECT / "search_spaces"
-FILES = [*sorted(SPACES.glob("*.yaml")), *sorted((SPACES / "recipes").glob("*.yaml"))]
+FILES = [*sorted(SPACES.glob("*.yaml")), *sorted((SPACES / "recipes").rglob("*.yaml"))]
 README = (SPACES / "README.md").read_text(encoding="utf-8")
 SCHEMAS = {name: json.loads((PROJECT / path).read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
@@ -43,12 +43,12 @@ def test_the_command_writes_both(tmp_path, monkeypatch, capsys):
         assert path.read_bytes() == (PROJECT / path).read_bytes()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_shipped_file_names_its_schema_and_keeps_it(path):
     text = path.read_text(encoding="utf-8")
-    schema = json.loads((path.parent / "schema.json").read_text(encoding="utf-8"))
+    named = re.match(r"# yaml-language-server: \$schema=((?:\.\./)?schema\.json)\n", text)
+    schema = json.loads((path.parent / named[1]).read_text(encoding="utf-8"))
 
-    assert text.startswith("# yaml-language-server: $schema=schema.json\n")
     jsonschema.Draft202012Validator(schema).validate(read_yaml(path).values)
 
 

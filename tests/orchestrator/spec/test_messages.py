@@ -37,7 +37,14 @@ SETTINGS = [
     ("schedule.steps: true", "must be a whole number, not true; write for example 300"),
     ("schedule.steps: '3'", "must be a whole number, not '3'; write for example 300"),
     ("schedule.steps: 0", "must be at least 1; got 0"),
+    ("model.stem: deeper", "'deeper' is not a choice; choose plain, deep"),
+    ("model.fusion_kernel: 5", "5 is not a choice; choose 1, 3"),
+    ("model.aux_channels: 4", "must be at least 8; got 4"),
     ("data.crop: [64]", "must be a list of 2 whole numbers, not [64]; write for example [96, 128]"),
+    ("data.base_size: 520", "a block, not a value; set a key in it, for example data.base_size.short"),
+    ("data.base_size.short: 16", "must be at least 32 pixels; got 16"),
+    ("data.base_size.shrt: 520", "unknown key; did you mean 'short'?"),
+    ("evaluation.preset: multi", "'multi' is not a choice; choose single_scale, multi_scale_flip"),
     ("data.crop: [64, 16]", "both sides must be at least 32 pixels; got [64, 16]"),
     ("data.root: 3", "must be text, not 3; put it in quotes"),
     ("temperature: 1", "unknown key; did you mean 'contrast.temperature'?"),
@@ -46,12 +53,17 @@ SETTINGS = [
         "optim.learning: 1",
         (
             "unknown key; choose lr, momentum, weight_decay, poly_power, head_lr_multiplier, "
-            "decay_norms_and_biases, clip_norm, ema_decay"
+            "decay_norms_and_biases, clip_norm, ema_decay, fused"
         ),
     ),
     ("foo: 1", "unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
     ("contrast: 1", "a block, not a value; set a key in it, for example contrast.source"),
     ("seed: 3", "a seed repeats a row and is not a setting; use `seeds`"),
+    ("compute.cuda_graphs: true, compute.compile: true", "not together with compute.compile; set one of them to false"),
+    (
+        "compute.cuda_graphs: true, schedule: {batch_size: 4, accumulation_steps: 2}",
+        "not with gradient accumulation; set it to false, or schedule.accumulation_steps to 1",
+    ),
     (
         "model.backbone: resnt",
         f"unknown backbone 'resnt'; choose {', '.join(BACKBONE_NAMES)}, or timm/<name>",
@@ -272,6 +284,20 @@ FILES = [
         f"{ONE_ROW}resources: {{gpus: 4, ranks: 2}}\n",
         [
             "5: resources: ranks 2 contradicts gpus 4, which means one rank per GPU; remove ranks",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a: {{compute.precision: float16}}\n  b: {{compute.cuda_graphs: true}}\nresources: {{gpus: 0}}\n",
+        [
+            "4: compute.precision: float16 needs a CUDA device; use bfloat16",
+            "5: compute.cuda_graphs: needs a CUDA device; set it to false",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a: {{compute.compile: true}}\n  b: {{compute.cuda_graphs: true}}\nresources: {{gpus: 2}}\n",
+        [
+            "4: compute.compile: not supported with several ranks; use one rank",
+            "5: compute.cuda_graphs: not supported with several ranks; use one rank",
         ],
     ),
     (
@@ -786,6 +812,19 @@ FILES = [
         [
             "4: contrast.temperature.x: contrast.temperature is a value, not a block; remove the part after it",
             "4: contrast.source:none: unknown key; put a space after the colon",
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a:\n    data.base_size.short: 64\n    data.base_size.long: 80\n",
+        ["6: data.base_size.long: data.base_size.short is set as well; remove one of the two, or set it to null"],
+    ),
+    (
+        f"{HEAD}rows:\n  a:\n    evaluation.preset: single_scale\n    evaluation.flip: true\n",
+        [
+            (
+                "6: evaluation.flip: evaluation.preset (single_scale) sets it as well; remove it, or set evaluation.preset to "
+                "null"
+            ),
         ],
     ),
     (

@@ -13,6 +13,9 @@ from orchestrator.spec.settings import config_leaves, read_setting
     [
         ("loss.kind", "lovasz", "lovasz"),
         ("loss.class_weights", [1, 2.5, 0], (1.0, 2.5, 0.0)),
+        ("data.base_size.short", 520, 520),
+        ("data.base_size.long", None, None),
+        ("evaluation.preset", "multi_scale_flip", "multi_scale_flip"),
         ("evaluation.window", [64, 96], (64, 96)),
         ("evaluation.flip", True, True),
         ("optim.ema_decay", 0.9, 0.9),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import SpecError
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.blocks import Budget, Resources, Retries, Scheduler
 from orchestrator.spec.settings import as_yaml, config_leaves, read_block
@@ -152,10 +153,11 @@ def test_the_name_shows_a_recipe_that_is_not_its_own(folder):
     (folder / "recipes" / "big.yaml").write_text("schedule.steps: 20\n")
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "mine.yaml").write_text("schedule.steps: 30\n")
-    names = {
-        recipe: read(ONE_ROW, recipe=recipe).name
-        for recipe in (None, "small", "recipes/small.yaml", "big", "recipes/big.yaml", "elsewhere/mine.yaml")
-    }
+    (folder / "recipes" / "wide").mkdir()
+    (folder / "recipes" / "wide" / "big.yaml").write_text("extends: ../big.yaml\n")
+    own, others = (None, "small", "recipes/small.yaml"), ("big", "recipes/big.yaml", "elsewhere/mine.yaml")
+    in_folder = ("wide/big", "recipes/wide/big.yaml")
+    names = {recipe: read(ONE_ROW, recipe=recipe).name for recipe in (*own, *others, *in_folder)}
 
     assert names == {
         None: "s",
@@ -164,7 +166,12 @@ def test_the_name_shows_a_recipe_that_is_not_its_own(folder):
         "big": "s@big",
         "recipes/big.yaml": "s@big",
         "elsewhere/mine.yaml": "s@mine",
+        "wide/big": "s@wide-big",
+        "recipes/wide/big.yaml": "s@wide-big",
     }
+    assert read(ONE_ROW, recipe="wide/big").recipe == "wide/big"
+    with pytest.raises(SpecError, match=r"no recipe 'wide/bg'; available: big, .*wide/big"):
+        read(ONE_ROW, recipe="wide/bg")
     assert all(read_sweep_name(Path("s.yaml"), recipe=recipe).text == name for recipe, name in names.items())
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.records import TableRecord
 from reports.sources.published import Published, PublishedRow, read_published
 from reports.tables.table import MOST_ROWS, build_table
@@ -169,6 +170,7 @@ def test_a_published_row_is_shown_beside_one_row_only(sweep_of):
         setting="S",
         source="R",
         checked="read",
+        protocol=ProtocolRecord(),
         rows=(
             PublishedRow(label="p", values={MIOU: 1.5}, beside={"x": 1}),
             PublishedRow(label="q", values={MIOU: 2.5}, beside={"x": 1}),

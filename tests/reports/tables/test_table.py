@@ -5,6 +5,7 @@ import math
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.records import State, TableRecord
 from reports.sources.published import Published, PublishedRow
 from reports.tables.notes import Mark
@@ -172,6 +173,7 @@ def test_published_rows_follow_our_columns_and_precision(sweep_of):
         setting="S",
         source="README",
         checked="read",
+        protocol=ProtocolRecord(),
         rows=(PublishedRow(label="theirs", values={MIOU: 80.2}),),
     )
     table = build_table(results_of(sweep_of(ROWS, columns=("final/pixel_accuracy", MIOU)), {}), published)
@@ -179,7 +181,7 @@ def test_published_rows_follow_our_columns_and_precision(sweep_of):
     assert theirs[0].heading == "Published, not ours: T"
     assert headers(theirs[1]) == ("theirs",)
     assert [slot.text for slot in theirs[1].slots] == ["", "80.20"]
-    assert table.notes[-1].text.startswith("Published rows: T: S. Source: README (read). Not our protocol (Synthetic")
+    assert table.notes[-1].text.startswith("Published rows: T: S. Source: README (read). Not our training (Synthetic")
 
 
 def test_the_caption_of_the_file_overrides_the_question(sweep_of):

@@ -172,11 +172,25 @@ def test_small_blocks_and_tiles_give_the_same(monkeypatch, scopes, negatives):
     candidates = len(keys.batch.embedding_ND) + sum(block.valid_CK.numel() for block in keys.bank)
     results = []
     for similarities, tile in ((2**22, 2**22), (2 * candidates, 7), (1, 1)):
-        monkeypatch.setattr(block_size, "BLOCK_SIMILARITIES", similarities)
+        monkeypatch.setitem(block_size.BLOCK_SIMILARITIES, "cpu", similarities)
         monkeypatch.setattr(block_size, "TILE_SIMILARITIES", {"cpu": tile})
         results.append(compared(anchors, keys, MiningConfig(kind="hardest", negatives=negatives)))
     torch.testing.assert_close(results[1], results[0])
     torch.testing.assert_close(results[2], results[0])
+
+
+@pytest.mark.parametrize(
+    ("device", "candidates", "expected"),
+    [
+        ("cpu", 209_330, 110),  # CamVid with the paper's numbers: 550 anchors in 5 blocks
+        ("cuda", 209_330, 275),  # in 2 blocks, of 230 MB each
+        ("cuda", 15_000, 550),
+        ("cuda", 900_000, 110),
+    ],
+)
+def test_a_gpu_takes_larger_blocks(device, candidates, expected):
+    """It is sent as many operators for a small block as for a large one."""
+    assert block_size.anchors_at_a_time(550, candidates, device) == expected
 
 
 def test_temperature_does_not_scale_the_loss():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,17 @@ from trainer.contrast.pixels import embedding_at, label_at, reduce_nearest
 def test_reduction_takes_the_pixel_at_the_centre_of_each_cell():
     map_BHW = torch.arange(8)[None, :, None].expand(1, 8, 4)
     assert reduce_nearest(map_BHW, (2, 1)).tolist() == [[[2], [6]]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, 8])
+def test_sides_that_are_multiples_are_reduced_like_others(stride):
+    """Cell by cell: the pixel whose centre is nearest to that of the cell, the later one of two."""
+    map_BHW = torch.arange(2 * 4 * stride * 6 * stride).view(2, 4 * stride, 6 * stride)
+    expected = [
+        [[int(map_BHW[b, (2 * y + 1) * stride // 2, (2 * x + 1) * stride // 2]) for x in range(6)] for y in range(4)]
+        for b in range(2)
+    ]
+    assert reduce_nearest(map_BHW, (4, 6)).tolist() == expected
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -24,6 +24,7 @@ from trainer.golden.trials import CUT_SHORT, TINY, reader_trials, tiny_trials
 
 NOT_TRIED = {
     "compute.compile": "needs a compiler",
+    "compute.cuda_graphs": "needs a CUDA device",
     "model.weights": "needs files of weights",
 }
 """Settings that no golden trial changes."""

@@ -50,3 +50,17 @@ def test_images_are_normalised_inside():
     assert mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
     model(mean.expand(2, 3, 32, 64) + std)
     assert torch.allclose(seen[0], torch.ones(2, 3, 32, 64), atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["hrnet", "deeplabv3", "ocr"])
+def test_aligned_corners_keep_the_logits_of_the_corners(head):
+    """Only then are the corner pixels of main and auxiliary logits those of the head."""
+    config = ModelConfig(backbone="resnet18", head=head, head_channels=16, dropout=0.0, align_corners=True)
+    model = build_segmentor(config, ContrastConfig(source="none"), classes=CLASSES, seed=0)
+    seen = []
+    model.head.register_forward_hook(lambda module, arguments, output: seen.append(output))
+    output = model(torch.rand(2, 3, 64, 96))
+    corners = (..., [0, 0, -1, -1], [0, -1, 0, -1])
+    assert torch.allclose(output.logits_BCHW[corners], seen[0].logits_BChw[corners], atol=1e-5)
+    if output.aux_logits_BCHW is not None:
+        assert torch.allclose(output.aux_logits_BCHW[corners], seen[0].aux_BChw[corners], atol=1e-5)

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from trainer.build import build_segmentor
-from trainer.config import ContrastConfig, DataConfig, ModelConfig, SyntheticConfig
+from trainer.config import BaseSizeConfig, ContrastConfig, DataConfig, ModelConfig, SyntheticConfig
 from trainer.data import open_source
+from trainer.data.loading.transforms import image_tensor
 from trainer.evaluate import evaluate
 from trainer.pictures import draw_pictures, evenly_spaced
 from trainer.pictures.canvas import MAX_BYTES, save
@@ -113,6 +114,21 @@ def test_points_are_unit_vectors_of_labelled_pixels_inside_the_image(source):
     assert seen.embedding_ND.shape[1] == (model.head.tap_channels if source == "none" else 6)
     assert set(seen.label_N.tolist()) <= set(label.flatten().tolist()) - {255}
     assert np.bincount(seen.label_N).max() <= 40
+
+
+@pytest.mark.parametrize("base", [{"short": 64}, {"long": 50}], ids=str)
+def test_pictures_show_what_the_model_sees_at_base_size(base):
+    """The logits are resized to the size of the label; the points are spread over the image at base size."""
+    model = make_model(source="inter_image").eval()
+    image, label = SOURCE.read("test", 1)
+    with torch.inference_mode():
+        seen = sample_embedding(model, (image, label), 11, CPU, BaseSizeConfig(**base))
+        own = sample_embedding(model, (image, label), 11, CPU)
+        logits = model(image_tensor(image, BaseSizeConfig(**base))[None]).logits_BCHW
+    prediction = torch.nn.functional.interpolate(logits, size=label.shape, mode="bilinear").argmax(dim=1)[0]
+    assert (seen.prediction_HW == prediction.numpy()).all()
+    assert (len(seen.label_N) > len(own.label_N)) == ("short" in base), "at 64x107, 48x80 or 31x50 pixels"
+    assert set(seen.label_N.tolist()) <= set(label.flatten().tolist()) - {255}
 
 
 def test_a_split_without_labels_is_drawn_too(tmp_path, monkeypatch):

@@ -1,57 +1,48 @@
-"""Batches of tensors: augmented crops for training, whole images for evaluation.
+"""Batches of augmented crops for training.
 
 A training batch is a function of (data, seed, step), so a resumed trial gets the batches that it would have had
 (docs/released_code.md, 12), with any number of loader threads, and a row with contrast gets those of its baseline
-(docs/released_code.md, 11). Axes: B batch, H W image.
+(docs/released_code.md, 11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from trainer.config import DataConfig
-from trainer.data.loading.draws import draw_sample
-from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
+from trainer.data.loading.batch import Batch
+from trainer.data.loading.device import PixelBatch
+from trainer.data.loading.draws import SampleDraw, draw_sample
+from trainer.data.loading.loader import AHEAD, CPU, IN_TRAINING_THREAD, Loader
 from trainer.data.loading.read_ahead import read_ahead
-from trainer.data.loading.transforms import augment_into, image_tensor, label_tensor
-from trainer.data.source import Pair, Source, require_labels
+from trainer.data.loading.resident import ResidentSplit
+from trainer.data.loading.transforms import FloatBatch
+from trainer.data.loading.whole_images import evaluation_batches
+from trainer.data.source import Source, require_labels
 from trainer.seeding import stream_seed
 
-__all__ = ["AHEAD", "Batch", "TrainBatches", "evaluation_batches"]
-
-AHEAD = 2
-"""Batches that loader threads begin before they are needed. Host memory holds them, the batch that is used, and the one
-that is begun next."""
+__all__ = ["Batch", "TrainBatches", "evaluation_batches"]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Images with their labels."""
+class Sample(NamedTuple):
+    """A training image, by its number in the split, and the seed of its augmentation."""
 
-    image_B3HW: Tensor
-    """float32 RGB in 0..1."""
-    label_BHW: Tensor
-    """int64 class ids, `IGNORE_INDEX` for void."""
-    first: int = 0
-    """In evaluation, the place of the first image in its split."""
+    image: int
+    seed: int
 
 
 class Place(NamedTuple):
-    """Place `turn` of a batch, for training image `image`, augmented with `seed`."""
+    """Place number `turn` of a batch, to be filled with `sample`."""
 
-    batch: Batch
+    batch: FloatBatch | PixelBatch
     turn: int
-    image: int
-    seed: int
+    sample: Sample
 
 
 class TrainBatches:
@@ -70,53 +61,73 @@ class TrainBatches:
         *,
         batch_size: int,
         seed: int,
+        device: torch.device = CPU,
         loader: Loader = IN_TRAINING_THREAD,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         require_labels(source, config.train_split)
         self.source, self.config, self.seed = source, config, seed
-        self.loader = loader
+        self.device, self.loader = device, loader
         self.images = source.size(config.train_split)
         self.batch_size = batch_size
         self.part = batch_size // ranks
         self.first_of_part = rank * self.part
 
     def iterate(self, first_step: int, steps: int) -> Generator[Batch, None, None]:
-        """Batches `first_step` to `first_step + steps - 1` in order. Raises DataError of the data set's `read`.
+        """Batches `first_step` to `first_step + steps - 1` in order, on the device.
 
-        The threads end with the iterator, so close it if it is left early.
+        The threads end with the iterator, so close it if it is left early. Raises DataError of the data set's `read`.
         """
         order = range(first_step, first_step + steps)
+        if self.loader.resident:
+            yield from self.from_device(order)
+            return
         filled = read_ahead(self.fill, self.places(order), threads=self.loader.threads, ahead=AHEAD * self.part)
         with closing(filled):
             for _ in order:
                 batch, *_ = [next(filled) for _ in range(self.part)]
-                yield batch
+                yield batch.finish()
+
+    def from_device(self, order: Iterable[int]) -> Iterator[Batch]:
+        """The batches of the steps `order`, made by the device from the training split in its memory."""
+        split, crop = self.config.train_split, self.config.crop
+        resident = ResidentSplit(self.source, split, self.device, threads=self.loader.threads)
+        for step in order:
+            samples = list(self.samples(step))
+            draws = [self.draw(*resident.size(sample.image), sample) for sample in samples]
+            yield resident.batch([sample.image for sample in samples], draws, crop)
+
+    def samples(self, step: int) -> Iterator[Sample]:
+        """The samples of this rank's part of a batch."""
+        first = step * self.batch_size + self.first_of_part
+        for number in range(first, first + self.part):
+            epoch, visit = divmod(number, self.images)
+            yield Sample(epoch_order(self.seed, epoch, self.images)[visit], stream_seed(self.seed, "augment", number))
+
+    def draw(self, height: int, width: int, sample: Sample) -> SampleDraw:
+        """What is drawn for a sample of an image of this size."""
+        return draw_sample(height, width, self.config, sample.seed)
 
     def places(self, order: Iterable[int]) -> Iterator[Place]:
         """The places to fill of the batches of the steps `order`."""
         for step in order:
             batch = self.empty()
-            first = step * self.batch_size + self.first_of_part
-            for turn, number in enumerate(range(first, first + self.part)):
-                epoch, visit = divmod(number, self.images)
-                image = epoch_order(self.seed, epoch, self.images)[visit]
-                yield Place(batch, turn, image, stream_seed(self.seed, "augment", number))
+            for turn, sample in enumerate(self.samples(step)):
+                yield Place(batch, turn, sample)
 
-    def fill(self, place: Place) -> Batch:
+    def fill(self, place: Place) -> FloatBatch | PixelBatch:
         """Fill a place of a batch, and return the batch."""
-        pair = self.source.read(self.config.train_split, place.image)
+        pair = self.source.read(self.config.train_split, place.sample.image)
         height, width = pair[1].shape
-        draw = draw_sample(height, width, self.config, place.seed)
-        augment_into(place.batch.image_B3HW[place.turn], place.batch.label_BHW[place.turn], pair, draw)
+        place.batch.fill(place.turn, pair, self.draw(height, width, place.sample))
         return place.batch
 
-    def empty(self) -> Batch:
-        """A batch to be filled, in memory of numpy: its huge pages save a tenth of the time."""
-        height, width = self.config.crop
-        image_B3HW = torch.from_numpy(np.empty((self.part, 3, height, width), dtype=np.float32))
-        return Batch(image_B3HW, torch.from_numpy(np.empty((self.part, height, width), dtype=np.int64)))
+    def empty(self) -> FloatBatch | PixelBatch:
+        """A batch to be filled."""
+        if self.device.type == "cpu":
+            return FloatBatch(self.part, self.config.crop)
+        return PixelBatch(self.part, self.config.crop, self.device)
 
 
 @lru_cache(maxsize=4)
@@ -125,45 +136,3 @@ def epoch_order(seed: int, epoch: int, images: int) -> tuple[int, ...]:
     random = Random(stream_seed(seed, "order", epoch))
     draws = [random.random() for _ in range(images)]
     return tuple(sorted(range(images), key=draws.__getitem__))
-
-
-def evaluation_batches(
-    source: Source,
-    split: str,
-    batch_size: int,
-    *,
-    loader: Loader = IN_TRAINING_THREAD,
-    rank: int = 0,
-    ranks: int = 1,
-) -> Generator[Batch, None, None]:
-    """All images of `split`, whole and in order; a batch has images of one size.
-
-    With several `ranks`, each rank gets every `ranks`-th batch, so batches are the same for any number of ranks.
-    Raises DataError for a split with dummy labels.
-    """
-    require_labels(source, split)
-    first = 0
-    read, numbers = partial(source.read, split), range(source.size(split))
-    with closing(read_ahead(read, numbers, threads=loader.threads, ahead=AHEAD * batch_size)) as pairs:
-        for number, group in enumerate(neighbours(pairs, batch_size)):
-            if number % ranks == rank:
-                yield whole(group, first)
-            first += len(group)
-
-
-def neighbours(pairs: Iterable[Pair], batch_size: int) -> Iterator[list[Pair]]:
-    """Consecutive pairs of equal size, up to `batch_size` at a time."""
-    waiting: list[Pair] = []
-    for pair in pairs:
-        if waiting and (len(waiting) == batch_size or waiting[0][1].shape != pair[1].shape):
-            yield waiting
-            waiting = []
-        waiting.append(pair)
-    if waiting:
-        yield waiting
-
-
-def whole(pairs: Sequence[Pair], first: int) -> Batch:
-    """A batch of whole images of equal size, the first of which is number `first` of its split."""
-    images = torch.stack([image_tensor(image_HW3) for image_HW3, _ in pairs])
-    return Batch(images, torch.stack([label_tensor(label_HW) for _, label_HW in pairs]), first)

@@ -68,9 +68,9 @@ class SampleDraw:
 
 
 def draw_sample(height: int, width: int, config: DataConfig, seed: int) -> SampleDraw:
-    """Draw a sample of an image of `height` x `width` pixels."""
+    """Draw a sample of an image of `height` x `width` pixels; the base size and the random scale are one resize."""
     random = Random(seed)
-    scale = between(random, *config.scale)
+    scale = between(random, *config.scale) * config.base_size.factor(height, width)
     rows = draw_span(random, height, scale, config.crop[0])
     columns = draw_span(random, width, scale, config.crop[1])
     flip = random.random() < config.flip_probability

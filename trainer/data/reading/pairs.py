@@ -108,9 +108,11 @@ class PairsOnDisk(ABC):
 
     def stems(self, split: str) -> tuple[str, ...]:
         """File stems of `split`, sorted within each of its parts."""
-        stems = tuple(pair.stem for part in self.parts(split) for pair in self._pairs(part))
-        numbers = self._numbers(split)
-        return stems if numbers is None else tuple(stems[number] for number in numbers)
+        return tuple(pair.stem for pair in self._pairs_of(split))
+
+    def sizes(self, split: str) -> Iterator[tuple[int, int]]:
+        """Width and height of each image of `split` as it is stored; reads only the headers."""
+        return (image_size(pair.image) for pair in self._pairs_of(split))
 
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`, read-only `image_HW3` and `label_HW`. Raises DataError if it cannot be used."""
@@ -233,6 +235,11 @@ class PairsOnDisk(ABC):
             wanted = split == SEARCH
             self._held_out[split] = tuple(number for number, held in enumerate(held_out) if held is wanted)
         return self._held_out[split]
+
+    def _pairs_of(self, split: str) -> tuple[FilePair, ...]:
+        pairs = tuple(pair for part in self.parts(split) for pair in self._pairs(part))
+        numbers = self._numbers(split)
+        return pairs if numbers is None else tuple(pairs[number] for number in numbers)
 
     def _listing(self, part: str) -> Listing:
         if part not in self._listings:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import repeat
 
 import numpy as np
 from numpy.random import Generator
@@ -60,6 +61,10 @@ class Synthetic:
     def stems(self, split: str) -> tuple[str, ...]:
         """`train_0000`, `train_0001`, ..."""
         return tuple(f"{split}_{index:04d}" for index in range(self.size(split)))
+
+    def sizes(self, split: str) -> Iterator[tuple[int, int]]:
+        """Width and height of each image."""
+        return repeat((self.config.width, self.config.height), self.size(split))
 
     def read(self, split: str, index: int) -> Pair:
         """Pair `index` of `split`: read-only `image_HW3` and `label_HW`. Raises IndexError outside 0..size-1."""

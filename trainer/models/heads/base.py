@@ -14,7 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["FeatureShape", "Head", "HeadOutput", "classifier", "concatenate", "conv_norm_relu", "hidden_classifier"]
+from trainer.config import AUX_KERNELS, ModelConfig, setting
+
+__all__ = [
+    "FeatureShape",
+    "Head",
+    "HeadOutput",
+    "aux_classifier",
+    "concatenate",
+    "conv_norm_relu",
+    "hidden_classifier",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,10 +36,16 @@ class FeatureShape:
     """Image pixels per feature pixel."""
     parallel: bool
     """Branches of equal depth (HRNet): the representation is their concatenation, not the last map."""
+    align_corners: bool = False
+    """How maps are resized to concatenate them."""
 
     def representation(self, features: Sequence[Tensor]) -> Tensor:
         """The output of the backbone: the last map, or the concatenated branches of an HRNet."""
-        return concatenate(features) if self.parallel else features[-1]
+        return self.concatenated(features) if self.parallel else features[-1]
+
+    def concatenated(self, features: Sequence[Tensor]) -> Tensor:
+        """All maps at the size of the finest one, concatenated."""
+        return concatenate(features, align_corners=self.align_corners)
 
     @property
     def width(self) -> int:
@@ -57,11 +73,13 @@ class Head(nn.Module, ABC):
 
     tap_channels: int
     """Width E of the tap."""
+    classify: nn.Module
+    """The last layers; the last convolution has one output per class."""
     training_only: ClassVar[tuple[str, ...]] = ()
     """Names of the child modules that inference does not use; an exported network lacks them."""
 
     @abstractmethod
-    def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
+    def __init__(self, shape: FeatureShape, classes: int, config: ModelConfig) -> None:
         super().__init__()
 
     @abstractmethod
@@ -69,30 +87,46 @@ class Head(nn.Module, ABC):
         """Logits and tap of the feature maps of a backbone, finest first."""
 
 
-def conv_norm_relu(inputs: int, outputs: int, *, kernel: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A convolution that keeps the map's size, batch normalisation and ReLU."""
+def conv_norm(inputs: int, outputs: int, *, kernel: int = 1, dilation: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the map's size, and batch normalisation."""
     padding = dilation * (kernel - 1) // 2
     conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    return [conv, nn.BatchNorm2d(outputs)]
 
 
-def classifier(inputs: int, classes: int) -> nn.Conv2d:
+def conv_norm_relu(inputs: int, outputs: int, *, kernel: int = 1, dilation: int = 1) -> nn.Sequential:
+    """A convolution that keeps the map's size, batch normalisation and ReLU."""
+    return nn.Sequential(*conv_norm(inputs, outputs, kernel=kernel, dilation=dilation), nn.ReLU(inplace=True))
+
+
+def classifier(inputs: int, classes: int, *, bias: bool = True) -> nn.Conv2d:
     """The last 1x1 convolution, initialised near a uniform distribution over classes."""
-    conv = nn.Conv2d(inputs, classes, kernel_size=1)
+    conv = nn.Conv2d(inputs, classes, kernel_size=1, bias=bias)
     nn.init.normal_(conv.weight, std=0.01)
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     return conv
 
 
-def hidden_classifier(inputs: int, width: int, classes: int, dropout: float, *, kernel: int = 1) -> nn.Sequential:
-    """A convolution to `width` channels, dropout, and the classifier."""
-    hidden = conv_norm_relu(inputs, width, kernel=kernel)
-    return nn.Sequential(hidden, nn.Dropout2d(dropout), classifier(width, classes))
+def hidden_classifier(inputs: int, classes: int, config: ModelConfig, *, kernel: int = 1) -> nn.Sequential:
+    """A convolution to the width of the head, dropout, and the classifier."""
+    width = config.head_channels
+    relu: Sequence[nn.Module] = (nn.ReLU(inplace=True),) if setting(config, "classifier_relu") else ()
+    hidden = nn.Sequential(*conv_norm(inputs, width, kernel=kernel), *relu)
+    last = classifier(width, classes, bias=setting(config, "classifier_bias"))
+    return nn.Sequential(hidden, nn.Dropout2d(config.dropout), last)
 
 
-def concatenate(features: Sequence[Tensor]) -> Tensor:
+def aux_classifier(inputs: int, classes: int, config: ModelConfig, *between: nn.Module) -> nn.Sequential:
+    """An auxiliary head: a convolution, the modules `between`, and a classifier."""
+    width = config.aux_channels or config.head_channels
+    kernel = config.aux_kernel or AUX_KERNELS[config.head]
+    return nn.Sequential(conv_norm_relu(inputs, width, kernel=kernel), *between, classifier(width, classes))
+
+
+def concatenate(features: Sequence[Tensor], *, align_corners: bool = False) -> Tensor:
     """Resize all maps to the finest one's size (bilinear) and concatenate their channels."""
     size = features[0].shape[-2:]
-    coarse = (F.interpolate(item, size=size, mode="bilinear", align_corners=False) for item in features[1:])
+    coarse = (F.interpolate(item, size=size, mode="bilinear", align_corners=align_corners) for item in features[1:])
     return torch.cat([features[0], *coarse], dim=1)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import FeatureShape, Head, HeadOutput, conv_norm_relu, hidden_classifier
+from trainer.config import ModelConfig, setting
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, aux_classifier, conv_norm_relu, hidden_classifier
 
 __all__ = ["DeepLabV3Head", "Pyramid"]
 
@@ -18,13 +19,13 @@ RATES_AT_STRIDE_8 = (12, 24, 36)
 class Pyramid(nn.Module):
     """A 1x1 and three dilated 3x3 convolutions and the image mean, concatenated and fused to `width` channels."""
 
-    def __init__(self, inputs: int, width: int, rates: Sequence[int]) -> None:
+    def __init__(self, inputs: int, width: int, rates: Sequence[int], fusion_kernel: int = 1) -> None:
         super().__init__()
         self.views = nn.ModuleList(
             [conv_norm_relu(inputs, width), *(conv_norm_relu(inputs, width, kernel=3, dilation=r) for r in rates)]
         )
         self.image_mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), *conv_norm_relu(inputs, width))
-        self.fuse = conv_norm_relu(width * (len(self.views) + 1), width)
+        self.fuse = conv_norm_relu(width * (len(self.views) + 1), width, kernel=fusion_kernel)
 
     def forward(self, feature_BEhw: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
@@ -39,14 +40,15 @@ class DeepLabV3Head(Head):
 
     training_only = ("aux",)
 
-    def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
-        super().__init__(shape, classes, width=width, dropout=dropout)
+    def __init__(self, shape: FeatureShape, classes: int, config: ModelConfig) -> None:
+        super().__init__(shape, classes, config)
         self.shape = shape
         self.tap_channels = shape.width
+        width = config.head_channels
         rates = [max(1, rate * 8 // shape.stride) for rate in RATES_AT_STRIDE_8]
-        self.pyramid = Pyramid(self.tap_channels, width, rates)
-        self.classify = hidden_classifier(width, width, classes, dropout, kernel=3)
-        self.aux = hidden_classifier(shape.channels[-2], width, classes, dropout, kernel=3)
+        self.pyramid = Pyramid(self.tap_channels, width, rates, setting(config, "fusion_kernel"))
+        self.classify = hidden_classifier(width, classes, config, kernel=3)
+        self.aux = aux_classifier(shape.channels[-2], classes, config, nn.Dropout2d(config.dropout))
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the backbone's output stride; auxiliary logits of the second-last map."""

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.models.heads.base import FeatureShape, Head, HeadOutput, classifier, conv_norm_relu, hidden_classifier
+from trainer.config import ModelConfig
+from trainer.models.heads.base import FeatureShape, Head, HeadOutput, aux_classifier, conv_norm_relu, hidden_classifier
 
 __all__ = ["OCRHead", "ObjectAttention", "gather_regions"]
 
@@ -51,14 +52,15 @@ class ObjectAttention(nn.Module):
 class OCRHead(Head):
     """Coarse logits (the auxiliary ones) define soft regions, which each pixel attends to; the tap is the input."""
 
-    def __init__(self, shape: FeatureShape, classes: int, *, width: int, dropout: float) -> None:
-        super().__init__(shape, classes, width=width, dropout=dropout)
+    def __init__(self, shape: FeatureShape, classes: int, config: ModelConfig) -> None:
+        super().__init__(shape, classes, config)
         self.shape = shape
         self.tap_channels = shape.width
-        self.coarse = nn.Sequential(conv_norm_relu(self.tap_channels, width), classifier(width, classes))
+        width = config.head_channels
+        self.coarse = aux_classifier(self.tap_channels, classes, config)
         self.pixels = conv_norm_relu(self.tap_channels, width, kernel=3)
         self.attend = ObjectAttention(width)
-        self.classify = hidden_classifier(2 * width, width, classes, dropout)
+        self.classify = hidden_classifier(2 * width, classes, config)
 
     def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """Logits at the stride of the backbone's output."""

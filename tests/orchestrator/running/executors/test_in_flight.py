@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 
 from orchestrator.running.executors import in_flight as module
-from orchestrator.running.executors.in_flight import TASK, InFlight
+from orchestrator.running.executors.in_flight import IDLE, RECORD, TASK, InFlight
 from orchestrator.running.task import Share
-from orchestrator.store.records import State
+from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 from orchestrator.testing.executor import RecordingController, make_tasks
 
 
@@ -64,6 +65,19 @@ def test_a_process_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, m
     assert not in_flight.holds(1), "the sweep has waited long enough"
     in_flight.waits_for[1] = {2}
     assert not in_flight.holds(1), "the limit is for the whole sweep"
+
+
+def test_a_process_that_cannot_use_its_gpu_any_more_runs_no_other_trial(tmp_path: Path) -> None:
+    controller, cluster = RecordingController(make_tasks(2, tmp_path)), Cluster()
+    in_flight = InFlight(controller, cluster)
+    trial = launch(in_flight)
+    error = ErrorRecord(kind="AcceleratorError", message="CUDA error: device-side assert triggered", traceback="...")
+    ended = AttemptRecord(trial_id="trial0", attempt=1, state=State.USER_ERROR, started_at=0, ended_at=1, error=error)
+    assert not in_flight.receive(trial, {RECORD: json.dumps(ended.to_json())}), "Tune must not reuse the process"
+    assert not in_flight.receive(trial, {IDLE: True}), "nor after a report that was on its way"
+    assert cluster.killed == [trial]
+    in_flight.lose(trial, "the worker process died")
+    assert [event for event, _ in controller.events_of("trial0")] == ["started", "ended"]
 
 
 def test_a_start_is_reported_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:

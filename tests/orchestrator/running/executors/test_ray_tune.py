@@ -19,7 +19,7 @@ from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
 
 
@@ -178,6 +178,28 @@ def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTu
     assert counts.total() == 30
     assert len(counts) == 2
     assert min(counts.values()) > 5
+
+
+def test_after_an_error_that_ends_cuda_the_next_trial_has_another_process(cluster: RayTune, tmp_path: Path) -> None:
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        now = time.time()
+        error = ErrorRecord(kind="AcceleratorError", message="CUDA error: misaligned address", traceback="...")
+        return AttemptRecord(
+            trial_id=task.trial_id,
+            attempt=task.attempt,
+            state=State.USER_ERROR if task.config.seed == 1 else State.DONE,
+            started_at=now,
+            ended_at=now,
+            metrics={"pid": os.getpid()},
+            error=error if task.config.seed == 1 else None,
+        )
+
+    controller = RecordingController(make_tasks(4, tmp_path))
+    RayTune(work=work, max_concurrent=1).run(controller)
+    records = [record for _, record in sorted(controller.records().items())]
+    assert [record.state for record in records] == [State.DONE, State.USER_ERROR, State.DONE, State.DONE]
+    first, second, third, fourth = (record.metrics["pid"] for record in records)
+    assert first == second != third == fourth
 
 
 def test_the_cluster_is_asked_about_once_a_second(

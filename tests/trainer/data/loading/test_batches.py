@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config import ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
+from trainer.config import BaseSizeConfig, ContrastConfig, DataConfig, SyntheticConfig, TrainConfig
 from trainer.data import open_source
-from trainer.data.loading.batches import AHEAD, Batch, TrainBatches, evaluation_batches
-from trainer.data.loading.loader import Loader
+from trainer.data.loading.batches import Batch, TrainBatches, evaluation_batches
+from trainer.data.loading.loader import AHEAD, Loader
 from trainer.errors import DataError
 
 CONFIG = DataConfig(crop=(32, 48), synthetic=SyntheticConfig(train_images=7, val_images=5, height=48, width=64))
@@ -146,6 +147,7 @@ def test_only_the_next_batches_are_made_ahead():
         deadline = time.monotonic() + 10
         while len(read) < 4 * (1 + AHEAD) and time.monotonic() < deadline:
             time.sleep(0.001)
+        time.sleep(0.05)  # what is begun without need shows
         assert 4 * (1 + AHEAD) <= len(read) <= most
     assert len(read) <= most
 
@@ -164,6 +166,8 @@ def test_operators_in_loader_threads_use_one_core_each():
         torch.set_num_threads(2)
         list(batches(PLAIN_32, source=Seen(), threads=2).iterate(0, 2))
         assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
     finally:
         torch.set_num_threads(cores)
     assert set(seen) == {1}
@@ -244,3 +248,13 @@ def test_evaluation_batches_images_of_unequal_size_apart():
     source = Coloured(sizes=((32, 32), (32, 32), (40, 32), (32, 32)))
     shapes = [tuple(batch.label_BHW.shape) for batch in evaluation_batches(source, "test", 8)]
     assert shapes == [(2, 32, 32), (1, 40, 32), (1, 32, 32)]
+
+
+def test_evaluation_batches_have_images_at_base_size_and_labels_at_their_own():
+    """Batched by the size of the files: images that only become equal stay apart, like their labels."""
+    source = Coloured(sizes=((32, 40), (32, 40), (40, 32), (64, 80)))
+    found = list(evaluation_batches(source, "test", 8, base_size=BaseSizeConfig(long=60)))
+    assert [tuple(batch.image_B3HW.shape) for batch in found] == [(2, 3, 48, 60), (1, 3, 60, 48), (1, 3, 48, 60)]
+    assert [tuple(batch.label_BHW.shape) for batch in found] == [(2, 32, 40), (1, 40, 32), (1, 64, 80)]
+    assert [batch.first for batch in found] == [0, 2, 3]
+    torch.testing.assert_close(found[2].image_B3HW, torch.full((1, 3, 48, 60), 3 / 255))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from trainer.config import DataConfig
+from trainer.config import BaseSizeConfig, DataConfig
 from trainer.data.loading.draws import between, draw_sample, draw_span
 from trainer.data.loading.transforms import (
     PAD_GREY,
@@ -21,7 +23,6 @@ from trainer.data.loading.transforms import (
     augment_into,
     image_tensor,
     jitter,
-    label_tensor,
     resize_label,
 )
 
@@ -33,6 +34,10 @@ def pair_of(height, width, seed=0):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), rng.integers(
         0, 11, (height, width), dtype=np.uint8
     )
+
+
+def label_tensor(label_HW):
+    return torch.from_numpy(label_HW.copy()).to(torch.int64)
 
 
 def augment(pair, config, seed):
@@ -90,7 +95,8 @@ def step_by_step(pair, config, seed):
     """The same sample by torchvision's functions alone, each making a new image; the mean of the contrast by numpy."""
     random = Random(seed)
     image_HW3, label_HW = pair
-    scale = between(random, *config.scale)
+    short = config.base_size.short
+    scale = between(random, *config.scale) * (1 if short is None else short / min(label_HW.shape))
     rows = draw_span(random, label_HW.shape[0], scale, config.crop[0])
     columns = draw_span(random, label_HW.shape[1], scale, config.crop[1])
     flip = random.random() < config.flip_probability
@@ -119,10 +125,12 @@ def contrast_of_numpys_mean(image, factor):
 
 
 @pytest.mark.parametrize(("height", "width"), [(60, 80), (37, 141), (180, 240)])
-@pytest.mark.parametrize("strength", [0.0, 0.25])
-def test_the_result_is_that_of_torchvision_step_by_step(height, width, strength):
+@pytest.mark.parametrize(("strength", "short"), [(0.0, None), (0.25, None), (0.25, 90)])
+def test_the_result_is_that_of_torchvision_step_by_step(height, width, strength, short):
     """In place and with flip and jitter in another order; up to rounding, because a CPU may fuse other operations."""
-    pair, config = pair_of(height, width), DataConfig(crop=(64, 96), color_jitter=strength)
+    base_size = BaseSizeConfig(short=short)
+    pair = pair_of(height, width)
+    config = DataConfig(crop=(64, 96), color_jitter=strength, base_size=base_size)
     for seed in range(30):
         image, label = augment(pair, config, seed)
         expected_image, expected_label = step_by_step(pair, config, seed)
@@ -148,6 +156,52 @@ def test_small_images_are_padded_with_grey_and_void():
     assert void_HW.sum() == 20 * 48
     assert torch.all(image[:, void_HW] == PAD_GREY)
     assert torch.equal(label[~void_HW].reshape(20, 48), label_tensor(pair[1]))
+
+
+@pytest.mark.parametrize(
+    ("base", "size", "scale", "expected"),
+    [
+        ({"short": 40}, (30, 50), 1.0, (40, 67)),  # 66.67
+        ({"short": 40}, (50, 30), 1.0, (67, 40)),
+        ({"short": 40}, (30, 50), 0.5, (20, 33)),  # 33.33: rounded once, not as half of 67
+        ({"short": 40}, (30, 50), 1.5, (60, 100)),
+        ({"long": 40}, (30, 50), 1.0, (24, 40)),
+        ({"long": 40}, (50, 30), 1.7, (68, 41)),  # 40.8
+        ({"short": 33}, (64, 96), 1.0, (33, 50)),  # 49.5: halves become even
+        ({}, (30, 50), 1.5, (45, 75)),
+    ],
+)
+def test_base_size_and_random_scale_are_one_resize_to_sides_worked_out_by_hand(base, size, scale, expected):
+    config = DataConfig(
+        crop=(100, 120), base_size=BaseSizeConfig(**base), **{**PLAIN, "scale": (scale, scale), "color_jitter": 0.0}
+    )
+    for seed in range(4):
+        _, label = augment(pair_of(*size), config, seed)
+        inside = label != 255
+        assert (int(inside.any(dim=1).sum()), int(inside.any(dim=0).sum())) == expected
+
+
+@pytest.mark.parametrize("base", [{"short": 48}, {"long": 48}, {"short": 100}])
+@pytest.mark.parametrize("size", [(48, 72), (90, 61)])
+def test_a_whole_crop_at_base_size_is_the_image_that_is_evaluated(base, size):
+    base_size, pair = BaseSizeConfig(**base), pair_of(*size)
+    side = base.get("short") or base["long"]
+    reference = min(size) if "short" in base else max(size)
+    crop = tuple(round(length * side / reference) for length in size)
+    image, _ = augment(pair, DataConfig(crop=crop, base_size=base_size, **PLAIN), seed=0)
+    evaluated = image_tensor(pair[0], base_size)
+    assert torch.equal(image, evaluated)
+    by_pillow = Image.fromarray(pair[0]).resize(crop[::-1], Image.Resampling.BILINEAR)
+    assert np.abs(np.asarray(by_pillow) / 255 - evaluated.permute(1, 2, 0).numpy()).max() <= 1.01 / 255
+
+
+def test_a_base_size_that_the_image_has_changes_no_bit():
+    pair, config = pair_of(40, 48), DataConfig(crop=(32, 40))
+    for base in ({"short": 40}, {"long": 48}):
+        same = replace(config, base_size=BaseSizeConfig(**base))
+        for seed in range(5):
+            assert all(map(torch.equal, augment(pair, same, seed), augment(pair, config, seed)))
+        assert torch.equal(image_tensor(pair[0], same.base_size), image_tensor(pair[0]))
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.75, 1.4, 2.0])

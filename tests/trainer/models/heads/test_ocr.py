@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from trainer.config import ModelConfig
 from trainer.models.heads.base import FeatureShape
 from trainer.models.heads.ocr import ObjectAttention, OCRHead, gather_regions
 
@@ -43,7 +44,7 @@ def test_attention_matches_a_loop_over_pixels():
 
 def test_tap_is_the_input_and_coarse_logits_are_auxiliary():
     shape = FeatureShape(channels=(4, 6), strides=(4, 8), parallel=False)
-    head = OCRHead(shape, 3, width=8, dropout=0.0)
+    head = OCRHead(shape, 3, ModelConfig(head="ocr", head_channels=8, dropout=0.0))
     features = [torch.randn(2, 4, 16, 16), torch.randn(2, 6, 8, 8)]
     output = head(features)
     assert output.tap_BEhw is features[1]
