@@ -6,13 +6,22 @@ SPEC ?= search_spaces/ablation_memory.yaml
 DEVICE ?= cpu
 BIN := .venv/bin
 
-.PHONY: sweep test bench lint clean
+.PHONY: sweep test test-packages test-programs bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
 
+# Two pytest processes at a time, because many tests wait for programs that they start. Each line says whose it is.
+PACKAGES := tests/orchestrator tests/reports tests/trainer
+
 test: .venv/installed lint
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-packages test-programs
+
+test-packages: TESTS = $(PACKAGES)
+test-programs: TESTS = $(addprefix --ignore=,$(PACKAGES))
+test-packages test-programs: SHELL = bash
+test-packages test-programs: .venv/installed
+	@set -o pipefail; $(BIN)/python -m pytest $(TESTS) 2>&1 | sed --unbuffered 's/^/$@: /'
 
 # `make bench DEVICE=cuda`, `make bench JSON=reports/results`, `make bench ONLY="scale busy"`
 bench: .venv/installed

@@ -40,7 +40,10 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark(name="scale", measures="planning, store and tables at 10,000 trials"),
     Benchmark(
-        name="cold_start", measures="seconds until a dry run answers, and until the first training step", slow=True
+        name="cold_start",
+        measures="seconds until a dry run answers, and until the first training step",
+        devices=("cpu", "cuda"),
+        slow=True,
     ),
     Benchmark(name="overhead", measures="what a trial costs besides training, beside Ray Tune by itself", slow=True),
     Benchmark(name="tracking", measures="what mirroring to MLflow costs the driver", slow=True),

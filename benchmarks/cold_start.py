@@ -1,22 +1,27 @@
-"""How long a user waits for the first output: `python -m benchmarks.cold_start [--json OUT] [--quick]`.
+"""How long a user waits for the first output: `python -m benchmarks.cold_start [--device cuda] [--json OUT] [--quick]`.
 
 Measures `--dry-run` of search_spaces/ablation_memory.yaml, and the whole command from its start until it prints the
 loss of its first training step as an event, beside `python -c "import ray, torch, mlflow"`. Each runs in a fresh
 process, the runs alternate, and the fastest of several counts, with all files in the page cache.
+
+With `--device cuda`: the first step of a trial in a fresh process beside importing torch and opening CUDA, and what a
+fresh process costs a short trial, beside one that has trained a trial before.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.process import PROJECT, environment
-from benchmarks.report import Figure, at_most, below, command_line, information, publish
+from benchmarks.process import PROJECT, environment, measure_apart
+from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 IMPORTS = (sys.executable, "-c", "import ray, torch, mlflow")
@@ -26,10 +31,22 @@ SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set
 TRIALS = 15
 DRY_RUNS, ROUNDS = 5, 2
 
+OPEN = (sys.executable, "-c", "import torch, sys; torch.ones(1, device=sys.argv[1]).item()")
+SHORT_TRIAL_STEPS = 400
+"""Of the trial of which a fresh process may cost a tenth: half a minute on a GPU."""
+FRESH_SHARE = 0.1
+
 
 def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
-    given = command_line(__doc__).parse_args()
+    parser = command_line(__doc__, DEVICES)
+    parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)
+    given = parse(parser)
+    if given.trials:
+        print(json.dumps(train_trials(given.device, given.trials)))
+        return 0
+    if given.device == "cuda":
+        return 0 if publish(of_processes("cuda", quick=given.quick), given.json) else 1
     dry = min(seconds_of_dry_run() for _ in range(1 if given.quick else DRY_RUNS))
     print(f"dry run: {dry:.2f} s", flush=True)
     imports, first = [], []
@@ -49,6 +66,64 @@ def compare(dry: float, first: float, imports: float, *, counts: bool) -> list[F
             "sweep until its first training step, beside import ray, torch, mlflow", first, imports, 1.5, counts=counts
         ),
     ]
+
+
+def of_processes(device: str, *, quick: bool) -> list[Figure]:
+    """The first step of a fresh process, and what a fresh process costs beside one that is used again."""
+    steps = 2 if quick else SHORT_TRIAL_STEPS
+    rounds = 1 if quick else ROUNDS
+    opened = min(seconds_of((*OPEN, device)) for _ in range(rounds))
+    runs = [measure_trials(device, steps) for _ in range(rounds)]
+    first, again, trial = (min(run[name] for run in runs) for name in ("first", "again", "trial"))
+    cost = max(0.0, first - again)
+    return [
+        at_most(
+            "first step of a trial in a fresh process, beside importing torch and opening the device",
+            first,
+            opened,
+            1.5,
+            counts=not quick,
+        ),
+        information("the same in a process that has trained a trial", again, opened),
+        Figure(
+            figure=f"what a fresh process costs a trial, beside the {steps} steps of a short one",
+            ours=cost,
+            beside=trial,
+            ratio=cost / trial,
+            goal=f"at most {FRESH_SHARE:.0%} of it",
+            held=None if quick else cost <= FRESH_SHARE * trial,
+        ),
+    ]
+
+
+def measure_trials(device: str, steps: int) -> dict[str, float]:
+    """`train_trials` in a fresh process; `first` in seconds since the start of the process."""
+    began = time.time()
+    found: dict[str, float] = measure_apart("benchmarks.cold_start", "--device", device, "--trials", steps)
+    return {**found, "first": found["first"] - began}
+
+
+def train_trials(device: str, steps: int) -> dict[str, float]:
+    """Train two trials of one step and one of `steps` in this process.
+
+    Returns when the first one reached its first step, in seconds since the epoch, and how long the second took to
+    reach its own and the third in all, in seconds.
+    """
+    from trainer import Runtime, TrainConfig, train
+
+    reached: list[float] = []
+    began: list[float] = []
+    for length in (1, 1, steps):
+        schedule = replace(TrainConfig().schedule, steps=length, eval_every_steps=length)
+        config = TrainConfig(schedule=schedule, seed=len(began))
+        began.append(time.time())
+        with tempfile.TemporaryDirectory() as folder:
+            train(config, Runtime(device=device), Path(folder), lambda _step, _metrics: reached.append(time.time()))
+    return {
+        "first": reached[0],
+        "again": next(t for t in reached if t > began[1]) - began[1],
+        "trial": time.time() - began[2],
+    }
 
 
 def seconds_of(command: tuple[str, ...]) -> float:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from benchmarks.contrast_memory import forecast_contrast
 from benchmarks.naive_contrast import class_by_class
-from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish
+from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish, write_figures
 from trainer.build import build_segmentor
 from trainer.config import (
     AnchorConfig,
@@ -48,8 +48,6 @@ GAIN = 5.0
 GRADIENT_TOLERANCE = 1e-3
 CITYSCAPES_BYTES = 2.2e9
 """A quarter of the memory that the released loss takes at this size, as measured."""
-SHARES = {"cpu": ("hrnet_w18", 0.20), "cuda": ("hrnet_w48", 0.15)}
-"""The model whose plain step is the reference, and the share of it that the contrast may add."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +67,11 @@ class Size:
 CAMVID = Size(batch=16, height=88, width=120, classes=11, bank_rows=3670, anchors_per_class=50)
 CITYSCAPES = Size(batch=4, height=128, width=256, classes=19, bank_rows=10_000, anchors_per_class=54)
 """54 anchors of each of 19 classes: 1,026, the smallest multiple of 19 that is at least 1,024."""
+SHARES = {
+    "cpu": (("hrnet_w18", replace(CAMVID, batch=4), 0.20),),
+    "cuda": (("hrnet_w48", CAMVID, 0.15), ("hrnet_w48", replace(CITYSCAPES, batch=8), 0.15)),
+}
+"""The models whose plain step is the reference, the shapes of their recipes, and the share that contrast may add."""
 SIZES = {"CamVid": CAMVID, "Cityscapes": CITYSCAPES}
 QUICK = Size(batch=2, height=16, width=32, classes=5, bank_rows=200, anchors_per_class=8)
 
@@ -83,9 +86,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
     given = parse(parser)
     figures = []
+    for backbone, size, most in SHARES[given.device]:
+        figures += of_share(backbone, size, most, given.device, given.threads, quick=given.quick)
+        write_figures(figures, given.json)
     for name, size in ({"quick": QUICK} if given.quick else SIZES).items():
         figures += of_size(name, size, given.device, given.threads, quick=given.quick)
-    figures += of_share(given.device, given.threads, quick=given.quick)
+        write_figures(figures, given.json)
     return 0 if publish(figures, given.json) else 1
 
 
@@ -120,16 +126,20 @@ def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) ->
     ]
 
 
-def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
-    """What the contrast adds to a plain step."""
-    backbone, most = SHARES[device]
-    size = replace(CAMVID, batch=16 if device == "cuda" else 4)
-    size = replace(QUICK, height=16, width=16) if quick else size
-    backbone = "timm/test_resnet" if quick else backbone
-    plain, alone, both = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
+def of_share(backbone: str, size: Size, most: float, device: str, threads: int, *, quick: bool) -> list[Figure]:
+    """What the contrast adds to a plain step: time, and on a GPU memory."""
+    if quick:
+        backbone, size = "timm/test_resnet", replace(QUICK, height=16, width=16)
+    plain, alone, both, added = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
     share = alone / plain
     crop = f"{4 * size.height}x{4 * size.width}, batch {size.batch}"
-    return [
+    memory = Figure(
+        figure=f"memory that contrast adds to that step, beside the forecast of the loss, {backbone}, {crop}",
+        unit="B",
+        ours=added or 0.0,
+        beside=forecast(size, SEMI_HARD, device),
+    )
+    figures = [
         Figure(
             figure=f"contrast (loss, mining, push) on top of a plain step of {backbone}, {crop}",
             ours=alone,
@@ -145,6 +155,7 @@ def of_share(device: str, threads: int, *, quick: bool) -> list[Figure]:
             ratio=both / plain,
         ),
     ]
+    return figures if added is None else [*figures, memory]
 
 
 def contrast_of(size: Size, mining: MiningConfig) -> ContrastConfig:
@@ -270,10 +281,13 @@ def check_equal(device: str, threads: int, size: Size) -> None:
         raise RuntimeError(f"the gradients of the two ways differ by {apart_by:.2g} of their norm")
 
 
-def measure_share(device: str, threads: int, backbone: str, size: Size, steps: int) -> tuple[float, float, float]:
+def measure_share(
+    device: str, threads: int, backbone: str, size: Size, steps: int
+) -> tuple[float, float, float, float | None]:
     """Median seconds of a plain cross-entropy step, of the contrast alone, and of a step with contrast.
 
-    The contrast alone is the loss, its gradient up to the embedding of the model, and the push.
+    The contrast alone is the loss, its gradient up to the embedding of the model, and the push. On a GPU also the
+    bytes by which the peak of a step with contrast is higher than that of the plain one, without the bank.
     """
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
@@ -304,7 +318,14 @@ def measure_share(device: str, threads: int, backbone: str, size: Size, steps: i
         for way, taken in zip(ways, seconds, strict=True):
             taken.append(meter.seconds(lambda way=way, number=number: way(number)))
     first, second, third = (statistics.median(taken[1:]) for taken in seconds)
-    return first, second, third
+    if device == "cpu":
+        return first, second, third, None
+    peaks = []
+    for way in (ways[0], ways[2]):
+        torch.cuda.reset_peak_memory_stats()
+        way(steps + 1)
+        peaks.append(meter.peak())
+    return first, second, third, peaks[1] - peaks[0]
 
 
 def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:

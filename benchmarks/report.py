@@ -28,6 +28,7 @@ __all__ = [
     "print_figures",
     "publish",
     "share_at_least",
+    "write_figures",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -184,11 +185,16 @@ def amount(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{value:.4g} {unit}".rstrip()
 
 
-def publish(figures: Sequence[Figure], path: Path | None = None) -> bool:
-    """Print the figures as a table and write them to `path`. Returns whether every goal held."""
-    print_figures(figures)
+def write_figures(figures: Sequence[Figure], path: Path | None) -> None:
+    """Write the figures to `path`, if one is given; after each case, so that a run cut short keeps what it has."""
     if path is not None:
         content = {"machine": machine(), "figures": [asdict(item) for item in figures]}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def publish(figures: Sequence[Figure], path: Path | None = None) -> bool:
+    """Print the figures as a table and write them to `path`. Returns whether every goal held."""
+    print_figures(figures)
+    write_figures(figures, path)
     return all(item.held is not False for item in figures)

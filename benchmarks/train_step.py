@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.contrast_step import Meter
 from benchmarks.data import draw_camvid
-from benchmarks.report import DEVICES, Figure, command_line, information, parse, publish
+from benchmarks.report import DEVICES, Figure, command_line, information, parse, publish, write_figures
 from trainer.arithmetic import arithmetic
 from trainer.build import build_segmentor
 from trainer.config import (
@@ -159,6 +159,7 @@ def main() -> int:
         for case in QUICK if given.quick else CASES[given.device]:
             chosen = replace(case, compiles=case.compiles and not given.eager)
             figures += of_case(chosen, given.device, 1 if given.quick else given.steps, counts=not given.quick)
+            write_figures(figures, given.json)
     return 0 if publish(figures, given.json) else 1
 
 

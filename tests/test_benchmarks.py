@@ -30,7 +30,7 @@ from benchmarks.report import (
 )
 
 PROJECT = Path(__file__).resolve().parents[1]
-SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast", "contrast_memory"}
+SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast", "contrast_memory", "gpu_feed"}
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}
 """Benchmarks with tests of their own."""

@@ -17,7 +17,9 @@ def test_all_ways_are_one_sweep_of_eight_trials(device, tmp_path, monkeypatch):
     (tmp_path / "tiny.yaml").write_text(packing.TINY_RECIPE)
     planned = {}
     for name, way in packing.WAYS[device].items():
-        text = packing.SPACE.format(recipe="./tiny.yaml", seeds=packing.TRIALS // 2, gpus=way.gpus, cpus=way.cpus)
+        text = packing.SPACE.format(
+            recipe="./tiny.yaml", seeds=packing.TRIALS // 2, gpus=way.gpus, cpus=way.cpus, processes="warm"
+        )
         (tmp_path / "packing.yaml").write_text(text)
         planned[name] = [trial.trial_id for trial in plan("packing.yaml").trials]
     assert planned["packed"] == planned["alone"] == planned["quarters"]
@@ -30,6 +32,7 @@ def test_packing_is_compared_with_one_after_another():
     assert (first.ratio, first.held) == (3.0, True)
     assert (second.ratio, second.held) == (1.2, None)
     assert packing.compare({**seconds, "alone": 24.0}, counts=True)[0].held is False
+    assert len(packing.compare({"packed": 10.0, "alone": 30.0}, counts=True)) == 1, "the short run has no quarters"
 
 
 def test_other_trials_or_other_figures_are_noticed():

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,11 @@ def command(folder: Path) -> Command:
     return partial(run_module, folder)
 
 
-def run_module(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m module` in `folder`."""
-    line = [sys.executable, "-m", module, *arguments]
+def run_module(
+    folder: Path, module: str, *arguments: str, python: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`python -m module` in `folder`, with options for Python itself."""
+    line = [sys.executable, *python, "-m", module, *arguments]
     return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
 
 

@@ -20,7 +20,7 @@ from trainer.config import Runtime
 
 EVERY = 4
 """Steps between reports, and between checkpoints."""
-DONE_FIRST = 5
+DONE_FIRST = 3
 """Trials that have ended before a node is killed."""
 
 

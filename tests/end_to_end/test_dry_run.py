@@ -1,9 +1,9 @@
 """`--dry-run`: quick, without side effects, and without the heavy imports."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,14 +33,15 @@ def test_it_imports_neither_torch_nor_ray_nor_mlflow(folder: Path) -> None:
     assert (result.returncode, result.stderr.strip()) == (0, "[]")
 
 
-def test_it_answers_in_under_a_second_and_a_half(folder: Path, command: Command) -> None:
+def test_it_takes_less_than_a_second_and_a_half_of_cpu(folder: Path, command: Command) -> None:
     space = str(PROJECT / "search_spaces" / "ablation_memory.yaml")
-    times = []
+    seconds = []
     for _ in range(3):
-        began = time.monotonic()
+        began = os.times()
         assert command("orchestrator.sweep", space, "--dry-run").returncode == 0
-        times.append(time.monotonic() - began)
-    assert min(times) < 1.5, times
+        ended = os.times()
+        seconds.append(sum(ended[2:4]) - sum(began[2:4]))  # user and system time of ended child processes
+    assert min(seconds) < 1.5, seconds
 
 
 def test_the_json_lists_every_row_and_seed(folder: Path, command: Command) -> None:

@@ -5,8 +5,6 @@ The bounds are what the code does plus little: who exceeds one has added work to
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,6 @@ from mlflow import MlflowClient
 
 from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
 from benchmarks.in_process import InProcessFollower
-from benchmarks.process import environment
 from orchestrator.running.driver import Driver
 from orchestrator.running.executors.base import Executor
 from orchestrator.running.executors.ray_tune import RayTune
@@ -32,21 +29,6 @@ from trainer.config import Runtime
 
 RAY_TRIALS, SLOTS = 100, 2
 LOCAL_TRIALS = 12
-DRIVER = """
-import sys
-from benchmarks import idle_sweep
-from orchestrator.running.executors.ray_tune import RayTune
-check_kept = idle_sweep.check_kept  # asks MLflow, and so imports it
-def note_first(*given, **named):
-    print("mlflow" in sys.modules)
-    check_kept(*given, **named)
-idle_sweep.check_kept = note_first
-executor = RayTune(max_concurrent=1, work=idle_sweep.idle_work())
-outcomes = idle_sweep.run_idle(idle_sweep.idle_plan("guard", 2), executor).outcomes
-executor.shutdown()
-print(*{record.state.value for record in outcomes.values()})
-"""
-"""A whole sweep with its mirror; prints whether MLflow is in this process at its end, and how its trials ended."""
 STATUS_CALLS = ("cluster_resources", "available_resources", "nodes")
 WRITES = (
     *("log_batch", "log_metric", "log_param", "log_inputs", "log_artifact", "log_text"),
@@ -126,15 +108,6 @@ def test_warm_slots_start_a_process_each(on_ray: Counted) -> None:
     processes = Counter(record.environment["process"] for record in on_ray.outcomes.values())
     assert sum(processes.values()) == RAY_TRIALS
     assert len(processes) <= SLOTS + 1
-
-
-@pytest.mark.slow  # a Ray cluster of its own
-def test_the_driver_of_a_sweep_does_not_import_mlflow(tmp_path: Path) -> None:
-    """It costs seconds, and its work takes turns from the driver's: a process of its own does that."""
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "done"], done.stderr
 
 
 @pytest.mark.slow  # the same cluster

@@ -212,3 +212,17 @@ def test_the_peak_of_a_probe_is_its_own_with_its_context(gpus: FakeGpus, monkeyp
     found = trainer.probe.probe(TINY, Runtime(device="cuda", gpu_share=1.0))
     assert found["probe/peak_memory_gb"] == pytest.approx(4 + 6 + CONTEXT / GB)
     assert found["probe/device_memory_gb"] == 80.0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_trial_beyond_its_share_is_out_of_memory_and_the_next_one_trains(tmp_path: Path) -> None:
+    worker.environment.cache_clear()
+    small = task_with(tmp_path / "small", 0.02)
+    synthetic = replace(TINY.data.synthetic, height=256, width=512)
+    data = replace(TINY.data, crop=(256, 512), synthetic=synthetic)
+    config = replace(TINY, data=data, schedule=replace(TINY.schedule, batch_size=256))
+    large = replace(small, config=config, workdir=tmp_path / "large")
+    assert run_trial(large, lambda point: None).state is State.OUT_OF_MEMORY
+    assert torch.cuda.memory_reserved() < 0.1 * GB, "given back"
+    assert run_trial(small, lambda point: None).state is State.DONE

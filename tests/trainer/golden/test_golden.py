@@ -51,7 +51,7 @@ def small(*names: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_an_inverted_sampler_differs_and_a_comment_does_not(tmp_path: Path) -> None:
+def test_an_inverted_sampler_differs_and_neither_a_comment_nor_a_resumption_does(tmp_path: Path) -> None:
     other, same = copy_trainer(tmp_path / "other"), copy_trainer(tmp_path / "same")
     invert_sampler(other)
     (same / "step.py").write_text("# a comment\n" + (same / "step.py").read_text(encoding="utf-8"), encoding="utf-8")
@@ -63,17 +63,11 @@ def test_an_inverted_sampler_differs_and_a_comment_does_not(tmp_path: Path) -> N
     assert found.equal == ("contrast.source none",)
     assert list(found.different) == ["contrast.anchors.kind hard"]
     assert " at step " in found.different["contrast.anchors.kind hard"]
-    assert compare(*figures_of_both(trials, (same, PACKAGE), folders[1])).equal == tuple(trials)
-
-
-@pytest.mark.slow
-def test_a_trial_is_resumed_and_figures_are_those_of_one_run(tmp_path: Path) -> None:
-    trials = with_repeats({CUT_SHORT[0]: TINY})
-    resumed = {name: trial for name, trial in trials.items() if trial["ranks"] == 1}
-    figures, _ = figures_of_both(resumed, (PACKAGE, PACKAGE), tmp_path)
-    whole, again = figures.values()
-    assert "error" not in whole
-    assert whole == again
+    resumed = {name: trial for name, trial in with_repeats({CUT_SHORT[0]: TINY}).items() if trial["ranks"] == 1}
+    earlier, present = figures_of_both({**trials, **resumed}, (same, PACKAGE), folders[1])
+    assert compare(earlier, present).equal == (*trials, *resumed)
+    whole, again = (present[name] for name in resumed)
+    assert whole == again, "figures of a resumed trial are those of one run"
 
 
 def figures(**trials: Mapping[str, str]) -> dict[str, Mapping[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from trainer.models.backbones import BACKBONES, build_backbone
 from trainer.testing.backbone import BackboneContract, Made
@@ -34,6 +35,16 @@ def test_a_larger_member_of_a_family_gives_its_maps(name):
 def test_hrnets_give_their_branches_not_the_classifier_s_maps(name, channels):
     backbone = build_backbone(name, "none", 8)
     assert (backbone.channels, backbone.strides, backbone.parallel) == (channels, (4, 8, 16, 32), True)
+
+
+def test_a_deep_stem_is_three_convolutions_before_the_same_maps():
+    with torch.device("meta"):
+        plain, deep = (build_backbone("resnet50", "none", 8, deep_stem=deep_stem) for deep_stem in (False, True))
+        other, ignored = (build_backbone("resnet18", "none", 8, deep_stem=deep_stem) for deep_stem in (False, True))
+    shapes = [tuple(value.shape) for name, value in deep.named_parameters() if "conv1." in name and value.ndim == 4]
+    assert shapes[:3] == [(64, 3, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3)]
+    assert (deep.channels, deep.strides) == (plain.channels, plain.strides)
+    assert [item.shape for item in ignored.parameters()] == [item.shape for item in other.parameters()]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,18 @@ def test_files_that_do_not_fit_say_why(tmp_path):
         build_backbone("timm/resnet10t", str(tmp_path / "cut.pth"), 16)
 
 
+def test_weights_of_the_plain_stem_do_not_fit_a_deep_one(tmp_path, monkeypatch):
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "plain.pth")
+    with pytest.raises(
+        WeightsError, match=r"plain\.pth: lacks conv1\.0\.weight.* of 'resnet50s'; use a file with timm's"
+    ):
+        build_backbone("resnet50", str(tmp_path / "plain.pth"), 16, deep_stem=True)
+    monkeypatch.setattr(weights_module.huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(weights_module, "network_reachable", lambda: False)
+    with pytest.raises(WeightsError, match=r"no network to load 'resnet50s'; fetch .* of timm/resnet50s"):
+        build_backbone("resnet50", "imagenet", 16, deep_stem=True)
+
+
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_unreadable_files(tmp_path, name):
     path = tmp_path / name

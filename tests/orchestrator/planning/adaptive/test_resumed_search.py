@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -163,22 +164,27 @@ def test_killed_at_any_write_a_search_ends_with_the_same_trials(
     count = len(writes)
     assert len(drawn(whole)) == TRIALS
     assert count > 5 * TRIALS
-    for number in range(1, count + 1):
-        for after in (False, True):
-            run_dir = f"cut{number}{after}"
-            kill_at(number, after)
-            with pytest.raises(Killed):
-                command(spec, run_dir)
-            kill_at(0, True)
-            resumed = command(spec, run_dir)
-            assert drawn(resumed) == drawn(whole), f"write {number} of {writes}"
-            assert finished(resumed) == finished(whole)
-            attempts = [RecordStore(run_dir).attempts(trial_id) for trial_id in resumed.plan.record.trial_ids]
-            assert sum(len(records) for records in attempts) <= len(attempts) + 1, "one attempt was lost at most"
+    # killed after a write, it leaves what it leaves when killed before the next one
+    for number, after in [*((number, False) for number in range(1, count + 1)), (count, True)]:
+        run_dir = f"cut{number}{after}"
+        kill_at(number, after)
+        with pytest.raises(Killed):
+            command(spec, run_dir)
+        kill_at(0, True)
+        resumed = command(spec, run_dir)
+        assert drawn(resumed) == drawn(whole), f"write {number} of {writes}"
+        assert finished(resumed) == finished(whole)
+        attempts = [RecordStore(run_dir).attempts(trial_id) for trial_id in resumed.plan.record.trial_ids]
+        assert sum(len(records) for records in attempts) <= len(attempts) + 1, "one attempt was lost at most"
 
 
-@pytest.mark.parametrize("edit", EDITS)
-@pytest.mark.parametrize("kill", [None, 1, 3])
+KILLED_EDITS = ("narrower", "goal", "data", "scheduler")
+"""One of each kind: of a parameter, of the objective, of all trials, of how they end."""
+
+
+@pytest.mark.parametrize(
+    ("edit", "kill"), [*((edit, None) for edit in EDITS), *itertools.product(KILLED_EDITS, (1, 3))]
+)
 def test_an_edited_search_is_a_study_of_its_own(
     edit: str,
     kill: int | None,
