@@ -5,7 +5,7 @@
 # short keeps what it has. `--tiny` runs every part in tiny sizes on the CPU, to check that the script works.
 # Needs no network and no virtual environment: PYTHONPATH may name folders with what the interpreter lacks.
 #
-#   tests      pytest -m gpu                                                                     tests.json
+#   tests      pytest -m gpu, without the benchmarks, which follow                               tests.json
 #   steps      the training step in each arithmetic and layout, beside eager float32             train_step.json
 #   contrast   the contrast step and its memory, beside plain cross-entropy and the forecast     contrast_step.json
 #   loader     images per second for the GPU, beside what its step takes                         data.json
@@ -113,7 +113,7 @@ IFS=: read -r -a FOLDERS <<<"$PYTHONPATH"
   [ -d "$folder" ] && timeout 40 "$PYTHON" -m compileall -q -j 0 "$folder" >/dev/null 2>&1
 done
 
-part tests 120 "$PYTHON" -m pytest -m gpu -q -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"
+part tests 120 "$PYTHON" -m pytest -v -m "gpu and not slow" -rs -p no:cacheprovider --junitxml="$OUT/tests.xml"
 summary
 part steps 80 "${BENCH[@]}" benchmarks.train_step "${PLACE[@]}" --eager --json "$OUT/train_step.json"
 part contrast 50 "${BENCH[@]}" benchmarks.contrast_step "${PLACE[@]}" --json "$OUT/contrast_step.json"
