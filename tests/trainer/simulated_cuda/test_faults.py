@@ -117,6 +117,10 @@ FAULTS = {
         "trainer/step.py:{line}: backward: a gradient on cpu for a tensor on cuda:0",
         *(TrainStep.backward, ".backward()"),
     ),
+    "batch for which the host waits": (
+        *(trainer.data.loading.upload, "upload", "non_blocking=True", "non_blocking=False"),
+        HERE + ": _to_copy: a copy to the device for which the host waits",
+    ),
     "bincount in the scores": (
         *(trainer.metrics, "confusion", "return total.index_add_(0, place_P, one_P)"),
         "return torch.bincount(place_P, minlength=len(total))",
