@@ -7,5 +7,10 @@ __all__ = ["EQUAL_CODE", "EQUAL_RESULT_VERSION"]
 EQUAL_RESULT_VERSION = 3
 """The `RESULT_VERSION` that the list is of."""
 
-EQUAL_CODE: tuple[tuple[str, ...], ...] = (("29652ded7ebf",),)
+EQUAL_CODE: tuple[tuple[str, ...], ...] = (
+    (
+        "29652ded7ebf",
+        "dde702d0064a",
+    ),
+)
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
