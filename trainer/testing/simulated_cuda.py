@@ -14,14 +14,10 @@ Not found: what depends on values, memory, communication between ranks, torch.co
 
 from __future__ import annotations
 
-import sys
-import sysconfig
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 from unittest import mock
 
@@ -34,7 +30,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["DEVICE", "DeviceFault", "SimulatedCuda", "simulated_cuda"]
+from trainer.testing.device_fault import DeviceFault, where
+from trainer.testing.python_backward import backward
+
+__all__ = ["DEVICE", "SimulatedCuda", "simulated_cuda"]
 
 DEVICE = torch.device("cuda", 0)
 """The device that is simulated."""
@@ -48,12 +47,6 @@ WITHOUT_SHAPES = {"_fused_sgd_"}
 """In-place operators that torch cannot run without values; their operands are checked all the same."""
 SHOWN = {Tensor.__repr__, Tensor.__format__, Tensor.numpy, Tensor.__array__}
 """Methods that read values without an operator."""
-ROOT = Path(__file__).parents[2]
-INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-
-
-class DeviceFault(AssertionError):  # noqa: N818 (what it finds is a fault of the code, not of the check)
-    """Code that would fail on a CUDA device, or make the host wait for it; the message names file and line."""
 
 
 class SimulatedCuda:
@@ -155,7 +148,7 @@ def replacements(found: SimulatedCuda) -> Sequence[tuple[Any, str, Any]]:
         (torch, "Generator", found.generator),
         (torch.random, "fork_rng", lambda *_, **__: nullcontext()),  # simulated tensors cannot hold a state
         (nn.Module, "_apply", _apply),
-        (Tensor, "backward", _backward),
+        (Tensor, "backward", backward),
         (Tensor, "__deepcopy__", _deepcopy),
         (Tensor, "record_stream", lambda *_: None),
         (GradScaler, "_maybe_opt_step", found_inf_then_step(found)),
@@ -307,97 +300,8 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return cast(Tensor, memo.setdefault(id(self), self.detach().clone().requires_grad_(self.requires_grad)))
 
 
-@torch.no_grad()
-def _backward(self: Tensor, gradient: Tensor | None = None, **_: Any) -> None:
-    """`Tensor.backward` in Python: torch's engine asks the driver for the streams of a CUDA device."""
-    pending: dict[Any, list[Tensor | None]] = defaultdict(list)
-    pending[self.grad_fn] = [torch.ones_like(self) if gradient is None else gradient]
-    for node in nodes_in_order(self.grad_fn):
-        given = pending.pop(node, [])
-        if hasattr(node, "variable"):
-            accumulate(node.variable, given)
-            continue
-        run = node.apply if isinstance(node, torch.autograd.function.BackwardCFunction) else node
-        results = run(*given, *[None] * (len(node._input_metadata) - len(given)))
-        for (following, number), result in zip(node.next_functions, as_tuple(results), strict=False):
-            if following is None or result is None:
-                continue
-            sums = pending[following]
-            sums.extend([None] * (number + 1 - len(sums)))
-            held, result = sums[number], as_metadata_says(result, following, number)
-            sums[number] = result if held is None else held + result
-
-
-def nodes_in_order(root: Any) -> Iterator[Any]:
-    """The nodes of an autograd graph, each after all nodes that send it a gradient."""
-    senders: Counter[Any] = Counter()
-    seen, waiting = {root}, [root]
-    while waiting:
-        for following, _ in waiting.pop().next_functions:
-            if following is None:
-                continue
-            senders[following] += 1
-            if following not in seen:
-                seen.add(following)
-                waiting.append(following)
-    ready = [root]
-    while ready:
-        node = ready.pop()
-        yield node
-        for following, _ in node.next_functions:
-            if following is None:
-                continue
-            senders[following] -= 1
-            if senders[following] == 0:
-                ready.append(following)
-
-
-def accumulate(parameter: Tensor, given: Sequence[Tensor | None]) -> None:
-    """Add a gradient to a leaf."""
-    for gradient in given:
-        if gradient is not None:
-            parameter.grad = gradient.detach() if parameter.grad is None else parameter.grad + gradient
-
-
-def as_metadata_says(gradient: Tensor, node: Any, number: int) -> Tensor:
-    """A gradient as torch's engine hands it on: of the forward output's type. Raises DeviceFault for another device."""
-    metadata = None if hasattr(node, "variable") else node._input_metadata[number]
-    like = node.variable if metadata is None else metadata
-    if gradient.device != like.device:
-        raise DeviceFault(f"{where()}: backward: a gradient on {gradient.device} for a tensor on {like.device}")
-    return gradient.to(like.dtype)
-
-
-def as_tuple(results: Any) -> tuple[Any, ...]:
-    """The results of a node of the graph."""
-    return results if isinstance(results, tuple) else (results,)
-
-
-def where() -> str:
-    """File and line of the innermost code that is neither this file nor an installed package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_foreign(frame.f_code.co_filename):
-        frame = frame.f_back
-    if frame is None:
-        return "?"
-    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
 @cache
 def is_composite(func: Any) -> bool:
     """Whether an operator is made of others."""
     composite: bool = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     return composite
-
-
-@cache
-def is_foreign(file: str) -> bool:
-    """Whether code of `file` is this module's, installed or generated."""
-    return file == __file__ or file.startswith(("<", *INSTALLED))
-
-
-@cache
-def shown_path(file: str) -> str:
-    """`file` from the folder that holds the trainer."""
-    path = Path(file)
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else file

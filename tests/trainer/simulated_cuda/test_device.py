@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.testing.simulated_cuda import DEVICE, DeviceFault, _backward, simulated_cuda
+from trainer.testing.device_fault import DeviceFault
+from trainer.testing.python_backward import backward as python_backward
+from trainer.testing.simulated_cuda import DEVICE, simulated_cuda
 
 WAITS = {
     "_local_scalar_dense: the result depends on values": (
@@ -144,5 +146,5 @@ def test_its_backward_pass_gives_the_gradients_of_torch():
             backward((left * right.sigmoid()).mean() + hidden.exp().mean())
         return [parameter.grad.clone() for parameter in network.parameters()]
 
-    for found, expected in zip(gradients(_backward), gradients(torch.Tensor.backward), strict=True):
+    for found, expected in zip(gradients(python_backward), gradients(torch.Tensor.backward), strict=True):
         torch.testing.assert_close(found, expected)

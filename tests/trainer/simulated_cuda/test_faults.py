@@ -37,7 +37,7 @@ from trainer.config import (
 from trainer.contrast.queue import ClassQueue
 from trainer.models.segmentor import Segmentor
 from trainer.step import TrainStep
-from trainer.testing.simulated_cuda import DeviceFault
+from trainer.testing.device_fault import DeviceFault
 from trainer.testing.simulated_trial import simulated_trial
 
 
