@@ -14,6 +14,7 @@ Not found: what depends on values, memory, communication between ranks, torch.co
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -23,8 +24,8 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorDeviceMismatchError
+from torch._subclasses import FakeTensorMode, fake_tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.amp.grad_scaler import GradScaler
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -145,6 +146,7 @@ def replacements(found: SimulatedCuda) -> Sequence[tuple[Any, str, Any]]:
     }
     return [
         *((cuda, name, value) for name, value in values.items()),
+        (fake_tensor, "init_gpu_context", lambda *_: None),
         (torch, "Generator", found.generator),
         (torch.random, "fork_rng", lambda *_, **__: nullcontext()),  # simulated tensors cannot hold a state
         (nn.Module, "_apply", _apply),
@@ -204,12 +206,14 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         try:
             return func(*args, **kwargs)
-        except FakeTensorDeviceMismatchError as error:
-            raise DeviceFault(f"{where()}: {name}: tensors on several devices: {error}") from error
         except DataDependentOutputException:
             if name != "_local_scalar_dense":
                 raise
             return 1.0 if args[0].dtype.is_floating_point else 1
+        except RuntimeError as error:
+            if not re.search("two (different )?devices", str(error)):  # torch 2.11 has no class for it
+                raise
+            raise DeviceFault(f"{where()}: {name}: tensors on several devices: {error}") from error
 
     def check_values(self, func: Any, name: str, args: Any, kwargs: Any) -> None:
         """Refuse what needs values on the host."""
