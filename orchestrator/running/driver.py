@@ -185,7 +185,8 @@ class Driver:
         history = self.history.get(trial.trial_id, RetryHistory())
         accepted = codes_in(self.plan.record.accepted_code.get(trial.trial_id, ""))
         ranks = self.runtime.ranks
-        on = {"device": "cuda", "gpu_share": min(share.gpus / ranks, 1.0)} if share.gpus > 0 else {"device": "cpu"}
+        on_gpu = share.gpus > 0 and self.runtime.device != "cpu"
+        on = {"device": "cuda", "gpu_share": min(share.gpus / ranks, 1.0)} if on_gpu else {"device": "cpu"}
         task = Task(
             trial_id=trial.trial_id,
             attempt=self.store.next_attempt(trial.trial_id),

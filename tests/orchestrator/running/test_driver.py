@@ -356,10 +356,11 @@ def test_when_a_common_probe_dies_each_shape_is_probed_by_itself(
 def test_a_trial_without_a_share_of_a_gpu_runs_on_the_cpu(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:
-    for gpus, device in ((0.0, "cpu"), (1.0, "cuda")):
+    for gpus, wanted, device in ((0.0, "auto", "cpu"), (1.0, "auto", "cuda"), (1.0, "cpu", "cpu")):
         scripted = Scripted(make_record, capacity=Share(cpus=1, gpus=1))
         policy = RunPolicy(resources=Resources(gpus=gpus))
-        Driver(RecordStore(store.location / device), [], policy).run(plan, {}, Runtime(), lambda: scripted)  # noqa: B023
+        driver = Driver(RecordStore(store.location / f"{wanted}{gpus}"), [], policy)
+        driver.run(plan, {}, Runtime(device=wanted), lambda: scripted)  # noqa: B023
         assert {task.runtime.device for task in scripted.tasks} == {device}
 
 
