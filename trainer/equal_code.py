@@ -11,6 +11,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
     (
         "29652ded7ebf",
         "dde702d0064a",
+        "3c02af8d6d55",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""

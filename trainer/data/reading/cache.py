@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -38,6 +39,11 @@ DEFAULT_GIGABYTES = 64.0
 
 FORMAT = 2
 """Of an entry's files: 2 has checksums."""
+
+OWN_NAME = re.compile(r"[0-9a-f]{32}(\.part|\.gone-[0-9]+)?")
+"""Names of entries, of entries that are being built, and of discarded ones."""
+OWN_FILES = {"index", "pixels"}
+"""What is in an entry, and may be in the others."""
 
 FREE_SHARE = 0.5
 """Maximum size of an entry, as a share of the free disk space."""
@@ -149,7 +155,7 @@ class DecodedCache:
         """The folders of the complete entries, sorted."""
         if self.folder is None or not self.folder.is_dir():
             return []
-        return sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.suffix)
+        return sorted(path for path in self.folder.iterdir() if not path.suffix and is_own(path))
 
     def _build(
         self, folder: Path, entry: Path, sizes: Sequence[tuple[int, int]], pairs: Callable[[], Iterable[Pair]]
@@ -222,12 +228,23 @@ def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
         os.fsync(stream.fileno())
 
 
+def is_own(path: Path) -> bool:
+    """Whether a path in the folder is the cache's work; whatever else lies there is never removed."""
+    if not OWN_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        files = {item.name for item in path.iterdir()}
+    except OSError:  # another process may remove it
+        return False
+    return files <= OWN_FILES if path.suffix else files == OWN_FILES
+
+
 def remove_leftovers(folder: Path, entry: Path) -> None:
     """Remove the rest of discarded entries and of crashed builds."""
-    for path in folder.glob("*.gone-*"):
-        shutil.rmtree(path, ignore_errors=True)
-    for path in folder.glob("*.part"):
-        if path.stem != entry.name:
+    for path in filter(is_own, list(folder.iterdir())):
+        if path.suffix.startswith(".gone-"):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix == ".part" and path.stem != entry.name:
             with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False, fallback_to_soft=False):
                 shutil.rmtree(path, ignore_errors=True)
 

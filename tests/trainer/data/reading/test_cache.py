@@ -216,6 +216,44 @@ def test_the_least_recently_used_make_room(tmp_path):
     assert_right(old)  # who has an entry mapped keeps it
 
 
+def test_what_is_not_the_caches_is_never_removed(tmp_path):
+    """Also in a folder where other people's things lie, and when room has to be made."""
+    folder, outside, key = tmp_path / "scratch", tmp_path / "outside", "0123456789abcdef" * 2
+    for place in (
+        folder / "data",
+        folder / "x.part",
+        folder / "y.gone-7",
+        folder / key,
+        folder / f"{key}.part",
+        outside,
+    ):
+        place.mkdir(parents=True)
+        (place / "thesis.txt").write_text("mine")
+    (outside / "pixels").write_text("mine")
+    (folder / "index").write_text("mine")
+    (folder / key[::-1]).symlink_to(outside)
+    (folder / f"{key[::-1]}.gone-7").symlink_to(outside)
+    os.mkfifo(folder / f"{key[1:]}0")
+    (folder / f"{key[2:]}00").mkdir(mode=0o000)
+    before = sorted(tmp_path.rglob("*"))
+    entry = 4 * sum(width * height for width, height in SIZES)
+    small = DecodedCache(folder, int(1.5 * (entry + 200)))
+    for facts in (("a",), ("b",), ("c",)):  # each makes room for itself
+        assert_right(get(small, facts))
+    assert len(small.entries()) == 1
+    assert set(before) <= set(tmp_path.rglob("*"))
+    assert {path.read_text() for path in tmp_path.rglob("thesis.txt")} == {"mine"}
+
+
+def test_leftovers_of_the_cache_are_removed(tmp_path):
+    folder, key = tmp_path / "cache", "0123456789abcdef" * 2
+    for name in (f"{key}.part", f"{key}.gone-7"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "pixels").write_bytes(b"half")
+    assert_right(get(DecodedCache(folder, 10**6)))
+    assert names(folder) == {"", ".lock"}
+
+
 def test_no_room_is_a_warning_and_no_cache(tmp_path, monkeypatch):
     cache = DecodedCache(tmp_path / "cache", 100)
     with pytest.warns(UserWarning, match=rf"no room for .* GB.*{CACHE_FOLDER}.*{CACHE_GIGABYTES}"):
