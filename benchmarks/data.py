@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as v1
 
 from benchmarks.gpu_feed import measure_feed
-from benchmarks.report import Figure, at_least, command_line, parse, publish
+from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import TrainBatches, epoch_order
@@ -66,7 +66,7 @@ Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 
 def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
-    parser = command_line(__doc__, ("cpu", "cuda"))
+    parser = command_line(__doc__, DEVICES)
     parser.add_argument("--root", type=Path, help="CamVid at 480x360; default: a look-alike, drawn for the run")
     parser.add_argument("--images", type=int, default=96, help="images of the look-alike (default: 96)")
     parser.add_argument("--repeats", type=int, default=3, help="epochs of each way; the median counts (default: 3)")

@@ -53,11 +53,13 @@ def measure_feed(folder: Path, device: torch.device, *, quick: bool) -> list[Fig
     torch.set_num_threads(1)
     feeds: dict[str, Feed] = {f"float32, {threads} threads": of_cpu(cached, config, threads) for threads in THREADS}
     feeds |= {f"8-bit, {threads} threads": of_gpu(cached, config, threads, device) for threads in THREADS}
-    feeds["8-bit, 1 thread, decoding PNG"] = of_gpu(decoding, config, 1, device)
-    feeds["source rectangle, 0 threads"] = of_rectangles(cached, config)
+    others: dict[str, Feed] = {
+        "8-bit, 1 thread, decoding PNG": of_gpu(decoding, config, 1, device),
+        "source rectangle, 0 threads": of_rectangles(cached, config),
+    }
     if device.type == "cuda":
-        feeds["training split on the GPU"] = of_resident(cached, config, device)
-    speed = speeds(feeds, steps, repeats, device)
+        others["training split on the GPU"] = of_resident(cached, config, device)
+    speed = speeds(feeds | others, steps, repeats, device)
     what = "finished on the GPU" if device.type == "cuda" else "in memory that is not pinned"
     return [
         *(
@@ -71,10 +73,12 @@ def measure_feed(folder: Path, device: torch.device, *, quick: bool) -> list[Fig
         ),
         *(
             information(
-                f"{name}, beside float32 batches without threads", found, speed["float32, 0 threads"], unit="images/s"
+                f"{name}, beside float32 batches without threads",
+                speed[name],
+                speed["float32, 0 threads"],
+                unit="images/s",
             )
-            for name, found in speed.items()
-            if name not in {f"{kind}, {threads} threads" for kind in ("float32", "8-bit") for threads in THREADS}
+            for name in others
         ),
     ]
 

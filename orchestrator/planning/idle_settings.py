@@ -1,4 +1,4 @@
-"""Settings that have less effect than they say: a queue that never fills, a padded crop, a option of another head.
+"""Settings that have less effect than they say: a queue that never fills, a padded crop, an option of another head.
 
 None of them is an error, but a row with one differs from the others in less, or in more, than its label says. Dry run
 and table show them as notes. So they do for a control, whose contrast learns nothing from labels.

@@ -21,6 +21,7 @@ from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.code_digest import present_code
+from trainer.config import TrainConfig
 from trainer.errors import DeviceBusyError
 
 __all__ = ["run_trial"]
@@ -33,10 +34,11 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
 
     `inspect` opens the debugger where the trial raised.
     """
-    from trainer.gpu_memory import release_memory
-
     started_at = time.time()
-    facts = {**environment(on_gpu=task.runtime.device != "cpu"), "arithmetic": arithmetic_of(task)}
+    from trainer.gpu_memory import release_memory  # imports torch, which is part of the attempt
+
+    on_gpu = uses_gpu(task)
+    facts = {**environment(on_gpu=on_gpu), "arithmetic": arithmetic_of(task.config, on_gpu=on_gpu)}
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -156,15 +158,11 @@ def describe(failure: Exception) -> ErrorRecord:
 
 @cache
 def environment(*, on_gpu: bool) -> dict[str, str]:
-    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts.
-
-    A trial on the CPU opens no GPU.
-    """
+    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts."""
     import torch
 
     from trainer.data.reading.decode import decoder_version
 
-    on_gpu = on_gpu and torch.cuda.is_available()
     return {
         **code_state().facts(),
         "code": present_code(),
@@ -178,11 +176,17 @@ def environment(*, on_gpu: bool) -> dict[str, str]:
     }
 
 
-def arithmetic_of(task: Task) -> str:
-    """How the steps of the task's trial are computed: precision, TF32, layout and optimiser."""
+def uses_gpu(task: Task) -> bool:
+    """Whether the task's trial runs on a GPU; a trial on the CPU opens none."""
+    import torch
+
+    return task.runtime.device != "cpu" and torch.cuda.is_available()
+
+
+def arithmetic_of(config: TrainConfig, *, on_gpu: bool) -> str:
+    """How the steps of a trial are computed: precision, TF32, layout and optimiser."""
     import torch
 
     from trainer.arithmetic import describe_arithmetic
 
-    cuda = task.runtime.device != "cpu" and torch.cuda.is_available()
-    return describe_arithmetic(task.config, torch.device("cuda" if cuda else "cpu"))
+    return describe_arithmetic(config, torch.device("cuda" if on_gpu else "cpu"))
