@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
+from orchestrator.store.json_text import parse_json
+
 __all__ = ["Owner"]
 
 
@@ -36,7 +38,7 @@ class Owner:
     def from_text(cls, text: str | bytes) -> Self | None:
         """Inverse of `to_text`; None for any other text, such as a file that is being written."""
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             return cls(**{key: values[key] for key in ("host", "pid", "since", "machine", "nonce")})
         except (ValueError, TypeError, KeyError):
             return None
