@@ -166,7 +166,7 @@ def syntax_mistake(problem: str) -> str:
     return f"not valid YAML: {problem}; check indentation, colons, brackets and quotes here"
 
 
-class BoundedScanner(RoundTripScanner):  # type: ignore[misc] # ruamel.yaml's scanners are untyped
+class BoundedScanner(RoundTripScanner):
     """Ends at the first token that is nested too deeply: the time of ruamel.yaml grows with the square of the depth."""
 
     def fetch_more_tokens(self) -> Any:
