@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import expanded, is_file, missing_file
+from orchestrator.spec.shipped import SHIPPED_RECIPES, SHIPPED_SPACES, shipped_file
 from orchestrator.spec.validators import extended_files
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, read_yaml, without
 
@@ -27,9 +28,9 @@ KEY = "extends"
 def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] = ()) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced, and `name` is not inherited, as it names
-    the results. `extending` are the files that extend this one, the outermost first. Raises SpecError with one line per
-    mistake: those of `read_yaml`, a missing file, or a cycle.
+    A file that is not there may be one of the project's. Blocks are merged recursively, the file's own keys win, lists
+    are replaced, and `name` is not inherited, as it names the results. `extending` are the files that extend this one,
+    the outermost first. Raises SpecError with one line per mistake: those of `read_yaml`, a missing file, or a cycle.
     """
     document = read_yaml(path)
     if KEY not in document.values:
@@ -46,7 +47,11 @@ def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] 
         other = Path(os.path.normpath(path.parent / expanded(name)))
         with errors:
             if not is_file(other):
-                raise SpecError(f"{where}: {other}: {missing_file(other)}")
+                shipped = SHIPPED_RECIPES if depth is RECIPE else SHIPPED_SPACES
+                if (found := shipped_file(name, shipped)) is None:
+                    elsewhere = "" if os.path.isdir(other) else f" (nor is it in {shipped})"  # noqa: PTH112 - never raises
+                    raise SpecError(f"{where}: {other}: {missing_file(other)}{elsewhere}")
+                other = found
             if any(other.samefile(file) for file in chain):
                 cycle = " -> ".join(file.name for file in (*chain, other))
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")
