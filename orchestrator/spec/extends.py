@@ -32,8 +32,8 @@ def read_extended(path: Path, depth: SettingsDepth) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
     A file that is not there may be one of the project's. Blocks are merged recursively, the file's own keys win, lists
-    are replaced, and `name` is not inherited, as it names the results. Raises SpecError with one line per mistake: those
-    of `read_yaml`, a missing file, a cycle, or more files or text than a specification has.
+    are replaced, and `name` is not inherited, as it names the results. Raises SpecError with one line per mistake:
+    those of `read_yaml`, a missing file, a cycle, or more files or text than a specification has.
     """
     return read_chain((path,), depth, [])
 

@@ -856,8 +856,7 @@ FILES = [
     (
         "extends: aside/zzz.yaml\n" + ONE_ROW,
         [
-            "1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml, unreadable.yaml "
-            "(nor is it in none)"
+            "1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml, unreadable.yaml (nor is it in none)"
         ],
     ),
     (
@@ -1048,8 +1047,8 @@ def test_a_search_space_that_is_nowhere():
     shipped = PROJECT / "search_spaces"
     names = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
     assert message_of_a_missing_space() == (
-        "ablation_memry: no such file; available: broken.yaml, circle.yaml, shared.yaml; looked in ., search_spaces "
-        f"and {shipped}, which has {names}"
+        "ablation_memry: no such file; available: broken.yaml, circle.yaml, shared.yaml, shared_seeds.yaml; looked in ., "
+        f"search_spaces and {shipped}, which has {names}"
     )
 
 
