@@ -13,16 +13,17 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SweepError
+from orchestrator.interrupts import keeping_handlers
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
 from orchestrator.running.executors.runtime_env import runtime_env_of
-from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
 from orchestrator.store.git_state import code_state
@@ -175,8 +176,12 @@ def connect(address: str | None) -> None:
             "--address auto"
         )
     try:
-        # Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first
-        with handling([signal.SIGTERM]), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+        # Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first
+        with (
+            keeping_handlers(),
+            of_driver_only(),
+            tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty,
+        ):
             job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
             runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
             ray.init(
@@ -195,6 +200,20 @@ def connect(address: str | None) -> None:
             f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
             "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
         ) from error
+
+
+@contextmanager
+def of_driver_only() -> Iterator[None]:
+    r"""In the body, start processes that do not get the signals of a closing terminal and of Ctrl-\.
+
+    A terminal sends them to all processes in the foreground; the driver alone decides when its cluster ends. A process
+    inherits the mask of the thread that starts it. Ray itself does the same for Ctrl-C.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGQUIT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
