@@ -71,10 +71,10 @@ def compare(dry: float, first: float, imports: float, *, counts: bool) -> list[F
 def of_processes(device: str, *, quick: bool) -> list[Figure]:
     """The first step of a fresh process, and what a fresh process costs beside one that is used again."""
     steps = 2 if quick else SHORT_TRIAL_STEPS
-    rounds = 1 if quick else ROUNDS
-    opened = min(seconds_of((*OPEN, device)) for _ in range(rounds))
-    runs = [measure_trials(device, steps) for _ in range(rounds)]
-    first, again, trial = (min(run[name] for run in runs) for name in ("first", "again", "trial"))
+    opened = min(seconds_of((*OPEN, device)) for _ in range(1 if quick else ROUNDS))
+    print(f"torch imported and {device} opened: {opened:.2f} s", flush=True)
+    run = measure_trials(device, steps)
+    first, again, trial = (run[name] for name in ("first", "again", "trial"))
     cost = max(0.0, first - again)
     return [
         at_most(

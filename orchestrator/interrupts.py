@@ -22,7 +22,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-__all__ = ["ENDING", "INTERRUPTED", "ending_gently", "exit_at_signals", "interruptible", "keeping_handlers"]
+__all__ = [
+    "ENDING",
+    "INTERRUPTED",
+    "ending_gently",
+    "exit_at_signals",
+    "interruptible",
+    "keeping_handlers",
+    "sparing_children",
+]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that ask a process to end and can be handled."""
@@ -137,6 +145,20 @@ def keeping_handlers() -> Iterator[None]:
         yield
     finally:
         signal.signal = real
+
+
+@contextmanager
+def sparing_children() -> Iterator[None]:
+    r"""In the body, start processes that do not get the signals of a closing terminal and of Ctrl-\.
+
+    A terminal sends them to all processes in the foreground; the driver alone decides when its cluster ends. A process
+    inherits the mask of the thread that starts it. Ray itself blocks SIGINT in this way.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGQUIT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

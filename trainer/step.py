@@ -95,18 +95,27 @@ class TrainStep:
         return data_parallel(compiled, self.device)
 
     def graphed(self) -> GraphedNetwork:
-        """The network as CUDA graphs. Finds the parameters that a loss does not depend on, which graphs cannot tell."""
+        """The network as CUDA graphs."""
         config = self.config
         example_B3HW = torch.zeros(config.schedule.batch_size, 3, *config.data.crop, device=self.device)
-        with restored_buffers(self.model):
-            output: SegmentorOutput = self.model(example_B3HW[:2, :, :64, :64])
-        supervised = output.logits_BCHW.sum()
-        if output.aux_logits_BCHW is not None and config.model.aux_weight > 0:
-            supervised = supervised + output.aux_logits_BCHW.sum()
-        self.idle[False] = parameters_without_gradient(self.model, supervised)
-        if output.embedding_BDhw is not None:
-            self.idle[True] = parameters_without_gradient(self.model, supervised + output.embedding_BDhw.sum())
+        self.idle = self.idle_parameters(example_B3HW[:2, :, :64, :64])
         return GraphedNetwork(self.model, example_B3HW, self.dtype)
+
+    def idle_parameters(self, image_B3HW: Tensor) -> dict[bool, list[nn.Parameter]]:
+        """The parameters that a loss does not depend on, which CUDA graphs cannot tell (see `idle`).
+
+        Nothing of the autograd graph of this pass may live on: while its AccumulateGrad nodes do, which belong to the
+        default stream, CUDA cannot record the backward pass.
+        """
+        with restored_buffers(self.model):
+            output: SegmentorOutput = self.model(image_B3HW)
+        supervised = output.logits_BCHW.sum()
+        if output.aux_logits_BCHW is not None and self.config.model.aux_weight > 0:
+            supervised = supervised + output.aux_logits_BCHW.sum()
+        idle = {False: parameters_without_gradient(self.model, supervised)}
+        if output.embedding_BDhw is not None:
+            idle[True] = parameters_without_gradient(self.model, supervised + output.embedding_BDhw.sum())
+        return idle
 
     def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Take step `step` (0-based) and return its `train/...` and `contrast/...` metrics, 0-d and detached.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
+from orchestrator.spec.settings import quoted
 
 __all__ = ["name_with_recipe", "read_recipe"]
 
@@ -21,7 +22,7 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
 
     Raises SpecError when there is no such recipe or it cannot be read.
     """
-    origin = space.origin("recipe") if recipe is None else f"--recipe {recipe}"
+    origin = space.origin("recipe") if recipe is None else f"--recipe {shortened(recipe)}"
     wanted = space.recipe if recipe is None else recipe
     if wanted is None:
         if space.is_complete("recipe"):
@@ -30,7 +31,7 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
         return "", Recipe()
     found = find_recipe(wanted, path)
     if found is None:
-        raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
+        raise SpecError(f"{origin}: recipe: no recipe {quoted(wanted)}; {known_recipes(path)}")
     return recipe_name(found, path), parse_recipe(read_extended(found, RECIPE))
 
 

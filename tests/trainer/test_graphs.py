@@ -1,12 +1,14 @@
 """CUDA graphs of the network: what a step does around them, on a CPU with a stand-in for torch's recorder.
 
-The stand-in has the properties of `torch.cuda.make_graphed_callables` on which the step depends: it runs the network a
-few times first, its outputs and gradients stay in the same memory at every call, and a part of the output that the
-loss does not use gets a gradient of zeros. Kernels on a GPU are tested in `test_precision_gpu.py`.
+The stand-in has the properties of `torch.cuda.make_graphed_callables` on which the step depends: it refuses a network
+of which an earlier pass is alive, it runs the network a few times first, its outputs and gradients stay in the same
+memory at every call, and a part of the output that the loss does not use gets a gradient of zeros. Kernels on a GPU
+are tested in `test_precision_gpu.py`.
 """
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -17,6 +19,7 @@ from trainer.config import ComputeConfig, ContrastConfig, ScheduleConfig
 from trainer.data.loading.batches import Batch
 from trainer.errors import TrainerError
 from trainer.graphs import GraphedNetwork
+from trainer.step import parameters_without_gradient
 
 GRAPHS = ComputeConfig(cuda_graphs=True)
 
@@ -27,6 +30,7 @@ class Recorded:
     def __init__(self, module, sample):
         self.module = module
         self.parameters = list(module.parameters())
+        assert not living_passes(module), "CUDA cannot record while AccumulateGrad nodes of the default stream live"
         self.image = sample
         for _ in range(3):
             outputs = module(self.image)
@@ -57,6 +61,13 @@ class Recorded:
                 return (None, *(kept.detach() for kept in recorded.gradients))
 
         return Pass.apply(image, *self.parameters)
+
+
+def living_passes(module):
+    """Tensors that keep an autograd graph alive in which a parameter of `module` is."""
+    tensors = [item for item in gc.get_objects() if type(item) is torch.Tensor and item.grad_fn is not None]
+    count = len(list(module.parameters()))
+    return [tensor for tensor in tensors if len(parameters_without_gradient(module, tensor)) < count]
 
 
 @pytest.fixture
@@ -122,6 +133,18 @@ def test_recording_leaves_no_trace_in_the_model(recorder):
     for (name, value), other in zip(plain.model.state_dict().items(), graphed.model.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
     assert all(parameter.grad is None for parameter in graphed.model.parameters())
+
+
+def test_the_warning_about_streams_is_off_only_while_torch_records(recorder, monkeypatch):
+    """`make_graphed_callables` uses two streams of its own, and a user's own mistakes still warn."""
+    calls = []
+
+    def warn(wanted):
+        calls.append((wanted, len(recorder)))
+
+    monkeypatch.setattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", warn)
+    make_step(replace(with_crop(CONFIG), compute=GRAPHS))
+    assert calls == [(False, 0), (True, 1)]
 
 
 def test_evaluation_does_not_use_the_graphs(recorder):

@@ -1,4 +1,4 @@
-"""RayTune: runs tasks on a Ray cluster; the only file that imports ray.
+"""RayTune: runs tasks on a Ray cluster.
 
 Ray Tune places the trials and delivers their reports. The controller decides which trial is next and when one stops,
 and the record store decides what is done. So none of Tune's own state is kept: its experiment folder is temporary, its
@@ -9,45 +9,27 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SweepError
-from orchestrator.interrupts import keeping_handlers
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
-from orchestrator.running.executors.runtime_env import runtime_env_of
+from orchestrator.running.executors.ray_cluster import RayCluster
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.running.worker import run_trial
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import Point, State
 
-QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # CPU trials keep CUDA_VISIBLE_DEVICES as it is
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no five files per trial
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own snapshots are never read
-    "TUNE_MAX_PENDING_TRIALS_PG": "16",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "300",
-}
-for name, value in QUIET.items():
-    os.environ.setdefault(name, value)
-
-import ray  # noqa: E402 - reads its environment while it is imported
-from ray import tune  # noqa: E402
-from ray.tune.experiment import Trial as TuneTrial  # noqa: E402
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+# after ray_cluster, which sets the environment that Ray reads while it is imported
+# isort: split
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
 __all__ = ["RayTune"]
 
@@ -56,9 +38,6 @@ GRACE_SECONDS = 20.0
 
 IDLE_SECONDS = 0.05
 """Time between two reports of a process that waits after its record."""
-
-DAEMONS = ("gcs_server", "raylet")
-"""Ray's names of the processes without which a cluster does not work."""
 
 UNLIMITED = Share(cpus=1e9, gpus=1e9)
 
@@ -89,9 +68,7 @@ class RayTune:
         self.alive = Share(cpus=0.0)
         """Resources of the nodes at the last check."""
         self.checked_at = float("-inf")
-        self.started_here = not ray.is_initialized()
-        if self.started_here:
-            connect(address)
+        self.cluster = RayCluster(address)
 
     @property
     def capacity(self) -> Share:
@@ -148,13 +125,8 @@ class RayTune:
         return {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
 
     def dead_daemons(self) -> list[str]:
-        """Which of DAEMONS have died, of a cluster that was started here.
-
-        Ray itself does not report it, and kills the driver after some seconds.
-        """
-        node: Any = ray._private.worker._global_node if self.started_here else None
-        dead = node.dead_processes() if node is not None else []
-        return [name for name, _ in dead if name in DAEMONS]
+        """Which daemons have died, of a cluster that was started here."""
+        return self.cluster.dead_daemons()
 
     def kill(self, trial: Any) -> None:
         """Kill a trial's process; Tune reports it as an error."""
@@ -163,57 +135,8 @@ class RayTune:
             ray.kill(actor)
 
     def shutdown(self) -> None:
-        """Stop the cluster if it was started here."""
-        if self.started_here:
-            ray.shutdown()
-
-
-def connect(address: str | None) -> None:
-    """Start a local cluster, or join the one at `address` and send it this source code. Raises SweepError."""
-    if address is not None and "://" in address:
-        raise SweepError(
-            f"--address {address}: a sweep cannot run through Ray Client; start it on a node of the cluster with "
-            "--address auto"
-        )
-    try:
-        # Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first
-        with (
-            keeping_handlers(),
-            of_driver_only(),
-            tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty,
-        ):
-            job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
-            runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
-            ray.init(
-                address=address or "local",
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                runtime_env=runtime_env,
-            )
-    except Exception as error:  # a raylet that dies during its start raises a bare Exception
-        cause = " ".join(str(error).split())
-        if address is None:
-            raise SweepError(f"cannot start a local Ray cluster ({cause})") from error
-        raise SweepError(
-            f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
-            "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
-        ) from error
-
-
-@contextmanager
-def of_driver_only() -> Iterator[None]:
-    r"""In the body, start processes that do not get the signals of a closing terminal and of Ctrl-\.
-
-    A terminal sends them to all processes in the foreground; the driver alone decides when its cluster ends. A process
-    inherits the mask of the thread that starts it. Ray itself does the same for Ctrl-C.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGQUIT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        """Leave the cluster; one that was started here ends."""
+        self.cluster.stop()
 
 
 def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

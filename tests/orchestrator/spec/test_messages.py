@@ -852,7 +852,7 @@ FILES = [
     ),
     (
         "extends: aside/zzz.yaml\n" + ONE_ROW,
-        ["1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml"],
+        ["1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml, unreadable.yaml"],
     ),
     (
         "extends: aside/latin.yaml\n" + ONE_ROW,
@@ -907,7 +907,31 @@ FILES = [
         f"extends: {'x' * 300}/y.yaml\n" + ONE_ROW,
         [f"1: extends: {'x' * 300}/y.yaml: no such file (File name too long); correct the path"],
     ),
-    (HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n", [f"2: recipe: no recipe '{'x' * 300}'; available: small"]),
+    (
+        HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n",
+        [f"2: recipe: no recipe '{'x' * 149} ... {'x' * 49}'; available: small"],
+    ),
+    (
+        f"extends: aside/unreadable.yaml\n{ONE_ROW}",
+        ["aside/unreadable.yaml: cannot be read (Input/output error); correct its permissions, or the path"],
+    ),
+    ("a: 1\n" + "#" * 1_000_000, ["1: more than 1000000 characters; use a grid, or several files"]),
+    (
+        f"{ONE_ROW}? {'k' * 300}\n: 1\n",
+        [f"5: {'k' * 150} ... {'k' * 50}: a key of more than 200 characters; write a shorter one"],
+    ),
+    (f"{ONE_ROW}seeds: {[*range(10_001)]}\n", ["5: seeds: more than 10000 seeds; list fewer"]),
+    (
+        f"extends: {['shared_seeds.yaml'] * 51}\n{ONE_ROW}",
+        ["1: extends: more than 50 files or 1000000 characters in all; extend fewer files"],
+    ),
+    (
+        (
+            f"{GRID}  optim.lr: {{values: {[n / 1000 for n in range(1, 1001)]}}}\n"
+            f"  model.dropout: {{values: {[n / 100 for n in range(90)]}}}\nskip: [{'{optim.lr: 0.5}, ' * 112}]\n"
+        ),
+        ["6: skip: 112 entries for 90000 combinations; list fewer values, or fewer entries"],
+    ),
     (
         f"{HEAD}rows:\n  a: {{data.synthetic.height: 100000}}\n",
         ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
@@ -942,6 +966,7 @@ OTHER_FILES = {
     "empty/note.txt": "no search space\n",
     "circle.yaml": "extends: s.yaml\n",
     "broken.yaml": "a: 1\na: 2\n",
+    "shared_seeds.yaml": "seeds: 1\n",
     "shared.yaml": "seeds: 0\nrows:\n  a: {optim.lr: -1}\n  b: {optim: {lr: x}}\n",
 }
 """Files beside the search space."""
@@ -960,6 +985,7 @@ def write_other_files(folder):
     for name, content in OTHER_FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (folder / "aside/unreadable.yaml").symlink_to("/proc/self/mem")  # root cannot read it either
 
 
 def messages(text, **options):

@@ -14,7 +14,7 @@ import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_tune
+from orchestrator.running.executors import ray_cluster, ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Share, Task
@@ -224,4 +224,4 @@ def test_the_cluster_is_asked_about_once_a_second(
 
 def test_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
-        ray_tune.connect("ray://head:10001")
+        ray_cluster.connect("ray://head:10001")
