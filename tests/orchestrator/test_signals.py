@@ -84,7 +84,7 @@ def test_a_signal_ends_a_sweep_at_any_moment(
 def raising_first(
     real: Callable[..., Any], number: signal.Signals, times: int, raised: list[int]
 ) -> Callable[..., Any]:
-    """`real`, whose first call gets the signal so many times."""
+    """`real`, whose first call gets the signal `times` times."""
 
     def call(*given: Any, **named: Any) -> Any:
         while not raised or 0 < len(raised) < times:
