@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from orchestrator.store.disk_errors import disk_error
 from orchestrator.store.records import ErrorRecord, State
 
 __all__ = ["STATE_BY_EXCEPTION", "classify", "spoils_process"]
@@ -50,9 +51,13 @@ SPOILED = re.compile(
 
 
 def classify(failure: BaseException) -> State:
-    """The class of failure of an exception that a trial raised, or of the exception that caused it."""
+    """The class of failure of an exception that a trial raised, or of the exception that caused it.
+
+    A full or failing disk is no error of the trial: it is lost, and resumes later.
+    """
     states = (state_of(error) for error in causes(failure))
-    return next((state for state in states if state is not None), State.USER_ERROR)
+    otherwise = State.USER_ERROR if disk_error(failure) is None else State.LOST
+    return next((state for state in states if state is not None), otherwise)
 
 
 def spoils_process(error: ErrorRecord | None) -> bool:

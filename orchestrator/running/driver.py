@@ -20,7 +20,7 @@ from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.budget import BudgetUsage
 from orchestrator.running.executors.base import Executor, ExecutorLostError
-from orchestrator.running.failures import RETRY_POLICIES, ConsecutiveFailures, RetryHistory
+from orchestrator.running.failures import DISK_ERROR, RETRY_POLICIES, ConsecutiveFailures, RetryHistory
 from orchestrator.running.gpu_packing import GpuPacking
 from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
@@ -297,6 +297,8 @@ class Driver:
             tracker.ended(task, record)
         if reason := self.consecutive_failures.add(record):
             self.halt(reason)
+        if record.error is not None and record.error.kind == DISK_ERROR and not self.store.files.remote:
+            self.halt(f"{self.plan.record.label_of(task.trial_id)} [{task.trial_id}]: {record.error.message}")
         retried = self.retry(running, record)
         if self.growing_plan is not None and not retried and record.state is not State.CANCELLED:
             self.growing_plan.ended(task.trial_id, record)

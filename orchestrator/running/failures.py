@@ -14,7 +14,11 @@ from dataclasses import dataclass, field, replace
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
-__all__ = ["RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "sign"]
+__all__ = ["DISK_ERROR", "RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "sign"]
+
+
+DISK_ERROR = "DiskError"
+"""Kind of error of a trial that was lost because a disk is full, used up by quota, read-only or failing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +45,7 @@ RETRY_POLICIES: Mapping[State, RetryPolicy] = {
         larger_share=True,
     ),
     State.LOST: RetryPolicy(
-        cause="the process or its node died",
+        cause="the process or its node died, or a disk was full",
         action="retry from the last checkpoint after a pause, on another node where there is one",
         retries="lost",
         other_node=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pdb
 import platform
 import resource
@@ -15,9 +16,11 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from orchestrator.errors import StoreError
 from orchestrator.running.classify import classify, spoils_process
-from orchestrator.running.failures import sign
+from orchestrator.running.failures import DISK_ERROR, sign
 from orchestrator.running.task import StopTrial, Task
+from orchestrator.store.disk_errors import disk_error, disk_remedy
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.code_digest import present_code
@@ -25,6 +28,9 @@ from trainer.config import TrainConfig
 from trainer.errors import DeviceBusyError
 
 __all__ = ["run_trial"]
+
+CHECKPOINTS = ("last.pt", "best.pt")
+"""Files that the trainer writes in the folder of a trial under the name `NAME.partial` first."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +58,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
-        state, error = classify(failure), describe(failure)
+        state, error = classify(failure), describe(failure, task.workdir)
+        remove_partial_files(task.workdir)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
     release_memory()  # while this process waits for its next trial, others may use it
@@ -149,11 +156,24 @@ def probe_trial(task: Task) -> Mapping[str, float]:
     return metrics
 
 
-def describe(failure: Exception) -> ErrorRecord:
-    """An exception as a record, with its signature."""
-    message = " ".join(str(failure).split()) or type(failure).__name__
+def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
+    """An exception as a record, with its signature; one of the disk of `workdir` with its remedy."""
+    kind, message = type(failure).__name__, " ".join(str(failure).split()) or type(failure).__name__
+    full = disk_error(failure)
+    if full is not None and workdir is not None:
+        kind = DISK_ERROR
+        if not isinstance(failure, StoreError):  # which has its remedy
+            path = os.fsdecode(full.filename) if full.filename else str(workdir)
+            message = f"{path}: cannot be written ({full.strerror}); {disk_remedy(full, path)}"
     trace = "".join(traceback.format_exception(failure))
-    return sign(ErrorRecord(kind=type(failure).__name__, message=message, traceback=trace))
+    return sign(ErrorRecord(kind=kind, message=message, traceback=trace))
+
+
+def remove_partial_files(workdir: Path) -> None:
+    """Remove what a failed attempt has left of a checkpoint: on a full disk, its record needs the space."""
+    for name in CHECKPOINTS:
+        with suppress(OSError):
+            (workdir / f"{name}.partial").unlink()
 
 
 @cache

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["describe_disk_error", "disk_remedy"]
+__all__ = ["describe_disk_error", "disk_error", "disk_remedy"]
 
 REMEDIES: Mapping[int, str] = {
     errno.ENOSPC: "free space on {mount}, then run the same command again",
@@ -38,6 +38,19 @@ def describe_disk_error(error: OSError) -> str:
     if error.filename is None or not (remedy := disk_remedy(error, os.fsdecode(error.filename))):
         return str(error)
     return f"{os.fsdecode(error.filename)}: {error.strerror}; {remedy}"
+
+
+def disk_error(failure: BaseException) -> OSError | None:
+    """The error of a disk behind an exception: itself, its cause, or what was handled when it was raised.
+
+    torch raises a RuntimeError about its file format when the disk is full, while it handles the OSError.
+    """
+    seen: BaseException | None = failure
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in REMEDIES:
+            return seen
+        seen = seen.__cause__ or (seen.__context__ if type(seen) is RuntimeError else None)
+    return None
 
 
 def mount_point(path: Path | str) -> Path:

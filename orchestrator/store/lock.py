@@ -19,7 +19,7 @@ from orchestrator.store.backends import Files, LocalFiles
 from orchestrator.store.lease import Lease, LeaseTimings, held_message
 from orchestrator.store.lock_owner import Owner
 
-__all__ = ["lock_run_directory"]
+__all__ = ["holder_of", "lock_run_directory"]
 
 LOCK_FILE = "driver.lock"
 
@@ -49,6 +49,19 @@ def lock_run_directory(files: Files, timings: LeaseTimings | None = None) -> Ite
             lease.acquire()
             releasing.callback(lease.release)
         yield lease
+
+
+def holder_of(files: Files) -> str:
+    """What distinguishes the driver that has locked the run directory last from all others; empty when unknown.
+
+    Raises StoreError when nothing can be read.
+    """
+    if isinstance(files, LocalFiles):
+        owner = Owner.from_text(files.read(LOCK_FILE) or b"")
+    else:
+        lease = Lease(files).newest()
+        owner = None if lease is None else lease.owner
+    return "" if owner is None else owner.nonce
 
 
 @contextmanager

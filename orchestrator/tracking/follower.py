@@ -129,7 +129,7 @@ class Follower:
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Write a line to the child without waiting."""
-        if self.process is None or self.process.stdin is None:
+        if self.process is None or self.process.stdin is None or self.process.stdin.closed:
             return
         pipe, line = self.process.stdin.fileno(), json.dumps(event).encode() + b"\n"
         os.set_blocking(pipe, False)
@@ -169,11 +169,17 @@ class Follower:
                     self.stopped = True
 
     def stop(self) -> None:
-        """End the child at once: what it has written is whole, and it keeps nothing."""
+        """End the child: what it has written is whole, and it keeps nothing.
+
+        It ends at once, unless the sweep is in MLflow and not finished there: then it ends the runs first.
+        """
         with self.changed:
+            unfinished = bool(self.sweep) and not self.finished and self.failing_since is None and not self.stopped
             self.stopped = True
             self.changed.notify_all()
-            if self.process is not None:
+            if self.process is not None and unfinished and self.process.stdin is not None:
+                self.process.stdin.close()
+            elif self.process is not None:
                 self.process.kill()
         self.thread.join()
 

@@ -9,17 +9,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from orchestrator.errors import AccessError, SweepError
+from orchestrator.store.lock import holder_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
 from orchestrator.tracking.follower import RetryTimings
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
+from orchestrator.tracking.orphaned_runs import end_orphaned_runs
 from orchestrator.tracking.uri import masked
 
 __all__ = ["FollowerProcess", "main"]
+
+ABANDONED_SECONDS = 8.0
+"""How long the child outlives a driver that was killed."""
 
 
 class FollowerProcess:
@@ -41,6 +47,11 @@ class FollowerProcess:
         self.delivery: Delivery | None = None
         self.failure, self.failing = "", False
         self.told: dict[str, Any] = {}
+        self.holder = ""
+        """The driver, as `holder_of` tells it."""
+        self.delivering = threading.Lock()
+        """Held during a round, and for good once the driver is gone."""
+        self.abandoned = False
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Keep an event for the next round."""
@@ -55,7 +66,8 @@ class FollowerProcess:
         while self.delivery is None or not self.delivery.finished:
             began, succeeded = time.monotonic(), False
             try:
-                succeeded = self.round()
+                with self.delivering:
+                    succeeded = self.round()
                 self.succeed()
             except Exception as error:  # whatever a server, a network or a disk can do
                 log_unexpected(error)
@@ -78,6 +90,7 @@ class FollowerProcess:
         if self.delivery is None and begin is not None:
             self.delivery = Delivery(self.directory, begin["sweep"], self.live_table, self.progress)
             self.delivery.running.update(begin["running"])
+            self.holder = holder_of(self.directory.files)
         if self.delivery is not None:
             with self.changed:
                 inbox, self.inbox = self.inbox, {}
@@ -90,7 +103,21 @@ class FollowerProcess:
                 self.delivery.finish(artifacts, completed=ending["completed"])
         if self.server is None:
             self.server = self.connect(self.uri)
+            self.server.closed = self.abandoned
         return self.delivery is None or self.delivery.round(self.server)
+
+    def abandon(self) -> None:
+        """The driver is gone: stop after the present request, and end the runs that say RUNNING.
+
+        Raises SweepError.
+        """
+        if self.delivery is None or self.delivery.finished:
+            return
+        self.abandoned = True
+        if self.server is not None:
+            self.server.closed = True
+        self.delivering.acquire()
+        end_orphaned_runs(self.connect(self.uri), self.directory, self.delivery.sweep.name, self.holder)
 
     def rest(self, seconds: float, *, succeeded: bool) -> None:
         """Wait `seconds`, and after a success for news; the end of the sweep shortens both."""
@@ -121,8 +148,9 @@ class FollowerProcess:
             state |= {"lacking": self.delivery.lacking, "finished": self.delivery.finished}
         if state != self.told:
             self.told = state
-            self.answers.write(json.dumps(state) + "\n")
-            self.answers.flush()
+            with suppress(BrokenPipeError):  # nobody hears it any more: `abandon` follows
+                self.answers.write(json.dumps(state) + "\n")
+                self.answers.flush()
 
 
 def one_line(error: Exception) -> str:
@@ -147,7 +175,12 @@ def main() -> None:
     threading.Thread(target=deliver, args=(child,), daemon=True).start()
     for event in events:
         child.hear(event)
-    os._exit(0)  # in the middle of a call too: the driver was killed, or has given up
+    limit = threading.Timer(ABANDONED_SECONDS, os._exit, [0])  # in the middle of a call too
+    limit.daemon = True
+    limit.start()
+    with suppress(SweepError):
+        child.abandon()
+    os._exit(0)
 
 
 def deliver(child: FollowerProcess) -> None:

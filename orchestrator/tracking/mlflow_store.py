@@ -86,6 +86,8 @@ class Server:
         self.uri = uri
         self.name = without_password(uri)
         """Name for messages."""
+        self.closed = False
+        """Another thread may set it: no request is made any more."""
         with self.in_one_line():
             create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
@@ -95,6 +97,8 @@ class Server:
     @contextmanager
     def in_one_line(self) -> Iterator[None]:
         """Turn what MLflow and its libraries raise into a TrackingError."""
+        if self.closed:
+            raise OutageError(f"{self.name}: no further request")
         try:
             yield
         except SweepError:  # has its message

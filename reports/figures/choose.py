@@ -14,6 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from orchestrator.errors import StoreError
+from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.bars import draw_bars
@@ -70,7 +71,8 @@ def write_figures(
             try:
                 paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}")
             except OSError as error:
-                text = f"{out / name}{suffix}: cannot be written ({error.strerror or error})"
+                remedy = disk_remedy(error, out) or "use another --out"
+                text = f"{out / name}{suffix}: cannot be written ({error.strerror or error}); {remedy}"
                 raise StoreError(text) from error
     return paths
 
