@@ -31,8 +31,8 @@ def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "swordfish")
     hanging = threading.Event()
     checks: dict[str, Check] = {
-        "slow": lambda _: hanging.wait(0.05) and "" or "two\nlines, postgresql://me:secret@host/db",
-        "problem": raising(Problem("it is\nbroken by swordfish", "mend\nit")),
+        "slow": lambda _: (hanging.wait(0.05) and "") or "two\nlines, postgresql://me:secret@host/db",
+        "problem": raising(Problem("it is\nbroken by swordfish", "repair\nit")),
         "refusal": raising(StoreError("runs: unreadable; correct its mode")),
         "defect": raising(KeyError("x")),
         "exit": raising(SystemExit("a library ends the program")),
@@ -42,7 +42,7 @@ def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
     hanging.set()
     assert [finding.line for finding in found] == [
         "ok       slow: two lines, postgresql://host/db",
-        "problem  problem: it is broken by ***; mend it",
+        "problem  problem: it is broken by ***; repair it",
         "problem  refusal: runs: unreadable; correct its mode",
         "problem  defect: the check failed (KeyError: 'x'); please report it",
         "problem  exit: the check failed (SystemExit: a library ends the program); please report it",
@@ -54,7 +54,7 @@ def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
         "name": "problem",
         "ok": False,
         "text": "it is broken by ***",
-        "remedy": "mend it",
+        "remedy": "repair it",
     }
 
 
