@@ -9,8 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-
-import psutil
+from pathlib import Path
 
 from tests.chaos.damage import CutCheckpoint, CutJournal, CutRecord, Damage, DamageCaches, FlipJournal
 from tests.chaos.disturbed_sweep import DisturbedSweep
@@ -125,8 +124,10 @@ class KillForMemory(Fault):
     """Ray's memory monitor finds the machine full as soon as one or two workers have started, and kills them."""
 
     def strike(self, scene: Scene) -> str:
-        sweep, memory = scene.disk_sweep, psutil.virtual_memory()
-        limit = (memory.total - memory.available + scene.draw.uniform(0.2, 1.2) * 1e9) / memory.total
+        sweep = scene.disk_sweep
+        words = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+        total, free = words["MemTotal:"], words["MemAvailable:"]
+        limit = (total - free + scene.draw.uniform(0.2e6, 1.2e6)) / total  # in kB
         values = {"RAY_memory_usage_threshold": f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "250"}
         command = sweep.alive(values=values)
         began = time.monotonic()
