@@ -92,10 +92,12 @@ class ChildProcess:
 
     def close(self) -> None:
         """Let the child end its executor and itself, and kill what is left after CLOSING_SECONDS."""
-        self.connection.close()
+        with suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + CLOSING_SECONDS
-        while wait([self.output.fileno()], max(deadline - time.monotonic(), 0.0)) and self.read_output():
-            pass
+        with suppress(EOFError):  # the child has ended
+            while (left := deadline - time.monotonic()) > 0:
+                self.receive(left)
         self.kill()
 
     def kill(self) -> str:

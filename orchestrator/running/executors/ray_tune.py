@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
@@ -182,6 +183,15 @@ class RememberingController:
             raise
 
 
+def cause_of(trial: Any) -> str:
+    """What Tune has written about the failure of a trial; `Trial.get_error` looks in another folder."""
+    try:
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):
+        return ""
+    return text.partition("\n")[2].strip()  # the first line counts failures
+
+
 def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     """The resources of a trial: one bundle, so all of it on one node, and not on a node to avoid."""
     task: Task = config[TASK].task
@@ -269,5 +279,4 @@ class ControllerScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """The process or its node died; an exception of the trial itself arrives as a record."""
-        failure = trial.get_error()
-        self.in_flight.lose(trial, str(failure) if failure else "the worker process died")
+        self.in_flight.lose(trial, cause_of(trial) or "the worker process died")
