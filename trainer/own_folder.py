@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 
 from trainer.process_identity import ProcessIdentity
@@ -161,10 +162,11 @@ def mark_of(folder: Path | str, *, renew: bool = False) -> Mark | None:
     `renew` sets the time of the mark, so that a cleaner of old files in /tmp leaves it.
     """
     try:
-        with open_folder(folder) as descriptor, open_file(MARK, descriptor) as mark:
+        with open_folder(folder) as descriptor, open_file(MARK, descriptor) as file:
             if renew:
-                os.utime(mark)
-            return Mark.from_text(os.read(mark, MARK_BYTES))
+                with suppress(OSError):  # a disk that may only be read
+                    os.utime(file.fileno())
+            return Mark.from_text(file.read(MARK_BYTES))
     except OSError:
         return None
 
@@ -181,8 +183,8 @@ def open_folder(folder: Path | str) -> Iterator[int]:
 
 
 @contextmanager
-def open_file(name: str, folder: int) -> Iterator[int]:
-    """A descriptor for reading the regular file `name` of this user in the folder with descriptor `folder`.
+def open_file(name: str, folder: int) -> Iterator[FileIO]:
+    """The regular file `name` of this user in the folder with descriptor `folder`, for reading without a buffer.
 
     The owner is looked at before a byte is read, and a pipe does not wait. Raises OSError for anything else.
     """
@@ -192,7 +194,8 @@ def open_file(name: str, folder: int) -> Iterator[int]:
         require_owner(status, name)
         if not stat.S_ISREG(status.st_mode):
             raise ForeignFolderError(f"{name}: is not a file")
-        yield descriptor
+        with FileIO(descriptor, closefd=False) as file:
+            yield file
     finally:
         os.close(descriptor)
 
