@@ -248,11 +248,11 @@ def remove(folder: Path | str) -> None:
             mark.parent.rmdir()
 
 
-def remove_stale(parent: Path | None = None, *, locked: bool = False) -> None:
+def remove_stale(parent: Path | None = None) -> None:
     """Remove the temporary folders in `parent`, or among those of this user, whose process is dead.
 
-    `locked`: the caller holds a lock for `parent`, so no other process uses it, and a process of another machine counts
-    as dead too. Ends after STALE_SECONDS; the next call finds the rest. Raises nothing.
+    What a process of another machine made stays. Ends after STALE_SECONDS and leaves the rest to the next call. Raises
+    nothing.
     """
     parent = temporary_root() if parent is None else parent
     ends = time.monotonic() + STALE_SECONDS
@@ -261,5 +261,5 @@ def remove_stale(parent: Path | None = None, *, locked: bool = False) -> None:
             if time.monotonic() > ends:
                 return
             process = mark.process if item.is_dir(follow_symlinks=False) and (mark := mark_of(item.path)) else None
-            if process is not None and (alive := process.alive()) is not True and (locked or alive is False):
+            if process is not None and process.alive() is False:
                 remove(item.path)

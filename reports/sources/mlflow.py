@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
@@ -34,8 +32,7 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults
         raise StoreError(
             f"{server.name}: no sweep {name!r}; {known}. `python -m orchestrator sync` writes sweeps to MLflow"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
+    text = server.read_text(parents[found].run_id, "sweep.json")
     try:
         sweep = SweepRecord.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
@@ -107,10 +104,9 @@ def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
 def full_names(server: Server, run_id: str) -> dict[str, str]:
     """Metric names that were too long for MLflow, by the shortened name it holds."""
     names = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for path in server.artifacts(run_id, FULL_TEXT):
-            whole = json.loads(server.read_text(run_id, path, Path(folder)))
-            names[whole["as"]] = whole["name"]
+    for path in server.artifacts(run_id, FULL_TEXT):
+        whole = json.loads(server.read_text(run_id, path))
+        names[whole["as"]] = whole["name"]
     return names
 
 

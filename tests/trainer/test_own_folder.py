@@ -246,7 +246,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_of_a_living_one(tmp_p
 
 
 def test_a_later_process_with_the_same_id_is_another_one(tmp_path, monkeypatch):
-    """And one of another machine is left alone, unless a lock excludes it."""
+    """And one from before the last boot is dead, while one of another machine may live."""
     monkeypatch.setattr("trainer.process_identity.this_host", lambda: "this host")
     here = ProcessIdentity.here()
     assert here.alive() is True
@@ -263,8 +263,6 @@ def test_a_later_process_with_the_same_id_is_another_one(tmp_path, monkeypatch):
     claim(tmp_path / "parent" / "stays", "TMPDIR")
     remove_stale(tmp_path / "parent")
     assert names(tmp_path / "parent") == ["elsewhere", "here", "stays"]
-    remove_stale(tmp_path / "parent", locked=True)
-    assert names(tmp_path / "parent") == ["here", "stays"]
 
 
 def test_what_a_crash_leaves_of_a_removal_is_still_marked(tmp_path, monkeypatch):
