@@ -58,7 +58,9 @@ def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[
     ((python, *command),) = server.started
     port = command[-1]
     assert python == sys.executable
-    assert " ".join(command) == (f"-m mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port {port}")
+    assert " ".join(command) == (
+        f"-P -m mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port {port}"
+    )
     expected = f"MLflow: http://127.0.0.1:{port}/page of sqlite:///mlflow.db (Ctrl-C ends it)\n"
     assert capsys.readouterr().out == expected
 
