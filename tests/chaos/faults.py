@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-
-import psutil
+from pathlib import Path
 
 from tests.chaos.damage import CutCheckpoint, CutJournal, CutRecord, Damage, DamageCaches, FlipJournal
 from tests.chaos.disturbed_sweep import DisturbedSweep
+from tests.chaos.processes import catches
 from tests.chaos.proxy import MISBEHAVIOURS
 from tests.chaos.scene import Scene
 
@@ -84,7 +84,7 @@ class KillShell(Fault):
 
 @dataclass(frozen=True)
 class Signal(Fault):
-    """A signal to the driver, once or twice."""
+    """A signal to the driver, once or twice, at any moment after Python itself has started."""
 
     number: signal.Signals
     times: int
@@ -93,7 +93,9 @@ class Signal(Fault):
     def strike(self, scene: Scene) -> str:
         sweep = scene.disk_sweep
         scene.at_random_moment(sweep, sweep.alive, in_mid_run=False)
-        command = sweep.alive()
+        command, deadline = sweep.alive(), time.monotonic() + 30
+        while not (catches(command.driver, self.number) or command.ended) and time.monotonic() < deadline:
+            time.sleep(0.005)
         gaps = [0.0, *(scene.draw.uniform(0, 1.5) for _ in range(self.times - 1))]
         for gap in gaps:
             time.sleep(gap)
@@ -125,8 +127,10 @@ class KillForMemory(Fault):
     """Ray's memory monitor finds the machine full as soon as one or two workers have started, and kills them."""
 
     def strike(self, scene: Scene) -> str:
-        sweep, memory = scene.disk_sweep, psutil.virtual_memory()
-        limit = (memory.total - memory.available + scene.draw.uniform(0.2, 1.2) * 1e9) / memory.total
+        sweep = scene.disk_sweep
+        words = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+        total, free = words["MemTotal:"], words["MemAvailable:"]
+        limit = (total - free + scene.draw.uniform(0.2e6, 1.2e6)) / total  # in kB
         values = {"RAY_memory_usage_threshold": f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "250"}
         command = sweep.alive(values=values)
         began = time.monotonic()
