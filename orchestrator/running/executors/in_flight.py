@@ -202,9 +202,9 @@ class InFlight:
         self.controller.ended(item.task, record, counts=counts)
 
     def has_neighbours(self, item: TaskInFlight) -> bool:
-        """Whether other tasks run on the node of a task, as far as is known."""
-        running = [other for other in self.tasks.values() if other.started_at is not None and other is not item]
-        return bool(self.overfull) or any(not item.node or other.node in ("", item.node) for other in running)
+        """Whether other tasks run or start on the node of a task, as far as is known."""
+        others = [other for other in self.tasks.values() if other is not item]
+        return bool(self.overfull) or any(not item.node or other.node in ("", item.node) for other in others)
 
     def check(self) -> None:
         """About once a second: kill what should have stopped by now.

@@ -18,6 +18,7 @@ from orchestrator.running.executors.controller_link import Call, Failed, Finishe
 from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
+from trainer.own_folder import remove_stale
 
 __all__ = ["Supervisor", "SupervisorTimings"]
 
@@ -72,7 +73,7 @@ class Supervisor:
         self.most_tasks: int | None = None
         """Tasks at a time, once memory was short."""
         self.crowd = 0
-        """Tasks that ran when one of them was killed for memory; 0 since the last start."""
+        """Tasks that the child had when one of them was killed for memory; 0 since the last start."""
         self.child: ChildProcess | None = None
         try:
             self.start()
@@ -138,6 +139,7 @@ class Supervisor:
     def recover(self, controller: SweepController, failure: str) -> None:
         """End what the child had. Raises ExecutorLostError if another child is not worth a try."""
         self.stop()
+        remove_stale()
         for trial_id, item in list(self.tasks.items()):
             if item.started_at is None:
                 controller.returned(self.tasks.pop(trial_id).task)
@@ -201,7 +203,7 @@ class Supervisor:
         if counts:
             self.restarts = 0
         elif record.state is State.OUT_OF_MEMORY:
-            self.crowd = self.crowd or sum(item.started_at is not None for item in self.tasks.values())
+            self.crowd = self.crowd or len(self.tasks)
         controller.ended(self.tasks.pop(trial_id).task, record, counts=counts)
 
     def stop(self) -> None:
