@@ -23,7 +23,7 @@ from trainer.own_folder import remove_stale
 __all__ = ["Supervisor", "SupervisorTimings"]
 
 MOST_RESTARTS = 3
-"""Restarts in a row without progress after which the sweep ends."""
+"""Restarts in a row without progress after which the sweep ends, on a cluster that is started here."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +54,17 @@ class TaskOfChild:
 class Supervisor:
     """The executor that `content`, a pickled function, makes in a child process.
 
-    When it fails, running tasks end as lost and the others are returned, and it is started again: at most MOST_RESTARTS
-    times in a row without progress, which is a record, or a point at a later step than any before. After a task was
-    killed for memory that it shared with others, half as many run at a time.
+    When it fails, running tasks end as lost and the others are returned, and it is started again: at most
+    `most_restarts` times in a row without progress, which is a record, or a point at a later step than any before.
+    After a task was killed for memory that it shared with others, half as many run at a time.
     """
 
-    def __init__(self, content: bytes, timings: SupervisorTimings | None = None) -> None:
+    def __init__(
+        self, content: bytes, timings: SupervisorTimings | None = None, *, most_restarts: int = MOST_RESTARTS
+    ) -> None:
         """Starts the executor. Raises SweepError when it cannot start."""
         self.content = content
+        self.most_restarts = most_restarts
         self.timings = timings or SupervisorTimings()
         self.capacity = Share(cpus=0.0)
         self.tasks: dict[str, TaskOfChild] = {}
@@ -147,15 +150,18 @@ class Supervisor:
                 self.end(controller, trial_id, lost_record(item.task, item.started_at, failure), counts=False)
         if controller.finished:
             return
-        if self.restarts >= MOST_RESTARTS:
-            raise ExecutorLostError(
-                f"{failure}; {MOST_RESTARTS} restarts without progress; the same command resumes the sweep"
-            )
-        self.restarts += 1
         fewer = ""
-        if self.crowd:
-            self.most_tasks, self.crowd = max(1, self.crowd // 2), 0
+        if self.crowd > 1:  # a run with fewer is another one
+            self.most_tasks = self.crowd // 2
             fewer = f", {self.most_tasks} at a time"
+        elif self.restarts >= self.most_restarts:
+            plural = "" if self.restarts == 1 else "s"
+            raise ExecutorLostError(
+                f"{failure}; {self.restarts} restart{plural} without progress; the same command resumes the sweep"
+            )
+        else:
+            self.restarts += 1
+        self.crowd = 0
         logger.warning("%s; running trials are retried from their last checkpoints%s", failure, fewer)
 
     def answer(self, controller: SweepController, call: Call) -> Any:
