@@ -39,12 +39,14 @@ def open_executor(
 
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
-    from orchestrator.running.executors.supervisor import MOST_RESTARTS, Supervisor
+    from orchestrator.running.executors.supervisor import Supervisor, SupervisorTimings
 
     address = address or address_of_this_process()
     make = partial(on_ray, address=address, max_concurrent=max_concurrent, processes=resources.processes)
-    # to connect to a cluster that is gone takes a minute, and a second try would tell nothing new
-    executor = Supervisor(pickle.dumps(make), most_restarts=MOST_RESTARTS if address is None else 1)
+    if address is None:
+        executor = Supervisor(pickle.dumps(make))
+    else:
+        executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
     try:
         yield executor
     finally:

@@ -39,7 +39,9 @@ class SupervisorTimings:
     silent_seconds: float = 90.0
     """Without a call, the executor counts as failed; Ray itself gives up after 60 seconds."""
     starting_seconds: float = 180.0
-    """Most that the start of an executor may take."""
+    """Most that the first start of an executor may take."""
+    restarting_seconds: float = 180.0
+    """Most that another start may take."""
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ class Supervisor:
         """Tasks that the child had when one of them was killed for memory; 0 since the last start."""
         self.child: ChildProcess | None = None
         try:
-            self.start()
+            self.start(self.timings.starting_seconds)
         except ExecutorLostError as error:
             raise SweepError(str(error)) from error
 
@@ -87,14 +89,13 @@ class Supervisor:
         """Run tasks until the controller is finished. Raises ExecutorLostError."""
         while not controller.finished:
             try:
-                self.serve(controller, self.child or self.start())
+                self.serve(controller, self.child or self.start(self.timings.restarting_seconds))
             except ExecutorLostError as error:
                 self.recover(controller, str(error))
 
-    def start(self) -> ChildProcess:
-        """Start a child. Raises ExecutorLostError when it, or the executor in it, cannot start."""
+    def start(self, limit: float) -> ChildProcess:
+        """Start a child. Raises ExecutorLostError when the executor in it has not started after `limit` seconds."""
         child = self.child = ChildProcess(self.content)
-        limit = self.timings.starting_seconds
         try:
             match child.receive(limit):
                 case Ready(capacity=capacity):
@@ -103,7 +104,7 @@ class Supervisor:
                 case Refused(message=reason):
                     pass
                 case _:
-                    reason = f"Ray did not start within {limit:.0f} s"
+                    reason = f"Ray did not answer within {limit:.0f} s"
         except EOFError:
             reason = f"Ray ended the process that was to start it ({child.kill()})"
         except BaseException:  # Ctrl-C
