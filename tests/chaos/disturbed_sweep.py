@@ -160,7 +160,7 @@ class DisturbedSweep(ABC):
     def left_folders(self) -> list[str]:
         """Names of the temporary folders and files that are left.
 
-        What a user has once stays: the cache of torch, and our folders of that user, the one of temporary folders empty.
+        What a user has once stays: the cache of torch, and our folders, of which that of temporary folders is empty.
         """
         names = {entry.name for entry in (self.folder / "tmp").iterdir()}
         left = {name for name in names if not name.startswith(("torchinductor_", "contrast-"))}
