@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import expanded, is_file, missing_file
+from orchestrator.spec.shipped import SHIPPED_RECIPES, SHIPPED_SPACES, shipped_file
 from orchestrator.spec.validators import extended_files
 from orchestrator.spec.yaml_document import MAX_CHARACTERS, Block, Document, KeyPath, read_yaml, without
 
@@ -30,9 +31,9 @@ MAX_FILES = 50
 def read_extended(path: Path, depth: SettingsDepth) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced, and `name` is not inherited, as it names
-    the results. Raises SpecError with one line per mistake: those of `read_yaml`, a missing file, a cycle, or more
-    files or text than a specification has.
+    A file that is not there may be one of the project's. Blocks are merged recursively, the file's own keys win, lists
+    are replaced, and `name` is not inherited, as it names the results. Raises SpecError with one line per mistake:
+    those of `read_yaml`, a missing file, a cycle, or more files or text than a specification has.
     """
     return read_chain((path,), depth, [])
 
@@ -58,7 +59,11 @@ def read_chain(chain: tuple[Path, ...], depth: SettingsDepth, read: list[int]) -
         other = Path(os.path.normpath(path.parent / expanded(name)))
         with errors:
             if not is_file(other):
-                raise SpecError(f"{where}: {other}: {missing_file(other)}")
+                shipped = SHIPPED_RECIPES if depth is RECIPE else SHIPPED_SPACES
+                if (found := shipped_file(name, shipped)) is None:
+                    elsewhere = "" if os.path.isdir(other) else f" (nor is it in {shipped})"  # noqa: PTH112 - never raises
+                    raise SpecError(f"{where}: {other}: {missing_file(other)}{elsewhere}")
+                other = found
             if any(other.samefile(file) for file in chain):
                 cycle = " -> ".join(file.name for file in (*chain, other))
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")

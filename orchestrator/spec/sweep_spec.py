@@ -18,6 +18,7 @@ from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
 from orchestrator.spec.selection import selection_mistakes
 from orchestrator.spec.settings import Setting, SettingsBlock, quoted, read_assignment
+from orchestrator.spec.shipped import find_search_space
 from orchestrator.spec.sweep_names import SweepName, changed_settings, check_sweep_name, name_after, seeds_change
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
@@ -81,8 +82,11 @@ def read_sweep_name(
 ) -> SweepName:
     """Name of the sweep that `path` describes with these options; what does not enter the name may be wrong.
 
+    `path` may be the name of a search space of the project.
+
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
+    path = find_search_space(path)
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
     given = None if name is None else check_sweep_name(name)
@@ -113,11 +117,12 @@ def read_spec(
     seeds: str | int | None = None,
     name: str | None = None,
 ) -> SweepSpec:
-    """The search space at `path`, read and checked.
+    """The search space at `path`, or the one of the project with this name, read and checked.
 
     `recipe` (a name or a path), `settings` (`key=value`), `seeds` (`5` or `11,12`) and `name` are `--recipe`, `--set`,
     `--seeds` and `--name`. Raises SpecError with one line per mistake.
     """
+    path = find_search_space(path)
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     with errors:

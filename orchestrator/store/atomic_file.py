@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PARTIAL", "flush", "partial_file", "replace_file", "write_file"]
+__all__ = ["PARTIAL", "flush", "open_no_link", "partial_file", "replace_file", "write_file"]
 
 PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
@@ -41,11 +41,16 @@ def partial_file(path: Path | str) -> Iterator[Path]:
 def write_file(path: Path, content: bytes, *, durable: bool, private: bool = False) -> None:
     """Write a new file. `durable`: returns once the disk has its content. Raises OSError."""
     mode = 0o600 if private else 0o666
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+def open_no_link(path: str, flags: int) -> int:
+    """An `opener` for `open` that follows no symbolic link and does not wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def flush(path: Path | str) -> None:
