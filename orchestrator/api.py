@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import SweepError
+from orchestrator.errors import StoreError, SweepError
 from orchestrator.interrupts import ending_gently
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
@@ -230,6 +230,8 @@ def carry_out(
                 driver.interrupted = closing.at_once = True
             except Exception as error:
                 cause = error
+            if lost := store.taken_over:  # tables and MLflow are the other driver's now
+                raise StoreError(lost) from cause
             outcome = close()
     first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
     if first is not None:

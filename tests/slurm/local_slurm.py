@@ -44,6 +44,7 @@ SelectTypeParameters=CR_CPU
 SchedulerType=sched/builtin
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 MpiDefault=none
+JobRequeue=1
 ReturnToService=2
 KillWait=5
 """
