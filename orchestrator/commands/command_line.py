@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from orchestrator.errors import SweepError
+from trainer.streams import prepare_streams
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 
@@ -17,7 +19,12 @@ DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong arguments in one line."""
+    """Reports wrong arguments in one line, in whatever encoding."""
+
+    def parse_args(self, *given: Any, **named: Any) -> Any:
+        """Make the streams ready, then parse: the help has characters that not every terminal has."""
+        prepare_streams()
+        return super().parse_args(*given, **named)
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
@@ -30,15 +37,25 @@ def guarded(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except SweepError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return WRONG
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; all results so far are kept, and the same command resumes the sweep\n")
+        say("interrupted; all results so far are kept, and the same command resumes the sweep")
         return INTERRUPTED
     except BrokenPipeError:  # `| head` has ended: discard the rest, also when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
     except OSError as error:  # a full disk, an unreadable file: the message names it
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
+        return WRONG
+    except UnicodeEncodeError as error:  # a file name, or an argument that is to be written
+        say(f"{error}; the locale lacks a character: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return WRONG
     return code
+
+
+def say(line: str) -> None:
+    """Write a line to stderr, if anybody reads it."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -86,6 +86,7 @@ def bench(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     shutil.copy(migrated, folder / "mlflow.db")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)  # other tests log models
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         yield Bench(folder, monkeypatch, stack)
