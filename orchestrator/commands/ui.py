@@ -33,7 +33,7 @@ def serve(uri: str | None, port: int = 0) -> int:
         return 0
     port = port or free_port()
     print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
     heard = [number for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN]  # not under nohup
     interrupting = handling(heard, signal.default_int_handler)
     with suppress(KeyboardInterrupt), interrupting, running([*command, "--port", str(port)]) as server:

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.planning.digests import read_cache, write_cache
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 
@@ -41,7 +42,7 @@ class CostBook:
         self.costs: dict[str, Cost] = {}
         for shape, text in read_cache(self.path).items():
             try:
-                self.costs[shape] = Cost(**json.loads(text))
+                self.costs[shape] = Cost(**parse_json(text))
             except (TypeError, ValueError):  # written by another version
                 continue
 

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 __all__ = ["PARTIAL", "flush", "flush_folder", "partial_file", "publish", "replace_file", "write_file"]
@@ -67,14 +67,31 @@ def partial_file(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_file(path: Path, content: bytes, *, durable: bool, private: bool = False) -> None:
-    """Write a new file. `durable`: returns once the disk has its content. Raises OSError."""
+def write_file(
+    path: Path | str, content: bytes, *, durable: bool, private: bool = False, only_new: bool = False
+) -> None:
+    """Write a new file. `durable`: returns once the disk has its content. Raises OSError.
+
+    `only_new`: raises FileExistsError if there is one, and removes what it could not write completely.
+    """
     mode = 0o600 if private else 0o666
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    how = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if only_new else os.O_TRUNC)
+    with os.fdopen(os.open(path, how, mode), "wb") as file, removing(path) if only_new else nullcontext():
         file.write(content)
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextmanager
+def removing(path: Path | str) -> Iterator[None]:
+    """Remove `path` if the body fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def flush_folder(path: Path | str) -> None:

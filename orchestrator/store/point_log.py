@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import LATEST_SECONDS, Point, trial_key
 from orchestrator.store.typed_values import build
 
@@ -154,10 +155,7 @@ def to_line(point: Point) -> bytes:
 
 def read_line(line: bytes) -> PointLine:
     """Inverse of `to_line`. Raises ValueError for a line that is not what was written, or no point."""
-    try:
-        values = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    values = parse_json(line)
     if not isinstance(values, dict) or CHECK not in values:
         return PointLine(point=point_of(values), verified=False)
     body = line[: max(line.rfind(f', "{CHECK}": '.encode()), 0)]

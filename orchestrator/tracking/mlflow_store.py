@@ -42,6 +42,7 @@ from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
 from orchestrator.store.atomic_file import publish  # noqa: E402
+from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.remedies import diagnose  # noqa: E402
@@ -165,9 +166,9 @@ class Server:
         return [Reading(key, float(item.value), int(item.step), item.timestamp / 1000) for item in found]
 
     def read_text(self, run_id: str, name: str, folder: Path) -> str:
-        """Content of an artifact, which is downloaded to `folder`."""
+        """Content of an artifact, which is downloaded to `folder`. Raises ValueError when it is not text."""
         with self.in_one_line():
-            return Path(self.client.download_artifacts(run_id, name, str(folder))).read_text(encoding="utf-8")
+            return read_file(self.client.download_artifacts(run_id, name, str(folder))).decode("utf-8")
 
     def artifacts(self, run_id: str, folder: str | None = None) -> list[str]:
         """Paths of a run's artifacts directly in `folder`."""

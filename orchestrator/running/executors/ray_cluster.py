@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
 import ray  # noqa: E402 - reads its environment while it is imported
+from ray.job_config import JobConfig  # noqa: E402
 
 __all__ = ["RayCluster"]
 
@@ -81,6 +83,7 @@ def connect(address: str | None) -> None:
                 logging_level=logging.ERROR,
                 configure_logging=True,
                 runtime_env=runtime_env,
+                job_config=None if address else job_of_this_path(),  # type: ignore[arg-type] # None is its default
             )
     except Exception as error:  # a raylet that dies during its start raises a bare Exception
         cause = " ".join(str(error).split())
@@ -90,3 +93,14 @@ def connect(address: str | None) -> None:
             f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
             "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
         ) from error
+
+
+def job_of_this_path() -> JobConfig | None:
+    """Lets the workers of a local cluster look for modules where this process does; None: Ray's default.
+
+    By default Ray puts the current folder first, where a user's `trainer.py` or `yaml.py` may lie. It does not for the
+    jobs of its client, whose server has another current folder.
+    """
+    if not {"", str(Path.cwd())}.isdisjoint(sys.path):
+        return None
+    return JobConfig(_client_job=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,16 @@ from typing import TypeVar
 from uuid import uuid4
 
 from orchestrator.errors import StoreError
-from orchestrator.store.atomic_file import flush, partial_file, replace_file, write_file
+from orchestrator.store.atomic_file import flush, flush_folder, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
 
 __all__ = ["LocalFiles", "stamp"]
 
 T = TypeVar("T")
+
+NOT_MOVED = {errno.EXDEV, errno.EBUSY, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What file systems answer that cannot rename a folder."""
 
 
 class LocalFiles(Files):
@@ -57,7 +61,11 @@ class LocalFiles(Files):
             replace_file(path, content, private=private)
 
     def create(self, key: str, content: bytes) -> bool:
-        """Write a partial file and link it to its name, which fails if the name is taken."""
+        """Write a partial file and link it to its name, which fails if the name is taken.
+
+        Without hard links (exFAT, CIFS, BeeGFS) the file is written under its name, which only one writer can create: a
+        reader may then see a part of it, and a crash may leave one.
+        """
         path = self.path(key)
         with self.writing(path), partial_file(path) as partial:
             write_file(partial, content, durable=True)
@@ -65,7 +73,12 @@ class LocalFiles(Files):
                 os.link(partial, path)
             except FileExistsError:
                 return False
-            flush(os.path.dirname(path))
+            except OSError:  # a full or failing disk fails again
+                try:
+                    write_file(path, content, durable=True, only_new=True)
+                except FileExistsError:
+                    return False
+            flush_folder(os.path.dirname(path))
         return True
 
     def append(self, key: str, line: bytes) -> None:
@@ -93,12 +106,22 @@ class LocalFiles(Files):
             os.unlink(self.path(key))
 
     def delete_folder(self, folder: str) -> None:
-        """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left."""
+        """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left.
+
+        A folder that cannot be moved (another mount, a lower layer of an overlay) is removed where it is: a crash in
+        between leaves a part, which the next `clean` lists again.
+        """
         trash = self.path("trash")
         with self.writing(self.path(folder)):
             os.makedirs(trash, exist_ok=True)
-            with suppress(FileNotFoundError):
+            try:
                 os.rename(self.path(folder), f"{trash}/{uuid4().hex}")
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in NOT_MOVED:
+                    raise
+                shutil.rmtree(self.path(folder))
             shutil.rmtree(trash)
 
     def unless_missing(self, action: Callable[[str], T], key: str, missing: T) -> T:
