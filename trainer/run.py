@@ -198,7 +198,9 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        message = f"{path}: no locks here ({error.strerror}); a second process that trains in this folder is not noticed"
+        message = (
+            f"{path}: no locks here ({error.strerror}); a second process that trains in this folder is not noticed"
+        )
         warnings.warn(message, stacklevel=3)
         held = nullcontext()
     with held:

@@ -90,7 +90,7 @@ def removing(path: Path | str) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(OSError):
-            os.unlink(path)
+            Path(path).unlink()
         raise
 
 

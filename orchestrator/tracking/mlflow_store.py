@@ -23,7 +23,7 @@ from typing import Any
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # a sweep connects to its tracking server only
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the follower retries, and can be stopped
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a second `create` after a lost answer makes a second run; see `retries`
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the sweep, as JSON lines with --json
