@@ -128,7 +128,7 @@ def test_an_experiment_in_the_trash_is_told_and_can_be_restored_while_a_sync_is_
     list(sync_sweeps("runs", ["tiny"], server.uri, QUICK))
     found = Server(server.uri)
     found.client.delete_experiment(found.experiment)
-    with pytest.raises(BlockedError, match="is in MLflow's trash; `MLFLOW_TRACKING_URI=.* mlflow experiments restore"):
+    with pytest.raises(BlockedError, match=r"is in MLflow's trash; `MLFLOW_TRACKING_URI=.* mlflow experiments restore"):
         list(sync_sweeps("runs", ["tiny"], server.uri, QUICK))
     found.client.restore_experiment(found.experiment)
     (done,) = sync_sweeps("runs", ["tiny"], server.uri, QUICK)
