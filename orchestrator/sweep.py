@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
@@ -139,8 +139,8 @@ def run_plan(
     from orchestrator.tracking.json_events import EventTracker
     from orchestrator.tracking.lasting_stream import LastingStream
 
-    output = LastingStream(sys.stdout)
-    console = Console(file=LastingStream(sys.stderr) if options.json else output, highlight=False)
+    output, errors = (cast("TextIO", LastingStream(stream)) for stream in (sys.stdout, sys.stderr))
+    console = Console(file=errors if options.json else output, highlight=False)
     expected_rows = len(spec.rows) + spec.search.trials if spec.search is not None and selection is None else 0
 
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:

@@ -189,6 +189,7 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
     file system, two processes that train in one folder may damage each other's checkpoints, which their digests show.
     """
     lock = FileLock(path, fallback_to_soft=False)
+    held: AbstractContextManager[object]
     try:
         held = lock.acquire(timeout=wait_seconds, poll_interval=LOCK_POLL_SECONDS)
     except Timeout as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from orchestrator.errors import SweepError
 from trainer.streams import prepare_streams
@@ -21,10 +21,12 @@ DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
 class Parser(argparse.ArgumentParser):
     """Reports wrong arguments in one line, in whatever encoding."""
 
-    def parse_args(self, *given: Any, **named: Any) -> Any:
+    def parse_args(  # type: ignore[override] - without the overloads
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """Make the streams ready, then parse: the help has characters that not every terminal has."""
         prepare_streams()
-        return super().parse_args(*given, **named)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""

@@ -288,10 +288,11 @@ def code_of(error: Exception) -> int | None:
 
 def described(error: Exception) -> str:
     """MLflow's code, the names of the exceptions and the message, in one line for `diagnose`."""
-    names, cause = [], error
+    names: list[str] = []
+    cause: BaseException | None = error
     while cause is not None and len(names) < MOST_CAUSES:
         names.append(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+        cause = cause.__cause__ or cause.__context__
     text = " ".join(str(error).partition("[SQL:")[0].split())  # the statement holds values of the user's
     line = f"{getattr(error, 'error_code', '')} {' '.join(names)}: {text[:LONGEST_DESCRIPTION]}"
     if match := SCHEMA.search(text):
