@@ -21,7 +21,7 @@ DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
 class Parser(argparse.ArgumentParser):
     """Reports wrong arguments in one line, in whatever encoding."""
 
-    def parse_args(  # type: ignore[override] - without the overloads
+    def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Make the streams ready, then parse: the help has characters that not every terminal has."""
