@@ -7,11 +7,13 @@ next trial of a search, or the end of the sweep.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from orchestrator.errors import StoreError
 from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.identity import canonical
@@ -30,7 +32,10 @@ from orchestrator.store.records import AttemptRecord, Point, State, codes_in
 from trainer.code_digest import present_code
 from trainer.config import RESULT_VERSION, Runtime
 
-__all__ = ["Driver", "RunPolicy"]
+__all__ = ["INTERRUPTED", "Driver", "RunPolicy"]
+
+INTERRUPTED = "interrupted"
+"""`Driver.halted` after a signal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +136,8 @@ class Driver:
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Tell the trackers that the sweep is over; `artifacts` are the files written for it."""
         if self.costs is not None:
-            self.costs.save()
+            with suppress(OSError):  # only forecasts are lost
+                self.costs.save()
         for tracker in self.trackers:
             tracker.finish(self.outcomes, artifacts, completed)
 
@@ -143,7 +149,19 @@ class Driver:
     def interrupt(self) -> None:
         """Halt because the user says so. A signal handler may call this."""
         self.interrupted = True
-        self.halt("interrupted")
+        self.halt(INTERRUPTED)
+
+    @contextmanager
+    def recording(self, trial_id: str = "") -> Iterator[None]:
+        """Halt the sweep when the run directory cannot be written, as on a full disk; what was written before counts.
+
+        An executor must not see the error: Ray Tune would take it for one of the trial, and start that again.
+        """
+        try:
+            yield
+        except StoreError as error:
+            trial = f"{self.plan.record.label_of(trial_id)} [{trial_id}]: " if trial_id else ""
+            self.halt(f"{trial}{error}")
 
     # -- what the executor asks
 
@@ -156,8 +174,13 @@ class Driver:
 
     def next_task(self, available: Share) -> Task | None:
         """The next attempt that fits into `available`; None when nothing can start now."""
-        if self.must_halt():
-            return None
+        if not self.must_halt():
+            with self.recording():
+                return self.choose_task(available)
+        return None
+
+    def choose_task(self, available: Share) -> Task | None:
+        """`next_task` of a sweep that has not halted. Raises StoreError."""
         capacity = self.executor.capacity
         if self.source is not None and not len(self.queue) and self.packing.smallest_share(capacity).fits(available):
             self.draw(self.source)
@@ -234,9 +257,10 @@ class Driver:
             "row": self.plan.record.row_of(task.trial_id),
         }
         resumes_code = partial(self.plan.record.accepts_code, task.trial_id)
-        self.store.start(
-            task.trial_id, task.attempt, canonical(task.config), time.time(), facts, resumes_code=resumes_code
-        )
+        with self.recording(task.trial_id):
+            self.store.start(
+                task.trial_id, task.attempt, canonical(task.config), time.time(), facts, resumes_code=resumes_code
+            )
         for tracker in self.trackers:
             tracker.started(task)
 
@@ -244,22 +268,35 @@ class Driver:
         """Record a point; a search's scheduler may stop the trial because of it."""
         running = self.running[task.trial_id]
         running.metrics.update(point.metrics)
-        self.store.append(task.trial_id, point)
+        with self.recording(task.trial_id):
+            self.store.append(task.trial_id, point)
         for tracker in self.trackers:
             tracker.reported(task, point)
         if self.growing_plan is not None and self.growing_plan.should_stop(task.trial_id, point):
             running.stop_state = running.stop_state or State.STOPPED
 
-    def ended(self, task: Task, record: AttemptRecord) -> None:
+    def returned(self, task: Task) -> None:
+        """Queue the trial of a task that has not started."""
+        running = self.running.pop(task.trial_id)
+        if not self.halted:
+            self.queue.add_retry(running.trial, self.clock())
+
+    def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
         """Record the end of an attempt, durably, before any tracker is told; then decide what follows."""
         running = self.running.pop(task.trial_id)
         if task.probe:
-            self.packing.add_probe(running.probed, record)
+            if counts:
+                self.packing.add_probe(running.probed, record)
             if not self.halted:
                 self.queue.add_retry(running.trial, self.clock())
             return
         record = self.completed(running, record)
-        self.store.end(record)
+        recorded = False
+        with self.recording(task.trial_id):
+            self.store.end(record)
+            recorded = True
+        if not recorded:
+            return
         self.outcomes[task.trial_id] = record
         self.budget.ended(task.trial_id, record)
         if self.costs is not None:
@@ -268,7 +305,7 @@ class Driver:
             tracker.ended(task, record)
         if reason := self.consecutive_failures.add(record):
             self.halt(reason)
-        retried = self.retry(running, record)
+        retried = self.retry(running, record, counts=counts)
         if self.growing_plan is not None and not retried and record.state is not State.CANCELLED:
             self.growing_plan.ended(task.trial_id, record)
 
@@ -286,10 +323,17 @@ class Driver:
             record = replace(record, error=self.budget.time_limit_error)
         return record
 
-    def retry(self, running: RunningTask, record: AttemptRecord) -> bool:
-        """Queue a failed trial again if `RETRY_POLICIES` and `retries` allow it; returns whether they do."""
+    def retry(self, running: RunningTask, record: AttemptRecord, *, counts: bool = True) -> bool:
+        """Queue a failed trial again if `RETRY_POLICIES` and `retries` allow it; returns whether they do.
+
+        A failure that does not count is no reason against another attempt. One of the executor's that repeats ends
+        the executor.
+        """
         if self.halted:
             return False
+        if not counts:
+            self.queue.add_retry(running.trial, self.clock())
+            return True
         history = self.history.setdefault(record.trial_id, RetryHistory())
         back_off_seconds = history.add(record, self.policy.retries)
         if back_off_seconds is None:

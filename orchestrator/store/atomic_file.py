@@ -6,10 +6,10 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["PARTIAL", "flush", "flush_folder", "partial_file", "publish", "replace_file", "write_file"]
+__all__ = ["PARTIAL", "flush", "flush_folder", "open_no_link", "partial_file", "publish", "replace_file", "write_file"]
 
 PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
@@ -67,16 +67,13 @@ def partial_file(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_file(
-    path: Path | str, content: bytes, *, durable: bool, private: bool = False, only_new: bool = False
-) -> None:
-    """Write a new file. `durable`: returns once the disk has its content. Raises OSError.
+def write_file(path: Path | str, content: bytes, *, durable: bool, private: bool = False) -> None:
+    """Write a new file, whole or not at all. `durable`: returns once the disk has its content.
 
-    `only_new`: raises FileExistsError if there is one, and removes what it could not write completely.
+    Raises FileExistsError if there is one, and OSError.
     """
     mode = 0o600 if private else 0o666
-    how = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if only_new else os.O_TRUNC)
-    with os.fdopen(os.open(path, how, mode), "wb") as file, removing(path) if only_new else nullcontext():
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file, removing(path):
         file.write(content)
         if durable:
             file.flush()
@@ -105,6 +102,11 @@ def flush_folder(path: Path | str) -> None:
     except OSError as error:
         if error.errno not in NO_FOLDER_FLUSH:
             raise
+
+
+def open_no_link(path: str, flags: int) -> int:
+    """An `opener` for `open` that follows no symbolic link and does not wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def flush(path: Path | str) -> None:

@@ -103,13 +103,16 @@ class ChunkedPoints:
                 del self.tails[trial_id]
 
     def close(self) -> None:
-        """Write the points of all trials that are still in memory."""
+        """Write the points of all trials that are still in memory, and forget them. Raises StoreError."""
         with self.lock:
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-            for trial_id in list(self.tails):
-                self.flush(trial_id)
+            try:
+                for trial_id in list(self.tails):
+                    self.flush(trial_id)
+            finally:
+                self.tails.clear()
 
     def write(self, trial_id: str, tail: Tail) -> None:
         """Write a trial's newest chunk, if it has changed."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SweepError
+from orchestrator.interrupts import keeping_handlers, sparing_children
 from orchestrator.running.executors.runtime_env import runtime_env_of
-from orchestrator.running.interrupts import handling
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
@@ -72,8 +71,12 @@ def connect(address: str | None) -> None:
             "--address auto"
         )
     try:
-        # Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first
-        with handling([signal.SIGTERM]), tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+        # Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first
+        with (
+            keeping_handlers(),
+            sparing_children(),
+            tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty,
+        ):
             job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
             runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
             ray.init(

@@ -7,20 +7,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 from orchestrator.errors import StoreError
-from orchestrator.store.atomic_file import flush, flush_folder, partial_file, replace_file, write_file
+from orchestrator.store.atomic_file import flush, flush_folder, open_no_link, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
+from orchestrator.store.disk_errors import disk_remedy
+from trainer.own_folder import remove_stale, temporary_folder
 
 __all__ = ["LocalFiles", "stamp"]
 
 T = TypeVar("T")
 
-NOT_MOVED = {errno.EXDEV, errno.EBUSY, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What file systems answer that cannot rename a folder."""
+NOT_MOVED = {errno.ENOSPC, errno.EDQUOT, errno.EXDEV, errno.EBUSY, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""Errors of a full disk, on which no folder can be made, and of file systems that cannot rename a folder."""
 
 
 class LocalFiles(Files):
@@ -75,7 +77,7 @@ class LocalFiles(Files):
                 return False
             except OSError:  # a full or failing disk fails again
                 try:
-                    write_file(path, content, durable=True, only_new=True)
+                    write_file(path, content, durable=True)
                 except FileExistsError:
                     return False
             flush_folder(os.path.dirname(path))
@@ -87,7 +89,7 @@ class LocalFiles(Files):
         After a line that an earlier crash cut short, it starts a new one. The cost does not grow with the file.
         """
         path = self.path(key)
-        with self.writing(path), open(path, "ab+") as file:
+        with self.writing(path), open(path, "ab+", opener=open_no_link) as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -108,21 +110,18 @@ class LocalFiles(Files):
     def delete_folder(self, folder: str) -> None:
         """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left.
 
-        A folder that cannot be moved (another mount, a lower layer of an overlay) is removed where it is: a crash in
-        between leaves a part, which the next `clean` lists again.
+        Where it cannot be moved (`NOT_MOVED`) it is removed where it is.
         """
-        trash = self.path("trash")
-        with self.writing(self.path(folder)):
-            os.makedirs(trash, exist_ok=True)
+        path, root = self.path(folder), Path(self.root)
+        with self.writing(path):
+            remove_stale(root)
             try:
-                os.rename(self.path(folder), f"{trash}/{uuid4().hex}")
-            except FileNotFoundError:
-                pass
+                with temporary_folder(".removed", root) as removed, suppress(FileNotFoundError):
+                    os.rename(path, removed / "folder")
             except OSError as error:
                 if error.errno not in NOT_MOVED:
                     raise
-                shutil.rmtree(self.path(folder))
-            shutil.rmtree(trash)
+                shutil.rmtree(path)
 
     def unless_missing(self, action: Callable[[str], T], key: str, missing: T) -> T:
         """What `action` returns for the path of `key`; `missing` when there is no such file."""
@@ -141,7 +140,8 @@ class LocalFiles(Files):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             yield
         except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror}); use another --run-dir") from error
+            remedy = disk_remedy(error, path) or "use another --run-dir"
+            raise StoreError(f"{path}: cannot be written ({error.strerror}); {remedy}") from error
 
 
 def stamp(path: str) -> str:
@@ -151,7 +151,9 @@ def stamp(path: str) -> str:
 
 
 def add_sizes(path: str, prefix: str, found: dict[str, int]) -> None:
-    """Add to `found` the sizes in bytes of all files below `path`; links are not followed."""
+    """Add to `found` the sizes in bytes of all files below `path`; links are not followed, `path` itself included."""
+    if os.path.islink(path):
+        return
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -17,7 +17,6 @@ from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_cluster, ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
-from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
@@ -75,9 +74,11 @@ def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path:
     assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
-def test_the_driver_keeps_its_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver_keeps_its_signal_handlers_while_ray_starts_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**options: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler that exits
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGHUP, signal.SIGQUIT}, "for Ray's processes"
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
@@ -224,10 +225,3 @@ def test_the_cluster_is_asked_about_once_a_second(
 def test_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
         ray_cluster.connect("ray://head:10001")
-
-
-def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with handling([signal.SIGTERM]):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGTERM) is before
