@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Command, attempts, environment, processes_in
+from tests.end_to_end.conftest import attempts, environment, processes_in
 
 LIMIT_SECONDS = 180
 LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--set", "schedule.steps=4000", "--seeds", "1")
@@ -36,6 +36,11 @@ def children_of(pid: int) -> str:
         for child in path.read_text().split():
             found += Path(f"/proc/{child}/cmdline").read_text()
     return found
+
+
+def hear_hang_up() -> None:
+    """In the child: SIGHUP has its default action, also where the tests run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def nothing_is_left(folder: Path) -> bool:
@@ -61,24 +66,16 @@ def test_sigterm_while_ray_starts_is_a_gentle_end(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_terminal_that_closes_ends_the_sweep_gently(folder: Path, command: Command) -> None:
+def test_a_terminal_that_closes_ends_the_sweep_gently(folder: Path) -> None:
     terminal, theirs = pty.openpty()
-    code = folder / "code"
-    script = f"{' '.join(LINE)}; echo $? > {code}"  # the shell is killed with its terminal unless it waits
+    line = ["setsid", "--ctty", *LINE]  # which starts no other process: the sweep itself leads the session
     with subprocess.Popen(
-        ["setsid", "--ctty", "--wait", "sh", "-c", f"trap : HUP; {script}"],
-        cwd=folder,
-        env=environment(),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as shell:
+        line, cwd=folder, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=hear_hang_up
+    ) as sweep:
         os.close(theirs)
-        os.set_blocking(terminal, False)
-        until(lambda: list(folder.glob("runs/trials/*/points.jsonl")), shell)
+        until(lambda: list(folder.glob("runs/trials/*/points.jsonl")), sweep)
         os.close(terminal)
-        shell.wait(LIMIT_SECONDS)
-    assert code.read_text() == "130\n"
+        assert sweep.wait(LIMIT_SECONDS) == 130
     assert list(folder.glob("reports/out/*/table.md"))
     states = [record["state"] for records in attempts(folder).values() for record in records]
     assert states
