@@ -64,10 +64,9 @@ class Interrupts:
         self.received += 1
         return self.received
 
-    def handle(self, number: int, _frame: Any) -> None:
+    def handle(self, _number: int, _frame: Any) -> None:
         """The handler. Raises KeyboardInterrupt unless `end` takes care of the first signal."""
-        if number == signal.SIGHUP:
-            leave_terminal()
+        leave_terminal()
         count = self.count()
         if count == 1 and self.end is not None:
             self.end()
