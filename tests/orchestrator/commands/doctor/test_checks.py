@@ -318,12 +318,14 @@ def experiment_in_trash(patch: Patch, folder: Path) -> Broken:
 
 
 def other_schema(patch: Patch, folder: Path) -> Broken:
-    Server("sqlite:///mlflow.db")
+    Server(f"sqlite:///{folder}/made.db")
+    Path("made.db").rename("mlflow.db")  # MLflow remembers in a process that the schema of the other was right
+    question = Question(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     with sqlite3.connect("mlflow.db") as connection:
         (before,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         connection.execute("UPDATE alembic_version SET version_num = 'abcdef123456'")
     connection.close()
-    yield Question(tracking_uri="sqlite:///mlflow.db"), "written by a newer MLflow; upgrade with `pip install"
+    yield question, "written by a newer MLflow; upgrade with `pip install"
     with sqlite3.connect("mlflow.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (before,))
     connection.close()
@@ -402,7 +404,7 @@ BROKEN: dict[str, tuple[Callable[[Patch, Path], Broken], ...]] = {
     "Ray's token": (no_token, public_token),
     "Ray cluster": (ray_cluster,),
     "write-ahead log": (write_ahead_log,),
-    "MLflow": (no_folder_of_database,),
+    "MLflow": (damaged_database, experiment_in_trash, other_schema, no_folder_of_database),
     "recipes": (recipes,),
     "search space": (search_space,),
     "weights": (weights, packaged_weights),
