@@ -18,9 +18,9 @@ from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
+from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.tracking.uri import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console

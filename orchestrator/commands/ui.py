@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestrator.errors import TrackingError
+from orchestrator.redaction import without_password
 from orchestrator.running.interrupts import handling
-from orchestrator.tracking.uri import tracking_uri_of, without_password
+from orchestrator.tracking.uri import tracking_uri_of
 
 __all__ = ["free_port", "page_of", "serve"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from orchestrator.errors import AccessError, SweepError
+from orchestrator.redaction import redacted
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
 from orchestrator.tracking.follower import RetryTimings
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
-from orchestrator.tracking.uri import masked
 
 __all__ = ["FollowerProcess", "main"]
 
@@ -129,7 +129,7 @@ def one_line(error: Exception) -> str:
     """An error in one line without secrets."""
     if isinstance(error, SweepError):
         return str(error)
-    return masked(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return redacted(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def main() -> None:

@@ -37,9 +37,9 @@ from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases wit
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
+from orchestrator.redaction import redacted, without_password  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
-from orchestrator.tracking.uri import masked, without_password  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
 
@@ -265,7 +265,7 @@ def milliseconds(seconds: float) -> int:
 
 def first_line(error: Exception) -> str:
     """An exception in one line of bounded length, without secrets."""
-    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
+    return redacted(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def create_database(uri: str) -> None:

@@ -1,32 +1,12 @@
-"""Addresses of MLflow's tracking store, and how secrets are kept out of what is printed or stored."""
+"""The address of MLflow's tracking store."""
 
 from __future__ import annotations
 
 import os
-import re
 
-__all__ = ["SECRETS", "masked", "tracking_uri_of", "without_password"]
-
-SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-"""Environment variables whose values are secret."""
-
-CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+__all__ = ["tracking_uri_of"]
 
 
 def tracking_uri_of(given: str | None) -> str:
     """The tracking store to use: `given`, else MLFLOW_TRACKING_URI, else a database in the current folder."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-
-
-def without_password(uri: str) -> str:
-    """`uri` without user name and password."""
-    return CREDENTIALS.sub("", uri)
-
-
-def masked(text: str) -> str:
-    """`text` without credentials in addresses and without the secrets of the environment."""
-    text = without_password(text)
-    for name in SECRETS:
-        if secret := os.environ.get(name):
-            text = text.replace(secret, "***")
-    return text

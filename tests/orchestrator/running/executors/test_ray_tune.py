@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,7 +224,7 @@ def test_the_cluster_is_asked_about_once_a_second(
 
 def test_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
-        ray_cluster.connect("ray://head:10001")
+        ray_cluster.join("ray://head:10001", ExitStack())
 
 
 def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own() -> None:
