@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.store.atomic_file import replace_file
+from orchestrator.store.backends.base import claim_scratch
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
 from orchestrator.store.records import trial_key
@@ -31,6 +32,7 @@ def fetch_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) -> 
     files = directory.files
     if not isinstance(files, ObjectFiles):
         return
+    claim_scratch(workdir)
     in_store, uploaded = files.sizes(trial_key(trial_id)), read_uploaded(workdir)
     for name in (PREVIOUS, BEST, LAST):
         if name in in_store and files.download(trial_key(trial_id, name), workdir / name):

@@ -7,9 +7,10 @@ import os
 import socket
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Self
 from uuid import uuid4
+
+from trainer.process_identity import ProcessIdentity, this_machine
 
 __all__ = ["Owner"]
 
@@ -52,21 +53,4 @@ class Owner:
 
     def alive(self) -> bool | None:
         """Whether the process is alive; None when it runs on another machine or in another container."""
-        if not self.machine or self.machine != this_machine():
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:  # another user's process
-            return True
-        return True
-
-
-def this_machine() -> str:
-    """Boot id and process namespace: host names repeat among containers, and process ids after a boot."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
+        return ProcessIdentity(pid=self.pid, machine=self.machine).alive()

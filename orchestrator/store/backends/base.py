@@ -10,10 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-__all__ = ["SCRATCH_FOLDER", "Files", "local_folder", "location"]
+from orchestrator.errors import StoreError
+from trainer.own_folder import ForeignFolderError, claim, named_for_user
+
+__all__ = ["SCRATCH_FOLDER", "Files", "claim_scratch", "local_folder", "location"]
 
 SCRATCH_FOLDER = "CONTRAST_SWEEP_SCRATCH"
 """Environment variable: where trials of an object store work; default: the system's folder for temporary files."""
+
+SCRATCH = "scratch"
+"""Purpose of the folder of copies, in its name."""
 
 T = TypeVar("T")
 
@@ -92,10 +98,29 @@ def location(run_dir: Path | str) -> str:
 def local_folder(run_dir: Path | str) -> Path:
     """The folder on this machine that belongs to `run_dir`: itself, or for an object store the one its trials work in.
 
-    It is the same path on every node, because workers get it from the driver. For an object store it holds only copies.
+    It is the same path on every node, because workers get it from the driver. For an object store it holds only copies,
+    in a folder of this user that is made or checked here. Raises StoreError if that is another's.
     """
     address = location(run_dir)
     if "://" not in address:
         return Path(address)
-    scratch = os.environ.get(SCRATCH_FOLDER) or Path(tempfile.gettempdir()) / f"contrast-sweep-runs-{os.getuid()}"
-    return Path(scratch) / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
+    scratch = named_for_user(os.environ.get(SCRATCH_FOLDER) or tempfile.gettempdir(), SCRATCH)
+    return claim_scratch(scratch / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16])
+
+
+def claim_scratch(folder: Path) -> Path:
+    """Make or check, on this machine, the folder of copies that holds `folder`; returns `folder`.
+
+    A folder outside such a one is the caller's own. Raises StoreError.
+    """
+    for parent in folder.parents:
+        if parent.name.startswith(named_for_user("", SCRATCH).name.rpartition("-")[0]):
+            try:
+                claim(parent, SCRATCH_FOLDER)
+            except ForeignFolderError as error:
+                raise StoreError(str(error)) from error
+            except OSError as error:
+                raise StoreError(
+                    f"{parent}: cannot be written ({error.strerror}); set {SCRATCH_FOLDER} to another folder"
+                ) from error
+    return folder

@@ -1,5 +1,6 @@
 """Addresses of run directories, and where the trials of an object store work."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles, local_folder, location, open_files
 from orchestrator.store.backends.base import SCRATCH_FOLDER
+from trainer.own_folder import mark_of
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,8 @@ def test_trials_work_in_the_run_directory_or_in_a_folder_of_their_own(
     monkeypatch.setenv(SCRATCH_FOLDER, str(tmp_path))
     assert local_folder("runs") == Path("runs")
     folder = local_folder("s3://bucket/runs")
-    assert folder.parent == tmp_path
+    assert folder.parent == tmp_path / f"contrast-sweep-scratch-{os.geteuid()}"
+    assert mark_of(folder.parent) is not None
     assert folder == local_folder(Path("s3://bucket/runs/"))
     assert folder != local_folder("s3://bucket/other")
 

@@ -1,0 +1,56 @@
+"""ProcessIdentity: a process as it names itself in a file, so that others know whether it still runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+__all__ = ["ProcessIdentity", "this_machine"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessIdentity:
+    """One process of one machine since its last boot."""
+
+    pid: int
+    started: str = ""
+    """When it started, in the clock ticks of /proc/<pid>/stat; distinguishes processes that had the same id."""
+    machine: str = ""
+    """`this_machine`, where `pid` is valid; empty where the system does not say."""
+
+    @classmethod
+    def here(cls) -> Self:
+        """The calling process."""
+        return cls(pid=os.getpid(), started=start_of(os.getpid()), machine=this_machine())
+
+    def alive(self) -> bool | None:
+        """Whether the process is alive; None when it runs on another machine or in another container."""
+        if not self.machine or self.machine != this_machine():
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # another user's process
+            pass
+        return not self.started or start_of(self.pid) in ("", self.started)
+
+
+def this_machine() -> str:
+    """Boot id and process namespace: host names repeat among containers, and process ids after a boot."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def start_of(pid: int) -> str:
+    """When a process started; empty where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return fields[19] if len(fields) > 19 else ""
