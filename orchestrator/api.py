@@ -54,6 +54,8 @@ class RunOptions:
     """`ray`, or `serial`: in this process."""
     address: str | None = None
     """Ray cluster to join; None: start a local one."""
+    forward_env: Sequence[str] = ()
+    """Names of environment variables that workers on a cluster get with their values; no others travel."""
     max_concurrent: int | None = None
     """Most trials that run at once."""
     stale: StaleTrials = "refuse"
@@ -150,10 +152,12 @@ def carry_out(
     `command` is the command line of the sweep; `status` shows it beside failed trials.
     """
     from orchestrator.running.executors import open_executor, resources_on
+    from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.running.interrupts import graceful_interrupts
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.live_table import TableTracker
 
+    environment = forwarded_environment(options.forward_env)
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
@@ -190,6 +194,7 @@ def carry_out(
                     resources,
                     address=options.address,
                     max_concurrent=options.max_concurrent,
+                    environment=environment,
                     debug=options.debug,
                 )
             )

@@ -26,6 +26,8 @@ WORDS = {
 }
 """A variable is secret if one of these is a word of its name: AWS_SECRET_ACCESS_KEY."""
 
+ALSO_SECRET = {"MLFLOW_TRACKING_USERNAME"}
+
 PLACES = {"DIR", "FILE", "PATH"}
 """Last words of variables that say where a secret is: RAY_AUTH_TOKEN_PATH."""
 
@@ -49,7 +51,7 @@ PARAMETER = re.compile(
 def is_secret(name: str) -> bool:
     """Whether an environment variable of this name holds a secret."""
     words = name.upper().split("_")
-    return not WORDS.isdisjoint(words) and words[-1] not in PLACES
+    return name in ALSO_SECRET or (not WORDS.isdisjoint(words) and words[-1] not in PLACES)
 
 
 def without_password(text: str) -> str:

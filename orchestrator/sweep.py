@@ -88,6 +88,13 @@ def build_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: start a local one)")
+    parser.add_argument(
+        "--forward-env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --address: give workers this environment variable; no other travels",
+    )
     parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")

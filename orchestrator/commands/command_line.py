@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from orchestrator.errors import SweepError
+from orchestrator.redaction import redacted
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 
@@ -21,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
-        self.exit(WRONG, f"{self.prog}: {message} (--help shows the usage)\n")
+        self.exit(WRONG, f"{self.prog}: {redacted(message)} (--help shows the usage)\n")
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -30,7 +32,7 @@ def guarded(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except SweepError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{redacted(str(error))}\n")
         return WRONG
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; all results so far are kept, and the same command resumes the sweep\n")
@@ -39,6 +41,9 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
     except OSError as error:  # a full disk, an unreadable file: the message names it
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{redacted(str(error))}\n")
         return WRONG
+    except Exception:  # a defect; its message may hold a secret
+        sys.stderr.write(redacted(traceback.format_exc()))
+        return UNFINISHED
     return code

@@ -34,10 +34,10 @@ def serve(uri: str | None, port: int = 0) -> int:
         return 0
     port = port or free_port()
     print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     heard = [number for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN]  # not under nohup
     interrupting = handling(heard, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), interrupting, running([*command, "--port", str(port)]) as server:
+    with suppress(KeyboardInterrupt), interrupting, running(command, store) as server:
         return server.wait()
     return 0
 
@@ -57,9 +57,13 @@ def page_of(store: str) -> str:
 
 
 @contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process in its own group; all members (MLflow starts workers) end with the body."""
-    with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - fixed arguments
+def running(command: list[str], store: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for `store` in its own process group; all members (MLflow starts workers) end with the body.
+
+    The address may hold a password, and everybody can read a command line.
+    """
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:  # noqa: S603 - fixed arguments
         try:
             yield process
         finally:

@@ -127,9 +127,8 @@ class FollowerProcess:
 
 def one_line(error: Exception) -> str:
     """An error in one line without secrets."""
-    if isinstance(error, SweepError):
-        return str(error)
-    return redacted(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    kind = "" if isinstance(error, SweepError) else f"{type(error).__name__}: "
+    return redacted(f"{kind}{' '.join(str(error).split())}")
 
 
 def main() -> None:

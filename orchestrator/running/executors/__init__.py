@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,12 +20,13 @@ def open_executor(
     *,
     address: str | None = None,
     max_concurrent: int | None = None,
+    environment: Mapping[str, str] | None = None,
     debug: bool = False,
 ) -> Iterator[Executor]:
     """The executor `ray` or `serial`; a Ray cluster that is started here ends with the body.
 
-    `debug` opens the debugger where a trial raises, with `serial` only. Raises SweepError when the cluster at
-    `address` cannot be joined.
+    `environment`: variables that workers of a cluster get from this process. `debug` opens the debugger where a trial
+    raises, with `serial` only. Raises SweepError when the cluster at `address` cannot be joined.
     """
     if name == "serial":
         from orchestrator.running.executors.serial import Serial
@@ -35,7 +36,9 @@ def open_executor(
         return
     from orchestrator.running.executors.ray_tune import RayTune
 
-    executor = RayTune(address=address, max_concurrent=max_concurrent, processes=resources.processes)
+    executor = RayTune(
+        address=address, max_concurrent=max_concurrent, processes=resources.processes, environment=environment
+    )
     try:
         yield executor
     finally:

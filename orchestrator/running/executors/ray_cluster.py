@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -17,6 +16,7 @@ from orchestrator.errors import SweepError
 from orchestrator.redaction import redacted
 from orchestrator.running.executors.runtime_env import runtime_env_of
 from orchestrator.running.interrupts import handling
+from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
@@ -40,6 +40,9 @@ __all__ = ["RayCluster"]
 
 DAEMONS = ("gcs_server", "raylet")
 """Ray's names of the processes without which a cluster does not work."""
+
+LONGEST_PARENT = 107 - len("/ray-12345678/r/session_2026-11-27_12-34-56_123456_1234567/sockets/plasma_store")
+"""Bytes of the path below which Ray can have its sockets; Linux allows 107 for each."""
 
 REMOVAL_SECONDS = 5.0
 """How long the last processes of a cluster may write into its folder after its end."""
@@ -87,7 +90,7 @@ def start(undone: ExitStack) -> int:
         undone.enter_context(isolated(folder))
         undone.callback(ray.shutdown)
         with starting() as umask:
-            connect(address="local", include_dashboard=False, _temp_dir=str(folder / "ray"))
+            connect(address="local", include_dashboard=False, _temp_dir=str(folder / "r"))
     except Exception as error:  # a raylet that dies during its start raises a bare Exception
         raise SweepError(f"cannot start a local Ray cluster ({cause_of(error)})") from error
     return umask
@@ -121,15 +124,30 @@ def connect(**options: Any) -> None:
 
 @contextmanager
 def session_folder() -> Iterator[Path]:
-    """A new folder of this process for a private cluster, in RAY_TMPDIR or among the temporary files."""
-    folder = Path(tempfile.mkdtemp(prefix="contrast-ray-", dir=os.environ.get("RAY_TMPDIR")))
+    """A new folder of this process for a private cluster. Raises OSError where none can be made."""
+    parent = session_parent()
+    remove_stale(parent)
+    folder = make_temporary("ray", parent)
     try:
         yield folder
     finally:
         ends = time.monotonic() + REMOVAL_SECONDS
+        remove(folder)
         while folder.exists() and time.monotonic() < ends:
-            shutil.rmtree(folder, ignore_errors=True)
-            time.sleep(0.05)
+            time.sleep(0.1)
+            remove(folder)
+
+
+def session_parent() -> Path:
+    """RAY_TMPDIR, or this user's temporary folders, or those in /tmp: the first whose path is short enough for sockets.
+
+    Raises ForeignFolderError, OSError.
+    """
+    if given := os.environ.get("RAY_TMPDIR"):
+        return Path(given)
+    usual = temporary_root()
+    short = usual if len(os.fsencode(usual)) <= LONGEST_PARENT else Path("/tmp") / usual.name  # noqa: S108 - `claim` checks
+    return claim(short, "RAY_TMPDIR")
 
 
 def cause_of(error: Exception) -> str:
