@@ -6,7 +6,11 @@ whatever was imported before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from orchestrator.own_packages import use_installed_packages
+
+use_installed_packages()
+
+from typing import TYPE_CHECKING, Any  # noqa: E402 - of the standard library, not of the current folder
 
 if TYPE_CHECKING:
     from orchestrator.api import plan, sweep

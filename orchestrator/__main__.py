@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.interrupts import exit_at_signals
+
+if __name__ == "__main__":
+    exit_at_signals()  # first, because the imports below take a second
+
 import argparse
 import shlex
 import sys

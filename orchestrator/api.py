@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.interrupts import ending_gently
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
-from orchestrator.running.driver import Driver, RunPolicy
+from orchestrator.running.driver import INTERRUPTED, Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
@@ -78,6 +79,8 @@ class SweepOutcome:
     """Ids of the trials that were asked for; None: all."""
     halted: str = ""
     """Why the sweep stopped early; empty when it did not."""
+    failures: tuple[str, ...] = ()
+    """What could not be done at the end, such as the tables on a full disk, a line each; the next command does it."""
     mirror_failure: Exception | None = None
     """Why MLflow did not get everything."""
     mirror_lacks: str = ""
@@ -90,8 +93,8 @@ class SweepOutcome:
 
     @property
     def fulfilled(self) -> bool:
-        """Whether everything that was asked for is done: all trials, or those selected."""
-        return not self.halted and not self.missing
+        """Whether everything that was asked for is done: all trials, or those selected, and the tables."""
+        return not self.halted and not self.missing and not self.failures
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -151,9 +154,9 @@ def carry_out(
 
     `command` is the command line of the sweep; `status` shows it beside failed trials.
     """
+    from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
     from orchestrator.running.forwarded_environment import forwarded_environment
-    from orchestrator.running.interrupts import graceful_interrupts
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.live_table import TableTracker
 
@@ -161,6 +164,7 @@ def carry_out(
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
+    closing = Closing()
     with store.lock(), ExitStack() as stack:
         growing_plan = open_growing_plan(spec, plan, store)
         candidates = [trial.trial_id for trial in plan.trials]
@@ -180,15 +184,17 @@ def carry_out(
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
         save_code(store)
         follower = open_follower(options, plan.record.name)
-        stack.callback(follower.stop)
+        stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
         write = partial(write_tables, out=options.out)
         resources = resources_on(options.executor, spec.space.resources)
         trackers = [follower, *make_trackers(todo), TableTracker(write)]
         driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
+        executors = ExitStack()
+        stack.callback(closing.step, "the executor", executors.close, brief=True)
 
         def start_executor() -> Executor:
             """Both MLflow and the executor take seconds to start; a refusal by MLflow ends the sweep before a trial."""
-            executor = stack.enter_context(
+            executor = executors.enter_context(
                 open_executor(
                     options.executor,
                     resources,
@@ -201,24 +207,41 @@ def carry_out(
             follower.admit()
             return executor
 
-        try:
-            with graceful_interrupts(driver):
-                driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
-        finally:
+        def close() -> SweepOutcome:
+            """Write the tables and end the sweep in MLflow; the next command does what could not be done."""
             reused = {key: item for key, item in before.items() if driver.outcomes.get(key) is item.record}
             verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
-            files = write(results, directory=store)
-            store.compact(driver.plan.record.name)
-            store.keep_plan(driver.plan.record.name, driver.outcomes)
+            name, files = driver.plan.record.name, dict[str, Path]()
+            closing.step("tables", lambda: files.update(write(results, directory=store)))
             outcome = SweepOutcome(
                 plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
             )
-            driver.finish(files, completed=outcome.completed)
-            follower.close()
-        if driver.interrupted:
-            raise KeyboardInterrupt
-        return replace(outcome, mirror_failure=follower.failure, mirror_lacks=follower.lacking)
+            closing.step("points", store.point_log.close, brief=True)
+            closing.step("cache of the records", partial(store.compact, name), matters=False)
+            closing.step("kept plan", partial(store.keep_plan, name, driver.outcomes))
+            closing.step("end of the sweep", partial(driver.finish, files, completed=outcome.completed), brief=True)
+            closing.step("MLflow", follower.close)
+            return outcome
+
+        cause: Exception | None = None
+        with ending_gently(driver.interrupt):
+            try:
+                driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
+            except KeyboardInterrupt:  # the second signal
+                driver.interrupted = closing.at_once = True
+            except Exception as error:
+                cause = error
+            outcome = close()
+    first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
+    if first is not None:
+        stopped = [f"stopped: {driver.halted}"] if driver.halted not in ("", INTERRUPTED) else []
+        for line in [*stopped, *closing.failures]:
+            first.add_note(line)
+        raise first
+    return replace(
+        outcome, failures=tuple(closing.failures), mirror_failure=follower.failure, mirror_lacks=follower.lacking
+    )
 
 
 def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory) -> GrowingPlan | None:

@@ -24,10 +24,28 @@ __all__ = [
     "StoreError",
     "SweepError",
     "TrackingError",
+    "shortened",
 ]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+LONGEST_VALUE = 200
+"""Characters of a value that a message quotes."""
+LONGEST_MESSAGE = 2000
+"""Characters of the message for one mistake."""
+LISTED = 20
+"""Mistakes that are listed; further ones are counted."""
+MOST_MISTAKES = 1000
+"""Mistakes after which the search for more ends."""
+
+
+def shortened(text: str, length: int = LONGEST_VALUE) -> str:
+    """`text` without its middle where it is longer than `length`; both ends say what it is and what to do."""
+    if len(text) <= length:
+        return text
+    tail = length // 4
+    return f"{text[: length - tail]} ... {text[-tail:]}"
 
 
 class SweepError(Exception):
@@ -35,11 +53,13 @@ class SweepError(Exception):
 
 
 class SpecError(SweepError):
-    """A wrong search space, recipe or `--set`; `messages` holds one line per mistake."""
+    """A wrong search space, recipe or `--set`; `messages` holds one line per mistake, of which the text lists 20."""
 
     def __init__(self, *messages: str) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = messages
+        self.messages = tuple(shortened(message, LONGEST_MESSAGE) for message in messages)
+        more = len(messages) - LISTED
+        rest = (f"and {more if len(messages) < MOST_MISTAKES else f'at least {more}'} more; correct these first",)
+        super().__init__("\n".join((*self.messages[:LISTED], *(rest if more > 0 else ()))))
 
 
 class SpecErrorCollector:
@@ -59,9 +79,14 @@ class SpecErrorCollector:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        """Keep the messages of a SpecError and suppress it; let any other exception pass."""
+        """Keep the messages of a SpecError and suppress it; let any other exception pass.
+
+        Raises SpecError with all messages once there are MOST_MISTAKES.
+        """
         if isinstance(error, SpecError):
             self.messages.extend(error.messages)
+            if len(self.messages) >= MOST_MISTAKES:
+                self.raise_any()
             return True
         return False
 

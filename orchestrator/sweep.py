@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.interrupts import exit_at_signals
+
+if __name__ == "__main__":
+    exit_at_signals()  # first, because the imports below take a second
+
 import argparse
 import shlex
 import sys
@@ -49,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(argv)
     if options.debug:
         options.executor = "serial"
-    return guarded(lambda: run(options))
+    return guarded(
+        lambda: run(options), "interrupted; all results so far are kept, and the same command resumes the sweep"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -155,7 +162,7 @@ def run_plan(
 
     run_options = RunOptions(**{item.name: getattr(options, item.name) for item in fields(RunOptions)})
     outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options))
-    if not options.json:
+    if not options.json and "markdown" in outcome.files:
         console.print(Text(outcome.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
     print_summary(outcome, options, console)
     return DONE if outcome.fulfilled else UNFINISHED
@@ -194,7 +201,10 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         console.print(Text(f"{more} all"), soft_wrap=True)
     if outcome.halted:
         console.print(Text(f"stopped: {outcome.halted}", style="red"), soft_wrap=True)
-    console.print(Text(f"tables: {', '.join(str(path) for path in outcome.files.values())}"), soft_wrap=True)
+    for line in outcome.failures:
+        console.print(Text(f"not done: {line}", style="red"), soft_wrap=True)
+    if outcome.files:
+        console.print(Text(f"tables: {', '.join(str(path) for path in outcome.files.values())}"), soft_wrap=True)
     if outcome.mirror_failure is not None or outcome.mirror_lacks:
         console.print(Text(describe_lacking(outcome, options), style="yellow"), soft_wrap=True)
 

@@ -5,6 +5,9 @@ In a notebook: `reports.styled("ablation_memory")` is the table, `reports.frame`
 
 from __future__ import annotations
 
+import orchestrator.own_packages  # noqa: F401 - first, because it takes the current folder off the path of a command
+
+# isort: split
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

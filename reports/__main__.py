@@ -5,6 +5,11 @@ Exit codes: 0 every planned run has a result; 1 some failed or are missing (list
 
 from __future__ import annotations
 
+from orchestrator.interrupts import exit_at_signals
+
+if __name__ == "__main__":
+    exit_at_signals()  # first, because the imports below take a second
+
 import argparse
 import sys
 from collections.abc import Sequence

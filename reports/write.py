@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import replace_file
+from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.render import STYLES
@@ -107,5 +108,6 @@ def write(path: Path, content: str | bytes) -> Path:
     try:
         replace_file(path, content.encode("utf-8") if isinstance(content, str) else content, durable=False)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error
+        remedy = disk_remedy(error, path) or "use another --out"
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error}); {remedy}") from error
     return path

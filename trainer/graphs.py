@@ -37,7 +37,7 @@ class GraphedNetwork:
         the state of torch's generators. Raises TrainerError for a network that cannot be recorded.
         """
         self.parts = OutputParts(network.train(), dtype)
-        with restored_buffers(network):
+        with restored_buffers(network), without_stream_warning():
             try:
                 self.recorded: Any = torch.cuda.make_graphed_callables(
                     self.parts, (example_B3HW.clone(),), allow_unused_input=True
@@ -74,6 +74,20 @@ class OutputParts(nn.Module):
             output: SegmentorOutput = self.network(image_B3HW)
         self.present = tuple(part is not None for part in output)
         return tuple(part for part in output if part is not None)
+
+
+@contextmanager
+def without_stream_warning() -> Iterator[None]:
+    """Silence torch's warning that a node of the autograd graph belongs to another stream.
+
+    `make_graphed_callables` causes it itself: it warms up in one stream and records in another.
+    """
+    warn = torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch
+    warn(False)
+    try:
+        yield
+    finally:
+        warn(True)
 
 
 @contextmanager

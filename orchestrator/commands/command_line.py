@@ -7,15 +7,19 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from orchestrator.errors import SweepError
+from orchestrator.interrupts import INTERRUPTED, interruptible
 from orchestrator.redaction import redacted
+from orchestrator.store.disk_errors import describe_disk_error
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 
-DONE, UNFINISHED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: every planned trial is done; some failed or are missing; wrong usage or specification; Ctrl-C."""
+DONE, UNFINISHED, WRONG = 0, 1, 2
+"""Exit codes: every planned trial is done; some failed or are missing, or the end of the sweep did; wrong usage or
+specification. After a signal: `INTERRUPTED`."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,24 +30,35 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG, f"{self.prog}: {redacted(message)} (--help shows the usage)\n")
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """The exit code of `command`; an error that a user can cause becomes one line on stderr and an exit code."""
+def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the same command again") -> int:
+    """The exit code of `command`; an error that a user can cause becomes one line on stderr and an exit code.
+
+    Notes of an error follow it, a line each. A signal ends the command with the line `interrupted`.
+    """
     try:
-        code = command()
-        sys.stdout.flush()
+        with interruptible(limited=True):
+            code = command()
+            sys.stdout.flush()
     except SweepError as error:
-        sys.stderr.write(f"{redacted(str(error))}\n")
+        say("\n".join([str(error), *getattr(error, "__notes__", ())]))
         return WRONG
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; all results so far are kept, and the same command resumes the sweep\n")
+    except KeyboardInterrupt as interrupt:
+        say("\n".join([*getattr(interrupt, "__notes__", ()), interrupted]))
         return INTERRUPTED
     except BrokenPipeError:  # `| head` has ended: discard the rest, also when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
     except OSError as error:  # a full disk, an unreadable file: the message names it
-        sys.stderr.write(f"{redacted(str(error))}\n")
+        say(describe_disk_error(error))
         return WRONG
     except Exception:  # a defect; its message may hold a secret
-        sys.stderr.write(redacted(traceback.format_exc()))
+        say(traceback.format_exc())
         return UNFINISHED
     return code
+
+
+def say(line: str) -> None:
+    """Write a line without secrets to stderr, which may be a terminal that was closed."""
+    with suppress(OSError):
+        sys.stderr.write(f"{redacted(line)}\n")
+        sys.stderr.flush()

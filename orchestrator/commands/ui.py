@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestrator.errors import TrackingError
+from orchestrator.interrupts import interruptible
 from orchestrator.redaction import without_password
-from orchestrator.running.interrupts import handling
 from orchestrator.tracking.uri import tracking_uri_of
 
 __all__ = ["free_port", "page_of", "serve"]
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Sent by Ctrl-C, by a supervisor, by a terminal that closes; each becomes a KeyboardInterrupt."""
 GRACE_SECONDS = 5.0
 """How long the server may take to end after SIGTERM."""
 
@@ -34,10 +32,8 @@ def serve(uri: str | None, port: int = 0) -> int:
         return 0
     port = port or free_port()
     print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    heard = [number for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN]  # not under nohup
-    interrupting = handling(heard, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), interrupting, running(command, store) as server:
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    with suppress(KeyboardInterrupt), interruptible(), running(command, store) as server:
         return server.wait()
     return 0
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.settings import Setting, as_yaml
+from orchestrator.spec.settings import Setting, quoted
 from trainer.config import TrainConfig
 
 __all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
@@ -42,8 +42,8 @@ class SettingSources:
         except ValueError as error:
             key, _, message = str(error).partition(": ")
             setting = self.settings.get(key)
-            if setting is not None and ";" not in message and f"not {as_yaml(setting.value)}" not in message:
-                message = f"{message}; got {as_yaml(setting.value)}"
+            if setting is not None and ";" not in message and f"not {quoted(setting.value)}" not in message:
+                message = f"{message}; got {quoted(setting.value)}"
             raise self.error(key, message) from error
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.planning.digests import read_cache, write_cache
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import AttemptRecord, State
 from trainer.config import TrainConfig
 
@@ -41,7 +43,7 @@ class CostBook:
         self.costs: dict[str, Cost] = {}
         for shape, text in read_cache(self.path).items():
             try:
-                self.costs[shape] = Cost(**json.loads(text))
+                self.costs[shape] = Cost(**parse_json(text))
             except (TypeError, ValueError):  # written by another version
                 continue
 
@@ -65,12 +67,21 @@ class CostBook:
         self.costs[shape_of(config)] = Cost(
             step_seconds=step_ms / 1000,
             other_seconds=max(0.0, record.ended_at - record.started_at - trained),
-            disk_bytes=sum(path.stat().st_size for path in workdir.rglob("*") if path.is_file()),
+            disk_bytes=bytes_below(workdir),
         )
 
     def save(self) -> None:
         """Write the file."""
         write_cache(self.path, {shape: json.dumps(asdict(cost)) for shape, cost in self.costs.items()})
+
+
+def bytes_below(folder: Path) -> int:
+    """Total size of the files in a folder; those that end or cannot be read meanwhile do not count."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def describe_cost(trials: Sequence[Trial], costs: CostBook, *, slots: int, gpus_per_trial: float) -> str:

@@ -7,11 +7,13 @@ next trial of a search, or the end of the sweep.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from orchestrator.errors import StoreError
 from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.identity import canonical
@@ -29,7 +31,10 @@ from orchestrator.store.records import AttemptRecord, Point, State, codes_in
 from trainer.code_digest import present_code
 from trainer.config import RESULT_VERSION, Runtime
 
-__all__ = ["Driver", "RunPolicy"]
+__all__ = ["INTERRUPTED", "Driver", "RunPolicy"]
+
+INTERRUPTED = "interrupted"
+"""`Driver.halted` after a signal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +135,8 @@ class Driver:
     def finish(self, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Tell the trackers that the sweep is over; `artifacts` are the files written for it."""
         if self.costs is not None:
-            self.costs.save()
+            with suppress(OSError):  # only forecasts are lost
+                self.costs.save()
         for tracker in self.trackers:
             tracker.finish(self.outcomes, artifacts, completed)
 
@@ -142,7 +148,19 @@ class Driver:
     def interrupt(self) -> None:
         """Halt because the user says so. A signal handler may call this."""
         self.interrupted = True
-        self.halt("interrupted")
+        self.halt(INTERRUPTED)
+
+    @contextmanager
+    def recording(self, trial_id: str = "") -> Iterator[None]:
+        """Halt the sweep when the run directory cannot be written, as on a full disk; what was written before counts.
+
+        An executor must not see the error: Ray Tune would take it for one of the trial, and start that again.
+        """
+        try:
+            yield
+        except StoreError as error:
+            trial = f"{self.plan.record.label_of(trial_id)} [{trial_id}]: " if trial_id else ""
+            self.halt(f"{trial}{error}")
 
     # -- what the executor asks
 
@@ -155,8 +173,13 @@ class Driver:
 
     def next_task(self, available: Share) -> Task | None:
         """The next attempt that fits into `available`; None when nothing can start now."""
-        if self.must_halt():
-            return None
+        if not self.must_halt():
+            with self.recording():
+                return self.choose_task(available)
+        return None
+
+    def choose_task(self, available: Share) -> Task | None:
+        """`next_task` of a sweep that has not halted. Raises StoreError."""
         capacity = self.executor.capacity
         if self.source is not None and not len(self.queue) and self.packing.smallest_share(capacity).fits(available):
             self.draw(self.source)
@@ -233,9 +256,10 @@ class Driver:
             "row": self.plan.record.row_of(task.trial_id),
         }
         resumes_code = partial(self.plan.record.accepts_code, task.trial_id)
-        self.store.start(
-            task.trial_id, task.attempt, canonical(task.config), time.time(), facts, resumes_code=resumes_code
-        )
+        with self.recording(task.trial_id):
+            self.store.start(
+                task.trial_id, task.attempt, canonical(task.config), time.time(), facts, resumes_code=resumes_code
+            )
         for tracker in self.trackers:
             tracker.started(task)
 
@@ -243,7 +267,8 @@ class Driver:
         """Record a point; a search's scheduler may stop the trial because of it."""
         running = self.running[task.trial_id]
         running.metrics.update(point.metrics)
-        self.store.append(task.trial_id, point)
+        with self.recording(task.trial_id):
+            self.store.append(task.trial_id, point)
         for tracker in self.trackers:
             tracker.reported(task, point)
         if self.growing_plan is not None and self.growing_plan.should_stop(task.trial_id, point):
@@ -258,7 +283,12 @@ class Driver:
                 self.queue.add_retry(running.trial, self.clock())
             return
         record = self.completed(running, record)
-        self.store.end(record)
+        recorded = False
+        with self.recording(task.trial_id):
+            self.store.end(record)
+            recorded = True
+        if not recorded:
+            return
         self.outcomes[task.trial_id] = record
         self.budget.ended(task.trial_id, record)
         if self.costs is not None:

@@ -10,7 +10,7 @@ from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.parameters import short_names
 from orchestrator.spec.rows import BASELINE_LABEL, ROW_BLOCKS, MethodRows, RowSpec, baseline_row
 from orchestrator.spec.schema import SearchSpace
-from orchestrator.spec.settings import Setting, SettingsBlock, as_yaml, closest, config_leaves, read_list
+from orchestrator.spec.settings import Setting, SettingsBlock, as_yaml, closest, config_leaves, quoted, read_list
 
 __all__ = ["FULL_LABEL", "ablation_rows", "implied_baseline"]
 
@@ -81,7 +81,7 @@ def varied_rows(
         mistakes += levels.mistakes
         others = [level for level in levels.settings if level.value != value_in_effect(key, known)]
         if levels.settings and not others:
-            own = as_yaml(levels.settings[0].value)
+            own = quoted(levels.settings[0].value)
             origin = space.origin("one_at_a_time", key)
             mistakes.append(f"{origin}: {key}: lists only the baseline's own value {own}; add another value")
         rows.extend(

@@ -10,8 +10,9 @@ from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import expanded, is_file, missing_file
+from orchestrator.spec.shipped import SHIPPED_RECIPES, SHIPPED_SPACES, shipped_file
 from orchestrator.spec.validators import extended_files
-from orchestrator.spec.yaml_document import Block, Document, KeyPath, read_yaml, without
+from orchestrator.spec.yaml_document import MAX_CHARACTERS, Block, Document, KeyPath, read_yaml, without
 
 __all__ = ["RECIPE", "SEARCH_SPACE", "read_extended"]
 
@@ -23,15 +24,28 @@ RECIPE: SettingsDepth = None
 
 KEY = "extends"
 
+MAX_FILES = 50
+"""Files that a file extends, directly or not; one that is extended twice counts twice."""
 
-def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] = ()) -> Document:
+
+def read_extended(path: Path, depth: SettingsDepth) -> Document:
     """The file at `path` merged with the files it extends; the key `extends` itself is removed.
 
-    Blocks are merged recursively, the file's own keys win, lists are replaced, and `name` is not inherited, as it names
-    the results. `extending` are the files that extend this one, the outermost first. Raises SpecError with one line per
-    mistake: those of `read_yaml`, a missing file, or a cycle.
+    A file that is not there may be one of the project's. Blocks are merged recursively, the file's own keys win, lists
+    are replaced, and `name` is not inherited, as it names the results. Raises SpecError with one line per mistake:
+    those of `read_yaml`, a missing file, a cycle, or more files or text than a specification has.
     """
+    return read_chain((path,), depth, [])
+
+
+def read_chain(chain: tuple[Path, ...], depth: SettingsDepth, read: list[int]) -> Document:
+    """The last file of `chain`, merged with those it extends; each file of `chain` extends the next.
+
+    `read` gets the length of each file.
+    """
+    path = chain[-1]
     document = read_yaml(path)
+    read.append(len(document.text))
     if KEY not in document.values:
         return document
     where = f"{document.origin(KEY)}: {KEY}"
@@ -39,18 +53,25 @@ def read_extended(path: Path, depth: SettingsDepth, extending: tuple[Path, ...] 
         given = extended_files(document.values[KEY])
     except ValueError as error:
         raise SpecError(f"{where}: {error}") from error
-    chain = (*extending, path)
     bases: list[Document] = []
     errors = SpecErrorCollector()
     for name in given if isinstance(given, list) else [given]:
         other = Path(os.path.normpath(path.parent / expanded(name)))
         with errors:
             if not is_file(other):
-                raise SpecError(f"{where}: {other}: {missing_file(other)}")
+                shipped = SHIPPED_RECIPES if depth is RECIPE else SHIPPED_SPACES
+                if (found := shipped_file(name, shipped)) is None:
+                    elsewhere = "" if os.path.isdir(other) else f" (nor is it in {shipped})"  # noqa: PTH112 - never raises
+                    raise SpecError(f"{where}: {other}: {missing_file(other)}{elsewhere}")
+                other = found
             if any(other.samefile(file) for file in chain):
                 cycle = " -> ".join(file.name for file in (*chain, other))
                 raise SpecError(f"{where}: the files extend each other in a cycle ({cycle}); remove one")
-            bases.append(read_extended(other, depth, chain))
+            if len(read) > MAX_FILES or sum(read) > MAX_CHARACTERS:
+                raise SpecError(
+                    f"{where}: more than {MAX_FILES} files or {MAX_CHARACTERS} characters in all; extend fewer files"
+                )
+            bases.append(read_chain((*chain, other), depth, read))
     errors.raise_any()
     inherited = without(reduce(partial(merge, depth=depth), (base.values for base in bases)), {("name",)})
     values = merge(inherited, without(document.values, {(KEY,)}), depth)

@@ -11,12 +11,14 @@ from orchestrator.spec.distributions import holds
 from orchestrator.spec.parameters import Parameters, read_parameters, short_names
 from orchestrator.spec.rows import MethodRows, RowSpec, baseline_row
 from orchestrator.spec.schema import SearchSpace
-from orchestrator.spec.settings import Setting, as_yaml, closest
+from orchestrator.spec.settings import Setting, as_yaml, closest, quoted
 
 __all__ = ["MAX_ROWS", "grid_rows"]
 
 MAX_ROWS = 100_000
 """A larger grid is a typo."""
+MAX_COMPARED = 10_000_000
+"""Combinations times entries of `skip`: about ten seconds."""
 NOTHING_SET = "no factor"
 """Label of the combination in which no factor is active."""
 
@@ -37,6 +39,9 @@ def grid_rows(space: SearchSpace) -> MethodRows:
     kept: list[Combination] = []
     if count > MAX_ROWS:
         mistakes.append(f"{origin}: parameters: {count} combinations, more than {MAX_ROWS}; list fewer values")
+    elif count * len(space.skip or ()) > MAX_COMPARED:
+        text = f"{len(space.skip or ())} entries for {count} combinations; list fewer values, or fewer entries"
+        mistakes.append(f"{space.origin('skip')}: skip: {text}")
     elif levels and count:
         combinations = conditional(combine(groups, levels), parameters)
         kept, without_effect = leave_out(space, combinations, levels)
@@ -67,7 +72,7 @@ def zip_groups(space: SearchSpace, levels: Levels) -> tuple[list[tuple[str, ...]
         where = f"{space.origin('zip', position)}: zip.{position}"
         known = tuple(key for key in keys if key in levels)
         errors.messages.extend(
-            f"{where}: no factor {key!r}; {closest(key, tuple(levels))}" for key in keys if key not in levels
+            f"{where}: no factor {quoted(key)}; {closest(key, tuple(levels))}" for key in keys if key not in levels
         )
         with errors:
             if len(keys) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,10 +15,10 @@ from orchestrator.spec.distributions import Conditions, Distribution, RangeKind
 from orchestrator.spec.schema import Parameter, SearchSpace
 from orchestrator.spec.settings import (
     Setting,
-    as_yaml,
     closest,
     config_leaves,
     number_type,
+    quoted,
     read_list,
     read_setting,
     unknown_key,
@@ -110,7 +111,7 @@ def read_range(key: str, parameter: Parameter, space: SearchSpace) -> Distributi
     kind = parameter.distribution or kinds[0]
     if kind not in kinds:
         what = "whole numbers" if number_type(leaf.annotation) is int else "numbers"
-        raise SpecError(f"{here}: {as_yaml(kind)} does not draw {what}; choose {' or '.join(kinds)}")
+        raise SpecError(f"{here}: {quoted(kind)} does not draw {what}; choose {' or '.join(kinds)}")
     errors = SpecErrorCollector()
     ends: list[Any] = []
     for name, end in (("min", parameter.min), ("max", parameter.max)):
@@ -165,7 +166,7 @@ def read_values(
             errors.messages.append(f"{here}: {error}")
             continue
         if found[-1] not in choices[other]:
-            text = f"{as_yaml(value)} is not among the values of {other}; choose {as_yaml(choices[other])[1:-1]}"
+            text = f"{quoted(value)} is not among the values of {other}; choose {quoted(choices[other])[1:-1]}"
             errors.messages.append(f"{here}: {text}")
     errors.raise_any()
     return tuple(found)
@@ -187,25 +188,26 @@ def in_order(space: SearchSpace, keys: Sequence[str], conditions: Mapping[str, C
 def range_mistake(kind: str, low: float, high: float, step: float | None) -> str | None:
     """Why nothing can be drawn from a range; None for a sound one."""
     if low >= high:
-        return f"min {as_yaml(low)} is not below max {as_yaml(high)}; swap them, or write `value: x`"
+        return f"min {quoted(low)} is not below max {quoted(high)}; swap them, or write `value: x`"
     if "log" in kind and low <= 0:
-        return f"min {as_yaml(low)} has no logarithm; write a min above 0, or draw without log"
+        return f"min {quoted(low)} has no logarithm; write a min above 0, or draw without log"
     if step is None:
         return None
     if "log" in kind:
         return f"{kind} takes no step; remove it, or draw without log"
     if kind == "int_uniform" and not isinstance(step, int):
-        return f"step must be a whole number, not {as_yaml(step)}; write for example 1"
+        return f"step must be a whole number, not {quoted(step)}; write for example 1"
     steps = (high - low) / step
     if not math.isfinite(steps):
-        return f"step {as_yaml(step)} is too small for the range; write a larger one, or remove it"
+        return f"step {quoted(step)} is too small for the range; write a larger one, or remove it"
     if steps < 1 or not math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-6):
         last = low + max(1, math.floor(steps + 1e-6)) * step
-        return f"max {as_yaml(high)} is not a whole number of steps from min; write for example max: {last:g}"
+        return f"max {quoted(high)} is not a whole number of steps from min; write for example max: {last:g}"
     return None
 
 
 def short_names(keys: Sequence[str]) -> Mapping[str, str]:
     """Last part of each key; the whole key where two would look alike."""
     last = [key.rpartition(".")[2] for key in keys]
-    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
+    counts = Counter(last)
+    return {key: name if counts[name] == 1 else key for key, name in zip(keys, last, strict=True)}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
+from orchestrator.spec.settings import quoted
+from orchestrator.spec.shipped import SHIPPED_RECIPES, looked_in, shipped_file
 
 __all__ = ["name_with_recipe", "read_recipe"]
 
 SUFFIXES = (".yaml", ".yml")
-SHARED_RECIPES = Path(__file__).resolve().parents[2] / "search_spaces" / "recipes"
-"""Recipes that come with the project, in a checkout and in the wheel."""
+OWN_RECIPES = (Path("recipes"), Path("search_spaces/recipes"))
+"""Below the current folder."""
+METHOD = re.compile(r"^method\s*:", re.MULTILINE)
+"""A file with this key is a search space."""
 
 
 def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, Recipe]:
@@ -21,7 +26,7 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
 
     Raises SpecError when there is no such recipe or it cannot be read.
     """
-    origin = space.origin("recipe") if recipe is None else f"--recipe {recipe}"
+    origin = space.origin("recipe") if recipe is None else f"--recipe {shortened(recipe)}"
     wanted = space.recipe if recipe is None else recipe
     if wanted is None:
         if space.is_complete("recipe"):
@@ -30,32 +35,54 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
         return "", Recipe()
     found = find_recipe(wanted, path)
     if found is None:
-        raise SpecError(f"{origin}: recipe: no recipe {wanted!r}; {known_recipes(path)}")
+        raise SpecError(f"{origin}: recipe: no recipe {quoted(wanted)}; {known_recipes(path)}")
     return recipe_name(found, path), parse_recipe(read_extended(found, RECIPE))
 
 
 def find_recipe(recipe: str, spec: Path) -> Path | None:
-    """File of a recipe: a path from the current directory or the search space's, or a name in a recipe directory.
+    """File of a recipe: a path from the current folder or the search space's, or a name.
 
-    A name may have a folder: `released/camvid_hrnet_w48`.
+    A name is looked up in the recipe directories, then beside the search space, then among the recipes of the project.
+    It may have a folder: `released/camvid_hrnet_w48`.
     """
     candidates: list[Path] = []
     if recipe.endswith(SUFFIXES) or "/" in recipe:
         candidates += [expanded(recipe), spec.parent / recipe]
-    if not recipe.endswith(SUFFIXES):
-        candidates += [directory / f"{recipe}.yaml" for directory in recipe_directories(spec)]
-    return next((path for path in candidates if is_file(path)), None)
+    file = recipe if recipe.endswith(SUFFIXES) else f"{recipe}.yaml"
+    candidates += [own / file for own in own_directories(spec)]
+    if found := next(filter(is_file, candidates), None):
+        return found
+    beside = (folder / file for folder in (spec.parent, Path()))
+    if found := next((path for path in beside if is_file(path) and not METHOD.search(text_of(path))), None):
+        return found
+    return shipped_file(file.removeprefix("search_spaces/").removeprefix("recipes/"), SHIPPED_RECIPES)
+
+
+def text_of(path: Path) -> str:
+    """Content of a file, in which only ASCII matters; empty if it cannot be read."""
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def own_directories(spec: Path) -> tuple[Path, ...]:
+    """The user's recipe directories: that of the search space, then those below the current folder."""
+    shipped = SHIPPED_RECIPES.resolve()
+    return tuple(folder for folder in (spec.parent / "recipes", *OWN_RECIPES) if folder.resolve() != shipped)
 
 
 def recipe_directories(spec: Path) -> tuple[Path, ...]:
     """Where a recipe's name is looked up, first match wins."""
-    return (spec.parent / "recipes", Path("search_spaces/recipes"), SHARED_RECIPES)
+    return (*own_directories(spec), SHIPPED_RECIPES)
 
 
 def known_recipes(spec: Path) -> str:
-    """`available: camvid_lite0, released/camvid_hrnet_w48, synthetic`."""
-    names = {recipe_name(path, spec) for directory in recipe_directories(spec) for path in directory.rglob("*.yaml")}
-    return f"available: {', '.join(sorted(names))}" if names else f"there are none in {spec.parent / 'recipes'}"
+    """`available: camvid_lite0, released/camvid_hrnet_w48, synthetic; looked in recipes and ...`."""
+    directories = recipe_directories(spec)
+    names = {recipe_name(path, spec) for directory in directories for path in directory.rglob("*.yaml")}
+    places = looked_in(dict.fromkeys((*(directory for directory in directories if directory.is_dir()), spec.parent)))
+    return f"available: {', '.join(sorted(names))}; {places}"
 
 
 def recipe_name(file: Path, spec: Path) -> str:

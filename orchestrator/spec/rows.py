@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.spec.distributions import Distribution
 from orchestrator.spec.schema import SearchSpace
-from orchestrator.spec.settings import Setting, SettingsBlock, closest
+from orchestrator.spec.settings import Setting, SettingsBlock, closest, quoted
 
 __all__ = ["BASELINE_LABEL", "ROW_BLOCKS", "MethodRows", "RowSpec", "baseline_row", "label_mistakes"]
 
@@ -58,9 +58,9 @@ def label_mistakes(space: SearchSpace, rows: Sequence[RowSpec]) -> Iterator[str]
         if not row.label.strip():
             yield f"{row.origin}: rows: a row without a label; name it"
         if row.label in labels:
-            yield f"{row.origin}: rows: a second row {row.label!r}; rename one of the two"
+            yield f"{row.origin}: rows: a second row {quoted(row.label)}; rename one of the two"
         labels[row.label] = None
     is_known = space.baseline in labels or not all(map(space.is_complete, ROW_BLOCKS))
     if isinstance(space.baseline, str) and rows and not is_known:
         remedy = closest(space.baseline, tuple(labels))
-        yield f"{space.origin('baseline')}: baseline: no row {space.baseline!r}; {remedy}"
+        yield f"{space.origin('baseline')}: baseline: no row {quoted(space.baseline)}; {remedy}"

@@ -25,7 +25,7 @@ from orchestrator.spec.blocks import (
     Until,
 )
 from orchestrator.spec.distributions import Objective, RangeKind
-from orchestrator.spec.settings import SettingsBlock, as_yaml, closest, read_block
+from orchestrator.spec.settings import SettingsBlock, closest, quoted, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 from orchestrator.store.records import SEARCHES
@@ -73,7 +73,7 @@ def settings_block(value: Any) -> SettingsBlock:
     """A block of settings of the trainer."""
     if isinstance(value, Block):
         return read_block(value)
-    raise ValueError(f"must be a block of `key: value` lines, not {as_yaml(value)}; see {README}")
+    raise ValueError(f"must be a block of `key: value` lines, not {quoted(value)}; see {README}")
 
 
 def row_settings(value: Any) -> SettingsBlock:
@@ -87,7 +87,7 @@ def read_baseline(value: Any) -> str | SettingsBlock:
         return value
     if isinstance(value, Block):
         return read_block(value)
-    raise ValueError(f"must be the label of a row, not {as_yaml(value)}; put it in quotes")
+    raise ValueError(f"must be the label of a row, not {quoted(value)}; put it in quotes")
 
 
 def read_seeds(value: Any) -> tuple[int, ...] | Until:
@@ -285,7 +285,7 @@ def parse_recipe(document: Document) -> Recipe:
     searches, settings = values.get(SEARCH_BLOCK), read_block(without(values, {(SEARCH_BLOCK,)}))
     if searches is None or isinstance(searches, Block):
         return Recipe(settings=settings, search=SettingsBlock() if searches is None else read_block(searches))
-    text = f"must be a block of `key: value` lines, not {as_yaml(searches)}; see {README}"
+    text = f"must be a block of `key: value` lines, not {quoted(searches)}; see {README}"
     mistake = f"{document.origin(SEARCH_BLOCK)}: {SEARCH_BLOCK}: {text}"
     return Recipe(settings=replace(settings, mistakes=(*settings.mistakes, mistake)))
 
@@ -318,7 +318,7 @@ def settings_blocks(space: SearchSpace) -> tuple[SettingsBlock, ...]:
 
 def complaint(details: ErrorDetails) -> str:
     """What pydantic found, and what to do about it."""
-    kind, given = details["type"], as_yaml(details["input"])
+    kind, given = details["type"], quoted(details["input"])
     if kind == "value_error":
         return str(details["ctx"]["error"])
     if kind == "missing":

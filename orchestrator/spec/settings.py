@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.errors import LISTED, SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.yaml_document import Block, parse_value
@@ -27,6 +27,7 @@ __all__ = [
     "config_leaves",
     "number_type",
     "path_keys",
+    "quoted",
     "read_assignment",
     "read_block",
     "read_list",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 TEXT = "text"
+MOST_COMPARED = 1000
+"""Names among which a similar one is looked for; it takes a millisecond per hundred."""
 NOT_SETTABLE = ("seed",)
 """Fields of `TrainConfig` that no setting may name."""
 
@@ -91,10 +94,10 @@ class Leaf:
     def mistake(self, value: Any) -> str:
         """Why `value` is not legal, and what is."""
         if options := choices(self.annotation):
-            return f"{as_yaml(value)} is not a choice; choose {', '.join(map(str, options))}"
+            return f"{quoted(value)} is not a choice; choose {', '.join(map(str, options))}"
         expected = expectation(self.annotation)
         remedy = "put it in quotes" if expected == TEXT else f"write for example {as_yaml(self.default, quotes=False)}"
-        return f"must be {expected}, not {as_yaml(value)}; {remedy}"
+        return f"must be {expected}, not {quoted(value)}; {remedy}"
 
 
 @cache
@@ -167,12 +170,20 @@ def as_yaml(value: Any, *, quotes: bool = True) -> str:
     return repr(value) if quotes or not isinstance(value, str) else value
 
 
+def quoted(value: Any) -> str:
+    """A value in a message: as YAML writes it, without its middle if it is long."""
+    return shortened(as_yaml(value))
+
+
 def closest(name: str, names: Sequence[str]) -> str:
-    """The remedy for a name that is not among `names`: the one that was probably meant, else all of them."""
+    """The remedy for a name that is not among `names`: the one that was probably meant, else all of them, or twenty."""
     if not names:
         return "there is none to choose"
-    similar = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {similar[0]!r}?" if similar else f"choose {', '.join(names)}"
+    similar = difflib.get_close_matches(name, names, n=1) if len(names) <= MOST_COMPARED else []
+    if similar:
+        return f"did you mean {quoted(similar[0])}?"
+    more = f" or one of {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"choose {', '.join(map(shortened, names[:LISTED]))}{more}"
 
 
 def read_block(block: Block) -> SettingsBlock:
@@ -203,19 +214,19 @@ def read_list(key: str, values: Sequence[Any], origin: Callable[..., str]) -> Se
 
     The values of a factor of a grid, for example.
     """
-    found: list[Setting] = []
+    found: dict[Any, Setting] = {}
     errors = SpecErrorCollector()
     if not values:
         errors.messages.append(f"{origin()}: {key}: no values; list at least one")
     for position, value in enumerate(values):
         with errors:
             setting = read_setting(key, value, origin(position))
-            if any(setting.value == other.value for other in found):
-                raise SpecError(f"{setting.origin}: {key}: {as_yaml(value)} is listed twice; remove one")
-            found.append(setting)
+            if setting.value in found:
+                raise SpecError(f"{setting.origin}: {key}: {quoted(value)} is listed twice; remove one")
+            found[setting.value] = setting
         if key not in config_leaves():
             break  # the key is wrong, once for all its values
-    return SettingsBlock(settings=tuple(found), mistakes=tuple(errors.messages))
+    return SettingsBlock(settings=tuple(found.values()), mistakes=tuple(errors.messages))
 
 
 def read_assignment(text: str) -> Setting:
@@ -223,7 +234,7 @@ def read_assignment(text: str) -> Setting:
 
     Raises SpecError.
     """
-    origin = f"--set {text}"
+    origin = f"--set {shortened(text)}"
     given, equals, written = text.partition("=")
     key = current_key(given, origin)
     if not equals or not key or not written:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.settings import Setting, as_yaml, config_leaves, path_keys
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, outside_identity_keys
 
@@ -63,7 +63,7 @@ def check_sweep_name(name: str) -> str:
     """The name that `--name` gives. Raises SpecError for one that cannot name a directory."""
     if not SWEEP_NAME.fullmatch(name):
         text = "cannot name a sweep; use at most 100 letters, digits and _ - . @ + = , and begin with a letter or digit"
-        raise SpecError(f"--name {name}: {text}")
+        raise SpecError(f"--name {shortened(name)}: {text}")
     return name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
 from orchestrator.spec.blocks import Until
 from orchestrator.spec.distributions import Distribution, Search
@@ -17,7 +17,8 @@ from orchestrator.spec.recipes import name_with_recipe, read_recipe
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
 from orchestrator.spec.selection import selection_mistakes
-from orchestrator.spec.settings import Setting, SettingsBlock, read_assignment
+from orchestrator.spec.settings import Setting, SettingsBlock, quoted, read_assignment
+from orchestrator.spec.shipped import find_search_space
 from orchestrator.spec.sweep_names import SweepName, changed_settings, check_sweep_name, name_after, seeds_change
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
@@ -81,8 +82,11 @@ def read_sweep_name(
 ) -> SweepName:
     """Name of the sweep that `path` describes with these options; what does not enter the name may be wrong.
 
+    `path` may be the name of a search space of the project.
+
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
+    path = find_search_space(path)
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
     given = None if name is None else check_sweep_name(name)
@@ -113,11 +117,12 @@ def read_spec(
     seeds: str | int | None = None,
     name: str | None = None,
 ) -> SweepSpec:
-    """The search space at `path`, read and checked.
+    """The search space at `path`, or the one of the project with this name, read and checked.
 
     `recipe` (a name or a path), `settings` (`key=value`), `seeds` (`5` or `11,12`) and `name` are `--recipe`, `--set`,
     `--seeds` and `--name`. Raises SpecError with one line per mistake.
     """
+    path = find_search_space(path)
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     with errors:
@@ -139,7 +144,7 @@ def read_spec(
     errors.messages.extend(
         (*label_mistakes(space, found.rows), *table_mistakes(space, found), *selection_mistakes(space))
     )
-    origin = space.origin("seeds") if seeds is None else f"--seeds {seeds}"
+    origin = space.origin("seeds") if seeds is None else f"--seeds {shortened(str(seeds))}"
     errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values))
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None
     baseline = (
@@ -244,11 +249,13 @@ def read_seeds(seeds: str | int) -> tuple[int, ...]:
     parts = str(seeds).split(",")
     try:
         if not all(part.strip().lstrip("-").isdecimal() for part in parts):
-            raise ValueError(f"must be a number or comma-separated whole numbers, not {seeds!r}; write for example 3")
+            raise ValueError(
+                f"must be a number or comma-separated whole numbers, not {quoted(seeds)}; write for example 3"
+            )
         numbers = [int(part) for part in parts]
         return seed_list(numbers[0] if len(numbers) == 1 else numbers)
     except ValueError as error:
-        raise SpecError(f"--seeds {seeds}: seeds: {error}") from error
+        raise SpecError(f"--seeds {shortened(str(seeds))}: seeds: {error}") from error
 
 
 def search_rows(space: SearchSpace) -> MethodRows:

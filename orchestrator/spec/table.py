@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.spec.rows import ROW_BLOCKS, MethodRows
 from orchestrator.spec.schema import SearchSpace
-from orchestrator.spec.settings import closest
+from orchestrator.spec.settings import closest, quoted
 from orchestrator.store.records import TableRecord
 
 __all__ = ["table_mistakes"]
@@ -17,7 +17,7 @@ MATRIX_FACTORS = 2
 def table_mistakes(space: SearchSpace, found: MethodRows) -> Iterator[str]:
     """Rows, factors, columns and a layout that the sweep does not have, one line each."""
     table, rows = space.table, found.rows
-    labels = [row.label for row in rows]
+    labels = {row.label: None for row in rows}
     if isinstance(table.rows, tuple) and found.distributions:
         text = "the trials of a search have no labels in the file; write how many to show, for example rows: 10"
         yield f"{space.origin('table', 'rows')}: table.rows: {text}"
@@ -25,12 +25,13 @@ def table_mistakes(space: SearchSpace, found: MethodRows) -> Iterator[str]:
         for position, label in enumerate(table.rows):
             if label not in labels:
                 where = f"{space.origin('table', 'rows', position)}: table.rows"
-                yield f"{where}: no row {label!r}; {closest(label, labels)}"
+                yield f"{where}: no row {quoted(label)}; {closest(label, tuple(labels))}"
     set_by_rows = [item.key for row in rows for item in row.settings]
-    factors = list(dict.fromkeys([*set_by_rows, *(item.key for item in found.distributions)]))
+    factors = dict.fromkeys([*set_by_rows, *(item.key for item in found.distributions)])
     for position, key in enumerate(table.group):
         if factors and key not in factors:
-            yield f"{space.origin('table', 'group', position)}: table.group: no factor {key!r}; {closest(key, factors)}"
+            where = f"{space.origin('table', 'group', position)}: table.group"
+            yield f"{where}: no factor {quoted(key)}; {closest(key, tuple(factors))}"
     if table.layout == "matrix":
         varied = [
             key

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.spec.settings import as_yaml
+from orchestrator.spec.settings import quoted
 
 __all__ = [
     "MAX_SEEDS",
@@ -78,7 +79,7 @@ def file_name(value: Any) -> Any:
     """The name of a sweep, which also names a directory."""
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    raise ValueError(f"{as_yaml(value)} cannot name a directory; use at most 100 letters, digits, _ - and .")
+    raise ValueError(f"{quoted(value)} cannot name a directory; use at most 100 letters, digits, _ - and .")
 
 
 def extended_files(value: Any) -> Any:
@@ -86,7 +87,7 @@ def extended_files(value: Any) -> Any:
     files = value if isinstance(value, list) else [value]
     if files and all(isinstance(item, str) and item for item in files):
         return value
-    raise ValueError(f"must be a file or a list of files, not {as_yaml(value)}; write for example ../shared.yaml")
+    raise ValueError(f"must be a file or a list of files, not {quoted(value)}; write for example ../shared.yaml")
 
 
 def seed_list(value: Any) -> tuple[int, ...]:
@@ -99,10 +100,12 @@ def seed_list(value: Any) -> tuple[int, ...]:
         return tuple(range(value))
     if not isinstance(value, list) or not value or not all(is_integer(seed) and seed >= 0 for seed in value):
         raise ValueError(
-            f"must be a number or a list of whole numbers from 0, not {as_yaml(value)}; write for example 3"
+            f"must be a number or a list of whole numbers from 0, not {quoted(value)}; write for example 3"
         )
+    if len(value) > MAX_SEEDS:
+        raise ValueError(f"more than {MAX_SEEDS} seeds; list fewer")
     if len(set(value)) < len(value):
-        twice = min(seed for seed in value if value.count(seed) > 1)
+        twice = min(seed for seed, count in Counter(value).items() if count > 1)
         raise ValueError(f"seed {twice} is given twice; remove one")
     return tuple(value)
 
@@ -115,7 +118,7 @@ def seed_range(value: Mapping[str, Any]) -> tuple[int, int]:
         raise ValueError(f"unknown key {unknown[0]}; {example}")
     fewest, most = value.get("min", 3), value.get("max", 10)
     if value.get("until") != "decided" or not is_integer(fewest) or not is_integer(most):
-        raise ValueError(f"needs two numbers and `until: decided`, not {as_yaml(value)}; {example}")
+        raise ValueError(f"needs two numbers and `until: decided`, not {quoted(value)}; {example}")
     if not 3 <= fewest <= most <= MAX_SEEDS:
         raise ValueError(f"must satisfy 3 <= min <= max <= {MAX_SEEDS}, not min {fewest} and max {most}; {example}")
     return fewest, most
@@ -133,9 +136,9 @@ def gpu_share(value: Any) -> Any:
     if value == "auto":
         return value
     if not is_number(value) or value < 0:
-        raise ValueError(f"must be auto or a number from 0, not {as_yaml(value)}; write for example 1 or 0.25")
+        raise ValueError(f"must be auto or a number from 0, not {quoted(value)}; write for example 1 or 0.25")
     if value > 1 and value != int(value):
-        raise ValueError(f"more than one GPU must be a whole number, not {as_yaml(value)}; write {math.ceil(value)}")
+        raise ValueError(f"more than one GPU must be a whole number, not {quoted(value)}; write {math.ceil(value)}")
     return value
 
 
@@ -145,7 +148,7 @@ def numeric(expected: str, example: str, is_legal: Callable[[Any], bool]) -> Cal
     def check(value: Any) -> Any:
         if is_number(value) and is_legal(value):
             return value
-        raise ValueError(f"must be {expected}, not {as_yaml(value)}; write for example {example}")
+        raise ValueError(f"must be {expected}, not {quoted(value)}; write for example {example}")
 
     return check
 
@@ -169,11 +172,11 @@ def table_rows(value: Any) -> Any:
     is_count = is_integer(value) and value >= 1
     if is_count or (isinstance(value, list) and value and all(isinstance(label, str) for label in value)):
         return value
-    raise ValueError(f"must be a list of labels or a number from 1, not {as_yaml(value)}; write for example 10")
+    raise ValueError(f"must be a list of labels or a number from 1, not {quoted(value)}; write for example 10")
 
 
 def boolean(value: Any) -> Any:
     """True or false."""
     if isinstance(value, bool):
         return value
-    raise ValueError(f"must be true or false, not {as_yaml(value)}; write true")
+    raise ValueError(f"must be true or false, not {quoted(value)}; write true")

@@ -15,23 +15,45 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 
-from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.paths import is_encodable, is_file, missing_file
 from orchestrator.spec.renamed_keys import current_key
 
-__all__ = ["Block", "Document", "Items", "KeyPath", "parse_value", "parse_yaml", "read_yaml", "without"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "Block",
+    "Document",
+    "Items",
+    "KeyPath",
+    "parse_value",
+    "parse_yaml",
+    "read_yaml",
+    "without",
+]
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to a value: `("rows", "w/o contrast")`."""
 
 TAG = "tag:yaml.org,2002:"
 
+MAX_CHARACTERS = 1_000_000
+"""Length of one file: about ten seconds of reading."""
+
+MAX_DEPTH = 32
+"""Blocks and lists within each other, aliases included; the deepest setting of the trainer needs six."""
+
+MAX_KEY = 200
+"""Characters of a key or label."""
+
 MAX_VALUES = 100_000
 """Values in one file, where each use of an alias counts; more are a typo or an attack."""
 
 MAX_BITS = 63
 """Size limit of a whole number."""
+
+TOO_DEEP = "blocks are nested too deeply; use fewer levels"
 
 FORBIDDEN_IN_KEYS = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that break the line of a message: control, surrogate, line and paragraph separator."""
@@ -98,13 +120,16 @@ def without(value: Any, paths: set[KeyPath], here: KeyPath = ()) -> Any:
 def read_yaml(path: Path) -> Document:
     """The content of the file at `path`; origins spell the path as given.
 
-    Raises SpecError for a missing or undecodable file, invalid syntax, a repeated key, or a top level that is not a
-    mapping.
+    Raises SpecError for a missing, unreadable or undecodable file, one that is too long or nested too deeply, invalid
+    syntax, a repeated key, or a top level that is not a mapping.
     """
     if not is_file(path):
         raise SpecError(f"{path}: {missing_file(path)}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline=None) as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); correct its permissions, or the path") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     return parse_yaml(text, str(path))
@@ -132,11 +157,23 @@ def parse_value(text: str, origin: str) -> Any:
 
 def syntax_mistake(problem: str) -> str:
     """The parser's `problem` in plain words."""
+    if problem == TOO_DEEP:
+        return problem
     if "'\\t'" in problem:
         return "a tab where YAML expects spaces; indent with spaces"
     if "another document" in problem:
         return "a second document (`---`); write one document per file"
     return f"not valid YAML: {problem}; check indentation, colons, brackets and quotes here"
+
+
+class BoundedScanner(RoundTripScanner):
+    """Ends at the first token that is nested too deeply: the time of ruamel.yaml grows with the square of the depth."""
+
+    def fetch_more_tokens(self) -> Any:
+        """Read one token or more. Raises ScannerError where they are nested too deeply."""
+        super().fetch_more_tokens()
+        if self.flow_level + len(self.indents) > MAX_DEPTH:
+            raise ScannerError(None, None, TOO_DEEP, self.reader.get_mark())
 
 
 class Builder:
@@ -151,7 +188,10 @@ class Builder:
 
     def compose(self, text: str) -> Node | None:
         """The node tree of `text`; None when it is empty. Raises SpecError for invalid syntax."""
+        if len(text) > MAX_CHARACTERS:
+            raise SpecError(f"{self.locate(1)}: more than {MAX_CHARACTERS} characters; use a grid, or several files")
         parser = YAML(pure=True)
+        parser.Scanner = BoundedScanner
         parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last anchor before it
         line = 1
         try:
@@ -164,8 +204,6 @@ class Builder:
             problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
             line = mark.line + 1 if mark else 1
             mistake = syntax_mistake(" ".join(str(problem).split()))
-        except RecursionError:
-            mistake = "blocks are nested too deeply; use fewer levels"
         except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
             mistake = syntax_mistake(f"the parser fails ({error})")
         else:
@@ -182,6 +220,8 @@ class Builder:
         if id(node) in self._open:
             self.report(node, path, "an alias to the block that contains it; write the value out")
             return None
+        if len(self._open) == MAX_DEPTH:  # by aliases; the scanner refuses what is written so
+            raise SpecError(f"{self.origin(node)}: {TOO_DEEP}")
         if node.tag not in (f"{TAG}map", f"{TAG}seq"):
             self.report(node, path, f"the tag {tag_as_written(node)} is not supported; write a plain value")
         self._open.add(id(node))
@@ -202,6 +242,10 @@ class Builder:
                 self.report(key_node, path, "a key must be plain text; put it in quotes")
                 continue
             block_name = str(path[-1]) if path else ""
+            if len(key_node.value) > MAX_KEY:
+                text = f"a key of more than {MAX_KEY} characters; write a shorter one"
+                self.report(key_node, (*path, shortened(key_node.value)), text)
+                continue
             key = current_key(str(key_node.value), self.origin(key_node), block_name)
             here = (*path, key)
             if any(unicodedata.category(letter) in FORBIDDEN_IN_KEYS for letter in key):
@@ -245,7 +289,7 @@ class Builder:
         except OverflowError:
             self.report(node, path, f"a whole number of more than {MAX_BITS} bits; write a smaller one")
         except ValueError:
-            self.report(node, path, f"{text!r} is not a whole number; remove the tag !!int")
+            self.report(node, path, f"{shortened(repr(text))} is not a whole number; remove the tag !!int")
         else:
             return value
         return 0
@@ -255,7 +299,7 @@ class Builder:
         try:
             return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
-            self.report(node, path, f"{text!r} is not a number; remove the tag !!float")
+            self.report(node, path, f"{shortened(repr(text))} is not a number; remove the tag !!float")
             return 0.0
 
     def report(self, node: Node, path: KeyPath, text: str) -> None:
@@ -270,4 +314,4 @@ class Builder:
 
 def tag_as_written(node: Node) -> str:
     """The tag of a node as in the file: `!!set`."""
-    return str(node.tag).replace(TAG, "!!")
+    return shortened(str(node.tag).replace(TAG, "!!"))

@@ -13,6 +13,7 @@ from orchestrator.store.atomic_file import replace_file
 from orchestrator.store.backends.base import claim_scratch
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import trial_key
 from orchestrator.store.run_directory import RunDirectory
 
@@ -77,7 +78,7 @@ def fetch_pictures(directory: RunDirectory, trial_id: str) -> list[Path]:
 def read_uploaded(workdir: Path) -> dict[str, str]:
     """Stamps of the files of which the store has a copy; empty when unknown."""
     try:
-        return dict(json.loads((workdir / UPLOADED).read_text(encoding="utf-8")))
+        return dict(parse_json((workdir / UPLOADED).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 

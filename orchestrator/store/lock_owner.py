@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 from uuid import uuid4
 
+from orchestrator.store.json_text import parse_json
 from trainer.process_identity import ProcessIdentity, this_machine
 
 __all__ = ["Owner"]
@@ -37,7 +38,7 @@ class Owner:
     def from_text(cls, text: str | bytes) -> Self | None:
         """Inverse of `to_text`; None for any other text, such as a file that is being written."""
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             return cls(**{key: values[key] for key in ("host", "pid", "since", "machine", "nonce")})
         except (ValueError, TypeError, KeyError):
             return None

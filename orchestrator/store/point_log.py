@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import Files, LocalFiles
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import LATEST_SECONDS, Point, trial_key
 from orchestrator.store.typed_values import build
 
@@ -102,13 +103,16 @@ class ChunkedPoints:
                 del self.tails[trial_id]
 
     def close(self) -> None:
-        """Write the points of all trials that are still in memory."""
+        """Write the points of all trials that are still in memory, and forget them. Raises StoreError."""
         with self.lock:
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-            for trial_id in list(self.tails):
-                self.flush(trial_id)
+            try:
+                for trial_id in list(self.tails):
+                    self.flush(trial_id)
+            finally:
+                self.tails.clear()
 
     def write(self, trial_id: str, tail: Tail) -> None:
         """Write a trial's newest chunk, if it has changed."""
@@ -154,10 +158,7 @@ def to_line(point: Point) -> bytes:
 
 def read_line(line: bytes) -> PointLine:
     """Inverse of `to_line`. Raises ValueError for a line that is not what was written, or no point."""
-    try:
-        values = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    values = parse_json(line)
     if not isinstance(values, dict) or CHECK not in values:
         return PointLine(point=point_of(values), verified=False)
     body = line[: max(line.rfind(f', "{CHECK}": '.encode()), 0)]

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from orchestrator.store.json_text import parse_json
+
 __all__ = ["DIGEST", "Unsealed", "canonical_json", "seal", "unseal"]
 
 DIGEST = "digest"
@@ -49,12 +51,7 @@ def unseal(content: bytes | str, *, trusted: bool = False) -> Unsealed:
     """
     if not content:
         raise ValueError("empty: the machine crashed while it was written")
-    try:
-        values = json.loads(content)
-    except RecursionError as error:
-        raise ValueError("not JSON: nested too deeply") from error
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from error
+    values = parse_json(content)
     if not isinstance(values, dict):
         raise ValueError(f"{type(values).__name__} instead of an object")
     if DIGEST not in values:

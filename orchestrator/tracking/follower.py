@@ -216,7 +216,7 @@ class Follower:
         """
         path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
         return subprocess.Popen(  # noqa: S603 - this interpreter, this module
-            [sys.executable, "-m", MODULE],
+            [sys.executable, "-P", "-m", MODULE],
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

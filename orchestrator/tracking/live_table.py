@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.errors import StoreError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -50,7 +52,8 @@ class TableTracker:
         now = self.clock()
         if now - self.written_at >= self.pause_seconds:
             self.written_at = now
-            self.write(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
+            with suppress(StoreError, OSError):  # the end of the sweep says what is wrong
+                self.write(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Nothing to write: the final table was written before."""

@@ -38,6 +38,7 @@ from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import AccessError, OutageError, SweepError, TrackingError  # noqa: E402
 from orchestrator.redaction import redacted, without_password  # noqa: E402
+from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
 
@@ -152,9 +153,9 @@ class Server:
         return [Reading(key, float(item.value), int(item.step), item.timestamp / 1000) for item in found]
 
     def read_text(self, run_id: str, name: str, folder: Path) -> str:
-        """Content of an artifact, which is downloaded to `folder`."""
+        """Content of an artifact, which is downloaded to `folder`. Raises ValueError when it is not text."""
         with self.in_one_line():
-            return Path(self.client.download_artifacts(run_id, name, str(folder))).read_text(encoding="utf-8")
+            return read_file(self.client.download_artifacts(run_id, name, str(folder))).decode("utf-8")
 
     def artifacts(self, run_id: str, folder: str | None = None) -> list[str]:
         """Paths of a run's artifacts directly in `folder`."""

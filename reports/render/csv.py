@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,10 @@ import pandas as pd
 from reports.tables.cell_text import CellText
 from reports.tables.table import Table
 
-__all__ = ["render_csv", "to_frame"]
+__all__ = ["guarded", "render_csv", "to_frame", "unguarded"]
+
+FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""Starts of texts that spreadsheets take for formulas, also in full width; apostrophes before them are doubled."""
 
 STATISTICS = ("mean", "std", "n", "expected", "delta")
 COMPARED = ("delta_low", "delta_high", "p", "p_holm")
@@ -57,5 +61,21 @@ def compared_values(text: CellText | None) -> tuple[float | None, ...]:
 
 
 def render_csv(table: Table) -> str:
-    """`to_frame` as text; empty fields are missing values."""
-    return to_frame(table).to_csv(index=False, lineterminator="\n")
+    """`to_frame` as text; empty fields are missing values. Texts are `guarded`, numbers are not."""
+    frame = to_frame(table)
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        frame[name] = pd.Series([guarded(value) for value in frame[name]], dtype=object)
+    return frame.rename(columns=guarded).to_csv(index=False, lineterminator="\n")
+
+
+def guarded(value: Any) -> Any:
+    """A text that a spreadsheet would compute (`=1+1`, `+ memory`, `@name`), with an apostrophe before it.
+
+    So does OWASP's page on CSV injection. `unguarded` removes it; any other value is returned as it is.
+    """
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def unguarded(text: str) -> str:
+    """The text that `guarded` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text

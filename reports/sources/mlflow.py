@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import StoreError
+from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults, Verification, find_name
 from orchestrator.tracking.mlflow_limits import read_name
@@ -34,10 +34,10 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults
         raise StoreError(
             f"{server.name}: no sweep {name!r}; {known}. `python -m orchestrator sync` writes sweeps to MLflow"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
     try:
-        sweep = SweepRecord.from_json(json.loads(text))
+        with tempfile.TemporaryDirectory() as folder:
+            text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
+        sweep = SweepRecord.from_json(parse_json(text))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
     return SweepResults(sweep=sweep, outcomes=read_runs(server, sweep), verification=Verification(copy="MLflow"))
@@ -67,7 +67,11 @@ def read_runs(server: Server, sweep: SweepRecord) -> dict[str, AttemptRecord]:
     outcomes = {}
     for trial_id, run in runs.items():
         full = server.run(run.tags[REUSED]) if REUSED in run.tags else run
-        outcomes[trial_id] = record_of(server, trial_id, run, full)
+        try:
+            outcomes[trial_id] = record_of(server, trial_id, run, full)
+        except (ValueError, KeyError, TypeError) as error:
+            remedy = "delete this run, then `python -m orchestrator sync` writes it again"
+            raise StoreError(f"{server.name}: run {run.run_id}: its tags are damaged ({error}); {remedy}") from error
     return outcomes
 
 
@@ -98,7 +102,7 @@ def below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
     """The metrics of a run's record: its last values, without those that only its curves have."""
-    aside = set(json.loads(run.tags.get("curve_only", "[]")))
+    aside = set(parse_json(run.tags.get("curve_only", "[]")))
     values = {key: value for key, value in run.metrics.items() if key not in aside}
     cut = full_names(server, run.run_id) if any(read_name(key) is None for key in values) else {}
     return {read_name(key) or cut.get(key, key): restored(value) for key, value in values.items()}
@@ -109,7 +113,7 @@ def full_names(server: Server, run_id: str) -> dict[str, str]:
     names = {}
     with tempfile.TemporaryDirectory() as folder:
         for path in server.artifacts(run_id, FULL_TEXT):
-            whole = json.loads(server.read_text(run_id, path, Path(folder)))
+            whole = parse_json(server.read_text(run_id, path, Path(folder)))
             names[whole["as"]] = whole["name"]
     return names
 

@@ -135,6 +135,18 @@ def test_recording_leaves_no_trace_in_the_model(recorder):
     assert all(parameter.grad is None for parameter in graphed.model.parameters())
 
 
+def test_the_warning_about_streams_is_off_only_while_torch_records(recorder, monkeypatch):
+    """`make_graphed_callables` uses two streams of its own, and a user's own mistakes still warn."""
+    calls = []
+
+    def warn(wanted):
+        calls.append((wanted, len(recorder)))
+
+    monkeypatch.setattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", warn)
+    make_step(replace(with_crop(CONFIG), compute=GRAPHS))
+    assert calls == [(False, 0), (True, 1)]
+
+
 def test_evaluation_does_not_use_the_graphs(recorder):
     step = make_step(replace(with_crop(CONFIG), compute=GRAPHS))
     recorder[0].module = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SweepError
+from orchestrator.interrupts import keeping_handlers, sparing_children
 from orchestrator.redaction import redacted
 from orchestrator.running.executors.runtime_env import runtime_env_of
-from orchestrator.running.interrupts import handling
 from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
 
 QUIET = {
@@ -33,6 +33,7 @@ for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
 import ray  # noqa: E402 - reads its environment while it is imported
+from ray.job_config import JobConfig  # noqa: E402
 
 from orchestrator.running.executors.ray_isolation import discreet, isolated, starting  # noqa: E402
 
@@ -90,7 +91,9 @@ def start(undone: ExitStack) -> int:
         undone.enter_context(isolated(folder))
         undone.callback(ray.shutdown)
         with starting() as umask:
-            connect(address="local", include_dashboard=False, _temp_dir=str(folder / "r"))
+            connect(
+                address="local", include_dashboard=False, job_config=job_of_this_path(), _temp_dir=str(folder / "r")
+            )
     except Exception as error:  # a raylet that dies during its start raises a bare Exception
         raise SweepError(f"cannot start a local Ray cluster ({cause_of(error)})") from error
     return umask
@@ -117,9 +120,20 @@ def join(address: str, undone: ExitStack) -> None:
 
 
 def connect(**options: Any) -> None:
-    """Call `ray.init`. Ray sets a handler of SIGTERM that exits at once; ours lets trials stop first."""
-    with handling([signal.SIGTERM]), discreet():
+    """Call `ray.init`. Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first."""
+    with keeping_handlers(), sparing_children(), discreet():
         ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+
+
+def job_of_this_path() -> JobConfig | None:
+    """Lets the workers of a local cluster look for modules where this process does; None: Ray's default.
+
+    By default Ray puts the current folder first, where a user's `trainer.py` or `yaml.py` may lie. It does not for the
+    jobs of its client, whose server has another current folder.
+    """
+    if not {"", str(Path.cwd())}.isdisjoint(sys.path):
+        return None
+    return JobConfig(_client_job=True)
 
 
 @contextmanager

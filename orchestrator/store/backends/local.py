@@ -13,6 +13,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import flush, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
+from orchestrator.store.disk_errors import disk_remedy
 
 __all__ = ["LocalFiles", "stamp"]
 
@@ -118,7 +119,8 @@ class LocalFiles(Files):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             yield
         except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror}); use another --run-dir") from error
+            remedy = disk_remedy(error, path) or "use another --run-dir"
+            raise StoreError(f"{path}: cannot be written ({error.strerror}); {remedy}") from error
 
 
 def stamp(path: str) -> str:

@@ -26,7 +26,7 @@ def test_the_code_of_the_command_is_handed_on() -> None:
         (
             KeyboardInterrupt(),
             130,
-            "interrupted; all results so far are kept, and the same command resumes the sweep\n",
+            "interrupted; run the same command again\n",
         ),
     ],
 )
@@ -38,6 +38,16 @@ def test_what_a_user_can_cause_is_a_line_and_a_code(
 
     assert guarded(fail) == code
     assert capsys.readouterr().err == line
+
+
+def test_the_first_cause_comes_before_what_failed_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        error = StoreError("runs: full")
+        error.add_note("tables: reports: full")
+        raise error
+
+    assert guarded(fail) == 2
+    assert capsys.readouterr().err == "runs: full\ntables: reports: full\n"
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from orchestrator.commands import ui
+from orchestrator.interrupts import ENDING
 from orchestrator.tracking.mlflow_store import Server
 from tests.processes import is_alive
 
@@ -91,7 +92,7 @@ import signal, sys
 from orchestrator import __main__
 from orchestrator.commands import ui
 
-for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 ui.page_of = lambda store: ""
 sys.exit(__main__.main(sys.argv[1:]))
@@ -99,7 +100,7 @@ sys.exit(__main__.main(sys.argv[1:]))
 """Runs our command as a terminal does, also where the tests run under nohup."""
 
 
-@pytest.mark.parametrize("number", ui.ENDS)
+@pytest.mark.parametrize("number", ENDING)
 def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "__init__.py").touch()

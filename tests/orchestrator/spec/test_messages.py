@@ -79,9 +79,12 @@ FILES = [
     ("recipe: small\nrows: {a: {}}\n", [f"1: method: missing; add `method: ablation`, see {README}"]),
     (
         "method: ablation\nrows: {a: {}}\n",
-        ["1: recipe: missing; add `recipe: NAME` or --recipe NAME (available: small)"],
+        ["1: recipe: missing; add `recipe: NAME` or --recipe NAME (available: small; looked in recipes and .)"],
     ),
-    ("method: ablation\nrecipe: smal\nrows: {a: {}}\n", ["2: recipe: no recipe 'smal'; available: small"]),
+    (
+        "method: ablation\nrecipe: smal\nrows: {a: {}}\n",
+        ["2: recipe: no recipe 'smal'; available: small; looked in recipes and ."],
+    ),
     (
         f"{HEAD}rows: {{a: {{contrast: {{labels: shuffled, as_released: true, memory.kind: pixel}}}}}}\n",
         [
@@ -772,7 +775,7 @@ FILES = [
     (
         "extends: other.yaml\nmethod: ablation\nrecipe: small\nrows:\n  a: {}\n",
         [
-            "1: extends: other.yaml: no such file; did you mean 'shared.yaml' or 's.yaml'?",
+            "1: extends: other.yaml: no such file; did you mean 'shared.yaml' or 's.yaml'? (nor is it in none)",
         ],
     ),
     (
@@ -791,7 +794,7 @@ FILES = [
         "extends: [circle.yaml, nothing/x.yaml]\nmethod: ablation\nrecipe: small\nrows:\n  a: {}\n",
         [
             "circle.yaml:1: extends: the files extend each other in a cycle (s.yaml -> circle.yaml -> s.yaml); remove one",
-            "1: extends: nothing/x.yaml: no such file; the directory 'nothing' does not exist",
+            "1: extends: nothing/x.yaml: no such file; the directory 'nothing' does not exist (nor is it in none)",
         ],
     ),
     (
@@ -848,11 +851,13 @@ FILES = [
     ("extends: empty\n" + ONE_ROW, ["1: extends: empty: is a directory; name a .yaml file in it"]),
     (
         "extends: empty/x.yaml\n" + ONE_ROW,
-        ["1: extends: empty/x.yaml: no such file; its directory has no .yaml file"],
+        ["1: extends: empty/x.yaml: no such file; its directory has no .yaml file (nor is it in none)"],
     ),
     (
         "extends: aside/zzz.yaml\n" + ONE_ROW,
-        ["1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml"],
+        [
+            "1: extends: aside/zzz.yaml: no such file; available: latin.yaml, listed.yaml, stray.yaml, unreadable.yaml (nor is it in none)"
+        ],
     ),
     (
         "extends: aside/latin.yaml\n" + ONE_ROW,
@@ -905,9 +910,33 @@ FILES = [
     ),
     (
         f"extends: {'x' * 300}/y.yaml\n" + ONE_ROW,
-        [f"1: extends: {'x' * 300}/y.yaml: no such file (File name too long); correct the path"],
+        [f"1: extends: {'x' * 300}/y.yaml: no such file (File name too long); correct the path (nor is it in none)"],
     ),
-    (HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n", [f"2: recipe: no recipe '{'x' * 300}'; available: small"]),
+    (
+        HEAD.replace("small", "x" * 300) + "rows: {a: {}}\n",
+        [f"2: recipe: no recipe '{'x' * 149} ... {'x' * 49}'; available: small; looked in recipes and ."],
+    ),
+    (
+        f"extends: aside/unreadable.yaml\n{ONE_ROW}",
+        ["aside/unreadable.yaml: cannot be read (Input/output error); correct its permissions, or the path"],
+    ),
+    ("a: 1\n" + "#" * 1_000_000, ["1: more than 1000000 characters; use a grid, or several files"]),
+    (
+        f"{ONE_ROW}? {'k' * 300}\n: 1\n",
+        [f"5: {'k' * 150} ... {'k' * 50}: a key of more than 200 characters; write a shorter one"],
+    ),
+    (f"{ONE_ROW}seeds: {[*range(10_001)]}\n", ["5: seeds: more than 10000 seeds; list fewer"]),
+    (
+        f"extends: {['shared_seeds.yaml'] * 51}\n{ONE_ROW}",
+        ["1: extends: more than 50 files or 1000000 characters in all; extend fewer files"],
+    ),
+    (
+        (
+            f"{GRID}  optim.lr: {{values: {[n / 1000 for n in range(1, 1001)]}}}\n"
+            f"  model.dropout: {{values: {[n / 100 for n in range(90)]}}}\nskip: [{'{optim.lr: 0.5}, ' * 112}]\n"
+        ),
+        ["6: skip: 112 entries for 90000 combinations; list fewer values, or fewer entries"],
+    ),
     (
         f"{HEAD}rows:\n  a: {{data.synthetic.height: 100000}}\n",
         ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
@@ -923,8 +952,8 @@ OPTIONS = [
     ("seeds", "0", "seeds: must be at least 1, not 0; write the number of repetitions, or a list of seeds"),
     ("seeds", "a", "seeds: must be a number or comma-separated whole numbers, not 'a'; write for example 3"),
     ("seeds", "1,1", "seeds: seed 1 is given twice; remove one"),
-    ("recipe", "nope", "recipe: no recipe 'nope'; available: small"),
-    ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; available: small"),
+    ("recipe", "nope", "recipe: no recipe 'nope'; available: small; looked in recipes and ."),
+    ("recipe", "x/nope.yaml", "recipe: no recipe 'x/nope.yaml'; available: small; looked in recipes and ."),
     ("set", "optim.lr=1\0", "not text in this system's encoding; write plain characters"),
     (
         "name",
@@ -942,6 +971,7 @@ OTHER_FILES = {
     "empty/note.txt": "no search space\n",
     "circle.yaml": "extends: s.yaml\n",
     "broken.yaml": "a: 1\na: 2\n",
+    "shared_seeds.yaml": "seeds: 1\n",
     "shared.yaml": "seeds: 0\nrows:\n  a: {optim.lr: -1}\n  b: {optim: {lr: x}}\n",
 }
 """Files beside the search space."""
@@ -952,7 +982,8 @@ def folder(tmp_path, monkeypatch):
     """A current folder with `OTHER_FILES` in it."""
     monkeypatch.chdir(tmp_path)
     write_other_files(tmp_path)
-    monkeypatch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))  # only the test's own are listed
+    monkeypatch.setattr("orchestrator.spec.recipes.SHIPPED_RECIPES", Path("none"))  # only the test's own are listed
+    monkeypatch.setattr("orchestrator.spec.extends.SHIPPED_SPACES", Path("none"))
     return tmp_path
 
 
@@ -960,6 +991,7 @@ def write_other_files(folder):
     for name, content in OTHER_FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (folder / "aside/unreadable.yaml").symlink_to("/proc/self/mem")  # root cannot read it either
 
 
 def messages(text, **options):
@@ -1002,6 +1034,22 @@ def test_a_wrong_option(name, value, expected):
     typed = value.replace("\0", "\\x00")
 
     assert messages(ONE_ROW, **option(name, value)) == [f"--{name} {typed}: {expected}"]
+
+
+def message_of_a_missing_space():
+    """Of a name that is neither here nor in the project."""
+    with pytest.raises(SpecError) as caught:
+        read_spec(Path("ablation_memry"))
+    return str(caught.value)
+
+
+def test_a_search_space_that_is_nowhere():
+    shipped = PROJECT / "search_spaces"
+    names = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
+    assert message_of_a_missing_space() == (
+        "ablation_memry: no such file; available: broken.yaml, circle.yaml, shared.yaml, shared_seeds.yaml; looked in ., "
+        f"search_spaces and {shipped}, which has {names}"
+    )
 
 
 def test_options_that_contradict_each_other():
@@ -1082,14 +1130,15 @@ def all_messages(tmp_path_factory):
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("orchestrator.spec.recipes.SHARED_RECIPES", Path("none"))
+        patch.setattr("orchestrator.spec.recipes.SHIPPED_RECIPES", Path("none"))
+        patch.setattr("orchestrator.spec.extends.SHIPPED_SPACES", Path("none"))
         for setting, _ in SETTINGS:
             found += messages(with_setting(setting))
         for text, _ in FILES:
             found += messages(text)
         for name, value, _ in OPTIONS:
             found += messages(ONE_ROW, **option(name, value))
-        found += messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"])
+        found += [*messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"]), message_of_a_missing_space()]
     return "\n".join(found)
 
 
@@ -1099,7 +1148,7 @@ def test_no_message_is_missing_here(expression, all_messages):
 
 
 def test_every_message_says_where_and_what_to_do(all_messages):
-    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|--(set|seeds|recipe|name) .*?): ")
+    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|ablation_memry|--(set|seeds|recipe|name) .*?): ")
     what_to_do = re.compile(r"; |\?$|must (be|lie)|choose|there (is|are)|no such (split|folder)|needs? |write ")
 
     assert [line for line in all_messages.splitlines() if not where.match(line)] == []

@@ -76,13 +76,14 @@ def looking_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]:
         now, umask = time.time(), os.umask(0)
         os.umask(umask)
         names = ("FORWARDED", "AWS_SECRET_ACCESS_KEY", "RAY_AUTH_TOKEN")
+        given = {name: "yes" for name in names if name in os.environ}
         return AttemptRecord(
             trial_id=task.trial_id,
             attempt=task.attempt,
             state=State.DONE,
             started_at=now,
             ended_at=now,
-            environment={"umask": f"{umask:o}", **{name: os.environ.get(name, "") for name in names}},
+            environment={"umask": f"{umask:o}", **given},
         )
 
     return work
@@ -138,18 +139,17 @@ def test_a_process_with_another_token_is_refused(private: Private) -> None:
 def test_the_folder_is_closed_to_others_and_holds_what_the_cluster_writes(private: Private) -> None:
     assert f"{private.folder.stat().st_mode & 0o777:o}" == "700"
     assert f"{(private.folder / 'token').stat().st_mode & 0o777:o}" == "600"
-    files = [path for path in private.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert len(files) > 5
-    assert [str(path) for path in files if path.stat().st_mode & 0o077] == [], "umask 077"
+    logs = [path for path in private.folder.glob("r/session_*/logs/*") if path.is_file()]
+    assert len(logs) > 5
+    assert [str(path) for path in logs if path.stat().st_mode & 0o077] == [], "umask 077"
 
 
 def test_a_trial_has_the_users_umask_and_the_variables_that_travel(private: Private) -> None:
     umask = os.umask(0)
     os.umask(umask)
-    assert private.found["umask"] == f"{umask:o}"
-    assert private.found["FORWARDED"] == "value"
-    assert private.found["AWS_SECRET_ACCESS_KEY"] == "aws-secret", "inherited on one machine"
-    assert private.found["RAY_AUTH_TOKEN"] == ""
+    expected = {"umask": f"{umask:o}", "FORWARDED": "yes", "AWS_SECRET_ACCESS_KEY": "yes"}
+    assert {key: private.found.get(key) for key in expected} == expected
+    assert "RAY_AUTH_TOKEN" not in private.found
 
 
 def test_no_variable_is_forwarded_by_tune_and_no_log_holds_a_secret(private: Private) -> None:
@@ -176,7 +176,7 @@ def test_a_long_folder_for_temporary_files_is_replaced_by_a_short_one(
 ) -> None:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
-    assert session_parent() == Path("/tmp") / temporary_root().name
+    assert session_parent() == Path("/tmp") / temporary_root().name  # noqa: S108
     assert not (tmp_path / ("x" * 60)).exists()
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     assert session_parent() == tmp_path
@@ -185,14 +185,17 @@ def test_a_long_folder_for_temporary_files_is_replaced_by_a_short_one(
 def test_a_cluster_that_does_not_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**options: object) -> None:
         assert list(tmp_path.iterdir())
-        raise RuntimeError("no")
+        raise Exception("The current node timed out\nduring startup.")  # as Ray does
 
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     before, umask = dict(os.environ), os.umask(0o022)
     try:
-        with pytest.raises(SweepError, match=r"cannot start a local Ray cluster \(no\)"), ExitStack() as undone:
+        with (
+            pytest.raises(SweepError, match=r"cannot start a local Ray cluster \(The curr"),
+            ExitStack() as undone,
+        ):
             ray_cluster.start(undone)
         assert os.umask(0o022) == 0o022
     finally:

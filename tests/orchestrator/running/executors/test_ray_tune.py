@@ -18,7 +18,6 @@ from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_cluster, ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
-from orchestrator.running.interrupts import handling
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
@@ -76,25 +75,16 @@ def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path:
     assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
-def test_the_driver_keeps_its_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver_keeps_its_signal_handlers_while_ray_starts_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**options: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler that exits
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGHUP, signal.SIGQUIT}, "for Ray's processes"
 
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     before = signal.getsignal(signal.SIGTERM)
-    RayTune()
+    ray_cluster.connect()
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_ray_that_dies_during_its_start_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def init(**options: object) -> None:
-        raise Exception("The current node timed out\nduring startup.")  # as Ray does
-
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(SweepError, match=r"cannot start a local Ray cluster \(The current node timed out during"):
-        RayTune()
 
 
 def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_path: Path) -> None:
@@ -225,10 +215,3 @@ def test_the_cluster_is_asked_about_once_a_second(
 def test_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(SweepError, match=r"--address ray://head:10001: .* Ray Client; .* --address auto"):
         ray_cluster.join("ray://head:10001", ExitStack())
-
-
-def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with handling([signal.SIGTERM]):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGTERM) is before
