@@ -60,7 +60,7 @@ def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[
     ((python, *command),) = server.started
     port = command[-1]
     assert python == sys.executable
-    assert " ".join(command) == f"-m mlflow ui --host 127.0.0.1 --port {port}"
+    assert " ".join(command) == f"-P -m mlflow ui --host 127.0.0.1 --port {port}"
     assert server.store == "sqlite:///mlflow.db"
     expected = f"MLflow: http://127.0.0.1:{port}/page of sqlite:///mlflow.db (Ctrl-C ends it)\n"
     assert capsys.readouterr().out == expected
