@@ -4,9 +4,10 @@
 PYTHON ?= python3
 SPEC ?= search_spaces/ablation_memory.yaml
 DEVICE ?= cpu
+ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: sweep test test-packages test-programs bench lint clean
+.PHONY: sweep test test-packages test-programs chaos bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
@@ -22,6 +23,10 @@ test-programs: TESTS = $(addprefix --ignore=,$(PACKAGES))
 test-packages test-programs: SHELL = bash
 test-packages test-programs: .venv/installed
 	@set -o pipefail; $(BIN)/python -m pytest $(TESTS) 2>&1 | sed --unbuffered 's/^/$@: /'
+
+# `make chaos ROUNDS=40`, `make chaos FAULTS=kill-driver,full-out`: a disturbed sweep beside an undisturbed one (docs/reliability.md)
+chaos: .venv/installed
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(FAULTS),--faults $(FAULTS)) $(if $(JSON),--json $(JSON))
 
 # `make bench DEVICE=cuda`, `make bench JSON=reports/results`, `make bench ONLY="scale busy"`
 bench: .venv/installed

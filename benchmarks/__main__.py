@@ -11,7 +11,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, environment
 from benchmarks.report import DEVICES, Figure, gpu_facts, machine, print_figures
+from trainer.own_folder import temporary_folder
 
 __all__ = ["BENCHMARKS", "Benchmark", "main"]
 
@@ -126,8 +126,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def run(benchmark: Benchmark, device: str, *, quick: bool, limit_seconds: float = LIMIT_SECONDS) -> Outcome:
     """Run a benchmark as a process and print its output as it arrives, with the seconds since its start."""
     print(f"\n== {benchmark.name}: {benchmark.measures}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        out = Path(folder) / "out.json"
+    with temporary_folder("benchmark") as folder:
+        out = folder / "out.json"
         command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", "--device", device, "--json", str(out)]
         began = time.perf_counter()
         last, late = "", threading.Event()

@@ -15,13 +15,12 @@ import json
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.process import PROJECT, environment, measure_apart
 from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
+from trainer.own_folder import temporary_folder
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 IMPORTS = (sys.executable, "-c", "import ray, torch, mlflow")
@@ -117,8 +116,8 @@ def train_trials(device: str, steps: int) -> dict[str, float]:
         schedule = replace(TrainConfig().schedule, steps=length, eval_every_steps=length)
         config = TrainConfig(schedule=schedule, seed=len(began))
         began.append(time.time())
-        with tempfile.TemporaryDirectory() as folder:
-            train(config, Runtime(device=device), Path(folder), lambda _step, _metrics: reached.append(time.time()))
+        with temporary_folder("benchmark") as folder:
+            train(config, Runtime(device=device), folder, lambda _step, _metrics: reached.append(time.time()))
     return {
         "first": reached[0],
         "again": next(t for t in reached if t > began[1]) - began[1],
@@ -128,7 +127,7 @@ def train_trials(device: str, steps: int) -> dict[str, float]:
 
 def seconds_of(command: tuple[str, ...]) -> float:
     """Wall time of a command in an empty folder."""
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+    with temporary_folder("benchmark") as folder:
         began = time.perf_counter()
         subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)  # noqa: S603
         return time.perf_counter() - began
@@ -136,7 +135,7 @@ def seconds_of(command: tuple[str, ...]) -> float:
 
 def seconds_of_dry_run() -> float:
     """Wall time of a dry run, whose plan is checked."""
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+    with temporary_folder("benchmark") as folder:
         began = time.perf_counter()
         done = subprocess.run(DRY_RUN, cwd=folder, env=environment(), check=True, capture_output=True, text=True)  # noqa: S603
         seconds = time.perf_counter() - began
@@ -146,7 +145,7 @@ def seconds_of_dry_run() -> float:
 
 def seconds_to_first_step() -> float:
     """Wall time until the first loss is printed. Then the sweep is interrupted as by Ctrl-C, and awaited."""
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder, (Path(folder) / "log").open("w") as log:
+    with temporary_folder("benchmark") as folder, (folder / "log").open("w") as log:
         began = time.perf_counter()
         seconds = None
         with subprocess.Popen(  # noqa: S603
@@ -159,7 +158,7 @@ def seconds_to_first_step() -> float:
                     assert event["metrics"]["train/loss"] > 0, line
                     sweep.send_signal(signal.SIGINT)
         if seconds is None:
-            raise RuntimeError(f"the sweep ended before its first step: {(Path(folder) / 'log').read_text()[-500:]}")
+            raise RuntimeError(f"the sweep ended before its first step: {(folder / 'log').read_text()[-500:]}")
         return seconds
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -42,6 +41,7 @@ from trainer.data.reading.cache import DecodedCache
 from trainer.data.reading.listing import FilePair
 from trainer.data.source import IGNORE_INDEX
 from trainer.data.synthetic.dataset import Synthetic
+from trainer.own_folder import temporary_folder
 from trainer.seeding import stream_seed
 
 GOAL = 5.0
@@ -73,16 +73,16 @@ def main() -> int:
     parser.add_argument("--gpu-feed", action="store_true", help="images per second for a GPU, at Cityscapes size")
     given = parse(parser)
     if given.gpu_feed:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = measure_feed(Path(folder), torch.device(given.device), quick=given.quick)
+        with temporary_folder("benchmark") as folder:
+            figures = measure_feed(folder, torch.device(given.device), quick=given.quick)
         return 0 if publish(figures, given.json) else 1
     images, repeats = (3, 1) if given.quick else (given.images, given.repeats)
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory() as folder:
-        root = given.root or draw_camvid(Path(folder) / "camvid", images)
-        figures = measure(root, DecodedCache(Path(folder) / "cache", 10**12), repeats, counts=not given.quick)
+    with temporary_folder("benchmark") as folder:
+        root = given.root or draw_camvid(folder / "camvid", images)
+        figures = measure(root, DecodedCache(folder / "cache", 10**12), repeats, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1
 
 

@@ -13,7 +13,6 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from benchmarks.data import draw_camvid
 from benchmarks.process import environment
 from benchmarks.report import Figure, at_least, command_line, parse, publish
+from trainer.own_folder import temporary_folder
 
 GOAL = 2.5
 TRIALS = 8
@@ -88,13 +88,13 @@ def main() -> int:
     if given.way:
         print(json.dumps(run_sweep(WAYS[given.device][given.way], given.root, quick=given.quick, short=given.short)))
         return 0
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("benchmark") as folder:
         root = given.root
         if root is None and not given.quick:
-            root = draw_camvid(Path(folder) / "camvid", IMAGES)
+            root = draw_camvid(folder / "camvid", IMAGES)
         ways = [way for way in WAYS[given.device] if not (given.short and way == "quarters")]
         options = ["--quick"] * given.quick + ["--short"] * given.short
-        results = {way: measure(way, given.device, root, options, Path(folder)) for way in ways}
+        results = {way: measure(way, given.device, root, options, folder) for way in ways}
     check_same({way: figures for way, (_, figures) in results.items()}, TOLERANCE[given.device])
     figures = compare({way: seconds for way, (seconds, _) in results.items()}, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1

@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from trainer.own_folder import temporary_folder
 
 __all__ = ["PROJECT", "cpu_seconds", "environment", "measure_apart"]
 
@@ -27,7 +28,7 @@ def measure_apart(module: str, *arguments: object) -> Any:
     Raises RuntimeError with the last lines of stderr if the process fails.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+    with temporary_folder("benchmark") as folder:
         done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)  # noqa: S603
     if done.returncode != 0:
         raise RuntimeError(f"{module} {' '.join(command[3:])}: " + " | ".join(done.stderr.splitlines()[-3:]))

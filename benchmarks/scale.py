@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, measure_apart
 from benchmarks.report import Figure, below, command_line, information, publish
+from trainer.own_folder import temporary_folder
 
 RECIPE = PROJECT / "search_spaces" / "recipes" / "synthetic.yaml"
 SEEDS = 10
@@ -53,12 +53,12 @@ def main() -> int:
     values = QUICK_VALUES if given.quick else VALUES
     trials = values**3 * SEEDS
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        write_space(Path(folder), values)
+    with temporary_folder("benchmark") as folder:
+        write_space(folder, values)
         for name in ("planning", "fill", "store", "compact", "compacted", "tables"):
             rounds = ROUNDS if name in LIMITS and not given.quick else 1
             runs: list[Took] = [
-                measure_apart("benchmarks.scale", "--case", name, folder, trials) for _ in range(rounds)
+                measure_apart("benchmarks.scale", "--case", name, str(folder), trials) for _ in range(rounds)
             ]
             took = min(runs, key=lambda run: run["seconds"])
             print(f"{name}: {took['seconds']:.2f} s, {took['cpu_seconds']:.2f} CPU s", flush=True)

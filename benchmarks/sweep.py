@@ -15,7 +15,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, environment, measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
+from trainer.own_folder import temporary_folder
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 QUICK = ("schedule.steps=2", "schedule.eval_every_steps=2", "data.synthetic.test_images=4")
@@ -43,8 +43,8 @@ def main() -> int:
     if given.loop:
         print(json.dumps(loop(Path(given.loop[0]), int(given.loop[1]))))
         return 0
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        figures = measure(Path(folder), quick=given.quick)
+    with temporary_folder("benchmark") as folder:
+        figures = measure(folder, quick=given.quick)
     return 0 if publish(figures, given.json) else 1
 
 

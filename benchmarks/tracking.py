@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower
 from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database
 from trainer.config import Runtime, TrainConfig
+from trainer.own_folder import temporary_folder
 
 METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")
 KNOBS = 60
@@ -58,8 +58,8 @@ def main() -> int:
     given = command_line(__doc__).parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     trials, seconds = (2, 2.0) if given.quick else (4, 20.0)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), trials, seconds, counts=not given.quick)
+    with temporary_folder("benchmark") as folder:
+        figures = measure(folder, trials, seconds, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1
 
 

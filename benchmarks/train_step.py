@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -46,6 +45,7 @@ from trainer.data.loading.batches import Batch, TrainBatches
 from trainer.data.loading.loader import CPU, IN_TRAINING_THREAD, Loader
 from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
+from trainer.own_folder import temporary_folder
 from trainer.step import TrainStep
 
 CLASSES = 11
@@ -154,8 +154,8 @@ def main() -> int:
     given = parse(parser)
     torch.set_num_threads(given.threads)
     figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # so that a compilation starts cold
+    with temporary_folder("benchmark") as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)  # so that a compilation starts cold
         for case in QUICK if given.quick else CASES[given.device]:
             chosen = replace(case, compiles=case.compiles and not given.eager)
             figures += of_case(chosen, given.device, 1 if given.quick else given.steps, counts=not given.quick)
@@ -214,10 +214,8 @@ def of_case(case: Case, device: str, steps: int, *, counts: bool) -> list[Figure
             held=near <= SLACK if counts and case.recipe else None,
         )
     )
-    with tempfile.TemporaryDirectory() as folder:
-        figures.append(
-            with_data(case, training_steps[PLAIN], training_steps[case.chosen], meter, Path(folder), label, steps)
-        )
+    with temporary_folder("benchmark") as folder:
+        figures.append(with_data(case, training_steps[PLAIN], training_steps[case.chosen], meter, folder, label, steps))
     return figures
 
 

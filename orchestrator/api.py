@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import SweepError
 from orchestrator.interrupts import ending_gently
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
@@ -25,6 +26,7 @@ from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.code_digest import present_code, present_files
+from trainer.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
@@ -161,6 +163,7 @@ def carry_out(
     from orchestrator.tracking.live_table import TableTracker
 
     environment = forwarded_environment(options.forward_env)
+    prepare_temporary_folder()
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
@@ -242,6 +245,20 @@ def carry_out(
     return replace(
         outcome, failures=tuple(closing.failures), mirror_failure=follower.failure, mirror_lacks=follower.lacking
     )
+
+
+def prepare_temporary_folder() -> None:
+    """Remove what killed processes of this user left among its temporary files.
+
+    Raises SweepError if the folder for them is another's: later, Ray would only say that it cannot start.
+    """
+    try:
+        claim(temporary_root(), "TMPDIR")
+    except ForeignFolderError as error:
+        raise SweepError(str(error)) from error
+    except OSError:  # a full disk concerns only what needs the folder
+        return
+    remove_stale()
 
 
 def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory) -> GrowingPlan | None:

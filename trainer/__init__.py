@@ -5,6 +5,9 @@ Imports neither `orchestrator` nor `reports`, ray, mlflow, pydantic or a YAML li
 
 from __future__ import annotations
 
+import trainer.installed_packages  # noqa: F401 - before anything else
+
+# isort: split
 from typing import TYPE_CHECKING, Any
 
 from trainer.config import Runtime, TrainConfig

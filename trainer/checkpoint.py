@@ -126,7 +126,8 @@ class Checkpoints:
 def write_partial(values: dict[str, Any], path: Path) -> Path:
     """Save `values` to a temporary file beside `path`, flushed to disk; returns it, to be renamed to `path`."""
     temporary = path.with_name(f"{path.name}.partial")
-    with temporary.open("w+b") as file:
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x+b") as file:  # follows no link
         torch.save(values, file)
         add_digest(file)
     return temporary

@@ -20,10 +20,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from trainer.errors import RankLostError, TrainerError
+from trainer.own_folder import temporary_folder
 
 __all__ = ["Progress", "RankFunction", "RankInfo", "run_rank", "run_ranks"]
 
@@ -87,10 +87,10 @@ def run_ranks(work: RankFunction, ranks: int, progress: Progress) -> Any:
     `progress` ends the ranks and propagates; so does an exception of a rank, with the rank's traceback as a note. The
     ranks also end if this process dies for any reason (on Linux at once). Raises RankLostError for a rank that died.
     """
-    with TemporaryDirectory(prefix="ranks-") as folder, ExitStack() as ending:
+    with temporary_folder("ranks") as folder, ExitStack() as ending:
         started: list[Rank] = []
         for number in range(ranks):
-            rank = Rank(work, RankInfo(rank=number, ranks=ranks, rendezvous=Path(folder) / "rendezvous"))
+            rank = Rank(work, RankInfo(rank=number, ranks=ranks, rendezvous=folder / "rendezvous"))
             ending.callback(rank.end)
             started.append(rank)
         result = collect(started, progress)

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 
 from trainer.process_identity import ProcessIdentity
@@ -161,10 +162,11 @@ def mark_of(folder: Path | str, *, renew: bool = False) -> Mark | None:
     `renew` sets the time of the mark, so that a cleaner of old files in /tmp leaves it.
     """
     try:
-        with open_folder(folder) as descriptor, open_file(MARK, descriptor) as mark:
+        with open_folder(folder) as descriptor, open_file(MARK, descriptor) as file:
             if renew:
-                os.utime(mark)
-            return Mark.from_text(os.read(mark, MARK_BYTES))
+                with suppress(OSError):  # a disk that may only be read
+                    os.utime(file.fileno())
+            return Mark.from_text(file.read(MARK_BYTES))
     except OSError:
         return None
 
@@ -181,8 +183,8 @@ def open_folder(folder: Path | str) -> Iterator[int]:
 
 
 @contextmanager
-def open_file(name: str, folder: int) -> Iterator[int]:
-    """A descriptor for reading the regular file `name` of this user in the folder with descriptor `folder`.
+def open_file(name: str, folder: int) -> Iterator[FileIO]:
+    """The regular file `name` of this user in the folder with descriptor `folder`, for reading without a buffer.
 
     The owner is looked at before a byte is read, and a pipe does not wait. Raises OSError for anything else.
     """
@@ -192,7 +194,8 @@ def open_file(name: str, folder: int) -> Iterator[int]:
         require_owner(status, name)
         if not stat.S_ISREG(status.st_mode):
             raise ForeignFolderError(f"{name}: is not a file")
-        yield descriptor
+        with FileIO(descriptor, closefd=False) as file:
+            yield file
     finally:
         os.close(descriptor)
 
@@ -245,11 +248,11 @@ def remove(folder: Path | str) -> None:
             mark.parent.rmdir()
 
 
-def remove_stale(parent: Path | None = None, *, locked: bool = False) -> None:
+def remove_stale(parent: Path | None = None) -> None:
     """Remove the temporary folders in `parent`, or among those of this user, whose process is dead.
 
-    `locked`: the caller holds a lock for `parent`, so no other process uses it, and a process of another machine counts
-    as dead too. Ends after STALE_SECONDS; the next call finds the rest. Raises nothing.
+    What a process of another machine made stays. Ends after STALE_SECONDS and leaves the rest to the next call. Raises
+    nothing.
     """
     parent = temporary_root() if parent is None else parent
     ends = time.monotonic() + STALE_SECONDS
@@ -258,5 +261,5 @@ def remove_stale(parent: Path | None = None, *, locked: bool = False) -> None:
             if time.monotonic() > ends:
                 return
             process = mark.process if item.is_dir(follow_symlinks=False) and (mark := mark_of(item.path)) else None
-            if process is not None and (alive := process.alive()) is not True and (locked or alive is False):
+            if process is not None and process.alive() is False:
                 remove(item.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,16 +20,22 @@ class ProcessIdentity:
     """When it started, in the clock ticks of /proc/<pid>/stat; distinguishes processes that had the same id."""
     machine: str = ""
     """`this_machine`, where `pid` is valid; empty where the system does not say."""
+    host: str = ""
+    """`this_host`, the same after a boot; empty where the system does not say."""
 
     @classmethod
     def here(cls) -> Self:
         """The calling process."""
-        return cls(pid=os.getpid(), started=start_of(os.getpid()), machine=this_machine())
+        return cls(pid=os.getpid(), started=start_of(os.getpid()), machine=this_machine(), host=this_host())
 
     def alive(self) -> bool | None:
         """Whether the process is alive; None when it runs on another machine or in another container."""
-        if not self.machine or self.machine != this_machine():
+        here = this_machine()
+        if not self.machine or not here:
             return None
+        if self.machine != here:
+            booted_since = self.machine.split()[0] != here.split()[0] and self.host and self.host == this_host()
+            return False if booted_since else None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -45,6 +52,15 @@ def this_machine() -> str:
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
+
+
+def this_host() -> str:
+    """Name and id of this installation of the system; empty without an id."""
+    try:
+        installation = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return f"{socket.gethostname()} {installation}" if installation else ""
 
 
 def start_of(pid: int) -> str:

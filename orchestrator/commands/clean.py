@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.commands.local_time import local_time
 from orchestrator.errors import StoreError
-from orchestrator.store.cleanup import Leftover, forgettable_plans, unneeded_files, unreferenced_trials
+from orchestrator.store.cleanup import Leftover, foreign_folders, forgettable_plans, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import plan_key
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["clean"]
+
+MOST_NAMES = 3
+"""Foreign files that a line names."""
 
 
 def clean(store: RecordStore, keep_checkpoints: str, *, delete: bool, forget: str | None = None) -> list[str]:
@@ -28,6 +31,11 @@ def clean(store: RecordStore, keep_checkpoints: str, *, delete: bool, forget: st
     kept = [name for name in store.files.names("trials") if name not in unreferenced_ids]
     found = [*trials, *unneeded_files(store, kept, keep_checkpoints)]
     lines = [*describe_plans(store, plans), *describe(store, found)]
+    others = [
+        f"trials/{name}: left alone, because this program did not write "
+        + (f"{', '.join(files[:MOST_NAMES])} in it" if files else "it")
+        for name, files in foreign_folders(store, plans).items()
+    ]
     size = sum(item.size for item in found)
     total = (
         f"unreferenced trials: {len(trials)}, unneeded files: {len(found) - len(trials)}, together {megabytes(size)}"
@@ -35,13 +43,13 @@ def clean(store: RecordStore, keep_checkpoints: str, *, delete: bool, forget: st
     if plans:
         total = f"plans: {len(plans)}, {total}"
     if not delete or not lines:
-        return [*lines, f"{total}; --yes deletes them" if lines else total]
+        return [*others, *lines, f"{total}; --yes deletes them" if lines else total]
     with store.lock():
         store.forget_plans(plans)
         deleted = [*store.clean(unreferenced_ids), *store.prune(kept, keep_checkpoints)]
     forgotten = f"{len(plans)} plans and " if plans else ""
     size = sum(item.size for item in deleted)
-    return [*lines, f"deleted {forgotten}{len(deleted)} of {len(found)}, {megabytes(size)}"]
+    return [*others, *lines, f"deleted {forgotten}{len(deleted)} of {len(found)}, {megabytes(size)}"]
 
 
 def sweeps_to_forget(directory: RunDirectory, forget: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds
 from orchestrator.tracking.trial_run import REUSED, STATUS, Reading, key_of, link_readings, trial_readings
 from orchestrator.tracking.uri import tracking_uri_of
+from trainer.own_folder import temporary_folder
 
 __all__ = ["SyncResult", "differences", "sync_sweeps"]
 
@@ -58,8 +58,8 @@ def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult
     for trial_id in results.sweep.trial_ids:
         if trial_id not in results.outcomes and any(directory.points(trial_id)):
             delivery.trial_changed(trial_id, running=False)
-    with tempfile.TemporaryDirectory() as folder:
-        files = write_tables(results, out=Path(folder), directory=directory)
+    with temporary_folder("tables") as folder:
+        files = write_tables(results, out=folder, directory=directory)
         delivery.finish(files, completed=not results.unfinished)
         while not delivery.finished:
             delivery.round(server)

@@ -5,7 +5,6 @@ It is kept beside the decoded pixels, for all run directories of a user, and in 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,8 +16,9 @@ from orchestrator.store.sealed_json import seal
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
-from trainer.data.reading.cache import DecodedCache
+from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.errors import DataError
+from trainer.own_folder import claim
 
 __all__ = ["read_census", "require_classes", "require_labelled"]
 
@@ -57,9 +57,7 @@ def keeping_folders(cache_dir: Path | None) -> Iterator[Path]:
     decoded = DecodedCache.default().folder
     if decoded is not None:
         with suppress(OSError):
-            decoded.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if decoded.stat().st_uid == os.getuid():
-                yield decoded
+            yield claim(decoded, CACHE_FOLDER)
     if cache_dir is not None:
         yield cache_dir
 

@@ -41,7 +41,7 @@ def partial_file(path: Path | str) -> Iterator[Path]:
 def write_file(path: Path, content: bytes, *, durable: bool, private: bool = False) -> None:
     """Write a new file. `durable`: returns once the disk has its content. Raises OSError."""
     mode = 0o600 if private else 0o666
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         if durable:
             file.flush()

@@ -11,16 +11,27 @@ from dataclasses import dataclass
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import PARTIAL
+from orchestrator.store.checkpoint_sync import UPLOADED
 from orchestrator.store.kept_plans import PLANS, plan_key
 from orchestrator.store.record_files import checking
 from orchestrator.store.records import State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sealed_json import unseal
 
-__all__ = ["KEEP", "Leftover", "forgettable_plans", "unneeded_files", "unreferenced_trials"]
+__all__ = ["KEEP", "Leftover", "foreign_folders", "forgettable_plans", "unneeded_files", "unreferenced_trials"]
 
 KEEP = {"best": {"last.pt"}, "last": {"best.pt"}, "all": set[str]()}
 """The checkpoints to delete of a finished trial, by value of `keep_checkpoints`; previous.pt is always deleted."""
+
+RECORD_FILE = re.compile(r"trial\.json|attempt_\d+\.json|(before_\d+_)?points(_\d+_\d+)?\.jsonl")
+PARTIAL_FILE = re.compile(rf"(pictures/)?\..+\.[0-9a-f]+{re.escape(PARTIAL)}|(last|best)\.pt{re.escape(PARTIAL)}")
+"""What a crash has left partly written: as `atomic_file` names it, or the trainer."""
+TRIAL_FILE = re.compile(
+    rf"{RECORD_FILE.pattern}|{PARTIAL_FILE.pattern}|images_\d+\.npz|(last|previous|best)\.pt|lock|pictures/[^/]+\.png"
+    rf"|{re.escape(UPLOADED)}"
+)
+"""Every file that a trial writes, by its path in the trial's folder."""
+TRIAL_ID = re.compile(r"[0-9a-f]{12}")
 
 QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 """A text of a JSON file, also an empty one or one with escapes, so that every quote is read as what it is."""
@@ -46,13 +57,36 @@ def unreferenced_trials(directory: RunDirectory, forgotten: Collection[str] = ()
     """Folders of trials that no sweep of the run directory refers to, sorted by trial id.
 
     A reference is the trial's id in quotes anywhere in the JSON files of a sweep, its kept plans included, so that
-    future kinds of records count too; the files `forgotten` do not count. Raises StoreError for a sweep whose plan is
-    missing, empty or damaged.
+    future kinds of records count too; the files `forgotten` do not count. A folder is a trial's if a trial has written
+    all that it holds. Raises StoreError for a sweep whose plan is missing, empty or damaged.
     """
+    found = unreferenced_folders(directory, forgotten).items()
+    return [Leftover(trial_id=name, size=sum(sizes.values())) for name, sizes in found if is_trial(name, sizes)]
+
+
+def foreign_folders(directory: RunDirectory, forgotten: Collection[str] = ()) -> dict[str, list[str]]:
+    """What lies among the trials, is no trial and stays: by its name, the files in it that no trial has written."""
+    found = unreferenced_folders(directory, forgotten).items()
+    return {
+        name: sorted(file for file in sizes if not TRIAL_FILE.fullmatch(file))
+        for name, sizes in found
+        if not is_trial(name, sizes)
+    }
+
+
+def unreferenced_folders(directory: RunDirectory, forgotten: Collection[str]) -> dict[str, dict[str, int]]:
+    """By name, the sizes of the files of each folder among the trials to which no sweep refers."""
     files = directory.files
     referenced = quoted_in_sweeps(directory, forgotten)
-    loose = sorted(name for name in files.names("trials") if name not in referenced)
-    return [Leftover(trial_id=name, size=sum(files.sizes(trial_key(name)).values())) for name in loose]
+    names = sorted(name for name in files.names("trials") if name not in referenced)
+    return {name: files.sizes(trial_key(name)) for name in names}
+
+
+def is_trial(name: str, files: Collection[str]) -> bool:
+    """Whether the folder `name` with these files, by their paths in it, is a trial's and holds nothing else."""
+    if not files or not all(map(TRIAL_FILE.fullmatch, files)):
+        return False
+    return TRIAL_ID.fullmatch(name) is not None or any(map(RECORD_FILE.fullmatch, files))
 
 
 def forgettable_plans(directory: RunDirectory, names: Iterable[str]) -> list[str]:
@@ -106,7 +140,7 @@ def unneeded_files(directory: RunDirectory, trial_ids: Iterable[str], keep_check
         if record.state is not State.DONE:
             continue
         sizes = directory.files.sizes(trial_key(trial_id))
-        unneeded = {"previous.pt"} | {name for name in sizes if name.endswith(PARTIAL)}
+        unneeded = {"previous.pt"} | {name for name in sizes if PARTIAL_FILE.fullmatch(name)}
         if {"last.pt", "best.pt"} <= sizes.keys():
             unneeded |= KEEP[keep_checkpoints]
         found += [Leftover(trial_id=trial_id, name=name, size=sizes[name]) for name in sorted(unneeded & sizes.keys())]

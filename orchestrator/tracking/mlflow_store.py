@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from orchestrator.redaction import redacted, without_password  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
+from trainer.own_folder import remove_stale, temporary_folder  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
 
@@ -152,9 +152,9 @@ class Server:
             found = self.client.get_metric_history(run_id, key)
         return [Reading(key, float(item.value), int(item.step), item.timestamp / 1000) for item in found]
 
-    def read_text(self, run_id: str, name: str, folder: Path) -> str:
-        """Content of an artifact, which is downloaded to `folder`. Raises ValueError when it is not text."""
-        with self.in_one_line():
+    def read_text(self, run_id: str, name: str) -> str:
+        """Content of an artifact. Raises ValueError when it is not text."""
+        with temporary_folder("artifact") as folder, self.in_one_line():
             return read_file(self.client.download_artifacts(run_id, name, str(folder))).decode("utf-8")
 
     def artifacts(self, run_id: str, folder: str | None = None) -> list[str]:
@@ -277,8 +277,9 @@ def create_database(uri: str) -> None:
     path = Path(uri.removeprefix(SQLITE))
     if not uri.startswith(SQLITE) or "?" in uri or path.exists() or not path.parent.is_dir():
         return
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        whole = Path(folder).resolve() / path.name
+    remove_stale(path.parent)
+    with temporary_folder(f".{path.name}", path.parent) as folder:
+        whole = folder.resolve() / path.name
         MlflowClient(tracking_uri=f"{SQLITE}{whole}").search_experiments()
         with suppress(FileExistsError):  # another process was faster
             os.link(whole, path)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.store.json_text import parse_json
@@ -35,9 +33,7 @@ def load_from_mlflow(uri: str, name: str, *, exact: bool = True) -> SweepResults
             f"{server.name}: no sweep {name!r}; {known}. `python -m orchestrator sync` writes sweeps to MLflow"
         )
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            text = server.read_text(parents[found].run_id, "sweep.json", Path(folder))
-        sweep = SweepRecord.from_json(parse_json(text))
+        sweep = SweepRecord.from_json(parse_json(server.read_text(parents[found].run_id, "sweep.json")))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{server.name}: sweep.json of {found!r} is not of this version ({error})") from error
     return SweepResults(sweep=sweep, outcomes=read_runs(server, sweep), verification=Verification(copy="MLflow"))
@@ -111,10 +107,9 @@ def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
 def full_names(server: Server, run_id: str) -> dict[str, str]:
     """Metric names that were too long for MLflow, by the shortened name it holds."""
     names = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for path in server.artifacts(run_id, FULL_TEXT):
-            whole = parse_json(server.read_text(run_id, path, Path(folder)))
-            names[whole["as"]] = whole["name"]
+    for path in server.artifacts(run_id, FULL_TEXT):
+        whole = parse_json(server.read_text(run_id, path))
+        names[whole["as"]] = whole["name"]
     return names
 
 

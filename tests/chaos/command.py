@@ -17,10 +17,18 @@ __all__ = ["Command"]
 START_SECONDS = 60.0
 
 
+def heed_signals() -> None:
+    """Let the processes that are started from now on heed all signals; a shell's background jobs ignore some."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class Command:
     """A shell with a session of its own, and the driver that it has started and waits for."""
 
     def __init__(self, line: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
+        heed_signals()
         self.output = output
         self.offset = output.stat().st_size if output.exists() else 0
         with output.open("ab") as file:

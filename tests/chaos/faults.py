@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.chaos.damage import CutCheckpoint, CutJournal, CutRecord, Damage, DamageCaches, FlipJournal
 from tests.chaos.disturbed_sweep import DisturbedSweep
@@ -120,17 +121,19 @@ class Suspend(Fault):
 
 
 class KillForMemory(Fault):
-    """Ray's memory monitor finds the machine full, and kills workers."""
-
-    values: Mapping[str, str] = {"RAY_memory_usage_threshold": "0.02", "RAY_memory_monitor_refresh_ms": "500"}
+    """Ray's memory monitor finds the machine full as soon as one or two workers have started, and kills them."""
 
     def strike(self, scene: Scene) -> str:
         sweep = scene.disk_sweep
-        command = sweep.alive(values=self.values)
+        words = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+        total, free = words["MemTotal:"], words["MemAvailable:"]
+        limit = (total - free + scene.draw.uniform(0.2e6, 1.2e6)) / total  # in kB
+        values = {"RAY_memory_usage_threshold": f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "250"}
+        command = sweep.alive(values=values)
         began = time.monotonic()
         command.wait(scene.pace.full_seconds + 40)
         ended = "it ended" if command.ended else "it ran"
-        return f"memory counts as full for {time.monotonic() - began:.0f} s, then {ended}"
+        return f"{100 * limit:.1f} % of memory counted as full for {time.monotonic() - began:.0f} s, then {ended}"
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,8 @@ class DamageFiles(Fault):
 
 class TakeOver(Fault):
     """A driver is suspended for so long that the same command on another machine takes over its lease."""
+
+    exit_codes: frozenset[int | None] = ANY | {2}
 
     def impossible(self, scene: Scene) -> str:
         try:

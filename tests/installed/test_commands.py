@@ -42,7 +42,10 @@ def test_a_users_files_hide_nothing_from_a_command(installed: Installed, folder:
     planned = installed.run(folder, "-m", "orchestrator.sweep", "tiny.yaml", "--dry-run", "--json", *SETTINGS)
     assert len(json.loads(planned)["trials"]) == 2
     assert "no sweep" in installed.command(folder, "-m", "orchestrator", "status", "tiny.yaml", code=2).stderr
-    (folder / "reports.py").unlink()
+    for name in ("reports", "trainer"):  # those of the commands below
+        (folder / f"{name}.py").unlink()
+    checked = installed.run(folder, "-m", "trainer.data", "check", "--data", "synthetic", "--samples", "1")
+    assert "bicyclist" in checked
     assert "no sweep" in installed.command(folder, "-m", "reports", "tiny.yaml", code=2).stderr
 
 

@@ -173,7 +173,7 @@ def test_a_file_is_opened_without_following_or_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with open_folder(tmp_path) as folder:
         with open_file("file", folder) as file:
-            assert os.read(file, 9) == b"x"
+            assert file.read() == b"x"
         for name, error in NOT_OPENED.items():
             with pytest.raises(OSError, match=error), open_file(name, folder):
                 pass
@@ -245,14 +245,16 @@ def test_what_killed_processes_left_is_removed_and_nothing_of_a_living_one(tmp_p
     assert not used.exists()
 
 
-def test_a_later_process_with_the_same_id_is_another_one(tmp_path):
-    """And one of another machine is left alone, unless a lock excludes it."""
+def test_a_later_process_with_the_same_id_is_another_one(tmp_path, monkeypatch):
+    """And one from before the last boot is dead, while one of another machine may live."""
+    monkeypatch.setattr("trainer.process_identity.this_host", lambda: "this host")
     here = ProcessIdentity.here()
     assert here.alive() is True
     folder = {}
     for name, process in {
         "reused": replace(here, started="1"),
-        "elsewhere": replace(here, machine="other"),
+        "booted": replace(here, machine="another boot"),
+        "elsewhere": replace(here, machine="another boot", host="another"),
         "here": here,
     }.items():
         folder[name] = tmp_path / "parent" / name
@@ -261,8 +263,6 @@ def test_a_later_process_with_the_same_id_is_another_one(tmp_path):
     claim(tmp_path / "parent" / "stays", "TMPDIR")
     remove_stale(tmp_path / "parent")
     assert names(tmp_path / "parent") == ["elsewhere", "here", "stays"]
-    remove_stale(tmp_path / "parent", locked=True)
-    assert names(tmp_path / "parent") == ["here", "stays"]
 
 
 def test_what_a_crash_leaves_of_a_removal_is_still_marked(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from trainer.equal_code import EQUAL_CODE, EQUAL_RESULT_VERSION
 from trainer.errors import TrainerError
 from trainer.golden.equal_list import merged, write_list
 from trainer.golden.revision import checkout
+from trainer.own_folder import temporary_folder
 
 __all__ = ["main"]
 
@@ -62,8 +62,7 @@ def prove_equal(revision: str) -> int:
             f"{LIST}: the list is of RESULT_VERSION {EQUAL_RESULT_VERSION}, not {RESULT_VERSION}; start it with "
             "--new-version"
         )
-    with tempfile.TemporaryDirectory(prefix="golden-") as name:
-        folder = Path(name).resolve()
+    with temporary_folder("golden") as folder:
         package = checkout(revision, PACKAGE.parent, folder / "earlier")
         earlier, present = code_digest(source_digests(package)), present_code()
         if earlier != present and not differs(package, folder):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from orchestrator.errors import SweepError
 from orchestrator.interrupts import keeping_handlers, sparing_children
 from orchestrator.redaction import redacted
 from orchestrator.running.executors.runtime_env import runtime_env_of
-from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
+from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_folder, temporary_root
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
@@ -107,10 +106,10 @@ def join(address: str, undone: ExitStack) -> None:
             "--address auto"
         )
     try:
-        with tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty:
+        with temporary_folder("empty") as empty:
             job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
             undone.callback(ray.shutdown)
-            connect(address=address, runtime_env=runtime_env_of(Path(empty), job=job))
+            connect(address=address, runtime_env=runtime_env_of(empty, job=job))
     except Exception as error:
         raise SweepError(
             f"--address {address}: cannot connect ({cause_of(error)}); check that `ray status` finds the cluster and "

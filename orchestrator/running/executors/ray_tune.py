@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -31,6 +30,8 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+
+from trainer.own_folder import temporary_folder
 
 __all__ = ["RayTune"]
 
@@ -104,7 +105,7 @@ class RayTune:
         trainable = tune.with_resources(function, placement)
         # it complains about trials without Tune's own result files
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        with tempfile.TemporaryDirectory(prefix="contrast_sweep_tune_") as folder:
+        with temporary_folder("tune") as folder:
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
@@ -114,7 +115,7 @@ class RayTune:
                     reuse_actors=self.reuses_processes,
                     trial_dirname_creator=str,
                 ),
-                run_config=tune.RunConfig(storage_path=folder, name="sweep", verbose=0),
+                run_config=tune.RunConfig(storage_path=str(folder), name="sweep", verbose=0),
             )
             try:
                 tuner.fit()

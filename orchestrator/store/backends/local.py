@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 from orchestrator.errors import StoreError
 from orchestrator.store.atomic_file import flush, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.disk_errors import disk_remedy
+from trainer.own_folder import remove_stale, temporary_folder
 
 __all__ = ["LocalFiles", "stamp"]
 
@@ -94,13 +96,20 @@ class LocalFiles(Files):
             os.unlink(self.path(key))
 
     def delete_folder(self, folder: str) -> None:
-        """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left."""
-        trash = self.path("trash")
-        with self.writing(self.path(folder)):
-            os.makedirs(trash, exist_ok=True)
-            with suppress(FileNotFoundError):
-                os.rename(self.path(folder), f"{trash}/{uuid4().hex}")
-            shutil.rmtree(trash)
+        """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left.
+
+        On a full disk, where no folder can be made, it is removed where it is.
+        """
+        path, root = self.path(folder), Path(self.root)
+        with self.writing(path):
+            remove_stale(root)
+            try:
+                with temporary_folder(".removed", root) as removed, suppress(FileNotFoundError):
+                    os.rename(path, removed / "folder")
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                shutil.rmtree(path)
 
     def unless_missing(self, action: Callable[[str], T], key: str, missing: T) -> T:
         """What `action` returns for the path of `key`; `missing` when there is no such file."""
@@ -130,7 +139,9 @@ def stamp(path: str) -> str:
 
 
 def add_sizes(path: str, prefix: str, found: dict[str, int]) -> None:
-    """Add to `found` the sizes in bytes of all files below `path`; links are not followed."""
+    """Add to `found` the sizes in bytes of all files below `path`; links are not followed, `path` itself included."""
+    if os.path.islink(path):
+        return
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -1,9 +1,10 @@
 """Cache of decoded pixels on disk, mapped into memory, so that each file is decoded once per machine.
 
 There is one folder per split, named by a hash of everything that the pixels depend on. `pixels` has the image and the
-label of each pair in sequence, `index` their offsets, sizes and checksums. An entry is built in `KEY.part` under a
-file lock and renamed when it is complete, so a partial entry is never read. After a crash, the next process builds it
-again. Each read compares a pair with its checksum; an entry that does not match is discarded and built again.
+label of each pair in sequence, `index` their offsets, sizes and checksums. An entry is built in a temporary folder
+`part-...` under a file lock and renamed when it is complete, so a partial entry is never read. After a crash, the next
+process builds it again. Each read compares a pair with its checksum; an entry that does not match is discarded and
+built again. The folder and each entry have our mark and belong to this user; nothing else is read, counted or removed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,17 @@ from numpy.typing import NDArray
 
 from trainer.data.reading.decode import DECODER_VERSION
 from trainer.data.source import Pair, Pixels
+from trainer.own_folder import (
+    MARK,
+    claim,
+    mark_of,
+    named_for_user,
+    open_file,
+    open_folder,
+    remove,
+    remove_stale,
+    temporary_folder,
+)
 
 __all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DamagedEntryError", "DecodedCache", "DecodedSplit"]
 
@@ -40,10 +52,10 @@ DEFAULT_GIGABYTES = 64.0
 FORMAT = 2
 """Of an entry's files: 2 has checksums."""
 
-OWN_NAME = re.compile(r"[0-9a-f]{32}(\.part|\.gone-[0-9]+)?")
-"""Names of entries, of entries that are being built, and of discarded ones."""
-OWN_FILES = {"index", "pixels"}
-"""What is in an entry, and may be in the others."""
+ENTRY_NAME = re.compile(r"[0-9a-f]{32}")
+GONE_NAME = re.compile(r"gone-[0-9a-f]{32}-[0-9]+")
+"""Of a discarded entry."""
+ENTRY_FILES = {MARK, "index", "pixels"}
 
 FREE_SHARE = 0.5
 """Maximum size of an entry, as a share of the free disk space."""
@@ -58,13 +70,14 @@ class DecodedSplit:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.index_N4: NDArray[np.int64] = np.frombuffer((folder / "index").read_bytes(), "<i8").reshape(-1, 4)
-        """Offset in bytes, height, width and checksum of each pair."""
-        status = (folder / "pixels").stat()
-        if status.st_size != sum(4 * int(height) * int(width) for _, height, width, _ in self.index_N4):
-            raise DamagedEntryError(f"{folder}: the pixels do not fit their index")
-        self.inode = status.st_ino
-        self.pixels: Pixels = np.memmap(folder / "pixels", dtype=np.uint8, mode="r").view(np.ndarray)
+        with open_folder(folder) as entry, open_file("index", entry) as index, open_file("pixels", entry) as pixels:
+            self.index_N4: NDArray[np.int64] = np.frombuffer(index.read(), "<i8").reshape(-1, 4)
+            """Offset in bytes, height, width and checksum of each pair."""
+            status = os.fstat(pixels.fileno())
+            if status.st_size != sum(4 * int(height) * int(width) for _, height, width, _ in self.index_N4):
+                raise DamagedEntryError(f"{folder}: the pixels do not fit their index")
+            self.inode = status.st_ino
+            self.pixels: Pixels = np.memmap(pixels, dtype=np.uint8, mode="r").view(np.ndarray)
 
     def __len__(self) -> int:
         return len(self.index_N4)
@@ -104,7 +117,7 @@ class DecodedCache:
 
     @classmethod
     def default(cls) -> DecodedCache:
-        """The folder of the environment variable, else in `XDG_CACHE_HOME`, else in the system's temporary folder."""
+        """In the folder of the environment variable, else of `XDG_CACHE_HOME`, else of temporary files."""
         given = os.environ.get(CACHE_FOLDER, "")
         try:
             max_bytes = int(float(os.environ.get(CACHE_GIGABYTES) or DEFAULT_GIGABYTES) * 1e9)
@@ -113,11 +126,8 @@ class DecodedCache:
             return cls(None, 0)
         if given.lower() == "off":
             return cls(None, 0)
-        if given:
-            return cls(Path(given), max_bytes)
-        if home := os.environ.get("XDG_CACHE_HOME"):
-            return cls(Path(home) / "contrast-sweep", max_bytes)
-        return cls(Path(tempfile.gettempdir()) / f"contrast-sweep-{os.getuid()}", max_bytes)
+        base = given or os.environ.get("XDG_CACHE_HOME") or tempfile.gettempdir()
+        return cls(named_for_user(base, "cache"), max_bytes)
 
     def get(
         self,
@@ -129,33 +139,31 @@ class DecodedCache:
         """The split that `facts` describe, built from `pairs` if it is missing; None if there is no room.
 
         `sizes` returns the (width, height) of each image without decoding. One process builds the entry while others
-        wait. Raises what `pairs` raises; a full or read-only disk is a warning.
+        wait. Raises what `pairs` raises; a full or read-only disk, or a folder that is not ours, is a warning.
         """
         if self.folder is None:
             return None
         text = "\n".join(map(str, (FORMAT, DECODER_VERSION, PIL.__version__, *facts)))
         entry = self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
         try:
+            claim(self.folder, CACHE_FOLDER)
             if (found := open_entry(entry)) is not None:
                 return found
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.folder.stat().st_uid != os.getuid():
-                raise PermissionError(f"{self.folder} belongs to another user")
             # the lock file stays on disk: removing it could admit two builders
             with FileLock(entry.with_suffix(".lock"), fallback_to_soft=False):
                 if (found := open_entry(entry)) is not None:  # built by another process while this one waited
                     return found
                 return self._build(self.folder, entry, sizes(), pairs)
         except OSError as error:
-            reason = error.strerror or error
-            warnings.warn(f"{self.folder}: {reason}; the data set is not cached, so each read decodes", stacklevel=2)
+            reason = f"{self.folder}: {error.strerror}" if error.strerror else error
+            warnings.warn(f"{reason}; the data set is not cached, so each read decodes", stacklevel=2)
             return None
 
     def entries(self) -> list[Path]:
         """The folders of the complete entries, sorted."""
-        if self.folder is None or not self.folder.is_dir():
+        if self.folder is None or mark_of(self.folder) is None:
             return []
-        return sorted(path for path in self.folder.iterdir() if not path.suffix and is_own(path))
+        return sorted(path for path in self.folder.iterdir() if is_own(path))
 
     def _build(
         self, folder: Path, entry: Path, sizes: Sequence[tuple[int, int]], pairs: Callable[[], Iterable[Pair]]
@@ -169,21 +177,16 @@ class DecodedCache:
                 stacklevel=2,
             )
             return None
-        part = entry.with_name(f"{entry.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        try:
-            write_entry(part, pairs())
-            part.rename(entry)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        with temporary_folder("part", folder) as part:
+            write_entry(claim(part / entry.name, CACHE_FOLDER), pairs())
+            (part / entry.name).rename(entry)
         return open_entry(entry)
 
     def _make_room(self, folder: Path, entry: Path, wanted: int) -> bool:
         """Remove leftovers of crashed builds and the least recently used entries until `wanted` bytes fit."""
         if wanted > self.max_bytes:
             return False
-        remove_leftovers(folder, entry)
+        remove_leftovers(folder)
         held: dict[Path, tuple[float, int]] = {}
         for path in self.entries():
             with suppress(OSError):  # another process may discard it
@@ -198,12 +201,12 @@ class DecodedCache:
 
 
 def open_entry(entry: Path) -> DecodedSplit | None:
-    """The complete `entry`, marked as used; None if it is missing or damaged."""
+    """The complete `entry`, noted as used; None if it is missing, damaged or without our mark."""
+    if mark_of(entry) is None:
+        return None
     try:
         found = DecodedSplit(entry)
-    except FileNotFoundError:
-        return None
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         discard(entry)
         return None
     with suppress(OSError):
@@ -229,34 +232,32 @@ def write_entry(folder: Path, pairs: Iterable[Pair]) -> None:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a path in the folder is the cache's work; whatever else lies there is never removed."""
-    if not OWN_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+    """Whether a path in the folder is an entry: whatever else lies there is neither counted nor removed."""
+    if not ENTRY_NAME.fullmatch(path.name) or mark_of(path) is None:
         return False
     try:
-        files = {item.name for item in path.iterdir()}
+        return {item.name for item in path.iterdir()} <= ENTRY_FILES
     except OSError:  # another process may remove it
         return False
-    return files <= OWN_FILES if path.suffix else files == OWN_FILES
 
 
-def remove_leftovers(folder: Path, entry: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove the rest of discarded entries and of crashed builds."""
-    for path in filter(is_own, list(folder.iterdir())):
-        if path.suffix.startswith(".gone-"):
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.suffix == ".part" and path.stem != entry.name:
-            with suppress(OSError), FileLock(path.with_suffix(".lock"), blocking=False, fallback_to_soft=False):
-                shutil.rmtree(path, ignore_errors=True)
+    remove_stale(folder)
+    for path in list(folder.iterdir()):
+        if GONE_NAME.fullmatch(path.name):
+            remove(path)
 
 
 def discard(entry: Path) -> None:
     """Remove `entry`, by rename first so that it is never partial; processes that have mapped it can still read it."""
-    gone = entry.with_name(f"{entry.name}.gone-{os.getpid()}")
-    with suppress(OSError):
-        entry.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    if is_own(entry):
+        gone = entry.with_name(f"gone-{entry.name}-{os.getpid()}")
+        with suppress(OSError):
+            entry.rename(gone)
+            remove(gone)
 
 
 def bytes_in(folder: Path) -> int:
     """Total size of the files of an entry."""
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return sum(path.lstat().st_size for path in folder.iterdir())

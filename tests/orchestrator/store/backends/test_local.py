@@ -1,6 +1,8 @@
 """A run directory on a disk."""
 
+import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import LocalFiles
 from orchestrator.testing.files import AtomicFilesContract
+from trainer.own_folder import Mark, write_mark
+from trainer.process_identity import ProcessIdentity
 
 
 @pytest.fixture
@@ -53,10 +57,24 @@ def test_a_line_appended_after_one_that_was_cut_short_is_a_line_of_its_own(files
 
 
 def test_what_a_crash_during_a_deletion_leaves_is_removed_by_the_next(files: LocalFiles, tmp_path: Path) -> None:
-    files.write("trash/0123/x", b"left by a crash")
+    left = tmp_path / "runs" / ".removed-0123"
+    files.write(".removed-0123/folder/x", b"left by a crash")
+    write_mark(left, Mark(process=replace(ProcessIdentity.here(), started="1")))
+    files.write("trash/thesis.txt", b"of the user")
     files.write("trials/a/x", b"1")
     files.delete_folder("trials/a")
-    assert files.names("") == ["trials"]
+    assert sorted(files.names("")) == ["trash", "trials"]
+    assert files.read("trash/thesis.txt") == b"of the user"
+
+
+def test_a_full_disk_can_be_cleaned(files: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    files.write("trials/a/pictures/x", b"1")
+    files.delete_folder("trials/a")
+    assert files.names("trials") == []
 
 
 def test_an_error_of_the_system_is_one_line_with_a_remedy(tmp_path: Path) -> None:

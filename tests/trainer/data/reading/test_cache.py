@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import pytest
 from trainer.data.files.folder import Folder
 from trainer.data.reading import cache as module
 from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DamagedEntryError, DecodedCache, DecodedSplit
+from trainer.own_folder import MARK
 from trainer.testing.look_alikes import LOOK_ALIKES
 
 SIZES = ((12, 8), (5, 9), (1, 1))
@@ -38,8 +41,10 @@ def fail():
     pytest.fail("decoded again")
 
 
-def names(folder: Path) -> set[str]:
-    return {path.suffix for path in folder.iterdir()}
+def kinds(folder: Path) -> set[str]:
+    """What lies in the folder beside its mark: `entry`, `lock`, `part`, `gone`."""
+    names = {path.name.partition("-")[0] for path in folder.iterdir() if path.name != MARK}
+    return {"lock" if name.endswith(".lock") else "entry" if len(name) == 32 else name for name in names}
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_images_of_any_size_come_back_as_they_were(cache):
 def test_built_once(cache):
     get(cache)
     assert_right(get(cache, pairs=fail))
-    assert names(cache.folder) == {"", ".lock"}
+    assert kinds(cache.folder) == {"entry", "lock"}
 
 
 def test_other_facts_are_another_entry(cache):
@@ -78,7 +83,7 @@ def test_an_error_of_the_data_leaves_nothing_and_is_raised(cache):
 
     with pytest.raises(LookupError):
         get(cache, pairs=broken)
-    assert names(cache.folder) == {".lock"}
+    assert kinds(cache.folder) == {"lock"}
     assert_right(get(cache))
 
 
@@ -111,9 +116,9 @@ def test_a_killed_builder_leaves_nothing_to_read(cache):
         assert builder.stdout.readline() == "wrote\n"
         os.kill(builder.pid, signal.SIGKILL)
     assert builder.returncode == -signal.SIGKILL
-    assert ".part" in names(cache.folder)
+    assert "part" in kinds(cache.folder)
     assert_right(get(cache))
-    assert names(cache.folder) == {"", ".lock"}
+    assert kinds(cache.folder) == {"entry", "lock"}
 
 
 def test_what_a_killed_builder_of_other_data_left_is_swept_up(cache):
@@ -121,7 +126,7 @@ def test_what_a_killed_builder_of_other_data_left_is_swept_up(cache):
         builder.stdout.readline()
         os.kill(builder.pid, signal.SIGKILL)
     get(cache, ("changed since",))
-    assert names(cache.folder) == {"", ".lock"}
+    assert kinds(cache.folder) == {"entry", "lock"}
 
 
 def test_of_several_builders_one_builds_and_all_read_the_same(cache):
@@ -136,7 +141,7 @@ def test_a_build_under_way_is_left_alone_by_others(cache):
     with start_builder(cache.folder, 60) as builder:
         builder.stdout.readline()
         get(cache, ("b",))
-        assert ".part" in names(cache.folder)
+        assert "part" in kinds(cache.folder)
         os.kill(builder.pid, signal.SIGKILL)
 
 
@@ -216,42 +221,61 @@ def test_the_least_recently_used_make_room(tmp_path):
     assert_right(old)  # who has an entry mapped keeps it
 
 
-def test_what_is_not_the_caches_is_never_removed(tmp_path):
-    """Also in a folder where other people's things lie, and when room has to be made."""
-    folder, outside, key = tmp_path / "scratch", tmp_path / "outside", "0123456789abcdef" * 2
-    for place in (
-        folder / "data",
-        folder / "x.part",
-        folder / "y.gone-7",
-        folder / key,
-        folder / f"{key}.part",
-        outside,
-    ):
-        place.mkdir(parents=True)
-        (place / "thesis.txt").write_text("mine")
-    (outside / "pixels").write_text("mine")
-    (folder / "index").write_text("mine")
-    (folder / key[::-1]).symlink_to(outside)
-    (folder / f"{key[::-1]}.gone-7").symlink_to(outside)
-    os.mkfifo(folder / f"{key[1:]}0")
-    (folder / f"{key[2:]}00").mkdir(mode=0o000)
-    before = sorted(tmp_path.rglob("*"))
+def test_the_size_of_what_is_not_the_caches_does_not_count(tmp_path):
+    """An entry with a foreign file in it neither counts nor goes; one of ours beside it does."""
     entry = 4 * sum(width * height for width, height in SIZES)
-    small = DecodedCache(folder, int(1.5 * (entry + 200)))
-    for facts in (("a",), ("b",), ("c",)):  # each makes room for itself
+    small = DecodedCache(tmp_path / "cache", entry + 400)
+    get(small, ("a",))
+    (first,) = small.entries()
+    (first / "thesis.txt").write_text("mine")
+    for facts in (("b",), ("c",)):  # each makes room for itself
         assert_right(get(small, facts))
     assert len(small.entries()) == 1
-    assert set(before) <= set(tmp_path.rglob("*"))
-    assert {path.read_text() for path in tmp_path.rglob("thesis.txt")} == {"mine"}
+    assert first not in small.entries()
+    assert (first / "thesis.txt").read_text() == "mine"
+    assert_right(get(small, ("a",), pairs=fail))
 
 
-def test_leftovers_of_the_cache_are_removed(tmp_path):
-    folder, key = tmp_path / "cache", "0123456789abcdef" * 2
-    for name in (f"{key}.part", f"{key}.gone-7"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "pixels").write_bytes(b"half")
-    assert_right(get(DecodedCache(folder, 10**6)))
-    assert names(folder) == {"", ".lock"}
+def test_entries_of_earlier_versions_are_left_alone(tmp_path, monkeypatch):
+    """They had no mark, and lay in the named folder itself."""
+    monkeypatch.setenv(CACHE_FOLDER, str(tmp_path))
+    key = "0123456789abcdef" * 2
+    for name in (key, f"{key}.part", f"{key}.gone-7"):
+        (tmp_path / name).mkdir(parents=True)
+        for file in ("index", "pixels"):
+            (tmp_path / name / file).write_bytes(b"old")
+    get(replace(DecodedCache.default(), max_bytes=1000))
+    assert len(list(tmp_path.glob("*/pixels"))) == 3
+    assert len(DecodedCache.default().entries()) == 1
+
+
+def test_leftovers_of_the_cache_are_removed(cache):
+    get(cache)
+    (entry,) = cache.entries()
+    entry.rename(cache.folder / f"gone-{entry.name}-7")
+    assert_right(get(cache))
+    assert kinds(cache.folder) == {"entry", "lock"}
+
+
+@pytest.mark.parametrize("file", ["index", "pixels"])
+def test_an_entry_that_lost_a_file_is_built_again(cache, file):
+    """As a cleaner of old temporary files leaves it."""
+    get(cache)
+    (entry,) = cache.entries()
+    (entry / file).unlink()
+    assert_right(get(cache))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("file", ["index", "pixels", MARK, "."])
+def test_an_entry_of_another_user_is_not_read(cache, file, monkeypatch):
+    get(cache)
+    (entry,) = cache.entries()
+    os.chown(entry / file, 65534, 65534)
+    monkeypatch.setattr(module.np, "memmap", lambda *_, **__: pytest.fail("read"))
+    with pytest.warns(UserWarning, match="not cached, so each read decodes"):
+        assert get(cache) is None
+    assert sorted(path.name for path in entry.iterdir()) == [MARK, "index", "pixels"]
 
 
 def test_no_room_is_a_warning_and_no_cache(tmp_path, monkeypatch):
@@ -273,14 +297,15 @@ def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path):
 def test_folder_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_FOLDER, str(tmp_path))
     monkeypatch.setenv(CACHE_GIGABYTES, "2.5")
-    assert DecodedCache.default() == DecodedCache(tmp_path, 2_500_000_000)
+    name = f"contrast-sweep-cache-{os.geteuid()}"
+    assert DecodedCache.default() == DecodedCache(tmp_path / name, 2_500_000_000)
     monkeypatch.setenv(CACHE_FOLDER, "off")
     assert get(DecodedCache.default()) is None
     monkeypatch.delenv(CACHE_FOLDER)
     monkeypatch.setenv("XDG_CACHE_HOME", "/home/me/.cache")
-    assert DecodedCache.default().folder == Path("/home/me/.cache/contrast-sweep")
+    assert DecodedCache.default().folder == Path("/home/me/.cache") / name
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert DecodedCache.default().folder.name == f"contrast-sweep-{os.getuid()}"
+    assert DecodedCache.default().folder == Path(tempfile.gettempdir()) / name
     monkeypatch.setenv(CACHE_GIGABYTES, "plenty")
     with pytest.warns(UserWarning, match="not a number of gigabytes"):
         assert DecodedCache.default().folder is None
