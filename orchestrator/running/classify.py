@@ -22,7 +22,7 @@ STATE_BY_EXCEPTION: Mapping[str, State] = {
     "DeviceBusyError": State.LOST,  # retried after a pause, on another node where possible
 }
 """Class of failure by the name of the exception's class or of an ancestor; by name, so that classifying imports
-nothing heavy. Every other exception is a user error, unless it is a RuntimeError with one of the texts below."""
+nothing heavy. Every other exception is a user error, unless it has one of the texts below."""
 
 OUT_OF_MEMORY = re.compile(
     r"CUDA (ran )?out of memory|CUDA error: out of memory"
@@ -39,6 +39,9 @@ BROKEN_GPU = re.compile(
     r"|CUDA error: (system not yet initialized|CUDA-capable device\(s\) is/are busy or unavailable|unknown error)"
 )
 """Errors of the machine, not of the trial."""
+
+FOLDER_IN_USE = re.compile(r"another process is training in this folder")
+"""The trial still runs for a driver that has lost the run directory, and ends with it."""
 
 SPOILED = re.compile(
     r"CUDA error: (an illegal (memory access|instruction) was encountered|device-side assert triggered"
@@ -76,6 +79,8 @@ def state_of(error: BaseException) -> State | None:
     for ancestor in type(error).__mro__:
         if ancestor.__name__ in STATE_BY_EXCEPTION:
             return STATE_BY_EXCEPTION[ancestor.__name__]
+    if FOLDER_IN_USE.search(str(error)):
+        return State.LOST
     if not isinstance(error, RuntimeError):
         return None
     if OUT_OF_MEMORY.search(str(error)):

@@ -274,11 +274,18 @@ class Driver:
         if self.growing_plan is not None and self.growing_plan.should_stop(task.trial_id, point):
             running.stop_state = running.stop_state or State.STOPPED
 
-    def ended(self, task: Task, record: AttemptRecord) -> None:
+    def returned(self, task: Task) -> None:
+        """Queue the trial of a task that has not started."""
+        running = self.running.pop(task.trial_id)
+        if not self.halted:
+            self.queue.add_retry(running.trial, self.clock())
+
+    def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
         """Record the end of an attempt, durably, before any tracker is told; then decide what follows."""
         running = self.running.pop(task.trial_id)
         if task.probe:
-            self.packing.add_probe(running.probed, record)
+            if counts:
+                self.packing.add_probe(running.probed, record)
             if not self.halted:
                 self.queue.add_retry(running.trial, self.clock())
             return
@@ -297,7 +304,7 @@ class Driver:
             tracker.ended(task, record)
         if reason := self.consecutive_failures.add(record):
             self.halt(reason)
-        retried = self.retry(running, record)
+        retried = self.retry(running, record, counts=counts)
         if self.growing_plan is not None and not retried and record.state is not State.CANCELLED:
             self.growing_plan.ended(task.trial_id, record)
 
@@ -315,10 +322,17 @@ class Driver:
             record = replace(record, error=self.budget.time_limit_error)
         return record
 
-    def retry(self, running: RunningTask, record: AttemptRecord) -> bool:
-        """Queue a failed trial again if `RETRY_POLICIES` and `retries` allow it; returns whether they do."""
+    def retry(self, running: RunningTask, record: AttemptRecord, *, counts: bool = True) -> bool:
+        """Queue a failed trial again if `RETRY_POLICIES` and `retries` allow it; returns whether they do.
+
+        A failure that does not count is no reason against another attempt. One of the executor's that repeats ends
+        the executor.
+        """
         if self.halted:
             return False
+        if not counts:
+            self.queue.add_retry(running.trial, self.clock())
+            return True
         history = self.history.setdefault(record.trial_id, RetryHistory())
         back_off_seconds = history.add(record, self.policy.retries)
         if back_off_seconds is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PARTIAL", "flush", "partial_file", "replace_file", "write_file"]
+__all__ = ["PARTIAL", "flush", "open_no_link", "partial_file", "replace_file", "write_file"]
 
 PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
@@ -46,6 +46,11 @@ def write_file(path: Path, content: bytes, *, durable: bool, private: bool = Fal
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+def open_no_link(path: str, flags: int) -> int:
+    """An `opener` for `open` that follows no symbolic link and does not wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def flush(path: Path | str) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import StoreError
+from orchestrator.store.atomic_file import open_no_link
 from orchestrator.store.backends import Files, LocalFiles
+from orchestrator.store.bounded_file import read_file
 from orchestrator.store.lease import Lease, LeaseTimings, held_message
 from orchestrator.store.lock_owner import Owner
 
@@ -63,12 +65,13 @@ def file_lock(files: LocalFiles) -> Iterator[bool]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise StoreError(held_message(files.name, Owner.from_text(path.read_bytes()))) from None
+            raise StoreError(held_message(files.name, Owner.from_text(read_file(path)))) from None
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
     try:
-        path.write_text(Owner.here().to_text() + "\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=open_no_link) as file:
+            file.write(Owner.here().to_text() + "\n")
         yield lock.is_locked
     finally:
         lock.release()

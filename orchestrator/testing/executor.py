@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from orchestrator.errors import StoreError
 from orchestrator.running.executors.base import SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
@@ -50,9 +53,15 @@ class RecordingController:
     def reported(self, task: Task, point: Point) -> None:
         self.events.append(("reported", task.trial_id, point))
 
-    def ended(self, task: Task, record: AttemptRecord) -> None:
+    def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
         self.running.remove(task.trial_id)
         self.events.append(("ended", task.trial_id, record))
+        if not counts:
+            self.waiting.append(task)
+
+    def returned(self, task: Task) -> None:
+        self.running.remove(task.trial_id)
+        self.waiting.insert(0, task)
 
     def events_of(self, trial_id: str) -> list[tuple[str, object]]:
         return [(event, value) for event, key, value in self.events if key == trial_id]
@@ -151,6 +160,30 @@ class ExecutorContract:
         assert error is not None
         assert (error.kind, error.message) == ("ValueError", "seed 1 is unlucky")
 
+    def test_work_that_raises_is_a_lost_task_and_the_others_run(self, run: Run, tmp_path: Path) -> None:
+        quick = quick_work()
+
+        def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+            if task.config.seed == 0:
+                raise RuntimeError("not even a record")
+            return quick(task, report)
+
+        controller = RecordingController(make_tasks(3, tmp_path))
+        run(controller, work)
+        states = {key: record.state for key, record in controller.records().items()}
+        assert states == {"trial0": State.LOST, "trial1": State.USER_ERROR, "trial2": State.DONE}
+        assert [event for event, _ in controller.events_of("trial0")] == ["started", "ended"]
+
+    def test_what_the_controller_raises_ends_the_run(self, run: Run, tmp_path: Path) -> None:
+        class FullDisk(RecordingController):
+            def reported(self, task: Task, point: Point) -> None:
+                raise StoreError("no space left")
+
+        controller = FullDisk(make_tasks(2, tmp_path))
+        with pytest.raises(StoreError, match="no space left"):
+            run(controller, quick_work())
+        assert not controller.records(), "the trial has not failed"
+
     def test_without_tasks_nothing_happens(self, run: Run) -> None:
         controller = RecordingController()
         run(controller, quick_work())
@@ -160,8 +193,8 @@ class ExecutorContract:
         retry = replace(make_tasks(2, tmp_path)[1], attempt=9)
 
         class Retrying(RecordingController):
-            def ended(self, task: Task, record: AttemptRecord) -> None:
-                super().ended(task, record)
+            def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
+                super().ended(task, record, counts=counts)
                 if record.state is State.USER_ERROR and task.attempt != retry.attempt:
                     self.waiting.append(retry)
 

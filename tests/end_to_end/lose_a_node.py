@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,8 +27,9 @@ DONE_FIRST = 3
 class Killer:
     """A tracker that kills a node of `cluster`, once."""
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, resources: Callable[[], Mapping[str, float]]) -> None:
         self.cluster = cluster
+        self.resources = resources
         self.steps: dict[str, int] = {}
         """Last reported step of the running trials."""
         self.done: list[str] = []
@@ -56,16 +57,15 @@ class Killer:
         self.cluster.remove_node(node, allow_graceful=False)
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        import ray
-
         del self.steps[task.trial_id]
         if record.state is State.DONE:
             self.done.append(task.trial_id)
-        self.gpus_left = ray.cluster_resources()["GPU"]
+        self.gpus_left = self.resources()["GPU"]
 
 
 def main(spec: str) -> None:
     """Sweep, kill, print."""
+    import ray
     from ray.cluster_utils import Cluster
 
     import orchestrator.api as api
@@ -75,10 +75,12 @@ def main(spec: str) -> None:
     try:
         for _ in range(3):  # GPUs that are declared only: what a trial takes of a node, not what it computes on
             cluster.add_node(num_cpus=1, num_gpus=1, include_dashboard=False)
-        killer = Killer(cluster)
+        ray.init(address=cluster.address, log_to_driver=False)  # of this test: the driver runs Ray in another process
+        killer = Killer(cluster, ray.cluster_resources)
         with mock.patch.object(api, "runtime_of", return_value=runtime):
             result = api.sweep(spec, options=api.RunOptions(address=cluster.address), trackers=[killer])
     finally:
+        ray.shutdown()
         cluster.shutdown()
     summary: Mapping[str, Any] = {"completed": result.completed, "killed": killer.killed, "gpus_left": killer.gpus_left}
     Path("summary.json").write_text(json.dumps(summary), encoding="utf-8")

@@ -20,6 +20,8 @@ OUT_OF_MEMORY, HANGS, CRAWLS, HELD = 0.11, 0.12, 0.13, 0.14
 HOLD = "CONTRAST_SWEEP_TEST_HOLD"
 """Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder."""
 HELD_STEP = 60
+HOG = "hog"
+"""A held trial takes memory without end as soon as this is a file in the folder; it removes the file first."""
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -90,12 +92,26 @@ def wrap_train(module: Any) -> None:
             while mark == HELD and step >= HELD_STEP and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
                 time.sleep(0.1)
                 progress(step, values)
+                if Path(os.environ[HOLD], HOG).exists():
+                    take_memory()
 
         if mark == HANGS:
             time.sleep(3600)
         return train(config, runtime, workdir, report)
 
     module.train = unlucky
+
+
+def take_memory() -> None:
+    """Take memory until Ray ends this process, unless another trial does so."""
+    try:
+        Path(os.environ[HOLD], HOG).unlink()
+    except FileNotFoundError:
+        return
+    taken = []
+    while True:
+        taken.append(b"x" * 100_000_000)
+        time.sleep(0.01)
 
 
 PATCHES = {"trainer.run": wrap_train, "orchestrator.running.executors.ray_tune": shorten_grace}

@@ -101,5 +101,7 @@ def test_a_node_lost_in_mid_run_costs_no_finished_trial_and_no_bit(tmp_path: Pat
         assert trial_id not in killed["done"] or history[0]["ended_at"] < killed["at"]
     for trial_id, history in lost.items():
         assert history[0]["environment"]["node"] == killed["node"]
-        checkpointed = max(steps(stormy, trial_id, 1)) - 4
-        assert min(steps(stormy, trial_id, 2)) > checkpointed > 0, "the second attempt began at the beginning"
+        reached, again = max(steps(stormy, trial_id, 1)), steps(stormy, trial_id, 2)
+        assert reached > 4
+        assert all(step > reached - 4 for step in again), "the second attempt began at the beginning"
+        assert again or reached >= 80 - 4, "only a trial that had reached its end has nothing left to report"

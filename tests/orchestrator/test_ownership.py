@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from orchestrator.api import prepare_temporary_folder
 from orchestrator.commands.clean import clean
@@ -26,7 +27,7 @@ from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from trainer.checkpoint import write_partial
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
@@ -41,6 +42,7 @@ from trainer.own_folder import (
     temporary_root,
     write_mark,
 )
+from trainer.pictures.canvas import save
 from trainer.process_identity import ProcessIdentity
 
 NOBODY = 65534
@@ -273,6 +275,39 @@ def test_a_checkpoint_that_is_being_written_follows_no_link_and_waits_for_no_pip
         part.write_text("left by a crash" * 10**5)
     write_partial({"step": torch.ones(1)}, home / "last.pt").replace(home / "last.pt")
     assert torch.load(home / "last.pt", weights_only=True)["step"] == 1
+    assert (home / "private" / "thesis").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_files_that_stay_open_in_the_run_directory_follow_no_link(home: Path, kind: str) -> None:
+    """The lock of the driver, and the points of a trial."""
+    store = RecordStore(home / "runs")
+    for name in ("driver.lock", "trials/a/points.jsonl"):
+        path = home / "runs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "link":
+            path.symlink_to(home / "private" / "thesis")
+        else:
+            os.mkfifo(path)
+    before = facts(home / "private" / "thesis")
+    with pytest.raises(StoreError, match=r"points\.jsonl: cannot be written"):
+        store.append("a", Point(step=1, metrics={}, time=1.0, attempt=1))
+    if kind == "link":
+        with pytest.raises(StoreError, match=r"driver\.lock: cannot be written"), store.lock():
+            pass
+    else:
+        with (
+            store.lock(),
+            pytest.raises(StoreError, match="a pipe instead of a file"),
+            RecordStore(home / "runs").lock(),
+        ):
+            pass
+    assert facts(home / "private" / "thesis") == before
+
+
+def test_a_picture_follows_no_link(home: Path) -> None:
+    (home / "sheet.png").symlink_to(home / "private" / "thesis")
+    assert save(Image.new("RGB", (8, 8)), home / "sheet.png").read_bytes().startswith(b"\x89PNG")
     assert (home / "private" / "thesis").read_text() == "mine"
 
 

@@ -25,7 +25,9 @@ MOST_EXACT = 192
 def save(picture: Image.Image, path: Path, exact: Sequence[Colour] = ()) -> Path:
     """Write a PNG of at most 256 colours, including `exact`; a picture above `MAX_BYTES` is made smaller."""
     while True:
-        reduced(picture, tuple(exact)[:MOST_EXACT]).save(path, optimize=True)
+        path.unlink(missing_ok=True)  # it may be a link, which is not followed
+        with path.open("xb") as file:
+            reduced(picture, tuple(exact)[:MOST_EXACT]).save(file, format="PNG", optimize=True)
         if path.stat().st_size < MAX_BYTES or min(picture.size) < SMALLEST_SIDE:
             return path
         width, height = picture.size

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.running.executors.base import Executor
 from orchestrator.spec.blocks import Resources
 
-__all__ = ["open_executor", "resources_on"]
+if TYPE_CHECKING:
+    from orchestrator.running.executors.child import ClusterExecutor
+
+__all__ = ["on_ray", "open_executor", "resources_on"]
 
 
 @contextmanager
@@ -34,15 +40,38 @@ def open_executor(
 
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
-    from orchestrator.running.executors.ray_tune import RayTune
+    from orchestrator.running.executors.session_folder import remove_stale_sessions
+    from orchestrator.running.executors.supervisor import Supervisor
 
-    executor = RayTune(
-        address=address, max_concurrent=max_concurrent, processes=resources.processes, environment=environment
+    address = address or address_of_this_process()
+    make = partial(
+        on_ray,
+        address=address,
+        max_concurrent=max_concurrent,
+        processes=resources.processes,
+        environment=environment,
     )
+    executor = Supervisor(pickle.dumps(make))
     try:
         yield executor
     finally:
         executor.shutdown()
+        remove_stale_sessions()
+
+
+def on_ray(**options: Any) -> ClusterExecutor:
+    """The executor on Ray, with the options of `RayTune`. For the child process: the driver does not import Ray."""
+    from orchestrator.running.executors.ray_tune import RayTune
+
+    return RayTune(**options)
+
+
+def address_of_this_process() -> str | None:
+    """Address of the Ray cluster that a script or a notebook has connected this process to; None when there is none."""
+    ray: Any = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return None
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def resources_on(name: str, resources: Resources) -> Resources:

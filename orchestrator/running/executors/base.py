@@ -11,7 +11,10 @@ __all__ = ["Executor", "ExecutorLostError", "SweepController"]
 
 
 class ExecutorLostError(Exception):
-    """The executor can run nothing any more. Every started task has ended as lost; the message says what to do."""
+    """The executor can run nothing any more; the message is one line that says why.
+
+    Every started task has ended, and the others have been returned.
+    """
 
 
 class SweepController(Protocol):
@@ -33,8 +36,14 @@ class SweepController(Protocol):
     def reported(self, task: Task, point: Point) -> None:
         """A point of the trial's curves has arrived."""
 
-    def ended(self, task: Task, record: AttemptRecord) -> None:
-        """The attempt is over, successful or not. Called exactly once for each started task."""
+    def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
+        """The attempt is over, successful or not. Called exactly once for each started task.
+
+        `counts`: whether a failure uses up one of the trial's retries; it does not where the executor failed.
+        """
+
+    def returned(self, task: Task) -> None:
+        """The executor has failed before the task started; the task waits again."""
 
     def stop_state(self, task: Task) -> State | None:
         """The state with which to stop a running task; None to let it run.
@@ -44,7 +53,10 @@ class SweepController(Protocol):
 
 
 class Executor(Protocol):
-    """Runs tasks. A task that fails, or whose process dies, is a record passed to `ended`, never an exception."""
+    """Runs tasks. A task that fails, or whose process dies, is a record passed to `ended`, never an exception.
+
+    What the controller raises passes through.
+    """
 
     @property
     def capacity(self) -> Share:

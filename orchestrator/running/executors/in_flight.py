@@ -6,14 +6,14 @@ import json
 import pickle
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.running.classify import spoils_process
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
-from orchestrator.running.failures import sign
+from orchestrator.running.executors.losses import ended_record, lost_record, one_line
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.records import AttemptRecord, Point, State
 
 if TYPE_CHECKING:
     from orchestrator.running.executors.ray_tune import RayTune
@@ -90,6 +90,8 @@ class InFlight:
         self.reuses_processes = cluster.reuses_processes
         self.killed: set[int] = set()
         """Indices of tasks that are over and whose process could not run another one."""
+        self.overfull = ""
+        """Why the executor must start again with fewer tasks; empty while it need not."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Pickle nothing: Tune pickles its scheduler for a restore that is never done, and ours holds open files."""
@@ -179,40 +181,42 @@ class InFlight:
         self.waits_for.pop(index, None)
         return False
 
-    def lose(self, trial: TuneTrial, message: str) -> None:
-        """A trial ended without a record: the controller stopped it, or its process died."""
+    def lose(self, trial: TuneTrial, message: str, *, counts: bool = True) -> None:
+        """A trial ended without a record: the controller stopped it, or its process died.
+
+        A task that shared its node when it was killed for memory may fit with fewer others: that does not count, and
+        the next `check` ends this run.
+        """
         item = self.tasks.get(index_of(trial))
         if item is None:
             return
         self.start(item)
-        stopped = self.controller.stop_state(item.task)
-        error = sign(ErrorRecord(kind="WorkerLost", message=message))
+        started_at = item.started_at or time.time()
+        if stopped := self.controller.stop_state(item.task):
+            record = ended_record(item.task, started_at, stopped, None, node=item.node)
+        else:
+            record = lost_record(item.task, started_at, message, node=item.node)
+        if record.state is State.OUT_OF_MEMORY and record.error is not None and self.has_neighbours(item):
+            counts, self.overfull = False, self.overfull or record.error.message
         del self.tasks[index_of(trial)]
-        self.controller.ended(
-            item.task,
-            AttemptRecord(
-                trial_id=item.task.trial_id,
-                attempt=item.task.attempt,
-                state=stopped or State.LOST,
-                started_at=item.started_at or time.time(),
-                ended_at=time.time(),
-                error=None if stopped else error,
-                environment={"node": item.node} if item.node else {},
-                resources=asdict(item.task.share),
-            ),
-        )
+        self.controller.ended(item.task, record, counts=counts)
+
+    def has_neighbours(self, item: TaskInFlight) -> bool:
+        """Whether other tasks run on the node of a task, as far as is known."""
+        running = [other for other in self.tasks.values() if other.started_at is not None and other is not item]
+        return bool(self.overfull) or any(not item.node or other.node in ("", item.node) for other in running)
 
     def check(self) -> None:
-        """About once a second: check that the cluster is alive, and kill what should have stopped by now.
+        """About once a second: kill what should have stopped by now.
 
-        Raises ExecutorLostError when the cluster is gone.
+        Raises ExecutorLostError after a task was killed for memory that it shared with others.
         """
         now = time.monotonic()
         if now - self.checked_at < CHECK_SECONDS:
             return
         self.checked_at = now
-        if dead := self.cluster.dead_daemons():
-            raise ExecutorLostError(f"Ray's {' and '.join(dead)} died; the same command resumes the sweep")
+        if self.overfull:
+            raise ExecutorLostError(self.overfull)
         for item in list(self.tasks.values()):
             if item.started_at is None or self.controller.stop_state(item.task) is None:
                 continue
@@ -220,11 +224,25 @@ class InFlight:
             if now - item.stopping_since > self.cluster.grace_seconds:
                 self.cluster.kill(item.trial)
 
-    def close(self) -> None:
-        """Every task that started and that Tune did not bring to its end is lost."""
-        for item in list(self.tasks.values()):
+    def fail(self, error: Exception) -> str:
+        """Tune has ended with an exception: end or return every task; returns the reason in one line."""
+        started = [item.trial for item in self.tasks.values() if item.trial is not None and item.started_at is not None]
+        for trial, message in self.cluster.memory_kills(started):
+            self.lose(trial, message)
+        reason = self.overfull or (
+            str(error) if isinstance(error, ExecutorLostError) else f"Ray Tune failed ({one_line(error)})"
+        )
+        self.close(reason, counts=False)
+        return reason
+
+    def close(self, message: str, *, counts: bool = True) -> None:
+        """Every task that Tune did not bring to its end is lost if it has started, and else returned."""
+        for index, item in list(self.tasks.items()):
             if item.trial is not None and item.started_at is not None:
-                self.lose(item.trial, "the trial ended without a record")
+                self.lose(item.trial, message, counts=counts)
+            else:
+                del self.tasks[index]
+                self.controller.returned(item.task)
 
 
 def index_of(trial: TuneTrial) -> int:

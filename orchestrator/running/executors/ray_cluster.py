@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ from orchestrator.errors import SweepError
 from orchestrator.interrupts import keeping_handlers, sparing_children
 from orchestrator.redaction import redacted
 from orchestrator.running.executors.runtime_env import runtime_env_of
-from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_folder, temporary_root
+from orchestrator.running.executors.session_folder import session_folder
+from trainer.own_folder import temporary_folder
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
@@ -34,18 +33,12 @@ for name, value in QUIET.items():
 import ray  # noqa: E402 - reads its environment while it is imported
 from ray.job_config import JobConfig  # noqa: E402
 
-from orchestrator.running.executors.ray_isolation import discreet, isolated, starting  # noqa: E402
+from orchestrator.running.executors.ray_isolation import forward_no_secrets, isolated, starting  # noqa: E402
 
 __all__ = ["RayCluster"]
 
 DAEMONS = ("gcs_server", "raylet")
 """Ray's names of the processes without which a cluster does not work."""
-
-LONGEST_PARENT = 107 - len("/ray-12345678/r/session_2026-11-27_12-34-56_123456_1234567/sockets/plasma_store")
-"""Bytes of the path below which Ray can have its sockets; Linux allows 107 for each."""
-
-REMOVAL_SECONDS = 5.0
-"""How long the last processes of a cluster may write into its folder after its end."""
 
 
 class RayCluster:
@@ -120,7 +113,8 @@ def join(address: str, undone: ExitStack) -> None:
 
 def connect(**options: Any) -> None:
     """Call `ray.init`. Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first."""
-    with keeping_handlers(), sparing_children(), discreet():
+    forward_no_secrets()
+    with keeping_handlers(), sparing_children():
         ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
 
 
@@ -133,34 +127,6 @@ def job_of_this_path() -> JobConfig | None:
     if not {"", str(Path.cwd())}.isdisjoint(sys.path):
         return None
     return JobConfig(_client_job=True)
-
-
-@contextmanager
-def session_folder() -> Iterator[Path]:
-    """A new folder of this process for a private cluster. Raises OSError where none can be made."""
-    parent = session_parent()
-    remove_stale(parent)
-    folder = make_temporary("ray", parent)
-    try:
-        yield folder
-    finally:
-        ends = time.monotonic() + REMOVAL_SECONDS
-        remove(folder)
-        while folder.exists() and time.monotonic() < ends:
-            time.sleep(0.1)
-            remove(folder)
-
-
-def session_parent() -> Path:
-    """RAY_TMPDIR, or this user's temporary folders, or those in /tmp: the first whose path is short enough for sockets.
-
-    Raises ForeignFolderError, OSError.
-    """
-    if given := os.environ.get("RAY_TMPDIR"):
-        return Path(given)
-    usual = temporary_root()
-    short = usual if len(os.fsencode(usual)) <= LONGEST_PARENT else Path("/tmp") / usual.name  # noqa: S108 - `claim` checks
-    return claim(short, "RAY_TMPDIR")
 
 
 def cause_of(error: Exception) -> str:

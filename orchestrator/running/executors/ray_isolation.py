@@ -1,8 +1,8 @@
 """What keeps a Ray cluster of our own from other users, and the secrets of this process out of any cluster.
 
 Ray opens its ports to the network, creates its folders with mode 0777, keeps its token in a file that everybody can
-read, and lets Tune write AWS credentials into a log. `isolated` and `discreet` change that; where Ray has no option for
-it, they replace an attribute of Ray, and `tests/orchestrator/running/executors/test_ray_isolation.py` sees the effect.
+read, and lets Tune write AWS credentials into a log. Where Ray has no option against it, an attribute of Ray is
+replaced, and `tests/orchestrator/running/executors/test_ray_isolation.py` sees the effect.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import ray._private.ray_constants
-import ray._private.utils
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # no types
 from ray.tune.execution import class_cache
 
-from orchestrator.redaction import is_secret, redacted
+from orchestrator.redaction import is_secret
 
-__all__ = ["discreet", "isolated", "starting"]
+__all__ = ["forward_no_secrets", "isolated", "starting"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a name
 
@@ -62,17 +61,10 @@ def starting() -> Iterator[int]:
         os.umask(before)
 
 
-@contextmanager
-def discreet() -> Iterator[None]:
-    """While a driver connects: the command line that Ray keeps for it holds no secret, and Tune forwards none.
-
-    Ray shows a job's command line in its dashboard, and Tune's forwarded variables in `runtime_env_agent.log`.
-    """
+def forward_no_secrets() -> None:
+    """Let Tune forward no secret variable of this process to workers: it would stand in `runtime_env_agent.log`."""
     forwarded: set[str] = class_cache.ENV_VARS_TO_PROPAGATE
     forwarded.difference_update([name for name in forwarded if is_secret(name)])
-    command_line: Any = ray._private.utils.get_entrypoint_name
-    with replaced(ray._private.utils, "get_entrypoint_name", lambda: redacted(command_line())):
-        yield
 
 
 def read_authentication() -> None:

@@ -11,8 +11,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
@@ -35,8 +37,13 @@ from trainer.own_folder import temporary_folder
 
 __all__ = ["RayTune"]
 
+logger = logging.getLogger(__name__)
+
 GRACE_SECONDS = 20.0
 """Default time that a trial has to stop by itself before its process is killed."""
+
+ASK_SECONDS = 1.0
+"""How long processes have to say that they are alive, after Tune has failed."""
 
 IDLE_SECONDS = 0.05
 """Time between two reports of a process that waits after its record."""
@@ -91,10 +98,11 @@ class RayTune:
         return UNLIMITED if self.alive.gpus > 0 or self.alive.cpus == 0 else replace(UNLIMITED, gpus=0.0)
 
     def run(self, controller: SweepController) -> None:
-        """Run tasks until the controller is finished. Raises ExecutorLostError."""
+        """Run tasks until the controller is finished. Raises ExecutorLostError for whatever Tune or Ray raise."""
         if controller.finished:
             return
-        in_flight = InFlight(controller, self)
+        remembering: Any = RememberingController(controller)
+        in_flight = InFlight(remembering, self)
         function = tune.with_parameters(
             run_task,
             work=self.work,
@@ -119,10 +127,11 @@ class RayTune:
             )
             try:
                 tuner.fit()
-            except ExecutorLostError:
-                in_flight.close()
-                raise
-        in_flight.close()
+            except Exception as error:  # whatever Tune and Ray raise
+                if remembering.raised is not None:
+                    raise remembering.raised from None
+                raise ExecutorLostError(in_flight.fail(error)) from error
+        in_flight.close("the trial ended without a record")
 
     @property
     def reuses_processes(self) -> bool:
@@ -133,6 +142,20 @@ class RayTune:
         """Ids of the nodes that are alive and have a CPU."""
         listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
+
+    def memory_kills(self, trials: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Those of the running trials whose processes were killed for their node's memory, with Ray's messages."""
+        actors = {trial: trial.temporary_state.ray_actor for trial in trials}
+        calls = {actor.__ray_ready__.remote(): trial for trial, actor in actors.items() if actor is not None}
+        killed = []
+        for call in ray.wait(list(calls), num_returns=len(calls), timeout=ASK_SECONDS)[0] if calls else ():
+            try:
+                ray.get(call)
+            except ray.exceptions.OutOfMemoryError as error:
+                killed.append((calls[call], str(error)))
+            except Exception as error:  # it died of something else
+                logger.debug("%s: %s", calls[call], error)
+        return killed
 
     def dead_daemons(self) -> list[str]:
         """Which daemons have died, of a cluster that was started here."""
@@ -147,6 +170,36 @@ class RayTune:
     def shutdown(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self.cluster.stop()
+
+
+class RememberingController:
+    """A controller that remembers what it has raised, because Tune makes another exception of it."""
+
+    def __init__(self, controller: SweepController) -> None:
+        self.controller = controller
+        self.raised: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """What the controller has under this name."""
+        found = self.remember(getattr, self.controller, name)
+        return partial(self.remember, found) if callable(found) else found
+
+    def remember(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call the function."""
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            self.raised = error
+            raise
+
+
+def cause_of(trial: Any) -> str:
+    """What Tune has written about the failure of a trial; `Trial.get_error` looks in another folder."""
+    try:
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):
+        return ""
+    return text.partition("\n")[2].strip()  # the first line counts failures
 
 
 def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -242,6 +295,4 @@ class ControllerScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """The process or its node died; an exception of the trial itself arrives as a record."""
-        failure = trial.get_error()
-        message = " ".join(str(failure).split())[:500] if failure else "the worker process died"
-        self.in_flight.lose(trial, message)
+        self.in_flight.lose(trial, cause_of(trial) or "the worker process died")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.atomic_file import flush, partial_file, replace_file, write_file
+from orchestrator.store.atomic_file import flush, open_no_link, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.disk_errors import disk_remedy
@@ -20,6 +20,9 @@ from trainer.own_folder import remove_stale, temporary_folder
 __all__ = ["LocalFiles", "stamp"]
 
 T = TypeVar("T")
+
+NOT_MOVED = {errno.ENOSPC, errno.EDQUOT, errno.EXDEV, errno.EBUSY, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""Errors of a full disk, on which no folder can be made, and of file systems that cannot rename a folder."""
 
 
 class LocalFiles(Files):
@@ -77,7 +80,7 @@ class LocalFiles(Files):
         After a line that an earlier crash cut short, it starts a new one. The cost does not grow with the file.
         """
         path = self.path(key)
-        with self.writing(path), open(path, "ab+") as file:
+        with self.writing(path), open(path, "ab+", opener=open_no_link) as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -98,7 +101,7 @@ class LocalFiles(Files):
     def delete_folder(self, folder: str) -> None:
         """Move the folder away, then remove it, so that nobody sees half of it; also removes what a crash has left.
 
-        On a full disk, where no folder can be made, it is removed where it is.
+        Where it cannot be moved (`NOT_MOVED`) it is removed where it is.
         """
         path, root = self.path(folder), Path(self.root)
         with self.writing(path):
@@ -107,7 +110,7 @@ class LocalFiles(Files):
                 with temporary_folder(".removed", root) as removed, suppress(FileNotFoundError):
                     os.rename(path, removed / "folder")
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in NOT_MOVED:
                     raise
                 shutil.rmtree(path)
 

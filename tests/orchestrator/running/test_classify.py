@@ -16,6 +16,7 @@ from orchestrator.running.worker import describe
 from orchestrator.store.records import State
 from trainer.errors import DataError, DeviceBusyError, DivergedError, RankLostError, TrainerError
 from trainer.launch import RankInfo, picklable
+from trainer.run import exclusive
 
 
 class UnluckyError(DivergedError):
@@ -150,6 +151,16 @@ def test_out_of_memory_is_recognised_wherever_it_was_raised(
     carry: Callable[[BaseException], BaseException], failure: BaseException
 ) -> None:
     assert classify(carry(failure)) is State.OUT_OF_MEMORY
+
+
+def test_a_folder_in_which_another_process_still_trains_makes_the_attempt_a_lost_one(tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path / "lock"),
+        pytest.raises(TrainerError) as caught,
+        exclusive(tmp_path / "lock", wait_seconds=0),
+    ):
+        raise AssertionError
+    assert classify(caught.value) is State.LOST
 
 
 def test_what_was_being_handled_is_not_the_cause() -> None:

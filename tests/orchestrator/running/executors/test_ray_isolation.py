@@ -15,8 +15,8 @@ import ray
 
 from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_cluster
-from orchestrator.running.executors.ray_cluster import session_parent
 from orchestrator.running.executors.ray_tune import RayTune
+from orchestrator.running.executors.session_folder import session_parent
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
@@ -161,14 +161,6 @@ def test_no_variable_is_forwarded_by_tune_and_no_log_holds_a_secret(private: Pri
     }
     held = [path for path in private.folder.rglob("*") if path.is_file() and b"aws-secret" in path.read_bytes()]
     assert held == []
-
-
-def test_the_command_line_that_ray_keeps_holds_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[str] = []
-    monkeypatch.setattr(ray._private.utils, "get_entrypoint_name", lambda: "sweep --tracking-uri postgresql://a:b@c/d")
-    monkeypatch.setattr(ray, "init", lambda **options: kept.append(ray._private.utils.get_entrypoint_name()))
-    ray_cluster.connect()
-    assert kept == ["sweep --tracking-uri postgresql://c/d"]
 
 
 def test_a_long_folder_for_temporary_files_is_replaced_by_a_short_one(
