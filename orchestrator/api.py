@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import SweepError
+from orchestrator.errors import StoreError, SweepError
 from orchestrator.interrupts import ending_gently
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
@@ -235,6 +235,8 @@ def carry_out(
                 driver.interrupted = closing.at_once = True
             except Exception as error:
                 cause = error
+            if lost := store.taken_over:  # tables and MLflow are the other driver's now
+                raise StoreError(lost) from cause
             outcome = close()
     first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
     if first is not None:
@@ -307,7 +309,7 @@ def save_code(store: RecordStore) -> None:
         store.write(key, {"files": dict(present_files())})
     code = code_state()
     if code.diff:
-        store.files.write(code_key(code.digest, ".patch"), code.diff.encode() + b"\n", private=True)
+        store.files.write(code_key(code.digest, ".patch"), code.content + b"\n", private=True)
 
 
 def open_follower(options: RunOptions, name: str) -> Follower:

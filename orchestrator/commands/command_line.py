@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -14,6 +14,7 @@ from orchestrator.errors import SweepError
 from orchestrator.interrupts import INTERRUPTED, interruptible
 from orchestrator.redaction import redacted
 from orchestrator.store.disk_errors import describe_disk_error
+from trainer.streams import prepare_streams
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 
@@ -23,7 +24,14 @@ specification. After a signal: `INTERRUPTED`."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong arguments in one line."""
+    """Reports wrong arguments in one line, in whatever encoding."""
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Make the streams ready, then parse: the help has characters that not every terminal has."""
+        prepare_streams()
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
@@ -50,6 +58,9 @@ def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the
         return UNFINISHED
     except OSError as error:  # a full disk, an unreadable file: the message names it
         say(describe_disk_error(error))
+        return WRONG
+    except UnicodeEncodeError as error:  # a file name, or an argument that is to be written
+        say(f"{error}; the locale lacks a character: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return WRONG
     except Exception:  # a defect; its message may hold a secret
         say(traceback.format_exc())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import DamagedError
+from orchestrator.errors import DamagedError, StoreError
 from orchestrator.store.backends import LocalFiles, location
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import KeptPlan, plan_key
@@ -64,6 +64,13 @@ class RecordStore(RunDirectory):
         """Raise StoreError when another driver has taken over."""
         if self.lease is not None:
             self.lease.check()
+
+    @property
+    def taken_over(self) -> str:
+        """Why this driver may not write any more, because another one has taken over; empty while it may."""
+        with suppress(StoreError):  # also while the store cannot be reached
+            self.check()
+        return "" if self.lease is None else self.lease.lost
 
     def write_sweep(self, sweep: SweepRecord) -> None:
         """Write the plan of a sweep, before any of its trials runs."""

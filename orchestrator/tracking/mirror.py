@@ -164,7 +164,10 @@ class Mirror:
     # -- what MLflow has
 
     def add_child(self, run: RunFacts, running: Collection[str]) -> None:
-        """Register a child run; of two for the same row, seed and trial the newer one, which comes first, counts."""
+        """Register a child run; of two for the same row, seed and trial the newer one, which comes first, counts.
+
+        Two drivers can create one each, when one was suspended and the other took over; the other run is superseded.
+        """
         tags = run.tags
         key = (tags.get("row", ""), int(tags.get("seed", -1)), tags.get("trial_id", ""))
         remembered = {name: tags[name] for name in REMEMBERED if name in tags}
@@ -173,6 +176,7 @@ class Mirror:
             status = "KILLED"
             self.server.end(run.run_id, status)
         if key in self.children:
+            self.server.log(run.run_id, tags={"role": "superseded"})
             return
         self.children[key] = child = ChildRun(run.run_id, status, remembered, described=bool(run.params))
         if status == "FINISHED" and not child.link:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-__all__ = ["tracking_uri_of"]
+__all__ = ["SQLITE", "database_file", "tracking_uri_of"]
+
+SQLITE = "sqlite:///"
 
 
 def tracking_uri_of(given: str | None) -> str:
     """The tracking store to use: `given`, else MLFLOW_TRACKING_URI, else a database in the current folder."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of a SQLite database; None for a server."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None

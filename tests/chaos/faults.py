@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.chaos.damage import CutCheckpoint, CutJournal, CutRecord, Damage, DamageCaches, FlipJournal
 from tests.chaos.disturbed_sweep import DisturbedSweep
+from tests.chaos.processes import catches
 from tests.chaos.proxy import MISBEHAVIOURS
 from tests.chaos.scene import Scene
 
@@ -83,7 +84,7 @@ class KillShell(Fault):
 
 @dataclass(frozen=True)
 class Signal(Fault):
-    """A signal to the driver, once or twice."""
+    """A signal to the driver, once or twice, at any moment after Python itself has started."""
 
     number: signal.Signals
     times: int
@@ -92,7 +93,9 @@ class Signal(Fault):
     def strike(self, scene: Scene) -> str:
         sweep = scene.disk_sweep
         scene.at_random_moment(sweep, sweep.alive, in_mid_run=False)
-        command = sweep.alive()
+        command, deadline = sweep.alive(), time.monotonic() + 30
+        while not (catches(command.driver, self.number) or command.ended) and time.monotonic() < deadline:
+            time.sleep(0.005)
         gaps = [0.0, *(scene.draw.uniform(0, 1.5) for _ in range(self.times - 1))]
         for gap in gaps:
             time.sleep(gap)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.end_to_end.conftest import processes_in
 
-__all__ = ["KINDS", "MARK", "children", "has_ended", "of_kind", "processes_of"]
+__all__ = ["KINDS", "MARK", "catches", "children", "has_ended", "of_kind", "processes_of"]
 
 MARK = "CONTRAST_SWEEP_CHAOS"
 """Environment variable that every process of a disturbed sweep inherits."""
@@ -50,6 +50,16 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def has_ended(pidfd: int) -> bool:

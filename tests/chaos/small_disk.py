@@ -30,10 +30,13 @@ class SmallDisk:
 
     def fill(self, left_bytes: int) -> None:
         """Leave `left_bytes`, rounded up to pages."""
-        disk = os.statvfs(self.folder)
-        size = disk.f_bavail * disk.f_frsize - left_bytes
         with (self.folder / BALLAST).open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            for _ in range(100):
+                disk = os.statvfs(self.folder)
+                size = disk.f_bavail * disk.f_frsize - left_bytes
+                with suppress(OSError):  # somebody else wrote in between
+                    os.posix_fallocate(file.fileno(), 0, max(size, 1))
+                    return
 
     def fill_with_files(self, left_files: int) -> None:
         """Leave `left_files` files that can be created."""

@@ -21,6 +21,7 @@ import pytest
 from tests.chaos.command import Command
 from tests.chaos.damage import CutJournal, FlipJournal
 from tests.chaos.evidence import read_trials
+from tests.chaos.processes import catches
 from tests.chaos.proxy import MISBEHAVIOURS, FaultyProxy
 from tests.chaos.small_disk import SmallDisk
 from tests.chaos.verifier import Excuses, missing_points
@@ -122,6 +123,20 @@ def test_a_command_ends_with_the_code_of_its_driver(code: str, seen: int | None,
     assert command.wait(30)
     assert command.exit_code == seen
     command.close()
+
+
+def test_a_process_catches_the_signals_that_it_has_handlers_for(tmp_path: Path) -> None:
+    code = "import signal; signal.signal(signal.SIGHUP, lambda *_: exit(5)); signal.pause()"
+    command = Command([sys.executable, "-c", code], tmp_path, os.environ, tmp_path / "output.txt")
+    deadline = time.monotonic() + 30
+    while not catches(command.driver, signal.SIGHUP) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not catches(command.driver, signal.SIGQUIT)
+    command.send(signal.SIGHUP)
+    assert command.wait(30)
+    assert command.exit_code == 5
+    command.close()
+    assert not catches(command.driver, signal.SIGHUP)
 
 
 def test_a_command_outlives_its_shell(tmp_path: Path) -> None:

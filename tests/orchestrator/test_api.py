@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,8 +22,10 @@ from orchestrator.planning.plan import TrialSelection, plan_sweep
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.lease import Lease, LeaseTimings
+from orchestrator.store.lock_owner import Owner
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.json_events import EventTracker
 from orchestrator.tracking.uri import tracking_uri_of
@@ -137,3 +144,41 @@ def test_mlflows_store_is_the_given_one_then_the_environments_then_a_file(monkey
     assert tracking_uri_of(None) == "http://there"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert tracking_uri_of(None) == "sqlite:///mlflow.db"
+
+
+def test_a_driver_that_was_taken_over_leaves_tables_and_mlflow_to_the_other(
+    tiny_space: Path, quick_options: RunOptions, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a trial another driver has the lease, and this one wakes up."""
+    options = replace(quick_options, run_dir=memory)
+    told: list[str] = []
+
+    class Tracker(EventTracker):
+        def reported(self, task: Task, point: Point) -> None:
+            store.files.write("driver.lease/000099", Owner.here().to_text().encode())
+            leases[0].renewed_at = float("-inf")
+
+        def finish(self, outcomes: object, artifacts: object, completed: bool) -> None:
+            told.append("finish")
+
+    leases: list[Lease] = []
+    monkeypatch.setattr(Lease, "keep_renewing", lambda lease: leases.append(lease))
+    monkeypatch.setattr("orchestrator.store.lock.LeaseTimings", partial(LeaseTimings, settle_seconds=0.0))
+    monkeypatch.setattr("orchestrator.running.worker.run_trial", reports_twice)
+    store = RecordStore(memory)
+    with pytest.raises(StoreError, match="this driver did not renew its lease in time and lost it to process"):
+        api.sweep(tiny_space, options=options, trackers=[Tracker(io.StringIO())])
+    assert told == []
+    assert not (options.out / "tiny" / "figures").exists(), "written with the last table only"
+    store.files.delete("driver.lease/000099")
+    assert api.sweep(tiny_space, options=replace(options, out=options.out / "again")).completed
+
+
+def reports_twice(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+    """A trial with two points."""
+    now = time.time()
+    for step in (1, 2):
+        report(Point(step=step, metrics={"train/loss": 1.0}, time=now, attempt=task.attempt))
+    metrics = {"final/miou": 0.5}
+    ends = {"started_at": now, "ended_at": now, "metrics": metrics}
+    return AttemptRecord(trial_id=task.trial_id, attempt=task.attempt, state=State.DONE, **ends)

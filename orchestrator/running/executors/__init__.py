@@ -41,7 +41,7 @@ def open_executor(
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
     from orchestrator.running.executors.session_folder import remove_stale_sessions
-    from orchestrator.running.executors.supervisor import Supervisor
+    from orchestrator.running.executors.supervisor import Supervisor, SupervisorTimings
 
     address = address or address_of_this_process()
     make = partial(
@@ -51,7 +51,10 @@ def open_executor(
         processes=resources.processes,
         environment=environment,
     )
-    executor = Supervisor(pickle.dumps(make))
+    if address is None:
+        executor = Supervisor(pickle.dumps(make))
+    else:
+        executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
     try:
         yield executor
     finally:

@@ -84,8 +84,10 @@ def start(undone: ExitStack) -> int:
         undone.callback(ray.shutdown)
         with starting() as umask:
             connect(
-                address="local", include_dashboard=False, job_config=job_of_this_path(), _temp_dir=str(folder / "r")
+                address="local", include_dashboard=False, job_config=job_of_this_path(), _temp_dir=str(folder / "ray")
             )
+    except SweepError:
+        raise
     except Exception as error:  # a raylet that dies during its start raises a bare Exception
         raise SweepError(f"cannot start a local Ray cluster ({cause_of(error)})") from error
     return umask

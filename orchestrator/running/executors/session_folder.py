@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from orchestrator.errors import SweepError
+from orchestrator.running.executors.socket_folder import socket_folder
 from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
 
-__all__ = ["LONGEST_PARENT", "remove_stale_sessions", "session_folder", "session_parent"]
-
-LONGEST_PARENT = 107 - len("/ray-12345678/r/session_2026-11-27_12-34-56_123456_1234567/sockets/plasma_store")
-"""Bytes of the path below which Ray can have its sockets; Linux allows 107 for each."""
+__all__ = ["remove_stale_sessions", "session_folder", "session_parent"]
 
 REMOVAL_SECONDS = 5.0
 """How long the last processes of a cluster may write into its folder after its end."""
@@ -21,7 +19,7 @@ REMOVAL_SECONDS = 5.0
 
 @contextmanager
 def session_folder() -> Iterator[Path]:
-    """A new folder of this process for a private cluster. Raises OSError where none can be made."""
+    """A new folder of this process for a private cluster. Raises SweepError, OSError."""
     parent = session_parent()
     remove_stale(parent)
     folder = make_temporary("ray", parent)
@@ -36,19 +34,12 @@ def session_folder() -> Iterator[Path]:
 
 
 def session_parent() -> Path:
-    """RAY_TMPDIR, or this user's temporary folders, or those in /tmp: the first whose path is short enough for sockets.
-
-    Raises ForeignFolderError, OSError.
-    """
-    if given := os.environ.get("RAY_TMPDIR"):
-        return Path(given)
-    usual = temporary_root()
-    short = usual if len(os.fsencode(usual)) <= LONGEST_PARENT else Path("/tmp") / usual.name  # noqa: S108 - `claim` checks
-    return claim(short, "RAY_TMPDIR")
+    """This user's temporary folders, where paths are short enough for sockets. Raises SweepError, OSError."""
+    return claim(socket_folder()[0] / temporary_root().name, "RAY_TMPDIR")
 
 
 def remove_stale_sessions() -> None:
     """Remove the folders of clusters whose process was killed; those that cannot be removed stay."""
     remove_stale()
-    with suppress(OSError):
+    with suppress(OSError, SweepError):
         remove_stale(session_parent())

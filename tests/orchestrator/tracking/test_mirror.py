@@ -98,6 +98,26 @@ def test_a_killed_driver_leaves_no_double_and_nothing_running(
     assert world.curve(world.child("with | pipe", 0), "train/loss") == [(10, 0.1), (20, 0.05), (30, 1 / 30)]
 
 
+def test_of_two_runs_of_a_trial_one_is_superseded(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    """A driver was suspended before it had created the run, and woke up after another had taken over."""
+    first, second = world.mirror(), world.mirror()
+    first.open(world.results(sweep))
+    second.open(world.results(sweep))
+    task, record = make_task("base0"), make_record("base0", final__miou=0.5)
+    world.train(second, task, record, 10, 20)
+    first.deliver("base0", None)
+    assert len(world.runs("trial")) == 2
+
+    assert world.catch_up(sweep) in ([], ["base0"])
+    (child,), (other,) = world.runs("trial"), world.runs("superseded")
+    assert child.info.status == "FINISHED"
+    assert world.curve(child, "train/loss") == [(10, 0.1), (20, 0.05)]
+    assert other.info.status != "RUNNING"
+    assert world.catch_up(sweep) == []
+
+
 def test_a_mirror_that_comes_back_in_mid_sweep_leaves_running_trials_running(
     world: World, sweep: SweepRecord, make_task: MakeTask
 ) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,13 +13,11 @@ import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_cluster
+from orchestrator.running.executors import ray_cluster, session_folder
 from orchestrator.running.executors.ray_tune import RayTune
-from orchestrator.running.executors.session_folder import session_parent
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
-from trainer.own_folder import temporary_root
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1, ::ffff:127.0.0.1 and ::1, as /proc/net/tcp and /proc/net/tcp6 write them."""
@@ -139,7 +136,7 @@ def test_a_process_with_another_token_is_refused(private: Private) -> None:
 def test_the_folder_is_closed_to_others_and_holds_what_the_cluster_writes(private: Private) -> None:
     assert f"{private.folder.stat().st_mode & 0o777:o}" == "700"
     assert f"{(private.folder / 'token').stat().st_mode & 0o777:o}" == "600"
-    logs = [path for path in private.folder.glob("r/session_*/logs/*") if path.is_file()]
+    logs = [path for path in private.folder.glob("ray/session_*/logs/*") if path.is_file()]
     assert len(logs) > 5
     assert [str(path) for path in logs if path.stat().st_mode & 0o077] == [], "umask 077"
 
@@ -163,23 +160,12 @@ def test_no_variable_is_forwarded_by_tune_and_no_log_holds_a_secret(private: Pri
     assert held == []
 
 
-def test_a_long_folder_for_temporary_files_is_replaced_by_a_short_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
-    assert session_parent() == Path("/tmp") / temporary_root().name  # noqa: S108
-    assert not (tmp_path / ("x" * 60)).exists()
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert session_parent() == tmp_path
-
-
 def test_a_cluster_that_does_not_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**options: object) -> None:
-        assert list(tmp_path.iterdir())
+        assert list(tmp_path.glob("contrast-*/ray-*/token"))
         raise Exception("The current node timed out\nduring startup.")  # as Ray does
 
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(session_folder, "socket_folder", lambda: (tmp_path, 0))
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     before, umask = dict(os.environ), os.umask(0o022)
@@ -193,4 +179,4 @@ def test_a_cluster_that_does_not_start_leaves_nothing_behind(tmp_path: Path, mon
     finally:
         os.umask(umask)
     assert dict(os.environ) == before
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("contrast-*/ray-*")) == []
