@@ -34,7 +34,7 @@ def session_folder() -> Iterator[Path]:
 
 
 def session_parent() -> Path:
-    """This user's temporary folders, where paths are short enough for sockets. Raises SweepError, OSError."""
+    """The temporary folders of this user, where paths are short enough for sockets. Raises SweepError, OSError."""
     return claim(socket_folder()[0] / temporary_root().name, "RAY_TMPDIR")
 
 
