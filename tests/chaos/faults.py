@@ -243,7 +243,7 @@ class TakeOver(Fault):
 SIGNALS = {"hup": signal.SIGHUP, "quit": signal.SIGQUIT, "term": signal.SIGTERM, "int": signal.SIGINT}
 
 FAULTS: Mapping[str, Fault] = {
-    **{f"kill-{kind}": Kill(kind) for kind in ("driver", "mirror", "raylet", "gcs", "agent", "worker")},
+    **{f"kill-{kind}": Kill(kind) for kind in ("driver", "mirror", "executor", "raylet", "gcs", "agent", "worker")},
     "kill-group": KillGroup(),
     "kill-shell": KillShell(),
     **{f"{name}-once": Signal(number, 1) for name, number in SIGNALS.items()},
