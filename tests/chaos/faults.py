@@ -235,6 +235,7 @@ class TakeOver(Fault):
         finally:
             first.send(signal.SIGCONT)
         waited = time.monotonic() - began
+        sweep.excuses.superseded += 2  # of the trials in flight
         sweep.note_end_of(first, scene.pace.wait_seconds)
         sweep.command = second
         return f"driver {second.driver} took over from {first.driver} within {waited:.0f} s"

@@ -211,6 +211,10 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: query(folder, "UPDATE tags SET value = 'sweep' WHERE key = 'role' AND OF_TRIAL"),
         "doubled run, missing run",
     ),
+    "a run that is superseded, and no other": (
+        lambda folder: query(folder, "UPDATE tags SET value = 'superseded' WHERE key = 'role' AND OF_TRIAL"),
+        "doubled run, missing run",
+    ),
     "a point that MLflow has twice": (
         lambda folder: query(
             folder,
