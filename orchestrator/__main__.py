@@ -1,4 +1,4 @@
-"""`python -m orchestrator COMMAND`: status, why and clean of a run directory, sync and ui of MLflow, schema files."""
+"""`python -m orchestrator COMMAND`: status, why, clean, verify; sync and ui of MLflow; doctor; schema files."""
 
 from __future__ import annotations
 
@@ -82,6 +82,14 @@ def build_parser() -> Parser:
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
     ui.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     add_tracking_uri(ui)
+    doctor = add("doctor", look_around, "check everything around a sweep that can keep it from running")
+    doctor.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="check also what this sweep needs")
+    doctor.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
+    add_run_dir(doctor)
+    add_tracking_uri(doctor)
+    doctor.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: a private one)")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     add("schema", write_schema_files, "write the JSON Schemas of search spaces and recipes")
     return parser
 
@@ -210,6 +218,31 @@ def open_ui(options: argparse.Namespace) -> int:
     from orchestrator.commands.ui import serve
 
     return serve(options.tracking_uri, options.port)
+
+
+def look_around(options: argparse.Namespace) -> int:
+    """Check Python, the machine, folders, Ray, MLflow, recipes and weights; each line is ok or says what to do.
+
+    With SPEC.yaml also what its sweep needs. The exit code is 1 when there is a problem.
+    """
+    from orchestrator.commands.doctor.examine import examine, findings_as_json, summary
+    from orchestrator.commands.doctor.finding import Question
+
+    question = Question(
+        run_dir=options.run_dir,
+        tracking_uri=options.tracking_uri,
+        address=options.address,
+        spec=options.spec,
+        recipe=options.recipe,
+        settings=tuple(options.set),
+    )
+    findings = []
+    for finding in examine(question):
+        findings.append(finding)
+        if not options.json:
+            print(finding.line, flush=True)
+    print(findings_as_json(findings) if options.json else summary(findings))
+    return DONE if all(finding.ok for finding in findings) else UNFINISHED
 
 
 def write_schema_files(_options: argparse.Namespace) -> int:

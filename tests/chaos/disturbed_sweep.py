@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from tests.chaos.command import Command
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains
 from tests.end_to_end.conftest import environment, write_tiny
+from trainer.own_folder import MARK as OWN_MARK
 
 __all__ = ["NAME", "DisturbedSweep", "SweepOnDisk", "sweep_line", "write_space"]
 
@@ -156,9 +158,14 @@ class DisturbedSweep(ABC):
         return True
 
     def left_folders(self) -> list[str]:
-        """Names of the temporary folders and files that are left; torch has one cache for each user."""
+        """Names of the temporary folders and files that are left.
+
+        What a user has once stays: the cache of torch, and our folders, of which that of temporary folders is empty.
+        """
         names = {entry.name for entry in (self.folder / "tmp").iterdir()}
-        return sorted(name for name in names if not name.startswith("torchinductor_"))
+        left = {name for name in names if not name.startswith(("torchinductor_", "contrast-"))}
+        temporary = (self.folder / "tmp").glob(f"contrast-{os.geteuid()}/*")
+        return sorted(left | {entry.name for entry in temporary if entry.name != OWN_MARK})
 
 
 class SweepOnDisk(DisturbedSweep):

@@ -23,6 +23,7 @@ from tests.chaos.evidence import is_sealed, read_plan
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains, verify
 from tests.end_to_end.conftest import run_module, write_tiny
+from trainer.own_folder import MARK as OWN_MARK
 
 
 @pytest.fixture(scope="module")
@@ -296,5 +297,7 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
 
 def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:
     sweep = SweepOnDisk(tmp_path / "sweep", "mark", seeds=1, more_seeds=1)
-    (tmp_path / "sweep" / "tmp" / "contrast_sweep_tune_x").mkdir()
-    assert sweep.left_folders() == ["contrast_sweep_tune_x"]
+    for name in ("tune", f"contrast-{os.geteuid()}/ray-x", "contrast-sweep-cache-1", "torchinductor_me"):
+        (tmp_path / "sweep" / "tmp" / name).mkdir(parents=True)
+    (tmp_path / "sweep" / "tmp" / f"contrast-{os.geteuid()}" / OWN_MARK).write_text("")
+    assert sweep.left_folders() == ["ray-x", "tune"]

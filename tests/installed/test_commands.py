@@ -59,6 +59,29 @@ def test_a_users_folders_hide_nothing_from_commands_and_notebooks(installed: Ins
     assert "no sweep" in installed.command(folder, "-m", "reports", "tiny.yaml", code=2).stderr
 
 
+def test_doctor(installed: Installed, folder: Path) -> None:
+    hide(folder, "torch", "trainer")
+    answers = json.loads(
+        installed.command(folder, "-m", "orchestrator", "doctor", "tiny.yaml", "--json", code=None).stdout
+    )
+    found = {answer["name"]: answer for answer in answers}
+    problem = found.pop("current folder")
+    assert "torch.py, trainer.py in" in problem["text"]
+    for name in (
+        "packages",
+        "PYTHONPATH",
+        "run directory",
+        "recipes",
+        "search space",
+        "weights",
+        "data",
+        "MLflow",
+        "Ray",
+    ):
+        assert found[name]["ok"], found[name]
+    assert str(installed.root) in found["recipes"]["text"]
+
+
 @pytest.mark.parametrize("name", ["orchestrator", "reports"])
 def test_a_file_with_the_name_of_a_command_needs_an_option_of_python(
     installed: Installed, folder: Path, name: str

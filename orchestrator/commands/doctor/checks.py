@@ -1,0 +1,37 @@
+"""CHECKS: everything that `python -m orchestrator doctor` looks at, in the order in which it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.commands.doctor import cluster, experiment, folders, interpreter, machine
+from orchestrator.commands.doctor.finding import Check
+
+__all__ = ["CHECKS"]
+
+CHECKS: Mapping[str, Check] = {
+    "packages": interpreter.check_packages,
+    "PYTHONPATH": interpreter.check_python_path,
+    "current folder": interpreter.check_current_folder,
+    "encoding": interpreter.check_encoding,
+    "processors": machine.check_processors,
+    "memory": machine.check_memory,
+    "shared memory": machine.check_shared_memory,
+    "limits": machine.check_limits,
+    "GPUs": machine.check_gpus,
+    "temporary folder": folders.check_temporary_folder,
+    "run directory": folders.check_run_directory,
+    "file locks": folders.check_locks,
+    "hard links": folders.check_links,
+    "clock": folders.check_clock,
+    "free space": folders.check_free_space,
+    "Ray": cluster.check_ray,
+    "Ray's token": cluster.check_ray_token,
+    "Ray cluster": cluster.check_ray_address,
+    "write-ahead log": folders.check_write_ahead_log,
+    "MLflow": experiment.check_mlflow,
+    "recipes": experiment.check_recipes,
+    "search space": experiment.check_search_space,
+    "weights": experiment.check_weights,
+    "data": experiment.check_data,
+}

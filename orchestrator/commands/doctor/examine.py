@@ -1,0 +1,71 @@
+"""Runs the checks at the same time, each with a time limit, and shows what they found; never raises."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from orchestrator.commands.doctor.checks import CHECKS
+from orchestrator.commands.doctor.finding import Check, Finding, Problem, Question
+from orchestrator.errors import SweepError
+from orchestrator.tracking.uri import masked
+
+__all__ = ["examine", "findings_as_json", "summary"]
+
+ANSWER_SECONDS = 60.0
+"""For all checks together; most of a second of each is imports."""
+
+
+def examine(
+    question: Question, checks: Mapping[str, Check] = CHECKS, answer_seconds: float = ANSWER_SECONDS
+) -> Iterator[Finding]:
+    """The finding of each check, in their order, as soon as it is there.
+
+    A check without an answer in time is a problem too: a file system or a server may hang.
+    """
+    found: dict[str, Finding] = {}
+    threads = {}
+    for name, check in checks.items():
+        threads[name] = threading.Thread(
+            target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}), daemon=True
+        )
+        threads[name].start()
+    ends = time.monotonic() + answer_seconds
+    for name, thread in threads.items():
+        thread.join(max(ends - time.monotonic(), 0))
+        text = f"no answer in {answer_seconds:g} s"
+        remedy = "a file system or a server hangs; try another folder or address"
+        yield found.get(name) or Finding(name=name, ok=False, text=text, remedy=remedy)
+
+
+def finding_of(name: str, check: Check, question: Question) -> Finding:
+    """What one check finds; whatever it raises is a problem in one line."""
+    try:
+        return Finding(name=name, ok=True, text=one_line(check(question)))
+    except Problem as problem:
+        return Finding(name=name, ok=False, text=one_line(problem.text), remedy=one_line(problem.remedy))
+    except SweepError as error:
+        text, _, remedy = one_line(str(error)).partition("; ")
+        return Finding(name=name, ok=False, text=text, remedy=remedy)
+    except BaseException as error:  # also what a library does to end the program
+        text = f"the check failed ({one_line(f'{type(error).__name__}: {error}')})"
+        return Finding(name=name, ok=False, text=text, remedy="please report it")
+
+
+def one_line(text: str) -> str:
+    """A text in one line without secrets."""
+    return masked(" ".join(text.split()))
+
+
+def findings_as_json(findings: Sequence[Finding]) -> str:
+    """All findings as a JSON list."""
+    return json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The last line."""
+    problems = sum(not finding.ok for finding in findings)
+    return f"{len(findings)} checks, {problems or 'no'} problem{'' if problems == 1 else 's'}"
