@@ -23,7 +23,7 @@ SEED = 2021
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short name, because the paths of sockets must be short."""
-    with tempfile.TemporaryDirectory(prefix="chaos_", dir="/tmp", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name).resolve()
 
 

@@ -300,4 +300,5 @@ def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:
     for name in ("tune", f"contrast-{os.geteuid()}/ray-x", "contrast-sweep-cache-1", "torchinductor_me"):
         (tmp_path / "sweep" / "tmp" / name).mkdir(parents=True)
     (tmp_path / "sweep" / "tmp" / f"contrast-{os.geteuid()}" / OWN_MARK).write_text("")
-    assert sweep.left_folders() == ["ray-x", "tune"]
+    sweep.ray.joinpath("ray-y").mkdir()
+    assert sweep.left_folders() == ["ray-x", "ray-y", "tune"]
