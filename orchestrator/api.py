@@ -304,7 +304,7 @@ def save_code(store: RecordStore) -> None:
         store.write(key, {"files": dict(present_files())})
     code = code_state()
     if code.diff:
-        store.files.write(code_key(code.digest, ".patch"), code.diff.encode() + b"\n", private=True)
+        store.files.write(code_key(code.digest, ".patch"), code.content + b"\n", private=True)
 
 
 def open_follower(options: RunOptions, name: str) -> Follower:

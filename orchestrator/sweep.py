@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
@@ -144,14 +144,16 @@ def run_plan(
 
     from orchestrator.tracking.console import ConsoleTracker
     from orchestrator.tracking.json_events import EventTracker
+    from orchestrator.tracking.lasting_stream import LastingStream
 
-    console = Console(stderr=options.json, highlight=False)
+    output, errors = (cast("TextIO", LastingStream(stream)) for stream in (sys.stdout, sys.stderr))
+    console = Console(file=errors if options.json else output, highlight=False)
     expected_rows = len(spec.rows) + spec.search.trials if spec.search is not None and selection is None else 0
 
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
         costs = CostBook(directory.local_folder / CACHE).of_all(todo)
         shown = ConsoleTracker(console, costs, expected_rows)
-        return [shown, EventTracker(sys.stdout)] if options.json else [shown]
+        return [shown, EventTracker(output)] if options.json else [shown]
 
     run_options = RunOptions(**{item.name: getattr(options, item.name) for item in fields(RunOptions)})
     outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import INTERRUPTED, interruptible
 from orchestrator.store.disk_errors import describe_disk_error
+from trainer.streams import prepare_streams
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 
@@ -21,7 +22,14 @@ specification. After a signal: `INTERRUPTED`."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong arguments in one line."""
+    """Reports wrong arguments in one line, in whatever encoding."""
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Make the streams ready, then parse: the help has characters that not every terminal has."""
+        prepare_streams()
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
@@ -48,6 +56,9 @@ def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the
         return UNFINISHED
     except OSError as error:  # a full disk, an unreadable file: the message names it
         say(describe_disk_error(error))
+        return WRONG
+    except UnicodeEncodeError as error:  # a file name, or an argument that is to be written
+        say(f"{error}; the locale lacks a character: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return WRONG
     return code
 

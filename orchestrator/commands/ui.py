@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from orchestrator.errors import TrackingError
+from orchestrator.errors import BlockedError, TrackingError
 from orchestrator.interrupts import interruptible
 from orchestrator.tracking.uri import tracking_uri_of, without_password
 
@@ -46,7 +46,9 @@ def page_of(store: str) -> str:
 
     try:
         experiment = Server(store, create=False).experiment
-    except TrackingError:  # MLflow itself will show what is wrong
+    except TrackingError as error:
+        if isinstance(error, BlockedError) and error.kind != "trash":  # MLflow would not start, or show a traceback
+            raise
         return ""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
