@@ -16,7 +16,7 @@ from orchestrator.spec.blocks import Resources
 if TYPE_CHECKING:
     from orchestrator.running.executors.child import ClusterExecutor
 
-__all__ = ["on_ray", "open_executor", "resources_on"]
+__all__ = ["address_of_this_process", "on_ray", "open_executor", "resources_on"]
 
 
 @contextmanager
