@@ -72,7 +72,7 @@ def test_the_driver_does_not_import_mlflow(swept: Path) -> None:
     """It costs seconds, and its work takes turns from the driver's: a process of its own does that."""
     lines = (swept / "imports.txt").read_text(encoding="utf-8").splitlines()
     packages = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines if line.startswith("import time:")}
-    assert {"orchestrator", "ray"} < packages
+    assert "orchestrator" in packages
     assert "mlflow" not in packages
 
 
