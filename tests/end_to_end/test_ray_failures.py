@@ -59,13 +59,15 @@ class Struck:
             stderr=subprocess.STDOUT,
         )
         self.lines: list[tuple[float, str]] = []
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reading = threading.Thread(target=self.read)
+        self.reading.start()
 
     def read(self) -> None:
         """Note each line with the time at which it came."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append((time.monotonic(), line.rstrip()))
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.append((time.monotonic(), line.rstrip()))
 
     @property
     def output(self) -> str:
@@ -89,7 +91,9 @@ class Struck:
         """Let the trials finish; returns the exit code."""
         for steps in ("120", "130"):
             (self.hook / steps).unlink()
-        return self.process.wait(LIMIT_SECONDS)
+        code = self.process.wait(LIMIT_SECONDS)
+        self.reading.join(LIMIT_SECONDS)
+        return code
 
 
 @pytest.fixture
@@ -112,6 +116,7 @@ def strike(tmp_path: Path, ray_folder: Path) -> Iterator[Callable[..., Struck]]:
     for sweep in started:
         sweep.process.kill()
         sweep.process.wait()
+        sweep.reading.join()
 
 
 @pytest.mark.slow  # five starts of Ray
@@ -140,7 +145,8 @@ def test_whatever_part_of_ray_dies_a_line_says_so_and_every_trial_is_done_once(
 def test_after_a_memory_kill_the_trials_run_one_at_a_time(strike: Callable[..., Struck]) -> None:
     from ray._private.utils import get_system_memory, get_used_memory
 
-    limit = (get_used_memory() + 3e9) / get_system_memory()
+    used, total = get_used_memory(), get_system_memory()
+    limit = (used + min(8e9, (total - used) / 2)) / total
     sweep = strike(RAY_memory_usage_threshold=f"{limit:.4f}", RAY_memory_monitor_refresh_ms="100")
     sweep.wait_until(lambda: sweep.held(1))
     (sweep.hook / mishaps.HOG).touch()

@@ -39,11 +39,14 @@ def open_executor(
 
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
-    from orchestrator.running.executors.supervisor import Supervisor
+    from orchestrator.running.executors.supervisor import Supervisor, SupervisorTimings
 
     address = address or address_of_this_process()
     make = partial(on_ray, address=address, max_concurrent=max_concurrent, processes=resources.processes)
-    executor = Supervisor(pickle.dumps(make))
+    if address is None:
+        executor = Supervisor(pickle.dumps(make))
+    else:
+        executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
     try:
         yield executor
     finally:

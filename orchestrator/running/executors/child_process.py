@@ -28,6 +28,9 @@ MODULE = "orchestrator.running.executors.child"
 LOG_PREFIX = re.compile(r"^\[.*?\] \S+:\d+:\s*")
 """Of a line that Ray's C++ code prints: time, process, file and line."""
 
+INFORMATION = ":info_message:"
+"""In lines of Ray that name no cause."""
+
 LINES_KEPT = 20
 CLOSING_SECONDS = 15.0
 """How long the child has to end its executor by itself."""
@@ -87,7 +90,8 @@ class ChildProcess:
         text = b""
         while chunk := self.output.read(65536):
             text += chunk
-        self.lines.extend(line for line in text.decode(errors="replace").splitlines() if line.strip())
+        lines = text.decode(errors="replace").splitlines()
+        self.lines.extend(line for line in lines if line.strip() and INFORMATION not in line)
         return chunk is None
 
     def close(self) -> None:

@@ -66,6 +66,8 @@ class TaskInFlight:
 
     task: Task
     trial: TuneTrial | None = None
+    process: Any = None
+    """Ray's handle of the process that runs it; Tune lets go of it when it fails."""
     started_at: float | None = None
     """Seconds since the epoch."""
     node: str = ""
@@ -134,6 +136,7 @@ class InFlight:
         """Tell the controller that a task has started, once."""
         if item.started_at is None:
             item.started_at = time.time()
+            item.process = self.cluster.process_of(item.trial)
             self.controller.started(item.task)
 
     def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
@@ -202,9 +205,9 @@ class InFlight:
         self.controller.ended(item.task, record, counts=counts)
 
     def has_neighbours(self, item: TaskInFlight) -> bool:
-        """Whether other tasks run on the node of a task, as far as is known."""
-        running = [other for other in self.tasks.values() if other.started_at is not None and other is not item]
-        return bool(self.overfull) or any(not item.node or other.node in ("", item.node) for other in running)
+        """Whether other tasks run or start on the node of a task, as far as is known."""
+        others = [other for other in self.tasks.values() if other is not item]
+        return bool(self.overfull) or any(not item.node or other.node in ("", item.node) for other in others)
 
     def check(self) -> None:
         """About once a second: kill what should have stopped by now.
@@ -226,9 +229,10 @@ class InFlight:
 
     def fail(self, error: Exception) -> str:
         """Tune has ended with an exception: end or return every task; returns the reason in one line."""
-        started = [item.trial for item in self.tasks.values() if item.trial is not None and item.started_at is not None]
-        for trial, message in self.cluster.memory_kills(started):
-            self.lose(trial, message)
+        started = {item.process: item.trial for item in self.tasks.values() if item.started_at is not None}
+        for process, message in self.cluster.memory_kills([process for process in started if process is not None]):
+            if (trial := started[process]) is not None:
+                self.lose(trial, message)
         reason = self.overfull or (
             str(error) if isinstance(error, ExecutorLostError) else f"Ray Tune failed ({one_line(error)})"
         )

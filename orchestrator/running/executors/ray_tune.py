@@ -134,10 +134,13 @@ class RayTune:
         listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
 
-    def memory_kills(self, trials: Sequence[Any]) -> list[tuple[Any, str]]:
-        """Those of the running trials whose processes were killed for their node's memory, with Ray's messages."""
-        actors = {trial: trial.temporary_state.ray_actor for trial in trials}
-        calls = {actor.__ray_ready__.remote(): trial for trial, actor in actors.items() if actor is not None}
+    def process_of(self, trial: Any) -> Any:
+        """Handle of the process that runs a trial; None when it has none."""
+        return trial.temporary_state.ray_actor
+
+    def memory_kills(self, processes: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Those of the processes that were killed for their node's memory, with Ray's messages."""
+        calls = {process.__ray_ready__.remote(): process for process in processes}
         killed = []
         for call in ray.wait(list(calls), num_returns=len(calls), timeout=ASK_SECONDS)[0] if calls else ():
             try:
@@ -145,7 +148,7 @@ class RayTune:
             except ray.exceptions.OutOfMemoryError as error:
                 killed.append((calls[call], str(error)))
             except Exception as error:  # it died of something else
-                logger.debug("%s: %s", calls[call], error)
+                logger.debug("%s", error)
         return killed
 
     def dead_daemons(self) -> list[str]:
@@ -154,9 +157,9 @@ class RayTune:
 
     def kill(self, trial: Any) -> None:
         """Kill a trial's process; Tune reports it as an error."""
-        actor = trial.temporary_state.ray_actor
-        if actor is not None:
-            ray.kill(actor)
+        process = self.process_of(trial)
+        if process is not None:
+            ray.kill(process)
 
     def shutdown(self) -> None:
         """Leave the cluster; one that was started here ends."""

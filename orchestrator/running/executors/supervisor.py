@@ -18,11 +18,12 @@ from orchestrator.running.executors.controller_link import Call, Failed, Finishe
 from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
+from trainer.own_folder import remove_stale
 
 __all__ = ["Supervisor", "SupervisorTimings"]
 
 MOST_RESTARTS = 3
-"""Restarts in a row without progress after which the sweep ends."""
+"""Restarts in a row without progress after which the sweep ends, on a cluster that is started here."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class SupervisorTimings:
     silent_seconds: float = 90.0
     """Without a call, the executor counts as failed; Ray itself gives up after 60 seconds."""
     starting_seconds: float = 180.0
-    """Most that the start of an executor may take."""
+    """Most that the first start of an executor may take."""
+    restarting_seconds: float = 180.0
+    """Most that another start may take."""
 
 
 @dataclass(slots=True)
@@ -53,14 +56,17 @@ class TaskOfChild:
 class Supervisor:
     """The executor that `content`, a pickled function, makes in a child process.
 
-    When it fails, running tasks end as lost and the others are returned, and it is started again: at most MOST_RESTARTS
-    times in a row without progress, which is a record, or a point at a later step than any before. After a task was
-    killed for memory that it shared with others, half as many run at a time.
+    When it fails, running tasks end as lost and the others are returned, and it is started again: at most
+    `most_restarts` times in a row without progress, which is a record, or a point at a later step than any before.
+    After a task was killed for memory that it shared with others, half as many run at a time.
     """
 
-    def __init__(self, content: bytes, timings: SupervisorTimings | None = None) -> None:
+    def __init__(
+        self, content: bytes, timings: SupervisorTimings | None = None, *, most_restarts: int = MOST_RESTARTS
+    ) -> None:
         """Starts the executor. Raises SweepError when it cannot start."""
         self.content = content
+        self.most_restarts = most_restarts
         self.timings = timings or SupervisorTimings()
         self.capacity = Share(cpus=0.0)
         self.tasks: dict[str, TaskOfChild] = {}
@@ -72,10 +78,10 @@ class Supervisor:
         self.most_tasks: int | None = None
         """Tasks at a time, once memory was short."""
         self.crowd = 0
-        """Tasks that ran when one of them was killed for memory; 0 since the last start."""
+        """Tasks that the child had when one of them was killed for memory; 0 since the last start."""
         self.child: ChildProcess | None = None
         try:
-            self.start()
+            self.start(self.timings.starting_seconds)
         except ExecutorLostError as error:
             raise SweepError(str(error)) from error
 
@@ -83,14 +89,13 @@ class Supervisor:
         """Run tasks until the controller is finished. Raises ExecutorLostError."""
         while not controller.finished:
             try:
-                self.serve(controller, self.child or self.start())
+                self.serve(controller, self.child or self.start(self.timings.restarting_seconds))
             except ExecutorLostError as error:
                 self.recover(controller, str(error))
 
-    def start(self) -> ChildProcess:
-        """Start a child. Raises ExecutorLostError when it, or the executor in it, cannot start."""
+    def start(self, limit: float) -> ChildProcess:
+        """Start a child. Raises ExecutorLostError when the executor in it has not started after `limit` seconds."""
         child = self.child = ChildProcess(self.content)
-        limit = self.timings.starting_seconds
         try:
             match child.receive(limit):
                 case Ready(capacity=capacity):
@@ -99,7 +104,7 @@ class Supervisor:
                 case Refused(message=reason):
                     pass
                 case _:
-                    reason = f"Ray did not start within {limit:.0f} s"
+                    reason = f"Ray did not answer within {limit:.0f} s"
         except EOFError:
             reason = f"Ray ended the process that was to start it ({child.kill()})"
         except BaseException:  # Ctrl-C
@@ -138,6 +143,7 @@ class Supervisor:
     def recover(self, controller: SweepController, failure: str) -> None:
         """End what the child had. Raises ExecutorLostError if another child is not worth a try."""
         self.stop()
+        remove_stale()
         for trial_id, item in list(self.tasks.items()):
             if item.started_at is None:
                 controller.returned(self.tasks.pop(trial_id).task)
@@ -145,15 +151,18 @@ class Supervisor:
                 self.end(controller, trial_id, lost_record(item.task, item.started_at, failure), counts=False)
         if controller.finished:
             return
-        if self.restarts >= MOST_RESTARTS:
-            raise ExecutorLostError(
-                f"{failure}; {MOST_RESTARTS} restarts without progress; the same command resumes the sweep"
-            )
-        self.restarts += 1
         fewer = ""
-        if self.crowd:
-            self.most_tasks, self.crowd = max(1, self.crowd // 2), 0
+        if self.crowd > 1:  # a run with fewer is another one
+            self.most_tasks = self.crowd // 2
             fewer = f", {self.most_tasks} at a time"
+        elif self.restarts >= self.most_restarts:
+            plural = "" if self.restarts == 1 else "s"
+            raise ExecutorLostError(
+                f"{failure}; {self.restarts} restart{plural} without progress; the same command resumes the sweep"
+            )
+        else:
+            self.restarts += 1
+        self.crowd = 0
         logger.warning("%s; running trials are retried from their last checkpoints%s", failure, fewer)
 
     def answer(self, controller: SweepController, call: Call) -> Any:
@@ -201,7 +210,7 @@ class Supervisor:
         if counts:
             self.restarts = 0
         elif record.state is State.OUT_OF_MEMORY:
-            self.crowd = self.crowd or sum(item.started_at is not None for item in self.tasks.values())
+            self.crowd = self.crowd or len(self.tasks)
         controller.ended(self.tasks.pop(trial_id).task, record, counts=counts)
 
     def stop(self) -> None:

@@ -239,6 +239,55 @@ def test_a_sweep_whose_executor_died_stops_and_says_so(
     assert driver.finished, "the lost trial is not retried"
 
 
+@pytest.mark.parametrize("state", [State.LOST, State.OUT_OF_MEMORY])
+def test_an_attempt_that_the_executor_has_lost_costs_no_retry_and_no_time(
+    state: State, plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    class Failing(Scripted):
+        """Fails four times; the task that it has and has not started is returned."""
+
+        def finish(self, controller: SweepController, task: Task) -> None:
+            if task.attempt > 4 or task.trial_id != "base0":
+                super().finish(controller, task)
+                return
+            other = controller.next_task(self.capacity)
+            record = self.make_record(task.trial_id, attempt=task.attempt, state=state)
+            controller.ended(task, record, counts=False)
+            if other is not None:
+                controller.returned(other)
+                returned.append(other.trial_id)
+
+    returned: list[str] = []
+    scripted = Failing(make_record)
+    policy = RunPolicy(retries=Retries(lost=0, out_of_memory=0, back_off_seconds=3600))
+    outcomes = Driver(store, [], policy).run(plan, {}, Runtime(), lambda: scripted)
+    assert {record.state for record in outcomes.values()} == {State.DONE}
+    assert [record.state for record in store.attempts("base0")] == [state] * 4 + [State.DONE]
+    assert returned
+    assert all(len(store.attempts(trial.trial_id)) == 1 for trial in plan.trials if trial.trial_id != "base0")
+
+
+def test_a_probe_that_the_executor_has_lost_is_repeated(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    class Failing(Scripted):
+        """Fails in the first probe."""
+
+        probes = 0
+
+        def finish(self, controller: SweepController, task: Task) -> None:
+            self.probes += bool(task.probe)
+            if task.probe and self.probes == 1:
+                controller.ended(task, self.make_record(task.trial_id, attempt=0, state=State.LOST), counts=False)
+            else:
+                super().finish(controller, task)
+
+    scripted = Failing(make_record, capacity=Share(cpus=16, gpus=1))
+    outcomes = Driver(store, []).run(plan, {}, Runtime(), lambda: scripted)
+    assert scripted.probes == 2
+    assert {record.state for record in outcomes.values()} == {State.DONE}
+
+
 def test_the_next_command_retries_a_failed_trial_with_the_next_attempt_number(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ import torch
 import trainer.probe
 import trainer.run
 from orchestrator.running import worker
+from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Share, Task
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.testing.executor import RecordingController
 from tests.fake_gpus import CONTEXT, GB, Allocation, FakeGpus
 from tests.orchestrator.running.test_worker import TINY
 from trainer.config import ComputeConfig, Runtime
@@ -114,6 +117,20 @@ def test_after_a_trial_that_ran_out_of_memory_the_process_has_the_whole_share_ag
     assert run_steps(task, monkeypatch, lambda device: gpus.allocate(18 * GB, device)).state is State.DONE
     larger = task_with(tmp_path, 1.0)
     assert run_steps(larger, monkeypatch, lambda device: gpus.allocate(79 * GB, device)).state is State.DONE
+
+
+def test_two_trials_in_a_row_of_the_serial_executor_have_the_whole_gpu_each(
+    gpus: FakeGpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        return run_steps(task, monkeypatch, lambda device: gpus.allocate(70 * GB, device))
+
+    tasks = [replace(task_with(tmp_path, 1.0), trial_id=name) for name in ("first", "second")]
+    controller = RecordingController(tasks)
+    began = time.monotonic()
+    Serial(work, gpus=1.0).run(controller)
+    assert {record.state for record in controller.records().values()} == {State.DONE}
+    assert time.monotonic() - began < 30, "a trial that takes the cache for a stranger's waits for a minute"
 
 
 def test_a_smaller_trial_after_a_larger_one_has_the_smaller_limit(

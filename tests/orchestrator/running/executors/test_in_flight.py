@@ -38,8 +38,11 @@ class Cluster:
     def nodes(self) -> set[str]:
         return {"one", "other"}
 
-    def memory_kills(self, trials: list[Any]) -> list[tuple[Any, str]]:
-        return [(trial, MEMORY) for trial in trials if trial in self.full]
+    def process_of(self, trial: Any) -> int:
+        return id(trial)
+
+    def memory_kills(self, processes: Sequence[Any]) -> list[tuple[Any, str]]:
+        return [(id(trial), MEMORY) for trial in self.full if id(trial) in processes]
 
     def kill(self, trial: Any) -> None:
         self.killed.append(trial)

@@ -267,7 +267,7 @@ def test_an_executor_that_cannot_start_is_an_error_of_one_line(supervise: Superv
 
 
 def test_an_executor_that_takes_too_long_to_start_is_killed(supervise: Supervise) -> None:
-    with pytest.raises(SweepError, match="Ray did not start within 1 s"):
+    with pytest.raises(SweepError, match="Ray did not answer within 1 s"):
         supervise(lambda: time.sleep(3600), SupervisorTimings(starting_seconds=1.0))
 
 
