@@ -5,8 +5,9 @@ SweepError            exit code 2
 ├── StoreError        a run directory that cannot be read or written
 │   └── DamagedError  one of its files is not what was written
 └── TrackingError     an MLflow store that cannot be used
-    ├── AccessError   the server refuses the credentials
-    └── OutageError   the server cannot be reached, or fails, at the moment
+    ├── AccessError   the address or the credentials are wrong
+    ├── BlockedError  the store has to be repaired first
+    └── OutageError   the store cannot be reached, or fails, at the moment
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Self, TypeVar
 
 __all__ = [
     "AccessError",
+    "BlockedError",
     "DamagedError",
     "OutageError",
     "SpecError",
@@ -115,10 +117,17 @@ class DamagedError(StoreError):
 class TrackingError(SweepError):
     """The MLflow store cannot be used."""
 
+    kind = ""
+    """Key of `orchestrator.tracking.remedies.REMEDIES`; empty for a failure that is not listed there."""
+
 
 class AccessError(TrackingError):
-    """The credentials are wrong or lack a permission, or the kind of store is unknown."""
+    """The address or the credentials are wrong: the same request succeeds once the user has corrected them."""
+
+
+class BlockedError(TrackingError):
+    """The store refuses every request until somebody repairs it: it is damaged, deleted or of another version."""
 
 
 class OutageError(TrackingError):
-    """The server is down, slow or failing; the same request may succeed later."""
+    """The store is down, slow or failing; the same request may succeed later."""

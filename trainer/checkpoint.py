@@ -33,6 +33,9 @@ from trainer.config.field_markers import identity_values
 
 __all__ = ["Checkpoint", "Checkpoints", "fingerprint", "read_tensors"]
 
+NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EBADF, errno.EACCES}
+"""What file systems answer that cannot open or flush a folder."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Checkpoint:
@@ -134,12 +137,16 @@ def write_partial(values: dict[str, Any], path: Path) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the renames in `folder` to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Flush the renames in `folder` to disk; where a file system cannot, a power failure may undo the last of them."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FLUSH:
+            raise
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

@@ -37,6 +37,7 @@ NOT_COUNTED: Mapping[str, str] = {
     "golden/": "runs tiny trials with two versions of the code",
     "pictures/": "draws after the figures are measured",
     "probe.py": "measures memory; its weights are thrown away",
+    "streams.py": "encodes what is printed",
     "testing/": "suites of tests",
 }
 """Files and folders (`/`) below `trainer` that cannot change a figure, with the reason.

@@ -25,6 +25,7 @@ from trainer.checkpoint import Checkpoints, read_tensors
 from trainer.config import ContrastConfig, ModelConfig
 from trainer.errors import TrainerError
 from trainer.models.segmentor import Segmentor
+from trainer.streams import prepare_streams
 
 __all__ = ["export_inference", "inference_network", "load_inference", "main"]
 
@@ -98,6 +99,7 @@ def load_inference(path: Path | str) -> Segmentor:
 
 def main() -> int:
     """The command line."""
+    prepare_streams()
     parser = argparse.ArgumentParser(prog="python -m trainer.export", description="Export the network of a trial.")
     parser.add_argument("workdir", type=Path, help="folder of the trial: runs/trials/<trial_id>")
     parser.add_argument("--out", type=Path, required=True, help="file to write")

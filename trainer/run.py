@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ from trainer.training_state import TrainingState
 __all__ = ["Progress", "TrainResult", "exclusive", "train", "train_rank"]
 
 LOCK_POLL_SECONDS = 0.2
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What file systems without locks answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,15 +185,25 @@ def require_finite(loss: Tensor, state: TrainingState) -> None:
 def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
     """Hold an exclusive flock(2) on the file `path`, which the system releases if this process dies.
 
-    Waits `wait_seconds` for another holder, which may be about to end; then raises TrainerError.
+    Waits `wait_seconds` for another holder, which may be about to end; then raises TrainerError. Without locks in the
+    file system, two processes that train in one folder may damage each other's checkpoints, which their digests show.
     """
     lock = FileLock(path, fallback_to_soft=False)
+    held: AbstractContextManager[object]
     try:
         held = lock.acquire(timeout=wait_seconds, poll_interval=LOCK_POLL_SECONDS)
     except Timeout as error:
         raise TrainerError(
             f"{path}: another process is training in this folder; wait for it, or stop it and start again"
         ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        message = (
+            f"{path}: no locks here ({error.strerror}); a second process that trains in this folder is not noticed"
+        )
+        warnings.warn(message, stacklevel=3)
+        held = nullcontext()
     with held:
         yield
 

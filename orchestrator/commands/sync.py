@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from orchestrator.api import write_tables
@@ -15,6 +16,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds
+from orchestrator.tracking.retries import Retries, RetryTimings
 from orchestrator.tracking.trial_run import REUSED, STATUS, Reading, key_of, link_readings, trial_readings
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.own_folder import temporary_folder
@@ -36,24 +38,26 @@ class SyncResult:
     """Why a trial could not be delivered, by its id."""
 
 
-def sync_sweeps(run_dir: Path | str, names: Sequence[str], uri: str | None) -> Iterator[SyncResult]:
-    """Deliver what MLflow lacks of the sweeps `names` of a run directory.
+def sync_sweeps(
+    run_dir: Path | str, names: Sequence[str], uri: str | None, timings: RetryTimings | None = None
+) -> Iterator[SyncResult]:
+    """Deliver what MLflow lacks of the sweeps `names` of a run directory; retries as a running sweep does.
 
     Holds the lock of the run directory, so that nothing else writes a sweep's runs. Raises StoreError (in use, no such
-    sweep), AccessError, and OutageError when the server cannot be reached.
+    sweep), AccessError, BlockedError, and OutageError when the server cannot be reached for `outage_seconds`.
     """
-    store = RecordStore(run_dir)
+    store, retries = RecordStore(run_dir), Retries(timings)
     with store.lock():
-        server = Server(tracking_uri_of(uri))
+        server = retries.run(lambda: Server(tracking_uri_of(uri)))
         for name in names:
-            yield sync_sweep(server, store, name)
+            yield sync_sweep(server, store, name, retries)
 
 
-def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult:
+def sync_sweep(server: Server, directory: RunDirectory, name: str, retries: Retries) -> SyncResult:
     """Deliver what MLflow lacks of one sweep: trials, then tables and counters."""
-    delivery = Delivery(directory, name)
+    delivery = Delivery(directory, name, on_progress=retries.progress)
     results = delivery.results
-    delivery.open(server)
+    retries.run(lambda: delivery.open(server))
     lacking = tuple(delivery.pending)
     for trial_id in results.sweep.trial_ids:
         if trial_id not in results.outcomes and any(directory.points(trial_id)):
@@ -62,7 +66,7 @@ def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult
         files = write_tables(results, out=folder, directory=directory)
         delivery.finish(files, completed=not results.unfinished)
         while not delivery.finished:
-            delivery.round(server)
+            retries.run(lambda: delivery.round(server))
     refused = {trial_id: str(error) for trial_id, error in delivery.refused.items()}
     return SyncResult(
         sweep=results.sweep,
@@ -71,16 +75,16 @@ def sync_sweep(server: Server, directory: RunDirectory, name: str) -> SyncResult
     )
 
 
-def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
+def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryTimings | None = None) -> list[str]:
     """How MLflow differs from the run directory for sweep `name`, one line each; empty when they are equal.
 
     Compares every point of every metric of every run: value, step and time. Raises StoreError, TrackingError.
     """
-    directory = RunDirectory(run_dir)
+    directory, retries = RunDirectory(run_dir), Retries(timings)
     results = directory.results(name)
-    server = Server(tracking_uri_of(uri), create=False)
+    server = retries.run(lambda: Server(tracking_uri_of(uri), create=False))
     runs: dict[tuple[str, ...], list[RunFacts]] = {}
-    for run in server.runs(f"tags.sweep = '{name}' AND tags.role = 'trial'"):
+    for run in retries.run(lambda: list(server.runs(f"tags.sweep = '{name}' AND tags.role = 'trial'"))):
         runs.setdefault(tuple(run.tags.get(tag, "") for tag in ("row", "seed", "trial_id")), []).append(run)
     found = []
     for planned in results.sweep.cells:
@@ -97,20 +101,23 @@ def differences(run_dir: Path | str, name: str, uri: str | None) -> list[str]:
         if len(here) > 1:
             found.append(f"{label}: {len(here)} runs instead of one")
         if here:
-            found += [f"{label}: {line}" for line in compare(server, here[0], record, expected)]
+            lines = retries.run(partial(compare, server, here[0], record, expected))
+            found += [f"{label}: {line}" for line in lines]
     return found
 
 
-def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expected: Sequence[Reading]) -> Iterator[str]:
+def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expected: Sequence[Reading]) -> list[str]:
     """How a run differs from what it should hold."""
+    lines = []
     if record is not None and run.status != STATUS[record.state]:
-        yield f"{run.status} instead of {STATUS[record.state]}"
+        lines.append(f"{run.status} instead of {STATUS[record.state]}")
     held = Counter(comparable(item) for key in run.metrics for item in server.history(run.run_id, key))
     wanted = Counter(comparable(item._replace(key=fit_name(item.key))) for item in expected)
     for what, points in (("lacks", wanted - held), ("also has", held - wanted)):
         if points:
             names = [f"{key} {value} at step {step}" for key, step, _, value in points]
-            yield f"MLflow {what} {first_few(names, LISTED)}"
+            lines.append(f"MLflow {what} {first_few(names, LISTED)}")
+    return lines
 
 
 def comparable(reading: Reading) -> tuple[str, int, int, str]:

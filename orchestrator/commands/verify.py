@@ -209,7 +209,9 @@ def verify_json(_name: str, content: bytes) -> bool:
 
 def verify_patch(name: str, content: bytes) -> bool:
     """Raise ValueError unless saved changes have the digest that is their name."""
-    if CodeState(diff=content.removesuffix(b"\n").decode(errors="replace")).digest != name.removesuffix(".patch"):
+    if CodeState(diff=content.removesuffix(b"\n").decode(errors="surrogateescape")).digest != name.removesuffix(
+        ".patch"
+    ):
         raise ValueError("its content does not match its name")
     return True
 

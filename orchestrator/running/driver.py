@@ -22,6 +22,7 @@ from orchestrator.running.budget import BudgetUsage
 from orchestrator.running.executors.base import Executor, ExecutorLostError
 from orchestrator.running.failures import RETRY_POLICIES, ConsecutiveFailures, RetryHistory
 from orchestrator.running.gpu_packing import GpuPacking
+from orchestrator.running.guarded_tracker import GuardedTracker
 from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
 from orchestrator.running.trial_queue import TrialQueue
@@ -77,7 +78,7 @@ class Driver:
         """`costs` gets the time and memory that finished trials took."""
         self.store = store
         self.costs = costs
-        self.trackers = tuple(trackers)
+        self.trackers = tuple(map(GuardedTracker, trackers))
         self.policy = policy or RunPolicy()
         self.clock = clock
         self.outcomes: dict[str, AttemptRecord] = {}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["PARTIAL", "flush", "open_no_link", "partial_file", "replace_file", "write_file"]
+__all__ = ["PARTIAL", "flush", "flush_folder", "open_no_link", "partial_file", "publish", "replace_file", "write_file"]
 
 PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
+
+NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EBADF, errno.EACCES}
+"""What file systems answer that cannot open or flush a folder."""
 
 
 def replace_file(path: Path | str, content: bytes, *, durable: bool = True, private: bool = False) -> None:
@@ -24,7 +29,31 @@ def replace_file(path: Path | str, content: bytes, *, durable: bool = True, priv
         write_file(partial, content, durable=durable, private=private)
         partial.replace(path)
     if durable:
-        flush(path.parent)
+        flush_folder(path.parent)
+
+
+def publish(whole: Path, path: Path) -> bool:
+    """Give the complete file `whole` the name `path`, unless that is taken; returns whether it was free.
+
+    Where the file system has no hard links (exFAT, CIFS, BeeGFS), `whole` is moved. Two processes of one machine still
+    exclude each other; of two machines that do this in the same moment, the second replaces the file of the first.
+    Raises OSError.
+    """
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a full or failing disk fails below too
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # no locks either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                return False
+            whole.rename(path)
+        finally:
+            os.close(descriptor)
+    return True
 
 
 @contextmanager
@@ -38,14 +67,41 @@ def partial_file(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_file(path: Path, content: bytes, *, durable: bool, private: bool = False) -> None:
-    """Write a new file. `durable`: returns once the disk has its content. Raises OSError."""
+def write_file(path: Path | str, content: bytes, *, durable: bool, private: bool = False) -> None:
+    """Write a new file, whole or not at all. `durable`: returns once the disk has its content.
+
+    Raises FileExistsError if there is one, and OSError.
+    """
     mode = 0o600 if private else 0o666
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file, removing(path):
         file.write(content)
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextmanager
+def removing(path: Path | str) -> Iterator[None]:
+    """Remove `path` if the body fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            Path(path).unlink()
+        raise
+
+
+def flush_folder(path: Path | str) -> None:
+    """Flush the names in a folder to the disk. Raises OSError.
+
+    Some file systems (CIFS, FUSE) cannot flush a folder. There a power failure may undo the last renames; a crash of
+    the process may not.
+    """
+    try:
+        flush(path)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FLUSH:
+            raise
 
 
 def open_no_link(path: str, flags: int) -> int:

@@ -26,12 +26,17 @@ class CodeState:
 
     commit: str = ""
     diff: str = ""
-    """`git diff HEAD` of our packages as text."""
+    """`git diff HEAD` of our packages as text; a byte that is not UTF-8 is a lone surrogate."""
+
+    @property
+    def content(self) -> bytes:
+        """The diff as git wrote it."""
+        return self.diff.encode(errors="surrogateescape")
 
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits of the diff; empty for a clean checkout."""
-        return hashlib.sha256(self.diff.encode()).hexdigest()[:12] if self.diff else ""
+        return hashlib.sha256(self.content).hexdigest()[:12] if self.diff else ""
 
     def facts(self) -> dict[str, str]:
         """The entries of an attempt's `environment`: `commit`, `dirty` (`yes` or empty), and the digest as `diff`."""
@@ -60,7 +65,7 @@ def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     environment = {key: value for key, value in os.environ.items() if key not in OF_A_HOOK}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)  # noqa: S603 - fixed arguments
-        return done.stdout.strip()
+        done = subprocess.run(command, capture_output=True, check=True, timeout=10, env=environment)  # noqa: S603 - fixed arguments
+        return done.stdout.decode(errors="surrogateescape").strip()  # a diff has the bytes of its files
     except (OSError, subprocess.SubprocessError):
         return ""

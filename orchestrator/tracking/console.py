@@ -103,7 +103,7 @@ class ConsoleTracker:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("running", "", "step", "loss", "val mIoU"):
             table.add_column(title, justify="left" if title == "running" else "right")
-        for trial in progress.running.values():
+        for trial in list(progress.running.values()):  # the driver's thread changes them meanwhile
             table.add_row(*running_row(trial))
         return Group(head, table)
 

@@ -8,44 +8,29 @@ It ends with the driver, however the driver ends; when the child dies, the next 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import AccessError, TrackingError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.tracking.retries import BackOff, RetryTimings
 
 __all__ = ["Follower", "RetryTimings"]
+
+logger = logging.getLogger(__name__)
 
 MODULE = "orchestrator.tracking.follower_process"
 PACKAGES = Path(__file__).resolve().parents[2]
 """Where the child finds this code, whatever the driver's current folder."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryTimings:
-    """When the follower writes, tries again and gives up."""
-
-    round_seconds: float = 1.0
-    """From the beginning of a round to the next: several reports of a trial travel in one request."""
-    first_retry_seconds: float = 1.0
-    """After a failure; each further failure doubles it."""
-    longest_retry_seconds: float = 15.0
-    closing_retry_seconds: float = 2.0
-    """Longest wait between retries once the sweep is over."""
-    outage_seconds: float = 60.0
-    """At the end of the sweep: after an outage of this length, what is missing is left to `sync`."""
-    closing_seconds: float = 600.0
-    """At the end of the sweep: after this time, what is missing is left to `sync`, even without an outage."""
-    admission_seconds: float = 20.0
-    """Before the first trial: the sweep waits this long for an answer and then starts without one."""
 
 
 class Follower:
@@ -76,6 +61,8 @@ class Follower:
         """What MLflow lacks at present, `3 trials and the final table`; empty if nothing, or if the child died."""
         self.refused: AccessError | None = None
         self.failing_since: float | None = None
+        self.blocked = False
+        """Somebody has to repair MLflow's store, so that waiting for it at the end of the sweep is of no use."""
         self.contacted = False
         self.answered = False
         """The present child has told its first state, so it reads what it is told."""
@@ -161,8 +148,9 @@ class Follower:
             while self.sweep and self.ending and not (self.finished or self.refused or self.stopped):
                 self.changed.wait(0.1)
                 now, since = time.monotonic(), self.failing_since
+                limit = 0.0 if self.blocked else self.timings.outage_seconds
                 tried_again = now - closed_at > 2 * self.timings.closing_retry_seconds
-                if since is not None and now - since > self.timings.outage_seconds and tried_again:
+                if since is not None and now - since > limit and tried_again:
                     self.stopped = True
                 elif now - closed_at > self.timings.closing_seconds:
                     self.failure = self.failure or TrackingError(f"not finished after {now - closed_at:.0f} s")
@@ -181,7 +169,7 @@ class Follower:
 
     def listen(self) -> None:
         """Read the child's states; start another child when one died."""
-        retry = self.timings.first_retry_seconds
+        back_off = BackOff(self.timings)
         while not self.stopped:
             try:
                 died = self.run_child()
@@ -192,8 +180,7 @@ class Follower:
                     return
                 self.note(died, failing=True)
                 self.lacking = ""
-                self.changed.wait_for(lambda: self.stopped, retry)
-            retry = min(2 * retry, self.timings.longest_retry_seconds)
+                self.changed.wait_for(lambda: self.stopped, back_off.after_failure())
 
     def run_child(self) -> str:
         """Start a child and read its states until it ends; returns how it ended."""
@@ -230,6 +217,7 @@ class Follower:
                 return
             if state["refused"]:
                 self.refused = AccessError(state["failure"])
+            self.blocked = state.get("blocked", False)
             self.note(state["failure"], failing=state["failing"])
             self.lacking, self.finished = state["lacking"], state["finished"]
             if not self.answered:
@@ -240,7 +228,11 @@ class Follower:
                     self.tell(**self.ending)
 
     def note(self, failure: str, *, failing: bool) -> None:
-        """Note whether MLflow can be written at present."""
+        """Note whether MLflow can be written at present; a change is one line."""
+        if failing and self.failing_since is None and self.refused is None:
+            logger.warning("MLflow gets nothing at present (%s); the sweep continues", failure)
+        elif not failing and self.failing_since is not None:
+            logger.warning("MLflow can be written again")
         self.failure = TrackingError(failure) if failure else None
         self.failing_since = (self.failing_since or time.monotonic()) if failing else None
         self.contacted = True

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from orchestrator.errors import AccessError, SweepError
+from orchestrator.errors import AccessError, BlockedError, SweepError
+from orchestrator.redaction import redacted
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
-from orchestrator.tracking.follower import RetryTimings
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
-from orchestrator.tracking.uri import masked
+from orchestrator.tracking.retries import BackOff, RetryTimings
 
 __all__ = ["FollowerProcess", "main"]
 
@@ -39,7 +39,7 @@ class FollowerProcess:
         self.closing = False
         self.server: Server | None = None
         self.delivery: Delivery | None = None
-        self.failure, self.failing = "", False
+        self.failure, self.failing, self.blocked = "", False, False
         self.told: dict[str, Any] = {}
 
     def hear(self, event: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ class FollowerProcess:
 
     def work(self) -> None:
         """Deliver round after round until the sweep is finished, or MLflow refuses access at the start."""
-        retry = self.timings.first_retry_seconds
+        back_off = BackOff(self.timings)
         while self.delivery is None or not self.delivery.finished:
             began, succeeded = time.monotonic(), False
             try:
@@ -60,17 +60,17 @@ class FollowerProcess:
             except Exception as error:  # whatever a server, a network or a disk can do
                 log_unexpected(error)
                 self.failure, self.failing, self.server = one_line(error), True, None
+                self.blocked = isinstance(error, BlockedError)
                 if isinstance(error, AccessError) and not self.told:
                     self.tell(refused=True)
                     return
                 self.tell()
             if succeeded:
-                retry = self.timings.first_retry_seconds
+                back_off.reset()
                 pause = max(self.timings.round_seconds, self.delivery.pause_seconds if self.delivery else 0.0)
                 self.rest(began + pause - time.monotonic(), succeeded=True)
             else:
-                self.rest(retry, succeeded=False)
-                retry = min(2 * retry, self.timings.longest_retry_seconds)
+                self.rest(back_off.after_failure(), succeeded=False)
 
     def round(self) -> bool:
         """Connect where necessary and deliver what the driver told by now; returns whether all of it succeeded."""
@@ -111,12 +111,13 @@ class FollowerProcess:
     def succeed(self) -> None:
         """Tell that MLflow can be written; what stays missing are the trials that it refuses."""
         refused = self.delivery.refused.values() if self.delivery else ()
-        self.failure, self.failing = next(map(one_line, refused), ""), False
+        self.failure, self.failing, self.blocked = next(map(one_line, refused), ""), False, False
         self.tell()
 
     def tell(self, *, refused: bool = False) -> None:
         """Tell the driver the state, if it has changed."""
-        state = {"refused": refused, "failure": self.failure, "failing": self.failing, "lacking": "", "finished": False}
+        state = {"refused": refused, "blocked": self.blocked, "failure": self.failure, "failing": self.failing}
+        state |= {"lacking": "", "finished": False}
         if self.delivery is not None:
             state |= {"lacking": self.delivery.lacking, "finished": self.delivery.finished}
         if state != self.told:
@@ -127,9 +128,8 @@ class FollowerProcess:
 
 def one_line(error: Exception) -> str:
     """An error in one line without secrets."""
-    if isinstance(error, SweepError):
-        return str(error)
-    return masked(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    kind = "" if isinstance(error, SweepError) else f"{type(error).__name__}: "
+    return redacted(f"{kind}{' '.join(str(error).split())}")
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ class SweepProgress:
     @property
     def mean_cost(self) -> float:
         """Average cost of the trials whose cost is known."""
-        return sum(self.cost.values()) / len(self.cost) if self.cost else 1.0
+        return sum(list(self.cost.values())) / len(self.cost) if self.cost else 1.0
 
     @property
     def elapsed_seconds(self) -> float:
@@ -96,8 +96,8 @@ class SweepProgress:
     @property
     def eta_seconds(self) -> float | None:
         """Estimated seconds left: the cost that is left, at the rate so far; None before the first step."""
-        over = sum(self.cost.get(key, 0.0) * share for key, share in self.shares.items())
+        over = sum(self.cost.get(key, 0.0) * share for key, share in list(self.shares.items()))
         if over <= 0:
             return None
-        left = sum(self.cost.values()) + self.to_draw * self.mean_cost - over
+        left = sum(list(self.cost.values())) + self.to_draw * self.mean_cost - over
         return left * self.elapsed_seconds / over

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.poor_file_system import make_poor
+from trainer.checkpoint import NO_FOLDER_FLUSH, sync_folder
 from trainer.errors import TrainerError
-from trainer.run import exclusive
+from trainer.run import NO_LOCKS, exclusive
 
 HOLD = """
 import fcntl, sys, time
@@ -55,7 +59,7 @@ def test_waits_for_a_dying_process(tmp_path):
 FORK = """
 import os, sys, time
 from pathlib import Path
-from trainer.run import exclusive
+from trainer.run import NO_LOCKS, exclusive
 with exclusive(Path(sys.argv[1])):
     if os.fork() == 0:
         print(os.getpid(), flush=True)
@@ -75,3 +79,27 @@ def test_a_forked_child_that_outlives_the_process_holds_nothing(tmp_path):
                 os.kill(child, 0)
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", sorted(NO_LOCKS))
+def test_without_locks_in_the_file_system_a_trial_trains_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    make_poor(monkeypatch, number)
+    entered = False
+    with pytest.warns(UserWarning, match="no locks here"), exclusive(tmp_path / "lock"):
+        entered = True
+    assert entered
+
+
+@pytest.mark.parametrize("number", sorted({*NO_FOLDER_FLUSH} - {errno.EACCES, errno.EISDIR}))
+def test_a_folder_that_cannot_be_flushed_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refused = make_poor(monkeypatch, number)
+    sync_folder(tmp_path)
+    assert refused == ["fsync"]
+    with monkeypatch.context() as patch:
+        make_poor(patch, errno.EIO)
+        with pytest.raises(OSError, match="Input/output"):
+            sync_folder(tmp_path)

@@ -14,12 +14,14 @@ from trainer.config import DataConfig
 from trainer.data import DATASETS, open_source
 from trainer.data.check import examine_split, report_lines, write_sheet
 from trainer.errors import DataError
+from trainer.streams import prepare_streams
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    prepare_streams()
     given = parser().parse_args(arguments)
     try:
         source = open_source(DataConfig(name=given.data, root=given.root))

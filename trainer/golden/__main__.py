@@ -17,6 +17,7 @@ from trainer.errors import TrainerError
 from trainer.golden.equal_list import merged, write_list
 from trainer.golden.revision import checkout
 from trainer.own_folder import temporary_folder
+from trainer.streams import prepare_streams
 
 __all__ = ["main"]
 
@@ -25,6 +26,7 @@ LIST = PACKAGE / "equal_code.py"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    prepare_streams()
     given = parser().parse_args(arguments)
     try:
         return start_list() if given.new_version else prove_equal(given.revision)

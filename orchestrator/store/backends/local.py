@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.atomic_file import flush, open_no_link, partial_file, replace_file, write_file
+from orchestrator.store.atomic_file import flush, flush_folder, open_no_link, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.disk_errors import disk_remedy
@@ -63,7 +63,11 @@ class LocalFiles(Files):
             replace_file(path, content, private=private)
 
     def create(self, key: str, content: bytes) -> bool:
-        """Write a partial file and link it to its name, which fails if the name is taken."""
+        """Write a partial file and link it to its name, which fails if the name is taken.
+
+        Without hard links (exFAT, CIFS, BeeGFS) the file is written under its name, which only one writer can create: a
+        reader may then see a part of it, and a crash may leave one.
+        """
         path = self.path(key)
         with self.writing(path), partial_file(path) as partial:
             write_file(partial, content, durable=True)
@@ -71,7 +75,12 @@ class LocalFiles(Files):
                 os.link(partial, path)
             except FileExistsError:
                 return False
-            flush(os.path.dirname(path))
+            except OSError:  # a full or failing disk fails again
+                try:
+                    write_file(path, content, durable=True)
+                except FileExistsError:
+                    return False
+            flush_folder(os.path.dirname(path))
         return True
 
     def append(self, key: str, line: bytes) -> None:

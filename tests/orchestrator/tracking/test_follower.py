@@ -301,6 +301,65 @@ def test_a_process_that_cannot_start_is_a_failure_like_others(
     assert str(follower.failure) == reason
 
 
+def test_a_damaged_database_is_told_at_once_and_nobody_waits_for_it(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    (world.folder / "mlflow.db").write_bytes(b"no database at all " * 1000)
+    began = time.monotonic()
+    follower = InProcessFollower(world.uri, world.store.location, QUICK)
+    follower.admit()
+    driver = Driver(world, follower, make_task, make_record)
+    driver.begin(sweep)
+    driver.start("base0", 1)
+    driver.end("base0")
+    driver.finish()
+    follower.close()
+    assert time.monotonic() - began < 15
+    assert follower.lacking == "1 trial and the final table"
+    assert "the database is damaged; move it away" in str(follower.failure)
+    assert [line for line in caplog.messages if "MLflow" in line and "the sweep continues" in line] == [
+        f"MLflow gets nothing at present ({follower.failure}); the sweep continues"
+    ]
+
+
+def test_a_remedy_that_is_carried_out_in_mid_sweep_takes_effect(
+    world: World, driver: Driver, follower: Follower, sweep: SweepRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.begin(sweep)
+    driver.start("base0", 1)
+    wait_until(lambda: world.runs("trial"))
+    experiment = world.runs("trial")[0].info.experiment_id
+    world.client.delete_experiment(experiment)
+    driver.report("base0", 2)
+    wait_until(lambda: follower.blocked)
+    assert "is in MLflow's trash" in str(follower.failure)
+    world.client.restore_experiment(experiment)
+    wait_until(lambda: not follower.blocked)
+    driver.end("base0")
+    driver.finish(completed=False)
+    follower.close()
+    assert (follower.failure, follower.lacking) == (None, "")
+    assert "MLflow can be written again" in caplog.messages
+    assert differences(world.store.location, sweep.name, world.uri) == []
+
+
+def test_a_run_that_somebody_deletes_in_mid_sweep_is_replaced(
+    world: World, driver: Driver, follower: Follower, sweep: SweepRecord
+) -> None:
+    driver.begin(sweep)
+    driver.start("base0", 1)
+    wait_until(lambda: world.runs("trial"))
+    for run in (*world.runs("trial"), *world.runs("sweep")):
+        world.client.delete_run(run.info.run_id)
+    driver.report("base0", 2, 3)
+    driver.end("base0")
+    driver.finish(completed=False)
+    follower.close()
+    assert (follower.failure, follower.lacking) == (None, "")
+    assert [step for step, _ in world.curve(world.child("without", 0), "train/loss")] == [1, 2, 3]
+    assert differences(world.store.location, sweep.name, world.uri) == []
+
+
 def test_a_plan_that_grows_is_followed(world: World, driver: Driver, follower: Follower, sweep: SweepRecord) -> None:
     driver.begin(replace(sweep, cells=sweep.cells[:1]))
     follower.admit()

@@ -1,5 +1,7 @@
 """The MLflow store: errors of one line, and readers beside the writer."""
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -26,18 +28,62 @@ def test_only_a_process_that_asks_for_it_waits_less_for_the_disk(tmp_path: Path)
     """Other databases of a notebook that imports us are not ours to set up."""
     full, normal = 2, 1
 
-    def level() -> int:
-        with create_engine(f"sqlite:///{tmp_path / 'some.db'}").connect() as connection:
+    def level(mode: str) -> int:
+        path = tmp_path / f"{mode}.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA journal_mode={mode}")
+        with create_engine(f"sqlite:///{path}").connect() as connection:
             return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
 
-    assert level() == full
+    assert level("wal") == full
     for _ in range(2):
         spare_syncs()
     try:
-        assert level() == normal
+        assert level("wal") == normal
+        assert level("delete") == full, "without a write-ahead log, a power failure could damage the database"
     finally:
         event.remove(Engine, "connect", sync_seldom)
-    assert level() == full
+    assert level("wal") == full
+
+
+class WithoutSharedMemory(sqlite3.Connection):
+    """A file system on which processes cannot share memory: SQLite finds that out when it first uses the log."""
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        if statement.startswith("SELECT count") and super().execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(statement, *values)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "nfs4"])
+def test_a_database_where_a_log_cannot_be_used_keeps_its_journal(
+    migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(migrated.read_bytes())
+    real = sqlite3.connect
+    monkeypatch.setattr("orchestrator.tracking.mlflow_store.file_system", lambda folder: kind)
+    if kind == "ext4":
+        monkeypatch.setattr(sqlite3, "connect", lambda path: real(path, factory=WithoutSharedMemory))
+    Server(f"sqlite:///{path}")
+    with closing(real(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS, errno.EMLINK])
+def test_a_database_is_created_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient", Creating)
+    monkeypatch.setattr(Creating, "dies", False)
+    path = tmp_path / "mlflow.db"
+    create_database(f"sqlite:///{path}")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_address_of_no_store_is_one_line() -> None:
