@@ -25,6 +25,7 @@ from orchestrator.commands.doctor.examine import finding_of
 from orchestrator.commands.doctor.finding import Finding, Question
 from orchestrator.running.executors import socket_folder
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
+from trainer.own_folder import temporary_root
 
 Patch = pytest.MonkeyPatch
 Broken = Iterator[tuple[Question, str]]
@@ -175,6 +176,13 @@ def read_only_temporary_folder(patch: Patch, folder: Path) -> Broken:
     patch.setattr(tempfile, "tempdir", "/proc")
     yield Question(), "^/proc: cannot be written .*; make it writable for this user, or name another folder$"
     patch.setattr(tempfile, "tempdir", str(folder))
+
+
+def prepared_temporary_folder(patch: Patch, folder: Path) -> Broken:
+    patch.setattr(tempfile, "tempdir", str(folder))
+    (temporary_root() / "thesis").mkdir(parents=True)
+    yield Question(), "has no file .contrast-sweep, .*; move it away, or set TMPDIR to another folder$"
+    temporary_root().rename(folder / "moved")
 
 
 def run_directory(patch: Patch, folder: Path) -> Broken:
@@ -394,7 +402,7 @@ BROKEN: dict[str, tuple[Callable[[Patch, Path], Broken], ...]] = {
     "shared memory": (shared_memory,),
     "limits": (limits,),
     "GPUs": (driver_without_pytorch, old_driver, broken_driver),
-    "temporary folder": (temporary_folder, read_only_temporary_folder),
+    "temporary folder": (temporary_folder, read_only_temporary_folder, prepared_temporary_folder),
     "run directory": (run_directory,),
     "file locks": (file_locks,),
     "hard links": (hard_links,),
