@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,8 +97,14 @@ def test_the_commands_of_ray_exist() -> None:
         ray_options(command)
     assert "--generate" in ray_options("get-auth-token")
     assert "--tmux" in ray_options("exec")
-    for line in re.findall(r"ray (start .*?|status .*?)(?: &|>|$)", text("slurm.sh"), flags=re.MULTILINE):
-        check_ray(re.sub(r'"\$\{size\[@\]\}"', "--num-cpus --num-gpus --disable-usage-stats --block", line))
+    script = text("slurm.sh")
+    listed = re.findall(
+        r"options\+?=\((.*?)\n? *\)$", script[: script.index("ray start")], flags=re.DOTALL | re.MULTILINE
+    )
+    check_ray(f"start {' '.join(listed)}")
+    assert {"--head", "--address", "--temp-dir", "--labels", "--ray-client-server-port"} <= set(
+        re.findall(r"--[a-z-]+", " ".join(listed))
+    )
 
 
 def test_the_sweeps_in_the_files_are_ones_the_program_takes() -> None:
@@ -155,65 +163,136 @@ def test_pods_share_the_volume_and_workers_know_no_password() -> None:
 
 
 FAKE = {
-    "scontrol": "echo node1; echo node2; echo node3",
-    # runs the command of a step, on the machine that --nodelist names
-    "srun": 'for word in "$@"; do case $word in --nodelist=*) export NODE=${word#*=};; esac; done\n'
-    'while [[ $1 == --* ]]; do shift; done; exec "$@"',
-    "hostname": "echo 10.0.0.1 10.0.0.2",
-    "ray": 'echo "ray $NODE $RAY_AUTH_MODE $RAY_AUTH_TOKEN $*" >>calls.txt\n'
-    '[[ $1 == status ]] || { touch "alive_$NODE"; exec sleep 100; }',
-    "python": '[[ $1 == -c ]] && { echo 5ec4e7; exit; }\necho "python $*" >>calls.txt\n$AS_DRIVER',
+    "scontrol": '[[ $1 == requeue ]] && { echo "requeued $2" >>calls.txt; exit; }; echo node1; echo node2; echo node3',
+    # runs the command of a step once for each node, and is killed with it, as the real one is not by `scancel`
+    "srun": "while [[ $1 == --* ]]; do shift; done\n"
+    'for id in 0 1 2; do SLURM_NODEID=$id SLURMD_NODENAME=node$((id + 1)) "$@" & echo $! >>tasks.txt; done; wait',
+    "scancel": '[[ $* == "--signal=TERM 7.0" ]] && kill -TERM $(<tasks.txt)',
+    "squeue": "echo $JOB_STATE",
+    "hostname": "[[ $1 == --ip-address ]] && echo 127.0.1.1 || echo 10.0.0.2 10.0.0.3",
+    "timeout": "exit 0",  # the head's port is open
+    "ray": 'echo "ray $SLURMD_NODENAME $RAY_AUTH_MODE $RAY_AUTH_TOKEN $*" >>calls.txt\n'
+    '[[ $SLURMD_NODENAME != "$BROKEN" ]] || exit 3\n'
+    'touch "alive_$SLURMD_NODENAME"; exec sleep 100',
+    "python": """case "$*" in
+    -c*secrets*) echo 5ec4e7;;
+    -c*grpc*) exit 1;;
+    -c*ray.nodes*) exec "$REAL_PYTHON" count.py "${@:2}";;
+    *) echo "python $*" >>calls.txt; exec driver;;
+esac""",
 }
 
+RAY = """
+import json, pathlib
+initialised = []
+is_initialized = lambda: bool(initialised)
+def init(**options):
+    initialised.append(options)
+def nodes():
+    return [{"Alive": True, "Labels": {"slurm-node": path.name[6:]}} for path in pathlib.Path().glob("alive_*")]
+"""
+"""Instead of Ray, for the script's own program that counts nodes."""
 
-def slurm(folder: Path, driver: str) -> subprocess.Popen[str]:
+
+def slurm(folder: Path, driver: str, **variables: str) -> subprocess.Popen[str]:
     """Run the batch script with shell scripts instead of Slurm and Ray; `driver` is the script run as the sweep."""
     (folder / "bin").mkdir()
-    for name, body in FAKE.items():
+    (folder / "n").mkdir()
+    for name, body in {**FAKE, "driver": driver}.items():
         path = folder / "bin" / name
         path.write_text(f"#!/usr/bin/env bash\n{body}\n", encoding="utf-8")
         path.chmod(0o755)
-    (folder / "bin" / "driver").write_text(f"#!/usr/bin/env bash\n{driver}\n", encoding="utf-8")
-    (folder / "bin" / "driver").chmod(0o755)
+    count = "import sys, socket\nsocket.create_connection = lambda *_, **__: open(__file__)\nexec(sys.argv.pop(1))\n"
+    (folder / "count.py").write_text(count, encoding="utf-8")
+    (folder / "ray.py").write_text(RAY, encoding="utf-8")
     environment = os.environ | {
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-        "AS_DRIVER": "exec driver",
+        "REAL_PYTHON": sys.executable,
         "SLURM_JOB_ID": "7",
         "SLURM_JOB_NODELIST": "node[1-3]",
         "SLURM_CPUS_PER_TASK": "16",
         "SLURM_GPUS_ON_NODE": "4",
+        "JOB_STATE": "RUNNING",
+        "NODE_FOLDER": str(folder / "n"),
+        "JOIN_SECONDS": "60",
+        "BROKEN": "",
     }
     line = ["bash", str(DEPLOY / "slurm.sh"), "spec.yaml", "--set", "data.root=a b"]
-    return subprocess.Popen(line, cwd=folder, env=environment, text=True, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        line, cwd=folder, env=environment | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
-@pytest.mark.parametrize("code", [0, 1])
+def calls(folder: Path) -> list[str]:
+    """What was called, one a line."""
+    return (folder / "calls.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
 def test_the_slurm_script_starts_a_node_each_and_ends_all_it_started(tmp_path: Path, code: int) -> None:
-    wait_for_nodes = "until [[ -e alive_node2 && -e alive_node3 ]]; do sleep 0.05; done"
-    job = slurm(tmp_path, f"{wait_for_nodes}; exit {code}")
-    _, errors = job.communicate(timeout=60)
-    assert (job.returncode, errors) == (code, "")
-    calls = (tmp_path / "calls.txt").read_text(encoding="utf-8").splitlines()
-    assert "python -m orchestrator.sweep spec.yaml --set data.root=a b --address 10.0.0.1:20007" in calls
-    starts = {line.split()[1]: line for line in calls if " start " in line}
+    job = slurm(tmp_path, f"exit {code}")
+    output, errors = job.communicate(timeout=60)
+    assert (job.returncode, output, errors) == (code, "3 of 3 nodes joined Ray\n", "")
+    assert "python -m orchestrator.sweep spec.yaml --set data.root=a b --address 10.0.0.2:20007" in calls(tmp_path)
+    starts = {line.split()[1]: line for line in calls(tmp_path) if " start " in line}
     assert set(starts) == {"node1", "node2", "node3"}
     assert all("token 5ec4e7 start" in line for line in starts.values())
     assert all("--num-cpus=16 --num-gpus=4" in line for line in starts.values())
-    assert "--head --node-ip-address=10.0.0.1 --port=20007" in starts["node1"]
-    assert all("--address=10.0.0.1:20007" in starts[node] for node in ("node2", "node3"))
-    assert not any("5ec4e7" in line.partition(" start ")[2] for line in calls), "a token on a command line"
+    assert all(f"--labels=slurm-node={node} " in line for node, line in starts.items())
+    assert "--head --node-ip-address=10.0.0.2 --port=20007" in starts["node1"]
+    assert all("--address=10.0.0.2:20007" in starts[node] for node in ("node2", "node3"))
+    assert not any("5ec4e7" in line.partition(" start ")[2] for line in calls(tmp_path)), "a token on a command line"
+    assert (tmp_path / "slurm-7.nodes").exists() == (code != 0)
+    assert not [line for line in calls(tmp_path) if line.startswith("requeued")]
+    assert list((tmp_path / "n").iterdir()) == []
     assert left_over(tmp_path) == []
 
 
-def test_the_end_of_the_time_limit_reaches_the_driver_which_ends_in_its_own_time(tmp_path: Path) -> None:
-    gentle = "trap 'sleep 0.3; echo saved >saved.txt; exit 130' TERM; touch up; while :; do sleep 0.05; done"
-    job = slurm(tmp_path, gentle)
+GENTLE = "trap 'sleep 0.3; echo saved >saved.txt; exit 130' TERM; touch up; while :; do sleep 0.05; done"
+
+
+@pytest.mark.parametrize(
+    ("sent", "state", "restarts", "said"),
+    [
+        (signal.SIGUSR1, "RUNNING", "0", "requeued (1 of at most 30); the sweep resumes where it stopped"),
+        (signal.SIGTERM, "RUNNING", "4", "requeued (5 of at most 30); the sweep resumes where it stopped"),
+        (signal.SIGTERM, "COMPLETING", "0", ""),  # scancel
+        (signal.SIGUSR1, "RUNNING", "30", "not requeued again after 30 times; submit it again to resume the sweep"),
+    ],
+)
+def test_a_signal_reaches_the_driver_which_ends_in_its_own_time(
+    tmp_path: Path, sent: signal.Signals, state: str, restarts: str, said: str
+) -> None:
+    job = slurm(tmp_path, GENTLE, JOB_STATE=state, SLURM_RESTART_COUNT=restarts)
     while not (tmp_path / "up").exists():
         assert job.poll() is None
-    job.terminate()
-    _, errors = job.communicate(timeout=60)
-    assert (job.returncode, errors) == (130, "")
+    job.send_signal(sent)
+    output, errors = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert [*output.splitlines(), *errors.splitlines()] == ["3 of 3 nodes joined Ray", *filter(None, [said])]
+    assert ("requeued 7" in calls(tmp_path)) == said.startswith("requeued")
     assert (tmp_path / "saved.txt").read_text(encoding="utf-8") == "saved\n"
+    assert left_over(tmp_path) == []
+
+
+def test_a_sweep_that_finishes_in_spite_of_the_signal_is_not_requeued(tmp_path: Path) -> None:
+    job = slurm(tmp_path, GENTLE.replace("exit 130", "exit 0"))
+    while not (tmp_path / "up").exists():
+        assert job.poll() is None
+    job.send_signal(signal.SIGUSR1)
+    job.communicate(timeout=60)
+    assert job.returncode == 0
+    assert "requeued 7" not in calls(tmp_path)
+
+
+def test_a_missing_node_is_named_and_no_sweep_starts(tmp_path: Path) -> None:
+    job = slurm(tmp_path, "exit 0", BROKEN="node2")
+    output, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert re.fullmatch(r"[012] of 3 nodes joined Ray; missing: .*node2.*\n", output)
+    remedy = f"see {tmp_path}/slurm-7.nodes, or leave a node out by sbatch --exclude=NODE"
+    assert errors == f"not all nodes joined within 60 s; {remedy}\n"
+    assert not any("orchestrator.sweep" in line for line in calls(tmp_path))
     assert left_over(tmp_path) == []
 
 

@@ -22,9 +22,13 @@ from trainer.errors import DataError
 
 __all__ = ["read_classes"]
 
+MAX_CHARACTERS = 100_000
+"""Of the file: 255 names of 300 characters, with their colours."""
+MAX_QUOTED = 200
+"""Characters of the file that a message quotes."""
 EXAMPLE = "write `names:` and below it `  - road`, one class per line"
 PLAIN_NAME = r"[A-Za-z_][\w .()/+-]*"
-COLOUR = re.compile(r"\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
+COLOUR = re.compile(r"\[\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\]")
 ITEM = {
     "names": re.compile(rf"'(?:[^']|'')*'|\"[^\"\\]*\"|{PLAIN_NAME}"),
     "palette": COLOUR,
@@ -36,9 +40,12 @@ NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n
 def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
     """Names and palette (empty if not given). Raises DataError with file, line and remedy."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}); {EXAMPLE}") from error
+    if len(text) > MAX_CHARACTERS:
+        raise DataError(f"{path}: more than {MAX_CHARACTERS} characters; {EXAMPLE}")
     items = read_lists(path, text)
     names = tuple(item for _, item in items.get("names", []))
     if not names:
@@ -79,7 +86,7 @@ def flow_items(path: Path, number: int, key: str, text: str) -> list[str]:
         found = ITEM[key].match(inside)
         rest = "" if found is None else inside[found.end() :].lstrip()
         if found is None or (rest and not rest.startswith(",")):
-            raise DataError(f"{path}:{number}: {inside!r} cannot be read; {EXAMPLE}")
+            raise DataError(f"{path}:{number}: {inside[:MAX_QUOTED]!r} cannot be read; {EXAMPLE}")
         items.append(one_item(path, number, key, found[0].strip()))
         inside = rest[1:].lstrip()
     return items
@@ -89,7 +96,7 @@ def one_item(path: Path, number: int, key: str, text: str) -> str:
     """The item's text without quotes, checked."""
     if not ITEM[key].fullmatch(text):
         wanted = "a colour [red, green, blue]" if key == "palette" else "a plain name; put it in quotes"
-        raise DataError(f"{path}:{number}: {text!r} is not {wanted}")
+        raise DataError(f"{path}:{number}: {text[:MAX_QUOTED]!r} is not {wanted}")
     if key == "palette":
         return text
     if text[0] in "'\"":
@@ -104,7 +111,7 @@ def require_distinct(path: Path, items: list[tuple[int, str]]) -> list[str]:
     seen: list[str] = []
     for number, item in items:
         if not item.strip() or item in seen:
-            raise DataError(f"{path}:{number}: class name {item!r} is empty or repeated; names must be distinct")
+            raise DataError(f"{path}:{number}: class name {item[:MAX_QUOTED]!r} is empty or repeated; names differ")
         seen.append(item)
     return seen
 

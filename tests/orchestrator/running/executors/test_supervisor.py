@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cloudpickle
 import pytest
 
 from orchestrator.errors import SweepError
+from orchestrator.running.executors import address_of_this_process
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.child_process import members_of
 from orchestrator.running.executors.losses import lost_record
@@ -296,6 +298,18 @@ def test_the_child_leaves_signals_to_the_driver(supervise: Supervise, tmp_path: 
     controller = RecordingController(make_tasks(1, tmp_path))
     supervise(lambda: InChild(work)).run(controller)
     assert states_of(controller, "trial0") == [State.DONE]
+
+
+def test_a_cluster_to_which_a_notebook_is_connected_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = SimpleNamespace(
+        is_initialized=lambda: True, get_runtime_context=lambda: SimpleNamespace(gcs_address="127.0.0.1:6379")
+    )
+    monkeypatch.setitem(sys.modules, "ray", connected)
+    assert address_of_this_process() == "127.0.0.1:6379"
+    connected.is_initialized = lambda: False
+    assert address_of_this_process() is None
+    monkeypatch.delitem(sys.modules, "ray")
+    assert address_of_this_process() is None, "and ray is not imported"
 
 
 DRIVER = """

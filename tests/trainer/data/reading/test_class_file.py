@@ -76,3 +76,27 @@ def test_the_example_in_the_documentation_is_read(tmp_path):
     (example,) = re.findall(r"```yaml classes\n(.*?)```", text, re.DOTALL)
     (tmp_path / "classes.yaml").write_text(example)
     assert read_classes(tmp_path / "classes.yaml") == (("road", "traffic light"), ((128, 64, 128), (250, 170, 30)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("names:\n" + "  - a\n" * 20_000, "more than 100000 characters; write `names:`"),
+        ("names: [" + "[" * 90_000, ":1: names must be a list"),
+        ("names: [" + "{" * 90_000 + "]", ":1: '{{{"),
+        ("names: [" + "a, " * 30_000 + "]", "30000 classes; labels have 8 bits"),
+        ("names:\n  - 1" + "x" * 90_000, ":2: '1xxx"),
+        ("names:\n  - a" + "x" * 90_000 + "\n  - a" + "x" * 90_000, "more than 100000 characters"),
+        ("names: [" + "a" * 40_000 + ", " + "a" * 40_000 + "]", ":1: class name 'aaa"),
+        (f"names: [a]\npalette: [[{'1' * 5000}, 2, 3]]\n", ":2: '[111"),
+    ],
+    ids=["long", "open", "braces", "classes", "name", "names", "twice", "digits"],
+)
+def test_length_has_a_bound_and_so_has_what_a_message_quotes(text, words, tmp_path):
+    path = tmp_path / "classes.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_classes(path)
+    message = str(caught.value).removeprefix(str(path))
+    assert words in message
+    assert len(message) < 400
