@@ -57,6 +57,8 @@ class RunOptions:
     """`ray`, or `serial`: in this process."""
     address: str | None = None
     """Ray cluster to join; None: start a local one."""
+    forward_env: Sequence[str] = ()
+    """Names of environment variables that workers on a cluster get with their values; no others travel."""
     max_concurrent: int | None = None
     """Most trials that run at once."""
     stale: StaleTrials = "refuse"
@@ -156,9 +158,11 @@ def carry_out(
     """
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
+    from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.live_table import TableTracker
 
+    environment = forwarded_environment(options.forward_env)
     prepare_temporary_folder()
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(options.run_dir)
@@ -199,6 +203,7 @@ def carry_out(
                     resources,
                     address=options.address,
                     max_concurrent=options.max_concurrent,
+                    environment=environment,
                     debug=options.debug,
                 )
             )

@@ -23,9 +23,9 @@ from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
+from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.tracking.uri import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,6 +95,13 @@ def build_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: start a local one)")
+    parser.add_argument(
+        "--forward-env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --address: give workers this environment variable; no other travels",
+    )
     parser.add_argument("--run-dir", default="runs", metavar="DIR|URL", help="run directory (default: runs)")
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="tables (default: reports/out)")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")

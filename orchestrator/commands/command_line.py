@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import INTERRUPTED, interruptible
+from orchestrator.redaction import redacted
 from orchestrator.store.disk_errors import describe_disk_error
 from trainer.streams import prepare_streams
 
@@ -33,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` and exit with code 2."""
-        self.exit(WRONG, f"{self.prog}: {message} (--help shows the usage)\n")
+        self.exit(WRONG, f"{self.prog}: {redacted(message)} (--help shows the usage)\n")
 
 
 def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the same command again") -> int:
@@ -60,11 +62,14 @@ def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the
     except UnicodeEncodeError as error:  # a file name, or an argument that is to be written
         say(f"{error}; the locale lacks a character: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return WRONG
+    except Exception:  # a defect; its message may hold a secret
+        say(traceback.format_exc())
+        return UNFINISHED
     return code
 
 
 def say(line: str) -> None:
-    """Write a line to stderr, which may be a terminal that was closed."""
+    """Write a line without secrets to stderr, which may be a terminal that was closed."""
     with suppress(OSError):
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{redacted(line)}\n")
         sys.stderr.flush()

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 
 from orchestrator.errors import BlockedError, TrackingError
 from orchestrator.interrupts import interruptible
-from orchestrator.tracking.uri import tracking_uri_of, without_password
+from orchestrator.redaction import without_password
+from orchestrator.tracking.uri import tracking_uri_of
 
 __all__ = ["free_port", "page_of", "serve"]
 
@@ -31,8 +32,8 @@ def serve(uri: str | None, port: int = 0) -> int:
         return 0
     port = port or free_port()
     print(f"MLflow: http://127.0.0.1:{port}/{page_of(store)} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1"]
-    with suppress(KeyboardInterrupt), interruptible(), running([*command, "--port", str(port)]) as server:
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    with suppress(KeyboardInterrupt), interruptible(), running(command, store) as server:
         return server.wait()
     return 0
 
@@ -54,9 +55,13 @@ def page_of(store: str) -> str:
 
 
 @contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process in its own group; all members (MLflow starts workers) end with the body."""
-    with subprocess.Popen(command, start_new_session=True) as process:  # noqa: S603 - fixed arguments
+def running(command: list[str], store: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for `store` in its own process group; all members (MLflow starts workers) end with the body.
+
+    The address may hold a password, and everybody can read a command line.
+    """
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:  # noqa: S603 - fixed arguments
         try:
             yield process
         finally:

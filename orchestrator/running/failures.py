@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from orchestrator.redaction import redacted
 from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
@@ -74,14 +75,14 @@ LAST_FRAMES = 6
 
 
 def sign(error: ErrorRecord) -> ErrorRecord:
-    """The error with its signature: eight hexadecimal digits of a hash of the exception's class and the last frames.
+    """The error without secrets and with its signature, which is the same for the same bug in two trials.
 
-    A frame counts with the base name of its file and its function; line numbers and the message do not count, so the
-    same bug in two trials has the same signature.
+    The signature is eight hexadecimal digits of a hash of the exception's class and the last frames. A frame counts
+    with the base name of its file and its function; line numbers and the message do not count.
     """
     frames = [f"{file}:{function}" for file, function in FRAME.findall(error.traceback)][-LAST_FRAMES:]
     digest = hashlib.sha256("\n".join([error.kind, *frames]).encode()).hexdigest()
-    return replace(error, signature=digest[:8])
+    return replace(error, message=redacted(error.message), traceback=redacted(error.traceback), signature=digest[:8])
 
 
 @dataclass(slots=True)

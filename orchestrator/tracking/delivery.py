@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import AccessError, OutageError, SweepError
+from orchestrator.redaction import redacted
 from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import Server
-from orchestrator.tracking.uri import masked
 
 __all__ = ["Delivery", "log_unexpected"]
 
@@ -167,4 +167,4 @@ class Delivery:
 def log_unexpected(error: Exception) -> None:
     """Log the traceback of an error; one that is not a SweepError is a defect, and its message may hold a secret."""
     level = logging.DEBUG if isinstance(error, SweepError) else logging.ERROR
-    logger.log(level, "%s", masked("".join(traceback.format_exception(error))))
+    logger.log(level, "%s", redacted("".join(traceback.format_exception(error))))

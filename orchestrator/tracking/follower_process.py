@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from orchestrator.errors import AccessError, BlockedError, SweepError
+from orchestrator.redaction import redacted
 from orchestrator.store.lock import holder_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
 from orchestrator.tracking.orphaned_runs import end_orphaned_runs
 from orchestrator.tracking.retries import BackOff, RetryTimings
-from orchestrator.tracking.uri import masked
 
 __all__ = ["FollowerProcess", "main"]
 
@@ -156,9 +156,8 @@ class FollowerProcess:
 
 def one_line(error: Exception) -> str:
     """An error in one line without secrets."""
-    if isinstance(error, SweepError):
-        return str(error)
-    return masked(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    kind = "" if isinstance(error, SweepError) else f"{type(error).__name__}: "
+    return redacted(f"{kind}{' '.join(str(error).split())}")
 
 
 def main() -> None:

@@ -40,13 +40,14 @@ from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases wit
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
+from orchestrator.redaction import redacted, without_password  # noqa: E402
 from orchestrator.store.atomic_file import publish  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
 from orchestrator.tracking.remedies import diagnose  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
-from orchestrator.tracking.uri import SQLITE, database_file, masked, without_password  # noqa: E402
+from orchestrator.tracking.uri import SQLITE, database_file  # noqa: E402
 from trainer.own_folder import remove_stale, temporary_folder  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
@@ -315,7 +316,7 @@ def close_connections() -> None:
 
 def first_line(error: Exception) -> str:
     """An exception in one line of bounded length, without secrets."""
-    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
+    return redacted(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def create_database(uri: str) -> None:

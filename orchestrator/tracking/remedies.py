@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.errors import AccessError, BlockedError, OutageError, TrackingError
-from orchestrator.tracking.uri import database_file, without_password
+from orchestrator.redaction import without_password
+from orchestrator.tracking.uri import database_file
 
 __all__ = ["REMEDIES", "Remedy", "diagnose"]
 

@@ -33,7 +33,7 @@ def main() -> int:
     if unknown := sorted(set(names) - FAULTS.keys()):
         parser.error(f"--faults: unknown: {', '.join(unknown)}; there are {', '.join(FAULTS)}")
     seed = int(time.time()) if options.seed is None else options.seed
-    folder = Path(tempfile.mkdtemp(prefix="chaos_", dir="/tmp"))  # short, because the paths of Ray's sockets must be
+    folder = Path(tempfile.mkdtemp(prefix="c", dir="/tmp"))  # short, because the paths of Ray's sockets must be
     print(f"seed {seed}, {options.rounds} rounds in {folder}", flush=True)
     job = ChaosJob(folder, rounds=options.rounds, seed=seed, names=names, pace=Pace(suspend_seconds=options.suspend))
     verdict = job.run(lambda line: print(line, flush=True))

@@ -43,7 +43,7 @@ def sweep_line(seeds: int, *arguments: str) -> list[str]:
 
 
 class DisturbedSweep(ABC):
-    """The commands of one sweep, one at a time; `folder` has a short path because of Ray's sockets."""
+    """The commands of one sweep, one at a time."""
 
     def __init__(self, folder: Path, mark: str, *, seeds: int, more_seeds: int) -> None:
         self.folder, self.mark = folder, mark
@@ -54,8 +54,11 @@ class DisturbedSweep(ABC):
         """Further arguments of the present command, and the values of its environment."""
         self.ends: list[tuple[int | None, str]] = []
         """Exit code and output of the commands that have ended."""
-        for name in ("ray", "tmp"):
-            (folder / name).mkdir(parents=True)
+        self.temporary = folder / "tmp"
+        self.ray = folder.with_name(folder.name[0])
+        """Ray's sockets have long names, so that of their folder is short."""
+        for place in (self.temporary, self.ray):
+            place.mkdir(parents=True)
         write_space(folder)
 
     # -- where things are
@@ -77,7 +80,7 @@ class DisturbedSweep(ABC):
 
     def environment(self) -> dict[str, str]:
         """That of a user, with the mark and with temporary folders of its own."""
-        places = {"RAY_TMPDIR": str(self.folder / "ray"), "TMPDIR": str(self.folder / "tmp"), MARK: self.mark}
+        places = {"RAY_TMPDIR": str(self.ray), "TMPDIR": str(self.temporary), MARK: self.mark}
         return environment() | places
 
     def alive(self, *arguments: str, values: Mapping[str, str] | None = None) -> Command:
@@ -139,7 +142,7 @@ class DisturbedSweep(ABC):
 
     def processes(self) -> dict[int, str]:
         """The processes of all commands that are still there."""
-        return processes_of(self.mark, self.folder / "ray", self.folder / "tmp")
+        return processes_of(self.mark, self.ray, self.temporary)
 
     def find(self, kind: str) -> list[int]:
         """Ids of the running processes of a kind (`tests.chaos.processes.KINDS`)."""
@@ -162,10 +165,11 @@ class DisturbedSweep(ABC):
 
         What a user has once stays: the cache of torch, and our folders, of which that of temporary folders is empty.
         """
-        names = {entry.name for entry in (self.folder / "tmp").iterdir()}
-        left = {name for name in names if not name.startswith(("torchinductor_", "contrast-"))}
-        temporary = (self.folder / "tmp").glob(f"contrast-{os.geteuid()}/*")
-        return sorted(left | {entry.name for entry in temporary if entry.name != OWN_MARK})
+        kept = ("torchinductor_", "contrast-", OWN_MARK)
+        places = (self.temporary, self.ray)
+        found = [entry for place in places for entry in place.iterdir() if not entry.name.startswith(kept)]
+        ours = [entry for place in places for entry in place.glob(f"contrast-{os.geteuid()}/*")]
+        return sorted(entry.name for entry in (*found, *ours) if entry.name != OWN_MARK)
 
 
 class SweepOnDisk(DisturbedSweep):

@@ -235,6 +235,7 @@ class TakeOver(Fault):
         finally:
             first.send(signal.SIGCONT)
         waited = time.monotonic() - began
+        sweep.excuses.superseded += 2  # of the trials in flight
         sweep.note_end_of(first, scene.pace.wait_seconds)
         sweep.command = second
         return f"driver {second.driver} took over from {first.driver} within {waited:.0f} s"
@@ -243,7 +244,7 @@ class TakeOver(Fault):
 SIGNALS = {"hup": signal.SIGHUP, "quit": signal.SIGQUIT, "term": signal.SIGTERM, "int": signal.SIGINT}
 
 FAULTS: Mapping[str, Fault] = {
-    **{f"kill-{kind}": Kill(kind) for kind in ("driver", "mirror", "raylet", "gcs", "agent", "worker")},
+    **{f"kill-{kind}": Kill(kind) for kind in ("driver", "mirror", "executor", "raylet", "gcs", "agent", "worker")},
     "kill-group": KillGroup(),
     "kill-shell": KillShell(),
     **{f"{name}-once": Signal(number, 1) for name, number in SIGNALS.items()},

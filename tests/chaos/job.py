@@ -1,8 +1,8 @@
 """ChaosJob: one fault after another, the same command after each, then the verdict of the verifier.
 
-<folder>/journal.jsonl      a line for each fault: when, what was done, how the sweep resumed
-<folder>/disk, store        the disturbed sweeps with the output of their commands
-<folder>/calm               an undisturbed run of the same trials
+<folder>/journal.jsonl         a line for each fault: when, what was done, how the sweep resumed
+<folder>/disk, s3              the disturbed sweeps with the output of their commands; d, s: their folders for Ray
+<folder>/calm-disk, calm-s3    undisturbed runs of the same trials
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ MARK = "CONTRAST_SWEEP_CHAOS"
 
 KINDS = {
     "driver": re.compile(r"-m orchestrator\.sweep "),
-    "mirror": re.compile(r"-m orchestrator\.tracking\.follower_process"),
+    "mirror": re.compile(r"orchestrator\.tracking\.follower_process"),
+    "executor": re.compile(r"orchestrator\.running\.executors\.child "),
     "raylet": re.compile(r"/raylet/raylet "),
     "gcs": re.compile(r"/gcs/gcs_server "),
     "agent": re.compile(r"ray::(Dashboard|RuntimeEnv)Agent|dashboard/agent\.py|runtime_env/agent/main\.py"),

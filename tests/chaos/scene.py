@@ -75,7 +75,7 @@ class Scene:
     @cached_property
     def store_sweep(self) -> SweepInStore:
         """A sweep in an object store. Raises ImportError where there is none to start."""
-        sweep = SweepInStore(self.folder / "store", self.mark, seeds=self.pace.seeds, more_seeds=self.pace.more_seeds)
+        sweep = SweepInStore(self.folder / "s3", self.mark, seeds=self.pace.seeds, more_seeds=self.pace.more_seeds)
         self.opened.callback(sweep.close)
         self.sweeps.append(sweep)
         return sweep

@@ -23,7 +23,7 @@ SEED = 2021
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short name, because the paths of sockets must be short."""
-    with tempfile.TemporaryDirectory(prefix="chaos_", dir="/tmp", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name).resolve()
 
 
@@ -36,7 +36,7 @@ def test_a_disturbed_sweep_ends_as_an_undisturbed_one(folder: Path, capsys: pyte
         job = ChaosJob(folder, rounds=ROUNDS, seed=SEED, names=IN_CI, pace=Pace(suspend_seconds=3.0, more_seeds=1))
     lines: list[str] = []
     verdict = job.run(lines.append)
-    wrong = [finding for finding in verdict.findings if finding.kind not in ("folder left", "exit code")]
+    wrong = [finding for finding in verdict.findings if finding.kind != "folder left"]
     assert not wrong, "\n".join([*lines, str(verdict)])
     assert sum(verdict.by_fault.values()) >= ROUNDS - 1, "at most the small disk may be missing"
 

@@ -212,6 +212,10 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: query(folder, "UPDATE tags SET value = 'sweep' WHERE key = 'role' AND OF_TRIAL"),
         "doubled run, missing run",
     ),
+    "a run that is superseded, and no other": (
+        lambda folder: query(folder, "UPDATE tags SET value = 'superseded' WHERE key = 'role' AND OF_TRIAL"),
+        "doubled run, missing run",
+    ),
     "a point that MLflow has twice": (
         lambda folder: query(
             folder,
@@ -285,9 +289,10 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
         5: "ray::RuntimeEnvAgent",
         6: "ray::ImplicitFunc.train",
         7: "ray::IDLE",
+        8: "/x/python -c import sys; from orchestrator.running.executors.child import main; main(8, 123)",
     }
-    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker")
-    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6]]
+    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker", "executor")
+    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6], [8]]
 
 
 def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:
@@ -295,4 +300,5 @@ def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:
     for name in ("tune", f"contrast-{os.geteuid()}/ray-x", "contrast-sweep-cache-1", "torchinductor_me"):
         (tmp_path / "sweep" / "tmp" / name).mkdir(parents=True)
     (tmp_path / "sweep" / "tmp" / f"contrast-{os.geteuid()}" / OWN_MARK).write_text("")
-    assert sweep.left_folders() == ["ray-x", "tune"]
+    sweep.ray.joinpath("ray-y").mkdir()
+    assert sweep.left_folders() == ["ray-x", "ray-y", "tune"]

@@ -439,5 +439,4 @@ def test_no_other_module_makes_or_removes_folders_by_itself() -> None:
         "trainer/golden/measure.py",  # a folder in its own temporary one
         "trainer/testing/dataset.py",  # a data set that it has written
         "orchestrator/store/backends/local.py",  # a trial, on a full disk
-        "orchestrator/running/executors/ray_cluster.py",
     }

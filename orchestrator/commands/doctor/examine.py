@@ -11,7 +11,7 @@ from dataclasses import asdict
 from orchestrator.commands.doctor.checks import CHECKS
 from orchestrator.commands.doctor.finding import Check, Finding, Problem, Question
 from orchestrator.errors import SweepError
-from orchestrator.tracking.uri import masked
+from orchestrator.redaction import redacted
 
 __all__ = ["examine", "findings_as_json", "summary"]
 
@@ -57,7 +57,7 @@ def finding_of(name: str, check: Check, question: Question) -> Finding:
 
 def one_line(text: str) -> str:
     """A text in one line without secrets."""
-    return masked(" ".join(text.split()))
+    return redacted(" ".join(text.split()))
 
 
 def findings_as_json(findings: Sequence[Finding]) -> str:

@@ -10,9 +10,9 @@ from orchestrator.commands.doctor.finding import Problem, Question, existing
 from orchestrator.errors import SpecError, SweepError
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.resolve import resolve_bound, resolve_row
+from orchestrator.redaction import without_password
 from orchestrator.spec.recipes import recipe_directories, recipe_name
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.tracking.uri import without_password
 from trainer.config import TrainConfig
 from trainer.errors import DataError
 

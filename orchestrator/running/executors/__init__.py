@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,12 +26,13 @@ def open_executor(
     *,
     address: str | None = None,
     max_concurrent: int | None = None,
+    environment: Mapping[str, str] | None = None,
     debug: bool = False,
 ) -> Iterator[Executor]:
     """The executor `ray` or `serial`; a Ray cluster that is started here ends with the body.
 
-    `debug` opens the debugger where a trial raises, with `serial` only. Raises SweepError when the cluster at
-    `address` cannot be joined.
+    `environment`: variables that workers of a cluster get from this process. `debug` opens the debugger where a trial
+    raises, with `serial` only. Raises SweepError when the cluster at `address` cannot be joined.
     """
     if name == "serial":
         from orchestrator.running.executors.serial import Serial
@@ -39,10 +40,17 @@ def open_executor(
 
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
+    from orchestrator.running.executors.session_folder import remove_stale_sessions
     from orchestrator.running.executors.supervisor import Supervisor, SupervisorTimings
 
     address = address or address_of_this_process()
-    make = partial(on_ray, address=address, max_concurrent=max_concurrent, processes=resources.processes)
+    make = partial(
+        on_ray,
+        address=address,
+        max_concurrent=max_concurrent,
+        processes=resources.processes,
+        environment=environment,
+    )
     if address is None:
         executor = Supervisor(pickle.dumps(make))
     else:
@@ -51,6 +59,7 @@ def open_executor(
         yield executor
     finally:
         executor.shutdown()
+        remove_stale_sessions()
 
 
 def on_ray(**options: Any) -> ClusterExecutor:

@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import asdict
 
+from orchestrator.redaction import redacted
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
@@ -51,6 +52,6 @@ def ended_record(
 
 
 def one_line(text: object) -> str:
-    """What an error says, as one line of limited length."""
-    line = " ".join(str(text).split()) or type(text).__name__
+    """What an error says, as one line of limited length without secrets."""
+    line = redacted(" ".join(str(text).split())) or type(text).__name__
     return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]} ..."

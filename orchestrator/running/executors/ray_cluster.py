@@ -1,17 +1,20 @@
-"""RayCluster: a local Ray cluster that is started and stopped here, or one that is joined."""
+"""RayCluster: a Ray cluster of our own, which is started and stopped here, or one that is joined."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import keeping_handlers, sparing_children
+from orchestrator.redaction import redacted
 from orchestrator.running.executors.runtime_env import runtime_env_of
+from orchestrator.running.executors.session_folder import session_folder
+from trainer.own_folder import temporary_folder
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own
@@ -30,6 +33,8 @@ for name, value in QUIET.items():
 import ray  # noqa: E402 - reads its environment while it is imported
 from ray.job_config import JobConfig  # noqa: E402
 
+from orchestrator.running.executors.ray_isolation import forward_no_secrets, isolated, starting  # noqa: E402
+
 __all__ = ["RayCluster"]
 
 DAEMONS = ("gcs_server", "raylet")
@@ -37,16 +42,25 @@ DAEMONS = ("gcs_server", "raylet")
 
 
 class RayCluster:
-    """The cluster that this process is connected to: that at `address`, or a local one that is started.
+    """The cluster that this process is connected to: that at `address`, or a private one that is started.
 
-    A process that is connected to a cluster stays connected to it. Raises SweepError when the cluster cannot be
-    started or reached.
+    Only this user can reach a private cluster (`ray_isolation`), and nothing is left of it. A process that is connected
+    to a cluster stays connected to it. Raises SweepError when the cluster cannot be started or reached.
     """
 
     def __init__(self, address: str | None) -> None:
+        self.umask: int | None = None
+        """That of this process, which is not that of a private cluster's workers; None: workers keep theirs."""
+        self.leaving = ExitStack()
+        """What is undone at the end, the last first."""
         self.connected_here = not ray.is_initialized()
         if self.connected_here:
-            connect(address)
+            with ExitStack() as undone:
+                if address is None:
+                    self.umask = start(undone)
+                else:
+                    join(address, undone)
+                self.leaving = undone.pop_all()
 
     def dead_daemons(self) -> list[str]:
         """Which of DAEMONS have died, of a cluster that was started here.
@@ -58,44 +72,52 @@ class RayCluster:
         return [name for name, _ in dead if name in DAEMONS]
 
     def stop(self) -> None:
-        """Disconnect, if this object has connected; a local cluster ends."""
-        if self.connected_here:
-            ray.shutdown()
+        """Disconnect, if this object has connected; a private cluster ends."""
+        self.leaving.close()
 
 
-def connect(address: str | None) -> None:
-    """Start a local cluster, or join the one at `address` and send it this source code. Raises SweepError."""
-    if address is not None and "://" in address:
+def start(undone: ExitStack) -> int:
+    """Start a private cluster; returns the umask of this process. Raises SweepError."""
+    try:
+        folder = undone.enter_context(session_folder())
+        undone.enter_context(isolated(folder))
+        undone.callback(ray.shutdown)
+        with starting() as umask:
+            connect(
+                address="local", include_dashboard=False, job_config=job_of_this_path(), _temp_dir=str(folder / "ray")
+            )
+    except SweepError:
+        raise
+    except Exception as error:  # a raylet that dies during its start raises a bare Exception
+        raise SweepError(f"cannot start a local Ray cluster ({cause_of(error)})") from error
+    return umask
+
+
+def join(address: str, undone: ExitStack) -> None:
+    """Connect to the cluster at `address` and send it this source code. Raises SweepError."""
+    if "://" in address:
         raise SweepError(
             f"--address {address}: a sweep cannot run through Ray Client; start it on a node of the cluster with "
             "--address auto"
         )
     try:
-        # Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first
-        with (
-            keeping_handlers(),
-            sparing_children(),
-            tempfile.TemporaryDirectory(prefix="contrast_sweep_empty_") as empty,
-        ):
+        with temporary_folder("empty") as empty:
             job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")  # Ray sets it for the driver of a Ray job
-            runtime_env = runtime_env_of(Path(empty), job=job) if address is not None else None
-            ray.init(
-                address=address or "local",
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                runtime_env=runtime_env,
-                job_config=None if address else job_of_this_path(),  # type: ignore[arg-type] # None is its default
-            )
-    except Exception as error:  # a raylet that dies during its start raises a bare Exception
-        cause = " ".join(str(error).split())
-        if address is None:
-            raise SweepError(f"cannot start a local Ray cluster ({cause})") from error
+            undone.callback(ray.shutdown)
+            connect(address=address, runtime_env=runtime_env_of(empty, job=job))
+    except Exception as error:
         raise SweepError(
-            f"--address {address}: cannot connect ({cause}); check that `ray status` finds the cluster and that this "
-            "shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH (deploy/README.md)"
+            f"--address {address}: cannot connect ({cause_of(error)}); check that `ray status` finds the cluster and "
+            "that this shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH "
+            "(deploy/README.md)"
         ) from error
+
+
+def connect(**options: Any) -> None:
+    """Call `ray.init`. Ray sets handlers of SIGTERM that exit at once; ours lets trials stop first."""
+    forward_no_secrets()
+    with keeping_handlers(), sparing_children():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
 
 
 def job_of_this_path() -> JobConfig | None:
@@ -107,3 +129,8 @@ def job_of_this_path() -> JobConfig | None:
     if not {"", str(Path.cwd())}.isdisjoint(sys.path):
         return None
     return JobConfig(_client_job=True)
+
+
+def cause_of(error: Exception) -> str:
+    """An exception in one line without secrets."""
+    return redacted(" ".join(str(error).split()))

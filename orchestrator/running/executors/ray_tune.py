@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -55,8 +56,8 @@ class RayTune:
 
     `processes`: `warm` runs several trials in one process, `fresh` starts a process for each, `auto` is warm while
     trials take no GPU. With both `address` and `max_concurrent`, Ray gets `max_concurrent` trials even if the cluster
-    cannot run them at present, so that an autoscaler adds nodes. `grace_seconds`: see GRACE_SECONDS. Raises SweepError
-    when the cluster cannot be reached.
+    cannot run them at present, so that an autoscaler adds nodes. `grace_seconds`: see GRACE_SECONDS. `environment`:
+    variables that workers get from this process. Raises SweepError when the cluster cannot be reached.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class RayTune:
         max_concurrent: int | None = None,
         processes: str = "auto",
         grace_seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
         work: Work = run_trial,
     ) -> None:
         self.work = work
+        self.environment = dict(environment or {})
         self.max_concurrent = max_concurrent
         self.processes = processes
         self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
@@ -100,7 +103,13 @@ class RayTune:
             return
         remembering: Any = RememberingController(controller)
         in_flight = InFlight(remembering, self)
-        function = tune.with_parameters(run_task, work=self.work, code=code_state().facts())
+        function = tune.with_parameters(
+            run_task,
+            work=self.work,
+            code=code_state().facts(),
+            umask=self.cluster.umask,
+            environment=self.environment,
+        )
         trainable = tune.with_resources(function, placement)
         # it complains about trials without Tune's own result files
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -205,11 +214,17 @@ def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **options)
 
 
-def run_task(config: dict[str, Any], work: Work, code: Mapping[str, str]) -> None:
+def run_task(
+    config: dict[str, Any], work: Work, code: Mapping[str, str], umask: int | None, environment: Mapping[str, str]
+) -> None:
     """The function that Tune runs in a worker: runs one task and reports its points and, last, its record.
 
-    `code` is the driver's git state, for workers that got the source code without its repository.
+    `code` is the driver's git state, for workers that got the source code without its repository. `environment` are
+    forwarded variables; as an argument they are in the memory of Ray's object store, and in no log.
     """
+    if umask is not None:
+        os.umask(umask)
+    os.environ.update(environment)
     node = ray.get_runtime_context().get_node_id()
 
     def report(point: Point) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.redaction import has_password, without_password
 from orchestrator.store.atomic_file import partial_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import most_bytes, require_size
@@ -25,8 +25,13 @@ class ObjectFiles(Files):
     remote = True
 
     def __init__(self, url: str) -> None:
-        """Raises StoreError for a URL that fsspec does not know, or whose backend is not installed."""
-        self.name = re.sub(r"//[^/@]*@", "//", url)
+        """Raises StoreError for a URL with a password, that fsspec does not know, or whose backend is not installed."""
+        self.name = without_password(url)
+        if has_password(url):  # workers get the URL, and records name it
+            raise StoreError(
+                f"{self.name}: the URL of a run directory must not hold a password; give credentials in the "
+                "environment, for s3 in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in fsspec's configuration"
+            )
         scheme = url.partition("://")[0]
         import fsspec
 
@@ -176,7 +181,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, PermissionError) or kinds & REFUSED:
         return (
             f"access refused ({code or type(error).__name__}); set credentials that may read and write there, "
-            "for s3 in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in a profile"
+            "for s3 in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in a profile; nodes of a cluster have their own "
+            "unless --forward-env names the variables"
         )
     if isinstance(error, ConnectionError | TimeoutError) or kinds & UNREACHABLE:
         return "cannot be reached; check the network, and for s3 the endpoint (AWS_ENDPOINT_URL)"

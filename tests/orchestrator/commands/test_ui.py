@@ -27,11 +27,13 @@ class FakeServer:
     """Stands for the server's process."""
 
     started: list[list[str]]
+    store: str
     code: int
 
-    def __init__(self, command: list[str], *, start_new_session: bool) -> None:
+    def __init__(self, command: list[str], *, env: dict[str, str], start_new_session: bool) -> None:
         assert start_new_session
         type(self).started.append(command)
+        type(self).store = env["MLFLOW_BACKEND_STORE_URI"]
         self.pid = 2**22 + 1  # of nobody
 
     def __enter__(self) -> FakeServer:
@@ -58,9 +60,8 @@ def test_the_store_of_the_current_folder_is_served_on_the_loopback(server: type[
     ((python, *command),) = server.started
     port = command[-1]
     assert python == sys.executable
-    assert " ".join(command) == (
-        f"-P -m mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port {port}"
-    )
+    assert " ".join(command) == f"-P -m mlflow ui --host 127.0.0.1 --port {port}"
+    assert server.store == "sqlite:///mlflow.db"
     expected = f"MLflow: http://127.0.0.1:{port}/page of sqlite:///mlflow.db (Ctrl-C ends it)\n"
     assert capsys.readouterr().out == expected
 

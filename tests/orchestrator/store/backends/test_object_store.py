@@ -93,6 +93,15 @@ def test_wrong_credentials_are_one_line_without_the_secret(refusing: None) -> No
         assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", [f"s3://AKIA:{SECRET}@bucket/runs", f"ftp://anna:{SECRET}@host/runs", f"s3://bucket/runs?token={SECRET}"]
+)
+def test_a_password_in_the_url_is_refused_because_records_would_hold_it(url: str) -> None:
+    with pytest.raises(StoreError, match=r"must not hold a password; give credentials in the environment") as caught:
+        open_files(url)
+    assert SECRET not in str(caught.value)
+
+
 def test_missing_credentials_are_one_line(s3_settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         s3_settings.delenv(name)
