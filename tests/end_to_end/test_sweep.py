@@ -23,10 +23,18 @@ parameters: {contrast.temperature: {values: [0.1, 0.5]}, contrast.memory.kind: {
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the tiny sweep has run on Ray; to be looked at only."""
+    """A folder in which the tiny sweep has run on Ray; to be looked at only.
+
+    While it ran, files of the folder were called like packages, which neither driver, mirror nor workers import.
+    """
     folder = tmp_path_factory.mktemp("swept")
     write_tiny(folder)
+    hiding = [folder / f"{name}.py" for name in ("json", "mlflow", "numpy", "reports", "torch", "trainer", "yaml")]
+    for path in hiding:
+        path.write_text("raise SystemExit(f'imported {__file__}')\n", encoding="utf-8")
     result = run_module(folder, "orchestrator.sweep", "tiny.yaml", python=("-X", "importtime"))
+    for path in hiding:
+        path.unlink()
     assert result.returncode == 0, result.stdout + result.stderr
     (folder / "imports.txt").write_text(result.stderr, encoding="utf-8")
     assert "tiny: 4 trials, 0 done already, 4 to run" in result.stdout
@@ -64,7 +72,7 @@ def test_the_driver_does_not_import_mlflow(swept: Path) -> None:
     """It costs seconds, and its work takes turns from the driver's: a process of its own does that."""
     lines = (swept / "imports.txt").read_text(encoding="utf-8").splitlines()
     packages = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines if line.startswith("import time:")}
-    assert {"orchestrator", "ray"} < packages
+    assert "orchestrator" in packages
     assert "mlflow" not in packages
 
 

@@ -16,6 +16,7 @@ from orchestrator.running.executors.socket_folder import LONGEST_SOCKET, socket_
 from orchestrator.store.lock import file_system
 from orchestrator.store.run_directory import RunDirectory
 from trainer.data.reading.cache import DecodedCache
+from trainer.own_folder import ForeignFolderError, claim, make_temporary, remove, temporary_root
 
 __all__ = [
     "check_clock",
@@ -36,12 +37,14 @@ MOST_SKEW_SECONDS = 5.0
 def scratch(folder: Path) -> Iterator[Path]:
     """A new folder in `folder`, removed afterwards. Raises Problem where nothing can be written."""
     try:
-        made = tempfile.TemporaryDirectory(dir=folder, prefix=".contrast-doctor-")
+        made = make_temporary(".contrast-doctor", folder)
     except OSError as error:
         remedy = "make it writable for this user, or name another folder"
         raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy) from error
-    with made as name:
-        yield Path(name)
+    try:
+        yield made
+    finally:
+        remove(made)
 
 
 def kind_of(folder: Path) -> str:
@@ -54,6 +57,11 @@ def check_temporary_folder(_question: Question) -> str:
     """A private Ray cluster can have its sockets in the folder of temporary files, or in another one."""
     with scratch(Path(tempfile.gettempdir())):
         pass
+    try:
+        claim(temporary_root(), "TMPDIR")
+    except ForeignFolderError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise Problem(what, remedy) from error
     folder, needed = socket_folder()
     if folder != Path(tempfile.gettempdir()):
         length = f"{needed} of {LONGEST_SOCKET} bytes"

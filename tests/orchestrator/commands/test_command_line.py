@@ -22,6 +22,14 @@ def test_the_code_of_the_command_is_handed_on() -> None:
             "a.yaml:1: rows: empty\na.yaml:2: seeds: zero\n",
         ),
         (StoreError("runs: full"), 2, "runs: full\n"),
+        (
+            UnicodeEncodeError("ascii", "gr\xf6\xdfe", 2, 4, "ordinal not in range(128)"),
+            2,
+            (
+                "'ascii' codec can't encode characters in position 2-3: ordinal not in range(128); the locale lacks a "
+                "character: set LC_ALL=C.UTF-8, or PYTHONUTF8=1\n"
+            ),
+        ),
         (PermissionError(13, "Permission denied", "runs/x"), 2, "[Errno 13] Permission denied: 'runs/x'\n"),
         (
             KeyboardInterrupt(),

@@ -17,16 +17,14 @@ from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.mlflow_store import Server
 from orchestrator.tracking.retries import Retries, RetryTimings
 from tests.orchestrator.tracking.conftest import CONFIG
-from tests.orchestrator.tracking.faulty_mlflow import Fault, FaultyMlflow, answer, cut, dropped_after, dropped_before
+from tests.orchestrator.tracking.faulty_mlflow import Fault, FaultyMlflow, answer, cut, dropped_after
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's server warns of its own libraries, which would be a 500
 
 QUICK = RetryTimings(first_retry_seconds=0.01, longest_retry_seconds=0.02, outage_seconds=20.0)
 
 FAULTS: dict[str, Fault] = {
-    "429": answer("429 Too Many Requests"),
     "503": answer("503 Service Unavailable"),
-    "dropped before": dropped_before,
     "dropped after": dropped_after,
     "half a body": cut,
     "HTML": answer("200 OK"),

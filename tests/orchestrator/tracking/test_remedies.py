@@ -141,7 +141,10 @@ def damaged(bench: Bench) -> Broken:
     def move(message: str) -> None:
         subprocess.run(["bash", "-c", command_in(message)], check=True, cwd=bench.folder)
         assert (bench.folder / "damaged" / "mlflow.db").exists()
+        assert not list(bench.folder.glob("mlflow.db*"))
+        bench.database.write_bytes(healthy)  # creating one takes seconds
 
+    healthy = bench.database.read_bytes()
     bench.database.write_bytes(os.urandom(200_000))
     return Broken(bench.uri, move)
 

@@ -25,6 +25,7 @@ from orchestrator.commands.doctor.examine import finding_of
 from orchestrator.commands.doctor.finding import Finding, Question
 from orchestrator.running.executors import socket_folder
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
+from trainer.own_folder import temporary_root
 
 Patch = pytest.MonkeyPatch
 Broken = Iterator[tuple[Question, str]]
@@ -177,6 +178,13 @@ def read_only_temporary_folder(patch: Patch, folder: Path) -> Broken:
     patch.setattr(tempfile, "tempdir", str(folder))
 
 
+def prepared_temporary_folder(patch: Patch, folder: Path) -> Broken:
+    patch.setattr(tempfile, "tempdir", str(folder))
+    (temporary_root() / "thesis").mkdir(parents=True)
+    yield Question(), "has no file .contrast-sweep, .*; move it away, or set TMPDIR to another folder$"
+    temporary_root().rename(folder / "moved")
+
+
 def run_directory(patch: Patch, folder: Path) -> Broken:
     yield Question(run_dir="/proc/runs"), "^/proc: cannot be written"
 
@@ -318,12 +326,14 @@ def experiment_in_trash(patch: Patch, folder: Path) -> Broken:
 
 
 def other_schema(patch: Patch, folder: Path) -> Broken:
-    Server("sqlite:///mlflow.db")
+    Server(f"sqlite:///{folder}/made.db")
+    Path("made.db").rename("mlflow.db")  # MLflow remembers in a process that the schema of the other was right
+    question = Question(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     with sqlite3.connect("mlflow.db") as connection:
         (before,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         connection.execute("UPDATE alembic_version SET version_num = 'abcdef123456'")
     connection.close()
-    yield Question(tracking_uri="sqlite:///mlflow.db"), "written by a newer MLflow; upgrade with `pip install"
+    yield question, "written by a newer MLflow; upgrade with `pip install"
     with sqlite3.connect("mlflow.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (before,))
     connection.close()
@@ -392,7 +402,7 @@ BROKEN: dict[str, tuple[Callable[[Patch, Path], Broken], ...]] = {
     "shared memory": (shared_memory,),
     "limits": (limits,),
     "GPUs": (driver_without_pytorch, old_driver, broken_driver),
-    "temporary folder": (temporary_folder, read_only_temporary_folder),
+    "temporary folder": (temporary_folder, read_only_temporary_folder, prepared_temporary_folder),
     "run directory": (run_directory,),
     "file locks": (file_locks,),
     "hard links": (hard_links,),
@@ -402,7 +412,7 @@ BROKEN: dict[str, tuple[Callable[[Patch, Path], Broken], ...]] = {
     "Ray's token": (no_token, public_token),
     "Ray cluster": (ray_cluster,),
     "write-ahead log": (write_ahead_log,),
-    "MLflow": (no_folder_of_database,),
+    "MLflow": (damaged_database, experiment_in_trash, other_schema, no_folder_of_database),
     "recipes": (recipes,),
     "search space": (search_space,),
     "weights": (weights, packaged_weights),
