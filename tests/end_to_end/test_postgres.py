@@ -180,7 +180,7 @@ def test_a_sweep_logs_and_no_secret_is_found_anywhere(
 
     written = {path: path.read_bytes() for top in (folder, ray_folder) for path in top.rglob("*") if path.is_file()}
     assert [path for path in written if path.is_relative_to(server.folder) and path.suffix == ".png"]
-    assert [path for path in written if path.is_relative_to(ray_folder) and path.suffix == ".log"]
+    assert not list(ray_folder.rglob("session_*")), "test_secrets searches Ray's folder while it exists"
     written[database.log] = database.log.read_bytes()
     for name in ("mlflow", "mlflow_users"):
         written[Path(f"dump of {name}")] = database.run("pg_dump", name).encode()
