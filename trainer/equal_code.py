@@ -12,6 +12,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "29652ded7ebf",
         "dde702d0064a",
         "3c02af8d6d55",
+        "5497aeed3a01",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
