@@ -31,7 +31,14 @@ PROGRAMS = {
     "while it imports": "interrupts.exit_at_signals(); ready(); time.sleep(60)",
     "in a command": "sys.exit(guarded(lambda: [ready(), time.sleep(60)] and 0))",
     "in a call that does not return": """
-sys.exit(guarded(lambda: [ready(), hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)] and 0))
+def command():
+    threading.Thread(target=ready).start()
+    while True:
+        try:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        except KeyboardInterrupt:  # the signal came before the call
+            continue
+sys.exit(guarded(command))
 """,
     "while a sweep ends, which hangs": """
 def command():
