@@ -32,9 +32,11 @@ PROGRAMS = {
     "in a command": "sys.exit(guarded(lambda: [ready(), time.sleep(60)] and 0))",
     "in a call that does not return": """
 def command():
-    threading.Thread(target=ready).start()
+    saying = threading.Thread(target=ready)
     while True:
         try:
+            if saying.ident is None:
+                saying.start()
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
         except KeyboardInterrupt:  # the signal came before the call
             continue
