@@ -59,7 +59,7 @@ def test_every_part_runs_in_order_and_one_that_takes_too_long_costs_only_itself(
     project = str(SCRIPT.parents[1])
     assert {path for path, _, _ in calls} == {f"{project}:/packed/site"}, "what the interpreter lacks stays on its path"
     words = " / ".join(command for _, _, command in calls)
-    order = ["pytest -v -m gpu", "contrast_step", "data --gpu-feed", "orchestrator.sweep", "packing", "cold_start"]
+    order = ["pytest -v -m gpu", "contrast_step", "data --gpu-feed", "orchestrator.sweep", "cold_start", "packing"]
     places = [words.index(name) for name in order]
     assert places == sorted(places)
     assert words.count("--device cuda") == 4

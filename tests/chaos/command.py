@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos.processes import children, has_ended
+from tests.chaos.processes import catches, children, has_ended
 
 __all__ = ["Command"]
 
@@ -66,6 +66,13 @@ class Command:
         """Send a signal to the driver."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.handle, number)
+
+    def ask(self, number: int) -> None:
+        """Send a signal to the driver once it has a handler, which Python has not as long as it starts itself."""
+        deadline = time.monotonic() + START_SECONDS
+        while not (catches(self.driver, number) or self.ended) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.send(number)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the driver's end; returns whether it has ended."""

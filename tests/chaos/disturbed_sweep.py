@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -119,10 +120,10 @@ class DisturbedSweep(ABC):
         """End the command as a batch system does."""
         if self.command is None:
             return
-        self.command.send(15)
+        self.command.ask(signal.SIGTERM)
         self.command.wait(GENTLE_SECONDS)
         if not self.command.ended:
-            self.command.send(9)
+            self.command.send(signal.SIGKILL)
             self.command.wait(GENTLE_SECONDS)
         self.note_end()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.chaos.damage import CutCheckpoint, CutJournal, CutRecord, Damage, DamageCaches, FlipJournal
 from tests.chaos.disturbed_sweep import DisturbedSweep
-from tests.chaos.processes import catches
 from tests.chaos.proxy import MISBEHAVIOURS
 from tests.chaos.scene import Scene
 
@@ -93,13 +92,11 @@ class Signal(Fault):
     def strike(self, scene: Scene) -> str:
         sweep = scene.disk_sweep
         scene.at_random_moment(sweep, sweep.alive, in_mid_run=False)
-        command, deadline = sweep.alive(), time.monotonic() + 30
-        while not (catches(command.driver, self.number) or command.ended) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        command = sweep.alive()
         gaps = [0.0, *(scene.draw.uniform(0, 1.5) for _ in range(self.times - 1))]
         for gap in gaps:
             time.sleep(gap)
-            command.send(self.number)
+            command.ask(self.number)
         began = time.monotonic()
         command.wait(scene.pace.wait_seconds)
         seconds = time.monotonic() - began
@@ -173,6 +170,7 @@ class Misbehave(Fault):
     """A tracking server, or the network before it, that answers badly for some requests."""
 
     name: str
+    exit_codes: frozenset[int | None] = ANY
 
     def strike(self, scene: Scene) -> str:
         sweep, proxy = scene.disk_sweep, scene.proxy
@@ -256,7 +254,8 @@ FAULTS: Mapping[str, Fault] = {
     "full-out": FillDisk("out"),
     "full-database": FillDisk("db"),
     "no-inodes": FillDisk("runs", files=True),
-    **{f"proxy-{name}": Misbehave(name) for name in MISBEHAVIOURS if name},
+    **{f"proxy-{name}": Misbehave(name) for name in MISBEHAVIOURS if name and name != "html"},
+    "proxy-html": Misbehave("html", exit_codes=ANY | {2}),  # a sweep that starts says that this is no MLflow server
     "cut-journal": DamageFiles(CutJournal()),
     "flip-journal": DamageFiles(FlipJournal()),
     "cut-record": DamageFiles(CutRecord()),
