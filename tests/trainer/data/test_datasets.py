@@ -156,4 +156,4 @@ def test_planning_decodes_no_image_into_the_cache(tmp_path, monkeypatch):
     list(source.examine("train"))
     assert not (tmp_path / "cache").exists()
     source.read("val", 0)
-    assert len(list((tmp_path / "cache").glob("*/pixels"))) == 1  # of the split that was read, no other
+    assert len(list((tmp_path / "cache").glob("*/*/pixels"))) == 1  # of the split that was read, no other
