@@ -164,6 +164,19 @@ class LocalSlurm:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        for process in self.left_over():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def left_over(self) -> list[int]:
+        """Processes of this cluster that are still there: those of job steps outlive their daemon."""
+        mark = f"SLURM_CONF={self.environment['SLURM_CONF']}\0".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
 
 
 def free_ports(count: int) -> list[int]:
