@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-__all__ = ["has_password", "is_secret", "redacted", "without_password"]
+__all__ = ["has_password", "is_secret", "one_line", "redacted", "without_password"]
 
 HIDDEN = "***"
 
@@ -69,6 +69,11 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     for secret in sorted(set(secrets_of(os.environ if environment is None else environment)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return without_password(text)
+
+
+def one_line(text: object) -> str:
+    """A text, or what an exception says, in one line without secrets."""
+    return redacted(" ".join(str(text).split()))
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:

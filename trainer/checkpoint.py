@@ -30,11 +30,9 @@ from trainer.archive_digest import add_digest, verify_archive
 from trainer.code_digest import codes_in, equal_codes
 from trainer.config import RESULT_VERSION, TrainConfig
 from trainer.config.field_markers import identity_values
+from trainer.file_systems import flush_folder
 
 __all__ = ["Checkpoint", "Checkpoints", "fingerprint", "read_tensors"]
-
-NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EBADF, errno.EACCES}
-"""What file systems answer that cannot open or flush a folder."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,12 +84,12 @@ class Checkpoints:
         if self.last.exists():
             self.last.replace(self.previous)
         written.replace(self.last)
-        sync_folder(self.last.parent)
+        flush_folder(self.last.parent)
 
     def save_best(self, model: Mapping[str, Tensor]) -> None:
         """Write best.pt: the weights only."""
         write_partial(dict(model), self.best).replace(self.best)
-        sync_folder(self.best.parent)
+        flush_folder(self.best.parent)
 
     def finish(self, checkpoint: Checkpoint) -> None:
         """Write last.pt of a finished trial and remove previous.pt."""
@@ -134,19 +132,6 @@ def write_partial(values: dict[str, Any], path: Path) -> Path:
         torch.save(values, file)
         add_digest(file)
     return temporary
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the renames in `folder` to disk; where a file system cannot, a power failure may undo the last of them."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_FLUSH:
-            raise
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

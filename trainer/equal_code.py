@@ -13,6 +13,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "dde702d0064a",
         "3c02af8d6d55",
         "5497aeed3a01",
+        "d42afc43e90d",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""

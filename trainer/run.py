@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import warnings
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
+from trainer.file_systems import NO_LOCKS
 from trainer.gpu_memory import limited_memory
 from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.pictures import PICTURE_FOLDER
@@ -32,8 +32,6 @@ from trainer.training_state import TrainingState
 __all__ = ["Progress", "TrainResult", "exclusive", "train", "train_rank"]
 
 LOCK_POLL_SECONDS = 0.2
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""What file systems without locks answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

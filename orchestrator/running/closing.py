@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.errors import SweepError
+from orchestrator.redaction import one_line
 from orchestrator.store.disk_errors import describe_disk_error
 
 __all__ = ["Closing"]
@@ -37,5 +38,5 @@ class Closing:
             if matters:
                 self.failures.append(f"{name}: {text}")
         except Exception as error:
-            self.failures.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
+            self.failures.append(f"{name}: {type(error).__name__}: {one_line(error)}")
             self.defect = self.defect or error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.redaction import one_line
 from orchestrator.running.task import Task
 from orchestrator.running.tracker import Tracker
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
@@ -64,6 +65,6 @@ class GuardedTracker:
 def describe(tracker: Tracker, event: str, error: BaseException) -> str:
     """`FailureAlert.ended failed (alert.py:12, ConnectionError: no route)`."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(f"{type(error).__name__}: {error}".split())
+    message = one_line(f"{type(error).__name__}: {error}")
     where = f"{Path(place.filename).name}:{place.lineno}"
     return f"{type(tracker).__name__}.{event} failed ({where}, {message[:300]})"

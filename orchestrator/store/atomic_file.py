@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["PARTIAL", "flush", "flush_folder", "open_no_link", "partial_file", "publish", "replace_file", "write_file"]
+from trainer.file_systems import flush_folder
+
+__all__ = ["PARTIAL", "open_no_link", "partial_file", "publish", "replace_file", "write_file"]
 
 PARTIAL = ".partial"
 """Suffix of a file that is being written; only a crash leaves one."""
-
-NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EBADF, errno.EACCES}
-"""What file systems answer that cannot open or flush a folder."""
 
 
 def replace_file(path: Path | str, content: bytes, *, durable: bool = True, private: bool = False) -> None:
@@ -91,28 +89,6 @@ def removing(path: Path | str) -> Iterator[None]:
         raise
 
 
-def flush_folder(path: Path | str) -> None:
-    """Flush the names in a folder to the disk. Raises OSError.
-
-    Some file systems (CIFS, FUSE) cannot flush a folder. There a power failure may undo the last renames; a crash of
-    the process may not.
-    """
-    try:
-        flush(path)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_FLUSH:
-            raise
-
-
 def open_no_link(path: str, flags: int) -> int:
     """An `opener` for `open` that follows no symbolic link and does not wait for the other end of a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-
-
-def flush(path: Path | str) -> None:
-    """Flush a file or a folder to the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ On a disk it is a file lock, flock(2), which ends with its process; in an object
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from orchestrator.store.backends import Files, LocalFiles
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.lease import Lease, LeaseTimings, held_message
 from orchestrator.store.lock_owner import Owner
+from trainer.file_systems import NO_LOCKS
 
 __all__ = ["holder_of", "lock_run_directory"]
 
@@ -31,8 +31,6 @@ SHARED_MOUNTS = {
     *("pvfs2", "smb3", "smbfs", "virtiofs", "wekafs"),
 }
 """Types of file systems that several machines can mount, as /proc/self/mounts names them."""
-
-UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @contextmanager
@@ -80,7 +78,7 @@ def file_lock(files: LocalFiles) -> Iterator[bool]:
         except Timeout:
             raise StoreError(held_message(files.name, Owner.from_text(read_file(path)))) from None
         except OSError as error:
-            if error.errno not in UNSUPPORTED:
+            if error.errno not in NO_LOCKS:
                 raise
     try:
         with open(path, "w", encoding="utf-8", opener=open_no_link) as file:

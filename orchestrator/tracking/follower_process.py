@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from orchestrator.errors import AccessError, BlockedError, SweepError
-from orchestrator.redaction import redacted
+from orchestrator.redaction import one_line
 from orchestrator.store.lock import holder_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
@@ -71,7 +71,7 @@ class FollowerProcess:
                 self.succeed()
             except Exception as error:  # whatever a server, a network or a disk can do
                 log_unexpected(error)
-                self.failure, self.failing, self.server = one_line(error), True, None
+                self.failure, self.failing, self.server = described(error), True, None
                 self.blocked = isinstance(error, BlockedError)
                 if isinstance(error, AccessError) and not self.told:
                     self.tell(refused=True)
@@ -138,7 +138,7 @@ class FollowerProcess:
     def succeed(self) -> None:
         """Tell that MLflow can be written; what stays missing are the trials that it refuses."""
         refused = self.delivery.refused.values() if self.delivery else ()
-        self.failure, self.failing, self.blocked = next(map(one_line, refused), ""), False, False
+        self.failure, self.failing, self.blocked = next(map(described, refused), ""), False, False
         self.tell()
 
     def tell(self, *, refused: bool = False) -> None:
@@ -154,10 +154,10 @@ class FollowerProcess:
                 self.answers.flush()
 
 
-def one_line(error: Exception) -> str:
+def described(error: Exception) -> str:
     """An error in one line without secrets."""
     kind = "" if isinstance(error, SweepError) else f"{type(error).__name__}: "
-    return redacted(f"{kind}{' '.join(str(error).split())}")
+    return one_line(f"{kind}{error}")
 
 
 def main() -> None:

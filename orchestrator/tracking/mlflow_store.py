@@ -40,7 +40,7 @@ from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases wit
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
-from orchestrator.redaction import redacted, without_password  # noqa: E402
+from orchestrator.redaction import one_line, without_password  # noqa: E402
 from orchestrator.store.atomic_file import publish  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
@@ -316,7 +316,7 @@ def close_connections() -> None:
 
 def first_line(error: Exception) -> str:
     """An exception in one line of bounded length, without secrets."""
-    return redacted(" ".join(str(error).split()))[:300] or type(error).__name__
+    return one_line(error)[:300] or type(error).__name__
 
 
 def create_database(uri: str) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.poor_file_system import make_poor
-from trainer.checkpoint import NO_FOLDER_FLUSH, sync_folder
 from trainer.errors import TrainerError
-from trainer.run import NO_LOCKS, exclusive
+from trainer.file_systems import NO_FOLDER_FLUSH, NO_LOCKS, flush_folder
+from trainer.run import exclusive
 
 HOLD = """
 import fcntl, sys, time
@@ -59,7 +59,7 @@ def test_waits_for_a_dying_process(tmp_path):
 FORK = """
 import os, sys, time
 from pathlib import Path
-from trainer.run import NO_LOCKS, exclusive
+from trainer.run import exclusive
 with exclusive(Path(sys.argv[1])):
     if os.fork() == 0:
         print(os.getpid(), flush=True)
@@ -97,9 +97,9 @@ def test_a_folder_that_cannot_be_flushed_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refused = make_poor(monkeypatch, number)
-    sync_folder(tmp_path)
+    flush_folder(tmp_path)
     assert refused == ["fsync"]
     with monkeypatch.context() as patch:
         make_poor(patch, errno.EIO)
         with pytest.raises(OSError, match="Input/output"):
-            sync_folder(tmp_path)
+            flush_folder(tmp_path)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from orchestrator.commands.doctor.checks import CHECKS
 from orchestrator.commands.doctor.finding import Check, Finding, Problem, Question
 from orchestrator.errors import SweepError
-from orchestrator.redaction import redacted
+from orchestrator.redaction import one_line
 
 __all__ = ["examine", "findings_as_json", "summary"]
 
@@ -48,16 +48,11 @@ def finding_of(name: str, check: Check, question: Question) -> Finding:
     except Problem as problem:
         return Finding(name=name, ok=False, text=one_line(problem.text), remedy=one_line(problem.remedy))
     except SweepError as error:
-        text, _, remedy = one_line(str(error)).partition("; ")
+        text, _, remedy = one_line(error).partition("; ")
         return Finding(name=name, ok=False, text=text, remedy=remedy)
     except BaseException as error:  # also what a library does to end the program
         text = f"the check failed ({one_line(f'{type(error).__name__}: {error}')})"
         return Finding(name=name, ok=False, text=text, remedy="please report it")
-
-
-def one_line(text: str) -> str:
-    """A text in one line without secrets."""
-    return redacted(" ".join(text.split()))
 
 
 def findings_as_json(findings: Sequence[Finding]) -> str:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from orchestrator.errors import SweepError
+from orchestrator.interrupts import ENDING
 from orchestrator.running.executors.base import Executor, ExecutorLostError
 from orchestrator.running.executors.controller_link import (
     DriverGoneError,
@@ -25,7 +26,7 @@ from orchestrator.running.executors.controller_link import (
     Refused,
     RemoteController,
 )
-from orchestrator.running.executors.losses import one_line
+from orchestrator.running.executors.losses import short_line
 
 __all__ = ["ClusterExecutor", "main"]
 
@@ -33,9 +34,6 @@ PR_SET_PDEATHSIG = 1
 
 WATCH_SECONDS = 0.5
 """Time between two looks at the processes that the executor needs."""
-
-OF_THE_DRIVER = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-"""Signals that the driver answers, by ending this process where necessary."""
 
 
 class ClusterExecutor(Executor, Protocol):
@@ -71,7 +69,7 @@ def serve(connection: Connection, make: Callable[[], ClusterExecutor]) -> None:
         driver.tell(Refused(message=str(error)))
         return
     except Exception as error:
-        driver.tell(Refused(message=f"the executor cannot start ({type(error).__name__}: {one_line(error)})"))
+        driver.tell(Refused(message=f"the executor cannot start ({type(error).__name__}: {short_line(error)})"))
         return
     ignore_signals()  # Ray has set handlers
     try:
@@ -84,7 +82,7 @@ def serve(connection: Connection, make: Callable[[], ClusterExecutor]) -> None:
                 driver.tell(Failed(reason=str(error)))
                 return
             except Exception as error:
-                driver.tell(Failed(reason=f"the executor failed ({type(error).__name__}: {one_line(error)})"))
+                driver.tell(Failed(reason=f"the executor failed ({type(error).__name__}: {short_line(error)})"))
                 return
             driver.tell(Finished())
     finally:
@@ -107,9 +105,8 @@ def ignore_signals() -> None:
 
     By handlers that do nothing: unlike ignored signals, they are not inherited by the processes that Ray starts.
     """
-    for name in OF_THE_DRIVER:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda _number, _frame: None)
+    for number in ENDING:
+        signal.signal(number, lambda _number, _frame: None)
 
 
 def end_with_parent(parent: int) -> None:

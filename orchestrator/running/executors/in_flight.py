@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.running.classify import spoils_process
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
-from orchestrator.running.executors.losses import ended_record, lost_record, one_line
+from orchestrator.running.executors.losses import ended_record, lost_record, short_line
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 
@@ -234,7 +234,7 @@ class InFlight:
             if (trial := started[process]) is not None:
                 self.lose(trial, message)
         reason = self.overfull or (
-            str(error) if isinstance(error, ExecutorLostError) else f"Ray Tune failed ({one_line(error)})"
+            str(error) if isinstance(error, ExecutorLostError) else f"Ray Tune failed ({short_line(error)})"
         )
         self.close(reason, counts=False)
         return reason

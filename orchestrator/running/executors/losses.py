@@ -6,12 +6,12 @@ import re
 import time
 from dataclasses import asdict
 
-from orchestrator.redaction import redacted
+from orchestrator.redaction import one_line
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
-__all__ = ["ended_record", "lost_record", "one_line"]
+__all__ = ["ended_record", "lost_record", "short_line"]
 
 MEMORY_KILL = re.compile(
     r"due to the node running low on memory(?:.*?\bwas (?P<used>\S+ used / \S+ limit))?", re.DOTALL
@@ -31,7 +31,7 @@ def lost_record(task: Task, started_at: float, message: str, *, node: str = "") 
         state, kind = State.OUT_OF_MEMORY, "MemoryKill"
         used = f" ({kill['used']})" if kill["used"] else ""
         message = f"Ray's memory monitor ended the process, because the memory of the node was full{used}"
-    error = sign(ErrorRecord(kind=kind, message=one_line(message)))
+    error = sign(ErrorRecord(kind=kind, message=short_line(message)))
     return ended_record(task, started_at, state, error, node=node)
 
 
@@ -51,7 +51,7 @@ def ended_record(
     )
 
 
-def one_line(text: object) -> str:
+def short_line(text: object) -> str:
     """What an error says, as one line of limited length without secrets."""
-    line = redacted(" ".join(str(text).split())) or type(text).__name__
+    line = one_line(text) or type(text).__name__
     return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]} ..."

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import keeping_handlers, sparing_children
-from orchestrator.redaction import redacted
+from orchestrator.redaction import one_line
 from orchestrator.running.executors.runtime_env import runtime_env_of
 from orchestrator.running.executors.session_folder import session_folder
 from trainer.own_folder import temporary_folder
@@ -89,7 +89,7 @@ def start(undone: ExitStack) -> int:
     except SweepError:
         raise
     except Exception as error:  # a raylet that dies during its start raises a bare Exception
-        raise SweepError(f"cannot start a local Ray cluster ({cause_of(error)})") from error
+        raise SweepError(f"cannot start a local Ray cluster ({one_line(error)})") from error
     return umask
 
 
@@ -107,7 +107,7 @@ def join(address: str, undone: ExitStack) -> None:
             connect(address=address, runtime_env=runtime_env_of(empty, job=job))
     except Exception as error:
         raise SweepError(
-            f"--address {address}: cannot connect ({cause_of(error)}); check that `ray status` finds the cluster and "
+            f"--address {address}: cannot connect ({one_line(error)}); check that `ray status` finds the cluster and "
             "that this shell has its token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH "
             "(deploy/README.md)"
         ) from error
@@ -129,8 +129,3 @@ def job_of_this_path() -> JobConfig | None:
     if not {"", str(Path.cwd())}.isdisjoint(sys.path):
         return None
     return JobConfig(_client_job=True)
-
-
-def cause_of(error: Exception) -> str:
-    """An exception in one line without secrets."""
-    return redacted(" ".join(str(error).split()))

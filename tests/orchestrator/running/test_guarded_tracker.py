@@ -97,3 +97,18 @@ def test_a_second_ctrl_c_passes_through_a_tracker(
     driver = Driver(store, [Recording("reported", KeyboardInterrupt())])
     with pytest.raises(KeyboardInterrupt):
         run(driver, plan, make_record)
+
+
+def test_the_line_holds_no_secret(
+    store: RecordStore,
+    plan: SweepPlan,
+    make_record: Callable[..., AttemptRecord],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("ALERT_TOKEN", "correct-horse")
+    error = ConnectionError("https://me:battery@host refused correct-horse")
+    run(Driver(store, [Recording("planned", error)]), plan, make_record)
+    (line,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert "https://host refused ***" in line
+    assert "battery" not in line

@@ -102,7 +102,7 @@ def test_on_a_disk_there_is_no_lease_and_on_a_shared_mount_there_is(
     assert files.names("driver.lease") == []
 
 
-@pytest.mark.parametrize("number", sorted(lock.UNSUPPORTED))
+@pytest.mark.parametrize("number", sorted(lock.NO_LOCKS))
 def test_a_file_system_without_locks_gets_a_lease(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(number, os.strerror(number))
