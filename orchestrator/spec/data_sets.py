@@ -111,8 +111,8 @@ def read_data_set(path: Path, default: tuple[str, Recipe], given: tuple[str, Dat
     if recipe:
         name, content = load_recipe(recipe, path, f"{origin}: data.recipe")
     elif not name:
-        text = f"{quoted(short_name(entry))} needs a recipe; add `recipe: NAME` to it or to the file ({known_recipes(path)})"
-        raise SpecError(f"{origin}: data: {text}")
+        text = f"{quoted(short_name(entry))} needs a recipe; add `recipe: NAME` to it or to the file"
+        raise SpecError(f"{origin}: data: {text} ({known_recipes(path)})")
     return DataSetSpec(
         name=short_name(entry), is_named=bool(entry.name), recipe=name, content=content, own=own, origin=origin
     )

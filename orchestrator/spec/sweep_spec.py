@@ -218,7 +218,7 @@ def read_spec(
     place = entries[0][0] if data and entries else space.origin("data")
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None
     errors.messages.extend(data_mistakes(space, place, len(entries), until))
-    if entries:
+    if entries and data_sets:
         errors.messages.extend((*override_mistakes(data_sets, fixed, assigned), *row_mistakes(data_sets, all_rows)))
     origin = space.origin("seeds") if seeds is None else f"--seeds {shortened(str(seeds))}"
     runs_per_seed = len(found.rows) * max(len(data_sets), 1)

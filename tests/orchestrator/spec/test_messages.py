@@ -1010,7 +1010,7 @@ FILES = [
         ["5: data.crop: has no effect, as every data set sets this key; remove one of the two"],
     ),
     (
-        f"{HEAD}one_at_a_time: {{contrast.temperature: [0.1, 0.2]}}\ndata: [synthetic, {{recipe: aside/warm.yaml}}]\n",
+        f"{HEAD}one_at_a_time: {{contrast.temperature: [0.1, 0.2]}}\ndata: [synthetic, {{recipe: other/warm.yaml}}]\n",
         [
             (
                 "4: data: the rows are not those on 'synthetic' (temperature=0.1, temperature=0.2), as the recipes differ; "
@@ -1062,7 +1062,7 @@ OTHER_FILES = {
     "recipes/small.yaml": "data: {crop: [64, 64]}\nschedule.steps: 10\n",
     "aside/listed.yaml": "- data\n",
     "aside/stray.yaml": "# mine\nschedule: {stepz: 3}\n",
-    "aside/warm.yaml": "contrast.temperature: 0.2\n",
+    "other/warm.yaml": "contrast.temperature: 0.2\n",
     "aside/latin.yaml": b"question: \xe9\n",
     "empty/note.txt": "no search space\n",
     "circle.yaml": "extends: s.yaml\n",
