@@ -32,7 +32,9 @@ from orchestrator.planning.rows_on_data import (
     data_set_record,
     equal_trials,
     json_value,
+    named_notes,
     names_of,
+    notes_on,
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
@@ -166,7 +168,9 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     errors.messages.extend(equal_trials(spec, names, trials))
     errors.raise_any()
     settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
-    records = [data_set_record(spec, group, name, facts, settings) for group, name in zip(groups, names, strict=True)]
+    records = tuple(
+        data_set_record(spec, group, name, facts, settings) for group, name in zip(groups, names, strict=True) if name
+    )
     captions = [(row.config, facts[data_key(row.config.data)]) for row in resolved]
     caption = caption_sentence(captions, spec.seeds, captions_of(groups, names, facts))
     record = SweepRecord(
@@ -192,11 +196,10 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
         models=spec.space.tracking.models,
         data=tuple(data for item in records for data in item.data)
-        if spec.search is None
-        else tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
+        or tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=tuple(f"{item.name}: {note}" if len(names) > 1 else note for item in records for note in item.notes),
-        data_sets=tuple(item for item in records if item.name),
+        notes=named_notes(records) if records else notes_on(spec, groups[0], facts),
+        data_sets=records,
     )
     return SweepPlan(
         record=record,

@@ -27,6 +27,7 @@ __all__ = [
     "data_set_record",
     "equal_trials",
     "json_value",
+    "named_notes",
     "names_of",
     "notes_on",
 ]
@@ -101,7 +102,7 @@ def data_set_record(
         protocol=", ".join((caption, *changes_of(spec))),
         settings={key: value for key, value in values.items() if key not in settings},
         val_overlaps_test=any(item.val_overlaps_test for _, item in known),
-        data=tuple(replace(item, title=name or item.title) for item in data),
+        data=tuple(replace(item, title=name) for item in data),
         protocols=protocols_of((config for config, _ in known), spec.space.table.split),
         notes=notes_on(spec, group, facts),
     )
@@ -113,6 +114,12 @@ def notes_on(spec: SweepSpec, group: RowsOnData, facts: Facts) -> tuple[str, ...
         (row_spec.label, row, facts[data_key(row.config.data)])
         for row_spec, row in zip(spec.rows, group.rows, strict=True)
     )
+
+
+def named_notes(records: Sequence[DataSetRecord]) -> tuple[str, ...]:
+    """The notes on all data sets, after the names of these where there are several."""
+    several = len(records) > 1
+    return tuple(f"{item.name}: {note}" if several else note for item in records for note in item.notes)
 
 
 def changes_of(spec: SweepSpec) -> tuple[str, ...]:
