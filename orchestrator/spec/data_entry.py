@@ -12,7 +12,7 @@ __all__ = ["ENTRY_SCHEMA", "DataEntry", "read_entry"]
 
 OWN_KEYS = {
     "name": "What tables call the data set.",
-    "recipe": "Name or path of the recipe of its trials; that of the sweep without it.",
+    "recipe": "Name or path of the recipe of its trials, by default that of the sweep.",
 }
 """Keys of a block that are no settings."""
 EXAMPLE = "{name: CamVid, recipe: camvid_lite0, data.root: PATH}"

@@ -51,7 +51,7 @@ def test_the_plan_of_one_data_set_is_as_if_it_were_the_only_one(planned: Callabl
     record = planned(f"{SPACE}data: [synthetic, ./mine]\n").record
     assert SweepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
     assert [item.name for item in record.data_sets] == ["Synthetic scenes", "mine"]
-    alone = planned(SPACE, settings=["data.name=folder", "data.root=mine"]).record
+    alone = planned(SPACE, settings=["data.name=folder", "data.root=./mine"]).record
     mine = record.on(record.data_sets[1])
     assert (mine.cells, mine.rows, mine.protocols) == (alone.cells, alone.rows, alone.protocols)
     assert (mine.settings, mine.val_overlaps_test) == (alone.settings, alone.val_overlaps_test)
@@ -89,11 +89,11 @@ def test_trials_run_seed_by_seed_on_one_data_set_after_the_other(planned: Callab
     plan = planned(f"{SPACE}data: [synthetic, {SCENES}]\n")
     labels = [plan.record.label_of(trial.trial_id) for trial in plan.trials[:5]]
     assert labels == [
-        "plain on synthetic, seed 0",
-        "full on synthetic, seed 0",
+        "plain on Synthetic scenes, seed 0",
+        "full on Synthetic scenes, seed 0",
         "plain on more scenes, seed 0",
         "full on more scenes, seed 0",
-        "plain on synthetic, seed 1",
+        "plain on Synthetic scenes, seed 1",
     ]
 
 

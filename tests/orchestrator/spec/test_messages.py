@@ -1022,7 +1022,7 @@ FILES = [
         f"{HEAD}rows:\n  a: {{data.synthetic.seed: 3}}\n  b: {{}}\ndata: [{SCENES}]\n",
         [
             (
-                "6: data: row 'a' has the same trials on 'more scenes' and on 'synthetic'; remove one of the two, or what "
+                "6: data: row 'a' has the same trials on 'more scenes' and on 'Synthetic scenes'; remove one of the two, or what "
                 "makes them equal in this row"
             )
         ],
