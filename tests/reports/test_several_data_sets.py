@@ -116,7 +116,7 @@ def test_what_is_written_is_read_again(tmp_path, store, tested):
     assert results.sweep == tested.sweep
     paths = write_reports(results, tmp_path / "out")
     assert {"classes-camvid.markdown", "classes-own-data.csv", *STYLES, "parquet"} <= set(paths)
-    assert "IoU of the classes" in (tmp_path / "out/classes-own-data.md").read_text(encoding="utf-8")
+    assert "IoU of the classes" in paths["classes-own-data.markdown"].read_text(encoding="utf-8")
 
 
 def test_a_notebook_has_the_same_columns(tmp_path, store, tested):

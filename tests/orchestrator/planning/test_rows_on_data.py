@@ -59,7 +59,7 @@ def test_the_plan_of_one_data_set_is_as_if_it_were_the_only_one(planned: Callabl
     assert mine.protocol.startswith("mine, test split (2 images, trained on 2), ")
     assert mine.protocol.partition("), ")[2] in alone.protocol
     assert record.protocol.startswith(
-        "Synthetic scenes, test split (50 images, trained on 200) and mine, test split (2 images, trained on 2), "
+        "Synthetic scenes, test split (48 images, trained on 96) and mine, test split (2 images, trained on 2), "
     )
 
 
