@@ -57,8 +57,8 @@ def texts_across(
     cells = mean_cells(parts, sweep)
     if kind == "seeds":
         return make_cell_texts(column, cells, {}, baseline, shown)
-    is_tested = kind == "data_sets" and baseline is not None
-    ranks, compared = ranks_of(column, cells), compare_over_data_sets(parts, baseline) if is_tested else {}
+    ranks = ranks_of(column, cells)
+    compared = compare_over_data_sets(parts, baseline) if kind == "data_sets" and baseline is not None else {}
     return {
         label: CellText.of(column, cells[label], compared.get(label), rank=ranks.get(label, Mark.NONE))
         for label in shown
