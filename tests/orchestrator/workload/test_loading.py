@@ -105,5 +105,5 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, before: str, af
 def test_a_file_and_a_module_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(WorkloadError, match=r"nowhere.py: cannot be read \(No such file"):
         find("nowhere.py", tmp_path)
-    with pytest.raises(WorkloadError, match="no_such_module: ModuleNotFoundError: .*; it cannot be imported"):
+    with pytest.raises(WorkloadError, match=r"no_such_module: ModuleNotFoundError: .*; it cannot be imported"):
         load(find("no_such_module", tmp_path))
