@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.store.data_record import DataRecord
-from orchestrator.store.protocol_record import ProtocolRecord
+from orchestrator.workload.data_record import DataRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
 
 __all__ = ["DataSetRecord", "data_set_stem"]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store.data_record import DataRecord
 from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import (
@@ -22,6 +21,7 @@ from orchestrator.store.records import (
 )
 from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 
 MIOU = "final/miou"
 
