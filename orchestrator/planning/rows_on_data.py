@@ -85,7 +85,8 @@ def data_caption(group: RowsOnData, name: str, facts: Facts) -> str:
 
 def captions_of(groups: Sequence[RowsOnData], names: Sequence[str], facts: Facts) -> str:
     """The captions of all data sets in one phrase."""
-    return " and ".join(data_caption(group, name, facts) for group, name in zip(groups, names, strict=True))
+    *first, last = (data_caption(group, name, facts) for group, name in zip(groups, names, strict=True))
+    return f"{'; '.join(first)} and {last}" if first else last
 
 
 def data_set_record(

@@ -152,7 +152,7 @@ def data_mistakes(space: SearchSpace, origin: str, count: int, until: Until | No
         yield f"{where}: needs `data:` with two data sets or more; remove it"
     if table.across_data == "data_sets" and space.baseline is None and count > 1:
         yield f"{where}: data_sets compares each row with the baseline; add `baseline: LABEL`, or write mean"
-    if count < 2:
+    if not count:
         return
     if space.method in SEARCHES and space.is_complete("method"):
         text = "a search chooses its trials by their figures on one data set"
@@ -160,7 +160,7 @@ def data_mistakes(space: SearchSpace, origin: str, count: int, until: Until | No
     if until is not None:
         text = "`until: decided` adds seeds by the differences on one data set"
         yield f"{origin}: data: {text}; write a number of seeds, for example seeds: 5"
-    if table.layout == "matrix":
+    if table.layout == "matrix" and count > 1:
         where = f"{space.origin('table', 'layout')}: table.layout"
         yield f"{where}: a matrix has no place for several data sets; write layout: list or groups"
 
