@@ -17,6 +17,7 @@ from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.idle_settings import idle_notes
 from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
+from orchestrator.planning.plugin_notes import plugin_notes
 from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
     check_class_count,
@@ -28,7 +29,7 @@ from orchestrator.planning.resolve import (
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
-from orchestrator.spec.settings import closest
+from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -113,7 +114,13 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
     weights.
     """
-    errors, builder = SpecErrorCollector(), ConfigBuilder()
+    with extended_by(spec.extension):
+        return planned(spec, run_dir)
+
+
+def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
+    """`plan_sweep` where the keys of plugins are known."""
+    errors, builder = SpecErrorCollector(), ConfigBuilder(spec.extension)
     rows = errors.collect(partial(resolve_row, spec.base, builder), spec.rows)
     resolved = list(rows)
     if spec.search is not None:
@@ -136,7 +143,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
             check_grace(spec.space.scheduler, resolved)
     if not errors.messages:
         classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
-        errors.messages.extend(unknown_columns(spec.space, classes))
+        measured = {name for row in resolved for name in row.config.evaluation.metrics or ()}
+        errors.messages.extend(unknown_columns(spec.space, classes, measured))
     errors.raise_any()
     trials: dict[tuple[str, int], Trial] = {}
     for row_spec, row in zip(spec.rows, rows, strict=True):
@@ -165,9 +173,12 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         models=spec.space.tracking.models,
         data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=idle_notes(
-            (row_spec.label, row, facts[data_key(row.config.data)])
-            for row_spec, row in zip(spec.rows, rows, strict=True)
+        notes=(
+            *idle_notes(
+                (row_spec.label, row, facts[data_key(row.config.data)])
+                for row_spec, row in zip(spec.rows, rows, strict=True)
+            ),
+            *plugin_notes(spec.extension, zip((item.label for item in spec.rows), rows, strict=True)),
         ),
     )
     return SweepPlan(
@@ -187,13 +198,15 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
     search, scheduler = spec.search, spec.space.scheduler
     if search is None:
         return {}
-    question = {
+    question: dict[str, Any] = {
         "sampler": search.sampler,
         "search_seed": search.seed,
         "objectives": [asdict(objective) for objective in spec.space.metric],
         "parameters": [without_origin(asdict(parameter)) for parameter in search.parameters],
         "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
+    if spec.extension is not None:
+        question["plugins"] = sorted({plugin.source.digest for plugin in spec.extension.plugins})
     question = json.loads(json.dumps(question))
     return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
 
