@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.interrupts import ending_gently
+from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
@@ -26,7 +27,6 @@ from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.code_digest import present_code, present_files
-from trainer.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan

@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine.own_folder import temporary_folder
 from trainer.errors import RankLostError, TrainerError
-from trainer.own_folder import temporary_folder
 from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["Progress", "RankFunction", "RankInfo", "run_rank", "run_ranks"]

@@ -15,10 +15,10 @@ from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 
 __all__ = ["plan_as_json", "plan_as_text"]
 

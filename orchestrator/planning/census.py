@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.machine.own_folder import claim
 from orchestrator.planning.digests import read_verified
 from orchestrator.store.atomic_file import replace_file
 from orchestrator.store.sealed_json import seal
@@ -18,7 +19,6 @@ from trainer.data import Source
 from trainer.data.census import Census, take_census
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.errors import DataError
-from trainer.own_folder import claim
 
 __all__ = ["read_census", "require_classes", "require_labelled"]
 

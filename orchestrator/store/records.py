@@ -26,9 +26,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from orchestrator.store.data_record import DataRecord
-from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.typed_values import build
+from orchestrator.workload.data_record import DataRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
 
 __all__ = [
     "LATEST_SECONDS",

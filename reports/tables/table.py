@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 from reports.sources.published import Published, PublishedRow, match_published
 from reports.sources.published_note import published_note
 from reports.stats.pairs import MIN_SEEDS

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.field_markers import limit, optional, require, setting, unset_implied
+from orchestrator.workload.fields import limit, optional, require, setting, unset_implied
 from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = [

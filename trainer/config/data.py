@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.field_markers import limit, location, optional_block, require
+from orchestrator.workload.fields import limit, location, optional_block, require
 from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["MIN_CROP", "BaseSizeConfig", "DataConfig", "SyntheticConfig"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from orchestrator.workload.fields import optional, require, setting, unset_implied
 from trainer.config.data import MIN_CROP
-from trainer.config.field_markers import optional, require, setting, unset_implied
 from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["PRESETS", "EvaluationConfig", "Views", "effective_evaluation"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from trainer.config.field_markers import optional, require, setting, unset_implied
+from orchestrator.workload.fields import optional, require, setting, unset_implied
 from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["LossConfig", "OptimConfig", "ScheduleConfig", "effective_loss", "require_class_weights_fit"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from orchestrator.workload.fields import require, setting, unset_implied
 from trainer.config.compute import ComputeConfig
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import EvaluationConfig, effective_evaluation
-from trainer.config.field_markers import require, setting, unset_implied
 from trainer.config.model import ModelConfig, effective_model
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 

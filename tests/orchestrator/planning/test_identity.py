@@ -13,6 +13,7 @@ from PIL import Image
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest, read_cache
 from orchestrator.planning.identity import canonical, content_id, study_id
+from orchestrator.workload.fields import fields_below, is_outside_identity
 from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
@@ -27,7 +28,6 @@ from trainer.config import (
     SyntheticConfig,
     TrainConfig,
 )
-from trainer.config.field_markers import fields_below, is_outside_identity
 from trainer.data import open_source
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
