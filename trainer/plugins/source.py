@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.code_digest import code_digest, normalised, short
+from orchestrator.workload.source_digest import code_digest, source_digest
 from trainer.config.plugin_part import PluginSource
 from trainer.errors import PluginError
 
@@ -75,7 +75,7 @@ def of_module(name: str) -> PluginSource:
 
 def digest_of(texts: dict[str, str]) -> str:
     """Digest of the syntax trees of files, by name."""
-    return code_digest({name: short(normalised(text)) for name, text in texts.items()})
+    return code_digest({name: source_digest(text) for name, text in texts.items()})
 
 
 def read_text(path: Path) -> str:
