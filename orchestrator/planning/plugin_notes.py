@@ -28,4 +28,4 @@ def plugin_notes(extension: Extension | None, rows: Iterable[tuple[str, Resolved
         for key, reason in extension.ignored(given).items():
             labels.setdefault(f"{key}: {given[key]} has no effect: {reason}", []).append(label)
     for text, found in labels.items():
-        yield f"{text} ({name_rows(found)})."
+        yield f"{text} ({name_rows(list(dict.fromkeys(found)))})."

@@ -24,6 +24,7 @@ from orchestrator.spec.blocks import (
     Tracking,
     Until,
 )
+from orchestrator.spec.data_entry import ENTRY_SCHEMA, DataEntry, read_entry
 from orchestrator.spec.distributions import Objective, RangeKind
 from orchestrator.spec.plugins import PLUGINS_KEY
 from orchestrator.spec.settings import SettingsBlock, closest, quoted, read_block
@@ -106,6 +107,7 @@ Number = Annotated[float, PlainValidator(checks.number), WithJsonSchema({"type":
 Step = Annotated[
     float, PlainValidator(checks.positive_number), WithJsonSchema({"exclusiveMinimum": 0, "type": "number"})
 ]
+Entry = Annotated[DataEntry, PlainValidator(read_entry), WithJsonSchema(ENTRY_SCHEMA)]
 Seeds = Annotated[tuple[int, ...] | Until, PlainValidator(read_seeds), WithJsonSchema(SEEDS_SCHEMA)]
 
 
@@ -150,6 +152,9 @@ class SearchSpace(StrictBlock):
     and metrics of your own, which the settings can name (docs/own_method.md)."""
     recipe: str | None = None
     """Name or path of the recipe: data set, model and schedule; --recipe replaces it."""
+    data: Annotated[tuple[Entry, ...] | None, BeforeValidator(checks.data_list)] = None
+    """Data sets on which every row is trained: names of data sets or recipes, folders, or blocks with `name`, `recipe`
+    and settings; --data replaces them."""
     method: Annotated[Literal["ablation", "grid", "random", "tpe"], BeforeValidator(checks.method_name)]
     """ablation: rows listed or generated; grid: all combinations; random, tpe: trials drawn from distributions."""
     metric: Annotated[
@@ -319,7 +324,8 @@ def up_to_list_item(path: KeyPath) -> KeyPath:
 def settings_blocks(space: SearchSpace) -> tuple[SettingsBlock, ...]:
     """The blocks of settings in a search space."""
     rows, components = (space.rows or {}).values(), (space.leave_one_out or {}).values()
-    blocks = (*rows, *components, *(space.skip or ()), space.fixed, space.baseline)
+    data = (entry.block for entry in space.data or ())
+    blocks = (*rows, *components, *(space.skip or ()), *data, space.fixed, space.baseline)
     return tuple(block for block in blocks if isinstance(block, SettingsBlock))
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "README",
     "boolean",
     "counts_from",
+    "data_list",
     "decimals",
     "distribution_kind",
     "extended_files",
@@ -191,3 +192,10 @@ def boolean(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {quoted(value)}; write true")
+
+
+def data_list(value: Any) -> Any:
+    """The entries of `data`, at least one; a single one may stand without a list."""
+    if isinstance(value, list) and not value:
+        raise ValueError("an empty list; name at least one data set, or remove it")
+    return value if isinstance(value, list) or value is None else [value]

@@ -67,6 +67,6 @@ def class_differences(data: FigureData) -> Bars:
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
             classes.append(BarRow(label=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
-    name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
+    name = f"{data.on_data('Δ IoU (%)')}: “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
     return Bars(name=name, rows=tuple(classes), note=note)

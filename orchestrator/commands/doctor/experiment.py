@@ -75,10 +75,10 @@ def configs_of(question: Question) -> list[TrainConfig]:
     """The configuration of each row; none without a search space. Raises SpecError."""
     if question.spec is None:
         return []
-    read = read_spec(question.spec, recipe=question.recipe, settings=question.settings)
-    builder = ConfigBuilder()
+    read = read_spec(question.spec, recipe=question.recipe, data=question.data, settings=question.settings)
+    builder = ConfigBuilder(read.extension)
     if read.search is None:
-        return [resolve_row(read.base, builder, row).config for row in read.rows]
+        return [resolve_row(data.base, builder, row).config for data in read.data_sets for row in read.rows]
     bounds = [(parameter, bound) for parameter in read.search.parameters for bound in parameter.bounds()]
     return [resolve_bound(read.search, read.base, builder, bound).config for bound in bounds]
 
