@@ -132,7 +132,7 @@ def check_options(options: Any, table: Table, here: str, place: Places) -> None:
     """Raise PluginError unless `options` is a dataclass as the trainer's are, and all its defaults are legal."""
     if not isinstance(options, type) or not is_dataclass(options):
         raise PluginError(f"{here}: options must be a dataclass; write @dataclass(frozen=True, kw_only=True)")
-    parameters = options.__dataclass_params__  # type: ignore[attr-defined] # not in the type stubs
+    parameters = options.__dataclass_params__  # type: ignore[attr-defined] # types do not know it
     at_class = f"{place.of_class(options)}: {options.__name__}"
     if not parameters.frozen:
         raise PluginError(f"{at_class}: must be frozen; write @dataclass(frozen=True, kw_only=True)")
