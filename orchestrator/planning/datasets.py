@@ -48,7 +48,7 @@ class DataFacts:
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read, and what is refused."""
     splits = (getattr(config, split) for split in SPLITS)
-    return (config.name, config.root, *splits, config.absent_classes, config.synthetic)
+    return (config.name, config.root, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
 def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:

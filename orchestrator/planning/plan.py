@@ -16,6 +16,7 @@ from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_
 from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
+from orchestrator.planning.plugin_notes import plugin_notes
 from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
     check_class_count,
@@ -38,7 +39,7 @@ from orchestrator.planning.rows_on_data import (
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
-from orchestrator.spec.settings import closest
+from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -131,7 +132,13 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
     weights.
     """
-    errors, builder = SpecErrorCollector(), ConfigBuilder()
+    with extended_by(spec.extension):
+        return planned(spec, run_dir)
+
+
+def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
+    """`plan_sweep` where the keys of plugins are known."""
+    errors, builder = SpecErrorCollector(), ConfigBuilder(spec.extension)
     groups = [
         RowsOnData(spec=item, rows=tuple(errors.collect(partial(resolve_row, item.base, builder), spec.rows)))
         for item in spec.data_sets
@@ -157,7 +164,8 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
             check_grace(spec.space.scheduler, resolved)
     if not errors.messages:
         classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
-        errors.messages.extend(unknown_columns(spec.space, classes))
+        measured = {name for row in resolved for name in row.config.evaluation.metrics or ()}
+        errors.messages.extend(unknown_columns(spec.space, classes, measured))
     errors.raise_any()
     names = names_of(groups)
     trials: dict[RunKey, Trial] = {}
@@ -198,7 +206,13 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         data=tuple(data for item in records for data in item.data)
         or tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=named_notes(records) if records else notes_on(spec, groups[0], facts),
+        notes=(
+            *(named_notes(records) if records else notes_on(spec, groups[0], facts)),
+            *plugin_notes(
+                spec.extension,
+                ((item.label, row) for group in groups for item, row in zip(spec.rows, group.rows, strict=True)),
+            ),
+        ),
         data_sets=records,
     )
     return SweepPlan(
@@ -213,13 +227,15 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
     search, scheduler = spec.search, spec.space.scheduler
     if search is None:
         return {}
-    question = {
+    question: dict[str, Any] = {
         "sampler": search.sampler,
         "search_seed": search.seed,
         "objectives": [asdict(objective) for objective in spec.space.metric],
         "parameters": [without_origin(asdict(parameter)) for parameter in search.parameters],
         "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
+    if spec.extension is not None:
+        question["plugins"] = sorted({plugin.source.digest for plugin in spec.extension.plugins})
     question = json.loads(json.dumps(question))
     return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
 

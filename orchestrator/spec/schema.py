@@ -26,6 +26,7 @@ from orchestrator.spec.blocks import (
 )
 from orchestrator.spec.data_entry import ENTRY_SCHEMA, DataEntry, read_entry
 from orchestrator.spec.distributions import Objective, RangeKind
+from orchestrator.spec.plugins import PLUGINS_KEY
 from orchestrator.spec.settings import SettingsBlock, closest, quoted, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
@@ -144,6 +145,11 @@ class SearchSpace(StrictBlock):
     """Names the directories of the results; default: the name of the file."""
     question: str = ""
     """The question that the sweep answers."""
+    plugins: Annotated[
+        tuple[str, ...], PlainValidator(lambda value: tuple(checks.plugin_names(value))), WithJsonSchema(FILES_SCHEMA)
+    ] = ()
+    """Python files beside this one, or installed modules, with samplers, miners, losses, heads, backbones, data sets
+    and metrics of your own, which the settings can name (docs/own_method.md)."""
     recipe: str | None = None
     """Name or path of the recipe: data set, model and schedule; --recipe replaces it."""
     data: Annotated[tuple[Entry, ...] | None, BeforeValidator(checks.data_list)] = None
@@ -287,7 +293,8 @@ class Recipe:
 def parse_recipe(document: Document) -> Recipe:
     """The settings of a recipe, and in its block `search` those that only a search has."""
     values = document.values
-    searches, settings = values.get(SEARCH_BLOCK), read_block(without(values, {(SEARCH_BLOCK,)}))
+    searches = values.get(SEARCH_BLOCK)
+    settings = read_block(without(values, {(SEARCH_BLOCK,), (PLUGINS_KEY,)}))
     if searches is None or isinstance(searches, Block):
         return Recipe(settings=settings, search=SettingsBlock() if searches is None else read_block(searches))
     text = f"must be a block of `key: value` lines, not {quoted(searches)}; see {README}"

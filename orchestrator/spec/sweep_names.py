@@ -113,7 +113,7 @@ def is_content(setting: Setting) -> bool:
 
 def change_text(setting: Setting) -> str:
     """`steps=60`: a change in a name."""
-    return f"{short_keys()[setting.key]}={file_safe(setting.value)}"
+    return f"{short_keys(tuple(config_leaves()))[setting.key]}={file_safe(setting.value)}"
 
 
 def seeds_change(given: Sequence[int], file: Sequence[int] | None) -> tuple[str, ...]:
@@ -130,13 +130,13 @@ def data_change(given: Sequence[str], file: Sequence[str]) -> tuple[str, ...]:
 
 
 @cache
-def short_keys() -> Mapping[str, str]:
+def short_keys(keys: tuple[str, ...]) -> Mapping[str, str]:
     """For each key its shortest end that no other key has: `steps`, `memory.kind`."""
     ends: dict[str, int] = {}
-    for key in config_leaves():
+    for key in keys:
         for end in ends_of(key):
             ends[end] = ends.get(end, 0) + 1
-    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in config_leaves()}
+    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in keys}
 
 
 def ends_of(key: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
@@ -23,11 +24,12 @@ from orchestrator.spec.distributions import Distribution, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
 from orchestrator.spec.parameters import read_parameters
-from orchestrator.spec.recipes import name_with_recipe, read_recipe
+from orchestrator.spec.plugins import read_plugins
+from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
 from orchestrator.spec.selection import selection_mistakes
-from orchestrator.spec.settings import Setting, SettingsBlock, quoted, read_assignment
+from orchestrator.spec.settings import Setting, SettingsBlock, extended_by, quoted, read_assignment
 from orchestrator.spec.shipped import find_search_space
 from orchestrator.spec.sweep_names import (
     SweepName,
@@ -39,7 +41,11 @@ from orchestrator.spec.sweep_names import (
 )
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
+from orchestrator.spec.yaml_document import Document
 from orchestrator.store.records import SEARCHES
+
+if TYPE_CHECKING:
+    from trainer.plugins.options import Extension
 
 __all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
 
@@ -81,6 +87,8 @@ class SweepSpec:
     `--set`. Exactly one, without a name, where the file names none."""
     search: Search | None
     """How `random` and `tpe` draw trials; None for the other methods."""
+    extension: Extension | None = None
+    """What the plugins of the files add to the configuration; None without plugins."""
 
     @property
     def name(self) -> str:
@@ -119,7 +127,27 @@ def read_sweep_name(
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     path = find_search_space(path)
-    space = parse_search_space(read_extended(path, SEARCH_SPACE))
+    document = read_extended(path, SEARCH_SPACE)
+    with extended_by(plugins_of(document, path, recipe)):
+        return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
+
+
+def plugins_of(document: Document, path: Path, recipe: str | None) -> Extension | None:
+    """The plugins of the search space `document` at `path` and of its recipe. Raises SpecError."""
+    of_recipe = recipe_document(document, path, recipe)
+    return read_plugins(document, *(() if of_recipe is None else (of_recipe,)))
+
+
+def named(
+    space: SearchSpace,
+    path: Path,
+    recipe: str | None,
+    data: Sequence[str],
+    settings: Sequence[str],
+    seeds: str | int | None,
+    name: str | None,
+) -> SweepName:
+    """`read_sweep_name` of a file that is read."""
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
     given = None if name is None else check_sweep_name(name)
     assigned = read_assignments(settings)
@@ -190,7 +218,24 @@ def read_spec(
     one line per mistake.
     """
     path = find_search_space(path)
-    space = parse_search_space(read_extended(path, SEARCH_SPACE))
+    document = read_extended(path, SEARCH_SPACE)
+    extension = plugins_of(document, path, recipe)
+    with extended_by(extension):
+        return replace(
+            specified(parse_search_space(document), path, recipe, data, settings, seeds, name), extension=extension
+        )
+
+
+def specified(
+    space: SearchSpace,
+    path: Path,
+    recipe: str | None,
+    data: Sequence[str],
+    settings: Sequence[str],
+    seeds: str | int | None,
+    name: str | None,
+) -> SweepSpec:
+    """`read_spec` of a file that is read."""
     errors = SpecErrorCollector()
     with errors:
         name = None if name is None else check_sweep_name(name)

@@ -39,6 +39,7 @@ from trainer.config.model import (
     ignored_options,
 )
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
+from trainer.config.plugin_part import PluginPart, PluginSource
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "MiningConfig",
     "ModelConfig",
     "OptimConfig",
+    "PluginPart",
+    "PluginSource",
     "Runtime",
     "ScheduleConfig",
     "SyntheticConfig",

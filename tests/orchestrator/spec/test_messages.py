@@ -49,6 +49,10 @@ SETTINGS = [
     ("data.base_size.short: 16", "must be at least 32 pixels; got 16"),
     ("data.base_size.shrt: 520", "unknown key; did you mean 'short'?"),
     ("evaluation.preset: multi", "'multi' is not a choice; choose single_scale, multi_scale_flip"),
+    (
+        "evaluation.metrics: [f1]",
+        "no plugin has a metric 'f1'; name its file in `plugins`",
+    ),
     ("data.crop: [64, 16]", "both sides must be at least 32 pixels; got [64, 16]"),
     ("data.root: 3", "must be text, not 3; put it in quotes"),
     ("temperature: 1", "unknown key; did you mean 'contrast.temperature'?"),
@@ -77,6 +81,17 @@ SETTINGS = [
 
 FILES = [
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
+    (
+        f"{HEAD}plugins: 3\nrows: {{a: {{}}}}\n",
+        ["3: plugins: must be a list of files or modules, not 3; write for example [my_sampler.py]"],
+    ),
+    (f"{HEAD}plugins: [mine, mine]\nrows: {{a: {{}}}}\n", ["3: plugins: 'mine' is listed twice; remove one"]),
+    (
+        f"{HEAD}plugins: [nosuch]\nrows: {{a: {{}}}}\n",
+        [
+            "3: plugins: no module nosuch in Python source is installed; install it, or give a .py file",
+        ],
+    ),
     (HEAD, ["1: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (f"{HEAD}rows: {{'': {{}}}}\n", ["3: rows: a row without a label; name it"]),
     (f"{HEAD}rows: {{a: 3}}\n", [f"3: rows.a: must be a block of `key: value` lines, not 3; see {README}"]),
