@@ -11,6 +11,7 @@ from orchestrator.planning.caption import DATA_TITLES, caption_sentence, images_
 from orchestrator.planning.datasets import DataFacts, DataKey, data_key, distinct_data_sets
 from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.idle_settings import idle_notes
+from orchestrator.planning.plugin_notes import plugin_notes
 from orchestrator.planning.protocols import protocols_of
 from orchestrator.spec.data_sets import DataSetSpec
 from orchestrator.spec.settings import quoted
@@ -110,17 +111,17 @@ def data_set_record(
 
 
 def notes_on(spec: SweepSpec, group: RowsOnData, facts: Facts) -> tuple[str, ...]:
-    """Settings with less effect on a data set than they say."""
-    return idle_notes(
-        (row_spec.label, row, facts[data_key(row.config.data)])
-        for row_spec, row in zip(spec.rows, group.rows, strict=True)
-    )
+    """Settings with less effect on a data set than they say, and which plugins are in use."""
+    rows = [(row_spec.label, row) for row_spec, row in zip(spec.rows, group.rows, strict=True)]
+    idle = idle_notes((label, row, facts[data_key(row.config.data)]) for label, row in rows)
+    return (*idle, *plugin_notes(spec.extension, rows))
 
 
 def named_notes(records: Sequence[DataSetRecord]) -> tuple[str, ...]:
-    """The notes on all data sets, after the names of these where there are several."""
-    several = len(records) > 1
-    return tuple(f"{item.name}: {note}" if several else note for item in records for note in item.notes)
+    """The notes on all data sets once, and those on some of them after their names."""
+    common = set(records[0].notes).intersection(*(item.notes for item in records))
+    named = (note if note in common else f"{item.name}: {note}" for item in records for note in item.notes)
+    return tuple(dict.fromkeys(named))
 
 
 def changes_of(spec: SweepSpec) -> tuple[str, ...]:

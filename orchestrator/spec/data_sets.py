@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.blocks import Until
@@ -28,6 +29,7 @@ __all__ = [
     "data_mistakes",
     "data_names",
     "given_entries",
+    "named_recipes",
     "override_mistakes",
     "read_data_sets",
     "row_mistakes",
@@ -61,6 +63,15 @@ def given_entries(texts: Sequence[str]) -> tuple[tuple[str, DataEntry], ...]:
     """Origin and entry of each text of `--data`, which may hold several with commas between them."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     return tuple((f"--data {shortened(part)}", DataEntry(text=part)) for part in parts)
+
+
+def named_recipes(data: Any) -> Iterator[str]:
+    """What may name a recipe in the unchecked value of `data`, or in the texts of `--data`."""
+    for entry in data if isinstance(data, list | tuple) else [data]:
+        if isinstance(entry, str):
+            yield from (part.strip().partition("=")[0] for part in entry.split(","))
+        elif isinstance(entry, dict) and isinstance(entry.get("recipe"), str):
+            yield entry["recipe"]
 
 
 def data_names(entries: Sequence[DataEntry]) -> tuple[str, ...]:

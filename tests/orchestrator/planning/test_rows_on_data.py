@@ -19,6 +19,12 @@ ReadSpace = Callable[..., SweepSpec]
 
 ROWS = "rows: {plain: {contrast.source: none}, full: {}}\nbaseline: plain\nseeds: 2\n"
 SPACE = f"method: ablation\nrecipe: small\n{ROWS}"
+PLUGIN = """
+def first(context):
+    raise NotImplementedError
+
+ANCHOR_SAMPLERS = {"first": first}
+"""
 SCENES = "{name: more scenes, data.synthetic.seed: 1}"
 
 
@@ -83,6 +89,20 @@ def test_titles_are_used_only_if_they_tell_the_data_sets_apart(planned: Callable
 def test_every_data_set_may_bring_the_recipe(planned: Callable[..., SweepPlan]) -> None:
     record = planned(f"method: ablation\n{ROWS}data: [{{recipe: small}}, large]\n").record
     assert [item.recipe for item in record.data_sets] == ["small", "large"]
+
+
+def test_plugins_of_the_recipe_of_a_data_set_are_known_on_it(planned: Callable[..., SweepPlan]) -> None:
+    Path("mine.py").write_text(PLUGIN, encoding="utf-8")
+    Path("recipes/plugged.yaml").write_text(
+        "plugins: [../mine.py]\ndata: {crop: [64, 64]}\nschedule.steps: 10\ncontrast.anchors.kind: first\n"
+    )
+    for entry in ("plugged", "{recipe: plugged}"):
+        record = planned(f"{SPACE}data: [synthetic, {entry}]\n").record
+        assert record.data_sets[1].settings["contrast.anchors.kind"] == "first"
+        notes = [note for note in record.notes if "of the plugin mine.py" in note]
+        assert len(notes) == 1
+        assert all(notes[0] in item.notes for item in record.data_sets)
+    assert planned(SPACE, data=["synthetic,plugged"]).record.recipe == "small, plugged"
 
 
 def test_trials_run_seed_by_seed_on_one_data_set_after_the_other(planned: Callable[..., SweepPlan]) -> None:
