@@ -37,6 +37,7 @@ NOT_COUNTED: Mapping[str, str] = {
     "pictures/": "draws after the figures are measured",
     "probe.py": "measures memory; its weights are thrown away",
     "testing/": "suites of tests",
+    "workload/": "tells the orchestrator what run.py computes, and calls it",
 }
 """Files and folders (`/`) below `trainer` that cannot change a figure, with the reason.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
-from orchestrator.planning.key_forecast import describe_keys
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
@@ -101,7 +100,7 @@ def plan_as_text(
     ]
     for data in record.data:
         lines += describe_data(data)
-    lines += describe_keys(plan.expected_keys())
+    lines += plan.forecast()
     lines += [f"note: {text}" for text in plan.record.notes]
     width = max((len(row.label) for row in record.rows), default=0)
     by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}

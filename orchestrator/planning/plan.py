@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecErrorCollector, SweepError
-from orchestrator.planning.build_config import ConfigBuilder
-from orchestrator.planning.caption import caption_sentence
-from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
-from orchestrator.planning.describe_data import data_record
+from orchestrator.planning.build_config import ConfigBuilder, GivenValues, ResolvedRow
 from orchestrator.planning.identity import canonical, content_id, study_id
-from orchestrator.planning.idle_settings import idle_notes
-from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
-from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
-    check_class_count,
-    check_compute,
     check_grace,
-    check_weights,
+    check_inputs,
+    check_row,
+    read_inputs,
     resolve_bound,
     resolve_row,
 )
@@ -30,9 +24,14 @@ from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
 from orchestrator.spec.settings import closest
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from trainer.config import TrainConfig
+from orchestrator.workload.caption import describe_seeds
+from orchestrator.workload.extras import PlannedRow
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import built_in, workload_of
 
 __all__ = ["CACHE", "SweepPlan", "Trial", "TrialSelection", "json_value", "plan_sweep", "seeded_trials"]
 
@@ -45,10 +44,10 @@ class Trial:
     """One computation; several rows may share it."""
 
     trial_id: str
-    config: TrainConfig
-    """Normalised; paths are absolute."""
+    config: Any
+    """Normalised; paths are absolute. Its type says which workload trains it (`workload_of`)."""
     data_digest: str = ""
-    """Of the data set it is trained on."""
+    """Of its inputs, such as the data set it is trained on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,18 +57,15 @@ class SweepPlan:
     record: SweepRecord
     trials: tuple[Trial, ...]
     """Distinct, in running order: all rows with the first seed, baseline first, then all with the second."""
-    train_pixels: Mapping[DataKey, TrainPixels] = field(default_factory=dict)
-    """Of each data set, by `data_key`."""
+    workload: LoadedWorkload = field(default_factory=built_in)
+    """The code that trains."""
+    rows: tuple[PlannedRow, ...] = ()
+    """The rows with their configs and inputs; of a search its baseline only."""
 
-    def expected_keys(self) -> dict[str, KeysPerAnchor | None]:
-        """Keys that an anchor of each row is expected to meet, by label; None for rows without contrast."""
-        configs = {trial.trial_id: trial.config for trial in self.trials}
-        first = {run.row: configs[run.trial_id] for run in reversed(self.record.cells) if run.trial_id in configs}
-        return {
-            row.label: expected_keys(first[row.label], self.train_pixels[data_key(first[row.label].data)])
-            for row in self.record.rows
-            if row.label in first
-        }
+    def forecast(self) -> list[str]:
+        """Lines about what the rows are expected to do, if the workload has any."""
+        lines = self.workload.extras.forecast
+        return [] if lines is None else list(lines(self.rows))
 
     def unfinished(self, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
@@ -113,38 +109,67 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
     weights.
     """
-    errors, builder = SpecErrorCollector(), ConfigBuilder()
+    with reading_for(spec.workload):
+        return plan_rows(spec, run_dir / CACHE)
+
+
+def plan_rows(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
+    """`plan_sweep`, while the workload of `spec` is the one in use."""
+    workload = spec.workload
+    errors, builder = SpecErrorCollector(), ConfigBuilder(workload)
     rows = errors.collect(partial(resolve_row, spec.base, builder), spec.rows)
     resolved = list(rows)
     if spec.search is not None:
         bounds = [(parameter, bound) for parameter in spec.search.parameters for bound in parameter.bounds()]
         resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds)
-    data_sets = distinct_data_sets(resolved)
-    facts: dict[DataKey, DataFacts] = {}
-    for key, row in data_sets.items():
+    keys = [workload.inputs_key(row.config) for row in resolved]
+    found: dict[Hashable, Inputs] = {}
+    first: dict[Hashable, ResolvedRow] = {}
+    for key, row in zip(keys, resolved, strict=True):
+        first.setdefault(key, row)
+    for key, row in first.items():
         with errors:
-            facts[key] = data_facts(row, run_dir / CACHE)
-            check_selection(spec, row, facts[key])
-    errors.collect(check_weights, resolved)
-    errors.collect(partial(check_compute, spec.space.resources), resolved)
-    for row in resolved:
-        if (known := facts.get(data_key(row.config.data))) is not None:
+            found[key] = read_inputs(workload, row, cache_dir)
+            check_selection(spec, found[key])
+    errors.collect(partial(check_row, workload, spec.space.resources), resolved)
+    for key, row in zip(keys, resolved, strict=True):
+        if (known := found.get(key)) is not None:
             with errors:
-                check_class_count(row, known)
+                check_inputs(workload, row, known)
     if spec.space.scheduler is not None:
         with errors:
-            check_grace(spec.space.scheduler, resolved)
+            check_grace(workload, spec.space.scheduler, resolved)
     if not errors.messages:
-        classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
-        errors.messages.extend(unknown_columns(spec.space, classes))
+        reported = (workload.reported(row.config, found[key]) for key, row in zip(keys, resolved, strict=True))
+        errors.messages.extend(unknown_columns(spec.space, workload, reported))
     errors.raise_any()
+    inputs = [found[key] for key in keys]
+    planned = tuple(
+        PlannedRow(label=item.label, config=row.config, inputs=read, given=GivenValues(row.sources.settings))
+        for item, row, read in zip(spec.rows, rows, inputs, strict=False)
+    )
     trials: dict[tuple[str, int], Trial] = {}
-    for row_spec, row in zip(spec.rows, rows, strict=True):
-        named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
-        trials.update({(row_spec.label, trial.config.seed): trial for trial in named})
+    for item in planned:
+        named = seeded_trials(item.config, spec.seeds, item.inputs.digest)
+        trials.update({(item.label, trial.config.seed): trial for trial in named})
+    record = plan_record(spec, resolved, inputs, planned, trials)
+    return SweepPlan(record=record, trials=running_order(spec, trials), workload=workload, rows=planned)
+
+
+def plan_record(
+    spec: SweepSpec,
+    resolved: Sequence[ResolvedRow],
+    inputs: Sequence[Inputs],
+    planned: Sequence[PlannedRow],
+    trials: Mapping[tuple[str, int], Trial],
+) -> SweepRecord:
+    """The record of a plan. `resolved` are the rows and the ends of a search's ranges, each with its `inputs`."""
+    workload, distinct = spec.workload, list({id(item): item for item in inputs}.values())
     settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
-    caption = caption_sentence([(row.config, facts[data_key(row.config.data)]) for row in resolved], spec.seeds)
-    record = SweepRecord(
+    pairs = [(row.config, read) for row, read in zip(resolved, inputs, strict=True)]
+    caption = workload.workload.describe(pairs, describe_seeds(spec.seeds))
+    protocol, notes = workload.extras.protocol, workload.extras.notes
+    return SweepRecord(
         name=spec.name,
         question=spec.space.question,
         method=spec.space.method,
@@ -159,21 +184,17 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
         table=spec.space.table.record(),
         protocol=", ".join((caption, *(item for item in spec.sweep_name.changes if not item.startswith("seeds=")))),
         spec=spec.space.document.text,
-        search=search_record(spec, settings, (item.digest for item in facts.values())),
+        search=search_record(spec, settings, (item.digest for item in distinct)),
         settings=settings,
-        val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
+        val_overlaps_test=any(item.val_overlaps_test is not None for item in distinct),
         models=spec.space.tracking.models,
-        data=tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
-        protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=idle_notes(
-            (row_spec.label, row, facts[data_key(row.config.data)])
-            for row_spec, row in zip(spec.rows, rows, strict=True)
-        ),
-    )
-    return SweepPlan(
-        record=record,
-        trials=running_order(spec, trials),
-        train_pixels={key: TrainPixels.of(row.config.data, facts[key]) for key, row in data_sets.items()},
+        data=tuple(item.record for item in distinct if item.record is not None),
+        protocols=()
+        if protocol is None
+        else tuple(dict.fromkeys(protocol(row.config, spec.space.table.split) for row in resolved)),
+        notes=() if notes is None else tuple(notes(planned)),
+        workload=workload.name,
+        metrics=tuple(workload.metrics),
     )
 
 
@@ -195,7 +216,8 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
         "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
     question = json.loads(json.dumps(question))
-    return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
+    study = study_id(question, settings, spec.seeds, data_digests, spec.workload)
+    return {**question, "trials": search.trials, "study": study}
 
 
 def without_origin(block: dict[str, Any]) -> dict[str, Any]:
@@ -203,12 +225,12 @@ def without_origin(block: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "origin"}
 
 
-def seeded_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
+def seeded_trials(config: Any, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
     """The trials of a row, one per seed; the canonical form of the config is computed once."""
-    content = canonical(config)
+    content, workload = canonical(config), workload_of(config)
     for seed in seeds:
         yield Trial(
-            trial_id=content_id({**content, "seed": seed}, data_digest),
+            trial_id=content_id({**content, "seed": seed}, data_digest, workload),
             config=replace(config, seed=seed),
             data_digest=data_digest,
         )

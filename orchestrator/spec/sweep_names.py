@@ -19,7 +19,8 @@ from typing import Any
 
 from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.settings import Setting, as_yaml, config_leaves, path_keys
-from trainer.config import PACKAGED_WEIGHTS, TrainConfig, outside_identity_keys
+from orchestrator.spec.workload_in_use import workload_in_use
+from orchestrator.workload.fields import outside_identity_keys
 
 __all__ = ["SweepName", "changed_settings", "check_sweep_name", "name_after", "seeds_change", "short_hash"]
 
@@ -80,7 +81,7 @@ def changed_settings(assigned: Iterable[Setting], file: Mapping[str, Setting]) -
 
     Limits do not count. Paths do: whether their content differs is not known here (`is_content`).
     """
-    outside = set(outside_identity_keys(TrainConfig)).difference(path_keys())
+    outside = set(outside_identity_keys(workload_in_use().config_type)).difference(path_keys())
     return tuple(item for item in assigned if item.key not in outside and item.resolved() != value_in(file, item.key))
 
 
@@ -91,7 +92,7 @@ def value_in(file: Mapping[str, Setting], key: str) -> Any:
 
 def is_content(setting: Setting) -> bool:
     """Whether a setting is a path, whose content counts and not its place."""
-    return setting.key in path_keys() and setting.value not in PACKAGED_WEIGHTS
+    return setting.key in path_keys() and (setting.is_path or setting.value is None)
 
 
 def change_text(setting: Setting) -> str:
@@ -107,14 +108,19 @@ def seeds_change(given: Sequence[int], file: Sequence[int] | None) -> tuple[str,
     return (f"seeds={len(given) if is_count else file_safe(tuple(given))}",)
 
 
-@cache
 def short_keys() -> Mapping[str, str]:
     """For each key its shortest end that no other key has: `steps`, `memory.kind`."""
+    return shortened_keys(tuple(config_leaves()))
+
+
+@cache
+def shortened_keys(keys: tuple[str, ...]) -> Mapping[str, str]:
+    """`short_keys` among `keys`."""
     ends: dict[str, int] = {}
-    for key in config_leaves():
+    for key in keys:
         for end in ends_of(key):
             ends[end] = ends.get(end, 0) + 1
-    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in config_leaves()}
+    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in keys}
 
 
 def ends_of(key: str) -> list[str]:

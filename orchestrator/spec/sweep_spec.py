@@ -22,7 +22,10 @@ from orchestrator.spec.shipped import find_search_space
 from orchestrator.spec.sweep_names import SweepName, changed_settings, check_sweep_name, name_after, seeds_change
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
+from orchestrator.spec.workload_in_use import reading_for
+from orchestrator.spec.workload_key import workload_in
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.loaded import LoadedWorkload
 
 __all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
 
@@ -50,6 +53,8 @@ class SweepSpec:
 
     space: SearchSpace
     """The file, without mistakes."""
+    workload: LoadedWorkload
+    """The code that trains, whose keys the settings are."""
     sweep_name: SweepName
     recipe: str
     """Name of the recipe."""
@@ -87,6 +92,14 @@ def read_sweep_name(
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     path = find_search_space(path)
+    with reading_for(workload_in(read_extended(path, SEARCH_SPACE))):
+        return sweep_name_at(path, recipe, settings, seeds, name)
+
+
+def sweep_name_at(
+    path: Path, recipe: str | None, settings: Sequence[str], seeds: str | int | None, name: str | None
+) -> SweepName:
+    """`read_sweep_name` for the workload in use."""
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
     given = None if name is None else check_sweep_name(name)
@@ -123,6 +136,20 @@ def read_spec(
     `--seeds` and `--name`. Raises SpecError with one line per mistake.
     """
     path = find_search_space(path)
+    workload = workload_in(read_extended(path, SEARCH_SPACE))
+    with reading_for(workload):
+        return spec_at(path, workload, recipe, settings, seeds, name)
+
+
+def spec_at(
+    path: Path,
+    workload: LoadedWorkload,
+    recipe: str | None,
+    settings: Sequence[str],
+    seeds: str | int | None,
+    name: str | None,
+) -> SweepSpec:
+    """`read_spec` for the workload in use, which is `workload`."""
     space = parse_search_space(read_extended(path, SEARCH_SPACE))
     errors = SpecErrorCollector()
     with errors:
@@ -160,6 +187,7 @@ def read_spec(
     seed_change = () if seeds is None else seeds_change(seed_values, seeds_of(space))
     return SweepSpec(
         space=space,
+        workload=workload,
         sweep_name=name_after(base, changed, seed_change, name),
         recipe=recipe_name,
         baseline=baseline,

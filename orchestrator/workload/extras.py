@@ -23,7 +23,7 @@ class PlannedRow:
     """Normalised."""
     inputs: Inputs
     given: Mapping[str, Any]
-    """What recipe, search space and command line set, by dotted key; all else has its default."""
+    """What recipe, search space and command line set, by dotted key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +46,6 @@ class Extras:
     A callable that refuses something raises ValueError `key: message`, with one argument for each mistake.
     """
 
-    normalised: Callable[[Any], Any] | None = None
-    """The same computation with every field that has no effect at its default; not given: the config itself."""
     inputs_key: Callable[[Any], Hashable] | None = None
     """What of a config decides its inputs; configs with equal keys share them. Not given: the config without seed."""
     check_inputs: Callable[[Any, Inputs], None] | None = None

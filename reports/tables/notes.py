@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.pairs import MIN_SEEDS

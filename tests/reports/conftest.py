@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.machine.sealed_json import seal
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import (
     AttemptRecord,
@@ -18,7 +19,6 @@ from orchestrator.store.records import (
     sweep_key,
     trial_key,
 )
-from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
 
 MIOU = "final/miou"

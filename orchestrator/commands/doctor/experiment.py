@@ -76,7 +76,7 @@ def configs_of(question: Question) -> list[TrainConfig]:
     if question.spec is None:
         return []
     read = read_spec(question.spec, recipe=question.recipe, settings=question.settings)
-    builder = ConfigBuilder()
+    builder = ConfigBuilder(read.workload)
     if read.search is None:
         return [resolve_row(read.base, builder, row).config for row in read.rows]
     bounds = [(parameter, bound) for parameter in read.search.parameters for bound in parameter.bounds()]
