@@ -63,8 +63,12 @@ class CostBook:
         """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""
         if record.state is not State.DONE or record.attempt != 1:
             return
-        step_ms = record.metrics.get("cost/step_ms", 0.0)  # without it, trials of a shape last equally long
-        trained = step_ms / 1000 * (workload_of(config).steps(config) or 0)
+        steps, step_ms = workload_of(config).steps(config), record.metrics.get("cost/step_ms")
+        if steps is None:  # trials of a shape last equally long
+            steps, step_ms = 0, 0.0
+        if step_ms is None:
+            return
+        trained = step_ms / 1000 * steps
         self.costs[shape_of(config)] = Cost(
             step_seconds=step_ms / 1000,
             other_seconds=max(0.0, record.ended_at - record.started_at - trained),

@@ -42,7 +42,7 @@ def read_census(source: Source, config: DataConfig, digest: str, remember: Remem
     def count() -> str:
         return canonical_json(count_census(source, config, f"{name}.json").to_json()).decode("ascii")
 
-    return Census.from_json(json.loads(remember(name, count, file="censuses.json")))
+    return Census.from_json(json.loads(remember(name, count, file=f"{name}.json")))
 
 
 def count_census(source: Source, config: DataConfig, name: str) -> Census:
