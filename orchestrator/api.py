@@ -114,13 +114,14 @@ def plan(
     spec: str | Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
     run_dir: str | Path = "runs",
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing runs. Raises SpecError, one line per mistake."""
-    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    read = read_spec(Path(spec), recipe=recipe, data=data, settings=settings, seeds=seeds, name=name)
     return plan_in(RunDirectory(run_dir), read)
 
 
@@ -128,6 +129,7 @@ def sweep(
     spec: str | Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
@@ -136,12 +138,12 @@ def sweep(
 ) -> SweepOutcome:
     """Run the missing trials of the search space at `spec` and write its tables; `trackers` receive every event.
 
-    What `recipe`, `settings` and `seeds` change is part of the sweep's name, unless `name` gives it.
+    What `recipe`, `data`, `settings` and `seeds` change is part of the sweep's name, unless `name` gives it.
     Raises SweepError for a wrong specification, a run directory in use, a cluster that is too small, or results of
     other code (`RunOptions.stale`). A trial that fails is a record in the outcome.
     """
     options = options or RunOptions()
-    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    read = read_spec(Path(spec), recipe=recipe, data=data, settings=settings, seeds=seeds, name=name)
     return carry_out(read, plan_in(RunDirectory(options.run_dir), read), options, lambda _: trackers)
 
 

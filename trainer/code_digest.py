@@ -44,7 +44,7 @@ NOT_COUNTED: Mapping[str, str] = {
 A tiny trial must give the same bits without them (tests/trainer/test_code_digest.py).
 """
 
-SHARED = ("orchestrator/workload/fields.py", "orchestrator/workload/runtime.py")
+SHARED = tuple(f"orchestrator/workload/{name}.py" for name in ("fields", "plugin_part", "runtime"))
 """Files beside the package that can change a figure: what an unset field stands for, and how a trial runs."""
 
 PACKAGE = Path(__file__).resolve().parent

@@ -95,7 +95,7 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
             expected = link_readings(record, config)
         else:
             expected = trial_readings(directory.points(planned.trial_id), record, config)
-        label = f"{planned.row}, seed {planned.seed} [{planned.trial_id}]"
+        label = f"{planned.title}, seed {planned.seed} [{planned.trial_id}]"
         if not here and (expected or record is not None):
             found.append(f"{label}: no run")
         if len(here) > 1:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from orchestrator.planning.digests import file_digest, json_digest
-from orchestrator.spec.settings import leaves_of
+from orchestrator.spec.settings import config_leaves, leaves_of
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.workload.fields import canonical_name, fields_below, file_keys, is_outside_identity
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import built_in, workload_of
+from orchestrator.workload.plugin_part import PluginPart
 
 __all__ = ["canonical", "content_id", "shape_of", "study_id"]
 
@@ -72,14 +74,17 @@ def study_id(
     return json_digest({**content, **workload.identity})
 
 
-@cache
 def base_defaults(config_type: Any) -> Mapping[str, Any]:
-    """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists."""
-    counted = {prefix + item.name for prefix, item in fields_below(config_type) if not is_outside_identity(item)}
+    """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists.
+
+    Those of plugins in use count as well.
+    """
+    uncounted = {prefix + item.name for prefix, item in fields_below(config_type) if is_outside_identity(item)}
+    leaves = config_leaves() if workload_in_use().config_type is config_type else leaves_of(config_type)
     return {
         key: list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
-        for key, leaf in leaves_of(config_type).items()
-        if key in counted
+        for key, leaf in leaves.items()
+        if key not in uncounted
     }
 
 
@@ -101,6 +106,12 @@ def block_content(block: Any, prefix: str) -> Mapping[str, Any]:
         value = getattr(block, name)
         if is_block:
             content.update(block_content(value, f"{prefix}{name}."))
+        elif isinstance(value, PluginPart):
+            content.update({prefix + key: item for key, item in value.canonical(name).items()})
+        elif name == "metric_plugins" and value is not None:
+            parts = [{prefix + key: item for key, item in part.canonical(name).items()} for part in value]
+            content.update({key: item for part in parts for key, item in part.items()})
+            content[prefix + name] = sorted({part.source.digest for part in value})
         elif value is not None:
             content[prefix + recorded] = convert(value)
     return content

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from orchestrator.errors import SpecErrorCollector, SweepError
-from orchestrator.planning.build_config import ConfigBuilder, GivenValues, ResolvedRow
+from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.resolve import (
     check_grace,
@@ -20,20 +20,37 @@ from orchestrator.planning.resolve import (
     resolve_bound,
     resolve_row,
 )
+from orchestrator.planning.rows_on_data import (
+    RowsOnData,
+    caption_of,
+    captions_of,
+    changes_of,
+    data_set_record,
+    equal_trials,
+    json_value,
+    named_notes,
+    names_of,
+    notes_on,
+    planned_rows,
+    protocols_of,
+    records_of,
+)
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
-from orchestrator.spec.settings import closest
+from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from orchestrator.workload.caption import describe_seeds
 from orchestrator.workload.extras import PlannedRow
 from orchestrator.workload.inputs import Inputs
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import built_in, workload_of
 
 __all__ = ["CACHE", "SweepPlan", "Trial", "TrialSelection", "json_value", "plan_sweep", "seeded_trials"]
+
+RunKey: TypeAlias = tuple[str, str, int]
+"""Row, data set (empty where the file names none) and seed."""
 
 CACHE = "cache"
 """Folder below the run directory for what can be computed again."""
@@ -56,16 +73,18 @@ class SweepPlan:
 
     record: SweepRecord
     trials: tuple[Trial, ...]
-    """Distinct, in running order: all rows with the first seed, baseline first, then all with the second."""
+    """Distinct, in running order: all rows with the first seed, baseline first, on each data set, then all with the
+    second."""
     workload: LoadedWorkload = field(default_factory=built_in)
     """The code that trains."""
-    rows: tuple[PlannedRow, ...] = ()
-    """The rows with their configs and inputs; of a search its baseline only."""
+    rows: Mapping[str, tuple[PlannedRow, ...]] = field(default_factory=dict)
+    """By name of the data set, empty in a sweep over one: the rows with their configs and inputs; of a search its
+    baseline only."""
 
-    def forecast(self) -> list[str]:
-        """Lines about what the rows are expected to do, if the workload has any."""
+    def forecast(self, data: str = "") -> list[str]:
+        """Lines about what the rows are expected to do on a data set, if the workload has any."""
         lines = self.workload.extras.forecast
-        return [] if lines is None else list(lines(self.rows))
+        return [] if lines is None else list(lines(self.rows.get(data, ())))
 
     def unfinished(self, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
@@ -109,16 +128,19 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
     weights.
     """
-    with reading_for(spec.workload):
-        return plan_rows(spec, run_dir / CACHE)
+    with reading_for(spec.workload), extended_by(spec.extension):
+        return planned(spec, run_dir / CACHE)
 
 
-def plan_rows(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
-    """`plan_sweep`, while the workload of `spec` is the one in use."""
+def planned(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
+    """`plan_sweep`, while the workload of `spec` and its plugins are in use."""
     workload = spec.workload
-    errors, builder = SpecErrorCollector(), ConfigBuilder(workload)
-    rows = errors.collect(partial(resolve_row, spec.base, builder), spec.rows)
-    resolved = list(rows)
+    errors, builder = SpecErrorCollector(), ConfigBuilder(workload, spec.extension)
+    groups = [
+        RowsOnData(spec=item, rows=tuple(errors.collect(partial(resolve_row, item.base, builder), spec.rows)))
+        for item in spec.data_sets
+    ]
+    resolved = [row for group in groups for row in group.rows]
     if spec.search is not None:
         bounds = [(parameter, bound) for parameter in spec.search.parameters for bound in parameter.bounds()]
         resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds)
@@ -143,32 +165,44 @@ def plan_rows(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
         reported = (workload.reported(row.config, found[key]) for key, row in zip(keys, resolved, strict=True))
         errors.messages.extend(unknown_columns(spec.space, workload, reported))
     errors.raise_any()
-    inputs = [found[key] for key in keys]
-    planned = tuple(
-        PlannedRow(label=item.label, config=row.config, inputs=read, given=GivenValues(row.sources.settings))
-        for item, row, read in zip(spec.rows, rows, inputs, strict=False)
+    inputs = iter(found[key] for key in keys)
+    groups = [replace(group, inputs=tuple(next(inputs) for _ in group.rows)) for group in groups]
+    names = names_of(groups)
+    trials: dict[RunKey, Trial] = {}
+    for group, name in zip(groups, names, strict=True):
+        for row_spec, (config, read) in zip(spec.rows, group.pairs, strict=True):
+            named = seeded_trials(config, spec.seeds, read.digest)
+            trials.update({(row_spec.label, name, trial.config.seed): trial for trial in named})
+    errors.messages.extend(equal_trials(spec, names, trials))
+    errors.raise_any()
+    pairs = [(row.config, found[key]) for key, row in zip(keys, resolved, strict=True)]
+    several = len(names) > 1
+    return SweepPlan(
+        record=plan_record(spec, groups, names, resolved, pairs, trials),
+        trials=running_order(spec, names, trials),
+        workload=workload,
+        rows={name if several else "": planned_rows(spec, group) for group, name in zip(groups, names, strict=True)},
     )
-    trials: dict[tuple[str, int], Trial] = {}
-    for item in planned:
-        named = seeded_trials(item.config, spec.seeds, item.inputs.digest)
-        trials.update({(item.label, trial.config.seed): trial for trial in named})
-    record = plan_record(spec, resolved, inputs, planned, trials)
-    return SweepPlan(record=record, trials=running_order(spec, trials), workload=workload, rows=planned)
 
 
 def plan_record(
     spec: SweepSpec,
+    groups: Sequence[RowsOnData],
+    names: Sequence[str],
     resolved: Sequence[ResolvedRow],
-    inputs: Sequence[Inputs],
-    planned: Sequence[PlannedRow],
-    trials: Mapping[tuple[str, int], Trial],
+    pairs: Sequence[tuple[Any, Inputs]],
+    trials: Mapping[RunKey, Trial],
 ) -> SweepRecord:
-    """The record of a plan. `resolved` are the rows and the ends of a search's ranges, each with its `inputs`."""
-    workload, distinct = spec.workload, list({id(item): item for item in inputs}.values())
+    """The record of a plan.
+
+    `resolved` are the rows and the ends of a search's ranges; `pairs` are their configs and inputs.
+    """
+    distinct = list({id(item): item for _, item in pairs}.values())
     settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
-    pairs = [(row.config, read) for row, read in zip(resolved, inputs, strict=True)]
-    caption = workload.workload.describe(pairs, describe_seeds(spec.seeds))
-    protocol, notes = workload.extras.protocol, workload.extras.notes
+    records = tuple(
+        data_set_record(spec, group, name, settings) for group, name in zip(groups, names, strict=True) if name
+    )
+    caption = caption_of(spec, pairs, captions_of(spec, groups, names))
     return SweepRecord(
         name=spec.name,
         question=spec.space.question,
@@ -180,27 +214,24 @@ def plan_record(
         baseline=spec.baseline,
         rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
         seeds=spec.seeds,
-        cells=tuple(PlannedRun(row=row, seed=seed, trial_id=trial.trial_id) for (row, seed), trial in trials.items()),
+        cells=tuple(
+            PlannedRun(row=row, seed=seed, trial_id=trial.trial_id, data=name if len(names) > 1 else "")
+            for (row, name, seed), trial in trials.items()
+        ),
         table=spec.space.table.record(),
-        protocol=", ".join((caption, *(item for item in spec.sweep_name.changes if not item.startswith("seeds=")))),
+        protocol=", ".join((caption, *changes_of(spec))),
         spec=spec.space.document.text,
         search=search_record(spec, settings, (item.digest for item in distinct)),
         settings=settings,
         val_overlaps_test=any(item.val_overlaps_test is not None for item in distinct),
         models=spec.space.tracking.models,
-        data=tuple(item.record for item in distinct if item.record is not None),
-        protocols=()
-        if protocol is None
-        else tuple(dict.fromkeys(protocol(row.config, spec.space.table.split) for row in resolved)),
-        notes=() if notes is None else tuple(notes(planned)),
-        workload=workload.name,
-        metrics=tuple(workload.metrics),
+        data=tuple(data for item in records for data in item.data) or records_of(distinct),
+        protocols=protocols_of(spec, resolved),
+        notes=named_notes(records) if records else notes_on(spec, groups[0]),
+        data_sets=records,
+        workload=spec.workload.name,
+        metrics=tuple(spec.workload.metrics),
     )
-
-
-def json_value(value: Any) -> Any:
-    """A setting's value in the form that JSON gives back: a tuple as a list."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: Iterable[str]) -> dict[str, Any]:
@@ -208,13 +239,15 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
     search, scheduler = spec.search, spec.space.scheduler
     if search is None:
         return {}
-    question = {
+    question: dict[str, Any] = {
         "sampler": search.sampler,
         "search_seed": search.seed,
         "objectives": [asdict(objective) for objective in spec.space.metric],
         "parameters": [without_origin(asdict(parameter)) for parameter in search.parameters],
         "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
+    if spec.extension is not None:
+        question["plugins"] = sorted({plugin.source.digest for plugin in spec.extension.plugins})
     question = json.loads(json.dumps(question))
     study = study_id(question, settings, spec.seeds, data_digests, spec.workload)
     return {**question, "trials": search.trials, "study": study}
@@ -236,8 +269,11 @@ def seeded_trials(config: Any, seeds: Sequence[int], data_digest: str) -> Iterat
         )
 
 
-def running_order(spec: SweepSpec, trials: Mapping[tuple[str, int], Trial]) -> tuple[Trial, ...]:
-    """Distinct trials, seed by seed, baseline first, so that an interrupted sweep has comparable rows early."""
+def running_order(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> tuple[Trial, ...]:
+    """Distinct trials, seed by seed and on one data set of `names` after the other, baseline first.
+
+    So an interrupted sweep has comparable rows early.
+    """
     labels = sorted((row.label for row in spec.rows), key=lambda label: label != spec.baseline)
-    ordered = (trials[label, seed] for seed in spec.seeds for label in labels)
+    ordered = (trials[label, name, seed] for seed in spec.seeds for name in names for label in labels)
     return tuple({trial.trial_id: trial for trial in ordered}.values())

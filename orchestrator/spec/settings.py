@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, lru_cache
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -17,6 +19,10 @@ from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, parse_value
 from orchestrator.workload.fields import file_keys, location_keys
+from orchestrator.workload.plugin_part import is_plugin_part
+
+if TYPE_CHECKING:
+    from trainer.plugins.options import Extension
 
 __all__ = [
     "Leaf",
@@ -26,6 +32,7 @@ __all__ = [
     "as_yaml",
     "closest",
     "config_leaves",
+    "extended_by",
     "number_type",
     "path_keys",
     "quoted",
@@ -117,8 +124,22 @@ def path_keys() -> tuple[str, ...]:
 
 
 def config_leaves() -> Mapping[str, Leaf]:
-    """All leaves of the workload in use that can be set, by key, in the order of the classes."""
-    return leaves_of(workload_in_use().config_type)
+    """All leaves of the workload in use that can be set, by key; then those of plugins (`extended_by`)."""
+    return leaves_with(workload_in_use().config_type, PLUGINS.get())
+
+
+PLUGINS: ContextVar[Extension | None] = ContextVar("plugins", default=None)
+"""The plugins of the specification that is read, planned or extended by trials at the moment."""
+
+
+@contextmanager
+def extended_by(extension: Extension | None) -> Iterator[None]:
+    """In the body, keys and names of entries of these plugins are legal as well."""
+    token = PLUGINS.set(extension)
+    try:
+        yield
+    finally:
+        PLUGINS.reset(token)
 
 
 @cache
@@ -127,10 +148,28 @@ def leaves_of(config_type: Any) -> Mapping[str, Leaf]:
     return {leaf.key: leaf for leaf in walk(config_type, "") if leaf.key not in NOT_SETTABLE}
 
 
+@lru_cache(maxsize=8)
+def leaves_with(config_type: Any, extension: Extension | None) -> Mapping[str, Leaf]:
+    """The leaves of a config class and of plugins."""
+    if extension is None:
+        return leaves_of(config_type)
+    found = dict(leaves_of(config_type))
+    for key, names in extension.choices.items():
+        if listed := choices(found[key].annotation):
+            also: Any = Literal[(*listed, *names)]
+            is_optional = type(None) in get_args(found[key].annotation)
+            found[key] = replace(found[key], annotation=also | None if is_optional else also)
+    for key, item in extension.fields.items():
+        found[key] = Leaf(key=key, annotation=item.annotation, default=item.default, block=item.block)
+    return found
+
+
 def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
     """Leaves of a config class, depth first."""
     types, default = get_type_hints(config_type), config_type()
     for item in fields(config_type):
+        if is_plugin_part(item):
+            continue
         if is_dataclass(types[item.name]):
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:

@@ -64,6 +64,9 @@ class Extras:
     protocol: Callable[[Any, Literal["test", "val"]], ProtocolRecord] | None = None
     """How the figures of a trial are measured on a split, beside which published figures are shown."""
 
+    describe_data: Callable[[Sequence[tuple[Any, Inputs]], str], str] | None = None
+    """What the data set called NAME is, for the caption of a sweep over several; not given: the name."""
+
     steps_key: str = ""
     """Key of the number of steps of a trial. Progress, schedulers and forecasts of cost need it; empty: there is none.
     """

@@ -27,6 +27,8 @@ class Inputs:
 
     digest: str = ""
     """A hash of the content; part of the id of each trial that reads it. Empty: nothing is read."""
+    title: str = ""
+    """The name of the data set in captions, where it has one of its own: `CamVid`."""
     record: DataRecord | None = None
     """What the plan records and the provenance of a table shows; None: nothing."""
     val_overlaps_test: Overlap | None = None

@@ -46,10 +46,11 @@ class Workload(Protocol):
         """
         ...
 
-    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str) -> str:
+    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:
         """How the figures of these configs were measured, for the caption of the table, without its full stop.
 
-        `seeds` is `seeds 0-4`. `orchestrator.workload.same_or_varied` names what differs between rows.
+        `seeds` is `seeds 0-4`. `data` says what the data is, in a sweep over several data sets only.
+        `orchestrator.workload.same_or_varied` names what differs between rows.
         """
         ...
 

@@ -18,6 +18,7 @@ from orchestrator.workload.fields import (
     renamed_keys,
     setting,
 )
+from orchestrator.workload.plugin_part import PluginPart, PluginSource
 from orchestrator.workload.runtime import Runtime
 from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
@@ -58,6 +59,8 @@ __all__ = [
     "MiningConfig",
     "ModelConfig",
     "OptimConfig",
+    "PluginPart",
+    "PluginSource",
     "Runtime",
     "ScheduleConfig",
     "SyntheticConfig",

@@ -36,11 +36,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "must not be negative")
         require(
-            self.data.name == "synthetic" or self.data.root is not None,
+            self.data.name == "synthetic" or self.data.root is not None or self.data.plugin is not None,
             "data.root",
             f"the data set {self.data.name!r} needs its folder; add `data.root: PATH` or `--set data.root=PATH`",
         )
-        if self.model.backbone.startswith("hrnet"):
+        if self.model.backbone.startswith("hrnet") and self.model.backbone_plugin is None:
             require(
                 all(side % 32 == 0 for side in self.data.crop),
                 "data.crop",

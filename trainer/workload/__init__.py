@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.workload.caption import same_or_varied
 from orchestrator.workload.extras import Code, Extras, PlannedRow
 from orchestrator.workload.inputs import Inputs, Overlap, Remember
 from orchestrator.workload.protocol import Workload
@@ -28,7 +29,7 @@ from trainer.config import (
     require_compute_fits,
 )
 from trainer.figure_names import figure_names
-from trainer.workload.caption import caption_sentence
+from trainer.workload.caption import DATA_TITLES, caption_sentence, images_text
 from trainer.workload.datasets import DataFacts, data_facts, data_key
 from trainer.workload.describe_data import data_record
 from trainer.workload.idle_settings import idle_notes
@@ -60,6 +61,9 @@ USUAL_CAUSES = {
     "contrast.memory": "contrast.memory.pixels_per_class",
 }
 
+OWN_DATA = "folder"
+"""Data without a title of its own."""
+
 OTHER_VALIDATION_SPLIT = (
     "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
     "train_without_search, data.val_split: search}}`)"
@@ -86,15 +90,16 @@ class ContrastiveSegmentation(Workload):
         facts = data_facts(config.data, remember)
         return Inputs(
             digest=facts.digest,
+            title="" if config.data.name == OWN_DATA else DATA_TITLES.get(config.data.name, ""),
             record=data_record(config.data, facts),
             val_overlaps_test=overlap_with_test(config.data) if facts.val_overlaps_test else None,
             val_overlaps_train=overlap_with_train(config.data) if facts.val_overlaps_train else None,
             facts=facts,
         )
 
-    def describe(self, rows: Sequence[tuple[TrainConfig, Inputs]], seeds: str) -> str:
+    def describe(self, rows: Sequence[tuple[TrainConfig, Inputs]], seeds: str, data: str = "") -> str:
         """Data set, model, crop, batch, steps, seeds and evaluation."""
-        return caption_sentence([(config, inputs.facts) for config, inputs in rows], seeds)
+        return caption_sentence([(config, inputs.facts) for config, inputs in rows], seeds, data)
 
     def train(self, config: TrainConfig, runtime: Runtime, workdir: Path, progress: Progress) -> TrialResult:
         """Train one trial."""
@@ -117,6 +122,7 @@ class ContrastiveSegmentation(Workload):
         notes=idle_notes,
         forecast=lambda rows: forecast(rows),
         protocol=protocol_of,
+        describe_data=lambda rows, name: data_caption(rows, name),
         steps_key="schedule.steps",
         warmup_fraction=lambda config: 0.0 if config.contrast.source == "none" else config.contrast.warmup_fraction,
         outside_shape=OUTSIDE_SHAPE,
@@ -147,6 +153,12 @@ def overlap_with_train(data: DataConfig) -> Overlap:
     )
 
 
+def data_caption(rows: Sequence[tuple[TrainConfig, Inputs]], name: str) -> str:
+    """`CamVid, test split (233 images, trained on 367)`."""
+    split = same_or_varied((config.data.test_split for config, _ in rows), "")
+    return f"{name}, {split.strip()} split{images_text([(config, inputs.facts) for config, inputs in rows])}"
+
+
 def check_classes(config: TrainConfig, facts: DataFacts) -> None:
     """Refuse a memory bank above its cap, and a wrong number of class weights."""
     contrast, mistakes = config.contrast, []
@@ -163,12 +175,15 @@ def check_classes(config: TrainConfig, facts: DataFacts) -> None:
 
 
 def reported(config: TrainConfig, facts: DataFacts) -> Collection[str]:
-    """The metrics of a trial on a data set."""
-    return names_of(config.contrast, facts.class_names)
+    """The metrics of a trial on a data set, those of plugins among them."""
+    names = names_of(config.contrast, facts.class_names)
+    if not (measured := config.evaluation.metrics):
+        return names
+    return names | {f"{split}/{name}" for name in measured for split in ("final", "val")}
 
 
 @lru_cache(maxsize=4096)
-def names_of(contrast: ContrastConfig, class_names: tuple[str, ...]) -> Collection[str]:
+def names_of(contrast: ContrastConfig, class_names: tuple[str, ...]) -> frozenset[str]:
     """`figure_names`: the rows of a sweep share most of their blocks."""
     return figure_names(contrast, class_names)
 

@@ -8,7 +8,7 @@ from orchestrator.workload.caption import same_or_varied
 from trainer.config import TrainConfig, setting
 from trainer.workload.datasets import DataFacts
 
-__all__ = ["DATA_TITLES", "caption_sentence"]
+__all__ = ["DATA_TITLES", "caption_sentence", "images_text"]
 
 DATA_TITLES = {
     "synthetic": "Synthetic scenes",
@@ -23,25 +23,24 @@ DATA_TITLES = {
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
-def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str) -> str:
+def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, data: str = "") -> str:
     """Data set, split, images, model, base size, crop, batch, steps, seeds and evaluation.
 
-    `varied ...` stands for what differs between the rows.
+    `varied ...` stands for what differs between the rows. `data` says what the data is, where the file names it.
     """
     configs = [config for config, _ in rows]
 
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         return same_or_varied((value(config) for config in configs), what)
 
-    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
-    size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
-    titles = (f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows)
-    data = same_or_varied(titles, "data")
+    if not data:
+        titles = (f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows)
+        data = same_or_varied(titles, "data") + images_text(rows)
     parts = (
-        data + size,
+        data,
         f"{backbone} ({weights}) + {head}",
         same(crop_title, "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
@@ -50,6 +49,12 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str) 
         same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
+
+
+def images_text(rows: Sequence[tuple[TrainConfig, DataFacts]]) -> str:
+    """` (233 images, trained on 367)`; empty where the numbers differ between the rows."""
+    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
+    return f" ({images.pop()})" if len(images) == 1 else ""
 
 
 def data_title(config: TrainConfig, facts: DataFacts) -> str:

@@ -35,7 +35,7 @@ def read_census(source: Source, config: DataConfig, digest: str, remember: Remem
 
     A file that is missing or damaged is counted again. Raises DataError for a pair that cannot be used.
     """
-    if config.root is None:
+    if config.name == "synthetic":
         return None
     name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}"
 
@@ -52,7 +52,7 @@ def count_census(source: Source, config: DataConfig, name: str) -> Census:
         return found
     images = sum(source.size(split) for split in source.splits)
     if images >= MANY_IMAGES:
-        sys.stderr.write(f"{config.root}: counting {images} images and their labels, once\n")
+        sys.stderr.write(f"{config.root or config.name}: counting {images} images and their labels, once\n")
     census = take_census(source)
     if folder is not None:
         with suppress(OSError):  # a census that cannot be kept is counted again

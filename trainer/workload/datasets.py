@@ -47,7 +47,7 @@ class DataFacts:
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read, and what is refused."""
     splits = (getattr(config, split) for split in SPLITS)
-    return (config.name, config.root, *splits, config.absent_classes, config.synthetic)
+    return (config.name, config.root, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
 def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
@@ -96,4 +96,5 @@ def data_digest(source: Source, config: DataConfig, remember: Remember) -> str:
 def source_key(source: Source, config: DataConfig) -> str:
     """A cache key that changes when the data set moves or one of its files changes; reads no content."""
     root = str(Path(config.root).resolve()) if config.root else ""
-    return f"{config.name}:{root}:{source.signature()}"
+    plugin = "" if config.plugin is None else f":{config.plugin.source.digest}:{config.plugin.options}"
+    return f"{config.name}:{root}:{source.signature()}{plugin}"

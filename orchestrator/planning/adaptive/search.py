@@ -19,7 +19,7 @@ from orchestrator.planning.resolve import check_inputs, check_row, read_inputs, 
 from orchestrator.planning.selection import check_selection
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
-from orchestrator.spec.settings import config_leaves
+from orchestrator.spec.settings import config_leaves, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
@@ -42,7 +42,7 @@ class TrialBuilder:
         self.spec = spec
         self.search = search
         self.cache_dir = run_dir / CACHE
-        self.configs = ConfigBuilder(spec.workload)
+        self.configs = ConfigBuilder(spec.workload, spec.extension)
         self.inputs: dict[Hashable, Inputs] = {}
 
     def build(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
@@ -51,11 +51,11 @@ class TrialBuilder:
         Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses and for
         an active parameter without a value.
         """
-        with reading_for(self.spec.workload):
-            return self.build_here(number, values)
+        with reading_for(self.spec.workload), extended_by(self.spec.extension):
+            return self.built(number, values)
 
-    def build_here(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
-        """`build`, while the workload of the search is the one in use."""
+    def built(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
+        """`build`, while the workload of the search and its plugins are in use."""
         suggested: dict[str, Any] = {}
         for item in self.search.active(suggested):
             if item.key not in values:

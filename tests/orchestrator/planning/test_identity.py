@@ -24,6 +24,8 @@ from trainer.config import (
     MemoryConfig,
     MiningConfig,
     ModelConfig,
+    PluginPart,
+    PluginSource,
     Runtime,
     SyntheticConfig,
     TrainConfig,
@@ -62,6 +64,7 @@ def with_value(config, key, value):
     return replace(config, **{name: with_value(getattr(config, name), rest, value) if rest else value})
 
 
+PLUGIN = PluginPart(source=PluginSource(digest="a" * 12, path="/mine.py"), table="MINERS", name="mine")
 UNSET = {
     "model.stem": "deep",
     "model.fusion_kernel": 3,
@@ -100,6 +103,14 @@ UNSET = {
     "contrast.as_released": True,
     "contrast.labels": "shuffled",
     "contrast.memory.dtype": "float16",
+    "contrast.anchors.plugin": PLUGIN,
+    "contrast.mining.plugin": PLUGIN,
+    "loss.plugin": PLUGIN,
+    "data.plugin": PLUGIN,
+    "model.head_plugin": PLUGIN,
+    "model.backbone_plugin": PLUGIN,
+    "evaluation.metrics": ("mine",),
+    "evaluation.metric_plugins": (PLUGIN,),
 }
 """A value for each knob that is unset by default."""
 
@@ -109,6 +120,7 @@ SETTING = {
     "loss.ohem_min_kept": {"loss.kind": "ohem"},
     "loss.lovasz_weight": {"loss.kind": "ce_lovasz"},
     "evaluation.stride": {"evaluation.window": (64, 64)},
+    "evaluation.metrics": {"evaluation.metric_plugins": (PLUGIN,)},
 }
 """What else must be set for a knob to have an effect."""
 
