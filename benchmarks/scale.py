@@ -129,11 +129,11 @@ def fill(folder: Path, trials: int) -> Took:
     took: Took = {}
     with clock(took):
         found = plan_of(folder)
+        from orchestrator.machine.sealed_json import seal
         from orchestrator.store.record_files import attempt_name
         from orchestrator.store.record_store import RecordStore
         from orchestrator.store.records import AttemptRecord, State
         from orchestrator.store.run_directory import RunDirectory
-        from orchestrator.store.sealed_json import seal
 
         RecordStore(folder / "runs").write_sweep(found.record)
         for number, trial in enumerate(found.trials):
@@ -157,10 +157,10 @@ def store(folder: Path, trials: int) -> Took:
     """Read which trials are done, as a sweep does when it starts. One record is compared with its file."""
     took: Took = {}
     with clock(took):
+        from orchestrator.machine.sealed_json import seal
         from orchestrator.store.record_files import attempt_name
         from orchestrator.store.record_store import RecordStore
         from orchestrator.store.run_directory import RunDirectory
-        from orchestrator.store.sealed_json import seal
 
         trial_ids = [cell.trial_id for cell in RunDirectory(folder / "runs").sweep("large").cells]
         opened = RecordStore(folder / "runs")

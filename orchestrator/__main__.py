@@ -148,10 +148,12 @@ def show_reasons(options: argparse.Namespace) -> int:
     """Show for each trial why it would run or be reused, and in which fields it differs from the closest trial."""
     from orchestrator.commands.why import describe_reasons
     from orchestrator.planning.naming import plan_in
+    from orchestrator.spec.workload_in_use import reading_for
 
     spec = read_spec(options.spec, **given_options(options))
     directory = RunDirectory(options.run_dir)
-    print("\n".join(describe_reasons(plan_in(directory, spec), directory)))
+    with reading_for(spec.workload):
+        print("\n".join(describe_reasons(plan_in(directory, spec), directory)))
     return DONE
 
 

@@ -22,11 +22,11 @@ from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
 from orchestrator.running.driver import INTERRUPTED, Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
-from trainer.code_digest import present_code, present_files
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from orchestrator.spec.blocks import Resources
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.follower import Follower
-    from trainer.config import Runtime
+    from orchestrator.workload.loaded import LoadedWorkload
+    from orchestrator.workload.runtime import Runtime
 
 TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
 """Makes the trackers of a sweep from the trials that still have to run."""
@@ -170,7 +171,7 @@ def carry_out(
     store = RecordStore(options.run_dir)
     cache_dir = store.local_folder / CACHE
     closing = Closing()
-    with store.lock(), ExitStack() as stack:
+    with reading_for(plan.workload), store.lock(), ExitStack() as stack:
         growing_plan = open_growing_plan(spec, plan, store)
         candidates = [trial.trial_id for trial in plan.trials]
         if growing_plan is not None:
@@ -187,7 +188,7 @@ def carry_out(
         store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
         store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
-        save_code(store)
+        save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
         write = partial(write_tables, out=options.out)
@@ -295,20 +296,20 @@ def runtime_of(resources: Resources) -> Runtime:
 
     On a GPU, as many loader threads follow from it (`Runtime.loader_threads`).
     """
-    from trainer.config import Runtime
+    from orchestrator.workload.runtime import Runtime
 
     return Runtime(threads=max(int(resources.cpus) // resources.ranks, 1), ranks=resources.ranks)
 
 
-def save_code(store: RecordStore) -> None:
+def save_code(store: RecordStore, workload: LoadedWorkload) -> None:
     """Write what the trials' records refer to by digests: the files of the trainer, and the uncommitted changes.
 
     Changes may hold what nobody else should read, so only the owner may.
     """
     from orchestrator.store.git_state import code_state
 
-    if store.files.read(key := code_key(present_code())) is None:
-        store.write(key, {"files": dict(present_files())})
+    if store.files.read(key := code_key(workload.code.digests()[0])) is None:
+        store.write(key, {"files": dict(workload.code.files())})
     code = code_state()
     if code.diff:
         store.files.write(code_key(code.digest, ".patch"), code.content + b"\n", private=True)

@@ -26,6 +26,7 @@ from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -68,14 +69,15 @@ def run(options: argparse.Namespace) -> int:
     selection = None
     if options.only or options.trial:
         selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))
-    if not options.dry_run:
-        return run_plan(spec, plan, directory, selection, options)
-    if options.json:
-        print(plan_as_json(plan, directory, selection, options.stale))
-    else:
-        lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
-        print("\n".join(lines))
-    return DONE
+    with reading_for(spec.workload):
+        if not options.dry_run:
+            return run_plan(spec, plan, directory, selection, options)
+        if options.json:
+            print(plan_as_json(plan, directory, selection, options.stale))
+        else:
+            lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
+            print("\n".join(lines))
+        return DONE
 
 
 def build_parser() -> Parser:

@@ -53,7 +53,9 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     if known and metric not in known and not any(cell.n for cell in cells.values()):
         raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     columns = {column.key: column for column in table_columns(sweep)}
-    column = columns.get(metric) or column_for(metric, metric=sweep.metric, goal=sweep.goal)
+    column = columns.get(metric) or column_for(
+        metric, metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal
+    )
     printed, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
     texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)
     text = mark_chosen(sweep, metric, texts)[row]

@@ -37,13 +37,14 @@ NOT_COUNTED: Mapping[str, str] = {
     "pictures/": "draws after the figures are measured",
     "probe.py": "measures memory; its weights are thrown away",
     "testing/": "suites of tests",
+    "workload/": "tells the orchestrator what run.py computes, and calls it",
 }
 """Files and folders (`/`) below `trainer` that cannot change a figure, with the reason.
 
 A tiny trial must give the same bits without them (tests/trainer/test_code_digest.py).
 """
 
-SHARED = ("orchestrator/workload/fields.py", "orchestrator/workload/runtime.py")
+SHARED = tuple(f"orchestrator/workload/{name}.py" for name in ("fields", "plugin_part", "runtime"))
 """Files beside the package that can change a figure: what an unset field stands for, and how a trial runs."""
 
 PACKAGE = Path(__file__).resolve().parent

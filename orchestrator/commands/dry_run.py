@@ -10,7 +10,6 @@ from typing import Any
 
 from orchestrator.planning.adaptive.recorded_study import earlier_plan, recorded_study
 from orchestrator.planning.cost_forecast import CostBook, describe_cost
-from orchestrator.planning.key_forecast import describe_keys
 from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
@@ -104,7 +103,7 @@ def plan_as_text(
         lines += describe_data(data)
     names = [item.name for item in record.data_sets] if len(record.data_sets) > 1 else [""]
     for name in names:
-        lines += [f"{name}: {line}" if name else line for line in describe_keys(plan.expected_keys(name))]
+        lines += [f"{name}: {line}" if name else line for line in plan.forecast(name)]
     lines += [f"note: {text}" for text in plan.record.notes]
     by_row: dict[str, list[str]] = {title_of(row.label, name): [] for row in record.rows for name in names}
     width = max(map(len, by_row), default=0)

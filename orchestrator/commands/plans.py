@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.commands.local_time import local_time
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.kept_plans import KeptPlan
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory

@@ -34,8 +34,8 @@ class RunningAttempt:
     trial_id: str
     attempt: int
     step: int
-    miou: float | None
-    """Last `val/miou`."""
+    watched: float | None
+    """Last value of the metric that is watched."""
     silent_seconds: float
     """Since its last point."""
 
@@ -82,11 +82,11 @@ class SweepStatus:
 def read_status(directory: RunDirectory, name: str, now: float) -> SweepStatus:
     """The status of sweep `name` at the time `now`, in seconds since the epoch. Raises StoreError if it never ran."""
     results = directory.results(name)
-    running = []
+    running, watched = [], results.sweep.watched_metric.name
     for trial_id in results.unfinished:
         ended = results.outcomes.get(trial_id)
         points = list(directory.points(trial_id))
-        if (attempt := running_attempt(trial_id, points, ended.attempt if ended else 0, now)) is not None:
+        if (attempt := running_attempt(trial_id, points, ended.attempt if ended else 0, now, watched)) is not None:
             running.append(attempt)
     running_ids = {attempt.trial_id for attempt in running}
     failed = [
@@ -97,7 +97,9 @@ def read_status(directory: RunDirectory, name: str, now: float) -> SweepStatus:
     return SweepStatus(results=results, running=tuple(running), failures=group_failures(failed))
 
 
-def running_attempt(trial_id: str, points: Sequence[Point], ended: int, now: float) -> RunningAttempt | None:
+def running_attempt(
+    trial_id: str, points: Sequence[Point], ended: int, now: float, watched: str
+) -> RunningAttempt | None:
     """The attempt after number `ended`, if there is one and it reported in the last `FRESH_SECONDS`."""
     open_points = [point for point in points if point.attempt > ended]
     if not open_points:
@@ -106,12 +108,12 @@ def running_attempt(trial_id: str, points: Sequence[Point], ended: int, now: flo
     silent_seconds = now - last.time
     if silent_seconds > FRESH_SECONDS:
         return None
-    values = [point.metrics["val/miou"] for point in open_points if "val/miou" in point.metrics]
+    values = [point.metrics[watched] for point in open_points if watched in point.metrics]
     return RunningAttempt(
         trial_id=trial_id,
         attempt=last.attempt,
         step=max(point.step for point in open_points),
-        miou=values[-1] if values else None,
+        watched=values[-1] if values else None,
         silent_seconds=silent_seconds,
     )
 
@@ -158,11 +160,12 @@ def status_as_text(status: SweepStatus, command: str) -> list[str]:
     ]
     lines = [f"{sweep.name}: {len(sweep.trial_ids)} trials: {', '.join(counts)}, {len(status.not_run)} not run"]
     for trial in status.running:
-        miou = "" if trial.miou is None else f", val mIoU {trial.miou:.4f}"
+        words = status.results.sweep.watched_metric.words
+        figure = "" if trial.watched is None else f", {words} {trial.watched:.4f}"
         attempt = "" if trial.attempt == 1 else f", attempt {trial.attempt}"
         silence = f", last report {duration(trial.silent_seconds)} ago"
         label = sweep.label_of(trial.trial_id)
-        lines.append(f"running  {label} [{trial.trial_id}]: step {trial.step}{miou}{attempt}{silence}")
+        lines.append(f"running  {label} [{trial.trial_id}]: step {trial.step}{figure}{attempt}{silence}")
     for group in status.failures:
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
         lines += ["", f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"]

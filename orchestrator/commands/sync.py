@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.api import write_tables
+from orchestrator.machine.first_few import first_few
 from orchestrator.machine.own_folder import temporary_folder
-from orchestrator.store.first_few import first_few
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory

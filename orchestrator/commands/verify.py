@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.sealed_json import unseal
 from orchestrator.planning.digests import json_digest
 from orchestrator.planning.plan import CACHE
 from orchestrator.store.backends import LocalFiles
@@ -21,7 +22,6 @@ from orchestrator.store.parquet_cache import cache_state
 from orchestrator.store.point_log import read_line
 from orchestrator.store.records import SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
-from orchestrator.store.sealed_json import unseal
 from trainer.archive_digest import verify_archive, verify_file
 from trainer.data.reading.cache import DecodedCache, DecodedSplit
 

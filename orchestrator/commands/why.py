@@ -1,4 +1,4 @@
-"""Why a trial would run or be reused: a comparison of its identity (config, data, RESULT_VERSION) field by field."""
+"""Why a trial would run or be reused: a comparison of its identity (config, data, result version) field by field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from orchestrator.planning.plan import SweepPlan
 from orchestrator.planning.stale import describe_difference, plan_state, remedy
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
-from trainer.config import RESULT_VERSION
 
 __all__ = ["Identity", "describe_reason", "describe_reasons", "finished_identities", "nearest"]
 
@@ -44,7 +43,7 @@ def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
     stale = {item.trial_id: describe_difference(item.code, directory) for item in state.stale}
     finished, lines = finished_identities(directory)
     for trial in plan.trials:
-        content = {**canonical(trial.config), "data": trial.data_digest, "result_version": RESULT_VERSION}
+        content = {**canonical(trial.config), "data": trial.data_digest, **plan.workload.identity}
         identity = Identity(trial_id=trial.trial_id, content=content)
         label, record = plan.record.label_of(trial.trial_id), state.outcomes.get(trial.trial_id)
         difference = stale.get(trial.trial_id) or accepted_difference(state.plan, record, directory)
@@ -70,7 +69,7 @@ def finished_identities(directory: RunDirectory) -> tuple[list[Identity], list[s
             damaged.append(f"damaged  {known}")
         else:
             content = dict(known.get("config", {}))
-            content.update({key: known[key] for key in ("data", "result_version") if key in known})
+            content.update({key: known[key] for key in ("data", "result_version", "workload") if key in known})
             found.append(Identity(trial_id=trial_id, content=content))
     return found, damaged
 

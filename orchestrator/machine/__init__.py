@@ -1,4 +1,4 @@
-"""What every program here needs of the machine: folders of our own, file systems, processes, output streams.
+"""What every program here needs of the machine: folders and files of our own, file systems, processes, streams.
 
 Imports the standard library only, so that the trainer may import it too.
 """

@@ -1,29 +1,22 @@
-"""Build `TrainConfig`s from settings, and report what the trainer refuses at the line that caused it."""
+"""Build configs from settings, and report what the trainer refuses at the line that caused it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.settings import Setting, quoted
-from trainer.config import TrainConfig
+from orchestrator.workload.loaded import LoadedWorkload
 
 if TYPE_CHECKING:
     from trainer.plugins.options import Extension
 
-__all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
+__all__ = ["ConfigBuilder", "GivenValues", "ResolvedRow", "SettingSources"]
 
 T = TypeVar("T")
-
-CAUSES = {
-    "data.root": "data.name",
-    "data.crop": "model.backbone",
-    "contrast.memory": "contrast.memory.pixels_per_class",
-}
-"""For a key that nobody set: the key whose value usually causes a complaint about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +25,60 @@ class SettingSources:
 
     settings: Mapping[str, Setting]
     row_origin: str
+    usual_causes: Mapping[str, str] = field(default_factory=dict)
+    """`Extras.usual_causes`."""
 
     def error(self, key: str, message: str) -> SpecError:
         """A complaint at the origin of `key`, else at that of its usual cause, else at that of the row."""
-        cause = self.settings.get(key) or self.settings.get(CAUSES.get(key, ""))
+        cause = self.settings.get(key) or self.settings.get(self.usual_causes.get(key, ""))
         return SpecError(f"{cause.origin if cause else self.row_origin}: {key}: {message}")
 
     def checked(self, build: Callable[[], T]) -> T:
-        """What `build` returns; its ValueError `key: message` becomes a SpecError that shows the value."""
+        """What `build` returns; each message `key: ...` of its ValueError becomes one of a SpecError with the value."""
         try:
             return build()
         except ValueError as error:
-            key, _, message = str(error).partition(": ")
-            setting = self.settings.get(key)
-            if setting is not None and ";" not in message and f"not {quoted(setting.value)}" not in message:
-                message = f"{message}; got {quoted(setting.value)}"
-            raise self.error(key, message) from error
+            raise SpecError(*(text for item in error.args for text in self.refused(str(item)))) from error
+
+    def refused(self, text: str) -> tuple[str, ...]:
+        """A message `key: ...` at its place."""
+        key, _, message = text.partition(": ")
+        setting = self.settings.get(key)
+        if setting is not None and ";" not in message and f"not {quoted(setting.value)}" not in message:
+            message = f"{message}; got {quoted(setting.value)}"
+        return self.error(key, message).messages
+
+
+class GivenValues(Mapping[str, Any]):
+    """The values of settings by key; a view, because a plan may have ten thousand rows."""
+
+    def __init__(self, settings: Mapping[str, Setting]) -> None:
+        self.settings = settings
+
+    def __getitem__(self, key: str) -> Any:
+        return self.settings[key].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings)
+
+    def __len__(self) -> int:
+        return len(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRow:
     """A row's normalised config, before seeds are set, and where its values come from."""
 
-    config: TrainConfig
+    config: Any
     sources: SettingSources
 
 
 class ConfigBuilder:
     """Builds configs and keeps their blocks: the rows of a sweep differ in few of them."""
 
-    def __init__(self, extension: Extension | None = None) -> None:
+    def __init__(self, workload: LoadedWorkload, extension: Extension | None = None) -> None:
         """`extension`: the plugins of the sweep."""
+        self.workload = workload
         self.extension = extension
         self._blocks: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
 
@@ -71,21 +87,24 @@ class ConfigBuilder:
 
         Raises SpecError with one line per value or combination that the trainer refuses.
         """
-        sources = SettingSources(settings, row_origin)
-        values: dict[str, dict[str, Any]] = {name: {} for name in block_types(TrainConfig)}
+        sources = SettingSources(settings, row_origin, self.workload.extras.usual_causes)
+        config_type = self.workload.config_type
+        types = block_types(config_type)
+        values: dict[str, dict[str, Any]] = {name: {} for name in types}
+        own: dict[str, Any] = {}
         for key, setting in settings.items():
-            values[key.partition(".")[0]][key] = setting.resolved()
+            values.get(key.partition(".")[0], own)[key] = setting.resolved()
         errors = SpecErrorCollector()
         blocks: dict[str, Any] = {}
-        for name, block_type in block_types(TrainConfig).items():
+        for name, block_type in types.items():
             memo = (name, tuple(values[name].items()))
             if memo not in self._blocks:
                 with errors:
                     self._blocks[memo] = build_block(block_type, f"{name}.", values[name], sources, self.extension)
             blocks[name] = self._blocks.get(memo)
         errors.raise_any()
-        config = sources.checked(lambda: TrainConfig(**blocks))
-        return ResolvedRow(config.normalised(), sources)
+        config = sources.checked(lambda: config_type(**blocks, **own))
+        return ResolvedRow(self.workload.normalised(config), sources)
 
 
 def build_block(

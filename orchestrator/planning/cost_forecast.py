@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from orchestrator.machine.json_text import parse_json
 from orchestrator.planning.digests import read_cache, write_cache
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import AttemptRecord, State
-from trainer.config import TrainConfig
+from orchestrator.workload.loading import workload_of
 
 __all__ = ["Cost", "CostBook", "describe_cost", "duration"]
 
@@ -30,9 +31,9 @@ class Cost:
     disk_bytes: int
     """Size of its folder."""
 
-    def seconds(self, config: TrainConfig) -> float:
+    def seconds(self, config: Any) -> float:
         """Expected duration of a trial with this config, which may have another number of steps."""
-        return self.step_seconds * config.schedule.steps + self.other_seconds
+        return self.step_seconds * (workload_of(config).steps(config) or 0) + self.other_seconds
 
 
 class CostBook:
@@ -47,7 +48,7 @@ class CostBook:
             except (TypeError, ValueError):  # written by another version
                 continue
 
-    def of(self, config: TrainConfig) -> Cost | None:
+    def of(self, config: Any) -> Cost | None:
         """The cost of a trial of this shape; None before the first one has finished."""
         return self.costs.get(shape_of(config))
 
@@ -56,14 +57,18 @@ class CostBook:
         seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := self.of(trial.config))}
         if len(seconds) == len(trials):
             return seconds
-        return {trial.trial_id: float(trial.config.schedule.steps) for trial in trials}
+        return {trial.trial_id: float(workload_of(trial.config).steps(trial.config) or 1) for trial in trials}
 
-    def note(self, config: TrainConfig, record: AttemptRecord, workdir: Path) -> None:
+    def note(self, config: Any, record: AttemptRecord, workdir: Path) -> None:
         """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""
-        step_ms = record.metrics.get("cost/step_ms")
-        if record.state is not State.DONE or record.attempt != 1 or step_ms is None:
+        if record.state is not State.DONE or record.attempt != 1:
             return
-        trained = step_ms / 1000 * config.schedule.steps
+        steps, step_ms = workload_of(config).steps(config), record.metrics.get("cost/step_ms")
+        if steps is None:  # trials of a shape last equally long
+            steps, step_ms = 0, 0.0
+        if step_ms is None:
+            return
+        trained = step_ms / 1000 * steps
         self.costs[shape_of(config)] = Cost(
             step_seconds=step_ms / 1000,
             other_seconds=max(0.0, record.ended_at - record.started_at - trained),

@@ -1,4 +1,4 @@
-"""SHA-256 digests: of JSON values, of files, and of data sets, whose digests are remembered in a cache."""
+"""SHA-256 digests of JSON values and of files, and the cache of slow results of a run directory."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import DamagedError
-from orchestrator.store.atomic_file import replace_file
+from orchestrator.machine.atomic_file import replace_file
+from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store.bounded_file import read_file
-from orchestrator.store.sealed_json import seal, unseal
-from trainer.config import DataConfig
-from trainer.data import Source
 
 __all__ = [
-    "data_digest",
     "file_digest",
     "json_digest",
     "read_cache",
     "read_verified",
     "recall",
-    "source_key",
     "write_cache",
 ]
 
@@ -51,27 +47,9 @@ def content_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def data_digest(source: Source, config: DataConfig, cache_dir: Path | None = None) -> str:
-    """Digest of the content of a data set; its location does not count.
-
-    With `cache_dir` the digest is remembered there under the sizes and modification times of the files, so that a
-    large data set is read once. Raises DataError when the data set is missing or incomplete.
-    """
-    return recall(cache_dir, "digests.json", source_key(source, config), source.digest)
-
-
-def source_key(source: Source, config: DataConfig) -> str:
-    """A cache key that changes when the data set moves or one of its files changes; reads no content."""
-    root = str(Path(config.root).resolve()) if config.root else ""
-    plugin = "" if config.plugin is None else f":{config.plugin.source.digest}:{config.plugin.options}"
-    return f"{config.name}:{root}:{source.signature()}{plugin}"
-
-
-def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[], str]) -> str:
-    """The cached result of `compute` for `key`; computed again when the cache was lost or `cache_dir` is None."""
-    if cache_dir is None:
-        return compute()
-    path = cache_dir / file_name
+def recall(cache_dir: Path, key: str, compute: Callable[[], str], *, file: str = "digests.json") -> str:
+    """The cached result of `compute` for `key`; computed again when the cache was lost."""
+    path = cache_dir / file
     known = read_cache(path)
     if key not in known:
         known[key] = compute()

@@ -1,4 +1,4 @@
-"""A trial's id is a function of what the trial computes: its resolved config, its data and RESULT_VERSION.
+"""A trial's id is a function of what it computes: its resolved config, its data, and the workload with its version.
 
 The sweep, the row, the machine and the time do not count, so a baseline that two sweeps share is trained once.
 """
@@ -12,92 +12,89 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from orchestrator.planning.digests import file_digest, json_digest
-from orchestrator.spec.settings import config_leaves
-from trainer.config import (
-    PACKAGED_WEIGHTS,
-    RESULT_VERSION,
-    PluginPart,
-    TrainConfig,
-    canonical_name,
-    fields_below,
-    is_outside_identity,
-)
+from orchestrator.spec.settings import config_leaves, leaves_of
+from orchestrator.spec.workload_in_use import workload_in_use
+from orchestrator.workload.fields import canonical_name, fields_below, file_keys, is_outside_identity
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import built_in, workload_of
+from orchestrator.workload.plugin_part import PluginPart
 
 __all__ = ["canonical", "content_id", "shape_of", "study_id"]
 
-OUTSIDE_SHAPE = (
-    "contrast.labels",
-    "contrast.temperature",
-    "contrast.warmup_fraction",
-    "contrast.weight",
-    "data.color_jitter",
-    "data.flip_probability",
-    "data.scale",
-    "optim.lr",
-    "optim.weight_decay",
-    "schedule.eval_every_steps",
-    "schedule.steps",
-    "seed",
-)
-"""Keys that change what a trial computes, but not how much memory or time a step takes."""
+
+def content_id(config: Mapping[str, Any], data_digest: str, workload: LoadedWorkload | None = None) -> str:
+    """The id of a trial, equal exactly for equal computations on equal data; `config` is what `canonical` returns.
+
+    Without a `workload` it is the built-in one.
+    """
+    return json_digest({"config": config, "data": data_digest, **(workload or built_in()).identity})
 
 
-def content_id(config: Mapping[str, Any], data_digest: str) -> str:
-    """The id of a trial, equal exactly for equal computations on equal data; `config` is what `canonical` returns."""
-    return json_digest({"config": config, "data": data_digest, "result_version": RESULT_VERSION})
-
-
-def canonical(config: TrainConfig) -> dict[str, Any]:
+def canonical(config: Any) -> dict[str, Any]:
     """What the config computes, as dotted keys and plain JSON values, the seed included.
 
-    Fields without effect have their defaults. Paths and limits are left out; the path of a weight file becomes
-    `sha256:...`. Optional fields that are not set do not appear, and `1` in a float field is `1.0`.
+    Fields without effect have their defaults. Paths and limits are left out; the path of a file whose content
+    counts becomes `sha256:...`. Optional fields that are not set do not appear, and `1` in a float field is `1.0`.
 
-    Raises OSError for a weight file that cannot be read.
+    Raises OSError for such a file that cannot be read.
     """
-    content = dict(block_content.__wrapped__(config.normalised(), ""))  # whole configs would fill the cache
-    weights = content["model.weights"]
-    if weights not in PACKAGED_WEIGHTS:
-        content["model.weights"] = f"sha256:{file_digest(Path(weights))}"
+    normalised = workload_of(config).normalised(config)
+    content = dict(block_content.__wrapped__(normalised, ""))  # whole configs would fill the cache
+    return with_digests(content, type(config))
+
+
+def with_digests(content: dict[str, Any], config_type: type) -> dict[str, Any]:
+    """`content` with the digest of each file in place of its path (`file_or_name`). Raises OSError."""
+    for key, names in file_keys(config_type).items():
+        if (value := content.get(key)) is not None and value not in names:
+            content[key] = f"sha256:{file_digest(Path(value))}"
     return content
 
 
 def study_id(
-    search: Mapping[str, Any], settings: Mapping[str, Any], seeds: Sequence[int], data_digests: Iterable[str]
+    search: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    data_digests: Iterable[str],
+    workload: LoadedWorkload | None = None,
 ) -> str:
     """The id of a study, equal exactly for equal questions of a search.
 
     Counted are its objectives, sampler, distributions and scheduler (`search`), what holds for every trial (`settings`
     by dotted key, as far as they differ from the trainer's defaults, so that a key added later changes no study), the
-    seed of the trials, the data and RESULT_VERSION; not the number of trials, which may be raised. Raises OSError for a
-    weight file that cannot be read.
+    seed of the trials, the data and the workload with its version; not the number of trials, which may be raised.
+    Raises OSError for a file that cannot be read.
     """
+    workload = workload or built_in()
     drawn = {parameter["key"] for parameter in search["parameters"]}
-    defaults = {key: default for key, default in base_defaults().items() if key not in drawn}
+    defaults = {key: default for key, default in base_defaults(workload.config_type).items() if key not in drawn}
     base = {key: settings[key] for key, default in defaults.items() if settings.get(key, default) != default}
-    weights = base.get("model.weights", PACKAGED_WEIGHTS[0])
-    if weights not in PACKAGED_WEIGHTS:
-        base["model.weights"] = f"sha256:{file_digest(Path(weights))}"
+    base = with_digests(base, workload.config_type)
     content = {"search": search, "base": base, "seeds": list(seeds), "data": sorted(set(data_digests))}
-    return json_digest({**content, "result_version": RESULT_VERSION})
+    return json_digest({**content, **workload.identity})
 
 
-def base_defaults() -> Mapping[str, Any]:
-    """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists."""
-    uncounted = {prefix + item.name for prefix, item in fields_below(TrainConfig) if is_outside_identity(item)}
+def base_defaults(config_type: Any) -> Mapping[str, Any]:
+    """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists.
+
+    Those of plugins in use count as well.
+    """
+    uncounted = {prefix + item.name for prefix, item in fields_below(config_type) if is_outside_identity(item)}
+    leaves = config_leaves() if workload_in_use().config_type is config_type else leaves_of(config_type)
     return {
         key: list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
-        for key, leaf in config_leaves().items()
+        for key, leaf in leaves.items()
         if key not in uncounted
     }
 
 
-def shape_of(config: TrainConfig) -> str:
+def shape_of(config: Any) -> str:
     """Twelve hexadecimal digits, equal for configs that need the same memory and time per step.
 
     The spaces after its separators are part of the digest: `costs.json` of version 0.1 has it as its key.
     """
-    content = {key: value for key, value in canonical(config).items() if key not in OUTSIDE_SHAPE}
+    outside = workload_of(config).extras.outside_shape
+    content = {key: value for key, value in canonical(config).items() if key not in outside}
     return json_digest(content, separators=(", ", ": "))
 
 

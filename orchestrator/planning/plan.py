@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from orchestrator.errors import SpecErrorCollector, SweepError
-from orchestrator.planning.build_config import ConfigBuilder
-from orchestrator.planning.caption import caption_sentence
-from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key, distinct_data_sets
-from orchestrator.planning.describe_data import data_record
+from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
 from orchestrator.planning.identity import canonical, content_id, study_id
-from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
-from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
-    check_class_count,
-    check_compute,
     check_grace,
-    check_weights,
+    check_inputs,
+    check_row,
+    read_inputs,
     resolve_bound,
     resolve_row,
 )
 from orchestrator.planning.rows_on_data import (
     RowsOnData,
+    caption_of,
     captions_of,
     changes_of,
     data_set_record,
@@ -35,14 +31,21 @@ from orchestrator.planning.rows_on_data import (
     named_notes,
     names_of,
     notes_on,
+    planned_rows,
+    protocols_of,
+    records_of,
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
 from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from trainer.config import TrainConfig
+from orchestrator.workload.extras import PlannedRow
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import built_in, workload_of
 
 __all__ = ["CACHE", "SweepPlan", "Trial", "TrialSelection", "json_value", "plan_sweep", "seeded_trials"]
 
@@ -58,10 +61,10 @@ class Trial:
     """One computation; several rows may share it."""
 
     trial_id: str
-    config: TrainConfig
-    """Normalised; paths are absolute."""
+    config: Any
+    """Normalised; paths are absolute. Its type says which workload trains it (`workload_of`)."""
     data_digest: str = ""
-    """Of the data set it is trained on."""
+    """Of its inputs, such as the data set it is trained on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,22 +75,16 @@ class SweepPlan:
     trials: tuple[Trial, ...]
     """Distinct, in running order: all rows with the first seed, baseline first, on each data set, then all with the
     second."""
-    train_pixels: Mapping[DataKey, TrainPixels] = field(default_factory=dict)
-    """Of each data set, by `data_key`."""
+    workload: LoadedWorkload = field(default_factory=built_in)
+    """The code that trains."""
+    rows: Mapping[str, tuple[PlannedRow, ...]] = field(default_factory=dict)
+    """By name of the data set, empty in a sweep over one: the rows with their configs and inputs; of a search its
+    baseline only."""
 
-    def expected_keys(self, data: str = "") -> dict[str, KeysPerAnchor | None]:
-        """Keys that an anchor of each row is expected to meet, by label; None for rows without contrast.
-
-        `data` is the name of a data set of a sweep over several.
-        """
-        configs = {trial.trial_id: trial.config for trial in self.trials}
-        runs = [run for run in self.record.cells if run.trial_id in configs and run.data == data]
-        first = {run.row: configs[run.trial_id] for run in reversed(runs)}
-        return {
-            row.label: expected_keys(first[row.label], self.train_pixels[data_key(first[row.label].data)])
-            for row in self.record.rows
-            if row.label in first
-        }
+    def forecast(self, data: str = "") -> list[str]:
+        """Lines about what the rows are expected to do on a data set, if the workload has any."""
+        lines = self.workload.extras.forecast
+        return [] if lines is None else list(lines(self.rows.get(data, ())))
 
     def unfinished(self, outcomes: Mapping[str, AttemptRecord]) -> tuple[Trial, ...]:
         """The trials that still have to run (`SweepRecord.ends_trial`), in running order."""
@@ -131,13 +128,14 @@ def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
     weights.
     """
-    with extended_by(spec.extension):
-        return planned(spec, run_dir)
+    with reading_for(spec.workload), extended_by(spec.extension):
+        return planned(spec, run_dir / CACHE)
 
 
-def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
-    """`plan_sweep` where the keys of plugins are known."""
-    errors, builder = SpecErrorCollector(), ConfigBuilder(spec.extension)
+def planned(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
+    """`plan_sweep`, while the workload of `spec` and its plugins are in use."""
+    workload = spec.workload
+    errors, builder = SpecErrorCollector(), ConfigBuilder(workload, spec.extension)
     groups = [
         RowsOnData(spec=item, rows=tuple(errors.collect(partial(resolve_row, item.base, builder), spec.rows)))
         for item in spec.data_sets
@@ -146,41 +144,66 @@ def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
     if spec.search is not None:
         bounds = [(parameter, bound) for parameter in spec.search.parameters for bound in parameter.bounds()]
         resolved += errors.collect(partial(resolve_bound, spec.search, spec.base, builder), bounds)
-    data_sets = distinct_data_sets(resolved)
-    facts: dict[DataKey, DataFacts] = {}
-    for key, row in data_sets.items():
+    keys = [workload.inputs_key(row.config) for row in resolved]
+    found: dict[Hashable, Inputs] = {}
+    first: dict[Hashable, ResolvedRow] = {}
+    for key, row in zip(keys, resolved, strict=True):
+        first.setdefault(key, row)
+    for key, row in first.items():
         with errors:
-            facts[key] = data_facts(row, run_dir / CACHE)
-            check_selection(spec, row, facts[key])
-    errors.collect(check_weights, resolved)
-    errors.collect(partial(check_compute, spec.space.resources), resolved)
-    for row in resolved:
-        if (known := facts.get(data_key(row.config.data))) is not None:
+            found[key] = read_inputs(workload, row, cache_dir)
+            check_selection(spec, found[key])
+    errors.collect(partial(check_row, workload, spec.space.resources), resolved)
+    for key, row in zip(keys, resolved, strict=True):
+        if (known := found.get(key)) is not None:
             with errors:
-                check_class_count(row, known)
+                check_inputs(workload, row, known)
     if spec.space.scheduler is not None:
         with errors:
-            check_grace(spec.space.scheduler, resolved)
+            check_grace(workload, spec.space.scheduler, resolved)
     if not errors.messages:
-        classes = ((row.config.contrast, facts[data_key(row.config.data)].class_names) for row in resolved)
-        measured = {name for row in resolved for name in row.config.evaluation.metrics or ()}
-        errors.messages.extend(unknown_columns(spec.space, classes, measured))
+        reported = (workload.reported(row.config, found[key]) for key, row in zip(keys, resolved, strict=True))
+        errors.messages.extend(unknown_columns(spec.space, workload, reported))
     errors.raise_any()
+    inputs = iter(found[key] for key in keys)
+    groups = [replace(group, inputs=tuple(next(inputs) for _ in group.rows)) for group in groups]
     names = names_of(groups)
     trials: dict[RunKey, Trial] = {}
     for group, name in zip(groups, names, strict=True):
-        for row_spec, row in zip(spec.rows, group.rows, strict=True):
-            named = seeded_trials(row.config, spec.seeds, facts[data_key(row.config.data)].digest)
+        for row_spec, (config, read) in zip(spec.rows, group.pairs, strict=True):
+            named = seeded_trials(config, spec.seeds, read.digest)
             trials.update({(row_spec.label, name, trial.config.seed): trial for trial in named})
     errors.messages.extend(equal_trials(spec, names, trials))
     errors.raise_any()
+    pairs = [(row.config, found[key]) for key, row in zip(keys, resolved, strict=True)]
+    several = len(names) > 1
+    return SweepPlan(
+        record=plan_record(spec, groups, names, resolved, pairs, trials),
+        trials=running_order(spec, names, trials),
+        workload=workload,
+        rows={name if several else "": planned_rows(spec, group) for group, name in zip(groups, names, strict=True)},
+    )
+
+
+def plan_record(
+    spec: SweepSpec,
+    groups: Sequence[RowsOnData],
+    names: Sequence[str],
+    resolved: Sequence[ResolvedRow],
+    pairs: Sequence[tuple[Any, Inputs]],
+    trials: Mapping[RunKey, Trial],
+) -> SweepRecord:
+    """The record of a plan.
+
+    `resolved` are the rows and the ends of a search's ranges; `pairs` are their configs and inputs.
+    """
+    distinct = list({id(item): item for _, item in pairs}.values())
     settings = {key: json_value(setting.value) for key, setting in spec.base.items()}
     records = tuple(
-        data_set_record(spec, group, name, facts, settings) for group, name in zip(groups, names, strict=True) if name
+        data_set_record(spec, group, name, settings) for group, name in zip(groups, names, strict=True) if name
     )
-    captions = [(row.config, facts[data_key(row.config.data)]) for row in resolved]
-    caption = caption_sentence(captions, spec.seeds, captions_of(groups, names, facts))
-    record = SweepRecord(
+    caption = caption_of(spec, pairs, captions_of(spec, groups, names))
+    return SweepRecord(
         name=spec.name,
         question=spec.space.question,
         method=spec.space.method,
@@ -198,20 +221,16 @@ def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
         table=spec.space.table.record(),
         protocol=", ".join((caption, *changes_of(spec))),
         spec=spec.space.document.text,
-        search=search_record(spec, settings, (item.digest for item in facts.values())),
+        search=search_record(spec, settings, (item.digest for item in distinct)),
         settings=settings,
-        val_overlaps_test=any(item.val_overlaps_test for item in facts.values()),
+        val_overlaps_test=any(item.val_overlaps_test is not None for item in distinct),
         models=spec.space.tracking.models,
-        data=tuple(data for item in records for data in item.data)
-        or tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
-        protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=named_notes(records) if records else notes_on(spec, groups[0], facts),
+        data=tuple(data for item in records for data in item.data) or records_of(distinct),
+        protocols=protocols_of(spec, resolved),
+        notes=named_notes(records) if records else notes_on(spec, groups[0]),
         data_sets=records,
-    )
-    return SweepPlan(
-        record=record,
-        trials=running_order(spec, names, trials),
-        train_pixels={key: TrainPixels.of(row.config.data, facts[key]) for key, row in data_sets.items()},
+        workload=spec.workload.name,
+        metrics=tuple(spec.workload.metrics),
     )
 
 
@@ -230,7 +249,8 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
     if spec.extension is not None:
         question["plugins"] = sorted({plugin.source.digest for plugin in spec.extension.plugins})
     question = json.loads(json.dumps(question))
-    return {**question, "trials": search.trials, "study": study_id(question, settings, spec.seeds, data_digests)}
+    study = study_id(question, settings, spec.seeds, data_digests, spec.workload)
+    return {**question, "trials": search.trials, "study": study}
 
 
 def without_origin(block: dict[str, Any]) -> dict[str, Any]:
@@ -238,12 +258,12 @@ def without_origin(block: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "origin"}
 
 
-def seeded_trials(config: TrainConfig, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
+def seeded_trials(config: Any, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
     """The trials of a row, one per seed; the canonical form of the config is computed once."""
-    content = canonical(config)
+    content, workload = canonical(config), workload_of(config)
     for seed in seeds:
         yield Trial(
-            trial_id=content_id({**content, "seed": seed}, data_digest),
+            trial_id=content_id({**content, "seed": seed}, data_digest, workload),
             config=replace(config, seed=seed),
             data_digest=data_digest,
         )

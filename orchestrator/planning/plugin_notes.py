@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.machine.first_few import first_few
 from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.key_forecast import name_rows
 
 if TYPE_CHECKING:
     from trainer.plugins.options import Extension
 
 __all__ = ["plugin_notes"]
+
+MOST_NAMED = 6
+"""Rows that a note names."""
 
 
 def plugin_notes(extension: Extension | None, rows: Iterable[tuple[str, ResolvedRow]]) -> Iterator[str]:
@@ -28,4 +31,4 @@ def plugin_notes(extension: Extension | None, rows: Iterable[tuple[str, Resolved
         for key, reason in extension.ignored(given).items():
             labels.setdefault(f"{key}: {given[key]} has no effect: {reason}", []).append(label)
     for text, found in labels.items():
-        yield f"{text} ({name_rows(list(dict.fromkeys(found)))})."
+        yield f"{text} ({first_few(list(dict.fromkeys(found)), MOST_NAMED, '; ')})."

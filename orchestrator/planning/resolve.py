@@ -9,19 +9,19 @@ from typing import Any, TypeAlias
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
-from orchestrator.planning.datasets import DataFacts
+from orchestrator.planning.digests import recall
 from orchestrator.spec.blocks import Resources, Scheduler
 from orchestrator.spec.distributions import Distribution, Search, holds
 from orchestrator.spec.rows import RowSpec
 from orchestrator.spec.settings import Setting
-from trainer.bank_size import require_bank_fits
-from trainer.config import PACKAGED_WEIGHTS, require_class_weights_fit, require_compute_fits
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.loaded import LoadedWorkload
 
 __all__ = [
-    "check_class_count",
-    "check_compute",
     "check_grace",
-    "check_weights",
+    "check_inputs",
+    "check_row",
+    "read_inputs",
     "resolve_bound",
     "resolve_row",
     "resolve_suggestion",
@@ -79,36 +79,43 @@ def corners(search: Search, parameter: Distribution, bound: Any) -> Iterator[dic
         yield values
 
 
-def check_weights(row: ResolvedRow) -> None:
-    """Raise SpecError for a weight file that does not exist."""
-    weights = row.config.model.weights
-    if weights not in PACKAGED_WEIGHTS and not Path(weights).is_file():
-        choices = ", ".join(PACKAGED_WEIGHTS)
-        text = f"no such file {weights!r}; choose {choices} or the path of a .safetensors or .pth file"
-        raise row.sources.error("model.weights", text)
+def check_row(workload: LoadedWorkload, resources: Resources, row: ResolvedRow) -> None:
+    """Raise SpecError for what the workload refuses, and for what the `resources` of a trial do not allow.
 
-
-def check_compute(resources: Resources, row: ResolvedRow) -> None:
-    """Raise SpecError for arithmetic that the `resources` of a trial do not allow, as far as they are known."""
-    cuda = resources.gpus != 0  # auto: decided where the sweep runs
-    row.sources.checked(partial(require_compute_fits, row.config.compute, cuda=cuda, ranks=resources.ranks))
-
-
-def check_class_count(row: ResolvedRow, facts: DataFacts) -> None:
-    """Raise SpecError for a memory bank above its cap, and for a wrong number of class weights."""
-    contrast, loss = row.config.contrast, row.config.loss
+    As far as they are known: `auto` is decided where the sweep runs.
+    """
     errors = SpecErrorCollector()
     with errors:
-        row.sources.checked(partial(require_bank_fits, contrast.memory, facts.classes, contrast.embedding_dim))
-    with errors:
-        row.sources.checked(partial(require_class_weights_fit, loss, facts.classes))
+        row.sources.checked(partial(workload.workload.check, row.config))
+    if (check_resources := workload.extras.check_resources) is not None:
+        with errors:
+            row.sources.checked(partial(check_resources, row.config, resources.gpus != 0, resources.ranks))
     errors.raise_any()
 
 
-def check_grace(scheduler: Scheduler, rows: Sequence[ResolvedRow]) -> None:
-    """Raise SpecError for a scheduler that may stop a trial before its contrastive loss counts."""
-    contrasts = [row.config.contrast for row in rows]
-    warmup = max((item.warmup_fraction for item in contrasts if item.source != "none"), default=0.0)
+def check_inputs(workload: LoadedWorkload, row: ResolvedRow, inputs: Inputs) -> None:
+    """Raise SpecError for a config that does not fit its inputs."""
+    if (check := workload.extras.check_inputs) is not None:
+        row.sources.checked(partial(check, row.config, inputs))
+
+
+def read_inputs(workload: LoadedWorkload, row: ResolvedRow, cache_dir: Path) -> Inputs:
+    """What the trials of a row read; slow results are kept in `cache_dir`. Raises SpecError."""
+    try:
+        return workload.workload.inputs(row.config, partial(recall, cache_dir))
+    except ValueError as error:
+        found = (str(item).partition(": ") for item in error.args)
+        raise SpecError(*(text for key, _, text in found for text in row.sources.error(key, text).messages)) from error
+
+
+def check_grace(workload: LoadedWorkload, scheduler: Scheduler, rows: Sequence[ResolvedRow]) -> None:
+    """Raise SpecError for a scheduler that may stop a trial before its warm-up is over, or that knows no steps."""
+    if not workload.extras.steps_key:
+        text = "cannot stop trials early, because the workload does not say how many steps they have (Extras.steps_key)"
+        raise SpecError(f"{scheduler.origin}: scheduler: {text}; remove it")
+    if workload.extras.warmup_fraction is None:
+        return
+    warmup = max(map(workload.extras.warmup_fraction, (row.config for row in rows)), default=0.0)
     grace = scheduler.grace_fraction
     if grace < warmup:
         raise SpecError(

@@ -6,23 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.caption import DATA_TITLES, caption_sentence, images_text
-from orchestrator.planning.datasets import DataFacts, DataKey, data_key, distinct_data_sets
-from orchestrator.planning.describe_data import data_record
-from orchestrator.planning.idle_settings import idle_notes
+from orchestrator.planning.build_config import GivenValues, ResolvedRow
 from orchestrator.planning.plugin_notes import plugin_notes
-from orchestrator.planning.protocols import protocols_of
 from orchestrator.spec.data_sets import DataSetSpec
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.data_set_record import DataSetRecord, data_set_stem
+from orchestrator.workload.caption import describe_seeds
+from orchestrator.workload.data_record import DataRecord
+from orchestrator.workload.extras import PlannedRow
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.protocol_record import ProtocolRecord
 
 if TYPE_CHECKING:
     from orchestrator.planning.plan import RunKey, Trial
 
 __all__ = [
     "RowsOnData",
+    "caption_of",
     "captions_of",
     "changes_of",
     "data_set_record",
@@ -31,12 +32,10 @@ __all__ = [
     "named_notes",
     "names_of",
     "notes_on",
+    "planned_rows",
+    "protocols_of",
+    "records_of",
 ]
-
-Facts = Mapping[DataKey, DataFacts]
-
-OWN_DATA = "folder"
-"""Data without a title of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +45,13 @@ class RowsOnData:
     spec: DataSetSpec
     rows: tuple[ResolvedRow, ...]
     """In the order of the specification."""
+    inputs: tuple[Inputs, ...] = ()
+    """Of each row."""
+
+    @property
+    def pairs(self) -> list[tuple[Any, Inputs]]:
+        """Config and inputs of each row."""
+        return [(row.config, read) for row, read in zip(self.rows, self.inputs, strict=True)]
 
 
 def names_of(groups: Sequence[RowsOnData]) -> tuple[str, ...]:
@@ -57,9 +63,9 @@ def names_of(groups: Sequence[RowsOnData]) -> tuple[str, ...]:
 
 def title_of_data(group: RowsOnData) -> str:
     """The name of a data set, where the file does not give it the title of the data that all its rows have."""
-    data = {row.config.data.name for row in group.rows}
-    is_known = not group.spec.is_named and len(data) == 1 and data.isdisjoint({OWN_DATA})
-    return DATA_TITLES.get(data.pop(), group.spec.name) if is_known else group.spec.name
+    titles = {read.title for read in group.inputs}
+    is_known = not group.spec.is_named and len(titles) == 1
+    return (titles.pop() if is_known else "") or group.spec.name
 
 
 def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> Iterator[str]:
@@ -75,45 +81,68 @@ def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, 
             yield f"{origins[name]}: data: {text}; remove one of the two, or what makes them equal in this row"
 
 
-def data_caption(group: RowsOnData, name: str, facts: Facts) -> str:
+def data_caption(spec: SweepSpec, group: RowsOnData, name: str) -> str:
     """`CamVid, test split (233 images, trained on 367)`; empty for a group without a name."""
-    if not name:
-        return ""
-    known = [(row.config, facts[data_key(row.config.data)]) for row in group.rows]
-    splits = {config.data.test_split for config, _ in known}
-    return f"{name}, {splits.pop() if len(splits) == 1 else 'varied'} split{images_text(known)}"
+    describe = spec.workload.extras.describe_data
+    return name if describe is None or not name else describe(group.pairs, name)
 
 
-def captions_of(groups: Sequence[RowsOnData], names: Sequence[str], facts: Facts) -> str:
+def captions_of(spec: SweepSpec, groups: Sequence[RowsOnData], names: Sequence[str]) -> str:
     """The captions of all data sets in one phrase."""
-    *first, last = (data_caption(group, name, facts) for group, name in zip(groups, names, strict=True))
+    *first, last = (data_caption(spec, group, name) for group, name in zip(groups, names, strict=True))
     return f"{'; '.join(first)} and {last}" if first else last
 
 
-def data_set_record(
-    spec: SweepSpec, group: RowsOnData, name: str, facts: Facts, settings: Mapping[str, Any]
-) -> DataSetRecord:
+def caption_of(spec: SweepSpec, pairs: Sequence[tuple[Any, Inputs]], data: str) -> str:
+    """How the figures were measured; `data` says what the data is, if the workload does not know better."""
+    describe, seeds = spec.workload.workload.describe, describe_seeds(spec.seeds)
+    return describe(pairs, seeds, data) if data else describe(pairs, seeds)
+
+
+def data_set_record(spec: SweepSpec, group: RowsOnData, name: str, settings: Mapping[str, Any]) -> DataSetRecord:
     """The record of a data set called `name`; `settings` are those of all data sets."""
-    data = [data_record(row.config.data, facts[key]) for key, row in distinct_data_sets(group.rows).items()]
-    known = [(row.config, facts[data_key(row.config.data)]) for row in group.rows]
-    caption = caption_sentence(known, spec.seeds, data_caption(group, name, facts))
+    caption = caption_of(spec, group.pairs, data_caption(spec, group, name))
     values = {key: json_value(setting.value) for key, setting in group.spec.base.items()}
     return DataSetRecord(
         name=name,
         recipe=group.spec.recipe,
         protocol=", ".join((caption, *changes_of(spec))),
         settings={key: value for key, value in values.items() if key not in settings},
-        val_overlaps_test=any(item.val_overlaps_test for _, item in known),
-        data=tuple(replace(item, title=name) for item in data),
-        protocols=protocols_of((config for config, _ in known), spec.space.table.split),
-        notes=notes_on(spec, group, facts),
+        val_overlaps_test=any(item.val_overlaps_test is not None for item in group.inputs),
+        data=tuple(replace(item, title=name) for item in records_of(group.inputs)),
+        protocols=protocols_of(spec, group.rows),
+        notes=notes_on(spec, group),
     )
 
 
-def notes_on(spec: SweepSpec, group: RowsOnData, facts: Facts) -> tuple[str, ...]:
+def records_of(inputs: Sequence[Inputs]) -> tuple[DataRecord, ...]:
+    """The records of inputs, each once."""
+    distinct = {id(item): item.record for item in inputs}
+    return tuple(record for record in distinct.values() if record is not None)
+
+
+def protocols_of(spec: SweepSpec, rows: Sequence[ResolvedRow]) -> tuple[ProtocolRecord, ...]:
+    """The protocols that the figures of rows are measured with, each once."""
+    protocol = spec.workload.extras.protocol
+    if protocol is None:
+        return ()
+    return tuple(dict.fromkeys(protocol(row.config, spec.space.table.split) for row in rows))
+
+
+def planned_rows(spec: SweepSpec, group: RowsOnData) -> tuple[PlannedRow, ...]:
+    """The rows on a data set as the workload sees them."""
+    found = zip(spec.rows, group.rows, group.inputs, strict=True)
+    return tuple(
+        PlannedRow(label=item.label, config=row.config, inputs=read, given=GivenValues(row.sources.settings))
+        for item, row, read in found
+    )
+
+
+def notes_on(spec: SweepSpec, group: RowsOnData) -> tuple[str, ...]:
     """Settings with less effect on a data set than they say, and which plugins are in use."""
+    notes = spec.workload.extras.notes
+    idle = () if notes is None else notes(planned_rows(spec, group))
     rows = [(row_spec.label, row) for row_spec, row in zip(spec.rows, group.rows, strict=True)]
-    idle = idle_notes((label, row, facts[data_key(row.config.data)]) for label, row in rows)
     return (*idle, *plugin_notes(spec.extension, rows))
 
 

@@ -5,39 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.errors import SpecErrorCollector
-from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.datasets import DataFacts
 from orchestrator.spec.selection import ALLOWED, criteria
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.inputs import Inputs
 
 __all__ = ["check_selection"]
 
 BEST = "val/best_"
 """Metrics of the best checkpoint, which is chosen on the validation split."""
-REMEDY = (
-    "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
-    f"train_without_search, data.val_split: search}}`), or {ALLOWED}"
-)
 
 
-def check_selection(spec: SweepSpec, row: ResolvedRow, facts: DataFacts) -> None:
-    """Raise SpecError if the sweep would choose on the split of `row` that it reports or, if a search, trains on."""
-    data, errors = row.config.data, SpecErrorCollector()
-    for where, name in criteria(spec.space):
-        if name.startswith("val/") and facts.val_overlaps_train:
-            text = f"a search must not choose on images that it trains on, and {name} is measured on {data.val_split!r}"
-            remedy = f"write another data.val_split or data.train_split than {data.train_split!r}"
+def check_selection(spec: SweepSpec, inputs: Inputs) -> None:
+    """Raise SpecError if the sweep would choose on the split of `inputs` that it reports or, if a search, trains on."""
+    errors = SpecErrorCollector()
+    chosen_by = [(where, name) for where, name in criteria(spec.space) if name.startswith("val/")]
+    if (overlap := inputs.val_overlaps_train) is not None:
+        for where, name in chosen_by:
+            text = f"a search must not choose on images that it trains on, and {name} {overlap.text}"
+            errors.messages.append(f"{where}: {text}; {overlap.remedy}")
+    if (overlap := inputs.val_overlaps_test) is not None and not spec.space.table.allow_selection_on_test:
+        remedy = f"{overlap.remedy}, or {ALLOWED}"
+        for where, name in chosen_by:
+            text = f"a search must not choose on the reported split: {name} {overlap.text}"
             errors.messages.append(f"{where}: {text}; {remedy}")
-    if facts.val_overlaps_test and not spec.space.table.allow_selection_on_test:
-        text = f"is measured on {data.val_split!r} (data.val_split), and data.test_split is {data.test_split!r}"
-        for where, name in criteria(spec.space):
-            if name.startswith("val/"):
-                errors.messages.append(
-                    f"{where}: a search must not choose on the reported split: {name} {text}; {REMEDY}"
-                )
         for where, name in best_figures(spec):
-            errors.messages.append(f"{where}: {name} is chosen on the reported split: it {text}; {REMEDY}")
+            text = f"{name} is chosen on the reported split: it {overlap.text}"
+            errors.messages.append(f"{where}: {text}; {remedy}")
     errors.raise_any()
 
 

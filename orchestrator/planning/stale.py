@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.errors import DamagedError, SweepError
+from orchestrator.machine.first_few import first_few
+from orchestrator.machine.sealed_json import unseal
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
-from orchestrator.store.first_few import first_few
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.store.record_files import StoredAttempt
 from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sealed_json import unseal
-from trainer.code_digest import equal_codes, present_files
 
 __all__ = [
     "PlanState",
@@ -83,7 +83,7 @@ def plan_state(
     With the choice `rerun`, nothing that was accepted before stands any more.
     """
     accepted = {} if choice == "rerun" else accepted_before(plan, directory)
-    plan = replace(plan, code=equal_codes(), accepted_code=accepted)
+    plan = replace(plan, code=tuple(workload_in_use().code.digests()), accepted_code=accepted)
     stored = directory.deciding_attempts(trial_ids, plan=plan)
     stale = find_stale(plan, {key: item.record for key, item in stored.items()}, directory, trial_ids)
     if choice == "refuse":
@@ -139,7 +139,7 @@ def differing_files(code: str, directory: RunDirectory) -> tuple[str, ...]:
 
     Empty when the run directory does not know them.
     """
-    present, names = present_files(), set()
+    present, names = workload_in_use().code.files(), set()
     for digest in codes_in(code):
         content = directory.files.read(code_key(digest))
         try:
@@ -180,8 +180,8 @@ def refusal(state: PlanState, directory: RunDirectory) -> str:
 
 def remedy(stale: Collection[StaleTrial]) -> str:
     """What the user can do."""
+    text = "--rerun-stale runs them again, --accept-stale keeps them, marked § in every table"
+    if not (proof := workload_in_use().code.proof):
+        return text
     commit = next((item.commit for item in stale if item.commit), "REV")
-    return (
-        "--rerun-stale runs them again, --accept-stale keeps them, marked § in every table; if the change cannot alter "
-        f"a figure, `python -m trainer.golden {commit[:12]}` proves it"
-    )
+    return f"{text}; if the change cannot alter a figure, {proof.format(commit=commit[:12])}"

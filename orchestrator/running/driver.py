@@ -29,8 +29,7 @@ from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, codes_in
-from trainer.code_digest import present_code
-from trainer.config import RESULT_VERSION, Runtime
+from orchestrator.workload.runtime import Runtime
 
 __all__ = ["INTERRUPTED", "Driver", "RunPolicy"]
 
@@ -251,8 +250,8 @@ class Driver:
         self.budget.started(task.trial_id, task.share.gpus, self.clock())
         facts = {
             "data": self.running[task.trial_id].trial.data_digest,
-            "result_version": RESULT_VERSION,
-            "code": present_code(),
+            **self.plan.workload.identity,
+            "code": self.present_code,
             "sweep": self.plan.record.name,
             "row": self.plan.record.row_of(task.trial_id),
         }
@@ -313,11 +312,16 @@ class Driver:
 
     # -- what follows
 
+    @property
+    def present_code(self) -> str:
+        """Digest of the code that trains."""
+        return self.plan.workload.code.digests()[0]
+
     def completed(self, running: RunningTask, record: AttemptRecord) -> AttemptRecord:
         """The record with what the worker does not know."""
         if record.state is State.STOPPED and not record.metrics:
             record = replace(record, metrics=running.metrics)
-        environment = {"code": present_code(), **record.environment}
+        environment = {"code": self.present_code, **record.environment}
         if running.trial.data_digest:
             environment["data"] = running.trial.data_digest
         record = replace(record, environment=environment)
@@ -368,7 +372,7 @@ class Driver:
 
     def adopt(self, growing_plan: GrowingPlan) -> None:
         """Record the plan as it has grown."""
-        self.plan = SweepPlan(record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
+        self.plan = replace(self.plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
         self.store.write_sweep(self.plan.record)
         for tracker in self.trackers:
             tracker.planned(self.plan.record)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from orchestrator.store.records import AttemptRecord, Point, State
-from trainer.config import Runtime, TrainConfig
+from orchestrator.workload.loading import WorkloadSource, load, workload_of
+from orchestrator.workload.runtime import Runtime
 
 __all__ = ["Share", "StopTrial", "Task", "Work"]
 
@@ -34,7 +37,8 @@ class Task:
     trial_id: str
     attempt: int
     """1 for the first; 0 for a probe."""
-    config: TrainConfig
+    config: Any
+    """Of the type of its workload (`workload_of`)."""
     runtime: Runtime
     workdir: Path
     """Folder for checkpoints; every node must reach it."""
@@ -44,9 +48,20 @@ class Task:
     run_dir: str = ""
     """Run directory, an absolute path or a URL: a worker writes its pixel counts per image there, and fetches
     checkpoints when it is an object store. Empty: neither."""
-    probe: tuple[TrainConfig, ...] = ()
+    probe: tuple[Any, ...] = ()
     """Not empty: only a few steps of each of these, to measure their memory. The metrics of number i are
     `probe/.../i`, and nothing is recorded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The workload travels along, and is loaded before the configs, whose types it defines."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        return unpacked, (workload_of(self.config).source, pickle.dumps(content))
+
+
+def unpacked(source: WorkloadSource, content: bytes) -> Task:
+    """The task that was pickled. Raises WorkloadError for a workload that cannot be loaded here."""
+    load(source)
+    return Task(**pickle.loads(content))  # noqa: S301 - as the executor itself does
 
 
 class StopTrial(BaseException):

@@ -1,4 +1,4 @@
-"""run_trial: runs one task in a worker process; the only place that calls the trainer."""
+"""run_trial: runs one task in a worker process; the only place that calls the workload."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import pdb
 import platform
 import resource
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.running.classify import classify, spoils_process
@@ -23,15 +24,17 @@ from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.disk_errors import disk_error, disk_remedy
 from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
-from trainer.code_digest import present_code
-from trainer.config import TrainConfig
-from trainer.errors import DeviceBusyError
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import workload_of
 from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["run_trial"]
 
 CHECKPOINTS = ("last.pt", "best.pt")
 """Files that the trainer writes in the folder of a trial under the name `NAME.partial` first."""
+
+DEVICE_BUSY = "DeviceBusyError"
+"""Name of the exception of a workload whose device has no room."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +45,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     `inspect` opens the debugger where the trial raised.
     """
     started_at = time.time()
-    from trainer.gpu_memory import release_memory  # imports torch, which is part of the attempt
-
-    on_gpu = uses_gpu(task)
-    facts = {**environment(on_gpu=on_gpu), "arithmetic": arithmetic_of(task.config, on_gpu=on_gpu)}
+    workload = workload_of(task.config)
+    facts = environment(workload, task)
     metrics: Mapping[str, float] = {}
     files: Mapping[str, str] = {}
     error: ErrorRecord | None = None
@@ -63,7 +64,8 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         remove_partial_files(task.workdir)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
-    release_memory()  # while this process waits for its next trial, others may use it
+    if workload.extras.release is not None:
+        workload.extras.release()  # while this process waits for its next trial, others may use its memory
     return AttemptRecord(
         trial_id=task.trial_id,
         attempt=task.attempt,
@@ -83,14 +85,15 @@ def train_trial(
 ) -> tuple[Mapping[str, float], Mapping[str, str], Mapping[str, str]]:
     """Train; returns the final metrics, the SHA-256 of the files for the reports by name, and facts of the environment.
 
-    The facts are `code` and `loader` of the `TrainResult`. Checkpoints are copied to an object store as they are
+    The facts are those of the `TrialResult`. Checkpoints are copied to an object store as they are
     written.
     """
     from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
     from orchestrator.store.image_counts import write_image_counts
     from orchestrator.store.run_directory import RunDirectory
-    from trainer.run import train
 
+    workload = workload_of(task.config)
+    watched = workload.watched_metric.name
     directory = RunDirectory(task.run_dir) if task.run_dir else None
     uploaded = checkpoint_time(task.workdir)
 
@@ -101,33 +104,31 @@ def train_trial(
             upload_checkpoints(directory, task.trial_id, task.workdir)
 
     def progress(step: int, values: dict[str, float]) -> None:
-        metrics = {**values, **memory_in_use()} if "val/miou" in values else values
+        metrics = {**values, **memory_in_use()} if watched in values else values
         report(Point(step=step, metrics=metrics, time=time.time(), attempt=task.attempt))
         upload()
 
     if directory is not None:
         fetch_checkpoints(directory, task.trial_id, task.workdir)
     try:
-        result = train(task.config, task.runtime, task.workdir, progress)
+        result = workload.workload.train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
-    used = {"code": result.code, "loader": result.loader}
+    used = result.facts
     if directory is None or result.count_NCK is None:
         return result.metrics, {}, used
-    counts, names = result.count_NCK.numpy(), result.class_names
-    files = write_image_counts(directory, task.trial_id, task.attempt, counts, names)
+    files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names)
     return result.metrics, files, used
 
 
 def memory_in_use() -> dict[str, float]:
     """Memory of this process in GB (1e9 bytes): `system/rss_gb`, and its peak on a GPU, `system/gpu_memory_gb`."""
-    import torch
-
     memory = {}
     with suppress(OSError, ValueError, IndexError):  # a system without /proc
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         memory["system/rss_gb"] = pages * resource.getpagesize() / 1e9
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         memory["system/gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return memory
 
@@ -142,14 +143,15 @@ def checkpoint_time(workdir: Path) -> int:
 
 def probe_trial(task: Task) -> Mapping[str, float]:
     """The memory that a few steps of each configuration take, as metrics `probe/.../i`; none for one that fails."""
-    from trainer.probe import probe
-
     metrics: dict[str, float] = {}
+    probe = workload_of(task.config).extras.probe
+    if probe is None:
+        return metrics
     for index, config in enumerate(task.probe):
         try:
             measured = probe(config, task.runtime)
         except Exception as failure:  # its trials get a whole GPU, and their records say what is wrong
-            if isinstance(failure, DeviceBusyError) or spoils_process(describe(failure)):
+            if type(failure).__name__ == DEVICE_BUSY or spoils_process(describe(failure)):
                 raise  # the other shapes would fail too
             logger.warning("a probe failed: %s", failure)
         else:
@@ -180,37 +182,23 @@ def remove_partial_files(workdir: Path) -> None:
             (workdir / f"{name}.partial").unlink()
 
 
-@cache
-def environment(*, on_gpu: bool) -> dict[str, str]:
-    """Code, machine and versions: with the arithmetic of the trial, what a reader needs to compare two attempts."""
-    import torch
-
-    from trainer.data.reading.decode import decoder_version
-
+def environment(workload: LoadedWorkload, task: Task) -> dict[str, str]:
+    """Code, machine and versions, and how a trial is computed: what a reader needs to compare two attempts."""
+    further = workload.extras.environment
     return {
         **code_state().facts(),
-        "code": present_code(),
+        "code": workload.code.digests()[0],
         "host": socket.gethostname(),
-        "device": torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU",
-        "decoder": decoder_version(jpeg=True),
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda or "",
-        "cudnn": str(torch.backends.cudnn.version() or "") if on_gpu else "",  # type: ignore[no-untyped-call] # opens CUDA
+        "device": f"{platform.machine()} CPU",
+        **({} if further is None else further(task.config, uses_gpu(task))),
         "python": platform.python_version(),
     }
 
 
 def uses_gpu(task: Task) -> bool:
     """Whether the task's trial runs on a GPU; a trial on the CPU opens none."""
+    if task.runtime.device == "cpu":
+        return False
     import torch
 
-    return task.runtime.device != "cpu" and torch.cuda.is_available()
-
-
-def arithmetic_of(config: TrainConfig, *, on_gpu: bool) -> str:
-    """How the steps of a trial are computed: precision, TF32, layout and optimiser."""
-    import torch
-
-    from trainer.arithmetic import describe_arithmetic
-
-    return describe_arithmetic(config, torch.device("cuda" if on_gpu else "cpu"))
+    return torch.cuda.is_available()

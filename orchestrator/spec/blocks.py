@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJso
 from pydantic.json_schema import SkipJsonSchema
 
 from orchestrator.spec import validators as checks
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.store.records import AcrossData, Layout, TableRecord
 
 __all__ = [
@@ -184,7 +185,6 @@ class Table(StrictBlock):
     def record(self) -> TableRecord:
         """The table as a sweep's record keeps it: `rows` is a list of labels or `top`, a number of rows."""
         same: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        if not same["columns"]:
-            del same["columns"]
+        same["columns"] = self.columns or workload_in_use().default_columns
         rows = same.pop("rows")
         return TableRecord(**same, top=rows) if isinstance(rows, int) else TableRecord(**same, rows=rows or ())

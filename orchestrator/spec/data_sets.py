@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
+from orchestrator.machine.first_few import first_few
 from orchestrator.spec.blocks import Until
 from orchestrator.spec.data_entry import DataEntry
 from orchestrator.spec.paths import expanded
@@ -21,7 +22,6 @@ from orchestrator.spec.rows import MethodRows
 from orchestrator.spec.schema import Recipe, SearchSpace
 from orchestrator.spec.settings import Setting, SettingsBlock, choices, config_leaves, quoted, read_setting
 from orchestrator.store.data_set_record import data_set_stem
-from orchestrator.store.first_few import first_few
 from orchestrator.store.records import SEARCHES
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import WithJsonSchema, WrapValidator
 
 from orchestrator.spec.blocks import StrictBlock
+from orchestrator.spec.workload_in_use import workload_in_use
 
 __all__ = ["Conditions", "Distribution", "Objective", "RangeKind", "Search", "holds"]
 
@@ -28,10 +29,10 @@ Goal = Annotated[
 class Objective(StrictBlock):
     """A final scalar that ranks the rows or guides a search, and which way is better."""
 
-    name: str = "final/miou"
+    name: str = field(default_factory=lambda: workload_in_use().main_metric.name)
     """Name of the scalar, for example final/miou or cost/train_minutes."""
     goal: Goal = None  # type: ignore[assignment]  # replaced in __post_init__
-    """Which way is better; by default maximize."""
+    """Which way is better; by default maximize, or what the trainer says of a figure of its own."""
     mode: InitVar[Literal["max", "min"] | None] = None
     """Ray's name for goal."""
 
@@ -41,7 +42,9 @@ class Objective(StrictBlock):
         if goal and mode and not goal.startswith(mode):
             raise ValueError(f"goal {goal} contradicts mode {mode}; remove one of the two")
         if goal is None:
-            object.__setattr__(self, "goal", "minimize" if mode == "min" else "maximize")
+            metric = workload_in_use().metric(self.name)
+            lower = metric.ranked and metric.direction == "down"
+            object.__setattr__(self, "goal", "minimize" if mode == "min" or (lower and mode is None) else "maximize")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from orchestrator.spec.data_entry import OWN_KEYS
 from orchestrator.spec.schema import BLOCKS, SEARCH_BLOCK, Recipe, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
-from trainer.config import TrainConfig
+from orchestrator.spec.workload_in_use import workload_in_use
 
 __all__ = ["recipe_schema", "search_space_schema"]
 
@@ -123,7 +123,7 @@ def settings_definitions() -> Schema:
     """Definitions of each key's values and of each block of settings, nested or dotted."""
     definitions: Schema = {leaf.key: leaf_schema(leaf) for leaf in config_leaves().values()}
     blocks = {leaf.key.removesuffix(leaf.key.rpartition(".")[2]): leaf.block for leaf in config_leaves().values()}
-    for prefix, block in {"": TrainConfig, **blocks}.items():
+    for prefix, block in {"": workload_in_use().config_type, **blocks}.items():
         properties: Schema = {}
         for key in config_leaves():
             parts = key.removeprefix(prefix).split(".") if key.startswith(prefix) else []

@@ -11,6 +11,7 @@ from orchestrator.spec.paths import expanded, is_file
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.shipped import SHIPPED_RECIPES, looked_in, shipped_file
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Document
 
 __all__ = [
@@ -32,12 +33,12 @@ METHOD = re.compile(r"^method\s*:", re.MULTILINE)
 def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str, Recipe]:
     """Name and content of `recipe`, or of the one that the search space at `path` names.
 
-    Raises SpecError when there is no such recipe or it cannot be read.
+    A trainer of the user's own needs no recipe. Raises SpecError when there is no such recipe or it cannot be read.
     """
     origin = space.origin("recipe") if recipe is None else f"--recipe {shortened(recipe)}"
     wanted = space.recipe if recipe is None else recipe
     if wanted is None:
-        if space.is_complete("recipe"):
+        if space.is_complete("recipe") and workload_in_use().is_built_in:
             text = f"missing; add `recipe: NAME` or --recipe NAME ({known_recipes(path)})"
             raise SpecError(f"{origin}: recipe: {text}")
         return "", Recipe()

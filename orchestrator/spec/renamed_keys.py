@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from trainer.config import TrainConfig, renamed_keys
+from orchestrator.spec.workload_in_use import workload_in_use
+from orchestrator.workload.fields import renamed_keys
 
 __all__ = ["current_key"]
-
-RENAMED = renamed_keys(TrainConfig)
-"""Old dotted key -> current dotted key."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +18,7 @@ def current_key(key: str, origin: str, block: str = "") -> str:
 
     Logs one warning with `origin` (`file:line`) for a renamed key.
     """
-    for old, new in RENAMED.items():
+    for old, new in renamed_keys(workload_in_use().config_type).items():
         if old in (key, f"{block}.{key}"):
             warn_once(origin, old, new)
             return new if key == old else new.rpartition(".")[2]

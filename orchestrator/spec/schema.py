@@ -29,6 +29,7 @@ from orchestrator.spec.distributions import Objective, RangeKind
 from orchestrator.spec.plugins import PLUGINS_KEY
 from orchestrator.spec.settings import SettingsBlock, closest, quoted, read_block
 from orchestrator.spec.validators import README
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
 from orchestrator.store.records import SEARCHES
 
@@ -45,9 +46,6 @@ __all__ = [
 
 SEARCH_BLOCK = "search"
 """Block of a recipe with the settings of searches."""
-
-SEARCH_METRIC = "val/miou"
-"""What a search chooses by, where its file does not say."""
 
 NOT_GIVEN: Any = object()
 """The `value` of a parameter that has none; null is a value."""
@@ -145,6 +143,8 @@ class SearchSpace(StrictBlock):
     """Names the directories of the results; default: the name of the file."""
     question: str = ""
     """The question that the sweep answers."""
+    workload: str | None = None
+    """The code that trains: a .py file beside this one, or an installed module; default: the trainer of the project."""
     plugins: Annotated[
         tuple[str, ...], PlainValidator(lambda value: tuple(checks.plugin_names(value))), WithJsonSchema(FILES_SCHEMA)
     ] = ()
@@ -269,12 +269,19 @@ def parse_search_space(document: Document) -> SearchSpace:
         mistakes += block.mistakes
     if space.scheduler is not None:
         object.__setattr__(space.scheduler, "origin", document.origin("scheduler", "grace_fraction"))
-    if space.method in SEARCHES and "metric" not in document.values:
-        object.__setattr__(space, "metric", (Objective(name=SEARCH_METRIC),))
+    if "metric" not in document.values:
+        object.__setattr__(space, "metric", (default_objective(space.method),))
     object.__setattr__(space, "document", document)
     object.__setattr__(space, "mistakes", tuple(mistakes))
     object.__setattr__(space, "left_out", frozenset(left_out))
     return space
+
+
+def default_objective(method: str) -> Objective:
+    """What ranks the rows, or guides a search, where the file does not say."""
+    workload = workload_in_use()
+    metric = workload.watched_metric if method in SEARCHES else workload.main_metric
+    return Objective(name=metric.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""A setting: a dotted key of `TrainConfig`, its checked value, and the file and line (or `--set`) it comes from."""
+"""A setting: a dotted key of a config, its checked value, and the file and line (or `--set`) that it comes from."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from orchestrator.errors import LISTED, SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, parse_value
-from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
-from trainer.config.plugin_part import is_plugin_part
+from orchestrator.workload.fields import file_keys, location_keys
+from orchestrator.workload.plugin_part import is_plugin_part
 
 if TYPE_CHECKING:
     from trainer.plugins.options import Extension
@@ -46,12 +47,12 @@ TEXT = "text"
 MOST_COMPARED = 1000
 """Names among which a similar one is looked for; it takes a millisecond per hundred."""
 NOT_SETTABLE = ("seed",)
-"""Fields of `TrainConfig` that no setting may name."""
+"""Fields of a config that no setting may name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One value for one leaf of `TrainConfig`."""
+    """One value for one leaf of a config."""
 
     key: str
     """`contrast.memory.kind`."""
@@ -62,10 +63,13 @@ class Setting:
 
     def resolved(self) -> Any:
         """The value a trial gets: a path on this machine is made absolute, so that a worker may start anywhere."""
-        is_path = self.key in path_keys() and self.value is not None
-        if is_path and not (self.key == "model.weights" and self.value in PACKAGED_WEIGHTS):
-            return str(expanded(self.value).resolve())
-        return self.value
+        return str(expanded(self.value).resolve()) if self.is_path else self.value
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the value is the path of a file or a folder, and no name that may stand in its place."""
+        names = file_keys(workload_in_use().config_type).get(self.key, ())
+        return self.key in path_keys() and self.value is not None and self.value not in names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +83,7 @@ class SettingsBlock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaf:
-    """A field of `TrainConfig` that can be set."""
+    """A field of a config that can be set."""
 
     key: str
     annotation: Any
@@ -113,10 +117,15 @@ def adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-@cache
 def path_keys() -> tuple[str, ...]:
-    """Keys whose values are paths."""
-    return (*location_keys(TrainConfig), "model.weights")
+    """Keys of the workload in use whose values are paths."""
+    config_type = workload_in_use().config_type
+    return (*location_keys(config_type), *file_keys(config_type))
+
+
+def config_leaves() -> Mapping[str, Leaf]:
+    """All leaves of the workload in use that can be set, by key; then those of plugins (`extended_by`)."""
+    return leaves_with(workload_in_use().config_type, PLUGINS.get())
 
 
 PLUGINS: ContextVar[Extension | None] = ContextVar("plugins", default=None)
@@ -133,17 +142,18 @@ def extended_by(extension: Extension | None) -> Iterator[None]:
         PLUGINS.reset(token)
 
 
-def config_leaves() -> Mapping[str, Leaf]:
-    """All leaves that can be set by key, in the order of the classes; then those of plugins (`extended_by`)."""
-    return leaves_with(PLUGINS.get())
+@cache
+def leaves_of(config_type: Any) -> Mapping[str, Leaf]:
+    """All leaves of a config class that can be set, by key."""
+    return {leaf.key: leaf for leaf in walk(config_type, "") if leaf.key not in NOT_SETTABLE}
 
 
 @lru_cache(maxsize=8)
-def leaves_with(extension: Extension | None) -> Mapping[str, Leaf]:
-    """The leaves of the trainer and of plugins."""
-    found = {leaf.key: leaf for leaf in walk(TrainConfig, "") if leaf.key not in NOT_SETTABLE}
+def leaves_with(config_type: Any, extension: Extension | None) -> Mapping[str, Leaf]:
+    """The leaves of a config class and of plugins."""
     if extension is None:
-        return found
+        return leaves_of(config_type)
+    found = dict(leaves_of(config_type))
     for key, names in extension.choices.items():
         if listed := choices(found[key].annotation):
             also: Any = Literal[(*listed, *names)]

@@ -20,7 +20,8 @@ from typing import Any
 
 from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.settings import Setting, as_yaml, config_leaves, path_keys
-from trainer.config import PACKAGED_WEIGHTS, TrainConfig, outside_identity_keys
+from orchestrator.spec.workload_in_use import workload_in_use
+from orchestrator.workload.fields import outside_identity_keys
 
 __all__ = [
     "SweepName",
@@ -93,7 +94,7 @@ def changed_settings(assigned: Iterable[Setting], files: Sequence[Mapping[str, S
     `files` are the settings for all rows without `--set`, on each data set. Limits do not count. Paths do: whether
     their content differs is not known here (`is_content`).
     """
-    outside = set(outside_identity_keys(TrainConfig)).difference(path_keys())
+    outside = set(outside_identity_keys(workload_in_use().config_type)).difference(path_keys())
     return tuple(
         item
         for item in assigned
@@ -108,7 +109,7 @@ def value_in(file: Mapping[str, Setting], key: str) -> Any:
 
 def is_content(setting: Setting) -> bool:
     """Whether a setting is a path, whose content counts and not its place."""
-    return setting.key in path_keys() and setting.value not in PACKAGED_WEIGHTS
+    return setting.key in path_keys() and (setting.is_path or setting.value is None)
 
 
 def change_text(setting: Setting) -> str:

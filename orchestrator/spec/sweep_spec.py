@@ -42,8 +42,11 @@ from orchestrator.spec.sweep_names import (
 )
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
+from orchestrator.spec.workload_in_use import reading_for, workload_in_use
+from orchestrator.spec.workload_key import workload_in
 from orchestrator.spec.yaml_document import Document
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.loaded import LoadedWorkload
 
 if TYPE_CHECKING:
     from trainer.plugins.options import Extension
@@ -74,6 +77,8 @@ class SweepSpec:
 
     space: SearchSpace
     """The file, without mistakes."""
+    workload: LoadedWorkload
+    """The code that trains, whose keys the settings are."""
     sweep_name: SweepName
     baseline: str | None
     """Label of the row the others are compared with."""
@@ -128,9 +133,10 @@ def read_sweep_name(
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     path = find_search_space(path)
-    document = read_extended(path, SEARCH_SPACE)
-    with extended_by(plugins_of(document, path, recipe, data)):
-        return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
+    with reading_for(workload_in(read_extended(path, SEARCH_SPACE))):
+        document = read_extended(path, SEARCH_SPACE)
+        with extended_by(plugins_of(document, path, recipe, data)):
+            return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
 
 
 def plugins_of(document: Document, path: Path, recipe: str | None, data: Sequence[str]) -> Extension | None:
@@ -223,12 +229,12 @@ def read_spec(
     one line per mistake.
     """
     path = find_search_space(path)
-    document = read_extended(path, SEARCH_SPACE)
-    extension = plugins_of(document, path, recipe, data)
-    with extended_by(extension):
-        return replace(
-            specified(parse_search_space(document), path, recipe, data, settings, seeds, name), extension=extension
-        )
+    with reading_for(workload_in(read_extended(path, SEARCH_SPACE))):
+        document = read_extended(path, SEARCH_SPACE)
+        extension = plugins_of(document, path, recipe, data)
+        with extended_by(extension):
+            found = specified(parse_search_space(document), path, recipe, data, settings, seeds, name)
+            return replace(found, extension=extension)
 
 
 def specified(
@@ -286,6 +292,7 @@ def specified(
     seed_change = () if seeds is None else seeds_change(seed_values, seeds_of(space))
     return SweepSpec(
         space=space,
+        workload=workload_in_use(),
         sweep_name=name_after(base, changed, (*seed_change, *data_change_of(space, data)), name),
         baseline=baseline,
         rows=found.rows,

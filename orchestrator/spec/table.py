@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchestrator.spec.rows import ROW_BLOCKS, MethodRows
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import closest, quoted
-from orchestrator.store.records import TableRecord
+from orchestrator.spec.workload_in_use import workload_in_use
 
 __all__ = ["table_mistakes"]
 
@@ -43,7 +43,7 @@ def table_mistakes(space: SearchSpace, found: MethodRows) -> Iterator[str]:
             yield f"{where}: a matrix needs `method: grid`; write layout: list"
         elif rows and len(varied) != MATRIX_FACTORS:
             yield f"{where}: a matrix needs a grid over two factors; write layout: list or groups"
-    columns = table.columns or TableRecord().columns
+    columns = table.columns or workload_in_use().default_columns
     for block, keys in (("precision", table.precision), ("direction", table.direction)):
         for key in keys:
             if key not in columns:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.store.atomic_file import replace_file
+from orchestrator.machine.atomic_file import replace_file
+from orchestrator.machine.json_text import parse_json
 from orchestrator.store.backends.base import claim_scratch
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import trial_key
 from orchestrator.store.run_directory import RunDirectory
 

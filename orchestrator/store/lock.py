@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.atomic_file import open_no_link
 from orchestrator.machine.file_systems import NO_LOCKS
-from orchestrator.store.atomic_file import open_no_link
 from orchestrator.store.backends import Files, LocalFiles
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.lease import Lease, LeaseTimings, held_message

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 from uuid import uuid4
 
+from orchestrator.machine.json_text import parse_json
 from orchestrator.machine.process_identity import ProcessIdentity, this_machine
-from orchestrator.store.json_text import parse_json
 
 __all__ = ["Owner"]
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.json_text import parse_json
 from orchestrator.store.backends import Files, LocalFiles
-from orchestrator.store.json_text import parse_json
 from orchestrator.store.records import LATEST_SECONDS, Point, trial_key
 from orchestrator.store.typed_values import build
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from orchestrator.errors import DamagedError
+from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
-from orchestrator.store.sealed_json import unseal
 
 __all__ = [
     "ATTEMPT_FILE",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.sealed_json import seal
 from orchestrator.store.backends import LocalFiles, location
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import KeptPlan, plan_key
@@ -19,7 +20,6 @@ from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory
-from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["RecordStore"]

@@ -29,6 +29,8 @@ from typing import Any, Literal, Self
 from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.typed_values import build
 from orchestrator.workload.data_record import DataRecord
+from orchestrator.workload.loading import built_in
+from orchestrator.workload.metric import Metric, watched_metric
 from orchestrator.workload.protocol_record import ProtocolRecord
 
 __all__ = [
@@ -275,10 +277,29 @@ class SweepRecord:
     """The data sets; of a search also those it may choose. Empty in plans of before."""
     protocols: tuple[ProtocolRecord, ...] = ()
     """How the figures of the rows are measured, each protocol once; empty in plans of before."""
+    workload: str = ""
+    """Name of the code that trains; empty in plans of before, which are of the trainer of the project."""
+    metrics: tuple[Metric, ...] = ()
+    """The metrics of the workload, the main one first; empty in plans of before."""
     notes: tuple[str, ...] = ()
     """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
     data_sets: tuple[DataSetRecord, ...] = ()
     """With `data:`, the data sets on which every row is trained; each planned run names one."""
+
+    @cached_property
+    def declared_metrics(self) -> tuple[Metric, ...]:
+        """The metrics of the workload; plans of before are of the built-in one."""
+        return self.metrics or tuple(built_in().metrics)
+
+    @property
+    def main_metric(self) -> Metric:
+        """The main metric of the workload."""
+        return self.declared_metrics[0]
+
+    @cached_property
+    def watched_metric(self) -> Metric:
+        """What is shown of a running trial."""
+        return watched_metric(self.declared_metrics) or self.main_metric
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -375,7 +396,7 @@ def require_folder_name(trial_id: str) -> None:
 
 
 def codes_in(code: str) -> tuple[str, ...]:
-    """The digests in `code` (`trainer.code_digest.joined`); none in an empty text."""
+    """The digests in `code` (`orchestrator.workload.source_digest.joined`); none in an empty text."""
     return tuple(code.split("+")) if code else ()
 
 

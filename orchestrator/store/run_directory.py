@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.backends import local_folder, open_files
 from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
 from orchestrator.store.parquet_cache import read_compacted
@@ -26,7 +27,6 @@ from orchestrator.store.record_files import (
     parse_trial,
 )
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord, sweep_key, trial_key
-from orchestrator.store.sealed_json import unseal
 from orchestrator.store.sweep_results import SweepResults, Verification
 
 __all__ = ["KeptDirectory", "RunDirectory", "files_of", "without_digest"]

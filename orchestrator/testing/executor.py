@@ -16,7 +16,8 @@ from orchestrator.errors import StoreError
 from orchestrator.running.executors.base import SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
-from trainer.config import Runtime, TrainConfig
+from orchestrator.workload.loading import built_in
+from orchestrator.workload.runtime import Runtime
 
 __all__ = ["ExecutorContract", "RecordingController", "Run", "dying_work", "make_tasks", "quick_work"]
 
@@ -76,7 +77,7 @@ def make_tasks(count: int, folder: Path) -> list[Task]:
         Task(
             trial_id=f"trial{index}",
             attempt=index + 1,
-            config=TrainConfig(seed=index),
+            config=built_in().config_type(seed=index),
             runtime=Runtime(),
             workdir=folder / str(index),
         )

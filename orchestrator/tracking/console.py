@@ -20,7 +20,7 @@ __all__ = ["ConsoleTracker"]
 
 
 class ConsoleTracker:
-    """Shows counts, the time left, and the latest loss and mIoU of each running trial."""
+    """Shows counts, the time left, and the latest loss and main metric of each running trial."""
 
     def __init__(self, console: Console, todo: Mapping[str, float], rows: int = 0) -> None:
         """`todo` maps the ids of the trials to run to their cost; a search draws trials until there are `rows` rows."""
@@ -58,9 +58,10 @@ class ConsoleTracker:
     def reported(self, task: Task, point: Point) -> None:
         """A trial has a new point; plain output gets a line per evaluation."""
         self.progress.reported(task, point)
-        if self.live is None and "val/miou" in point.metrics:
+        watched = self.progress.sweep.watched_metric
+        if self.live is None and watched.name in point.metrics:
             trial = self.progress.running[task.trial_id]
-            self.say(f"  {trial.label}: step {trial.step}/{trial.steps}, val mIoU {point.metrics['val/miou']:.4f}")
+            self.say(f"  {trial.label}: step {trial.place}, {watched.words} {point.metrics[watched.name]:.4f}")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
         """Print one permanent line."""
@@ -69,8 +70,9 @@ class ConsoleTracker:
         place = f"[{progress.done + len(progress.failures)}/{progress.total}]"
         seconds = record.ended_at - record.started_at
         if record.state is State.DONE:
-            miou = record.metrics.get("final/miou")
-            figure = "" if miou is None else f", mIoU {miou:.4f}"
+            metric = progress.sweep.main_metric
+            value = record.metrics.get(metric.name)
+            figure = "" if value is None else f", {metric.words} {value:.4f}"
             self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}; {self.outlook()}")
         else:
             reason = f" ({record.error.summary})" if record.error else ""
@@ -101,20 +103,21 @@ class ConsoleTracker:
             f" of {progress.total} done · {self.outlook()} · {duration(progress.elapsed_seconds)} elapsed",
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("running", "", "step", "loss", "val mIoU"):
+        watched = progress.sweep.watched_metric
+        for title in ("running", "", "step", "loss", watched.words):
             table.add_column(title, justify="left" if title == "running" else "right")
         for trial in list(progress.running.values()):  # the driver's thread changes them meanwhile
-            table.add_row(*running_row(trial))
+            table.add_row(*running_row(trial, watched.name))
         return Group(head, table)
 
 
-def running_row(trial: RunningTrial) -> tuple[Text | ProgressBar, ...]:
+def running_row(trial: RunningTrial, watched: str) -> tuple[Text | ProgressBar, ...]:
     """Table cells of one running trial."""
-    loss, miou = trial.metrics.get("train/loss"), trial.metrics.get("val/miou")
+    loss, value = trial.metrics.get("train/loss"), trial.metrics.get(watched)
     return (
         Text(trial.label),
         ProgressBar(total=trial.steps, completed=trial.step, width=24),
-        Text(f"{trial.step}/{trial.steps}"),
+        Text(trial.place),
         Text("" if loss is None else f"{loss:.3f}"),
-        Text("" if miou is None else f"{miou:.4f}", style="bold"),
+        Text("" if value is None else f"{value:.4f}", style="bold"),
     )

@@ -40,9 +40,9 @@ from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases wit
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
+from orchestrator.machine.atomic_file import publish  # noqa: E402
 from orchestrator.machine.own_folder import remove_stale, temporary_folder  # noqa: E402
 from orchestrator.redaction import one_line, without_password  # noqa: E402
-from orchestrator.store.atomic_file import publish  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402

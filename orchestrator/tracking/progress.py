@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.workload.loading import workload_of
 
 __all__ = ["RunningTrial", "SweepProgress"]
 
@@ -17,10 +18,16 @@ class RunningTrial:
     """The state of a running trial."""
 
     label: str
-    steps: int
+    steps: int | None
+    """None where the workload does not say."""
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     """Latest value of each metric."""
+
+    @property
+    def place(self) -> str:
+        """`60/100`, or the step alone."""
+        return f"{self.step}/{self.steps}" if self.steps else str(self.step)
 
 
 class SweepProgress:
@@ -64,14 +71,15 @@ class SweepProgress:
         self.failures.discard(task.trial_id)
         self.shares.pop(task.trial_id, None)
         label = self.sweep.label_of(task.trial_id)
-        self.running[task.trial_id] = RunningTrial(label=label, steps=task.config.schedule.steps)
+        self.running[task.trial_id] = RunningTrial(label=label, steps=workload_of(task.config).steps(task.config))
 
     def reported(self, task: Task, point: Point) -> None:
         """A trial has a new point."""
         trial = self.running[task.trial_id]
         trial.step = max(trial.step, point.step)
         trial.metrics.update(point.metrics)
-        self.shares[task.trial_id] = max(self.shares.get(task.trial_id, 0.0), trial.step / trial.steps)
+        if trial.steps:
+            self.shares[task.trial_id] = max(self.shares.get(task.trial_id, 0.0), trial.step / trial.steps)
 
     def ended(self, task: Task, record: AttemptRecord) -> RunningTrial:
         """A trial ended; returns its last state."""

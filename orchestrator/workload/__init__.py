@@ -24,7 +24,7 @@ from __future__ import annotations
 from orchestrator.workload.caption import same_or_varied
 from orchestrator.workload.data_record import DataRecord, SplitRecord
 from orchestrator.workload.extras import Code, Extras, PlannedRow
-from orchestrator.workload.inputs import Inputs, Remember
+from orchestrator.workload.inputs import Inputs, Overlap, Remember
 from orchestrator.workload.metric import Metric
 from orchestrator.workload.protocol import Workload
 from orchestrator.workload.runtime import Runtime
@@ -36,6 +36,7 @@ __all__ = [
     "Extras",
     "Inputs",
     "Metric",
+    "Overlap",
     "PlannedRow",
     "Progress",
     "Remember",

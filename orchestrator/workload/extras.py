@@ -23,7 +23,7 @@ class PlannedRow:
     """Normalised."""
     inputs: Inputs
     given: Mapping[str, Any]
-    """What recipe, search space and command line set, by dotted key; all else has its default."""
+    """What recipe, search space and command line set, by dotted key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +46,6 @@ class Extras:
     A callable that refuses something raises ValueError `key: message`, with one argument for each mistake.
     """
 
-    normalised: Callable[[Any], Any] | None = None
-    """The same computation with every field that has no effect at its default; not given: the config itself."""
     inputs_key: Callable[[Any], Hashable] | None = None
     """What of a config decides its inputs; configs with equal keys share them. Not given: the config without seed."""
     check_inputs: Callable[[Any, Inputs], None] | None = None
@@ -65,6 +63,9 @@ class Extras:
     """Lines of a dry run: what the rows are expected to do."""
     protocol: Callable[[Any, Literal["test", "val"]], ProtocolRecord] | None = None
     """How the figures of a trial are measured on a split, beside which published figures are shown."""
+
+    describe_data: Callable[[Sequence[tuple[Any, Inputs]], str], str] | None = None
+    """What the data set called NAME is, for the caption of a sweep over several; not given: the name."""
 
     steps_key: str = ""
     """Key of the number of steps of a trial. Progress, schedulers and forecasts of cost need it; empty: there is none.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 __all__ = [
     "canonical_name",
     "fields_below",
+    "file_keys",
+    "file_or_name",
     "identity_values",
     "implied",
     "is_outside_identity",
@@ -28,6 +31,11 @@ __all__ = [
 def location(default: str | None = None) -> Any:
     """A path on this machine. The identity of a trial has the digest of the content instead."""
     return field(default=default, metadata={"location": True})
+
+
+def file_or_name(default: str, *, names: tuple[str, ...]) -> Any:
+    """One of `names`, or the path of a file. The identity of a trial has the digest of the file instead."""
+    return field(default=default, metadata={"names": names})
 
 
 def limit() -> Any:
@@ -72,9 +80,17 @@ def require(condition: bool, key: str, message: str) -> None:
         raise ValueError(f"{key}: {message}")
 
 
-def location_keys(config_type: type) -> tuple[str, ...]:
+@cache
+def location_keys(config_type: Any) -> tuple[str, ...]:
     """Dotted keys of all fields marked `location()` below `config_type`, for example `("data.root",)`."""
     return tuple(prefix + item.name for prefix, item in fields_below(config_type) if item.metadata.get("location"))
+
+
+@cache
+def file_keys(config_type: Any) -> Mapping[str, tuple[str, ...]]:
+    """Dotted keys of all fields marked `file_or_name()` below `config_type`, with the names that are no files."""
+    below = fields_below(config_type)
+    return {prefix + item.name: item.metadata["names"] for prefix, item in below if "names" in item.metadata}
 
 
 def outside_identity_keys(config_type: type) -> tuple[str, ...]:
@@ -82,7 +98,8 @@ def outside_identity_keys(config_type: type) -> tuple[str, ...]:
     return tuple(prefix + item.name for prefix, item in fields_below(config_type) if is_outside_identity(item))
 
 
-def renamed_keys(config_type: type) -> dict[str, str]:
+@cache
+def renamed_keys(config_type: Any) -> Mapping[str, str]:
     """Old dotted key -> current dotted key of all renamed fields below `config_type`."""
     below = fields_below(config_type)
     return {prefix + canonical_name(item): prefix + item.name for prefix, item in below if "canonical" in item.metadata}

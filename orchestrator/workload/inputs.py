@@ -8,7 +8,17 @@ from typing import Any, Protocol
 
 from orchestrator.workload.data_record import DataRecord
 
-__all__ = ["Inputs", "Remember", "forget"]
+__all__ = ["Inputs", "Overlap", "Remember", "forget"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlap:
+    """Two splits that share examples."""
+
+    text: str
+    """What a metric of the validation split is measured on: `is measured on 'val', and the reported split is 'val'`."""
+    remedy: str
+    """What a user writes instead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,12 +27,14 @@ class Inputs:
 
     digest: str = ""
     """A hash of the content; part of the id of each trial that reads it. Empty: nothing is read."""
+    title: str = ""
+    """The name of the data set in captions, where it has one of its own: `CamVid`."""
     record: DataRecord | None = None
     """What the plan records and the provenance of a table shows; None: nothing."""
-    val_overlaps_test: bool = False
-    """Whether what `val/...` and `final/...` are measured on overlaps: then nothing may be chosen by `val/...`."""
-    val_overlaps_train: bool = False
-    """Whether what `val/...` is measured on is also trained on."""
+    val_overlaps_test: Overlap | None = None
+    """That `val/...` and `final/...` are measured on the same examples, so that nothing may be chosen by `val/...`."""
+    val_overlaps_train: Overlap | None = None
+    """That `val/...` is measured on examples that are trained on."""
     facts: Any = None
     """Whatever the workload wants to know again in its other members, such as the number of classes."""
 

@@ -30,7 +30,7 @@ class LoadedWorkload:
     """The digest of its source by file, for a workload that does not say more about its code."""
 
     @property
-    def config_type(self) -> type[Any]:
+    def config_type(self) -> Any:
         """Of its configs."""
         return self.workload.config_type
 
@@ -53,7 +53,7 @@ class LoadedWorkload:
     @property
     def metrics(self) -> Sequence[Metric]:
         """All metrics, the main one first."""
-        return tuple(self.workload.metrics)
+        return self.workload.metrics
 
     @property
     def main_metric(self) -> Metric:
@@ -65,13 +65,19 @@ class LoadedWorkload:
         """What is shown of running trials."""
         return watched_metric(self.metrics) or self.main_metric
 
+    @property
+    def default_columns(self) -> tuple[str, ...]:
+        """The metrics that a table shows where nothing else is said."""
+        return tuple(item.name for item in self.metrics if item is self.main_metric or item.is_column)
+
     def metric(self, name: str) -> Metric:
         """The metric `name`, declared or not."""
         return metric_named(name, self.metrics)
 
     def normalised(self, config: Any) -> Any:
         """The same computation with every field that has no effect at its default."""
-        return config if self.extras.normalised is None else self.extras.normalised(config)
+        method = getattr(config, "normalised", None)
+        return config if method is None else method()
 
     def inputs_key(self, config: Any) -> Hashable:
         """What of a config decides its inputs."""

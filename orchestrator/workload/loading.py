@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.source_digest import short, source_digest
 
-__all__ = ["BUILT_IN", "OBJECT", "WorkloadError", "WorkloadSource", "built_in", "find", "load"]
+__all__ = ["BUILT_IN", "OBJECT", "WorkloadError", "WorkloadSource", "built_in", "find", "load", "workload_of"]
 
 BUILT_IN = "trainer.workload"
 """The module of the workload that comes with the project."""
@@ -51,9 +51,19 @@ class WorkloadSource:
         return f"workload_{Path(self.name).stem}_{short(self.text)}" if self.path else self.name
 
 
+BY_CONFIG: dict[type, LoadedWorkload] = {}
+"""The workloads that this process has loaded, by the type of their configs."""
+
+
+@cache
 def built_in() -> LoadedWorkload:
     """The workload that comes with the project: the contrastive segmentation trainer."""
     return load(WorkloadSource(name=BUILT_IN))
+
+
+def workload_of(config: Any) -> LoadedWorkload:
+    """The workload that trains `config`: a config exists only where its workload has been loaded."""
+    return BY_CONFIG.get(type(config)) or built_in()
 
 
 def find(name: str, folder: Path) -> WorkloadSource:
@@ -82,13 +92,18 @@ def load(source: WorkloadSource) -> LoadedWorkload:
         text = f"{OBJECT} has no {', '.join(lacking)}; `orchestrator.workload.Workload` says what they are"
         raise WorkloadError(f"{place}: {text}")
     require_config_type(workload.config_type, place)
-    return LoadedWorkload(
+    other = BY_CONFIG.get(workload.config_type)
+    if other is not None and other.name != source.name:
+        text = f"{workload.config_type.__name__} is that of the workload {other.name}; make a subclass of it"
+        raise WorkloadError(f"{place}: config_type: {text}")
+    loaded = BY_CONFIG[workload.config_type] = LoadedWorkload(
         name=source.name,
         workload=workload,
         source=source,
         is_built_in=source.name == BUILT_IN,
         own_files=lambda: {Path(place).name: source_digest(source.text or Path(place).read_text(encoding="utf-8"))},
     )
+    return loaded
 
 
 def imported(source: WorkloadSource) -> ModuleType:

@@ -33,6 +33,8 @@ class Metric:
     """Digits behind the point, as shown."""
     ranked: bool = False
     """Whether best, second best and differences are shown; the metric of a sweep always has them."""
+    is_column: bool = False
+    """Whether tables show it where the search space names no columns; the main metric always is one."""
     needs: str = ""
     """What a row must have to report it: `a memory bank`; empty: every row reports it."""
 

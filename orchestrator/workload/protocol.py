@@ -24,7 +24,9 @@ class Workload(Protocol):
 
     config_type: type[Any]
     """A frozen, keyword-only dataclass with a field `seed: int`. Each of its other fields has a default and is a key of
-    search spaces. Its blocks are such dataclasses as well; `orchestrator.workload.fields` has markers for fields."""
+    search spaces. Its blocks are such dataclasses as well; `orchestrator.workload.fields` has markers for fields. A
+    method `normalised()`, where it has one, returns the same computation with every field without effect at its
+    default, so that rows which compute the same share a trial."""
     result_version: int
     """Raised by hand when equal configs would give other results than before; part of every trial's id."""
     metrics: Sequence[Metric]
@@ -44,10 +46,11 @@ class Workload(Protocol):
         """
         ...
 
-    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str) -> str:
+    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:
         """How the figures of these configs were measured, for the caption of the table, without its full stop.
 
-        `seeds` is `seeds 0-4`. `orchestrator.workload.same_or_varied` names what differs between rows.
+        `seeds` is `seeds 0-4`. `data` says what the data is, in a sweep over several data sets only.
+        `orchestrator.workload.same_or_varied` names what differs between rows.
         """
         ...
 

@@ -38,8 +38,8 @@ __all__ = ["Draw", "choose", "write_figures"]
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
 """The x axis of a Pareto front: the first of these that the trials report."""
 
-CURVES = {"curves": "val/miou", "loss": "train/loss"}
-"""Metric of the points of each figure of learning curves."""
+LOSS = "train/loss"
+"""Metric of the points of the second figure of learning curves; the first is of the metric that is watched."""
 
 MOST_CURVES = 8
 """Of more learning curves the baseline and the best rows are drawn."""
@@ -99,7 +99,7 @@ def choose(
             found["classes"] = partial(draw_classes, classes)
     if importance:
         found["importance"] = partial(draw_importance, importance)
-    for name, metric in CURVES.items():
+    for name, metric in (("curves", results.sweep.watched_metric.name), ("loss", LOSS)):
         curves = learning_curves(data, directory, metric)
         if any(len(curve.step_T) > 1 for curve in curves.curves):
             found[name] = partial(draw_curves, curves)
@@ -129,7 +129,9 @@ def search_figures(data: FigureData) -> dict[str, Draw]:
     for key in COSTS:
         costs = aggregate(data.results, key)
         if any(cell.n for cell in costs.values()):
-            column = column_for(key, metric=data.sweep.metric, goal=data.sweep.goal)
+            column = column_for(
+                key, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal
+            )
             points = tuple(
                 ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
                 for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
@@ -149,7 +151,7 @@ def search_figures(data: FigureData) -> dict[str, Draw]:
 def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> Curves:
     """Curves of all rows, or of the baseline and the best."""
     labels = data.best(MOST_CURVES)
-    column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
+    column = column_for(metric, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal)
     curves = read_curves(directory, data.sweep, labels, metric, column.scale)
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
     return Curves(name=Header.of(column).label, curves=curves, note=note, data=data.data_note)

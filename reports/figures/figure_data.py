@@ -48,7 +48,7 @@ class FigureData:
     def of(cls, results: SweepResults) -> FigureData:
         """The sweep with the cells of its own metric."""
         metric = results.sweep.metric
-        column = column_for(metric, metric=metric, goal=results.sweep.goal)
+        column = column_for(metric, metrics=results.sweep.declared_metrics, metric=metric, goal=results.sweep.goal)
         return cls(results=results, column=column, cells=aggregate(results, metric))
 
     @property

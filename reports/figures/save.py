@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from orchestrator.store.atomic_file import replace_file
+from orchestrator.machine.atomic_file import replace_file
 from reports.figures.style import LIGHT, settings
 
 __all__ = ["PNG_DPI", "save"]

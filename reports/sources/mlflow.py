@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from orchestrator.errors import StoreError
-from orchestrator.store.json_text import parse_json
+from orchestrator.machine.json_text import parse_json
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults, Verification, find_name
 from orchestrator.tracking.mlflow_limits import read_name

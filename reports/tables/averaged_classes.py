@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.records import AttemptRecord, Row, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.columns import IOU_PREFIX, Column

@@ -66,7 +66,7 @@ def build_class_table(results: SweepResults) -> Table | None:
     best = [label for label in ranking if label != baseline][:MOST_ROWS]
     if not names or not best or baseline is None or baseline not in ranking:
         return None
-    column = column_for(f"{IOU_PREFIX}any", metric=sweep.metric, goal=sweep.goal)
+    column = column_for(f"{IOU_PREFIX}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
     compared = compare_classes(cells, baseline, best, looks_of(sweep))

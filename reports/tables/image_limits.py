@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import DamagedError
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.image_counts import read_image_counts
 from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import Gap, value_or_gap
 from reports.tables.missing_runs import ROWS_NAMED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.pairs import MIN_SEEDS

@@ -173,6 +173,7 @@ def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
     return tuple(
         column_for(
             moved[key],
+            metrics=sweep.declared_metrics,
             metric=moved.get(sweep.metric, sweep.metric),
             goal=sweep.goal,
             decimals=table.precision.get(key),

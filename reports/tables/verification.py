@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["verification_text"]

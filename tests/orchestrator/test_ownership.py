@@ -34,7 +34,6 @@ from orchestrator.machine.own_folder import (
     write_mark,
 )
 from orchestrator.machine.process_identity import ProcessIdentity
-from orchestrator.planning.census import keeping_folders
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures
@@ -44,6 +43,7 @@ from orchestrator.store.run_directory import RunDirectory
 from trainer.checkpoint import write_partial
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.pictures.canvas import save
+from trainer.workload.census import kept_folder
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -225,7 +225,7 @@ def census(home: Path, plant_in: Callable[[Path], None]) -> None:
     """The counts of a data set are kept beside the decoded images."""
     plant_in(home / "decoded")
     yield
-    assert list(keeping_folders(None)) == [named_for_user(home / "decoded", "cache")]
+    assert kept_folder() == named_for_user(home / "decoded", "cache")
 
 
 SWEEP = SweepRecord(
@@ -315,7 +315,7 @@ def decode(home: Path) -> None:
     with pytest.warns(UserWarning, match=r"is not used; .* or set CONTRAST_SWEEP_CACHE to another folder; the data"):
         assert DecodedCache.default().get(["a"], sizes=lambda: [(8, 8)], pairs=pairs) is None
     assert DecodedCache.default().entries() == []
-    assert list(keeping_folders(None)) == []
+    assert kept_folder() is None
 
 
 def start_a_sweep(home: Path) -> None:

@@ -33,7 +33,7 @@ FAILED = {"b749bde7b1ee", "07bf914675e5", "c982f4a23c3f"}
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A copy of the run directory as `runs`, and the search spaces, in the current folder; its result version is 2."""
-    monkeypatch.setattr("orchestrator.planning.identity.RESULT_VERSION", 2)
+    monkeypatch.setattr("trainer.workload.ContrastiveSegmentation.result_version", 2)
     shutil.copytree(HERE / "search_spaces", tmp_path, dirs_exist_ok=True)
     shutil.copytree(HERE / "runs", tmp_path / "runs")
     monkeypatch.chdir(tmp_path)

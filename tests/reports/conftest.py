@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.machine.sealed_json import seal
 from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import (
@@ -19,7 +20,6 @@ from orchestrator.store.records import (
     sweep_key,
     trial_key,
 )
-from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.data_record import DataRecord
 

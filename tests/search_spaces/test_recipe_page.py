@@ -10,6 +10,7 @@ from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.schema import parse_recipe
 from orchestrator.spec.settings import Setting, as_yaml
+from orchestrator.workload.loading import built_in
 from trainer.config import AUX_KERNELS, TrainConfig, ignored_options, keys_per_class, setting
 
 PROJECT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def read_config(name: str) -> TrainConfig:
     assert recipe.settings.mistakes == recipe.search.mistakes == ()
     settings = {item.key: item for item in recipe.settings.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
-    return ConfigBuilder().build(settings, name).config
+    return ConfigBuilder(built_in()).build(settings, name).config
 
 
 def shown(config: TrainConfig, key: str) -> str:

@@ -14,6 +14,7 @@ from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.schema import parse_recipe
 from orchestrator.spec.settings import Setting
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.workload.loading import built_in
 from trainer.bank_size import require_bank_fits
 from trainer.build import build_segmentor
 from trainer.config import ComputeConfig, setting
@@ -51,7 +52,7 @@ def read_recipe(path):
     assert recipe.settings.mistakes == recipe.search.mistakes == ()
     settings = {item.key: item for item in recipe.settings.settings}
     settings.setdefault("data.root", Setting(key="data.root", value="somewhere", origin="test"))
-    return ConfigBuilder().build(settings, str(path)).config
+    return ConfigBuilder(built_in()).build(settings, str(path)).config
 
 
 NARROW = {"backbone": "timm/test_resnet", "head_channels": 16, "aux_channels": 8}

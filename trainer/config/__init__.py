@@ -18,6 +18,7 @@ from orchestrator.workload.fields import (
     renamed_keys,
     setting,
 )
+from orchestrator.workload.plugin_part import PluginPart, PluginSource
 from orchestrator.workload.runtime import Runtime
 from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
@@ -39,7 +40,6 @@ from trainer.config.model import (
     ignored_options,
 )
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
-from trainer.config.plugin_part import PluginPart, PluginSource
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orchestrator.workload.fields import limit, optional, require, setting, unset_implied
-from trainer.config.plugin_part import PluginPart, plugin_part
+from orchestrator.workload.plugin_part import PluginPart, plugin_part
 
 __all__ = [
     "AnchorConfig",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.workload.fields import limit, location, optional_block, require
-from trainer.config.plugin_part import PluginPart, plugin_part
+from orchestrator.workload.plugin_part import PluginPart, plugin_part
 
 __all__ = ["MIN_CROP", "BaseSizeConfig", "DataConfig", "SyntheticConfig"]
 

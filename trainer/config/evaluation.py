@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.workload.fields import optional, require, setting, unset_implied
+from orchestrator.workload.plugin_part import PluginPart, plugin_part
 from trainer.config.data import MIN_CROP
-from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["PRESETS", "EvaluationConfig", "Views", "effective_evaluation"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orchestrator.workload.fields import optional, require, unset_implied
-from trainer.config.plugin_part import PluginPart, plugin_part
+from orchestrator.workload.fields import file_or_name, optional, require, unset_implied
+from orchestrator.workload.plugin_part import PluginPart, plugin_part
 
 __all__ = [
     "AUX_KERNELS",
@@ -43,7 +43,7 @@ class ModelConfig:
 
     backbone: str = "resnet18"
     """One of `BACKBONE_NAMES`, or `timm/<name>` for any other timm model with feature maps."""
-    weights: str = "none"
+    weights: str = file_or_name("none", names=PACKAGED_WEIGHTS)
     """`none` (random), `imagenet` (from a package or timm's hub), or the path of a .safetensors or .pth file."""
     output_stride: Literal[8, 16, 32] = 16
     """Stride of the deepest features of ResNets and EfficientNets; HRNets ignore it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orchestrator.workload.fields import optional, require, setting, unset_implied
-from trainer.config.plugin_part import PluginPart, plugin_part
+from orchestrator.workload.plugin_part import PluginPart, plugin_part
 
 __all__ = ["LossConfig", "OptimConfig", "ScheduleConfig", "effective_loss", "require_class_weights_fit"]
 

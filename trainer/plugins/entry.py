@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from trainer.config.plugin_part import PluginPart
+from orchestrator.workload.plugin_part import PluginPart
 
 __all__ = ["Entry", "MetricEntry", "chosen", "chosen_metric"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trainer.config.plugin_part import PluginSource
+from orchestrator.workload.plugin_part import PluginSource
 from trainer.errors import PluginError
 from trainer.plugins.entry import Entry
 from trainer.plugins.source import read_source

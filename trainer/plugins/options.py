@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from trainer.config.plugin_part import PluginPart
+from orchestrator.workload.plugin_part import PluginPart
 from trainer.errors import PluginError
 from trainer.plugins.entry import Entry
 from trainer.plugins.loading import Plugin, read_plugin

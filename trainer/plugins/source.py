@@ -10,8 +10,8 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.workload.plugin_part import PluginSource
 from orchestrator.workload.source_digest import code_digest, source_digest
-from trainer.config.plugin_part import PluginSource
 from trainer.errors import PluginError
 
 __all__ = ["MAX_BYTES", "OWN_PACKAGES", "local_name", "read_source"]

@@ -76,7 +76,7 @@ def configs_of(question: Question) -> list[TrainConfig]:
     if question.spec is None:
         return []
     read = read_spec(question.spec, recipe=question.recipe, data=question.data, settings=question.settings)
-    builder = ConfigBuilder(read.extension)
+    builder = ConfigBuilder(read.workload, read.extension)
     if read.search is None:
         return [resolve_row(data.base, builder, row).config for data in read.data_sets for row in read.rows]
     bounds = [(parameter, bound) for parameter in read.search.parameters for bound in parameter.bounds()]

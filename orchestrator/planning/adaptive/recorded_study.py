@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.store.records import SweepRecord, sweep_key
 from orchestrator.store.run_directory import RunDirectory
-from trainer.config import TrainConfig, location_keys, renamed_keys
+from orchestrator.workload.fields import location_keys, renamed_keys
 
 __all__ = ["RecordedStudy", "Suggestion", "drawn_label", "earlier_plan", "recorded_study"]
 
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 Suggestion = tuple[int, Mapping[str, Any]]
 """Number of a trial of the study, from 0, and the values of its parameters by dotted key."""
 
-RENAMED = renamed_keys(TrainConfig)
 PARTS = {
     "objectives": "metric",
     "sampler": "method",
@@ -85,9 +85,14 @@ def drawn_number(label: str) -> int:
     return int(match[1]) if match else -1
 
 
+def current_name(key: str) -> str:
+    """The present name of a key."""
+    return renamed_keys(workload_in_use().config_type).get(key, key)
+
+
 def current(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` as settings: under the current names of their keys, lists as tuples."""
-    return {RENAMED.get(key, key): tuple(item) if isinstance(item, list) else item for key, item in values.items()}
+    return {current_name(key): tuple(item) if isinstance(item, list) else item for key, item in values.items()}
 
 
 def differing(plan: SweepRecord, earlier: SweepRecord) -> Iterator[str]:
@@ -100,7 +105,9 @@ def differing(plan: SweepRecord, earlier: SweepRecord) -> Iterator[str]:
         return
     found = [word for part, word in PARTS.items() if part in known and known[part] != plan.search[part]]
     if "study" in known:
-        keys = sorted((plan.settings.keys() | earlier.settings.keys()) - set(location_keys(TrainConfig)))
+        keys = sorted(
+            (plan.settings.keys() | earlier.settings.keys()) - set(location_keys(workload_in_use().config_type))
+        )
         found += [key for key in keys if plan.settings.get(key) != earlier.settings.get(key)]
         found = found or ["the seed of its trials, the data or the result version"]
     yield from found
@@ -108,8 +115,8 @@ def differing(plan: SweepRecord, earlier: SweepRecord) -> Iterator[str]:
 
 def renamed(parameter: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a parameter under the current names of its keys."""
-    when = {RENAMED.get(key, key): values for key, values in parameter["when"].items()}
-    return {**parameter, "key": RENAMED.get(parameter["key"], parameter["key"]), "when": when}
+    when = {current_name(key): values for key, values in parameter["when"].items()}
+    return {**parameter, "key": current_name(parameter["key"]), "when": when}
 
 
 def earlier_plan(directory: RunDirectory, name: str) -> SweepRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.adaptive.recorded_study import RecordedStudy, drawn_label, earlier_plan, recorded_study
 from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.build_config import ConfigBuilder
-from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_key
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, json_value, seeded_trials
-from orchestrator.planning.resolve import check_class_count, check_compute, check_weights, resolve_suggestion
+from orchestrator.planning.resolve import check_inputs, check_row, read_inputs, resolve_suggestion
 from orchestrator.planning.selection import check_selection
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
 from orchestrator.store.run_directory import RunDirectory
-from trainer.config import ScheduleConfig, TrainConfig
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.loading import workload_of
 
 __all__ = ["BuildTrial", "SearchPlan", "TrialBuilder", "open_search"]
 
@@ -35,14 +36,14 @@ BuildTrial = Callable[[int, Mapping[str, Any]], tuple[Row, Trial]]
 
 
 class TrialBuilder:
-    """Builds the trials of a search. Each data set is read once, so a further trial is cheap."""
+    """Builds the trials of a search. Inputs such as a data set are read once, so a further trial is cheap."""
 
     def __init__(self, spec: SweepSpec, search: Search, *, run_dir: Path) -> None:
         self.spec = spec
         self.search = search
         self.cache_dir = run_dir / CACHE
-        self.configs = ConfigBuilder(spec.extension)
-        self.facts: dict[DataKey, DataFacts] = {}
+        self.configs = ConfigBuilder(spec.workload, spec.extension)
+        self.inputs: dict[Hashable, Inputs] = {}
 
     def build(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
         """Trial `number` of the search with `values` by dotted key; inactive parameters are ignored.
@@ -50,11 +51,11 @@ class TrialBuilder:
         Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses and for
         an active parameter without a value.
         """
-        with extended_by(self.spec.extension):
+        with reading_for(self.spec.workload), extended_by(self.spec.extension):
             return self.built(number, values)
 
     def built(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
-        """`build` where the keys of plugins are known."""
+        """`build`, while the workload of the search and its plugins are in use."""
         suggested: dict[str, Any] = {}
         for item in self.search.active(suggested):
             if item.key not in values:
@@ -64,21 +65,21 @@ class TrialBuilder:
             except ValueError as error:
                 raise SpecError(f"{item.origin}: {item.key}: {error}") from error
         row = resolve_suggestion(self.search, self.spec.base, self.configs, suggested)
-        key = data_key(row.config.data)
-        if key not in self.facts:
-            facts = data_facts(row, self.cache_dir)
-            check_selection(self.spec, row, facts)
-            self.facts[key] = facts
+        workload = self.spec.workload
+        inputs_key = workload.inputs_key(row.config)
+        if inputs_key not in self.inputs:
+            inputs = read_inputs(workload, row, self.cache_dir)
+            check_selection(self.spec, inputs)
+            self.inputs[inputs_key] = inputs
+        inputs = self.inputs[inputs_key]
         errors = SpecErrorCollector()
         with errors:
-            check_weights(row)
+            check_row(workload, self.spec.space.resources, row)
         with errors:
-            check_compute(self.spec.space.resources, row)
-        with errors:
-            check_class_count(row, self.facts[key])
+            check_inputs(workload, row, inputs)
         errors.raise_any()
         factors = {key: json_value(value) for key, value in suggested.items()}
-        (trial,) = seeded_trials(row.config, self.spec.seeds, self.facts[key].digest)
+        (trial,) = seeded_trials(row.config, self.spec.seeds, inputs.digest)
         return Row(label=drawn_label(number), factors=factors), trial
 
 
@@ -238,8 +239,10 @@ class SearchPlan(GrowingPlan):
     def stops_at(self, number: int, trial: Trial, point: Point) -> bool:
         """Report a point of a trial to the study; returns whether the scheduler stops the trial there."""
         stop = self.study.report(number, point)
-        first, steps = first_step_to_stop(trial.config, self.study.scheduler), trial.config.schedule.steps
-        return stop and first <= point.step < steps
+        steps = workload_of(trial.config).steps(trial.config)
+        return (
+            stop and steps is not None and first_step_to_stop(trial.config, self.study.scheduler) <= point.step < steps
+        )
 
     def ended(self, trial_id: str, record: AttemptRecord) -> None:
         """A trial has ended and will not be retried."""
@@ -247,19 +250,22 @@ class SearchPlan(GrowingPlan):
             self.study.tell(number, record)
 
 
-def first_step_to_stop(config: TrainConfig, scheduler: Scheduler | None) -> int:
-    """First step at which a trial may be stopped: after its grace period and the start of its contrastive loss."""
-    steps = config.schedule.steps
+def first_step_to_stop(config: Any, scheduler: Scheduler | None) -> int:
+    """First step at which a trial may be stopped: after its grace period and its warm-up."""
+    workload = workload_of(config)
+    steps = workload.steps(config) or 0
     if scheduler is None:
         return steps
-    warmup_steps = 0 if config.contrast.source == "none" else int(config.contrast.warmup_fraction * steps)
+    warmup = workload.extras.warmup_fraction
+    warmup_steps = 0 if warmup is None else int(warmup(config) * steps)
     return max(math.ceil(scheduler.grace_fraction * steps), warmup_steps + 1)
 
 
 def open_search(spec: SweepSpec, search: Search, plan: SweepPlan, directory: RunDirectory) -> SearchPlan:
     """The search as earlier commands left it, from the plan and the records in the run directory."""
-    steps = spec.base["schedule.steps"].value if "schedule.steps" in spec.base else ScheduleConfig().steps
-    study = Study(search, spec.space.metric, spec.space.scheduler, steps=steps)
+    key = spec.workload.extras.steps_key
+    steps = spec.base[key].value if key in spec.base else spec.workload.steps(spec.workload.config_type())
+    study = Study(search, spec.space.metric, spec.space.scheduler, steps=steps or 1)
     build_trial = TrialBuilder(spec, search, run_dir=directory.local_folder).build
     recorded = recorded_study(plan.record, earlier_plan(directory, plan.record.name))
     return SearchPlan(plan, study, build_trial, recorded, directory.points)

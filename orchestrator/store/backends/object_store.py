@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.atomic_file import partial_file
 from orchestrator.redaction import has_password, without_password
-from orchestrator.store.atomic_file import partial_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import most_bytes, require_size
 

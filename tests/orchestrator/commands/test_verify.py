@@ -17,12 +17,12 @@ from orchestrator.commands.status import read_status, status_as_text
 from orchestrator.commands.verify import verify
 from orchestrator.commands.why import finished_identities
 from orchestrator.errors import StoreError
+from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
 from orchestrator.store.cleanup import unneeded_files, unreferenced_trials
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sealed_json import seal, unseal
 from orchestrator.sweep import main as sweep_main
 from reports.__main__ import main as report
 from reports.render.markdown import render_markdown

@@ -4,18 +4,20 @@ import hashlib
 import json
 import shutil
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.planning import identity
-from orchestrator.planning.digests import data_digest, read_cache
+from orchestrator.planning.digests import read_cache, recall
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.workload.fields import fields_below, is_outside_identity
+from orchestrator.workload.inputs import forget
 from trainer.checkpoint import fingerprint
 from trainer.config import (
+    RESULT_VERSION,
     AnchorConfig,
     ContrastConfig,
     DataConfig,
@@ -31,6 +33,8 @@ from trainer.config import (
 from trainer.data import open_source
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
+from trainer.workload import ContrastiveSegmentation
+from trainer.workload.datasets import data_digest
 
 DATA = "0" * 64
 
@@ -266,7 +270,7 @@ def test_data_and_result_version_count(monkeypatch):
     name = trial_id(TrainConfig(), DATA)
 
     assert trial_id(TrainConfig(), "1" * 64) != name
-    monkeypatch.setattr(identity, "RESULT_VERSION", identity.RESULT_VERSION + 1)
+    monkeypatch.setattr(ContrastiveSegmentation, "result_version", RESULT_VERSION + 1)
     assert trial_id(TrainConfig(), DATA) != name
 
 
@@ -350,7 +354,7 @@ def make_camvid(root, grey=100):
 
 
 def digest_of(config, cache_dir=None):
-    return data_digest(open_source(config), config, cache_dir)
+    return data_digest(open_source(config), config, partial(recall, cache_dir) if cache_dir else forget)
 
 
 def test_a_copied_data_set_has_the_same_digest(tmp_path):

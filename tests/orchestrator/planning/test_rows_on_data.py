@@ -20,10 +20,14 @@ ReadSpace = Callable[..., SweepSpec]
 ROWS = "rows: {plain: {contrast.source: none}, full: {}}\nbaseline: plain\nseeds: 2\n"
 SPACE = f"method: ablation\nrecipe: small\n{ROWS}"
 PLUGIN = """
+from trainer.plugins import Entry
+
+
 def first(context):
     raise NotImplementedError
 
-ANCHOR_SAMPLERS = {"first": first}
+
+ANCHOR_SAMPLERS = {"first": Entry(code=first)}
 """
 SCENES = "{name: more scenes, data.synthetic.seed: 1}"
 
@@ -94,7 +98,7 @@ def test_every_data_set_may_bring_the_recipe(planned: Callable[..., SweepPlan]) 
 def test_plugins_of_the_recipe_of_a_data_set_are_known_on_it(planned: Callable[..., SweepPlan]) -> None:
     Path("mine.py").write_text(PLUGIN, encoding="utf-8")
     Path("recipes/plugged.yaml").write_text(
-        "plugins: [../mine.py]\ndata: {crop: [64, 64]}\nschedule.steps: 10\ncontrast.anchors.kind: first\n"
+        "plugins: [../mine.py]\ndata: {crop: [32, 64]}\nschedule.steps: 10\ncontrast.anchors.kind: first\n"
     )
     for entry in ("plugged", "{recipe: plugged}"):
         record = planned(f"{SPACE}data: [synthetic, {entry}]\n").record

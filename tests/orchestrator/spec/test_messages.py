@@ -80,6 +80,16 @@ SETTINGS = [
 """A setting of a row, and the message after its key."""
 
 FILES = [
+    (
+        f"{HEAD}workload: 3\nrows: {{a: {{}}}}\n",
+        ["3: workload: must name a .py file or an installed module; write for example my_trainer.py"],
+    ),
+    (
+        f"{HEAD}workload: no_such_trainer\nrows: {{a: {{}}}}\n",
+        [
+            "3: workload: no_such_trainer: ModuleNotFoundError: No module named 'no_such_trainer'; it cannot be imported",
+        ],
+    ),
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (
         f"{HEAD}plugins: 3\nrows: {{a: {{}}}}\n",

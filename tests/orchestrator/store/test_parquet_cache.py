@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
 from orchestrator.store.backends import open_files
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sealed_json import seal, unseal
 
 IDS = ["base0", "full0", "base1", "full1"]
 MakeRecord = Callable[..., AttemptRecord]

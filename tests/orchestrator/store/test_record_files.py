@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.sealed_json import DIGEST, seal, unseal
 from orchestrator.store import bounded_file
 from orchestrator.store.cleanup import unreferenced_trials
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sealed_json import DIGEST, seal, unseal
 
 MakeRecord = Callable[..., AttemptRecord]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sealed_json import unseal
 from orchestrator.store.sweep_results import Verification
 from reports.sources.run_directory import load_sweep
 from reports.tables.aggregate import Gap

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from orchestrator.workload.fields import fields_below, is_outside_identity
+from orchestrator.workload.plugin_part import is_plugin_part
 from tests.other_code import copy_trainer, invert_sampler
 from trainer.code_digest import PACKAGE, code_digest, present_code, source_digests
 from trainer.config import RESULT_VERSION, TrainConfig
-from trainer.config.plugin_part import is_plugin_part
 from trainer.data import DATASETS
 from trainer.errors import TrainerError
 from trainer.golden import __main__ as command

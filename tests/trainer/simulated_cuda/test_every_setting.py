@@ -15,9 +15,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+from orchestrator.workload.plugin_part import is_plugin_part
 from trainer.config import Runtime, TrainConfig, fields_below, setting
 from trainer.config.model import BACKBONE_NAMES, DEEP_STEMS
-from trainer.config.plugin_part import is_plugin_part
 from trainer.testing.simulated_trial import simulated_trial
 
 SMALL = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import orchestrator.planning.datasets
+import trainer.workload.datasets
 from orchestrator.errors import SpecError
 from orchestrator.planning.adaptive.search import TrialBuilder
 from orchestrator.planning.plan import plan_sweep
@@ -71,10 +71,8 @@ def test_a_combination_that_the_trainer_refuses_is_reported_at_its_line(read_spa
 def test_a_data_set_is_opened_once_for_many_trials(read_space, monkeypatch):
     spec, opened = read_space(SEARCH), []
     plan_sweep(spec, run_dir=Path("runs"))
-    real = orchestrator.planning.datasets.open_source
-    monkeypatch.setattr(
-        "orchestrator.planning.datasets.open_source", lambda config: opened.append(config) or real(config)
-    )
+    real = trainer.workload.datasets.open_source
+    monkeypatch.setattr("trainer.workload.datasets.open_source", lambda config: opened.append(config) or real(config))
 
     trials = builder(spec)
     for number in range(50):

@@ -12,7 +12,7 @@ import pytest
 from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.errors import StoreError
-from orchestrator.store.atomic_file import publish
+from orchestrator.machine.atomic_file import publish
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.lease import LeaseTimings
 from orchestrator.store.record_store import RecordStore

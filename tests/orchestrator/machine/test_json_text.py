@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from orchestrator.store.json_text import MAX_DEPTH, parse_json
+from orchestrator.machine.json_text import MAX_DEPTH, parse_json
+from orchestrator.machine.sealed_json import canonical_json, unseal
 from orchestrator.store.lock_owner import Owner
 from orchestrator.store.point_log import read_line
-from orchestrator.store.sealed_json import canonical_json, unseal
 
 DEPTHS = [MAX_DEPTH + 1, 500, 900, 950, 980, 990, 1000, 5000, 100_000]
 

@@ -1,21 +1,20 @@
-"""Check the data sets of a plan before anything runs; mistakes are reported at the line that named the data set."""
+"""Checks the data sets of a plan before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.census import read_census, require_classes, require_labelled
-from orchestrator.planning.digests import data_digest
+from orchestrator.workload.inputs import Remember
 from trainer.config import DataConfig
-from trainer.data import open_source, overlap, require_labels
+from trainer.data import Source, open_source, overlap, require_labels
 from trainer.data.census import Census
 from trainer.errors import DataError
+from trainer.workload.census import read_census, require_classes, require_labelled
 
-__all__ = ["SPLITS", "DataFacts", "DataKey", "data_facts", "data_key", "distinct_data_sets"]
+__all__ = ["SPLITS", "DataFacts", "DataKey", "data_digest", "data_facts", "data_key", "source_key"]
 
 DataKey: TypeAlias = tuple[Any, ...]
 
@@ -51,21 +50,12 @@ def data_key(config: DataConfig) -> DataKey:
     return (config.name, config.root, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
-def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:
-    """The first row that uses each data set, by `data_key`."""
-    first: dict[DataKey, ResolvedRow] = {}
-    for row in rows:
-        first.setdefault(data_key(row.config.data), row)
-    return first
+def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
+    """The facts about a data set, after a check of its layout, its splits and its pixels.
 
-
-def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
-    """The facts about a row's data set, after a check of its layout, its splits and its pixels.
-
-    Its digest and its census are remembered in `cache_dir`. Raises SpecError when files are missing, cannot be decoded
-    or have illegal ids, when a split does not exist, and for classes without labels.
+    `remember` keeps its digest and its census. Raises ValueError `key: message` when files are missing, cannot be
+    decoded or have illegal ids, when a split does not exist, and for classes without labels.
     """
-    config = row.config.data
     checked = "root"
     try:
         source = open_source(config)
@@ -74,8 +64,8 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             source.size(getattr(config, checked))
             require_labels(source, getattr(config, checked))
         checked = "root"
-        digest = data_digest(source, config, cache_dir)
-        census = read_census(source, config, digest, cache_dir)
+        digest = data_digest(source, config, remember)
+        census = read_census(source, config, digest, remember)
         if census is not None:
             require_classes(census, source, config)
             checked = "test_split"
@@ -91,4 +81,20 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             census=census,
         )
     except DataError as error:
-        raise row.sources.error(f"data.{checked}", str(error)) from error
+        raise ValueError(f"data.{checked}: {error}") from error
+
+
+def data_digest(source: Source, config: DataConfig, remember: Remember) -> str:
+    """Digest of the content of a data set; its location does not count.
+
+    It is remembered under the sizes and modification times of the files, so that a large data set is read once. Raises
+    DataError when the data set is missing or incomplete.
+    """
+    return remember(source_key(source, config), source.digest)
+
+
+def source_key(source: Source, config: DataConfig) -> str:
+    """A cache key that changes when the data set moves or one of its files changes; reads no content."""
+    root = str(Path(config.root).resolve()) if config.root else ""
+    plugin = "" if config.plugin is None else f":{config.plugin.source.digest}:{config.plugin.options}"
+    return f"{config.name}:{root}:{source.signature()}{plugin}"

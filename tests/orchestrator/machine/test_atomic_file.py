@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.atomic_file import partial_file, replace_file
+from orchestrator.machine.atomic_file import partial_file, replace_file
 
 
 def test_a_file_is_replaced_and_its_folder_is_made(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.planning.caption import caption_sentence, describe_seeds
-from orchestrator.planning.datasets import DataFacts
+from orchestrator.workload.caption import describe_seeds
 from trainer.config import BaseSizeConfig, DataConfig, EvaluationConfig, ModelConfig, TrainConfig
 from trainer.data.files.camvid import CLASS_NAMES
+from trainer.workload.caption import caption_sentence
+from trainer.workload.datasets import DataFacts
 
 CONFIG = TrainConfig(
     data=DataConfig(name="camvid", root="anywhere", crop=(160, 208)),
@@ -20,7 +21,7 @@ FACTS = DataFacts(
 
 
 def test_one_config_is_described_in_full():
-    assert caption_sentence([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], (0, 1)) == (
+    assert caption_sentence([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], "seeds 0-1") == (
         "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
         "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
     )
@@ -31,14 +32,14 @@ def test_one_config_is_described_in_full():
 )
 def test_a_base_size_stands_before_the_crop(base, text):
     config = replace(CONFIG, data=replace(CONFIG.data, base_size=BaseSizeConfig(**base)))
-    assert f"hrnet head, {text} 160x208, batch 8" in caption_sentence([(config, FACTS)], (0,))
-    assert "head, varied crop, batch" in caption_sentence([(config, FACTS), (CONFIG, FACTS)], (0,))
+    assert f"hrnet head, {text} 160x208, batch 8" in caption_sentence([(config, FACTS)], "seed 0")
+    assert "head, varied crop, batch" in caption_sentence([(config, FACTS), (CONFIG, FACTS)], "seed 0")
 
 
 def test_own_weights_are_not_described_by_path():
     config = replace(CONFIG, model=replace(CONFIG.model, weights="/somewhere/mine.pth"))
 
-    assert "(own weights)" in caption_sentence([(config, FACTS)], (0,))
+    assert "(own weights)" in caption_sentence([(config, FACTS)], "seed 0")
 
 
 @pytest.mark.parametrize(
@@ -60,5 +61,5 @@ def test_seeds_in_words(seeds, text):
 def test_test_time_settings_in_words(evaluation, text):
     config = replace(CONFIG, evaluation=evaluation)
 
-    assert caption_sentence([(config, FACTS)], (0,)).endswith(f"seed 0, {text}")
-    assert caption_sentence([(config, FACTS), (CONFIG, FACTS)], (0,)).endswith("evaluation")
+    assert caption_sentence([(config, FACTS)], "seed 0").endswith(f"seed 0, {text}")
+    assert caption_sentence([(config, FACTS), (CONFIG, FACTS)], "seed 0").endswith("evaluation")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from orchestrator.store.json_text import parse_json
+from orchestrator.machine.json_text import parse_json
 
 __all__ = ["DIGEST", "Unsealed", "canonical_json", "seal", "unseal"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import orchestrator.planning.census
+import trainer.workload.census
 from orchestrator.commands.verify import verify
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import CACHE, plan_sweep
@@ -153,8 +153,8 @@ def test_test_images_that_are_trained_on_are_a_note(folder):
 @pytest.fixture
 def counted(monkeypatch):
     """A list that grows with each census that is taken."""
-    calls, take = [], orchestrator.planning.census.take_census
-    monkeypatch.setattr(orchestrator.planning.census, "take_census", lambda source: calls.append(1) or take(source))
+    calls, take = [], trainer.workload.census.take_census
+    monkeypatch.setattr(trainer.workload.census, "take_census", lambda source: calls.append(1) or take(source))
     return calls
 
 

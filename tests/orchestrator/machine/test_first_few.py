@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 
 
 @pytest.mark.parametrize(

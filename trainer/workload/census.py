@@ -1,19 +1,19 @@
 """The census of a data set while planning: counted once for each content, and what it refuses.
 
-It is kept beside the decoded pixels, for all run directories of a user, and in the cache of the run directory.
+It is kept beside the decoded pixels, for all run directories of a user, and where `Remember` keeps it.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.machine.atomic_file import replace_file
 from orchestrator.machine.own_folder import claim
-from orchestrator.planning.digests import read_verified
-from orchestrator.store.atomic_file import replace_file
-from orchestrator.store.sealed_json import seal
+from orchestrator.machine.sealed_json import canonical_json, seal, unseal
+from orchestrator.workload.inputs import Remember
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
@@ -30,42 +30,54 @@ MANY_IMAGES = 1000
 """Of more images than these the count takes long enough to be announced."""
 
 
-def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path | None) -> Census | None:
+def read_census(source: Source, config: DataConfig, digest: str, remember: Remember) -> Census | None:
     """The census of the data with this digest; None for data without files.
 
     A file that is missing or damaged is counted again. Raises DataError for a pair that cannot be used.
     """
     if config.name == "synthetic":
         return None
-    name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}.json"
-    folders = tuple(keeping_folders(cache_dir))
-    for folder in folders:
-        if (found := load_census(folder / name)) is not None:
-            return found
+    name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}"
+
+    def count() -> str:
+        return canonical_json(count_census(source, config, f"{name}.json").to_json()).decode("ascii")
+
+    return Census.from_json(json.loads(remember(name, count, file=f"{name}.json")))
+
+
+def count_census(source: Source, config: DataConfig, name: str) -> Census:
+    """The census that is kept in the file `name` beside the decoded pixels, or a new one."""
+    folder = kept_folder()
+    if folder is not None and (found := load_census(folder / name)) is not None:
+        return found
     images = sum(source.size(split) for split in source.splits)
     if images >= MANY_IMAGES:
         sys.stderr.write(f"{config.root or config.name}: counting {images} images and their labels, once\n")
     census = take_census(source)
-    for folder in folders:
+    if folder is not None:
         with suppress(OSError):  # a census that cannot be kept is counted again
             replace_file(folder / name, seal(census.to_json()), durable=False)
     return census
 
 
-def keeping_folders(cache_dir: Path | None) -> Iterator[Path]:
-    """The folder of the decoded pixels, if it is this user's, and the cache of the run directory."""
+def kept_folder() -> Path | None:
+    """The folder of the decoded pixels; None if it is not this user's."""
     decoded = DecodedCache.default().folder
-    if decoded is not None:
-        with suppress(OSError):
-            yield claim(decoded, CACHE_FOLDER)
-    if cache_dir is not None:
-        yield cache_dir
+    if decoded is None:
+        return None
+    try:
+        return claim(decoded, CACHE_FOLDER)
+    except OSError:
+        return None
 
 
 def load_census(path: Path) -> Census | None:
     """The census in a file; None if there is none or it is not what was written."""
-    values = read_verified(path)
-    return None if values is None else Census.from_json(values)
+    try:
+        values, verified = unseal(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return Census.from_json(values) if verified else None
 
 
 def require_classes(census: Census, source: Source, config: DataConfig) -> None:

@@ -1,21 +1,16 @@
-"""The protocols that the figures of a sweep are measured with, for its record."""
+"""The protocol that the figures of a config are measured with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Literal
 
 from orchestrator.workload.protocol_record import BaseSizeRecord, ProtocolRecord, evaluation_of
 from trainer.config import EvaluationConfig, TrainConfig, setting
 
-__all__ = ["protocols_of"]
+__all__ = ["protocol_of"]
 
 
-def protocols_of(configs: Iterable[TrainConfig], split: str) -> tuple[ProtocolRecord, ...]:
-    """The protocols of normalised `configs`, each once. `split`: `test`, or `val` for a table of the val split."""
-    return tuple(dict.fromkeys(protocol_of(config, split) for config in configs))
-
-
-def protocol_of(config: TrainConfig, split: str) -> ProtocolRecord:
+def protocol_of(config: TrainConfig, split: Literal["test", "val"]) -> ProtocolRecord:
     """The protocol of a config; the val split is always evaluated at one scale, with whole images."""
     data = config.data
     evaluation = EvaluationConfig() if split == "val" else config.evaluation

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.planning.caption import DATA_TITLES
-from orchestrator.planning.datasets import SPLITS, DataFacts
 from orchestrator.workload.data_record import DataRecord, SplitRecord
 from trainer.config import DataConfig
 from trainer.data.census import Census, SplitCensus, describe_sizes, findings_in, name_some
+from trainer.workload.caption import DATA_TITLES
+from trainer.workload.datasets import SPLITS, DataFacts
 
 __all__ = ["data_record"]
 

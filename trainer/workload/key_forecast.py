@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.planning.datasets import DataFacts
-from orchestrator.store.first_few import first_few
+from orchestrator.machine.first_few import first_few
 from trainer.config import ContrastConfig, DataConfig, TrainConfig, keys_per_class, setting
+from trainer.workload.datasets import DataFacts
 
 __all__ = ["FACTOR", "KeysPerAnchor", "TrainPixels", "describe_keys", "expected_keys", "name_rows"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.datasets import DataFacts
-from orchestrator.planning.key_forecast import name_rows
+from orchestrator.workload.extras import PlannedRow
 from trainer.config import BaseSizeConfig, DataConfig, ModelConfig, TrainConfig, ignored_options, implied, setting
+from trainer.workload.datasets import DataFacts
+from trainer.workload.key_forecast import name_rows
 
 __all__ = ["idle_notes"]
 
@@ -29,13 +29,13 @@ class ImageSizes:
     """Whether the base size changes the size of any image."""
 
 
-def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str, ...]:
+def idle_notes(rows: Iterable[PlannedRow]) -> tuple[str, ...]:
     """One sentence for each setting with less effect than it says, with the labels of the rows that have it."""
     labels: dict[str, list[str]] = {}
     sizes: dict[tuple[str, str, BaseSizeConfig], ImageSizes] = {}
     total = 0
-    for label, row, facts in rows:
-        config = row.config
+    for row in rows:
+        config, facts = row.config, row.inputs.facts
         total += 1
         keys = [
             (facts.digest, split, config.data.base_size) for split in (config.data.train_split, config.data.test_split)
@@ -51,18 +51,18 @@ def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str,
             *schedule_notes(config),
             *size_notes(config, train, test),
         ):
-            labels.setdefault(text, []).append(label)
+            labels.setdefault(text, []).append(row.label)
     return tuple(
         f"{text} ({'all rows' if len(found) == total else name_rows(found)})." for text, found in labels.items()
     )
 
 
-def model_notes(row: ResolvedRow) -> Iterator[str]:
+def model_notes(row: PlannedRow) -> Iterator[str]:
     """Options that the backbone or the head does not have."""
     for name, reason in ignored_options(row.config.model).items():
-        setting_of = row.sources.settings.get(f"model.{name}")
-        if setting_of is not None and setting_of.value not in (None, implied(ModelConfig, name)):
-            yield f"model.{name}: {setting_of.value} has no effect: {reason}"
+        value = row.given.get(f"model.{name}")
+        if value not in (None, implied(ModelConfig, name)):
+            yield f"model.{name}: {value} has no effect: {reason}"
 
 
 def control_notes(config: TrainConfig) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.planning.datasets import DataFacts
+from orchestrator.workload.caption import same_or_varied
 from trainer.config import TrainConfig, setting
+from trainer.workload.datasets import DataFacts
 
-__all__ = ["caption_sentence", "describe_seeds", "images_text"]
+__all__ = ["DATA_TITLES", "caption_sentence", "images_text"]
 
 DATA_TITLES = {
     "synthetic": "Synthetic scenes",
@@ -22,32 +23,29 @@ DATA_TITLES = {
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
-def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int], data: str = "") -> str:
+def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, data: str = "") -> str:
     """Data set, split, images, model, base size, crop, batch, steps, seeds and evaluation.
 
     `varied ...` stands for what differs between the rows. `data` says what the data is, where the file names it.
     """
     configs = [config for config, _ in rows]
 
-    def same_of(found: set[str], what: str) -> str:
-        return found.pop() if len(found) == 1 else f"varied {what}"
-
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
-        return same_of({value(config) for config in configs}, what)
+        return same_or_varied((value(config) for config in configs), what)
 
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
     if not data:
-        found = {f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows}
-        data = same_of(found, "data") + images_text(rows)
+        titles = (f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows)
+        data = same_or_varied(titles, "data") + images_text(rows)
     parts = (
         data,
         f"{backbone} ({weights}) + {head}",
         same(crop_title, "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
         same(lambda config: f"{config.schedule.steps} steps", "number of steps"),
-        describe_seeds(seeds),
+        seeds,
         same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
@@ -79,12 +77,3 @@ def evaluation_title(config: TrainConfig) -> str:
     scales, flip = setting(evaluation, "scales"), setting(evaluation, "flip")
     size = "single-scale" if scales == (1.0,) else f"multi-scale ({', '.join(f'{scale:g}' for scale in scales)})"
     return f"{view} {size} evaluation{' with flip' if flip else ''}"
-
-
-def describe_seeds(seeds: Sequence[int]) -> str:
-    """`seed 0`, `seeds 0-2` or `seeds 11, 13`."""
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
-        return f"seeds {seeds[0]}-{seeds[-1]}"
-    return f"seeds {', '.join(map(str, seeds))}"

@@ -13,6 +13,7 @@ from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from trainer.workload.key_forecast import TrainPixels, expected_keys
 
 ROWS = """\
 method: ablation
@@ -143,8 +144,10 @@ def test_the_sizes_are_those_of_the_files():
     Path("data/classes.yaml").write_text("names:\n  - a\n  - b\n")
     _, made = plan("  full: {contrast.memory.kind: pixel}\n", "data.name=folder", "data.root=data", "data.crop=[80,61]")
     assert made.record.notes == (f"data.crop is 80x61, but no training image exceeds 80x60: {PADDED} (all rows).",)
-    (pixels,) = made.train_pixels.values()
+    (row, *_) = made.rows
+    pixels = TrainPixels.of(row.config.data, row.inputs.facts)
     assert pixels.share_C == (0.5, 0.5)
     assert pixels.presence_C == (1, 1)
-    assert made.expected_keys()["w/o contrast"] is None
-    assert made.expected_keys()["full"].positives > 1
+    keys = {row.label: expected_keys(row.config, pixels) for row in made.rows}
+    assert keys["w/o contrast"] is None
+    assert keys["full"].positives > 1

@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, describe_keys, expected_keys
 from trainer.config import (
     AnchorConfig,
     ContrastConfig,
@@ -20,6 +19,7 @@ from trainer.config import (
     TrainConfig,
 )
 from trainer.contrast import PixelContrast
+from trainer.workload.key_forecast import KeysPerAnchor, TrainPixels, describe_keys, expected_keys
 
 STEPS, IMAGES, CLASSES = 6, 4, 4
 EVEN = TrainPixels.evenly(CLASSES)
