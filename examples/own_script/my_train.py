@@ -1,11 +1,10 @@
 """Train a classifier of handwritten digits; a plain script that prints its figures as lines of JSON.
 
-    python my_train.py --lr 0.1 --width 32 --seed 0 --out /tmp/trial
+python my_train.py --lr 0.1 --width 32 --seed 0 --out /tmp/trial
 """
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +50,6 @@ for step in range(first, args.steps):
     if (step + 1) % 50 == 0:
         print(json.dumps({"step": step + 1, "val/accuracy": accuracy(val)}))
         np.savez(args.out / "partial.npz", hidden=hidden, output=output, step=step + 1)
-        os.replace(args.out / "partial.npz", checkpoint)
+        (args.out / "partial.npz").replace(checkpoint)
 
 print(json.dumps({"final/accuracy": accuracy(test)}))

@@ -26,15 +26,15 @@ class Digits:
         Metric(name="val/accuracy", title="Val accuracy", unit="%", direction="up", decimals=2),
     )
 
-    def check(self, config):
+    def check(self, config) -> None:
         if config.width < 1:
             raise ValueError("width: must be at least 1")
 
     def inputs(self, config, remember):
         return Inputs()  # the data set is part of scikit-learn; one in a file would have a digest here
 
-    def describe(self, rows, seeds):
-        return f"handwritten digits of scikit-learn, two-layer perceptron, {rows[0][0].steps} steps, {seeds}"
+    def describe(self, rows, seeds) -> str:
+        return f"Handwritten digits of scikit-learn, two-layer perceptron, {rows[0][0].steps} steps, {seeds}"
 
     def train(self, config, runtime, workdir: Path, progress):
         import torch

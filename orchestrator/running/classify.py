@@ -20,6 +20,7 @@ STATE_BY_EXCEPTION: Mapping[str, State] = {
     "DivergedError": State.DIVERGED,
     "DataError": State.DATA_ERROR,
     "RankLostError": State.LOST,
+    "ScriptLostError": State.LOST,  # of a script that the system has ended
     "DeviceBusyError": State.LOST,  # retried after a pause, on another node where possible
 }
 """Class of failure by the name of the exception's class or of an ancestor; by name, so that classifying imports

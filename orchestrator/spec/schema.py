@@ -66,6 +66,41 @@ SEEDS_SCHEMA = {
         },
     ]
 }
+WORKLOAD_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "command": {"type": "string"},
+                "settings": {
+                    "type": "object",
+                    "additionalProperties": {"type": ["boolean", "number", "string"]},
+                    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+                },
+                "metrics": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": {
+                        "type": ["object", "null"],
+                        "properties": {
+                            "title": {"type": "string"},
+                            "unit": {"type": "string"},
+                            "direction": {"enum": ["max", "min"]},
+                            "decimals": {"type": "integer", "minimum": 0, "maximum": 12},
+                            "column": {"type": "boolean"},
+                        },
+                        "additionalProperties": False,
+                    },
+                },
+                "inputs": {"type": "array", "items": {"type": "string"}},
+                "steps": {"type": "string"},
+            },
+            "required": ["command", "metrics"],
+            "additionalProperties": False,
+        },
+    ]
+}
 FILES_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
@@ -143,8 +178,9 @@ class SearchSpace(StrictBlock):
     """Names the directories of the results; default: the name of the file."""
     question: str = ""
     """The question that the sweep answers."""
-    workload: str | None = None
-    """The code that trains: a .py file beside this one, or an installed module; default: the trainer of the project."""
+    workload: Annotated[Any, WithJsonSchema(WORKLOAD_SCHEMA)] = None
+    """The code that trains: a .py file beside this one, an installed module, or a block with the command of a script
+    (docs/own_trainer.md); default: the trainer of the project."""
     plugins: Annotated[
         tuple[str, ...], PlainValidator(lambda value: tuple(checks.plugin_names(value))), WithJsonSchema(FILES_SCHEMA)
     ] = ()

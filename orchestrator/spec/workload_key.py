@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.errors import SpecError
-from orchestrator.spec.yaml_document import Document
+from orchestrator.spec.yaml_document import Block, Document
 from orchestrator.workload.loaded import LoadedWorkload
-from orchestrator.workload.loading import WorkloadError, built_in, find, load
+from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, find, load
+from orchestrator.workload.script.declaration import Declaration, DeclarationError
+from orchestrator.workload.script.workload import module_text
 
 __all__ = ["workload_in"]
 
@@ -18,10 +20,31 @@ def workload_in(document: Document) -> LoadedWorkload:
     if name is None:
         return built_in()
     origin = document.origin("workload")
+    if isinstance(name, Block):
+        return script_in(document, name)
     where = f"{origin}: workload"
     if not isinstance(name, str) or not name:
-        raise SpecError(f"{where}: must name a .py file or an installed module; write for example my_trainer.py")
+        text = "must name a .py file or an installed module, or be a block with the command of a script"
+        raise SpecError(f"{where}: {text}; write for example my_trainer.py")
     try:
         return load(find(name, Path(origin.rpartition(":")[0]).parent))
     except WorkloadError as error:
         raise SpecError(f"{where}: {error}") from error
+
+
+def script_in(document: Document, block: Block) -> LoadedWorkload:
+    """The workload that runs the script of a block, relative to the file with its command. Raises SpecError."""
+    path = Path(document.origin("workload", "command").rpartition(":")[0])
+    try:
+        declaration = Declaration.read(block, path.parent.resolve())
+        source = WorkloadSource(name=declaration.command, path=str(path.resolve()), text=module_text(declaration))
+        return load(source)
+    except DeclarationError as error:
+        raise SpecError(
+            *(
+                f"{document.origin('workload', *place)}: {'.'.join(map(str, ('workload', *place)))}: {text}"
+                for place, text in error.mistakes
+            )
+        ) from error
+    except (ValueError, WorkloadError) as error:
+        raise SpecError(f"{document.origin('workload')}: {error}") from error

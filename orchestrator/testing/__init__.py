@@ -1,4 +1,4 @@
-"""Contracts that a new executor or run directory backend inherits in its tests. Imports pytest and any other package.
+"""Contracts that executors, run directory backends and workloads inherit in their tests; may import any package.
 
 from orchestrator.testing.executor import ExecutorContract, Run
 
@@ -10,4 +10,6 @@ class TestSlurm(ExecutorContract):
 
 import pytest
 
-pytest.register_assert_rewrite("orchestrator.testing.executor", "orchestrator.testing.files")
+pytest.register_assert_rewrite(
+    "orchestrator.testing.executor", "orchestrator.testing.files", "orchestrator.testing.workload"
+)

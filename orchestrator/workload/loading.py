@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -48,7 +49,8 @@ class WorkloadSource:
     @property
     def module_name(self) -> str:
         """The module under which it is loaded; a file has one of its own for each version."""
-        return f"workload_{Path(self.name).stem}_{short(self.text)}" if self.path else self.name
+        name = re.sub(r"\W+", "_", Path(self.name).stem)  # a dot would name a package
+        return f"workload_{name}_{short(self.text)}" if self.path else self.name
 
 
 BY_CONFIG: dict[type, LoadedWorkload] = {}

@@ -123,14 +123,20 @@ def settings_mistakes(settings: Any) -> Iterator[Mistake]:
         elif key in (SEED, WORKDIR):
             yield ("settings", key), f"is filled in for each trial; remove it, and write {{{key}}} in the command"
         elif not isinstance(value, bool | int | float | str) or value != value or value in (math.inf, -math.inf):
-            yield ("settings", key), "must be a number, text, true or false, which is the default; write for example 0.1"
+            yield (
+                ("settings", key),
+                "must be a number, text, true or false, which is the default; write for example 0.1",
+            )
 
 
 def command_mistakes(command: Any, settings: Any, folder: Path) -> Iterator[Mistake]:
     """Of the command: its placeholders are the settings, `{seed}` and `{workdir}`."""
     if not isinstance(command, str) or not command.strip():
         text = "missing" if command is None else "must be text"
-        yield ("command",), f"{text}; write for example `python my_train.py --lr {{lr}} --seed {{seed}} --out {{workdir}}`"
+        yield (
+            ("command",),
+            f"{text}; write for example `python my_train.py --lr {{lr}} --seed {{seed}} --out {{workdir}}`",
+        )
         return
     try:
         first, names = words(command)[0], placeholders(command)
@@ -146,7 +152,10 @@ def command_mistakes(command: Any, settings: Any, folder: Path) -> Iterator[Mist
         yield ("command",), "has no {seed}, so all seeds would compute the same; add for example `--seed {seed}`"
     for key in known:
         if key not in names:
-            yield ("settings", key), f"is not in the command, so it would have no effect; add for example `--{key} {{{key}}}`"
+            yield (
+                ("settings", key),
+                f"is not in the command, so it would have no effect; add for example `--{key} {{{key}}}`",
+            )
     for word in words(command)[1:]:
         if word.endswith((".py", ".sh", ".R", ".jl")) and "{" not in word and not (folder / word).is_file():
             yield ("command",), f"no such file {word!r} in {folder}; correct it"

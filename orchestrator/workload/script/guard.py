@@ -28,7 +28,8 @@ def main(command: list[str]) -> int:
     try:
         script = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the user's own command
     except OSError as error:
-        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        sys.stderr.flush()
         return NOT_FOUND
     threading.Thread(target=end_with_worker, daemon=True).start()
     code = script.wait()

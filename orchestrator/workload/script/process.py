@@ -77,15 +77,17 @@ def run_script(
                 errors.append(line.rstrip())
                 write(line)
 
-        assert process.stdout is not None and process.stderr is not None
+        stdout, stderr = process.stdout, process.stderr
+        if stdout is None or stderr is None:  # for the types: both are pipes
+            raise ScriptError("no pipes")
         threads = (
             Thread(target=end_group, args=(process.pid,), daemon=True),
-            Thread(target=read_errors, args=(process.stderr,), daemon=True),
+            Thread(target=read_errors, args=(stderr,), daemon=True),
         )
         for thread in threads:
             thread.start()
         try:
-            for line in process.stdout:
+            for line in stdout:
                 write(line)
                 on_line(line)
         except BaseException:

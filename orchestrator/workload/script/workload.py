@@ -27,6 +27,9 @@ __all__ = ["DivergedError", "ScriptWorkload", "module_text"]
 
 COST = "cost/"
 
+MAX_STEP = 2**53
+"""A larger step is no step, nor is infinity."""
+
 
 class DivergedError(ArithmeticError):
     """A final metric is not a finite number."""
@@ -53,7 +56,7 @@ class ScriptWorkload(Workload):
         self.config_type.__module__ = module  # where a worker finds it to unpickle a config
         self.config_type.__doc__ = f"Settings of `{declaration.command}`."
         self.extras = Extras(
-            inputs_key=lambda config: None,
+            inputs_key=lambda _: None,
             steps_key=declaration.steps,
             code=Code(files=self.sources, digests=lambda: (code_digest(self.sources()),)),
         )
@@ -159,7 +162,7 @@ def read_line(line: str) -> tuple[int | None, dict[str, float]]:
     except ValueError:
         return None, {}
     step = content.pop("step", None)
-    is_step = isinstance(step, int | float) and not isinstance(step, bool) and step == step and step >= 0
+    is_step = isinstance(step, int | float) and not isinstance(step, bool) and 0 <= step < MAX_STEP
     if step is not None and not is_step:
         return None, {}
     return None if step is None else int(step), dict(numbers(content, ""))

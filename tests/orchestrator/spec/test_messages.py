@@ -82,7 +82,9 @@ SETTINGS = [
 FILES = [
     (
         f"{HEAD}workload: 3\nrows: {{a: {{}}}}\n",
-        ["3: workload: must name a .py file or an installed module; write for example my_trainer.py"],
+        [
+            "3: workload: must name a .py file or an installed module, or be a block with the command of a script; write for example my_trainer.py"
+        ],
     ),
     (
         f"{HEAD}workload: no_such_trainer\nrows: {{a: {{}}}}\n",
