@@ -166,7 +166,7 @@ def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
         measured = {name for row in resolved for name in row.config.evaluation.metrics or ()}
         errors.messages.extend(unknown_columns(spec.space, classes, measured))
     errors.raise_any()
-    names = names_of(groups)
+    names = names_of(groups, facts)
     trials: dict[RunKey, Trial] = {}
     for group, name in zip(groups, names, strict=True):
         for row_spec, row in zip(spec.rows, group.rows, strict=True):
