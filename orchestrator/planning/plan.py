@@ -16,7 +16,6 @@ from orchestrator.planning.datasets import DataFacts, DataKey, data_facts, data_
 from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.planning.key_forecast import KeysPerAnchor, TrainPixels, expected_keys
-from orchestrator.planning.plugin_notes import plugin_notes
 from orchestrator.planning.protocols import protocols_of
 from orchestrator.planning.resolve import (
     check_class_count,
@@ -167,7 +166,7 @@ def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
         measured = {name for row in resolved for name in row.config.evaluation.metrics or ()}
         errors.messages.extend(unknown_columns(spec.space, classes, measured))
     errors.raise_any()
-    names = names_of(groups)
+    names = names_of(groups, facts)
     trials: dict[RunKey, Trial] = {}
     for group, name in zip(groups, names, strict=True):
         for row_spec, row in zip(spec.rows, group.rows, strict=True):
@@ -206,13 +205,7 @@ def planned(spec: SweepSpec, run_dir: Path) -> SweepPlan:
         data=tuple(data for item in records for data in item.data)
         or tuple(data_record(row.config.data, facts[key]) for key, row in data_sets.items()),
         protocols=protocols_of((row.config for row in resolved), spec.space.table.split),
-        notes=(
-            *(named_notes(records) if records else notes_on(spec, groups[0], facts)),
-            *plugin_notes(
-                spec.extension,
-                ((item.label, row) for group in groups for item, row in zip(spec.rows, group.rows, strict=True)),
-            ),
-        ),
+        notes=named_notes(records) if records else notes_on(spec, groups[0], facts),
         data_sets=records,
     )
     return SweepPlan(

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.planning.build_config import ResolvedRow
-from orchestrator.planning.caption import DATA_TITLES, caption_sentence, images_text
+from orchestrator.planning.caption import caption_sentence, images_text
 from orchestrator.planning.datasets import DataFacts, DataKey, data_key, distinct_data_sets
 from orchestrator.planning.describe_data import data_record
 from orchestrator.planning.idle_settings import idle_notes
+from orchestrator.planning.plugin_notes import plugin_notes
 from orchestrator.planning.protocols import protocols_of
 from orchestrator.spec.data_sets import DataSetSpec
 from orchestrator.spec.settings import quoted
@@ -34,8 +35,8 @@ __all__ = [
 
 Facts = Mapping[DataKey, DataFacts]
 
-OWN_DATA = "folder"
-"""Data without a title of its own."""
+UNTITLED = "own data"
+"""Title of data that has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,18 +48,18 @@ class RowsOnData:
     """In the order of the specification."""
 
 
-def names_of(groups: Sequence[RowsOnData]) -> tuple[str, ...]:
+def names_of(groups: Sequence[RowsOnData], facts: Facts) -> tuple[str, ...]:
     """The names of the data sets: those of the file, else their titles (`CamVid`) if these tell them apart."""
-    titles = tuple(map(title_of_data, groups))
+    titles = tuple(group.spec.name if group.spec.is_named else title_of_data(group, facts) for group in groups)
     distinct = {data_set_stem(title) for title in titles}
     return titles if len(distinct) == len(groups) else tuple(group.spec.name for group in groups)
 
 
-def title_of_data(group: RowsOnData) -> str:
-    """The name of a data set, where the file does not give it the title of the data that all its rows have."""
-    data = {row.config.data.name for row in group.rows}
-    is_known = not group.spec.is_named and len(data) == 1 and data.isdisjoint({OWN_DATA})
-    return DATA_TITLES.get(data.pop(), group.spec.name) if is_known else group.spec.name
+def title_of_data(group: RowsOnData, facts: Facts) -> str:
+    """The title of the data that all rows of a group have; what the file calls it where there is none."""
+    data_sets = distinct_data_sets(group.rows)
+    titles = {data_record(row.config.data, facts[key]).title for key, row in data_sets.items()}
+    return titles.pop() if len(titles) == 1 and UNTITLED not in titles else group.spec.name
 
 
 def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> Iterator[str]:
@@ -85,7 +86,8 @@ def data_caption(group: RowsOnData, name: str, facts: Facts) -> str:
 
 def captions_of(groups: Sequence[RowsOnData], names: Sequence[str], facts: Facts) -> str:
     """The captions of all data sets in one phrase."""
-    return " and ".join(data_caption(group, name, facts) for group, name in zip(groups, names, strict=True))
+    *first, last = (data_caption(group, name, facts) for group, name in zip(groups, names, strict=True))
+    return f"{'; '.join(first)} and {last}" if first else last
 
 
 def data_set_record(
@@ -109,17 +111,17 @@ def data_set_record(
 
 
 def notes_on(spec: SweepSpec, group: RowsOnData, facts: Facts) -> tuple[str, ...]:
-    """Settings with less effect on a data set than they say."""
-    return idle_notes(
-        (row_spec.label, row, facts[data_key(row.config.data)])
-        for row_spec, row in zip(spec.rows, group.rows, strict=True)
-    )
+    """Settings with less effect on a data set than they say, and which plugins are in use."""
+    rows = [(row_spec.label, row) for row_spec, row in zip(spec.rows, group.rows, strict=True)]
+    idle = idle_notes((label, row, facts[data_key(row.config.data)]) for label, row in rows)
+    return (*idle, *plugin_notes(spec.extension, rows))
 
 
 def named_notes(records: Sequence[DataSetRecord]) -> tuple[str, ...]:
-    """The notes on all data sets, after the names of these where there are several."""
-    several = len(records) > 1
-    return tuple(f"{item.name}: {note}" if several else note for item in records for note in item.notes)
+    """The notes on all data sets once, and those on some of them after their names."""
+    common = set(records[0].notes).intersection(*(item.notes for item in records))
+    named = (note if note in common else f"{item.name}: {note}" for item in records for note in item.notes)
+    return tuple(dict.fromkeys(named))
 
 
 def changes_of(spec: SweepSpec) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.blocks import Until
@@ -28,6 +29,7 @@ __all__ = [
     "data_mistakes",
     "data_names",
     "given_entries",
+    "named_recipes",
     "override_mistakes",
     "read_data_sets",
     "row_mistakes",
@@ -61,6 +63,15 @@ def given_entries(texts: Sequence[str]) -> tuple[tuple[str, DataEntry], ...]:
     """Origin and entry of each text of `--data`, which may hold several with commas between them."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     return tuple((f"--data {shortened(part)}", DataEntry(text=part)) for part in parts)
+
+
+def named_recipes(data: Any) -> Iterator[str]:
+    """What may name a recipe in the unchecked value of `data`, or in the texts of `--data`."""
+    for entry in data if isinstance(data, list | tuple) else [data]:
+        if isinstance(entry, str):
+            yield from (part.strip().partition("=")[0] for part in entry.split(","))
+        elif isinstance(entry, dict) and isinstance(entry.get("recipe"), str):
+            yield entry["recipe"]
 
 
 def data_names(entries: Sequence[DataEntry]) -> tuple[str, ...]:
@@ -148,11 +159,11 @@ def data_mistakes(space: SearchSpace, origin: str, count: int, until: Until | No
     """
     table = space.table
     where = f"{space.origin('table', 'across_data')}: table.across_data"
-    if table.across_data != "none" and count < 2 and space.is_complete("data"):
+    if table.across_data != "none" and max(count, len(space.data or ())) < 2 and space.is_complete("data"):
         yield f"{where}: needs `data:` with two data sets or more; remove it"
     if table.across_data == "data_sets" and space.baseline is None and count > 1:
         yield f"{where}: data_sets compares each row with the baseline; add `baseline: LABEL`, or write mean"
-    if count < 2:
+    if not count:
         return
     if space.method in SEARCHES and space.is_complete("method"):
         text = "a search chooses its trials by their figures on one data set"
@@ -160,7 +171,7 @@ def data_mistakes(space: SearchSpace, origin: str, count: int, until: Until | No
     if until is not None:
         text = "`until: decided` adds seeds by the differences on one data set"
         yield f"{origin}: data: {text}; write a number of seeds, for example seeds: 5"
-    if table.layout == "matrix":
+    if table.layout == "matrix" and count > 1:
         where = f"{space.origin('table', 'layout')}: table.layout"
         yield f"{where}: a matrix has no place for several data sets; write layout: list or groups"
 

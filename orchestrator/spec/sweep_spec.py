@@ -16,6 +16,7 @@ from orchestrator.spec.data_sets import (
     data_mistakes,
     data_names,
     given_entries,
+    named_recipes,
     override_mistakes,
     read_data_sets,
     row_mistakes,
@@ -128,14 +129,18 @@ def read_sweep_name(
     """
     path = find_search_space(path)
     document = read_extended(path, SEARCH_SPACE)
-    with extended_by(plugins_of(document, path, recipe)):
+    with extended_by(plugins_of(document, path, recipe, data)):
         return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
 
 
-def plugins_of(document: Document, path: Path, recipe: str | None) -> Extension | None:
-    """The plugins of the search space `document` at `path` and of its recipe. Raises SpecError."""
-    of_recipe = recipe_document(document, path, recipe)
-    return read_plugins(document, *(() if of_recipe is None else (of_recipe,)))
+def plugins_of(document: Document, path: Path, recipe: str | None, data: Sequence[str]) -> Extension | None:
+    """The plugins of the search space `document` at `path`, of its recipe and those of its data sets.
+
+    Raises SpecError.
+    """
+    recipes = [recipe, *named_recipes(data or document.values.get("data"))]
+    documents = [recipe_document(document, path, name) for name in recipes]
+    return read_plugins(document, *(item for item in documents if item is not None))
 
 
 def named(
@@ -219,7 +224,7 @@ def read_spec(
     """
     path = find_search_space(path)
     document = read_extended(path, SEARCH_SPACE)
-    extension = plugins_of(document, path, recipe)
+    extension = plugins_of(document, path, recipe, data)
     with extended_by(extension):
         return replace(
             specified(parse_search_space(document), path, recipe, data, settings, seeds, name), extension=extension

@@ -152,4 +152,4 @@ def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> C
     column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
     curves = read_curves(directory, data.sweep, labels, metric, column.scale)
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
-    return Curves(name=data.on_data(Header.of(column).label), curves=curves, note=note)
+    return Curves(name=Header.of(column).label, curves=curves, note=note, data=data.data_note)

@@ -58,8 +58,13 @@ class FigureData:
 
     @property
     def title(self) -> str:
-        """Name, unit and direction of the metric, and the data set if the sweep names it."""
-        return self.on_data(Header.of(self.column).label)
+        """Name, unit and direction of the metric."""
+        return Header.of(self.column).label
+
+    @property
+    def data_note(self) -> str:
+        """`Data set: CamVid`, for the line under an axis; empty if the sweep does not name it."""
+        return f"Data set: {self.sweep.data_sets[0].name}" if self.sweep.data_sets else ""
 
     def on_data(self, text: str) -> str:
         """`text`, and the data set if the sweep names it: `mIoU (%) ↑ on CamVid`."""

@@ -10,8 +10,10 @@ import pytest
 
 import reports
 from orchestrator.store.run_directory import RunDirectory
-from reports.figures.choose import choose
+from reports.figures.choose import choose, learning_curves
+from reports.figures.differences import bars_of_means
 from reports.figures.figure_data import FigureData
+from reports.figures.grids import line_over
 from reports.render import STYLES
 from reports.render.csv import render_csv
 from reports.render.html import render_html
@@ -98,10 +100,22 @@ def test_figures_are_those_of_each_data_set_and_say_of_which(tmp_path, two_data_
     titles = {"means": "Means"}
     assert figure_title("own-data-means", titles, two_data_sets.sweep.data_sets) == "own data: Means"
     assert figure_title("means", titles, ()) == "Means"
-    assert [FigureData.of(part).title for part in two_data_sets.parts] == [
+    assert [bars_of_means(FigureData.of(part)).name for part in two_data_sets.parts] == [
         "mIoU (%) ↑ on CamVid",
         "mIoU (%) ↑ on own data",
     ]
+
+
+def test_figures_of_a_grid_say_of_which_data_set_they_are(tmp_path, two_data_sets):
+    part = two_data_sets.parts[1]
+    rows = tuple(
+        replace(row, factors={"contrast.temperature": value})
+        for row, value in zip(part.sweep.rows, (0.1, 0.2, 0.4), strict=True)
+    )
+    data = FigureData.of(replace(part, sweep=replace(part.sweep, method="grid", rows=rows, baseline=None)))
+    line = line_over(data, rows, "contrast.temperature")
+    assert (line.y_name, line.note.partition("; ")[0]) == ("mIoU (%) ↑", "Data set: own data")
+    assert learning_curves(data, RunDirectory(tmp_path), "val/miou").data == "Data set: own data"
 
 
 def test_a_trace_shows_the_cell_on_each_data_set(two_data_sets):

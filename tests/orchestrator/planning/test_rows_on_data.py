@@ -19,6 +19,16 @@ ReadSpace = Callable[..., SweepSpec]
 
 ROWS = "rows: {plain: {contrast.source: none}, full: {}}\nbaseline: plain\nseeds: 2\n"
 SPACE = f"method: ablation\nrecipe: small\n{ROWS}"
+PLUGIN = """
+from trainer.plugins import Entry
+
+
+def first(context):
+    raise NotImplementedError
+
+
+ANCHOR_SAMPLERS = {"first": Entry(code=first)}
+"""
 SCENES = "{name: more scenes, data.synthetic.seed: 1}"
 
 
@@ -85,6 +95,20 @@ def test_every_data_set_may_bring_the_recipe(planned: Callable[..., SweepPlan]) 
     assert [item.recipe for item in record.data_sets] == ["small", "large"]
 
 
+def test_plugins_of_the_recipe_of_a_data_set_are_known_on_it(planned: Callable[..., SweepPlan]) -> None:
+    Path("mine.py").write_text(PLUGIN, encoding="utf-8")
+    Path("recipes/plugged.yaml").write_text(
+        "plugins: [../mine.py]\ndata: {crop: [32, 64]}\nschedule.steps: 10\ncontrast.anchors.kind: first\n"
+    )
+    for entry in ("plugged", "{recipe: plugged}"):
+        record = planned(f"{SPACE}data: [synthetic, {entry}]\n").record
+        assert record.data_sets[1].settings["contrast.anchors.kind"] == "first"
+        notes = [note for note in record.notes if "of the plugin mine.py" in note]
+        assert len(notes) == 1
+        assert all(notes[0] in item.notes for item in record.data_sets)
+    assert planned(SPACE, data=["synthetic,plugged"]).record.recipe == "small, plugged"
+
+
 def test_trials_run_seed_by_seed_on_one_data_set_after_the_other(planned: Callable[..., SweepPlan]) -> None:
     plan = planned(f"{SPACE}data: [synthetic, {SCENES}]\n")
     labels = [plan.record.label_of(trial.trial_id) for trial in plan.trials[:5]]
@@ -109,6 +133,11 @@ def test_data_of_the_command_line_replaces_that_of_the_file_and_names_the_sweep(
     assert read_sweep_name(Path("s.yaml"), data=["synthetic", "more scenes"]).text == "s"
     changed = plan_in(RunDirectory("runs"), read_space(text, settings=["schedule.steps=10", "optim.lr=0.5"]))
     assert changed.record.name == "s+lr=0.5"
+
+
+def test_a_file_that_compares_across_data_sets_can_be_run_on_one(planned: Callable[..., SweepPlan]) -> None:
+    text = f"{SPACE}data: [synthetic, {SCENES}]\ntable: {{across_data: seeds}}\n"
+    assert ids_of(planned(text, data=["synthetic"])) == ids_of(planned(SPACE))
 
 
 def test_a_setting_counts_as_a_change_if_it_changes_one_data_set(

@@ -217,6 +217,8 @@ def test_the_runs_of_several_data_sets_are_named_after_them(
         world.train(mirror, make_task(trial_id), make_record(trial_id, final__miou=figure), 10)
     runs = {run.data.tags["mlflow.runName"]: run for run in world.runs("trial")}
     assert set(runs) == {"without on CamVid · seed 0", "without on own data · seed 0"}
+    (parent,) = world.runs("sweep")
+    assert parent.data.params["data_sets"] == "CamVid, own data"
     run = runs["without on own data · seed 0"]
     assert run.data.tags["data_set"] == run.data.params["data_set"] == "own data"
     assert run.data.metrics["final/miou"] == 0.6

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from orchestrator.store.records import State, TableRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
+from reports.sources.published import Published, PublishedRow
 from reports.stats.comparisons import compare_with
 from reports.stats.pairs import WhyNot
 from reports.tables.across_data import mean_cells
@@ -155,6 +157,30 @@ def test_the_best_rows_are_those_of_the_best_mean_rank(data_results_of):
     assert set(table.cells) == set(rows)
     texts = [note.text for note in table.notes]
     assert "The rows shown are those with the best mean rank over the data sets." in texts
+
+
+def test_published_figures_stand_in_the_group_of_their_data(two_data_sets):
+    camvid, other = ProtocolRecord(data="camvid"), ProtocolRecord(data="cityscapes")
+    published = Published(
+        title="A paper",
+        setting="CamVid",
+        source="page 5",
+        checked="read",
+        protocol=camvid,
+        rows=(
+            PublishedRow(label="theirs", values={MIOU: 44.0}, beside={"contrast.source": "pixel memory"}),
+            PublishedRow(label="alone", values={MIOU: 45.0}),
+            PublishedRow(label="elsewhere", values={MIOU: 80.0}, protocol=other),
+        ),
+    )
+    table = build_data_set_table(two_data_sets, published)
+    texts = [header.text for header in table.layout.headers]
+    assert texts == ["mIoU (%)", "mIoU, published", "Train (min)", "mIoU (%)", "Train (min)"]
+    assert [header.span for header in table.layout.spanners] == [3, 2]
+    assert [slot.text for slot in table.layout.lines[1].slots] == ["", "44.00", "", "", ""]
+    assert [line.heading for line in table.layout.lines if line.heading] == ["Published, not ours: A paper"]
+    assert [slot.text for slot in table.layout.lines[-1].slots] == ["45.00", "", "", "", ""]
+    assert "Published figures of other data are not shown: cityscapes." in [note.text for note in table.notes]
 
 
 def test_each_data_set_has_a_table_of_its_classes(two_data_sets):
