@@ -1,6 +1,6 @@
 """The contrastive segmentation trainer: `from trainer import TrainConfig, train`.
 
-Imports neither `orchestrator` nor `reports`, ray, mlflow, pydantic or a YAML library.
+Of the other packages it imports only `orchestrator.workload` and `orchestrator.machine`; no ray, mlflow or pydantic.
 """
 
 from __future__ import annotations

@@ -56,16 +56,15 @@ class RowsOnData:
 
 def names_of(groups: Sequence[RowsOnData]) -> tuple[str, ...]:
     """The names of the data sets: those of the file, else their titles (`CamVid`) if these tell them apart."""
-    titles = tuple(map(title_of_data, groups))
+    titles = tuple(group.spec.name if group.spec.is_named else title_of_data(group) for group in groups)
     distinct = {data_set_stem(title) for title in titles}
     return titles if len(distinct) == len(groups) else tuple(group.spec.name for group in groups)
 
 
 def title_of_data(group: RowsOnData) -> str:
-    """The name of a data set, where the file does not give it the title of the data that all its rows have."""
+    """The title of the data that all rows of a group have; what the file calls it where there is none."""
     titles = {read.title for read in group.inputs}
-    is_known = not group.spec.is_named and len(titles) == 1
-    return (titles.pop() if is_known else "") or group.spec.name
+    return (titles.pop() if len(titles) == 1 else "") or group.spec.name
 
 
 def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store import atomic_file
+from orchestrator.machine import atomic_file
 from orchestrator.store.records import TableRecord
 from reports.write import write_reports
 from tests.reports.conftest import results_of

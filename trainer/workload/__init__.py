@@ -29,7 +29,7 @@ from trainer.config import (
     require_compute_fits,
 )
 from trainer.figure_names import figure_names
-from trainer.workload.caption import DATA_TITLES, caption_sentence, images_text
+from trainer.workload.caption import caption_sentence, images_text
 from trainer.workload.datasets import DataFacts, data_facts, data_key
 from trainer.workload.describe_data import data_record
 from trainer.workload.idle_settings import idle_notes
@@ -61,8 +61,8 @@ USUAL_CAUSES = {
     "contrast.memory": "contrast.memory.pixels_per_class",
 }
 
-OWN_DATA = "folder"
-"""Data without a title of its own."""
+UNTITLED = "own data"
+"""Title of data that has none."""
 
 OTHER_VALIDATION_SPLIT = (
     "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
@@ -88,10 +88,11 @@ class ContrastiveSegmentation(Workload):
     def inputs(self, config: TrainConfig, remember: Remember) -> Inputs:
         """The data set, checked and counted."""
         facts = data_facts(config.data, remember)
+        record = data_record(config.data, facts)
         return Inputs(
             digest=facts.digest,
-            title="" if config.data.name == OWN_DATA else DATA_TITLES.get(config.data.name, ""),
-            record=data_record(config.data, facts),
+            title="" if record.title == UNTITLED else record.title,
+            record=record,
             val_overlaps_test=overlap_with_test(config.data) if facts.val_overlaps_test else None,
             val_overlaps_train=overlap_with_train(config.data) if facts.val_overlaps_train else None,
             facts=facts,

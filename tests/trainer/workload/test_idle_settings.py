@@ -144,10 +144,10 @@ def test_the_sizes_are_those_of_the_files():
     Path("data/classes.yaml").write_text("names:\n  - a\n  - b\n")
     _, made = plan("  full: {contrast.memory.kind: pixel}\n", "data.name=folder", "data.root=data", "data.crop=[80,61]")
     assert made.record.notes == (f"data.crop is 80x61, but no training image exceeds 80x60: {PADDED} (all rows).",)
-    (row, *_) = made.rows
+    (row, *_) = made.rows[""]
     pixels = TrainPixels.of(row.config.data, row.inputs.facts)
     assert pixels.share_C == (0.5, 0.5)
     assert pixels.presence_C == (1, 1)
-    keys = {row.label: expected_keys(row.config, pixels) for row in made.rows}
+    keys = {row.label: expected_keys(row.config, pixels) for row in made.rows[""]}
     assert keys["w/o contrast"] is None
     assert keys["full"].positives > 1

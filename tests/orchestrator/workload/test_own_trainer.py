@@ -1,0 +1,152 @@
+"""A trainer of the user's own through whole sweeps in this process: ids, reuse, table, and what its changes mean."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from orchestrator import api
+from orchestrator.api import RunOptions
+from orchestrator.commands.why import describe_reasons
+from orchestrator.errors import SpecError
+from orchestrator.planning.stale import StaleCodeError
+from orchestrator.running.task import Task
+from orchestrator.spec.workload_in_use import reading_for
+from orchestrator.store.run_directory import RunDirectory
+from orchestrator.workload.runtime import Runtime
+from tests.orchestrator.conftest import NoFollower
+
+TRAINER = '''
+from dataclasses import dataclass
+
+from orchestrator.workload import Inputs, Metric, TrialResult, same_or_varied
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A parabola."""
+
+    rate: float = 0.1
+    """Step size."""
+    steps: int = 3
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.rate <= 0:
+            raise ValueError("rate: must be positive")
+
+
+class Parabola:
+    config_type = Config
+    result_version = 1
+    metrics = (
+        Metric(name="final/error", title="Error", direction="down", decimals=3, ranked=True),
+        Metric(name="val/error", title="Val error", direction="down", decimals=3, ranked=True),
+    )
+
+    def check(self, config):
+        if config.rate > 1:
+            raise ValueError("rate: diverges; write at most 1")
+
+    def inputs(self, config, remember):
+        return Inputs(digest=remember("parabola", lambda: "abc123"))
+
+    def describe(self, rows, seeds, data=""):
+        return f"A parabola, {same_or_varied((f'rate {config.rate}' for config, _ in rows), 'rate')}, {seeds}"
+
+    def train(self, config, runtime, workdir, progress):
+        workdir.mkdir(parents=True, exist_ok=True)
+        place = 1.0 + config.seed
+        for step in range(1, config.steps + 1):
+            place -= 2 * config.rate * place
+            progress(step, {"val/error": place**2})
+        return TrialResult(metrics={"final/error": place**2})
+
+
+WORKLOAD = Parabola()
+'''
+SPACE = """\
+method: ablation
+workload: parabola.py
+seeds: 2
+baseline: slow
+rows:
+  slow: {rate: 0.05}
+  fast: {rate: 0.4}
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
+    """A folder with the trainer and its search space; nothing goes to MLflow."""
+    monkeypatch.chdir(tmp_path)
+    Path("parabola.py").write_text(TRAINER, encoding="utf-8")
+    Path("s.yaml").write_text(SPACE, encoding="utf-8")
+    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
+    return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
+
+
+def test_a_sweep_trains_reuses_and_shows_what_the_trainer_reports(options: RunOptions) -> None:
+    first = api.sweep("s.yaml", options=options)
+    assert first.completed
+    table = first.files["markdown"].read_text(encoding="utf-8")
+    assert "A parabola, varied rate, seeds 0-1" in table
+    assert "Error ↓" in table
+    assert "mIoU" not in table
+    assert "**0." in table  # the smaller error is bold
+    assert first.plan.record.workload == "parabola.py"
+    assert [item.name for item in RunDirectory("runs").sweep("s").declared_metrics] == ["final/error", "val/error"]
+
+    again = api.sweep("s.yaml", options=options, seeds=3)
+    new = {trial_id for trial_id, record in again.outcomes.items() if trial_id not in first.outcomes}
+    assert (len(again.outcomes), len(new)) == (6, 2)
+    with reading_for(again.plan.workload):
+        reasons = describe_reasons(again.plan, RunDirectory("runs"))
+    assert len(reasons) == 6
+    assert all(line.startswith("reused") for line in reasons)
+
+
+def test_edited_code_is_stale_and_another_version_is_another_trial(options: RunOptions) -> None:
+    first = api.sweep("s.yaml", options=options)
+    Path("parabola.py").write_text(TRAINER + "# a comment\n", encoding="utf-8")
+    assert api.sweep("s.yaml", options=options).outcomes == first.outcomes
+    Path("parabola.py").write_text(TRAINER.replace("2 * config", "3 * config"), encoding="utf-8")
+    with pytest.raises(StaleCodeError, match=r"parabola\.py"):
+        api.sweep("s.yaml", options=options)
+    Path("parabola.py").write_text(TRAINER.replace("result_version = 1", "result_version = 2"), encoding="utf-8")
+    assert api.sweep("s.yaml", options=options).outcomes.keys().isdisjoint(first.outcomes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("rate=-1", r"--set rate=-1: rate: must be positive; got -1\.0"),
+        ("rate=2", r"--set rate=2: rate: diverges; write at most 1"),
+        ("rates=2", r"--set rates=2: rates: unknown key; did you mean 'rate'\?"),
+        ("steps=x", r"--set steps=x: steps: must be a whole number, not 'x'; write for example 3"),
+        ("optim.lr=1", r"--set optim.lr=1: optim.lr: unknown key; choose rate, steps"),
+    ],
+)
+def test_its_keys_and_refusals_are_messages_with_their_place(options: RunOptions, setting: str, message: str) -> None:
+    Path("s.yaml").write_text("method: ablation\nworkload: parabola.py\nrows: {a: {}}\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=message):
+        api.plan("s.yaml", settings=[setting])
+
+
+def test_a_task_brings_its_trainer_along(options: RunOptions) -> None:
+    (trial, *_) = api.plan("s.yaml").trials
+    task = Task(trial_id=trial.trial_id, attempt=1, config=trial.config, runtime=Runtime(), workdir=Path("work"))
+    packed = pickle.dumps(task)
+    Path("parabola.py").unlink()
+    assert pickle.loads(packed) == task  # noqa: S301
+
+
+def test_two_trainers_share_a_run_directory(options: RunOptions) -> None:
+    first = api.sweep("s.yaml", options=options)
+    Path("other.py").write_text(TRAINER, encoding="utf-8")
+    Path("t.yaml").write_text(SPACE.replace("parabola.py", "other.py"), encoding="utf-8")
+    second = api.sweep("t.yaml", options=options)
+    assert second.outcomes.keys().isdisjoint(first.outcomes), "the name of the workload is part of the id"
+    assert sorted(RunDirectory("runs").sweep_names()) == ["s", "t"]
