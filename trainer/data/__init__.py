@@ -16,11 +16,11 @@ from trainer.data.files.cityscapes import Cityscapes
 from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
 from trainer.data.files.folder import Folder
 from trainer.data.files.pascal_context import PascalContext
-from trainer.data.source import HELD_OUT, IGNORE_INDEX, Source, overlap, require_labels
+from trainer.data.source import HELD_OUT, IGNORE_INDEX, UNNAMED, Source, overlap, require_labels
 from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 
-__all__ = ["DATASETS", "HELD_OUT", "IGNORE_INDEX", "Source", "open_source", "overlap", "require_labels"]
+__all__ = ["DATASETS", "HELD_OUT", "IGNORE_INDEX", "UNNAMED", "Source", "open_source", "overlap", "require_labels"]
 
 DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "synthetic": lambda config: Synthetic(config.synthetic),
@@ -30,7 +30,7 @@ DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "coco_stuff_10k": lambda config: CocoStuff10K(root_of(config)),
     "coco_stuff_164k": lambda config: CocoStuff164K(root_of(config)),
     "ade20k": lambda config: ADE20K(root_of(config)),
-    "folder": lambda config: Folder(root_of(config)),
+    "folder": lambda config: Folder(root_of(config), description=config.classes),
 }
 """The values of `data.name`."""
 
