@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, environment
 from benchmarks.report import DEVICES, Figure, gpu_facts, machine, print_figures
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 __all__ = ["BENCHMARKS", "Benchmark", "main"]
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from benchmarks.process import PROJECT, environment, measure_apart
 from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 IMPORTS = (sys.executable, "-c", "import ray, torch, mlflow")

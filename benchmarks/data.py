@@ -32,6 +32,7 @@ from torchvision.transforms import functional as v1
 
 from benchmarks.gpu_feed import measure_feed
 from benchmarks.report import DEVICES, Figure, at_least, command_line, parse, publish
+from orchestrator.machine.own_folder import temporary_folder
 from trainer.config import DataConfig, SyntheticConfig
 from trainer.data.files.camvid import CamVid
 from trainer.data.loading.batches import TrainBatches, epoch_order
@@ -41,7 +42,6 @@ from trainer.data.reading.cache import DecodedCache
 from trainer.data.reading.listing import FilePair
 from trainer.data.source import IGNORE_INDEX
 from trainer.data.synthetic.dataset import Synthetic
-from trainer.own_folder import temporary_folder
 from trainer.seeding import stream_seed
 
 GOAL = 5.0

@@ -33,8 +33,10 @@ def class_by_class(
     log-sum-exp.
     """
     embedding_BDhw, label_BHW, prediction_BHW = batch
-    label_P, prediction_P = (item[:, 2::4, 2::4].flatten() for item in (label_BHW, prediction_BHW))
-    anchors, keys = module.candidates(embedding_BDhw, label_P, prediction_P, generator)[:2]
+    label_Nhw, prediction_Nhw = (item[:, 2::4, 2::4] for item in (label_BHW, prediction_BHW))
+    size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
+    context = module.context(label_Nhw, prediction_Nhw, size_hw, generator)
+    anchors, keys = module.candidates(embedding_BDhw, context)[:2]
     losses = []
     for c in range(module.classes):
         own_aD = anchors.embedding_AD[(anchors.class_A == c) & anchors.valid_A]

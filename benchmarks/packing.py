@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.data import draw_camvid
 from benchmarks.process import environment
 from benchmarks.report import Figure, at_least, command_line, parse, publish
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 GOAL = 2.5
 TRIALS = 8

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 __all__ = ["PROJECT", "cpu_seconds", "environment", "measure_apart"]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, measure_apart
 from benchmarks.report import Figure, below, command_line, information, publish
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 RECIPE = PROJECT / "search_spaces" / "recipes" / "synthetic.yaml"
 SEEDS = 10

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.process import PROJECT, environment, measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
-from trainer.own_folder import temporary_folder
+from orchestrator.machine.own_folder import temporary_folder
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 QUICK = ("schedule.steps=2", "schedule.eval_every_steps=2", "data.synthetic.test_images=4")

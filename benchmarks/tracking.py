@@ -24,13 +24,13 @@ from benchmarks.idle_sweep import idle_record
 from benchmarks.in_process import InProcessFollower
 from benchmarks.report import Figure, at_least, at_most, command_line, information, publish
 from orchestrator.commands.sync import differences
+from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower
 from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database
 from trainer.config import Runtime, TrainConfig
-from trainer.own_folder import temporary_folder
 
 METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")
 KNOBS = 60

@@ -27,6 +27,7 @@ import torch
 from benchmarks.contrast_step import Meter
 from benchmarks.data import draw_camvid
 from benchmarks.report import DEVICES, Figure, command_line, information, parse, publish, write_figures
+from orchestrator.machine.own_folder import temporary_folder
 from trainer.arithmetic import arithmetic
 from trainer.build import build_segmentor
 from trainer.config import (
@@ -45,7 +46,6 @@ from trainer.data.loading.batches import Batch, TrainBatches
 from trainer.data.loading.loader import CPU, IN_TRAINING_THREAD, Loader
 from trainer.data.reading.cache import DecodedCache
 from trainer.optim import build_optimizer
-from trainer.own_folder import temporary_folder
 from trainer.step import TrainStep
 
 CLASSES = 11

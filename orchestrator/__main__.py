@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.commands.sweep_choice import add_choice, chosen_name
+from orchestrator.commands.sweep_choice import add_choice, chosen_name, given_options
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import find_name
@@ -85,6 +85,7 @@ def build_parser() -> Parser:
     doctor = add("doctor", look_around, "check everything around a sweep that can keep it from running")
     doctor.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="check also what this sweep needs")
     doctor.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    doctor.add_argument("--data", action="append", default=[], metavar="NAME|PATH", help="as for the sweep")
     doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
     add_run_dir(doctor)
     add_tracking_uri(doctor)
@@ -135,6 +136,7 @@ def show_status(options: argparse.Namespace) -> int:
     else:
         # a sweep that was run from Python has no command line; options that only the sweep takes are unknown
         given = [word for setting in options.set for word in ("--set", setting)]
+        given += [word for entry in options.data for word in ("--data", entry)]
         for option in ("recipe", "seeds", "name"):
             given += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
         words = ["python", "-m", "orchestrator.sweep", str(options.spec), *given, "--run-dir", options.run_dir]
@@ -147,7 +149,7 @@ def show_reasons(options: argparse.Namespace) -> int:
     from orchestrator.commands.why import describe_reasons
     from orchestrator.planning.naming import plan_in
 
-    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds, name=options.name)
+    spec = read_spec(options.spec, **given_options(options))
     directory = RunDirectory(options.run_dir)
     print("\n".join(describe_reasons(plan_in(directory, spec), directory)))
     return DONE
@@ -234,6 +236,7 @@ def look_around(options: argparse.Namespace) -> int:
         address=options.address,
         spec=options.spec,
         recipe=options.recipe,
+        data=tuple(options.data),
         settings=tuple(options.set),
     )
     findings = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.interrupts import ending_gently
+from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
@@ -26,7 +27,6 @@ from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.code_digest import present_code, present_files
-from trainer.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan
@@ -113,13 +113,14 @@ def plan(
     spec: str | Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
     run_dir: str | Path = "runs",
 ) -> SweepPlan:
     """The plan of the search space at `spec`; nothing runs. Raises SpecError, one line per mistake."""
-    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    read = read_spec(Path(spec), recipe=recipe, data=data, settings=settings, seeds=seeds, name=name)
     return plan_in(RunDirectory(run_dir), read)
 
 
@@ -127,6 +128,7 @@ def sweep(
     spec: str | Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
@@ -135,12 +137,12 @@ def sweep(
 ) -> SweepOutcome:
     """Run the missing trials of the search space at `spec` and write its tables; `trackers` receive every event.
 
-    What `recipe`, `settings` and `seeds` change is part of the sweep's name, unless `name` gives it.
+    What `recipe`, `data`, `settings` and `seeds` change is part of the sweep's name, unless `name` gives it.
     Raises SweepError for a wrong specification, a run directory in use, a cluster that is too small, or results of
     other code (`RunOptions.stale`). A trial that fails is a record in the outcome.
     """
     options = options or RunOptions()
-    read = read_spec(Path(spec), recipe=recipe, settings=settings, seeds=seeds, name=name)
+    read = read_spec(Path(spec), recipe=recipe, data=data, settings=settings, seeds=seeds, name=name)
     return carry_out(read, plan_in(RunDirectory(options.run_dir), read), options, lambda _: trackers)
 
 

@@ -20,6 +20,7 @@ from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
+from orchestrator.commands.sweep_choice import given_options
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
-    spec = read_spec(options.spec, recipe=options.recipe, settings=options.set, seeds=options.seeds, name=options.name)
+    spec = read_spec(options.spec, **given_options(options))
     directory = RunDirectory(options.run_dir)
     plan = plan_in(directory, spec)
     selection = None
@@ -88,6 +89,13 @@ def build_parser() -> Parser:
     )
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
     parser.add_argument("--recipe", metavar="NAME|PATH", help="data set, model and schedule, instead of the file's")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME|PATH",
+        help="train every row on this data set, repeatable: camvid, camvid=PATH, a recipe or a folder",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a config key in all rows")
     parser.add_argument("--seeds", metavar="N", help="number of seeds per row, or a list such as 11,12,13")
     parser.add_argument("--name", metavar="NAME", help="name of the sweep (default: file, recipe, --set and --seeds)")
@@ -175,6 +183,8 @@ def command_of(options: argparse.Namespace) -> str:
     words = ["python", "-m", "orchestrator.sweep", str(options.spec)]
     for setting in options.set:
         words += ["--set", setting]
+    for entry in options.data:
+        words += ["--data", entry]
     defaults = build_parser().parse_args([str(options.spec)])
     for name in ("recipe", "seeds", "name", "run_dir", "out", "tracking_uri"):
         value = getattr(options, name)

@@ -10,7 +10,8 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.latex import document, render_latex
 from reports.render.latex_text import escape
-from reports.tables.class_table import build_class_table
+from reports.render.provenance import figure_title
+from reports.tables.class_table import build_class_tables
 from reports.tables.combined_table import combine_tables
 from reports.tables.table import Table
 from reports.write import make_table, write
@@ -53,13 +54,13 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
         tables.append(table)
         body += [f"\\section{{{escape(name)}}}", escape(results.sweep.question), ""]
         put(stem, table)
-        classes = build_class_table(results)
-        if classes is not None:
-            put(f"{stem}-classes", classes)
+        for classes, of_classes in build_class_tables(results).items():
+            put(f"{stem}-{classes}", of_classes)
         figures = write_figures(results, directory, out / "figures" / stem, importance=table.importance)
         for figure, by_format in figures.items():
             paths.append(by_format["pdf"])
-            body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", name, figure)
+            caption = figure_title(figure, CAPTIONS, results.sweep.data_sets)
+            body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", name, figure, caption)
         body.append(r"\clearpage")
     if len(tables) > 1:
         paths.append(write(out / "tables" / "all.tex", render_latex(combine_tables(tables))))
@@ -74,13 +75,13 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
-def figure_lines(path: str, sweep: str, name: str) -> list[str]:
+def figure_lines(path: str, sweep: str, name: str, caption: str) -> list[str]:
     """A float with one figure."""
     return [
         r"\begin{figure}[t]",
         r"  \centering",
         f"  \\includegraphics[width=\\columnwidth,height=.6\\textheight,keepaspectratio]{{{path}}}",
-        f"  \\caption{{{escape(sweep)}: {escape(CAPTIONS.get(name, name.replace('_', ' ').capitalize() + '.'))}}}",
+        f"  \\caption{{{escape(sweep)}: {escape(caption)}}}",
         f"  \\label{{fig:{file_stem(sweep)}-{name}}}",
         r"\end{figure}",
     ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from orchestrator.errors import StoreError
 from orchestrator.spec.settings import closest
+from orchestrator.store.records import title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
 from reports.stats.comparisons import Comparison, compare_with
@@ -38,8 +39,11 @@ MARKS = {
 def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None = None) -> str:
     """How the cell of `row` and `metric` was computed, as text; `tracked` maps trial ids to MLflow runs.
 
-    Raises StoreError, suggesting the closest name, when there is no such row or metric.
+    In a sweep over several data sets, the cell on each. Raises StoreError, suggesting the closest name, when there is
+    no such row or metric.
     """
+    if len(results.sweep.data_sets) > 1:
+        return "\n".join(trace(part, row, metric, tracked) for part in results.parts)
     sweep = results.sweep
     labels = [item.label for item in sweep.rows]
     if row not in labels:
@@ -53,7 +57,8 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     printed, looks = {item.label for item in shown_rows(results)} | {row}, looks_of(sweep)
     texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)
     text = mark_chosen(sweep, metric, texts)[row]
-    lines = [f"{sweep.name} · {row} · {metric}", ""]
+    data = sweep.data_sets[0].name if sweep.data_sets else ""
+    lines = [f"{sweep.name} · {title_of(row, data)} · {metric}", ""]
     lines += run_lines(results, row, cells[row], tracked or {})
     lines += ["", *arithmetic(cells[row])]
     if text.mean:

@@ -15,7 +15,8 @@ from reports.render.html import render_html
 from reports.render.parquet import render_parquet
 from reports.render.provenance import Provenance, Tracked, gather_provenance
 from reports.sources.published import read_published
-from reports.tables.class_table import build_class_table
+from reports.tables.class_table import build_class_tables
+from reports.tables.data_set_table import build_data_set_table
 from reports.tables.importance import importance
 from reports.tables.table import Table, build_table
 
@@ -43,11 +44,11 @@ def write_reports(
     r"""Write the reports of a sweep into the folder `out`; returns the paths by style.
 
     `table.{md,tex,html,csv}`, `preview.tex` and `runs.parquet`; with scored classes also `classes.{md,tex,csv}`
-    (`classes.markdown` and so on in the result). `table.html` is one self-contained page, `table.tex` a fragment for
-    `\input` and `preview.tex` a document around it. Given the run directory, what takes seconds is added: figures (in
-    the folder `figures` and on the page), pictures, and the importance of a search's parameters. `table` is the table
-    of the sweep if it was made before. Raises StoreError when `table.published` names no source or the folder cannot
-    be written, ValueError for an unknown style.
+    (`classes.markdown` and so on in the result; of several data sets `classes-<data set>`). `table.html` is one
+    self-contained page, `table.tex` a fragment for `\input` and `preview.tex` a document around it. Given the run
+    directory, what takes seconds is added: figures (in the folder `figures` and on the page), pictures, and the
+    importance of a search's parameters. `table` is the table of the sweep if it was made before. Raises StoreError when
+    `table.published` names no source or the folder cannot be written, ValueError for an unknown style.
     """
     styles = tuple(styles)
     unknown = [style for style in styles if style not in FORMATS]
@@ -55,17 +56,17 @@ def write_reports(
         raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(FORMATS)}")
     if table is None:
         table = make_table(results, None if directory is not None else {}, directory)
-    classes = build_class_table(results)
+    classes = build_class_tables(results)
     figures: dict[str, dict[str, Path]] = {}
     if directory is not None:
         from reports.figures.choose import write_figures
 
         figures = write_figures(results, directory, out / FIGURE_FOLDER, importance=table.importance, dark=True)
     provenance = gather_provenance(results, directory, figures=figures, tracked=tracked)
-    paths = write_table(table, out, styles, "table", provenance, () if classes is None else (classes,))
-    if classes is not None:
-        wanted = [style for style in styles if style in CLASS_FORMATS]
-        paths |= {f"classes.{style}": path for style, path in write_table(classes, out, wanted, "classes").items()}
+    paths = write_table(table, out, styles, "table", provenance, tuple(classes.values()))
+    wanted = [style for style in styles if style in CLASS_FORMATS]
+    for stem, of_classes in classes.items():
+        paths |= {f"{stem}.{style}": path for style, path in write_table(of_classes, out, wanted, stem).items()}
     if PARQUET in styles:
         paths[PARQUET] = write(out / "runs.parquet", render_parquet(results))
     return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
@@ -82,6 +83,8 @@ def make_table(
     if shares is None:
         shares = importance(results) if sweep.is_search and len(results.outcomes) <= MOST_TRIALS else {}
     published = read_published(sweep.table.published) if sweep.table.published else None
+    if len(sweep.data_sets) > 1:
+        return build_data_set_table(results, published, directory)
     return build_table(results, published, shares, directory)
 
 

@@ -17,8 +17,10 @@ PACKAGE = Path(code_digest.__file__).resolve().parent
 
 
 def copy_trainer(folder: Path) -> Path:
-    """A copy of the trainer's source as `folder`/trainer."""
-    return Path(shutil.copytree(PACKAGE, folder / "trainer", ignore=shutil.ignore_patterns("__pycache__")))
+    """A copy of the trainer's source as `folder`/trainer, beside the orchestrator, of which it imports a part."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE.parent / "orchestrator", folder / "orchestrator", ignore=ignored)
+    return Path(shutil.copytree(PACKAGE, folder / "trainer", ignore=ignored))
 
 
 def invert_sampler(package: Path) -> None:

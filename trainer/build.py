@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 
 from trainer.config import ContrastConfig, ModelConfig, setting
@@ -12,15 +15,20 @@ from trainer.models.heads.deeplabv3 import DeepLabV3Head
 from trainer.models.heads.hrnet import HRNetHead
 from trainer.models.heads.ocr import OCRHead
 from trainer.models.segmentor import Projection, Segmentor
+from trainer.plugins.entry import Entry, chosen
 from trainer.seeding import seeded
 
-__all__ = ["HEADS", "build_contrast", "build_segmentor"]
+__all__ = ["HEADS", "HeadBuilder", "build_contrast", "build_segmentor"]
 
-HEADS: dict[str, type[Head]] = {
-    "deeplabv3": DeepLabV3Head,
-    "hrnet": HRNetHead,
-    "ocr": OCRHead,
+HeadBuilder: TypeAlias = Callable[[FeatureShape, int, ModelConfig], Head]
+"""(shape, classes, config) -> the head, a subclass of `Head`."""
+
+HEADS: dict[str, Entry[HeadBuilder]] = {
+    "deeplabv3": Entry(code=DeepLabV3Head),
+    "hrnet": Entry(code=HRNetHead),
+    "ocr": Entry(code=OCRHead),
 }
+"""The values of `model.head`."""
 
 
 def build_contrast(config: ContrastConfig, classes: int) -> PixelContrast:
@@ -39,7 +47,9 @@ def build_segmentor(
     """
     with seeded(seed, "init", "backbone"):
         deep_stem = setting(config, "stem") == "deep"
-        backbone = build_backbone(config.backbone, config.weights, config.output_stride, deep_stem=deep_stem)
+        backbone = build_backbone(
+            config.backbone, config.weights, config.output_stride, deep_stem=deep_stem, plugin=config.backbone_plugin
+        )
     align_corners: bool = setting(config, "align_corners")
     shape = FeatureShape(
         channels=backbone.channels,
@@ -48,7 +58,7 @@ def build_segmentor(
         align_corners=align_corners,
     )
     with seeded(seed, "init", "head"):
-        head = HEADS[config.head](shape, classes, config)
+        head = chosen(HEADS, config.head, config.head_plugin)(shape, classes, config)
     projection = None
     if contrast.source != "none":
         with seeded(seed, "projection"):

@@ -26,11 +26,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from orchestrator.machine.file_systems import flush_folder
+from orchestrator.workload.fields import identity_values
 from trainer.archive_digest import add_digest, verify_archive
 from trainer.code_digest import codes_in, equal_codes
 from trainer.config import RESULT_VERSION, TrainConfig
-from trainer.config.field_markers import identity_values
-from trainer.file_systems import flush_folder
 
 __all__ = ["Checkpoint", "Checkpoints", "fingerprint", "read_tensors"]
 

@@ -5,12 +5,21 @@ TrainerError
 ├── WeightsError     pretrained weights that are missing or do not fit the backbone
 ├── DivergedError    the loss is no longer finite
 ├── RankLostError    a process of a data-parallel trial died
-└── DeviceBusyError  other processes use the memory of the GPU
+├── DeviceBusyError  other processes use the memory of the GPU
+└── PluginError      a plugin that cannot be loaded, or whose tables are wrong
 """
 
 from __future__ import annotations
 
-__all__ = ["DataError", "DeviceBusyError", "DivergedError", "RankLostError", "TrainerError", "WeightsError"]
+__all__ = [
+    "DataError",
+    "DeviceBusyError",
+    "DivergedError",
+    "PluginError",
+    "RankLostError",
+    "TrainerError",
+    "WeightsError",
+]
 
 
 class TrainerError(Exception):
@@ -35,3 +44,7 @@ class DivergedError(TrainerError):
 
 class RankLostError(TrainerError):
     """A process of a data-parallel trial died without an exception; usually it was killed for lack of memory."""
+
+
+class PluginError(TrainerError):
+    """A plugin cannot be loaded, or its tables are wrong; the message begins with its file and line."""

@@ -15,7 +15,7 @@ from trainer.data.loading.loader import IN_TRAINING_THREAD, Loader
 from trainer.data.loading.transforms import OWN_SIZE
 from trainer.data.source import Source
 from trainer.distributed import rank, sum_over_ranks, world_size
-from trainer.metrics import Scores, class_counts, confusion, score
+from trainer.metrics import PluginMetrics, Scores, class_counts, confusion, score
 from trainer.models.segmentor import Segmentor
 from trainer.views import average_logits
 
@@ -36,16 +36,18 @@ def evaluate(
     views: EvaluationConfig = WHOLE_IMAGE,
     base_size: BaseSizeConfig = OWN_SIZE,
     batches: int | None = None,
+    metrics: EvaluationConfig = WHOLE_IMAGE,
 ) -> Scores:
     """Score `model` in evaluation mode on every image of `split`; all ranks must call it and get the same scores.
 
     The model sees images at `base_size`. Its logits are resized to the size of the label, and never the reverse.
-    `batches`: at most this number of each rank; None for all.
+    `batches`: at most this number of each rank; None for all. `metrics`: whose metrics of plugins are measured.
     """
     classes = len(source.class_names)
     matrix_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     count_NCK = torch.zeros(source.size(split), classes, 3, dtype=torch.int64, device=device)
 
+    further = PluginMetrics(metrics, classes, device)
     with evaluating(model):
         whole_split = evaluation_batches(
             source,
@@ -65,7 +67,8 @@ def evaluate(
                     image_CC = confusion(label_HW, prediction_HW, classes)
                     matrix_CC += image_CC
                     count_NCK[number] = class_counts(image_CC)
-    return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK))
+                    further.add(label_HW, prediction_HW)
+    return score(sum_over_ranks(matrix_CC), sum_over_ranks(count_NCK), further.values(sum_over_ranks))
 
 
 def logits_at_label_size(model: Segmentor, batch: Batch, views: EvaluationConfig) -> Tensor:

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from orchestrator.machine.streams import prepare_streams
 from trainer.build import build_segmentor
 from trainer.checkpoint import Checkpoints, read_tensors
 from trainer.config import ContrastConfig, ModelConfig
 from trainer.errors import TrainerError
 from trainer.models.segmentor import Segmentor
-from trainer.streams import prepare_streams
 
 __all__ = ["export_inference", "inference_network", "load_inference", "main"]
 

@@ -22,8 +22,9 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine.own_folder import temporary_folder
 from trainer.errors import RankLostError, TrainerError
-from trainer.own_folder import temporary_folder
+from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["Progress", "RankFunction", "RankInfo", "run_rank", "run_ranks"]
 
@@ -229,11 +230,13 @@ def end_with_parent(parent: int) -> None:
 
 def picklable(error: Exception, info: RankInfo) -> Exception:
     """`error`, or a RuntimeError with its text if it cannot be pickled, with its traceback as a note."""
-    lines = "".join(traceback.format_exception(error))
+    lines, place = "".join(traceback.format_exception(error)), place_in_plugin(error)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
+    if place:
+        error.place_in_plugin = place  # type: ignore[attr-defined] # its traceback stays here
     if not isinstance(error, TrainerError):
         error.add_note(f"on rank {info.rank} of {info.ranks}:\n{lines}")
     return error

@@ -7,7 +7,8 @@ device. `Criterion` binds one of them to the settings of a trial.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from trainer.config import TrainConfig, setting
 from trainer.data.source import IGNORE_INDEX
+from trainer.plugins.entry import Entry, chosen
 
-__all__ = ["LOSSES", "Criterion", "LossSettings", "cross_entropy", "lovasz_softmax", "ohem"]
+__all__ = ["LOSSES", "Criterion", "Loss", "LossSettings", "cross_entropy", "lovasz_softmax", "ohem"]
 
 CROP_SHARE_KEPT = 16
 """If `loss.ohem_min_kept` is not set, at least one in this many pixels is kept."""
@@ -31,6 +33,12 @@ class LossSettings:
     min_kept: int = 1
     """Pixels per image."""
     lovasz_weight: float = 1.0
+    progress: float = 0.0
+    """Share of the optimiser steps that are done, 0 at the first."""
+
+
+Loss: TypeAlias = Callable[[Tensor, Tensor, LossSettings], Tensor]
+"""(logits_BCHW, label_BHW, settings) -> the loss, 0-d float32. Void pixels have the label `IGNORE_INDEX`."""
 
 
 def pixel_mass(label_BHW: Tensor, weight_C: Tensor | None = None) -> Tensor:
@@ -101,13 +109,15 @@ def lovasz_gradient(truth_P: Tensor) -> Tensor:
     return torch.cat([jaccard_P[:1], jaccard_P.diff()])
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, LossSettings], Tensor]] = {
-    "ce": lambda logits_BCHW, label_BHW, settings: cross_entropy(logits_BCHW, label_BHW, settings.weight_C),
-    "ohem": ohem,
-    "lovasz": lambda logits_BCHW, label_BHW, _: lovasz_softmax(logits_BCHW, label_BHW),
-    "ce_lovasz": lambda logits_BCHW, label_BHW, settings: (
-        cross_entropy(logits_BCHW, label_BHW, settings.weight_C)
-        + settings.lovasz_weight * lovasz_softmax(logits_BCHW, label_BHW)
+LOSSES: dict[str, Entry[Loss]] = {
+    "ce": Entry(code=lambda logits_BCHW, label_BHW, settings: cross_entropy(logits_BCHW, label_BHW, settings.weight_C)),
+    "ohem": Entry(code=ohem),
+    "lovasz": Entry(code=lambda logits_BCHW, label_BHW, _: lovasz_softmax(logits_BCHW, label_BHW)),
+    "ce_lovasz": Entry(
+        code=lambda logits_BCHW, label_BHW, settings: (
+            cross_entropy(logits_BCHW, label_BHW, settings.weight_C)
+            + settings.lovasz_weight * lovasz_softmax(logits_BCHW, label_BHW)
+        )
     ),
 }
 """The values of `loss.kind`."""
@@ -120,13 +130,17 @@ class Criterion:
         loss = config.loss
         weights = loss.class_weights
         height, width = config.data.crop
-        self.loss = LOSSES[setting(loss, "kind")]
+        self.loss: Loss = chosen(LOSSES, setting(loss, "kind"), loss.plugin)
         self.settings = LossSettings(
             weight_C=None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device),
             threshold=setting(loss, "ohem_threshold"),
             min_kept=loss.ohem_min_kept or max(1, height * width // CROP_SHARE_KEPT),
             lovasz_weight=setting(loss, "lovasz_weight"),
         )
+
+    def begin_step(self, progress: float) -> None:
+        """Say which share of the steps is done, before a step."""
+        self.settings = replace(self.settings, progress=progress)
 
     def __call__(self, logits_BCHW: Tensor, label_BHW: Tensor) -> Tensor:
         """The mean over the labelled pixels."""

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from orchestrator.machine.file_systems import NO_LOCKS
 from trainer.arithmetic import arithmetic
 from trainer.checkpoint import Checkpoints
 from trainer.config import Runtime, TrainConfig, require_compute_fits, setting
@@ -22,7 +23,6 @@ from trainer.data.loading.batches import TrainBatches
 from trainer.data.loading.loader import Loader
 from trainer.distributed import process_group, rank, rank_0_first, rank_device, world_size
 from trainer.errors import DivergedError, TrainerError
-from trainer.file_systems import NO_LOCKS
 from trainer.gpu_memory import limited_memory
 from trainer.launch import Progress, RankInfo, run_ranks
 from trainer.pictures import PICTURE_FOLDER

@@ -126,6 +126,7 @@ class TrainStep:
         names = ("dropout", step, rank()) if is_distributed() else ("dropout", step)
         torch.manual_seed(stream_seed(config.seed, *names))
         set_rate(self.optimizer, rate_at(config, step))
+        self.criterion.begin_step(step / config.schedule.steps)
         image_B3HW = batch.image_B3HW.to(self.device, non_blocking=True)
         label_BHW = batch.label_BHW.to(self.device, non_blocking=True)
 
@@ -226,7 +227,13 @@ class TrainStep:
             return None, {}
         prediction_BHW = output.logits_BCHW.detach().argmax(dim=1)
         generator = self.generator("contrast", step, part)
-        compared = self.contrast(output.embedding_BDhw, view(label_BHW), view(prediction_BHW), generator=generator)
+        compared = self.contrast(
+            output.embedding_BDhw,
+            view(label_BHW),
+            view(prediction_BHW),
+            generator=generator,
+            progress=step / self.config.schedule.steps,
+        )
         return compared.loss, {name: value.detach() for name, value in compared.stats.items()}
 
     def generator(self, stream: str, step: int, part: int) -> torch.Generator:

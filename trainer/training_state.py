@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -158,7 +158,8 @@ class TrainingState:
         """
         self.validated = self.score(self.config.data.val_split)
         scores = self.validated.figures
-        point = {f"val/{name}": scores[name] for name in ("miou", "pixel_accuracy") if name in scores}
+        shown = ("miou", "pixel_accuracy", *(self.config.evaluation.metrics or ()))
+        point = {f"val/{name}": scores[name] for name in shown if name in scores}
         self.metrics.update(point | {f"val/{name}": scores[name] for name in ("classes",) if name in scores})
         miou = scores.get("miou", 0.0)  # without labels the weights of the first evaluation are kept as the best
         if miou > self.best_miou:
@@ -179,13 +180,15 @@ class TrainingState:
             views=views,
             base_size=self.config.data.base_size,
             batches=batches,
+            metrics=self.config.evaluation,
         )
 
     def figures(self) -> dict[str, float]:
         """The metrics of a finished trial, without those that have nothing to average; all ranks must call it."""
         data = self.config.data
         views = self.config.evaluation
-        same = data.test_split == data.val_split and views == WHOLE_IMAGE
+        plain = replace(views, metrics=None, metric_plugins=None)
+        same = data.test_split == data.val_split and plain == WHOLE_IMAGE
         final = self.validated if same and self.validated is not None else self.score(data.test_split, views)
         self.reported = final
         by_class = dict(zip(self.source.class_names, final.iou, strict=True))

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import INTERRUPTED, interruptible
+from orchestrator.machine.streams import prepare_streams
 from orchestrator.redaction import redacted
 from orchestrator.store.disk_errors import describe_disk_error
-from trainer.streams import prepare_streams
 
 __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 

@@ -15,10 +15,10 @@ from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.data_record import DataRecord
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.records import SweepRecord, title_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 
 __all__ = ["plan_as_json", "plan_as_text"]
 
@@ -29,11 +29,11 @@ def plan_as_json(
     selection: TrialSelection | None = None,
     choice: StaleTrials = "refuse",
 ) -> str:
-    """`trials`: one entry per row and seed; `status` is the state of the attempt that counts, `stale` or `planned`.
+    """`trials`: one entry per row, data set (`data`, of several) and seed; `data`: the census of each data set.
 
-    `data`: the census of each data set. With a `selection` only its trials have an entry; `config` of one that a search
-    has drawn is canonical, with dotted keys. `choice` is what the sweep does with stale trials. Raises SweepError for a
-    row or trial that is not in the plan.
+    `status` of an entry is the state of the attempt that counts, `stale` or `planned`. With a `selection` only its
+    trials have an entry; `config` of one that a search has drawn is canonical, with dotted keys. `choice` is what the
+    sweep does with stale trials. Raises SweepError for a row or trial that is not in the plan.
     """
     record = with_recorded_growth(plan.record, directory) if selection is not None else plan.record
     selected = record.trial_ids if selection is None else selection.of(record)
@@ -46,6 +46,7 @@ def plan_as_json(
         {
             "trial_id": run.trial_id,
             "row": run.row,
+            **({"data": run.data} if run.data else {}),
             "factors": factors[run.row],
             "seed": run.seed,
             "status": statuses.get(run.trial_id, "planned"),
@@ -81,7 +82,7 @@ def plan_as_text(
     if stale:
         counts = f"{counts}, {len(stale)} stale"
     lines = [
-        f"{record.name}: {len(record.rows)} rows x {len(record.seeds)} seeds = {len(record.cells)} runs",
+        f"{record.name}: {' x '.join(factors_of(record))} = {len(record.cells)} runs",
         counts if selection is None else f"{counts} of the {len(selected)} selected",
         *(f"stale: {line}" for line in describe_stale(state, directory)),
     ]
@@ -101,13 +102,21 @@ def plan_as_text(
     ]
     for data in record.data:
         lines += describe_data(data)
-    lines += describe_keys(plan.expected_keys())
+    names = [item.name for item in record.data_sets] if len(record.data_sets) > 1 else [""]
+    for name in names:
+        lines += [f"{name}: {line}" if name else line for line in describe_keys(plan.expected_keys(name))]
     lines += [f"note: {text}" for text in plan.record.notes]
-    width = max((len(row.label) for row in record.rows), default=0)
-    by_row: dict[str, list[str]] = {row.label: [] for row in record.rows}
+    by_row: dict[str, list[str]] = {title_of(row.label, name): [] for row in record.rows for name in names}
+    width = max(map(len, by_row), default=0)
     for run in record.cells:
-        by_row[run.row].append(f"seed {run.seed} {status_of(run.trial_id, stale, ended, to_run)}")
+        by_row[run.title].append(f"seed {run.seed} {status_of(run.trial_id, stale, ended, to_run)}")
     return lines + [f"  {label:<{width}}  {', '.join(seeds)}" for label, seeds in by_row.items()]
+
+
+def factors_of(record: SweepRecord) -> list[str]:
+    """`5 rows`, `2 data sets` where there are several, `3 seeds`."""
+    data_sets = [f"{len(record.data_sets)} data sets"] if len(record.data_sets) > 1 else []
+    return [f"{len(record.rows)} rows", *data_sets, f"{len(record.seeds)} seeds"]
 
 
 def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str]) -> str:

@@ -66,7 +66,13 @@ def differences(before: SweepRecord, after: SweepRecord) -> Iterator[str]:
     yield from named("without rows", [label for label in rows_before if label not in rows_after])
     changed = [label for label, row in rows_after.items() if rows_before.get(label, row).factors != row.factors]
     yield from named("changed rows", changed)
+    data_before, data_after = ({item.name: item for item in sweep.data_sets} for sweep in (before, after))
+    if list(data_before) != list(data_after):
+        yield f"data sets: {', '.join(data_before) or 'one'} -> {', '.join(data_after) or 'one'}"
     settings = list(changes(before.settings, after.settings))
+    for name, item in data_after.items():
+        was = data_before.get(name, item)
+        settings += [f"{text} ({name})" for text in changes(was.settings, item.settings)]
     yield from named("settings", settings)
     yield from named("search", list(changes(before.search, after.search)))
     if not settings and renamed(before, after, set(changed)):
@@ -88,9 +94,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
 
 def renamed(before: SweepRecord, after: SweepRecord, changed: set[str]) -> bool:
     """Whether a row and seed of both plans, whose own settings are equal, has another trial."""
-    known = {(run.row, run.seed): run.trial_id for run in before.cells}
+    known = {(run.title, run.seed): run.trial_id for run in before.cells}
     return any(
-        known.get((run.row, run.seed), run.trial_id) != run.trial_id for run in after.cells if run.row not in changed
+        known.get((run.title, run.seed), run.trial_id) != run.trial_id for run in after.cells if run.row not in changed
     )
 
 

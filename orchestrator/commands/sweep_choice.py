@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from orchestrator.spec.sweep_spec import read_spec, read_sweep_name
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["add_choice", "chosen_name"]
+__all__ = ["add_choice", "chosen_name", "given_options"]
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """The options that are part of a sweep's name."""
     parser.add_argument("--recipe", metavar="NAME|PATH", help="as for the sweep")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME|PATH", help="as for the sweep")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the sweep")
     parser.add_argument("--seeds", metavar="N", help="as for the sweep")
     parser.add_argument("--name", metavar="NAME", help="name of the sweep, as its commands and tables show it")
@@ -24,11 +26,17 @@ def chosen_name(spec: Path, options: argparse.Namespace) -> tuple[str, bool]:
 
     Without any option a search space means its only recorded sweep. Raises SpecError for a wrong file or option.
     """
-    exact = any((options.recipe, options.set, options.seeds, options.name))
-    given = {"recipe": options.recipe, "settings": options.set, "seeds": options.seeds, "name": options.name}
+    exact = any((options.recipe, options.data, options.set, options.seeds, options.name))
+    given = given_options(options)
     name = read_sweep_name(spec, **given)
     if name.by_hand or not name.contents:
         return name.text, exact
     from orchestrator.planning.naming import plan_in  # a name that depends on the data needs the data
 
     return plan_in(RunDirectory(options.run_dir), read_spec(spec, **given)).record.name, exact
+
+
+def given_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that are part of a sweep's name, as `read_spec` takes them."""
+    names = {"recipe": options.recipe, "data": options.data, "settings": options.set}
+    return {**names, "seeds": options.seeds, "name": options.name}

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.api import write_tables
+from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.store.first_few import first_few
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
@@ -19,7 +20,6 @@ from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds
 from orchestrator.tracking.retries import Retries, RetryTimings
 from orchestrator.tracking.trial_run import REUSED, STATUS, Reading, key_of, link_readings, trial_readings
 from orchestrator.tracking.uri import tracking_uri_of
-from trainer.own_folder import temporary_folder
 
 __all__ = ["SyncResult", "differences", "sync_sweeps"]
 
@@ -95,7 +95,7 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
             expected = link_readings(record, config)
         else:
             expected = trial_readings(directory.points(planned.trial_id), record, config)
-        label = f"{planned.row}, seed {planned.seed} [{planned.trial_id}]"
+        label = f"{planned.title}, seed {planned.seed} [{planned.trial_id}]"
         if not here and (expected or record is not None):
             found.append(f"{label}: no run")
         if len(here) > 1:

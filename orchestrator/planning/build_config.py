@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.settings import Setting, quoted
 from trainer.config import TrainConfig
+
+if TYPE_CHECKING:
+    from trainer.plugins.options import Extension
 
 __all__ = ["ConfigBuilder", "ResolvedRow", "SettingSources"]
 
@@ -58,7 +61,9 @@ class ResolvedRow:
 class ConfigBuilder:
     """Builds configs and keeps their blocks: the rows of a sweep differ in few of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, extension: Extension | None = None) -> None:
+        """`extension`: the plugins of the sweep."""
+        self.extension = extension
         self._blocks: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
 
     def build(self, settings: Mapping[str, Setting], row_origin: str) -> ResolvedRow:
@@ -76,14 +81,20 @@ class ConfigBuilder:
             memo = (name, tuple(values[name].items()))
             if memo not in self._blocks:
                 with errors:
-                    self._blocks[memo] = build_block(block_type, f"{name}.", values[name], sources)
+                    self._blocks[memo] = build_block(block_type, f"{name}.", values[name], sources, self.extension)
             blocks[name] = self._blocks.get(memo)
         errors.raise_any()
         config = sources.checked(lambda: TrainConfig(**blocks))
         return ResolvedRow(config.normalised(), sources)
 
 
-def build_block(block_type: type, prefix: str, values: Mapping[str, Any], sources: SettingSources) -> Any:
+def build_block(
+    block_type: type,
+    prefix: str,
+    values: Mapping[str, Any],
+    sources: SettingSources,
+    extension: Extension | None = None,
+) -> Any:
     """A block and the blocks inside it. Raises SpecError with the refusals of all inner blocks, else its own."""
     nested = block_types(block_type)
     given = {
@@ -94,8 +105,11 @@ def build_block(block_type: type, prefix: str, values: Mapping[str, Any], source
     errors = SpecErrorCollector()
     for name, nested_type in nested.items():
         with errors:
-            given[name] = build_block(nested_type, f"{prefix}{name}.", values, sources)
+            given[name] = build_block(nested_type, f"{prefix}{name}.", values, sources, extension)
     errors.raise_any()
+    if extension is not None:
+        below = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+        given |= sources.checked(lambda: extension.parts(block_type, below))
     return sources.checked(lambda: block_type(**given))
 
 

@@ -8,15 +8,15 @@ from orchestrator.planning.datasets import DataFacts
 from trainer.config import TrainConfig, setting
 from trainer.data import UNNAMED
 
-__all__ = ["caption_sentence", "describe_seeds"]
+__all__ = ["caption_sentence", "describe_seeds", "images_text"]
 
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
-def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int]) -> str:
+def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Sequence[int], data: str = "") -> str:
     """Data set, split, images, model, base size, crop, batch, steps, seeds and evaluation.
 
-    `varied ...` stands for what differs between the rows.
+    `varied ...` stands for what differs between the rows. `data` says what the data is, where the file names it.
     """
     configs = [config for config, _ in rows]
 
@@ -26,14 +26,14 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         return same_of({value(config) for config in configs}, what)
 
-    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
-    size = f" ({images.pop()})" if len(images) == 1 else ""
     backbone = same(lambda config: config.model.backbone, "backbone")
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
-    data = same_of({f"{data_title(facts)}, {config.data.test_split} split" for config, facts in rows}, "data")
+    if not data:
+        found = {f"{data_title(facts)}, {config.data.test_split} split" for config, facts in rows}
+        data = same_of(found, "data") + images_text(rows)
     parts = (
-        data + size,
+        data,
         f"{backbone} ({weights}) + {head}",
         same(crop_title, "crop"),
         same(lambda config: f"batch {config.schedule.batch_size}", "batch size"),
@@ -42,6 +42,12 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
         same(evaluation_title, "evaluation"),
     )
     return ", ".join(parts)
+
+
+def images_text(rows: Sequence[tuple[TrainConfig, DataFacts]]) -> str:
+    """` (233 images, trained on 367)`; empty where the numbers differ between the rows."""
+    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
+    return f" ({images.pop()})" if len(images) == 1 else ""
 
 
 def data_title(facts: DataFacts) -> str:

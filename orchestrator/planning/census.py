@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.machine.own_folder import claim
 from orchestrator.planning.digests import read_verified
 from orchestrator.store.atomic_file import replace_file
 from orchestrator.store.sealed_json import seal
@@ -19,7 +20,6 @@ from trainer.data.census import Census, take_census
 from trainer.data.files.folder import Folder
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.errors import DataError
-from trainer.own_folder import claim
 
 __all__ = ["read_census", "require_classes", "require_labelled"]
 
@@ -37,7 +37,7 @@ def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path
 
     A file that is missing or damaged is counted again. Raises DataError for a pair that cannot be used.
     """
-    if config.root is None:
+    if config.name == "synthetic":
         return None
     name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}.json"
     folders = tuple(keeping_folders(cache_dir))
@@ -46,7 +46,7 @@ def read_census(source: Source, config: DataConfig, digest: str, cache_dir: Path
             return found
     images = sum(source.size(split) for split in source.splits)
     if images >= MANY_IMAGES:
-        sys.stderr.write(f"{config.root}: counting {images} images and their labels, once\n")
+        sys.stderr.write(f"{config.root or config.name}: counting {images} images and their labels, once\n")
     census = take_census(source)
     for folder in folders:
         with suppress(OSError):  # a census that cannot be kept is counted again

@@ -50,7 +50,7 @@ class DataFacts:
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read, and what is refused."""
     splits = (getattr(config, split) for split in SPLITS)
-    return (config.name, config.root, config.classes, *splits, config.absent_classes, config.synthetic)
+    return (config.name, config.root, config.classes, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
 def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:
@@ -84,7 +84,7 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             checked = "test_split"
             require_labelled(census, source, config.test_split)
         return DataFacts(
-            title=source.title,
+            title=getattr(source, "title", "") or config.name,  # one of a plugin may have none
             digest=digest,
             class_names=source.class_names,
             train_images=source.size(config.train_split),

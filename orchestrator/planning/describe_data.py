@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.planning.datasets import SPLITS, DataFacts
-from orchestrator.store.data_record import DataRecord, SplitRecord
+from orchestrator.workload.data_record import DataRecord, SplitRecord
 from trainer.config import DataConfig
 from trainer.data.census import Census, SplitCensus, describe_sizes, findings_in, name_some
 

@@ -63,7 +63,8 @@ def data_digest(source: Source, config: DataConfig, cache_dir: Path | None = Non
 def source_key(source: Source, config: DataConfig) -> str:
     """A cache key that changes when the data set moves or one of its files changes; reads no content."""
     root = str(Path(config.root).resolve()) if config.root else ""
-    return f"{config.name}:{root}:{source.signature()}"
+    plugin = "" if config.plugin is None else f":{config.plugin.source.digest}:{config.plugin.options}"
+    return f"{config.name}:{root}:{source.signature()}{plugin}"
 
 
 def recall(cache_dir: Path | None, file_name: str, key: str, compute: Callable[[], str]) -> str:

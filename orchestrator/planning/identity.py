@@ -16,6 +16,7 @@ from orchestrator.spec.settings import config_leaves
 from trainer.config import (
     PACKAGED_WEIGHTS,
     RESULT_VERSION,
+    PluginPart,
     TrainConfig,
     canonical_name,
     fields_below,
@@ -81,14 +82,13 @@ def study_id(
     return json_digest({**content, "result_version": RESULT_VERSION})
 
 
-@cache
 def base_defaults() -> Mapping[str, Any]:
     """The default of each setting that is part of a trial's identity, by dotted key; tuples as lists."""
-    counted = {prefix + item.name for prefix, item in fields_below(TrainConfig) if not is_outside_identity(item)}
+    uncounted = {prefix + item.name for prefix, item in fields_below(TrainConfig) if is_outside_identity(item)}
     return {
         key: list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
         for key, leaf in config_leaves().items()
-        if key in counted
+        if key not in uncounted
     }
 
 
@@ -109,6 +109,12 @@ def block_content(block: Any, prefix: str) -> Mapping[str, Any]:
         value = getattr(block, name)
         if is_block:
             content.update(block_content(value, f"{prefix}{name}."))
+        elif isinstance(value, PluginPart):
+            content.update({prefix + key: item for key, item in value.canonical(name).items()})
+        elif name == "metric_plugins" and value is not None:
+            parts = [{prefix + key: item for key, item in part.canonical(name).items()} for part in value]
+            content.update({key: item for part in parts for key, item in part.items()})
+            content[prefix + name] = sorted({part.source.digest for part in value})
         elif value is not None:
             content[prefix + recorded] = convert(value)
     return content

@@ -32,7 +32,8 @@ def plan_in(directory: RunDirectory, spec: SweepSpec) -> SweepPlan:
         return plan
     further = [change for change in name.changes if change not in spec.sweep_name.changes]
     protocol = ", ".join((plan.record.protocol, *further))
-    return replace(plan, record=replace(plan.record, name=name.text, protocol=protocol))
+    data_sets = tuple(replace(item, protocol=", ".join((item.protocol, *further))) for item in plan.record.data_sets)
+    return replace(plan, record=replace(plan.record, name=name.text, protocol=protocol, data_sets=data_sets))
 
 
 def weights_changes(spec: SweepSpec) -> Iterator[str]:

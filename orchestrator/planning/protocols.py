@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.store.protocol_record import BaseSizeRecord, ProtocolRecord, evaluation_of
+from orchestrator.workload.protocol_record import BaseSizeRecord, ProtocolRecord, evaluation_of
 from trainer.config import EvaluationConfig, TrainConfig, setting
 
 __all__ = ["protocols_of"]

@@ -12,13 +12,16 @@ from trainer.figure_names import BANK_FIGURES, CONTRAST_FIGURES, IOU_PREFIX, fig
 __all__ = ["unknown_columns"]
 
 
-def unknown_columns(space: SearchSpace, rows: Iterable[tuple[ContrastConfig, tuple[str, ...]]]) -> Iterator[str]:
+def unknown_columns(
+    space: SearchSpace, rows: Iterable[tuple[ContrastConfig, tuple[str, ...]]], measured: Iterable[str] = ()
+) -> Iterator[str]:
     """One line for each column of the table and each metric that no row reports.
 
-    `rows` are the contrastive loss and the classes of each row.
+    `rows` are the contrastive loss and the classes of each row; `measured` the metrics of plugins that any row has.
     """
     kinds = {(contrast.source, contrast.memory.kind, names): (contrast, names) for contrast, names in rows}
     known = {name for contrast, class_names in kinds.values() for name in figure_names(contrast, class_names)}
+    known |= {f"{split}/{name}" for name in measured for split in ("final", "val")}
     for position, column in enumerate(space.table.columns or ()):
         moved = column.replace("final/", "val/", 1) if space.table.split == "val" else column
         if moved not in known:

@@ -26,6 +26,7 @@ from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from trainer.code_digest import present_code
 from trainer.config import TrainConfig
 from trainer.errors import DeviceBusyError
+from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["run_trial"]
 
@@ -165,6 +166,9 @@ def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
         if not isinstance(failure, StoreError):  # which has its remedy
             path = os.fsdecode(full.filename) if full.filename else str(workdir)
             message = f"{path}: cannot be written ({full.strerror}); {disk_remedy(full, path)}"
+    place = place_in_plugin(failure)
+    if place and not message.startswith(place):
+        message = f"{place}: {message}"
     trace = "".join(traceback.format_exception(failure))
     return sign(ErrorRecord(kind=kind, message=message, traceback=trace))
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJso
 from pydantic.json_schema import SkipJsonSchema
 
 from orchestrator.spec import validators as checks
-from orchestrator.store.records import Layout, TableRecord
+from orchestrator.store.records import AcrossData, Layout, TableRecord
 
 __all__ = [
     "Budget",
@@ -176,6 +176,10 @@ class Table(StrictBlock):
     allow_selection_on_test: Boolean = False
     """Allow that a search, its scheduler or a best checkpoint (val/best_...) chooses on the reported split; such
     figures are marked."""
+
+    across_data: AcrossData = "none"
+    """Of a sweep over several data sets, a group of columns across them: mean, their mean; seeds, and its paired test
+    over the seeds; data_sets, and the signed-rank test over the data sets."""
 
     def record(self) -> TableRecord:
         """The table as a sweep's record keeps it: `rows` is a list of labels or `top`, a number of rows."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.paths import expanded, is_file, missing_file
+from orchestrator.spec.plugins import PLUGINS_KEY
 from orchestrator.spec.shipped import SHIPPED_RECIPES, SHIPPED_SPACES, shipped_file
 from orchestrator.spec.validators import extended_files
-from orchestrator.spec.yaml_document import MAX_CHARACTERS, Block, Document, KeyPath, read_yaml, without
+from orchestrator.spec.yaml_document import MAX_CHARACTERS, Block, Document, Items, KeyPath, read_yaml, without
 
 __all__ = ["RECIPE", "SEARCH_SPACE", "read_extended"]
 
@@ -45,6 +46,7 @@ def read_chain(chain: tuple[Path, ...], depth: SettingsDepth, read: list[int]) -
     """
     path = chain[-1]
     document = read_yaml(path)
+    make_plugins_absolute(document, path)
     read.append(len(document.text))
     if KEY not in document.values:
         return document
@@ -78,6 +80,20 @@ def read_chain(chain: tuple[Path, ...], depth: SettingsDepth, read: list[int]) -
     inherited_text = reduce(lambda earlier, later: f"{earlier.rstrip()}\n{later}", (base.text for base in bases))
     quoted = "".join(f"# {line}".rstrip() + "\n" for line in inherited_text.splitlines())
     return Document(values=values, top=document.top, text=f"{document.text.rstrip()}\n# extended:\n{quoted}")
+
+
+def make_plugins_absolute(document: Document, path: Path) -> None:
+    """Make the plugin files that a file names absolute, as they are relative to it and others may extend it."""
+    given = document.values.get(PLUGINS_KEY)
+
+    def absolute(name: Any) -> Any:
+        is_file_name = isinstance(name, str) and (name.endswith(".py") or "/" in name)
+        return os.path.normpath(path.parent.absolute() / expanded(name)) if is_file_name else name
+
+    if isinstance(given, Items):
+        given[:] = map(absolute, given)
+    elif PLUGINS_KEY in document.values:
+        document.values[PLUGINS_KEY] = absolute(given)
 
 
 def merge(base: Block, own: Block, depth: SettingsDepth) -> Block:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from orchestrator.spec.data_entry import OWN_KEYS
 from orchestrator.spec.schema import BLOCKS, SEARCH_BLOCK, Recipe, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from trainer.config import TrainConfig
@@ -23,6 +24,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SETTINGS = "settings"
 """Name of the definition of a block of settings; `settings.contrast` is that of the block below."""
 ANY_SETTINGS = {"$ref": f"#/$defs/{SETTINGS}"}
+DATA_ENTRY = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/data_set"}]}
 NUMBERS = ("min", "max", "distribution", "step")
 
 Schema = dict[str, Any]
@@ -48,12 +50,17 @@ def search_space_schema() -> Schema:
         "when": by_key(lambda _: {"$ref": "#/$defs/condition"}),
         "skip": {"type": "array", "items": ANY_SETTINGS},
         "fixed": ANY_SETTINGS,
+        "data": {"anyOf": [DATA_ENTRY, {"type": "array", "items": DATA_ENTRY, "minItems": 1}]},
         "baseline": {"anyOf": [{"type": "string"}, ANY_SETTINGS]},
     }
     for key, block in blocks.items():
         properties[key] = {"description": properties[key]["description"], **block}
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
-    return framed("A search space of contrast-sweep", schema, {**definitions, **settings_definitions()})
+    settings = settings_definitions()
+    own_keys = {key: {"type": "string", "description": text} for key, text in OWN_KEYS.items()}
+    entry = {**settings[SETTINGS], "description": "A data set: settings on top of a recipe."}
+    definitions["data_set"] = entry | {"properties": {**own_keys, **entry["properties"]}}
+    return framed("A search space of contrast-sweep", schema, {**definitions, **settings})
 
 
 def recipe_schema() -> Schema:

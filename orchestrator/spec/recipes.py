@@ -11,8 +11,16 @@ from orchestrator.spec.paths import expanded, is_file
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.shipped import SHIPPED_RECIPES, looked_in, shipped_file
+from orchestrator.spec.yaml_document import Document
 
-__all__ = ["name_with_recipe", "read_recipe"]
+__all__ = [
+    "find_recipe",
+    "known_recipes",
+    "load_recipe",
+    "name_with_recipe",
+    "read_recipe",
+    "recipe_document",
+]
 
 SUFFIXES = (".yaml", ".yml")
 OWN_RECIPES = (Path("recipes"), Path("search_spaces/recipes"))
@@ -33,10 +41,31 @@ def read_recipe(space: SearchSpace, path: Path, recipe: str | None) -> tuple[str
             text = f"missing; add `recipe: NAME` or --recipe NAME ({known_recipes(path)})"
             raise SpecError(f"{origin}: recipe: {text}")
         return "", Recipe()
-    found = find_recipe(wanted, path)
+    return load_recipe(wanted, path, f"{origin}: recipe")
+
+
+def load_recipe(recipe: str, path: Path, where: str) -> tuple[str, Recipe]:
+    """Name and content of a recipe for the search space at `path`; the message of a missing one begins with `where`.
+
+    Raises SpecError when there is no such recipe or it cannot be read.
+    """
+    found = find_recipe(recipe, path)
     if found is None:
-        raise SpecError(f"{origin}: recipe: no recipe {quoted(wanted)}; {known_recipes(path)}")
+        raise SpecError(f"{where}: no recipe {quoted(recipe)}; {known_recipes(path)}")
     return recipe_name(found, path), parse_recipe(read_extended(found, RECIPE))
+
+
+def recipe_document(document: Document, path: Path, recipe: str | None) -> Document | None:
+    """The file of `recipe`, or of the one that the unchecked search space at `path` names.
+
+    None if it cannot be found or read: `read_recipe` says why.
+    """
+    wanted = document.values.get("recipe") if recipe is None else recipe
+    found = find_recipe(wanted, path) if isinstance(wanted, str) else None
+    try:
+        return None if found is None else read_extended(found, RECIPE)
+    except SpecError:
+        return None
 
 
 def find_recipe(recipe: str, spec: Path) -> Path | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, lru_cache
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -16,6 +18,10 @@ from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.yaml_document import Block, parse_value
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, location_keys
+from trainer.config.plugin_part import is_plugin_part
+
+if TYPE_CHECKING:
+    from trainer.plugins.options import Extension
 
 __all__ = [
     "Leaf",
@@ -25,6 +31,7 @@ __all__ = [
     "as_yaml",
     "closest",
     "config_leaves",
+    "extended_by",
     "number_type",
     "path_keys",
     "quoted",
@@ -112,16 +119,47 @@ def path_keys() -> tuple[str, ...]:
     return (*location_keys(TrainConfig), "model.weights")
 
 
-@cache
+PLUGINS: ContextVar[Extension | None] = ContextVar("plugins", default=None)
+"""The plugins of the specification that is read, planned or extended by trials at the moment."""
+
+
+@contextmanager
+def extended_by(extension: Extension | None) -> Iterator[None]:
+    """In the body, keys and names of entries of these plugins are legal as well."""
+    token = PLUGINS.set(extension)
+    try:
+        yield
+    finally:
+        PLUGINS.reset(token)
+
+
 def config_leaves() -> Mapping[str, Leaf]:
-    """All leaves that can be set by key, in the order of the classes."""
-    return {leaf.key: leaf for leaf in walk(TrainConfig, "") if leaf.key not in NOT_SETTABLE}
+    """All leaves that can be set by key, in the order of the classes; then those of plugins (`extended_by`)."""
+    return leaves_with(PLUGINS.get())
+
+
+@lru_cache(maxsize=8)
+def leaves_with(extension: Extension | None) -> Mapping[str, Leaf]:
+    """The leaves of the trainer and of plugins."""
+    found = {leaf.key: leaf for leaf in walk(TrainConfig, "") if leaf.key not in NOT_SETTABLE}
+    if extension is None:
+        return found
+    for key, names in extension.choices.items():
+        if listed := choices(found[key].annotation):
+            also: Any = Literal[(*listed, *names)]
+            is_optional = type(None) in get_args(found[key].annotation)
+            found[key] = replace(found[key], annotation=also | None if is_optional else also)
+    for key, item in extension.fields.items():
+        found[key] = Leaf(key=key, annotation=item.annotation, default=item.default, block=item.block)
+    return found
 
 
 def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
     """Leaves of a config class, depth first."""
     types, default = get_type_hints(config_type), config_type()
     for item in fields(config_type):
+        if is_plugin_part(item):
+            continue
         if is_dataclass(types[item.name]):
             yield from walk(types[item.name], f"{prefix}{item.name}.")
         else:

@@ -4,6 +4,7 @@ ablation_memory                          the file as it is
 ablation_memory@camvid_lite0             with another recipe (`--recipe`)
 ablation_memory@camvid_lite0+steps=60    with `--set schedule.steps=60`
 ablation_memory+seeds=5                  with `--seeds 5`
+ablation_memory+data=camvid,mine         with `--data camvid,./mine`
 
 A value that the file has anyway changes nothing. The order of the options does not count.
 """
@@ -21,7 +22,15 @@ from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.settings import Setting, as_yaml, config_leaves, path_keys
 from trainer.config import PACKAGED_WEIGHTS, TrainConfig, outside_identity_keys
 
-__all__ = ["SweepName", "changed_settings", "check_sweep_name", "name_after", "seeds_change", "short_hash"]
+__all__ = [
+    "SweepName",
+    "changed_settings",
+    "check_sweep_name",
+    "data_change",
+    "name_after",
+    "seeds_change",
+    "short_hash",
+]
 
 SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+=,-]{0,99}")
 UNSAFE = re.compile(r"[^A-Za-z0-9_.,-]+")
@@ -67,21 +76,29 @@ def check_sweep_name(name: str) -> str:
     return name
 
 
-def name_after(base: str, changed: Iterable[Setting], seeds: tuple[str, ...], given: str | None) -> SweepName:
-    """The name of a sweep whose file and recipe are called `base`; `given` is `--name`, already checked."""
+def name_after(base: str, changed: Iterable[Setting], further: Sequence[str], given: str | None) -> SweepName:
+    """The name of a sweep whose file and recipe are called `base`; `given` is `--name`, already checked.
+
+    `further` are the changes of `seeds_change` and `data_change`.
+    """
     changed = tuple(changed)
-    changes = (*(change_text(item) for item in changed if not is_content(item)), *seeds)
+    changes = (*(change_text(item) for item in changed if not is_content(item)), *further)
     contents = tuple(item for item in changed if is_content(item))
     return SweepName(base=given or base, changes=tuple(sorted(changes)), contents=contents, by_hand=given is not None)
 
 
-def changed_settings(assigned: Iterable[Setting], file: Mapping[str, Setting]) -> tuple[Setting, ...]:
-    """The settings of `--set` that may change a trial: those whose value differs from the one in the `file`.
+def changed_settings(assigned: Iterable[Setting], files: Sequence[Mapping[str, Setting]]) -> tuple[Setting, ...]:
+    """The settings of `--set` that may change a trial: those whose value differs from the one in one of `files`.
 
-    Limits do not count. Paths do: whether their content differs is not known here (`is_content`).
+    `files` are the settings for all rows without `--set`, on each data set. Limits do not count. Paths do: whether
+    their content differs is not known here (`is_content`).
     """
     outside = set(outside_identity_keys(TrainConfig)).difference(path_keys())
-    return tuple(item for item in assigned if item.key not in outside and item.resolved() != value_in(file, item.key))
+    return tuple(
+        item
+        for item in assigned
+        if item.key not in outside and any(item.resolved() != value_in(file, item.key) for file in files)
+    )
 
 
 def value_in(file: Mapping[str, Setting], key: str) -> Any:
@@ -96,7 +113,7 @@ def is_content(setting: Setting) -> bool:
 
 def change_text(setting: Setting) -> str:
     """`steps=60`: a change in a name."""
-    return f"{short_keys()[setting.key]}={file_safe(setting.value)}"
+    return f"{short_keys(tuple(config_leaves()))[setting.key]}={file_safe(setting.value)}"
 
 
 def seeds_change(given: Sequence[int], file: Sequence[int] | None) -> tuple[str, ...]:
@@ -107,14 +124,19 @@ def seeds_change(given: Sequence[int], file: Sequence[int] | None) -> tuple[str,
     return (f"seeds={len(given) if is_count else file_safe(tuple(given))}",)
 
 
+def data_change(given: Sequence[str], file: Sequence[str]) -> tuple[str, ...]:
+    """`data=camvid,mine` where `--data` names other data sets than the file."""
+    return () if not given or tuple(given) == tuple(file) else (f"data={file_safe(tuple(given))}",)
+
+
 @cache
-def short_keys() -> Mapping[str, str]:
+def short_keys(keys: tuple[str, ...]) -> Mapping[str, str]:
     """For each key its shortest end that no other key has: `steps`, `memory.kind`."""
     ends: dict[str, int] = {}
-    for key in config_leaves():
+    for key in keys:
         for end in ends_of(key):
             ends[end] = ends.get(end, 0) + 1
-    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in config_leaves()}
+    return {key: next((end for end in ends_of(key) if ends[end] == 1), key) for key in keys}
 
 
 def ends_of(key: str) -> list[str]:

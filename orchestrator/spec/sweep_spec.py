@@ -5,24 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
 from orchestrator.spec.blocks import Until
+from orchestrator.spec.data_entry import DataEntry
+from orchestrator.spec.data_sets import (
+    DataSetSpec,
+    data_mistakes,
+    data_names,
+    given_entries,
+    named_recipes,
+    override_mistakes,
+    read_data_sets,
+    row_mistakes,
+)
 from orchestrator.spec.distributions import Distribution, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
 from orchestrator.spec.parameters import read_parameters
-from orchestrator.spec.recipes import name_with_recipe, read_recipe
+from orchestrator.spec.plugins import read_plugins
+from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
 from orchestrator.spec.selection import selection_mistakes
-from orchestrator.spec.settings import Setting, SettingsBlock, quoted, read_assignment
+from orchestrator.spec.settings import Setting, SettingsBlock, extended_by, quoted, read_assignment
 from orchestrator.spec.shipped import find_search_space
-from orchestrator.spec.sweep_names import SweepName, changed_settings, check_sweep_name, name_after, seeds_change
+from orchestrator.spec.sweep_names import (
+    SweepName,
+    changed_settings,
+    check_sweep_name,
+    data_change,
+    name_after,
+    seeds_change,
+)
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.validators import seed_list
+from orchestrator.spec.yaml_document import Document
 from orchestrator.store.records import SEARCHES
+
+if TYPE_CHECKING:
+    from trainer.plugins.options import Extension
 
 __all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
 
@@ -51,8 +75,6 @@ class SweepSpec:
     space: SearchSpace
     """The file, without mistakes."""
     sweep_name: SweepName
-    recipe: str
-    """Name of the recipe."""
     baseline: str | None
     """Label of the row the others are compared with."""
     rows: tuple[RowSpec, ...]
@@ -61,21 +83,40 @@ class SweepSpec:
     """Exactly one in a search."""
     until: Until | None
     """`seeds: {until: decided}`: rows that are not told apart from the baseline get more seeds than `seeds`."""
-    base: Mapping[str, Setting]
-    """Settings that hold for every row unless the row sets them itself: recipe, then `fixed`, then `--set`."""
+    data_sets: tuple[DataSetSpec, ...]
+    """On which every row is trained, each with the settings that hold on it: recipe, then `fixed`, then its own, then
+    `--set`. Exactly one, without a name, where the file names none."""
     search: Search | None
     """How `random` and `tpe` draw trials; None for the other methods."""
+    extension: Extension | None = None
+    """What the plugins of the files add to the configuration; None without plugins."""
 
     @property
     def name(self) -> str:
         """`ablation_memory@camvid_lite0+steps=60`; `orchestrator.planning.naming` adds data and weights of `--set`."""
         return self.sweep_name.text
 
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe, or of those of the data sets."""
+        return ", ".join(dict.fromkeys(item.recipe for item in self.data_sets))
+
+    @property
+    def base(self) -> Mapping[str, Setting]:
+        """Settings that hold for every row on every data set, unless the row sets them itself."""
+        first, *others = (item.base for item in self.data_sets)
+        return {
+            key: item
+            for key, item in first.items()
+            if all(key in other and other[key].value == item.value for other in others)
+        }
+
 
 def read_sweep_name(
     path: Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
@@ -87,21 +128,78 @@ def read_sweep_name(
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     path = find_search_space(path)
-    space = parse_search_space(read_extended(path, SEARCH_SPACE))
+    document = read_extended(path, SEARCH_SPACE)
+    with extended_by(plugins_of(document, path, recipe, data)):
+        return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
+
+
+def plugins_of(document: Document, path: Path, recipe: str | None, data: Sequence[str]) -> Extension | None:
+    """The plugins of the search space `document` at `path`, of its recipe and those of its data sets.
+
+    Raises SpecError.
+    """
+    recipes = [recipe, *named_recipes(data or document.values.get("data"))]
+    documents = [recipe_document(document, path, name) for name in recipes]
+    return read_plugins(document, *(item for item in documents if item is not None))
+
+
+def named(
+    space: SearchSpace,
+    path: Path,
+    recipe: str | None,
+    data: Sequence[str],
+    settings: Sequence[str],
+    seeds: str | int | None,
+    name: str | None,
+) -> SweepName:
+    """`read_sweep_name` of a file that is read."""
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
     given = None if name is None else check_sweep_name(name)
     assigned = read_assignments(settings)
     if assigned.mistakes:
         raise SpecError(*assigned.mistakes)
-    file = file_settings(space, read_recipe(space, path, recipe)[1]) if settings else {}
+    files = file_settings(space, path, recipe, data) if settings else []
     seed_change = () if seeds is None else seeds_change(read_seeds(seeds), seeds_of(space))
-    return name_after(base, changed_settings(assigned.settings, file), seed_change, given)
+    changed = changed_settings(assigned.settings, files)
+    return name_after(base, changed, (*seed_change, *data_change_of(space, data)), given)
 
 
-def file_settings(space: SearchSpace, content: Recipe) -> dict[str, Setting]:
-    """The settings for all rows without `--set`."""
-    blocks = (*content.settings_for(space.method), space.fixed or SettingsBlock())
-    return by_key(*blocks, SettingsBlock(settings=method_rows(space, by_key(*blocks)).constants))
+def file_settings(
+    space: SearchSpace, path: Path, recipe: str | None, data: Sequence[str]
+) -> list[Mapping[str, Setting]]:
+    """The settings for all rows without `--set`, on each data set. Raises SpecError."""
+    fixed = space.fixed or SettingsBlock()
+    blocks = [
+        (*content.settings_for(space.method), fixed, own)
+        for content, own in ((item.content, item.own) for item in data_sets_of(space, path, recipe, data))
+    ]
+    return [by_key(*each, SettingsBlock(settings=method_rows(space, by_key(*each)).constants)) for each in blocks]
+
+
+def data_sets_of(space: SearchSpace, path: Path, recipe: str | None, data: Sequence[str]) -> tuple[DataSetSpec, ...]:
+    """The data sets of `--data`, else of the file; without any, one without a name and with the sweep's recipe.
+
+    Raises SpecError.
+    """
+    entries = data_entries(space, data)
+    if entries and recipe is None and space.recipe is None and space.is_complete("recipe"):
+        return read_data_sets(path, ("", Recipe()), entries)
+    default = read_recipe(space, path, recipe)
+    if not entries:
+        return (DataSetSpec(name="", recipe=default[0], content=default[1], own=SettingsBlock(), origin=""),)
+    return read_data_sets(path, default, entries)
+
+
+def data_entries(space: SearchSpace, data: Sequence[str]) -> tuple[tuple[str, DataEntry], ...]:
+    """Origin and entry of each data set of `--data`, else of the file."""
+    own = space.data or ()
+    return given_entries(data) or tuple((space.origin("data", place), entry) for place, entry in enumerate(own))
+
+
+def data_change_of(space: SearchSpace, data: Sequence[str]) -> tuple[str, ...]:
+    """What `--data` changes in the name of a sweep."""
+    given = data_names([entry for _, entry in given_entries(data)])
+    return data_change(given, data_names(space.data or ()))
 
 
 def seeds_of(space: SearchSpace) -> tuple[int, ...] | None:
@@ -113,40 +211,68 @@ def read_spec(
     path: Path,
     *,
     recipe: str | None = None,
+    data: Sequence[str] = (),
     settings: Sequence[str] = (),
     seeds: str | int | None = None,
     name: str | None = None,
 ) -> SweepSpec:
     """The search space at `path`, or the one of the project with this name, read and checked.
 
-    `recipe` (a name or a path), `settings` (`key=value`), `seeds` (`5` or `11,12`) and `name` are `--recipe`, `--set`,
-    `--seeds` and `--name`. Raises SpecError with one line per mistake.
+    `recipe` (a name or a path), `data` (`camvid`, `camvid=PATH`, a recipe or a folder), `settings` (`key=value`),
+    `seeds` (`5` or `11,12`) and `name` are `--recipe`, `--data`, `--set`, `--seeds` and `--name`. Raises SpecError with
+    one line per mistake.
     """
     path = find_search_space(path)
-    space = parse_search_space(read_extended(path, SEARCH_SPACE))
+    document = read_extended(path, SEARCH_SPACE)
+    extension = plugins_of(document, path, recipe, data)
+    with extended_by(extension):
+        return replace(
+            specified(parse_search_space(document), path, recipe, data, settings, seeds, name), extension=extension
+        )
+
+
+def specified(
+    space: SearchSpace,
+    path: Path,
+    recipe: str | None,
+    data: Sequence[str],
+    settings: Sequence[str],
+    seeds: str | int | None,
+    name: str | None,
+) -> SweepSpec:
+    """`read_spec` of a file that is read."""
     errors = SpecErrorCollector()
     with errors:
         name = None if name is None else check_sweep_name(name)
     errors.messages.extend((*space.mistakes, *method_mistakes(space)))
-    recipe_name, content = "", Recipe()
+    data_sets: tuple[DataSetSpec, ...] = ()
     with errors:
-        recipe_name, content = read_recipe(space, path, recipe)
+        data_sets = data_sets_of(space, path, recipe, data)
     seed_values = tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
     if seeds is not None:
         with errors:
             seed_values = read_seeds(seeds)
     fixed, assigned = space.fixed or SettingsBlock(), read_assignments(settings)
-    in_recipe = content.settings_for(space.method)
-    found = method_rows(space, by_key(*in_recipe, fixed, assigned))
-    constants = SettingsBlock(settings=found.constants)
-    errors.messages.extend((*found.mistakes, *content.settings.mistakes, *content.search.mistakes, *assigned.mistakes))
-    errors.messages.extend(effect_mistakes((fixed, constants, assigned), found))
+    below = [(*item.content.settings_for(space.method), fixed, item.own) for item in data_sets] or [(fixed,)]
+    all_rows = [method_rows(space, by_key(*blocks, assigned)) for blocks in below]
+    found, constants = all_rows[0], SettingsBlock(settings=all_rows[0].constants)
+    of_recipes = (
+        mistake for item in data_sets for mistake in (*item.content.settings.mistakes, *item.content.search.mistakes)
+    )
+    errors.messages.extend((*found.mistakes, *dict.fromkeys(of_recipes), *assigned.mistakes))
+    errors.messages.extend(effect_mistakes((fixed, *(item.own for item in data_sets), constants, assigned), found))
     errors.messages.extend(
         (*label_mistakes(space, found.rows), *table_mistakes(space, found), *selection_mistakes(space))
     )
-    origin = space.origin("seeds") if seeds is None else f"--seeds {shortened(str(seeds))}"
-    errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values))
+    entries = data_entries(space, data)
+    place = entries[0][0] if data and entries else space.origin("data")
     until = space.seeds if seeds is None and isinstance(space.seeds, Until) else None
+    errors.messages.extend(data_mistakes(space, place, len(entries), until))
+    if entries and data_sets:
+        errors.messages.extend((*override_mistakes(data_sets, fixed, assigned), *row_mistakes(data_sets, all_rows)))
+    origin = space.origin("seeds") if seeds is None else f"--seeds {shortened(str(seeds))}"
+    runs_per_seed = len(found.rows) * max(len(data_sets), 1)
+    errors.messages.extend(size_mistakes(f"{origin}: seeds", found, seed_values, runs_per_seed))
     baseline = (
         BASELINE_LABEL if isinstance(space.baseline, SettingsBlock) else space.baseline or implied_baseline(space)
     )
@@ -156,17 +282,19 @@ def read_spec(
         )
     errors.raise_any()
     base = name_with_recipe(space.name or path.stem, path, space.recipe, recipe)
-    changed = changed_settings(assigned.settings, by_key(*in_recipe, fixed, constants))
+    changed = changed_settings(assigned.settings, [by_key(*blocks, constants) for blocks in below])
     seed_change = () if seeds is None else seeds_change(seed_values, seeds_of(space))
     return SweepSpec(
         space=space,
-        sweep_name=name_after(base, changed, seed_change, name),
-        recipe=recipe_name,
+        sweep_name=name_after(base, changed, (*seed_change, *data_change_of(space, data)), name),
         baseline=baseline,
         rows=found.rows,
         seeds=seed_values,
         until=until,
-        base=by_key(*in_recipe, fixed, constants, assigned),
+        data_sets=tuple(
+            replace(item, base=by_key(*blocks, constants, assigned))
+            for item, blocks in zip(data_sets, below, strict=True)
+        ),
         search=search_of(space, found.distributions),
     )
 
@@ -210,13 +338,17 @@ def method_rows(space: SearchSpace, base: Mapping[str, Setting]) -> MethodRows:
     return grid_rows(space) if space.method == "grid" else search_rows(space)
 
 
-def size_mistakes(where: str, found: MethodRows, seeds: Sequence[int]) -> Iterator[str]:
-    """More than one seed in a search, and far too many trials; each message begins with `where`."""
+def size_mistakes(where: str, found: MethodRows, seeds: Sequence[int], runs: int) -> Iterator[str]:
+    """More than one seed in a search, and far too many trials; each message begins with `where`.
+
+    `runs` are those of a seed: rows x data sets.
+    """
     if found.distributions and len(seeds) > 1:
         text = f"a search trains each trial with one seed, not {len(seeds)}; write `seeds: 1`"
         yield f"{where}: {text}, and repeat the best rows in an ablation"
-    if len(found.rows) * len(seeds) > MAX_RUNS:
-        yield f"{where}: {len(found.rows)} rows x {len(seeds)} seeds are more than {MAX_RUNS}; use fewer"
+    if runs * len(seeds) > MAX_RUNS:
+        on_data = "" if runs == len(found.rows) else f" x {runs // len(found.rows)} data sets"
+        yield f"{where}: {len(found.rows)} rows{on_data} x {len(seeds)} seeds are more than {MAX_RUNS}; use fewer"
 
 
 def read_assignments(texts: Sequence[str]) -> SettingsBlock:

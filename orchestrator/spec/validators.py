@@ -16,6 +16,7 @@ __all__ = [
     "README",
     "boolean",
     "counts_from",
+    "data_list",
     "decimals",
     "distribution_kind",
     "extended_files",
@@ -26,6 +27,7 @@ __all__ = [
     "number",
     "number_between_0_and_1",
     "number_from_0",
+    "plugin_names",
     "positive_number",
     "scheduler_kind",
     "seed_list",
@@ -88,6 +90,16 @@ def extended_files(value: Any) -> Any:
     if files and all(isinstance(item, str) and item for item in files):
         return value
     raise ValueError(f"must be a file or a list of files, not {quoted(value)}; write for example ../shared.yaml")
+
+
+def plugin_names(value: Any) -> list[str]:
+    """Files of plugins, or installed modules."""
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(item, str) and item for item in names):
+        raise ValueError(f"must be a list of files or modules, not {quoted(value)}; write for example [my_sampler.py]")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{quoted(twice)} is listed twice; remove one")
+    return names
 
 
 def seed_list(value: Any) -> tuple[int, ...]:
@@ -180,3 +192,10 @@ def boolean(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {quoted(value)}; write true")
+
+
+def data_list(value: Any) -> Any:
+    """The entries of `data`, at least one; a single one may stand without a list."""
+    if isinstance(value, list) and not value:
+        raise ValueError("an empty list; name at least one data set, or remove it")
+    return value if isinstance(value, list) or value is None else [value]

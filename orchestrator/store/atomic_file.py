@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trainer.file_systems import flush_folder
+from orchestrator.machine.file_systems import flush_folder
 
 __all__ = ["PARTIAL", "open_no_link", "partial_file", "publish", "replace_file", "write_file"]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.file_systems import NO_LOCKS
 from orchestrator.store.atomic_file import open_no_link
 from orchestrator.store.backends import Files, LocalFiles
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.lease import Lease, LeaseTimings, held_message
 from orchestrator.store.lock_owner import Owner
-from trainer.file_systems import NO_LOCKS
 
 __all__ = ["holder_of", "lock_run_directory"]
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 from uuid import uuid4
 
+from orchestrator.machine.process_identity import ProcessIdentity, this_machine
 from orchestrator.store.json_text import parse_json
-from trainer.process_identity import ProcessIdentity, this_machine
 
 __all__ = ["Owner"]
 

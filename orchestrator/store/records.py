@@ -21,14 +21,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from orchestrator.store.data_record import DataRecord
-from orchestrator.store.protocol_record import ProtocolRecord
+from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.typed_values import build
+from orchestrator.workload.data_record import DataRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
 
 __all__ = [
     "LATEST_SECONDS",
@@ -44,10 +45,12 @@ __all__ = [
     "code_key",
     "codes_in",
     "sweep_key",
+    "title_of",
     "trial_key",
 ]
 
 Layout = Literal["auto", "list", "groups", "matrix"]
+AcrossData = Literal["none", "mean", "seeds", "data_sets"]
 
 SEARCHES = ("random", "tpe")
 """Methods that choose trials while the sweep runs; with the others all rows are known in the plan."""
@@ -187,6 +190,13 @@ class PlannedRun:
     row: str
     seed: int
     trial_id: str
+    data: str = ""
+    """Name of its data set, in a sweep over several."""
+
+    @property
+    def title(self) -> str:
+        """The row, and its data set where there are several (`title_of`)."""
+        return title_of(self.row, self.data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,6 +227,9 @@ class TableRecord:
     """Whether a column shows the 95 % interval and the p-value of each difference."""
     allow_selection_on_test: bool = False
     """Whether figures of the split on which something was chosen may be reported, with a mark."""
+    across_data: AcrossData = "none"
+    """What a sweep over several data sets shows across them: `mean` of the data sets, seed by seed; `seeds`: and its
+    paired test over the seeds; `data_sets`: and the signed-rank test over the data sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +277,8 @@ class SweepRecord:
     """How the figures of the rows are measured, each protocol once; empty in plans of before."""
     notes: tuple[str, ...] = ()
     """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
+    data_sets: tuple[DataSetRecord, ...] = ()
+    """With `data:`, the data sets on which every row is trained; each planned run names one."""
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -274,10 +289,25 @@ class SweepRecord:
         """Label of the first row that a trial belongs to; empty for a trial that is not in this plan."""
         return next((run.row for run in self.cells if run.trial_id == trial_id), "")
 
+    def on(self, data_set: DataSetRecord) -> SweepRecord:
+        """The plan of one of the data sets, as if it were the only one."""
+        return replace(
+            self,
+            recipe=data_set.recipe,
+            protocol=data_set.protocol,
+            settings={**self.settings, **data_set.settings},
+            val_overlaps_test=data_set.val_overlaps_test,
+            data=data_set.data,
+            protocols=data_set.protocols,
+            notes=data_set.notes,
+            data_sets=(data_set,),
+            cells=tuple(replace(run, data="") for run in self.cells if run.data in ("", data_set.name)),
+        )
+
     @cached_property
     def labels(self) -> Mapping[str, str]:
         """`row, seed 0` by trial id; a trial that several rows share has the label of the first."""
-        return {run.trial_id: f"{run.row}, seed {run.seed}" for run in reversed(self.cells)}
+        return {run.trial_id: f"{run.title}, seed {run.seed}" for run in reversed(self.cells)}
 
     def label_of(self, trial_id: str) -> str:
         """`row, seed 0`; the id itself for a trial that is not in this plan."""
@@ -327,7 +357,15 @@ class SweepRecord:
             if run.row not in known:
                 raise ValueError(f"cells: there is no row {run.row!r}")
             require_folder_name(run.trial_id)
+        names = {data_set.name for data_set in record.data_sets}
+        if unknown := next((run.data for run in record.cells if run.data and run.data not in names), ""):
+            raise ValueError(f"cells: there is no data set {unknown!r}")
         return record
+
+
+def title_of(row: str, data: str) -> str:
+    """A row on one of several data sets: `w/o contrast on CamVid`; the row alone where `data` is empty."""
+    return f"{row} on {data}" if data else row
 
 
 def require_folder_name(trial_id: str) -> None:

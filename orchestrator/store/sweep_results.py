@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
@@ -48,6 +48,21 @@ class SweepResults:
         """What stands for the planned trials' records that are not what was written, in the order of the plan."""
         found = (self.outcomes[trial_id] for trial_id in self.sweep.trial_ids if trial_id in self.outcomes)
         return tuple(record for record in found if record.state is State.DAMAGED)
+
+    @property
+    def by_data_set(self) -> dict[str, SweepResults]:
+        """By its name, the results on each data set that the sweep names, as if it were the only one."""
+        parts = {}
+        for item in self.sweep.data_sets:
+            sweep = self.sweep.on(item)
+            own = {key: self.outcomes[key] for key in sweep.trial_ids if key in self.outcomes}
+            parts[item.name] = replace(self, sweep=sweep, outcomes=own)
+        return parts
+
+    @property
+    def parts(self) -> tuple[SweepResults, ...]:
+        """The results on each data set; of a sweep that names none, the results themselves."""
+        return tuple(self.by_data_set.values()) or (self,)
 
     @property
     def unfinished(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from orchestrator.tracking.trial_run import (
     RunKey,
     as_text,
     curve_only,
+    data_set_of,
     final_readings,
     iou_table,
     key_of,
@@ -282,6 +283,7 @@ class Mirror:
             "role": "trial",
             "sweep": self.sweep.name,
             "row": planned.row,
+            **data_set_of(planned),
             "seed": str(planned.seed),
             "trial_id": planned.trial_id,
             "data_digest": self.trial_facts(planned.trial_id).get("data", ""),
@@ -290,7 +292,7 @@ class Mirror:
         }
         first = next(self.directory.points(planned.trial_id), None)
         started_at = self.clock() if first is None else first.time
-        run_id = self.server.create(f"{planned.row} · seed {planned.seed}", tags, started_at)
+        run_id = self.server.create(f"{planned.title} · seed {planned.seed}", tags, started_at)
         child = ChildRun(run_id, "RUNNING", dict(link), fresh=True)
         self.children[key_of(planned)] = child
         return child
@@ -311,7 +313,12 @@ class Mirror:
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
             self.server.write_input(child.run_id, str(config.get("data.name", "data")), digest, profile)
         params = {key: as_text(value) for key, value in config.items()}
-        return params | {"sweep": self.sweep.name, "row": planned.row, "seed": str(planned.seed)}
+        return params | {
+            "sweep": self.sweep.name,
+            "row": planned.row,
+            **data_set_of(planned),
+            "seed": str(planned.seed),
+        }
 
     def look_up(self, child: ChildRun) -> None:
         """Ask MLflow which points a run holds; a new run holds none."""

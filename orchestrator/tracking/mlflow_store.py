@@ -40,6 +40,7 @@ from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases wit
 from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
+from orchestrator.machine.own_folder import remove_stale, temporary_folder  # noqa: E402
 from orchestrator.redaction import one_line, without_password  # noqa: E402
 from orchestrator.store.atomic_file import publish  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
@@ -48,7 +49,6 @@ from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit
 from orchestrator.tracking.remedies import diagnose  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
 from orchestrator.tracking.uri import SQLITE, database_file  # noqa: E402
-from trainer.own_folder import remove_stale, temporary_folder  # noqa: E402
 
 __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
 

@@ -63,6 +63,7 @@ class SweepRun:
         """Log what `run` lacks of the parameters, question and code version, then the documents."""
         sweep = self.sweep
         params = {key: getattr(sweep, key) for key in ("method", "recipe", "metric", "goal", "baseline")}
+        params["data_sets"] = ", ".join(item.name for item in sweep.data_sets)
         tags = {"question": sweep.question, "mlflow.source.git.commit": code_state().commit}
         tags = {key: value for key, value in tags.items() if value and run.tags.get(key) != value}
         if not self.note:

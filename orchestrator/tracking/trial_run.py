@@ -19,6 +19,7 @@ __all__ = [
     "RunKey",
     "as_text",
     "curve_only",
+    "data_set_of",
     "final_readings",
     "iou_table",
     "key_of",
@@ -71,6 +72,11 @@ class Reading(NamedTuple):
 def key_of(planned: PlannedRun) -> RunKey:
     """What identifies a child run; a row whose config changed gets a new run."""
     return planned.row, planned.seed, planned.trial_id
+
+
+def data_set_of(planned: PlannedRun) -> dict[str, str]:
+    """Tag and parameter `data_set`, its name; none in a sweep that has one data set."""
+    return {"data_set": planned.data} if planned.data else {}
 
 
 def new_readings(points: Iterable[Point], logged: set[tuple[str, int]], last: dict[str, Reading]) -> list[Reading]:

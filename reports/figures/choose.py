@@ -80,7 +80,16 @@ def write_figures(
 def choose(
     results: SweepResults, directory: RunDirectory, *, importance: Mapping[str, float] | None = None
 ) -> dict[str, Draw]:
-    """The figures that suit a sweep, by name, ready to be drawn in a style; none if nothing was measured."""
+    """The figures that suit a sweep, by name, ready to be drawn in a style; none if nothing was measured.
+
+    A sweep over several data sets has those of each, as `camvid-means` (`figure_title`).
+    """
+    if len(results.sweep.data_sets) > 1:
+        return {
+            f"{part.sweep.data_sets[0].stem}-{name}": draw
+            for part in results.parts
+            for name, draw in choose(part, directory).items()
+        }
     data = FigureData.of(results)
     found: dict[str, Draw] = {}
     if any(cell.n for cell in data.cells.values()):
@@ -143,4 +152,4 @@ def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> C
     column = column_for(metric, metric=data.sweep.metric, goal=data.sweep.goal)
     curves = read_curves(directory, data.sweep, labels, metric, column.scale)
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
-    return Curves(name=Header.of(column).label, curves=curves, note=note)
+    return Curves(name=Header.of(column).label, curves=curves, note=note, data=data.data_note)

@@ -39,13 +39,16 @@ class Curves:
     name: str
     curves: tuple[Curve, ...]
     note: str = BAND
+    data: str = ""
+    """Which data set they are of, for the line below the axis."""
 
 
 def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Mean lines with bands of one sample standard deviation, over the seeds with a point at each step."""
     shown = [curve for curve in data.curves if np.isfinite(curve.value_ST).any()]
     labels = [legend_label(curve.label) for curve in shown]
-    foot = under(width, data.note) if any(curve.value_ST.shape[0] > 1 for curve in shown) else ""
+    has_band = any(curve.value_ST.shape[0] > 1 for curve in shown)
+    foot = under(width, data.data, data.note if has_band else "")
     height = 0.66 * min(width, 1.4 * COLUMN) + legend_height(labels, width) + height_of(foot)
     with canvas(width, height, style) as (figure, axes):
         for index, curve in enumerate(shown):

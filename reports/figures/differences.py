@@ -30,7 +30,7 @@ def bars_of_means(data: FigureData) -> Bars:
         )
         for label in labels
     )
-    return Bars(name=data.title, rows=rows, note=note_of(data, labels, "mean", "seeds"))
+    return Bars(name=data.on_data(data.title), rows=rows, note=note_of(data, labels, "mean", "seeds"))
 
 
 def bars_of_differences(data: FigureData, baseline: str) -> Bars:
@@ -47,7 +47,7 @@ def bars_of_differences(data: FigureData, baseline: str) -> Bars:
         )
         rows.append(BarRow(label=label, estimate=estimate, note=gaps_of(data.cells[label]) or str(item.untested or "")))
     note = note_of(data, labels, "mean difference", "seed pairs")
-    return Bars(name=f"Δ {data.title} to “{baseline}”", rows=tuple(rows), note=note)
+    return Bars(name=f"Δ {data.on_data(data.title)} to “{baseline}”", rows=tuple(rows), note=note)
 
 
 def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
@@ -67,6 +67,6 @@ def class_differences(data: FigureData) -> Bars:
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
             classes.append(BarRow(label=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
-    name = f"Δ IoU (%): “{others[0]}” to “{data.baseline}”"
+    name = f"{data.on_data('Δ IoU (%)')}: “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
     return Bars(name=name, rows=tuple(classes), note=note)

@@ -11,7 +11,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.records import SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.intervals import mean_interval
 from reports.stats.pairs import MIN_SEEDS
@@ -60,6 +60,15 @@ class FigureData:
     def title(self) -> str:
         """Name, unit and direction of the metric."""
         return Header.of(self.column).label
+
+    @property
+    def data_note(self) -> str:
+        """`Data set: CamVid`, for the line under an axis; empty if the sweep does not name it."""
+        return f"Data set: {self.sweep.data_sets[0].name}" if self.sweep.data_sets else ""
+
+    def on_data(self, text: str) -> str:
+        """`text`, and the data set if the sweep names it: `mIoU (%) ↑ on CamVid`."""
+        return title_of(text, self.sweep.data_sets[0].name if self.sweep.data_sets else "")
 
     @property
     def baseline(self) -> str | None:

@@ -61,7 +61,7 @@ def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
         at=tuple(float(row.factors[key]) for row in ordered),
         estimates=tuple(data.estimate(row.label) for row in ordered),
         reference=(outside, data.estimate(outside)) if outside is not None else None,
-        note=interval_note(data),
+        note="; ".join(filter(None, (data.data_note, interval_note(data)))),
     )
 
 
@@ -87,7 +87,7 @@ def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatM
         mean_YX=cells_S.mean().to_numpy().reshape(shape),
         std_YX=cells_S.std().to_numpy().reshape(shape) if len(seeds) > 1 else None,
         decimals=data.column.decimals,
-        note=interaction_note(value_SYX, data.column),
+        note="; ".join(filter(None, (data.data_note, interaction_note(value_SYX, data.column)))),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.store.records import title_of
 from reports.tables.cell_text import CellText
 from reports.tables.table import Table
 
@@ -25,8 +26,8 @@ def to_frame(table: Table) -> pd.DataFrame:
 
     `row`, one column per factor, then `<metric>.{mean,std,n,expected,delta}` and, for columns with differences,
     `<metric>.{delta_low,delta_high,p,p_holm}`; `other_code_seeds`, the seeds that other code of the trainer than the
-    plan's has computed, if there are any (§ in the other styles). Factors that a row does not set and missing
-    figures are None.
+    plan's has computed, if there are any (§ in the other styles). In a table over several data sets these names begin
+    with that of the data set. Factors that a row does not set and missing figures are None.
     """
     keys = tuple(dict.fromkeys(key for factors in table.factors.values() for key in factors))
     printed = {row.label: row.cell_texts for row in table.rows}
@@ -43,8 +44,10 @@ def to_frame(table: Table) -> pd.DataFrame:
             rows = [compared_values(printed[label][place] if label in printed else None) for label in order]
             for position, name in enumerate(COMPARED):
                 columns[f"{column.key}.{name}"] = [row[position] for row in rows]
-    if table.other_code:
-        columns["other_code_seeds"] = [" ".join(map(str, table.other_code.get(label, ()))) or None for label in order]
+    for data in dict.fromkeys(column.data for column in table.columns) if table.other_code else ():
+        seeds = [table.other_code.get(title_of(label, data), ()) for label in order]
+        if any(seeds):
+            columns[f"{data} other_code_seeds".lstrip()] = [" ".join(map(str, found)) or None for found in seeds]
     return pd.DataFrame(
         {name: pd.Series(values, dtype=object if name in keys else None) for name, values in columns.items()}
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from orchestrator.store.records import title_of
 from reports.render.markdown import minus
 from reports.render.provenance import Provenance
 from reports.tables.aggregate import Cell
@@ -115,7 +116,7 @@ def views_by_key(table: Table) -> dict[str, dict[str, CellView]]:
         width = max((len(text.delta) + text.significant for text in texts.values() if text.delta), default=0)
         marks = max((len(text.marks) for text in texts.values()), default=0)
         for label, text in texts.items():
-            view = view_cell(table.trials.get(label, {}), column, text, reference, limits)
+            view = view_cell(table.trials.get(title_of(label, column.data), {}), column, text, reference, limits)
             views[label][column.key] = replace(view, delta_width=width, marks_width=marks)
     return views
 

@@ -21,7 +21,7 @@ NAMES = (
 
 
 def render_parquet(results: SweepResults) -> bytes:
-    """The bytes of the file, with the columns `NAMES`; values are in the unit of the records."""
+    """The bytes of the file, with the columns of `tidy_columns`; values are in the unit of the records."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -37,12 +37,14 @@ def render_parquet(results: SweepResults) -> bytes:
 
 
 def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
-    """The lines, column by column."""
-    columns: dict[str, list[Any]] = {name: [] for name in NAMES}
+    """The lines, column by column; in a sweep over several data sets `data_set` is the name of each line's."""
+    names = (*NAMES, "data_set") if any(run.data for run in results.sweep.cells) else NAMES
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for run in results.sweep.cells:
         record = results.outcomes.get(run.trial_id)
-        line: dict[str, Any] = dict.fromkeys(NAMES) | {"sweep": results.sweep.name, "state": "not_run"}
+        line: dict[str, Any] = dict.fromkeys(names) | {"sweep": results.sweep.name, "state": "not_run"}
         line |= {"row": run.row, "seed": run.seed, "trial_id": run.trial_id}
+        line |= {"data_set": run.data} if run.data else {}
         metrics: Mapping[str, float] = {}
         if record is not None:
             origin = Origin.of(record)
@@ -60,7 +62,7 @@ def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
             metrics = record.metrics if record.state is State.DONE else {}
         columns["metric"] += metrics or [None]
         columns["value"] += metrics.values() or [None]
-        for name in NAMES:
+        for name in names:
             if name not in ("metric", "value"):
                 columns[name] += [line[name]] * max(1, len(metrics))
     return columns

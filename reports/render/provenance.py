@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.data_set_record import DataSetRecord
+from orchestrator.store.records import AttemptRecord, title_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import Gap, aggregate, rank_rows
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import Origin
 
-__all__ = ["FigureView", "Picture", "Provenance", "Run", "Tracked", "gather_provenance"]
+__all__ = ["FigureView", "Picture", "Provenance", "Run", "Tracked", "figure_title", "gather_provenance"]
 
 MOST_RUNS = 300
 MOST_PICTURE_BYTES = 1_500_000
@@ -126,7 +127,7 @@ def gather_provenance(
     return Provenance(
         runs=tuple(runs),
         runs_left_out=max(0, len(rows) - MOST_RUNS),
-        figures=tuple(view_figures(figures or {})),
+        figures=tuple(view_figures(figures or {}, results.sweep.data_sets)),
         pictures=tuple(pictures),
         pictures_left_out=left_out,
     )
@@ -134,16 +135,11 @@ def gather_provenance(
 
 def find_pictures(results: SweepResults, directory: RunDirectory) -> tuple[list[Picture], int]:
     """Pictures of the best row and of the baseline, of their first finished seed; and how many were too large."""
-    sweep = results.sweep
-    cells = aggregate(results, sweep.metric)
-    ranking = rank_rows(sweep, cells)
-    trials = {(run.row, run.seed): run.trial_id for run in sweep.cells}
     found: list[Picture] = []
     size, left_out = 0, 0
-    for label in dict.fromkeys([*ranking[:1], *(label for label in ranking if label == sweep.baseline)]):
-        seed = min(cells[label].values)
+    for label, seed, trial_id in (run for part in results.parts for run in pictured_runs(part)):
         for stem, title in PICTURES.items():
-            path = directory.trial_folder(trials[label, seed]) / "pictures" / f"{stem}.png"
+            path = directory.trial_folder(trial_id) / "pictures" / f"{stem}.png"
             if not path.is_file():
                 continue
             content = path.read_bytes()
@@ -156,7 +152,27 @@ def find_pictures(results: SweepResults, directory: RunDirectory) -> tuple[list[
     return found, left_out
 
 
-def view_figures(figures: Mapping[str, Mapping[str, Path]]) -> Iterable[FigureView]:
+def pictured_runs(results: SweepResults) -> Iterator[tuple[str, int, str]]:
+    """Row, seed and trial of the runs whose pictures are shown of one data set."""
+    sweep = results.sweep
+    cells = aggregate(results, sweep.metric)
+    ranking = rank_rows(sweep, cells)
+    trials = {(run.row, run.seed): run.trial_id for run in sweep.cells}
+    data = sweep.data_sets[0].name if sweep.data_sets else ""
+    for label in dict.fromkeys([*ranking[:1], *(label for label in ranking if label == sweep.baseline)]):
+        seed = min(cells[label].values)
+        yield title_of(label, data), seed, trials[label, seed]
+
+
+def figure_title(name: str, titles: Mapping[str, str], data_sets: Sequence[DataSetRecord]) -> str:
+    """The title of the figure called `name`, after that of its data set where there are several."""
+    for data_set in data_sets:
+        if (kind := name.removeprefix(f"{data_set.stem}-")) != name and kind in titles:
+            return f"{data_set.name}: {titles[kind]}"
+    return titles.get(name, name.replace("_", " ").capitalize())
+
+
+def view_figures(figures: Mapping[str, Mapping[str, Path]], data_sets: Sequence[DataSetRecord]) -> Iterable[FigureView]:
     """The SVG files, with ids that differ between figures."""
     for name, paths in figures.items():
         if name.endswith("-dark") or "svg" not in paths:
@@ -164,7 +180,7 @@ def view_figures(figures: Mapping[str, Mapping[str, Path]]) -> Iterable[FigureVi
         dark = figures.get(f"{name}-dark", paths)["svg"]
         yield FigureView(
             name=name,
-            title=TITLES.get(name, name.replace("_", " ").capitalize()),
+            title=figure_title(name, TITLES, data_sets),
             light=embeddable(paths["svg"].read_text(encoding="utf-8"), f"{name}-light-"),
             dark=embeddable(dark.read_text(encoding="utf-8"), f"{name}-dark-"),
         )

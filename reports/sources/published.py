@@ -12,9 +12,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from orchestrator.errors import StoreError
-from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.records import Row
 from orchestrator.store.typed_values import build
+from orchestrator.workload.protocol_record import ProtocolRecord
 
 __all__ = ["FOLDER", "Published", "PublishedRow", "match_published", "read_published"]
 

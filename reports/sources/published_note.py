@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.store.protocol_record import BaseSizeRecord, ProtocolRecord
 from orchestrator.store.records import SweepRecord
+from orchestrator.workload.protocol_record import BaseSizeRecord, ProtocolRecord
 from reports.sources.published import Published
 
 __all__ = ["published_note"]

@@ -29,6 +29,7 @@ class WhyNot(StrEnum):
     IDENTICAL = "equal in every seed"
     """The rows share their trials, or what differs between them has no effect."""
     NO_SPREAD = "the same difference in every seed: no t test"
+    FEW_DATA_SETS = "fewer than six data sets: no test over them"
 
 
 Pairs = tuple[tuple[int, ...], NDArray[np.float64]]

@@ -130,8 +130,13 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
 
 def aggregate(results: SweepResults, metric: str) -> dict[str, Cell]:
-    """One cell of `metric` per row label, in the order of the rows, which may share trials or differ in seeds."""
+    """One cell of `metric` per row label, in the order of the rows, which may share trials or differ in seeds.
+
+    Raises ValueError for results on several data sets, of which each has cells of its own (`SweepResults.by_data_set`).
+    """
     sweep = results.sweep
+    if any(run.data for run in sweep.cells):
+        raise ValueError(f"sweep {sweep.name!r}: aggregate the results on each data set by itself")
     values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
     gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}
     for planned in sweep.cells:

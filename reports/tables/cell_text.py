@@ -18,7 +18,7 @@ from reports.tables.aggregate import Cell
 from reports.tables.columns import Column
 from reports.tables.origin import Origin, differ
 
-__all__ = ["CellText", "Mark", "make_cell_texts"]
+__all__ = ["CellText", "Mark", "make_cell_texts", "ranks_of"]
 
 
 class Mark(StrEnum):
@@ -126,9 +126,7 @@ def make_cell_texts(
     Ranks and corrections are over all rows, shown or not. Where all ranked cells show the same digits, or only one can
     be ranked, none is marked best.
     """
-    scores = score_of(column, cells)
-    levels = sorted(set(scores.values()), reverse=True)
-    ranks = dict(zip(levels, (Mark.BEST, Mark.SECOND), strict=False)) if len(levels) > 1 else {}
+    scores, ranks = score_of(column, cells), ranks_of(column, cells)
     if baseline is not None:
         compared = compare_to_baseline(column, cells, baseline, shown, looks)
         reference = origins.get(baseline, frozenset())
@@ -140,11 +138,19 @@ def make_cell_texts(
             column,
             cells[label],
             compared.get(label),
-            rank=ranks.get(scores[label], Mark.NONE) if label in scores else Mark.NONE,
+            rank=ranks.get(label, Mark.NONE),
             mixed=is_mixed(origins.get(label, frozenset()), reference, ranked=column.ranked),
         )
         for label in shown
     }
+
+
+def ranks_of(column: Column, cells: Mapping[str, Cell]) -> dict[str, Mark]:
+    """`BEST` and `SECOND` by label; empty where all ranked cells show the same digits, or only one can be ranked."""
+    scores = score_of(column, cells)
+    levels = sorted(set(scores.values()), reverse=True)[:2]
+    ranks = dict(zip(levels, (Mark.BEST, Mark.SECOND), strict=True)) if len(levels) > 1 else {}
+    return {label: ranks[score] for label, score in scores.items() if score in ranks}
 
 
 def is_mixed(origins: frozenset[Origin], reference: frozenset[Origin], *, ranked: bool) -> bool:

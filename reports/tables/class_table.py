@@ -27,7 +27,7 @@ from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
 
-__all__ = ["build_class_table"]
+__all__ = ["build_class_table", "build_class_tables"]
 
 ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""
@@ -37,9 +37,22 @@ MOST_ROWS = 2
 """The best rows by the sweep's metric that are shown beside the baseline."""
 
 
+def build_class_tables(results: SweepResults) -> dict[str, Table]:
+    """The table by its file name `classes`; in a sweep over several data sets one for each, as `classes-camvid`."""
+    if len(results.sweep.data_sets) < 2:
+        tables = {"classes": build_class_table(results)}
+    else:
+        tables = {f"classes-{part.sweep.data_sets[0].stem}": build_class_table(part) for part in results.parts}
+    return {stem: table for stem, table in tables.items() if table is not None}
+
+
 def build_class_table(results: SweepResults) -> Table | None:
-    """The table; None without scored classes, without a baseline, or without a row to compare with it."""
+    """The table; None without scored classes, without a baseline, or without a row to compare with it.
+
+    `results` are those on one data set; if the sweep has named it, so does the table.
+    """
     sweep, baseline = results.sweep, results.sweep.baseline
+    data = sweep.data_sets[0] if sweep.data_sets else None
     names = sorted(
         {
             key.removeprefix(IOU_PREFIX)
@@ -76,10 +89,10 @@ def build_class_table(results: SweepResults) -> Table | None:
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
     caption = f"IoU of the classes (%), most gain of “{best[0]}” first."
     return Table(
-        name=f"{sweep.name}: classes",
+        name=f"{sweep.name}: classes{f' of {data.name}' if data else ''}",
         caption=f"{caption} {sentence(sweep.protocol)}" if sweep.protocol else caption,
-        label=f"{sweep.table.label or f'tab:{sweep.name}'}-classes",
-        question="Which classes gain and which lose?",
+        label=f"{sweep.table.label or f'tab:{sweep.name}'}-classes{f'-{data.stem}' if data else ''}",
+        question=f"Which classes{f' of {data.name}' if data else ''} gain and which lose?",
         recipe=sweep.recipe,
         protocol=sweep.protocol,
         seeds=sweep.seeds,

@@ -28,6 +28,12 @@ class Column:
     ranked: bool = False
     """Best, second and difference are shown. Costs are not ranked: they depend on the machine and its load, and the
     baseline wins because it does less. The sweep's own metric always is."""
+    data: str = ""
+    """Data set of its values, in a table of several."""
+
+    def on(self, data: str) -> Column:
+        """The column in the group of a data set; key and name begin with that of the data set."""
+        return replace(self, key=f"{data} {self.key}", name=f"{data} {self.name}", data=data)
 
     @property
     def header(self) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from reports.tables.columns import Column
 from reports.tables.layout import Header, Slot, TableLayout, TableLine, TableRow
-from reports.tables.notes import Note
+from reports.tables.notes import Note, merge_notes
 from reports.tables.table import Table
 
 __all__ = ["combine_tables"]
@@ -65,17 +64,7 @@ def block(table: Table, keys: Sequence[str]) -> list[TableLine]:
 
 def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
     """Notes common to all tables once, the others after the names of their sweeps; then the protocols."""
-    by_note: dict[Note, list[str]] = {}
-    for table in tables:
-        for note in table.notes:
-            by_note.setdefault(note, []).append(table.name)
-    notes = [
-        note
-        if len(names) == len(tables) or len(tables) == 1
-        else replace(note, text=f"({', '.join(names)}) {note.text}")
-        for note, names in by_note.items()
-    ]
-    notes.sort(key=lambda note: list(type(note.mark)).index(note.mark) or len(type(note.mark)))
+    notes = merge_notes({table.name: table.notes for table in tables})
     protocols: dict[str, list[str]] = {}
     for table in tables:
         if table.protocol:

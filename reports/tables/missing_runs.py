@@ -41,11 +41,11 @@ class MissingRun:
 
 
 def rows_by_trial(sweep: SweepRecord) -> dict[tuple[str, int], tuple[str, ...]]:
-    """Labels of the rows that share a trial, by trial id and seed, in the order of the plan."""
+    """Rows that share a trial (`PlannedRun.title`), by trial id and seed, in the order of the plan."""
     rows: dict[tuple[str, int], tuple[str, ...]] = {}
     for run in sweep.cells:
         key = run.trial_id, run.seed
-        rows[key] = (*rows.get(key, ()), run.row)
+        rows[key] = (*rows.get(key, ()), run.title)
     return rows
 
 

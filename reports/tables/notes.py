@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from orchestrator.store.first_few import first_few
 from orchestrator.store.records import State, SweepRecord
@@ -22,7 +22,16 @@ from reports.tables.sequential import looks_of
 LETTERS_NAMED = 200
 """A note names rows with at most this many letters together."""
 
-__all__ = ["Note", "NoteContext", "explain_other_code", "shared_rows", "write_notes"]
+__all__ = [
+    "Note",
+    "NoteContext",
+    "explain_marks",
+    "explain_other_code",
+    "in_order",
+    "merge_notes",
+    "shared_rows",
+    "write_notes",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +56,11 @@ class NoteContext:
 
 def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
     """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
+    return [*explain_marks(context, used), *(Note(text=text) for text in plain_notes(context, used))]
+
+
+def explain_marks(context: NoteContext, used: Set[Mark]) -> list[Note]:
+    """Notes for the marks in `used`."""
     explanations: dict[Mark, Callable[[NoteContext], str]] = {
         Mark.BEST: explain_best,
         Mark.SECOND: lambda _: "second best.",
@@ -67,8 +81,28 @@ def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
         ),
         Mark.PUBLISHED: lambda context: context.published,
     }
-    notes = [Note(mark=mark, text=explain(context)) for mark, explain in explanations.items() if mark in used]
-    return notes + [Note(text=text) for text in plain_notes(context, used)]
+    return [Note(mark=mark, text=explain(context)) for mark, explain in explanations.items() if mark in used]
+
+
+def merge_notes(tables: Mapping[str, Sequence[Note]]) -> list[Note]:
+    """The notes of several tables by their names: those of all once, others after the names of their tables.
+
+    Notes that explain a mark come first, in the order of the marks.
+    """
+    by_note: dict[Note, list[str]] = {}
+    for name, notes in tables.items():
+        for note in notes:
+            by_note.setdefault(note, []).append(name)
+    return in_order(
+        note if len(names) == len(tables) else replace(note, text=f"({', '.join(names)}) {note.text}")
+        for note, names in by_note.items()
+    )
+
+
+def in_order(notes: Iterable[Note]) -> list[Note]:
+    """Notes that explain a mark in the order of the marks, then the others."""
+    marks = [mark for mark in Mark if mark is not Mark.NONE]
+    return sorted(notes, key=lambda note: marks.index(note.mark) if note.mark in marks else len(marks))
 
 
 def explain_best(context: NoteContext) -> str:

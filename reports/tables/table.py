@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.store.data_record import DataRecord
 from orchestrator.store.records import Row, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 from reports.sources.published import Published, PublishedRow, match_published
 from reports.sources.published_note import published_note
 from reports.stats.pairs import MIN_SEEDS
@@ -44,7 +44,7 @@ from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
 from reports.tables.verification import verification_text
 
-__all__ = ["MOST_ROWS", "Table", "build_table", "sentence"]
+__all__ = ["MOST_ROWS", "Table", "build_table", "sentence", "table_columns", "write_caption"]
 
 TOP_OF_A_SEARCH = 10
 MOST_ROWS = 100
@@ -81,9 +81,9 @@ class Table:
     runs_planned: int = 0
     """Distinct trials; rows that share a trial need it once."""
     trials: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    """Row label -> seed -> trial id, of the printed rows."""
+    """Row (`title_of` where there are several data sets) -> seed -> trial id, of the printed rows."""
     other_code: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By label of a row, the seeds that code other than the plan's has computed."""
+    """By row, as in `trials`, the seeds that code other than the plan's has computed."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of the variation that each parameter of a search explains."""
     averaged: str = ""

@@ -10,11 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from orchestrator.machine.own_folder import MARK as OWN_MARK
 from tests.chaos.command import Command
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains
 from tests.end_to_end.conftest import environment, write_tiny
-from trainer.own_folder import MARK as OWN_MARK
 
 __all__ = ["NAME", "DisturbedSweep", "SweepOnDisk", "sweep_line", "write_space"]
 

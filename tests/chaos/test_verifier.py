@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.machine.own_folder import MARK as OWN_MARK
 from tests.chaos.disturbed_sweep import SweepOnDisk
 from tests.chaos.evidence import is_sealed, read_plan
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains, verify
 from tests.end_to_end.conftest import run_module, write_tiny
-from trainer.own_folder import MARK as OWN_MARK
 
 
 @pytest.fixture(scope="module")

@@ -22,16 +22,7 @@ from PIL import Image
 from orchestrator.api import prepare_temporary_folder
 from orchestrator.commands.clean import clean
 from orchestrator.errors import StoreError, SweepError
-from orchestrator.planning.census import keeping_folders
-from orchestrator.store.backends import local_folder
-from orchestrator.store.backends.base import SCRATCH_FOLDER
-from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures
-from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
-from orchestrator.store.run_directory import RunDirectory
-from trainer.checkpoint import write_partial
-from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
-from trainer.own_folder import (
+from orchestrator.machine.own_folder import (
     MARK,
     ForeignFolderError,
     Mark,
@@ -42,8 +33,17 @@ from trainer.own_folder import (
     temporary_root,
     write_mark,
 )
+from orchestrator.machine.process_identity import ProcessIdentity
+from orchestrator.planning.census import keeping_folders
+from orchestrator.store.backends import local_folder
+from orchestrator.store.backends.base import SCRATCH_FOLDER
+from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures
+from orchestrator.store.record_store import RecordStore
+from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.run_directory import RunDirectory
+from trainer.checkpoint import write_partial
+from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.pictures.canvas import save
-from trainer.process_identity import ProcessIdentity
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -426,7 +426,7 @@ def test_our_names_are_known_to_be_ours_by_the_mark_alone(home: Path) -> None:
 
 
 def test_no_other_module_makes_or_removes_folders_by_itself() -> None:
-    """One helper: whoever needs a folder outside the run directory gets it from `trainer.own_folder`."""
+    """One helper: whoever needs a folder outside the run directory gets it from `orchestrator.machine.own_folder`."""
     project = Path(__file__).resolve().parents[2]
     using = {
         path.relative_to(project).as_posix()
@@ -435,7 +435,7 @@ def test_no_other_module_makes_or_removes_folders_by_itself() -> None:
         if any(word in path.read_text(encoding="utf-8") for word in ("mkdtemp", "TemporaryDirectory", "rmtree("))
     }
     assert using == {
-        "trainer/own_folder.py",
+        "orchestrator/machine/own_folder.py",
         "trainer/golden/measure.py",  # a folder in its own temporary one
         "trainer/testing/dataset.py",  # a data set that it has written
         "orchestrator/store/backends/local.py",  # a trial, on a full disk

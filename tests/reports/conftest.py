@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import (
     AttemptRecord,
@@ -20,6 +21,7 @@ from orchestrator.store.records import (
 )
 from orchestrator.store.sealed_json import seal
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 
 MIOU = "final/miou"
 
@@ -152,3 +154,80 @@ def store():
             files.write(trial_key(key, "attempt_001.json"), seal(outcome.to_json()))
 
     return write
+
+
+DATA_SETS = ("CamVid", "own data")
+
+
+def make_data_results(
+    values: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    data_sets: Sequence[str] = DATA_SETS,
+    seeds: Sequence[int] = (0, 1, 2),
+    **changes: Any,
+):
+    """Results of a sweep over several data sets: row -> data set -> values as for `make_outcomes`."""
+    sweep = make_sweep({row: {"contrast.source": row} for row in values}, seeds=seeds, **changes)
+    facts = tuple(
+        DataSetRecord(
+            name=name,
+            recipe="synthetic",
+            protocol=f"{name}, test split (48 images, trained on 96), crop 64x96",
+            data=(DataRecord(title=name, name=name.lower(), class_names=("a", "b"), roles={"test": "test"}),),
+        )
+        for name in data_sets
+    )
+    cells = tuple(
+        PlannedRun(
+            row=row, seed=seed, trial_id=trial_id(f"{row}@{name}", seed), data=name if len(data_sets) > 1 else ""
+        )
+        for row in values
+        for name in data_sets
+        for seed in seeds
+    )
+    outcomes: dict[str, AttemptRecord] = {}
+    for row, by_data in values.items():
+        for name, numbers in by_data.items():
+            outcomes |= make_outcomes({f"{row}@{name}": numbers}, seeds=seeds)
+    data = tuple(item for data_set in facts for item in data_set.data)
+    return SweepResults(sweep=replace(sweep, cells=cells, data_sets=facts, data=data), outcomes=outcomes)
+
+
+@pytest.fixture
+def data_results_of():
+    return make_data_results
+
+
+@pytest.fixture
+def two_data_sets():
+    """Rows x data sets: a row better on one of them only, a lost seed, a row that was never run on the second."""
+
+    def metrics(values: Sequence[float]) -> list[dict[str, float]]:
+        return [
+            {
+                MIOU: value,
+                "cost/train_minutes": 1.5 + value,
+                "final/iou/road": value + 0.2,
+                "final/iou/car": value - 0.1,
+            }
+            for value in values
+        ]
+
+    return make_data_results(
+        {
+            "w/o contrast": {
+                "CamVid": metrics([0.4105, 0.4033, 0.4147]),
+                "own data": metrics([0.6105, 0.6033, 0.6147]),
+            },
+            "pixel memory": {
+                "CamVid": metrics([0.4399, 0.4331, 0.4441]),
+                "own data": metrics([0.6101, 0.6053, 0.6140]),
+            },
+            "region memory": {
+                "CamVid": [*metrics([0.4301]), State.USER_ERROR, *metrics([0.4455])],
+                "own data": [None, None, None],
+            },
+        },
+        columns=(MIOU, "cost/train_minutes"),
+        protocol="CamVid, test split (48 images, trained on 96), own data, test split (48 images, trained on 96)",
+    )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.machine.file_systems import NO_FOLDER_FLUSH, NO_LOCKS, flush_folder
 from tests.poor_file_system import make_poor
 from trainer.errors import TrainerError
-from trainer.file_systems import NO_FOLDER_FLUSH, NO_LOCKS, flush_folder
 from trainer.run import exclusive
 
 HOLD = """

@@ -6,6 +6,7 @@ import pytest
 
 from trainer.contrast.mining import MINERS, mine_hardest
 from trainer.losses import LOSSES, cross_entropy
+from trainer.plugins import Entry
 from trainer.testing.loss import LossContract, slow_cross_entropy
 from trainer.testing.miner import MinerContract
 
@@ -13,7 +14,7 @@ from trainer.testing.miner import MinerContract
 class TestOwnMiner(MinerContract):
     @pytest.fixture
     def kind(self, monkeypatch):
-        monkeypatch.setitem(MINERS, "own", mine_hardest)
+        monkeypatch.setitem(MINERS, "own", Entry(code=mine_hardest))
         return "own"
 
     @pytest.fixture
@@ -24,9 +25,8 @@ class TestOwnMiner(MinerContract):
 class TestOwnLoss(LossContract):
     @pytest.fixture
     def kind(self, monkeypatch):
-        monkeypatch.setitem(
-            LOSSES, "own", lambda logits, label, settings: 2 * cross_entropy(logits, label, settings.weight_C)
-        )
+        twice = Entry(code=lambda logits, label, settings: 2 * cross_entropy(logits, label, settings.weight_C))
+        monkeypatch.setitem(LOSSES, "own", twice)
         return "own"
 
     @pytest.fixture

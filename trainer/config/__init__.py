@@ -8,6 +8,17 @@ field added later changes no trial id.
 
 from __future__ import annotations
 
+from orchestrator.workload.fields import (
+    canonical_name,
+    fields_below,
+    implied,
+    is_outside_identity,
+    location_keys,
+    outside_identity_keys,
+    renamed_keys,
+    setting,
+)
+from orchestrator.workload.runtime import Runtime
 from trainer.config.compute import ComputeConfig, require_compute_fits
 from trainer.config.contrast import (
     AnchorConfig,
@@ -19,16 +30,6 @@ from trainer.config.contrast import (
 )
 from trainer.config.data import BaseSizeConfig, DataConfig, SyntheticConfig
 from trainer.config.evaluation import EvaluationConfig
-from trainer.config.field_markers import (
-    canonical_name,
-    fields_below,
-    implied,
-    is_outside_identity,
-    location_keys,
-    outside_identity_keys,
-    renamed_keys,
-    setting,
-)
 from trainer.config.model import (
     AUX_KERNELS,
     BACKBONE_NAMES,
@@ -38,7 +39,7 @@ from trainer.config.model import (
     ignored_options,
 )
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, require_class_weights_fit
-from trainer.config.runtime import Runtime
+from trainer.config.plugin_part import PluginPart, PluginSource
 from trainer.config.train import RESULT_VERSION, TrainConfig
 
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "MiningConfig",
     "ModelConfig",
     "OptimConfig",
+    "PluginPart",
+    "PluginSource",
     "Runtime",
     "ScheduleConfig",
     "SyntheticConfig",

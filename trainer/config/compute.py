@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.config.field_markers import optional, require, setting
+from orchestrator.workload.fields import optional, require, setting
 
 __all__ = ["ComputeConfig", "require_compute_fits"]
 

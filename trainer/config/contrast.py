@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from trainer.config.field_markers import limit, optional, require, setting, unset_implied
+from orchestrator.workload.fields import limit, optional, require, setting, unset_implied
+from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = [
     "AnchorConfig",
@@ -29,6 +30,7 @@ class AnchorConfig:
     """Anchors per class and mini-batch."""
     min_pixels: int = 1
     """A class with fewer labelled pixels in the mini-batch (at embedding stride) has no anchors."""
+    plugin: PluginPart | None = plugin_part("ANCHOR_SAMPLERS", "kind")
 
     def __post_init__(self) -> None:
         require(self.per_class >= 1, "contrast.anchors.per_class", "must be at least 1")
@@ -47,6 +49,7 @@ class MiningConfig:
     """Maximum number of negatives per anchor."""
     hard_fraction: float = 0.1
     """Share of candidates that `semi_hard` keeps before the random draw."""
+    plugin: PluginPart | None = plugin_part("MINERS", "kind")
 
     def __post_init__(self) -> None:
         require(self.positives >= 1, "contrast.mining.positives", "must be at least 1")
@@ -149,7 +152,7 @@ def effective_contrast(contrast: ContrastConfig) -> ContrastConfig:
         # 100 was the default when trials were first named: without contrast they keep their names.
         return ContrastConfig(source="none", keys_per_class=100, memory=MemoryConfig(kind="none"))
     mining = contrast.mining
-    if mining.kind != "semi_hard":
+    if mining.kind != "semi_hard" and mining.plugin is None:
         mining = replace(mining, hard_fraction=MiningConfig().hard_fraction)
     effective: ContrastConfig = unset_implied(replace(contrast, mining=mining, memory=effective_memory(contrast)))
     return effective

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.config.field_markers import limit, location, optional_block, require
+from orchestrator.workload.fields import limit, location, optional_block, require
+from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["MIN_CROP", "BaseSizeConfig", "DataConfig", "SyntheticConfig"]
 
@@ -107,6 +108,7 @@ class DataConfig:
     color_jitter: float = 0.25
     """Strength of brightness, contrast and saturation jitter (factors as in torchvision); 0 switches it off."""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    plugin: PluginPart | None = plugin_part("DATASETS", "name")
 
     def __post_init__(self) -> None:
         require(min(self.crop) >= MIN_CROP, "data.crop", f"both sides must be at least {MIN_CROP} pixels")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from orchestrator.workload.fields import optional, require, setting, unset_implied
 from trainer.config.data import MIN_CROP
-from trainer.config.field_markers import optional, require, setting, unset_implied
+from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["PRESETS", "EvaluationConfig", "Views", "effective_evaluation"]
 
@@ -43,8 +44,16 @@ class EvaluationConfig:
     """Factors to resize the image by, after `data.base_size`; the logits are averaged at the size of the label."""
     flip: bool | None = optional(False)
     """Whether to average over mirrored images as well."""
+    metrics: tuple[str, ...] | None = None
+    """Metrics of plugins that are measured besides the trainer's own: `final/NAME` and `val/NAME`."""
+    metric_plugins: tuple[PluginPart, ...] | None = plugin_part("METRICS", "metrics")
 
     def __post_init__(self) -> None:
+        known = [part.name for part in self.metric_plugins or ()]
+        for name in self.metrics or ():
+            require(name in known, "evaluation.metrics", f"no plugin has a metric {name!r}; name its file in `plugins`")
+        distinct = self.metrics is None or len(set(self.metrics)) == len(self.metrics)
+        require(distinct, "evaluation.metrics", "a metric is named twice; remove one")
         window, stride = self.window, self.stride
         require(window is None or min(window) >= MIN_CROP, "evaluation.window", f"must be at least {MIN_CROP} pixels")
         inside = stride is None or window is None or all(0 < s <= w for s, w in zip(stride, window, strict=True))

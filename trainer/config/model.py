@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from trainer.config.field_markers import optional, require, unset_implied
+from orchestrator.workload.fields import optional, require, unset_implied
+from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = [
     "AUX_KERNELS",
@@ -68,9 +69,12 @@ class ModelConfig:
     """Whether the classifier has a bias; the auxiliary one always has."""
     align_corners: bool | None = optional(False)
     """Whether the network resizes feature maps and logits with torch's `align_corners`."""
+    head_plugin: PluginPart | None = plugin_part("HEADS", "head")
+    backbone_plugin: PluginPart | None = plugin_part("BACKBONES", "backbone")
 
     def __post_init__(self) -> None:
         known = self.backbone in BACKBONE_NAMES or (self.backbone.startswith("timm/") and len(self.backbone) > 5)
+        known = known or self.backbone_plugin is not None
         choices = ", ".join(BACKBONE_NAMES)
         require(known, "model.backbone", f"unknown backbone {self.backbone!r}; choose {choices}, or timm/<name>")
         require(bool(self.weights), "model.weights", "must be none, imagenet or a path")
@@ -85,6 +89,8 @@ def ignored_options(model: ModelConfig) -> dict[str, str]:
     found: dict[str, str] = {}
     if model.backbone not in DEEP_STEMS:
         found["stem"] = f"only {' and '.join(DEEP_STEMS)} have a choice of stem, not {model.backbone}"
+    if model.head_plugin is not None:
+        return found
     if model.head not in FUSING_HEADS:
         found["fusion_kernel"] = f"the head {model.head} has no such convolution"
     if model.head not in AUX_KERNELS:
@@ -95,7 +101,7 @@ def ignored_options(model: ModelConfig) -> dict[str, str]:
 def effective_model(model: ModelConfig) -> ModelConfig:
     """`model` without options that are ignored or that say what is implied, and without the weight of no loss."""
     reset: dict[str, Any] = dict.fromkeys(ignored_options(model))
-    if model.head not in AUX_KERNELS:
+    if model.head not in AUX_KERNELS and model.head_plugin is None:
         reset["aux_weight"] = 0.0
     if model.aux_channels == model.head_channels:
         reset["aux_channels"] = None

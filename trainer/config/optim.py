@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from trainer.config.field_markers import optional, require, setting, unset_implied
+from orchestrator.workload.fields import optional, require, setting, unset_implied
+from trainer.config.plugin_part import PluginPart, plugin_part
 
 __all__ = ["LossConfig", "OptimConfig", "ScheduleConfig", "effective_loss", "require_class_weights_fit"]
 
@@ -25,6 +26,7 @@ class LossConfig:
     """Minimum number of pixels per image that `ohem` keeps, the hardest first; not set: one sixteenth of the crop."""
     lovasz_weight: float | None = optional(1.0)
     """Factor of the Lovász term of `ce_lovasz`."""
+    plugin: PluginPart | None = plugin_part("LOSSES", "kind")
 
     def __post_init__(self) -> None:
         weights = self.class_weights

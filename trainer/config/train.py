@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from orchestrator.workload.fields import require, setting, unset_implied
 from trainer.config.compute import ComputeConfig
 from trainer.config.contrast import ContrastConfig, effective_contrast
 from trainer.config.data import DataConfig, SyntheticConfig
 from trainer.config.evaluation import EvaluationConfig, effective_evaluation
-from trainer.config.field_markers import require, setting, unset_implied
 from trainer.config.model import ModelConfig, effective_model
 from trainer.config.optim import LossConfig, OptimConfig, ScheduleConfig, effective_loss
 
@@ -36,11 +36,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "must not be negative")
         require(
-            self.data.name == "synthetic" or self.data.root is not None,
+            self.data.name == "synthetic" or self.data.root is not None or self.data.plugin is not None,
             "data.root",
             f"the data set {self.data.name!r} needs its folder; add `data.root: PATH` or `--set data.root=PATH`",
         )
-        if self.model.backbone.startswith("hrnet"):
+        if self.model.backbone.startswith("hrnet") and self.model.backbone_plugin is None:
             require(
                 all(side % 32 == 0 for side in self.data.crop),
                 "data.crop",

@@ -19,8 +19,9 @@ from torch.autograd.function import once_differentiable
 from trainer.block_size import anchors_at_a_time, extra_columns
 from trainer.config import MiningConfig
 from trainer.contrast.keys import Keys
-from trainer.contrast.mining import EXCLUDED, MINERS, is_legal
+from trainer.contrast.mining import EXCLUDED, MINERS, Miner, MiningContext, Selection, is_legal
 from trainer.contrast.similarity import SimilarityMatrix, tiles
+from trainer.plugins.entry import chosen
 
 __all__ = ["Anchors", "MinedLoss", "info_nce", "mined_info_nce"]
 
@@ -78,14 +79,21 @@ def info_nce(positive_AP: Tensor, is_positive_AP: Tensor, negative_A1: Tensor) -
 
 
 def mined_info_nce(
-    anchors: Anchors, keys: Keys, mining: MiningConfig, temperature: float, generator: torch.Generator
+    anchors: Anchors,
+    keys: Keys,
+    mining: MiningConfig,
+    temperature: float,
+    generator: torch.Generator,
+    progress: float = 0.0,
 ) -> MinedLoss:
     """Mean pixel InfoNCE of `anchors` against the candidates that `mining` chooses for each anchor.
 
-    If the mini-batch has any keys, the class of every valid anchor has one in its scope.
+    If the mini-batch has any keys, the class of every valid anchor has one in its scope. `progress`: as in
+    `MiningContext`.
     """
     apply = cast(Any, _BlockwiseInfoNCE.apply)
-    loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_ND, anchors, keys, mining, temperature, generator)
+    mine = BlockMiner(mining, generator, progress)
+    loss, sums = apply(anchors.embedding_AD, keys.batch.embedding_ND, anchors, keys, mine, temperature)
     used, positives, negatives, positive_sum, negative_sum = sums.unbind()
     return MinedLoss(
         loss=loss / used.clamp(min=1),
@@ -95,6 +103,31 @@ def mined_info_nce(
         positive_similarity=positive_sum / positives * temperature,
         negative_similarity=negative_sum / negatives * temperature,
     )
+
+
+class BlockMiner:
+    """The miner of a trial at one step."""
+
+    def __init__(self, config: MiningConfig, generator: torch.Generator, progress: float) -> None:
+        self.config = config
+        self.generator = generator
+        self.progress = progress
+        self.miner: Miner = chosen(MINERS, config.kind, config.plugin)
+
+    def __call__(self, hardness_AM: Tensor, legal_A: Tensor, *, positives: bool) -> Selection | None:
+        """The chosen positives or negatives of a block of anchors; None for all of them."""
+        config = self.config
+        return self.miner(
+            MiningContext(
+                hardness_AM=hardness_AM,
+                legal_A=legal_A,
+                count=config.positives if positives else config.negatives,
+                hard_fraction=config.hard_fraction,
+                generator=self.generator,
+                positives=positives,
+                progress=self.progress,
+            )
+        )
 
 
 class _BlockwiseInfoNCE(torch.autograd.Function):
@@ -107,21 +140,20 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
         batch_ND: Tensor,
         anchors: Anchors,
         keys: Keys,
-        mining: MiningConfig,
+        mine: BlockMiner,
         temperature: float,
-        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         scaled_AD = anchor_AD / temperature
         grad_AD, grad_ND = torch.empty_like(anchor_AD), torch.zeros_like(batch_ND)
         loss, sums = anchor_AD.new_zeros(()), anchor_AD.new_zeros(5)
         candidates = len(batch_ND) + sum(block.valid_CK.numel() for block in keys.bank)
         step = anchors_at_a_time(len(anchor_AD), candidates, anchor_AD.device.type)
-        extra = extra_columns(mining.kind, candidates, mining.hard_fraction) if keys.scopes == 1 else 0
+        extra = extra_columns(mine.config.kind, candidates, mine.config.hard_fraction) if keys.scopes == 1 else 0
         matrix = SimilarityMatrix(keys, step, extra)
         for start in range(0, len(anchor_AD), step):
             rows = slice(start, start + step)
             loss_of_block, sums_of_block, grad_aD = block_loss(
-                scaled_AD[rows], anchors.block(rows), matrix, grad_ND, mining, generator
+                scaled_AD[rows], anchors.block(rows), matrix, grad_ND, mine
             )
             loss += loss_of_block
             sums += sums_of_block
@@ -135,7 +167,7 @@ class _BlockwiseInfoNCE(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor, grad_sums: Tensor) -> tuple[Tensor | None, ...]:
         del grad_sums
         grad_AD, grad_ND = ctx.saved_tensors
-        return grad_loss * grad_AD, grad_loss * grad_ND, None, None, None, None, None
+        return grad_loss * grad_AD, grad_loss * grad_ND, None, None, None, None
 
 
 def block_loss(
@@ -143,21 +175,18 @@ def block_loss(
     anchors: Anchors,
     matrix: SimilarityMatrix,
     grad_ND: Tensor,
-    mining: MiningConfig,
-    generator: torch.Generator,
+    mine: BlockMiner,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss (), sums of `block_sums` (5,), and gradient (a, D) for one block of anchors; that of the keys is added up.
 
     Positives have the anchor's class but another pixel; negatives have another class.
     """
-    miner, fraction, class_a, scope_a = MINERS[mining.kind], mining.hard_fraction, anchors.class_A, anchors.scope_A
+    class_a, scope_a = anchors.class_A, anchors.scope_A
     logit_aM = matrix.logits(scaled_aD, scope_a)
     own_aP, positive_aP = own_class(logit_aM, anchors, matrix)
     legal_a = matrix.valid_SC.sum(1)[scope_a] - matrix.valid_SC[scope_a, class_a]
     legal_aP = is_legal(positive_aP)
-    positives = miner(
-        (-positive_aP).masked_fill_(~legal_aP, EXCLUDED), count(legal_aP), mining.positives, fraction, generator
-    )
+    positives = mine((-positive_aP).masked_fill_(~legal_aP, EXCLUDED), count(legal_aP), positives=True)
     column_aP = own_aP
     if positives is not None:
         legal_aP = positives.valid_AK
@@ -165,7 +194,7 @@ def block_loss(
 
     logit_aM.scatter_(1, own_aP, EXCLUDED)
     del own_aP
-    negatives = miner(logit_aM, legal_a, mining.negatives, fraction, generator)
+    negatives = mine(logit_aM, legal_a, positives=False)
     if negatives is None:
         chosen_a, logit_sum_a, negative_aQ = legal_a, legal_sum(logit_aM), logit_aM
     else:

@@ -2,7 +2,8 @@
 
 Axes: A anchors, M candidates, K chosen. Hardness is the similarity of a negative, or minus the similarity of a
 positive. Candidates that an anchor must not use have the hardness `EXCLUDED`. The order among equally hard candidates
-is unspecified. To add a miner, write a function like `mine_hardest` and add it to `MINERS` and `MiningConfig.kind`.
+is unspecified. To add a miner, write a function like `mine_hardest`, in a plugin (docs/own_method.md) or here with a
+line in `MINERS` and in `MiningConfig.kind`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,21 @@ import torch
 from torch import Tensor
 
 from trainer.block_size import ROUNDING_MARGIN, pool_size
+from trainer.plugins.entry import Entry
 
-__all__ = ["EXCLUDED", "MINERS", "Miner", "Selection", "is_legal", "mine_hardest", "mine_random", "mine_semi_hard"]
+__all__ = [
+    "EXCLUDED",
+    "MINERS",
+    "Miner",
+    "MiningContext",
+    "Selection",
+    "draw",
+    "is_legal",
+    "mine_hardest",
+    "mine_random",
+    "mine_semi_hard",
+    "top",
+]
 
 EXCLUDED = -1e30
 """Hardness or logit of an excluded candidate. Its exponential is exactly 0; unlike minus infinity it causes no NaN."""
@@ -32,43 +46,57 @@ class Selection:
     """True where a candidate was chosen."""
 
 
-Miner: TypeAlias = Callable[[Tensor, Tensor, int, float, torch.Generator], Selection | None]
-"""(hardness_AM, legal_A, count, hard_fraction, generator) -> at most `count` legal candidates of each anchor, or None
-for all of them. `legal_A` is the number of legal candidates. `hardness_AM` may be a view of a wider buffer with
-`trainer.block_size.extra_columns` scratch columns behind it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MiningContext:
+    """What a miner chooses from: the candidates of a block of anchors, their positives or their negatives."""
+
+    hardness_AM: Tensor
+    """float32, to be left as it is. May be a view of a wider buffer with `trainer.block_size.extra_columns` scratch
+    columns behind it."""
+    legal_A: Tensor
+    """Number of legal candidates of each anchor."""
+    count: int
+    """Maximum number of candidates to choose for each anchor."""
+    hard_fraction: float
+    """`contrast.mining.hard_fraction`."""
+    generator: torch.Generator
+    """The only source of random numbers, on the device of the hardness."""
+    positives: bool = False
+    """Whether the candidates are positives."""
+    progress: float = 0.0
+    """Share of the optimiser steps that are done, 0 at the first."""
 
 
-def mine_random(
-    hardness_AM: Tensor, legal_A: Tensor, count: int, hard_fraction: float, generator: torch.Generator
-) -> Selection | None:
+Miner: TypeAlias = Callable[[MiningContext], Selection | None]
+"""From candidates to at most `count` legal ones of each anchor, or None for all of them."""
+
+
+def mine_random(context: MiningContext) -> Selection | None:
     """`count` legal candidates at random."""
-    del legal_A, hard_fraction
-    return None if hardness_AM.shape[1] <= count else draw(is_legal(hardness_AM), count, generator)
+    hardness_AM, count = context.hardness_AM, context.count
+    return None if hardness_AM.shape[1] <= count else draw(is_legal(hardness_AM), count, context.generator)
 
 
-def mine_hardest(
-    hardness_AM: Tensor, legal_A: Tensor, count: int, hard_fraction: float, generator: torch.Generator
-) -> Selection | None:
+def mine_hardest(context: MiningContext) -> Selection | None:
     """The `count` hardest legal candidates."""
-    del legal_A, hard_fraction, generator
+    hardness_AM, count = context.hardness_AM, context.count
     return None if hardness_AM.shape[1] <= count else top(hardness_AM, count)
 
 
-def mine_semi_hard(
-    hardness_AM: Tensor, legal_A: Tensor, count: int, hard_fraction: float, generator: torch.Generator
-) -> Selection | None:
+def mine_semi_hard(context: MiningContext) -> Selection | None:
     """`count` at random among the hardest `hard_fraction` of an anchor's legal candidates.
 
     The pool holds ceil(hard_fraction * legal candidates), at least one if there is any. A pool smaller than `count` is
     used whole; easier candidates do not fill it up.
     """
+    hardness_AM, count, hard_fraction = context.hardness_AM, context.count, context.hard_fraction
     candidates = hardness_AM.shape[1]
     width = pool_size(candidates, hard_fraction)
     if width == candidates <= count:
         return None
     # Pools differ in size between anchors, and topk takes one size. Dummies with infinite hardness pad every pool to
     # `width`, which avoids a sort.
-    pool_A = (legal_A.double() * hard_fraction - ROUNDING_MARGIN).ceil()
+    pool_A = (context.legal_A.double() * hard_fraction - ROUNDING_MARGIN).ceil()
     is_dummy_AW = torch.arange(width, device=pool_A.device) < (width - pool_A)[:, None]
     widened = with_extra_columns(hardness_AM, width)
     widened[:, candidates:].fill_(EXCLUDED).masked_fill_(is_dummy_AW, torch.inf)
@@ -77,11 +105,15 @@ def mine_semi_hard(
     index_AW = pool.index_AK.clamp(max=candidates - 1)
     if width <= count:
         return Selection(index_AW, in_pool_AW)
-    drawn = draw(in_pool_AW, count, generator)
+    drawn = draw(in_pool_AW, count, context.generator)
     return Selection(index_AW.gather(1, drawn.index_AK), drawn.valid_AK)
 
 
-MINERS: dict[str, Miner] = {"random": mine_random, "hardest": mine_hardest, "semi_hard": mine_semi_hard}
+MINERS: dict[str, Entry[Miner]] = {
+    "random": Entry(code=mine_random),
+    "hardest": Entry(code=mine_hardest),
+    "semi_hard": Entry(code=mine_semi_hard),
+}
 """The values of `MiningConfig.kind`."""
 
 

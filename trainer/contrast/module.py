@@ -1,7 +1,7 @@
 """`PixelContrast`: the contrastive loss of a step and its memory bank.
 
-Axes: B images of this rank, C classes, H W image, h w embedding map, D embedding width, P pixels of all ranks,
-A anchors.
+Axes: B images of this rank, N images of all ranks, C classes, H W image, h w embedding map, D embedding width,
+P pixels of all ranks, A anchors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainer.config import ContrastConfig, effective_memory, keys_per_class
 from trainer.contrast.alignment import alignment_and_uniformity, sampled_rows
-from trainer.contrast.anchors import ANCHOR_SAMPLERS, skip_thin_classes
+from trainer.contrast.anchors import ANCHOR_SAMPLERS, AnchorContext, AnchorSampler, skip_thin_classes
 from trainer.contrast.groups import Slots
 from trainer.contrast.keys import BatchKeys, Keys, KeySlots, bank_keys, batch_slots
 from trainer.contrast.label_shuffle import LabelShuffle, draw_shuffle
@@ -21,6 +21,7 @@ from trainer.contrast.loss import Anchors, mined_info_nce
 from trainer.contrast.memory import MemoryBank
 from trainer.contrast.pixels import embedding_at, reduce_nearest
 from trainer.distributed import gather_images, world_size
+from trainer.plugins.entry import chosen
 
 __all__ = ["ContrastOutput", "PixelContrast"]
 
@@ -53,20 +54,27 @@ class PixelContrast(nn.Module):
         self.config = config
         self.classes = classes
         self.bank = MemoryBank(effective_memory(config), classes, config.embedding_dim)
+        self.sample: AnchorSampler = chosen(ANCHOR_SAMPLERS, config.anchors.kind, config.anchors.plugin)
 
     def forward(
-        self, embedding_BDhw: Tensor, label_BHW: Tensor, prediction_BHW: Tensor, *, generator: torch.Generator
+        self,
+        embedding_BDhw: Tensor,
+        label_BHW: Tensor,
+        prediction_BHW: Tensor,
+        *,
+        generator: torch.Generator,
+        progress: float = 0.0,
     ) -> ContrastOutput:
         """Loss of L2-normalised embeddings; labels and predictions are at image size.
 
-        Label ids outside 0..classes-1 are ignored. Always float32, also inside autocast (docs/released_code.md, 10).
+        `progress` is the share of the steps that are done, for samplers and miners that use it. Label ids outside
+        0..classes-1 are ignored. Always float32, also inside autocast (docs/released_code.md, 10).
         """
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
-            label_P = gather_images(reduce_nearest(label_BHW, size_hw)).flatten()
-            prediction_P = gather_images(reduce_nearest(prediction_BHW, size_hw)).flatten()
-            anchors, keys, described = self.candidates(embedding_BDhw, label_P, prediction_P, generator)
-            mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator)
+            context = self.context(label_BHW, prediction_BHW, size_hw, generator, progress)
+            anchors, keys, described = self.candidates(embedding_BDhw, context)
+            mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator, progress)
         stats = {
             "contrast/loss": mined.loss.detach().where(mined.anchors > 0, torch.nan),
             "contrast/anchors": mined.anchors,
@@ -78,11 +86,28 @@ class PixelContrast(nn.Module):
         }
         return ContrastOutput(mined.loss, stats)
 
-    def candidates(
-        self, embedding_BDhw: Tensor, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator
-    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+    def context(
+        self,
+        label_BHW: Tensor,
+        prediction_BHW: Tensor,
+        size_hw: tuple[int, int],
+        generator: torch.Generator,
+        progress: float = 0.0,
+    ) -> AnchorContext:
+        """What the anchors are chosen from: labels and predictions of all ranks at the size of the embedding map."""
+        return AnchorContext(
+            label_Nhw=gather_images(reduce_nearest(label_BHW, size_hw)),
+            prediction_Nhw=gather_images(reduce_nearest(prediction_BHW, size_hw)),
+            classes=self.classes,
+            per_class=self.config.anchors.per_class,
+            generator=generator,
+            progress=progress,
+        )
+
+    def candidates(self, embedding_BDhw: Tensor, context: AnchorContext) -> tuple[Anchors, Keys, dict[str, Tensor]]:
         """Anchors, keys and their statistics; alignment and uniformity are those of the keys, which are random."""
-        slots, skipped = self.anchor_slots(label_P, prediction_P, generator)
+        label_P, generator = context.label_P, context.generator
+        slots, skipped = self.anchor_slots(context)
         scopes = self.scopes(embedding_BDhw)
         per_class = keys_per_class(self.config)
         key_slots = batch_slots(label_P, self.classes, per_class, scopes=scopes, generator=generator)
@@ -102,12 +127,10 @@ class PixelContrast(nn.Module):
             },
         )
 
-    def anchor_slots(self, label_P: Tensor, prediction_P: Tensor, generator: torch.Generator) -> tuple[Slots, Tensor]:
+    def anchor_slots(self, context: AnchorContext) -> tuple[Slots, Tensor]:
         """Positions of each class's anchors, and the share of present classes that have none."""
-        config = self.config.anchors
-        kept_C, skipped = skip_thin_classes(label_P, self.classes, config.min_pixels)
-        sample = ANCHOR_SAMPLERS[config.kind]
-        slots = sample(label_P, prediction_P, self.classes, config.per_class, generator)
+        kept_C, skipped = skip_thin_classes(context.label_P, self.classes, self.config.anchors.min_pixels)
+        slots = self.sample(context)
         return Slots(slots.index_Gk, slots.valid_Gk & kept_C[:, None]), skipped
 
     def gather(self, embedding_BDhw: Tensor, anchors: Slots, keys: KeySlots) -> tuple[Anchors, Keys]:

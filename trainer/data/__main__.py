@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.machine.streams import prepare_streams
 from trainer.config import DataConfig
 from trainer.data import DATASETS, open_source
 from trainer.data.check import examine_split, report_lines, write_sheet
 from trainer.errors import DataError
-from trainer.streams import prepare_streams
 
 __all__ = ["main"]
 

@@ -10,14 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.machine.streams import prepare_streams
 from trainer.code_digest import PACKAGE, code_digest, present_code, source_digests
 from trainer.config import RESULT_VERSION
 from trainer.equal_code import EQUAL_CODE, EQUAL_RESULT_VERSION
 from trainer.errors import TrainerError
 from trainer.golden.equal_list import merged, write_list
 from trainer.golden.revision import checkout
-from trainer.own_folder import temporary_folder
-from trainer.streams import prepare_streams
 
 __all__ = ["main"]
 

@@ -13,15 +13,16 @@ __all__ = ["checkout"]
 
 
 def checkout(revision: str, repository: Path, folder: Path) -> Path:
-    """Write the package `trainer` of `revision` below `folder`; returns its path.
+    """Write the package `trainer` of `revision`, and `orchestrator`, of which it imports a part, below `folder`.
 
-    Raises TrainerError unless `repository` is a git repository that tracks the package and has the revision.
+    Returns the path of `trainer`. Raises TrainerError unless `repository` is a git repository that tracks the package
+    and has the revision.
     """
     if not git(repository, "ls-files", "--", "trainer/__init__.py"):
         raise TrainerError(f"{repository}: no git repository that tracks trainer/; run this in a checkout")
     if not git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"):
         raise TrainerError(f"{revision}: no such revision in {repository}; `git log -- trainer` lists some")
-    archive = git(repository, "archive", "--format=tar", revision, "--", "trainer")
+    archive = git(repository, "archive", "--format=tar", revision, "--", "trainer", "orchestrator")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
     return folder / "trainer"

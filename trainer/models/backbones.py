@@ -1,23 +1,32 @@
 """Backbones from timm, reduced to their feature maps.   Axes: B batch, H W image, h w feature map.
 
 BACKBONES              the tested backbones and how to build them
-build_backbone(...)    one of them, or `timm/<name>`; weights as in trainer/models/weights.py
+build_backbone(...)    one of them, that of a plugin, or `timm/<name>`; weights as in trainer/models/weights.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import timm
 from torch import Tensor, nn
 
-from trainer.config import DEEP_STEMS
+from trainer.config import DEEP_STEMS, PluginPart
 from trainer.models.weights import Normalisation, load_weights
+from trainer.plugins.entry import Entry, chosen
 
-__all__ = ["BACKBONES", "Backbone", "BackboneSpec", "build_backbone"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "BackboneBuilder",
+    "BackboneRequest",
+    "BackboneSpec",
+    "TimmBackbone",
+    "build_backbone",
+]
 
 FINEST_STRIDE = 4
 DEEPEST_STRIDE = 32
@@ -25,8 +34,45 @@ TIMM_PREFIX = "timm/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneRequest:
+    """What a backbone is built for."""
+
+    name: str
+    """`model.backbone`."""
+    weights: str
+    """`model.weights`: `none`, `imagenet` or a path."""
+    output_stride: int
+    """Stride of the deepest feature map that is asked for; a backbone may have another."""
+    deep_stem: bool = False
+    """`model.stem` is `deep`."""
+
+
+class Backbone(nn.Module):
+    """Normalised images (B, 3, H, W) to a tuple of feature maps from stride 4 to the deepest one.
+
+    To add a backbone, write a subclass in a plugin (docs/own_method.md). Map i is (B, channels[i], H / strides[i],
+    W / strides[i]), where sides that are not multiples are rounded up.
+    """
+
+    channels: tuple[int, ...]
+    """Width of each feature map, finest first."""
+    strides: tuple[int, ...]
+    """Image pixels per feature pixel, finest first; the first is 4, and there are at least two."""
+    parallel: bool = False
+    """Whether the features are branches of equal depth (HRNet), whose concatenation is the representation."""
+    size_multiple: int = 1
+    """Image sides must be multiples of this, pixels."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Of the images that it was trained on, RGB in 0..1."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+BackboneBuilder: TypeAlias = Callable[[BackboneRequest], Backbone]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BackboneSpec:
-    """How to build a backbone."""
+    """How to build a backbone of timm."""
 
     timm_name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +84,16 @@ class BackboneSpec:
     size_multiple: int = 1
     """Image sides must be multiples of this, pixels."""
 
+    def __call__(self, request: BackboneRequest) -> Backbone:
+        """Build it. Raises ValueError if timm refuses the arguments, and WeightsError."""
+        deep = request.deep_stem and request.name in DEEP_STEMS
+        spec = replace(self, timm_name=DEEP_STEMS[request.name]) if deep else self
+        arguments = dict(self.arguments)
+        if self.dilates and request.output_stride != DEEPEST_STRIDE:
+            arguments["output_stride"] = request.output_stride
+        body = create_features(request.name, spec, arguments)
+        return TimmBackbone(body, spec, load_weights(body, spec.timm_name, request.weights))
+
 
 # The `incre` modules of timm's HRNet belong to its classifier; the paper's features are the branches.
 HRNET: dict[str, Any] = {
@@ -47,17 +103,17 @@ HRNET: dict[str, Any] = {
     "size_multiple": DEEPEST_STRIDE,
 }
 
-BACKBONES: dict[str, BackboneSpec] = {
-    "resnet18": BackboneSpec(timm_name="resnet18"),
-    "resnet50": BackboneSpec(timm_name="resnet50"),
-    "resnet101": BackboneSpec(timm_name="resnet101"),
-    "hrnet_w18": BackboneSpec(timm_name="hrnet_w18", **HRNET),
-    "hrnet_w48": BackboneSpec(timm_name="hrnet_w48", **HRNET),
-    "tf_efficientnet_lite0": BackboneSpec(timm_name="tf_efficientnet_lite0"),
+BACKBONES: dict[str, Entry[BackboneSpec]] = {
+    "resnet18": Entry(code=BackboneSpec(timm_name="resnet18")),
+    "resnet50": Entry(code=BackboneSpec(timm_name="resnet50")),
+    "resnet101": Entry(code=BackboneSpec(timm_name="resnet101")),
+    "hrnet_w18": Entry(code=BackboneSpec(timm_name="hrnet_w18", **HRNET)),
+    "hrnet_w48": Entry(code=BackboneSpec(timm_name="hrnet_w48", **HRNET)),
+    "tf_efficientnet_lite0": Entry(code=BackboneSpec(timm_name="tf_efficientnet_lite0")),
 }
 
 
-class Backbone(nn.Module):
+class TimmBackbone(Backbone):
     """A timm model that returns its feature maps from stride 4 to the deepest stride."""
 
     def __init__(self, body: nn.Module, spec: BackboneSpec, normalisation: Normalisation) -> None:
@@ -66,10 +122,8 @@ class Backbone(nn.Module):
         strides = tuple(info.reduction())
         self.first = next((i for i, stride in enumerate(strides) if stride >= FINEST_STRIDE), len(strides))
         self.body = body
-        self.channels: tuple[int, ...] = tuple(info.channels())[self.first :]
-        """Width of each feature map, finest first."""
-        self.strides: tuple[int, ...] = strides[self.first :]
-        """Image pixels per feature pixel, finest first."""
+        self.channels = tuple(info.channels())[self.first :]
+        self.strides = strides[self.first :]
         self.parallel = spec.parallel
         self.size_multiple = spec.size_multiple
         self.mean, self.std = normalisation
@@ -79,34 +133,31 @@ class Backbone(nn.Module):
         return tuple(self.body(image_B3HW)[self.first :])
 
 
-def build_backbone(name: str, weights: str, output_stride: int, *, deep_stem: bool = False) -> Backbone:
+def build_backbone(
+    name: str, weights: str, output_stride: int, *, deep_stem: bool = False, plugin: PluginPart | None = None
+) -> Backbone:
     """Build backbone `name` with `weights` (`none`, `imagenet` or a path) and deepest stride `output_stride`.
 
-    `deep_stem` applies to the keys of `DEEP_STEMS`; weights of the plain stem do not fit it, and vice versa. Raises
-    ValueError for an unknown name (with close matches) or an unsupported stride, and WeightsError for weights that are
-    missing or do not fit.
+    `deep_stem` applies to the keys of `DEEP_STEMS`; weights of the plain stem do not fit it, and vice versa. `plugin`:
+    its entry, where a plugin has the backbone. Raises ValueError for an unknown name (with close matches), an
+    unsupported stride or feature maps that no head can use, and WeightsError for weights that are missing or do not
+    fit.
     """
-    spec = find_spec(name)
-    if deep_stem and name in DEEP_STEMS:
-        spec = replace(spec, timm_name=DEEP_STEMS[name])
-    arguments = dict(spec.arguments)
-    if spec.dilates and output_stride != DEEPEST_STRIDE:
-        arguments["output_stride"] = output_stride
-    body = create_features(name, spec, arguments)
-    normalisation = load_weights(body, spec.timm_name, weights)
-    backbone = Backbone(body, spec, normalisation)
+    if plugin is None and name not in BACKBONES:
+        build: BackboneBuilder = timm_spec(name)
+    else:
+        build = chosen(BACKBONES, name, plugin)
+    backbone = build(BackboneRequest(name=name, weights=weights, output_stride=output_stride, deep_stem=deep_stem))
     if not backbone.strides or backbone.strides[0] != FINEST_STRIDE or len(backbone.strides) < 2:
-        there = ", ".join(map(str, cast(Any, body).feature_info.reduction()))
+        there = ", ".join(map(str, backbone.strides)) or "below 4 only"
         raise ValueError(
             f"model.backbone: {name!r} has feature maps at strides {there}; stride 4 and deeper are needed"
         )
     return backbone
 
 
-def find_spec(name: str) -> BackboneSpec:
-    """The entry of `BACKBONES`, or a new one for `timm/<name>`. Raises ValueError with close matches."""
-    if name in BACKBONES:
-        return BACKBONES[name]
+def timm_spec(name: str) -> BackboneSpec:
+    """The model `timm/<name>`. Raises ValueError with close matches."""
     if name.startswith(TIMM_PREFIX):
         timm_name = name.removeprefix(TIMM_PREFIX)
         architecture, _, tag = timm_name.partition(".")

@@ -3,12 +3,13 @@
 Each suite is a class of tests. Inherit it and provide its fixture; the extension conforms if the subclass passes:
 
     from trainer.contrast.mining import MINERS
+    from trainer.plugins import Entry
     from trainer.testing.miner import MinerContract
 
     class TestMyMiner(MinerContract):
         @pytest.fixture
         def kind(self, monkeypatch):
-            monkeypatch.setitem(MINERS, "mine", my_miner)
+            monkeypatch.setitem(MINERS, "mine", Entry(code=my_miner))
             return "mine"
 
         @pytest.fixture
@@ -16,7 +17,7 @@ Each suite is a class of tests. Inherit it and provide its fixture; the extensio
             return lambda ranked, count, fraction: ranked[: 2 * count]
 
 `miner.MinerContract`               fixture `kind`, a key of `MINERS`; `pool` for a new one
-`anchor_sampler.SamplerContract`    fixture `sample`, a function like those in `ANCHOR_SAMPLERS`
+`anchor_sampler.SamplerContract`    fixture `sample`, the code of an entry of `ANCHOR_SAMPLERS`
 `loss.LossContract`                 fixture `kind`, a key of `LOSSES`; `oracle`, a slow reference, for a new one
 `head.HeadContract`                 fixture `kind`, a key of `HEADS`; `has_auxiliary` for a new one
 `backbone.BackboneContract`         fixture `made`, from `Made.of(name, output_stride)`

@@ -53,7 +53,6 @@ class DatasetContract:
         assert 1 < len(names) == len(palette) == len(set(names)) == len(set(palette)) <= IGNORE_INDEX
         assert all(0 <= value <= 255 for colour in palette for value in colour)
         assert not {"void", "ignore", "unlabeled", "unlabelled"} & set(names)
-        assert source.title
 
     def test_every_pair_is_8_bit_and_its_ids_are_legal(self, source: Source) -> None:
         for split in source.splits:

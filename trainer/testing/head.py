@@ -47,7 +47,7 @@ def make(kind: str, shape: FeatureShape, options: dict[str, Any]) -> Head:
     """A head with random weights and without dropout."""
     torch.manual_seed(0)
     config = ModelConfig(head=cast(Any, kind), head_channels=12, dropout=0.0, **options)
-    return HEADS[kind](shape, CLASSES, config)
+    return HEADS[kind].code(shape, CLASSES, config)
 
 
 def maps(shape: FeatureShape, size_hw: tuple[int, int] = (90, 122)) -> list[Tensor]:

@@ -140,14 +140,14 @@ class LossContract:
     @pytest.mark.parametrize("seed", range(3))
     def test_it_equals_the_slow_oracle(self, kind: str, oracle: Oracle, seed: int, void: float) -> None:
         logits, label = example(seed, void)
-        found = LOSSES[kind](logits, label, settings_of(seed))
+        found = LOSSES[kind].code(logits, label, settings_of(seed))
         assert float(found) == pytest.approx(oracle(logits, label, settings_of(seed)), abs=1e-5)
 
     @pytest.mark.parametrize("weighted", [False, True])
     def test_without_a_label_it_is_a_differentiable_zero(self, kind: str, weighted: bool) -> None:
         logits, label = nothing_labelled()
         logits.requires_grad_()
-        loss = LOSSES[kind](logits, label, LossSettings(weight_C=torch.ones(CLASSES) if weighted else None))
+        loss = LOSSES[kind].code(logits, label, LossSettings(weight_C=torch.ones(CLASSES) if weighted else None))
         loss.backward()  # type: ignore[no-untyped-call]
         assert float(loss.detach()) == 0.0
         assert logits.grad is not None
@@ -157,8 +157,8 @@ class LossContract:
         logits, label = example()
         void = (label == 255)[:, None].expand_as(logits)
         other = torch.where(void, 9 * torch.randn_like(logits), logits).requires_grad_()
-        loss = LOSSES[kind](other, label, LossSettings())
-        assert torch.allclose(LOSSES[kind](logits, label, LossSettings()), loss)
+        loss = LOSSES[kind].code(other, label, LossSettings())
+        assert torch.allclose(LOSSES[kind].code(logits, label, LossSettings()), loss)
         loss.backward()  # type: ignore[no-untyped-call]
         assert other.grad is not None
         assert not other.grad[void].any()
@@ -166,9 +166,9 @@ class LossContract:
 
     def test_it_is_in_float32_and_positive(self, kind: str) -> None:
         logits, label = example()
-        loss = LOSSES[kind](logits, label, LossSettings())
+        loss = LOSSES[kind].code(logits, label, LossSettings())
         assert loss.ndim == 0
-        assert loss.dtype == LOSSES[kind](logits.bfloat16(), label, LossSettings()).dtype == torch.float32
+        assert loss.dtype == LOSSES[kind].code(logits.bfloat16(), label, LossSettings()).dtype == torch.float32
         assert loss > 0
 
     def test_names_of_classes_and_order_of_images_do_not_matter(self, kind: str) -> None:
@@ -176,34 +176,34 @@ class LossContract:
         weight_C = torch.tensor(WEIGHTS)
         order = torch.tensor([2, 0, 3, 1])
         moved = torch.where(label == 255, label, order.argsort()[label.clamp(max=CLASSES - 1)])
-        loss = LOSSES[kind](logits, label, LossSettings(weight_C=weight_C))
-        assert torch.allclose(LOSSES[kind](logits[:, order], moved, LossSettings(weight_C=weight_C[order])), loss)
-        assert torch.allclose(LOSSES[kind](logits.flip(0), label.flip(0), LossSettings(weight_C=weight_C)), loss)
+        loss = LOSSES[kind].code(logits, label, LossSettings(weight_C=weight_C))
+        assert torch.allclose(LOSSES[kind].code(logits[:, order], moved, LossSettings(weight_C=weight_C[order])), loss)
+        assert torch.allclose(LOSSES[kind].code(logits.flip(0), label.flip(0), LossSettings(weight_C=weight_C)), loss)
 
     def test_right_and_sure_costs_next_to_nothing(self, kind: str) -> None:
         _, label = example()
         sure = 50.0 * F.one_hot(label.clamp(max=CLASSES - 1), CLASSES).permute(0, 3, 1, 2)
-        assert float(LOSSES[kind](sure, label, LossSettings())) == pytest.approx(0, abs=1e-6)
+        assert float(LOSSES[kind].code(sure, label, LossSettings())) == pytest.approx(0, abs=1e-6)
 
     def test_the_gradient_is_that_of_finite_differences(self, kind: str) -> None:
         logits, label = example(3)
         step, settings = 1e-3, LossSettings(threshold=1.0)
         direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(7))
         logits.requires_grad_()
-        LOSSES[kind](logits, label, settings).backward()  # type: ignore[no-untyped-call]
+        LOSSES[kind].code(logits, label, settings).backward()  # type: ignore[no-untyped-call]
         assert logits.grad is not None
         with torch.no_grad():
-            ends = [LOSSES[kind](logits + sign * step * direction, label, settings) for sign in (1, -1)]
+            ends = [LOSSES[kind].code(logits + sign * step * direction, label, settings) for sign in (1, -1)]
         slope = float(ends[0] - ends[1]) / (2 * step)
         assert float((logits.grad * direction).sum()) == pytest.approx(slope, rel=0.02, abs=1e-3)
 
     def test_deterministic_algorithms_give_the_same(self, kind: str) -> None:
         logits, label = example()
         settings = LossSettings(weight_C=torch.tensor(WEIGHTS))
-        expected = LOSSES[kind](logits, label, settings)
+        expected = LOSSES[kind].code(logits, label, settings)
         torch.use_deterministic_algorithms(True)
         try:
-            found = LOSSES[kind](logits, label, settings)
+            found = LOSSES[kind].code(logits, label, settings)
         finally:
             torch.use_deterministic_algorithms(False)
         assert torch.allclose(found, expected)

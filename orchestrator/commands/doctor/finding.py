@@ -23,8 +23,9 @@ class Question:
     spec: Path | None = None
     """Search space; None: look at no sweep."""
     recipe: str | None = None
+    data: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    """As `--recipe` and `--set` of the sweep."""
+    """As `--recipe`, `--data` and `--set` of the sweep."""
 
     @property
     def store(self) -> str:

@@ -12,11 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from orchestrator.commands.doctor.finding import Problem, Question, existing
+from orchestrator.machine.own_folder import ForeignFolderError, claim, make_temporary, remove, temporary_root
 from orchestrator.running.executors.socket_folder import LONGEST_SOCKET, socket_folder
 from orchestrator.store.lock import file_system
 from orchestrator.store.run_directory import RunDirectory
 from trainer.data.reading.cache import DecodedCache
-from trainer.own_folder import ForeignFolderError, claim, make_temporary, remove, temporary_root
 
 __all__ = [
     "check_clock",

@@ -20,7 +20,7 @@ from orchestrator.planning.resolve import check_class_count, check_compute, chec
 from orchestrator.planning.selection import check_selection
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Search
-from orchestrator.spec.settings import config_leaves
+from orchestrator.spec.settings import config_leaves, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
 from orchestrator.store.run_directory import RunDirectory
@@ -41,7 +41,7 @@ class TrialBuilder:
         self.spec = spec
         self.search = search
         self.cache_dir = run_dir / CACHE
-        self.configs = ConfigBuilder()
+        self.configs = ConfigBuilder(spec.extension)
         self.facts: dict[DataKey, DataFacts] = {}
 
     def build(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
@@ -50,6 +50,11 @@ class TrialBuilder:
         Raises SpecError, with the lines of the parameters, for values or combinations that the trainer refuses and for
         an active parameter without a value.
         """
+        with extended_by(self.spec.extension):
+            return self.built(number, values)
+
+    def built(self, number: int, values: Mapping[str, Any]) -> tuple[Row, Trial]:
+        """`build` where the keys of plugins are known."""
         suggested: dict[str, Any] = {}
         for item in self.search.active(suggested):
             if item.key not in values:

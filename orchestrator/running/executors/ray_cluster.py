@@ -11,10 +11,10 @@ from typing import Any
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import keeping_handlers, sparing_children
+from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.redaction import one_line
 from orchestrator.running.executors.runtime_env import runtime_env_of
 from orchestrator.running.executors.session_folder import session_folder
-from trainer.own_folder import temporary_folder
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints no tables of its own

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.errors import SweepError
+from orchestrator.machine.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
 from orchestrator.running.executors.socket_folder import socket_folder
-from trainer.own_folder import claim, make_temporary, remove, remove_stale, temporary_root
 
 __all__ = ["remove_stale_sessions", "session_folder", "session_parent"]
 

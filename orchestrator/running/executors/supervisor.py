@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import SweepError
+from orchestrator.machine.own_folder import remove_stale
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.child_process import ChildProcess
 from orchestrator.running.executors.controller_link import Call, Failed, Finished, Ready, Refused
 from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
-from trainer.own_folder import remove_stale
 
 __all__ = ["Supervisor", "SupervisorTimings"]
 

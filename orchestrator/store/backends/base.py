@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from orchestrator.errors import StoreError
-from trainer.own_folder import ForeignFolderError, claim, named_for_user
+from orchestrator.machine.own_folder import ForeignFolderError, claim, named_for_user
 
 __all__ = ["SCRATCH_FOLDER", "Files", "claim_scratch", "local_folder", "location"]
 

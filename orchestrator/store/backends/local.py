@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.file_systems import flush, flush_folder
+from orchestrator.machine.own_folder import remove_stale, temporary_folder
 from orchestrator.store.atomic_file import open_no_link, partial_file, replace_file, write_file
 from orchestrator.store.backends.base import Files
 from orchestrator.store.bounded_file import read_file
 from orchestrator.store.disk_errors import disk_remedy
-from trainer.file_systems import flush, flush_folder
-from trainer.own_folder import remove_stale, temporary_folder
 
 __all__ = ["LocalFiles", "stamp"]
 

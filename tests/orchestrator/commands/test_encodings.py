@@ -16,13 +16,13 @@ from orchestrator import __main__ as orchestrator
 from orchestrator import api
 from orchestrator import sweep as sweep_command
 from orchestrator.api import RunOptions
+from orchestrator.machine.streams import ASCII_FORMS
 from reports import __main__ as reports
 from tests.end_to_end.conftest import TINY_SPACE, write_tiny
 from tests.orchestrator.conftest import quick_options
 from trainer import export
 from trainer.data import __main__ as data
 from trainer.golden import __main__ as golden
-from trainer.streams import ASCII_FORMS
 
 ROW = "Größe ± ≈ · 中 ☃ §"
 """Label of a row; Latin-1 has some of its characters."""
@@ -148,7 +148,8 @@ def test_the_export_prepares_its_streams_too(tmp_path: Path, monkeypatch: pytest
 
 
 def test_files_do_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> None:
-    program = "from trainer.streams import prepare_streams; prepare_streams(); file = open('x', 'w'); print('lost')"
+    prepared = "from orchestrator.machine.streams import prepare_streams; prepare_streams()"
+    program = f"{prepared}; file = open('x', 'w'); print('lost')"
     command = ["bash", "-c", 'exec "$0" "$@" <&- >&- 2>&-', sys.executable, "-c", f"{program}; file.write('kept')"]
     environment = os.environ | {"PYTHONPATH": str(Path(export.__file__).parents[1])}
     assert subprocess.run(command, cwd=tmp_path, env=environment).returncode == 0

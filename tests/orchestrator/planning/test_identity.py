@@ -13,6 +13,7 @@ from PIL import Image
 from orchestrator.planning import identity
 from orchestrator.planning.digests import data_digest, read_cache
 from orchestrator.planning.identity import canonical, content_id, study_id
+from orchestrator.workload.fields import fields_below, is_outside_identity
 from trainer.checkpoint import fingerprint
 from trainer.config import (
     AnchorConfig,
@@ -21,11 +22,12 @@ from trainer.config import (
     MemoryConfig,
     MiningConfig,
     ModelConfig,
+    PluginPart,
+    PluginSource,
     Runtime,
     SyntheticConfig,
     TrainConfig,
 )
-from trainer.config.field_markers import fields_below, is_outside_identity
 from trainer.data import open_source
 from trainer.data.files.camvid import CamVid
 from trainer.errors import DataError
@@ -58,6 +60,7 @@ def with_value(config, key, value):
     return replace(config, **{name: with_value(getattr(config, name), rest, value) if rest else value})
 
 
+PLUGIN = PluginPart(source=PluginSource(digest="a" * 12, path="/mine.py"), table="MINERS", name="mine")
 UNSET = {
     "model.stem": "deep",
     "model.fusion_kernel": 3,
@@ -96,6 +99,14 @@ UNSET = {
     "contrast.as_released": True,
     "contrast.labels": "shuffled",
     "contrast.memory.dtype": "float16",
+    "contrast.anchors.plugin": PLUGIN,
+    "contrast.mining.plugin": PLUGIN,
+    "loss.plugin": PLUGIN,
+    "data.plugin": PLUGIN,
+    "model.head_plugin": PLUGIN,
+    "model.backbone_plugin": PLUGIN,
+    "evaluation.metrics": ("mine",),
+    "evaluation.metric_plugins": (PLUGIN,),
 }
 """A value for each knob that is unset by default."""
 
@@ -105,6 +116,7 @@ SETTING = {
     "loss.ohem_min_kept": {"loss.kind": "ohem"},
     "loss.lovasz_weight": {"loss.kind": "ce_lovasz"},
     "evaluation.stride": {"evaluation.window": (64, 64)},
+    "evaluation.metrics": {"evaluation.metric_plugins": (PLUGIN,)},
 }
 """What else must be set for a knob to have an effect."""
 

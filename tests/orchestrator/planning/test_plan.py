@@ -20,10 +20,10 @@ from orchestrator.planning.digests import data_digest
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.protocol_record import BaseSizeRecord
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.workload.protocol_record import BaseSizeRecord
 from trainer.data import open_source
 
 PROJECT = Path(__file__).resolve().parents[3]

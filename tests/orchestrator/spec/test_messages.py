@@ -15,8 +15,12 @@ from orchestrator.spec.sweep_spec import read_spec
 from trainer.config import BACKBONE_NAMES
 
 PROJECT = Path(__file__).resolve().parents[3]
+DATA_SETS = "synthetic, camvid, cityscapes, pascal_context, coco_stuff_10k, coco_stuff_164k, ade20k, folder"
+NOTHING = f"no data set, recipe or folder 'nope'; data sets: {DATA_SETS}; available: small; looked in recipes and ."
 HEAD = "method: ablation\nrecipe: small\n"
 ONE_ROW = HEAD + "rows:\n  a: {}\n"
+SCENES = "synthetic, {name: more scenes, data.synthetic.seed: 1}"
+ON_DATA = f"{ONE_ROW}data: [{SCENES}]\n"
 GRID = "method: grid\nrecipe: small\nparameters:\n"
 TWO = GRID + "  optim.lr: {values: [0.1, 0.2]}\n  contrast.memory.kind: {values: [none, pixel]}\n"
 SEARCH = "method: random\nrecipe: small\ntrials: 4\nparameters:\n"
@@ -45,6 +49,10 @@ SETTINGS = [
     ("data.base_size.short: 16", "must be at least 32 pixels; got 16"),
     ("data.base_size.shrt: 520", "unknown key; did you mean 'short'?"),
     ("evaluation.preset: multi", "'multi' is not a choice; choose single_scale, multi_scale_flip"),
+    (
+        "evaluation.metrics: [f1]",
+        "no plugin has a metric 'f1'; name its file in `plugins`",
+    ),
     ("data.crop: [64, 16]", "both sides must be at least 32 pixels; got [64, 16]"),
     ("data.root: 3", "must be text, not 3; put it in quotes"),
     ("temperature: 1", "unknown key; did you mean 'contrast.temperature'?"),
@@ -73,6 +81,17 @@ SETTINGS = [
 
 FILES = [
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
+    (
+        f"{HEAD}plugins: 3\nrows: {{a: {{}}}}\n",
+        ["3: plugins: must be a list of files or modules, not 3; write for example [my_sampler.py]"],
+    ),
+    (f"{HEAD}plugins: [mine, mine]\nrows: {{a: {{}}}}\n", ["3: plugins: 'mine' is listed twice; remove one"]),
+    (
+        f"{HEAD}plugins: [nosuch]\nrows: {{a: {{}}}}\n",
+        [
+            "3: plugins: no module nosuch in Python source is installed; install it, or give a .py file",
+        ],
+    ),
     (HEAD, ["1: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (f"{HEAD}rows: {{'': {{}}}}\n", ["3: rows: a row without a label; name it"]),
     (f"{HEAD}rows: {{a: 3}}\n", [f"3: rows.a: must be a block of `key: value` lines, not 3; see {README}"]),
@@ -937,6 +956,92 @@ FILES = [
         ),
         ["6: skip: 112 entries for 90000 combinations; list fewer values, or fewer entries"],
     ),
+    (f"{ONE_ROW}data: [synthetic, nope]\n", [f"5: data: {NOTHING}"]),
+    (f"{ONE_ROW}data: []\n", ["5: data: an empty list; name at least one data set, or remove it"]),
+    (
+        f"{ONE_ROW}data: [3]\n",
+        [
+            (
+                "5: data.0: must name a data set, a recipe or a folder, or be a block, not 3; write for example "
+                "{name: CamVid, recipe: camvid_lite0, data.root: PATH}"
+            )
+        ],
+    ),
+    (f"{ONE_ROW}data: [{{name: 3}}]\n", ["5: data.0: name must be text, not 3; put it in quotes"]),
+    (
+        f"{ONE_ROW}data: [{{recipe: nope}}]\n",
+        ["5: data.recipe: no recipe 'nope'; available: small; looked in recipes and ."],
+    ),
+    (f"{ONE_ROW}data:\n  - {{data.crp: 3}}\n", ["6: data.crp: unknown key; did you mean 'crop'?"]),
+    (
+        f"{ONE_ROW}data: [synthetic, {{name: Synthetic, data.synthetic.seed: 1}}]\n",
+        ["5: data: 'Synthetic' is named like 'synthetic' (s.yaml:5); remove one of the two, or give it another `name`"],
+    ),
+    (
+        f"{ONE_ROW}data: [{{name: '!', data.crop: [32, 32]}}]\n",
+        ["5: data: '!' has no letter or digit; add `name: NAME`"],
+    ),
+    (
+        "method: ablation\nrows: {a: {}}\ndata: [synthetic]\n",
+        [
+            (
+                "3: data: 'synthetic' needs a recipe; add `recipe: NAME` to it or to the file (available: small; looked in "
+                "recipes and .)"
+            )
+        ],
+    ),
+    (
+        f"{ONE_ROW}table: {{across_data: mean}}\n",
+        ["5: table.across_data: needs `data:` with two data sets or more; remove it"],
+    ),
+    (
+        f"{ON_DATA}table: {{across_data: data_sets}}\n",
+        ["6: table.across_data: data_sets compares each row with the baseline; add `baseline: LABEL`, or write mean"],
+    ),
+    (
+        f"{DRAWN}data: [{SCENES}]\n",
+        [
+            (
+                "6: data: a search chooses its trials by their figures on one data set; name one with --recipe, and train its "
+                "best rows on all of them in an ablation"
+            )
+        ],
+    ),
+    (
+        f"{ON_DATA}baseline: a\nseeds: {{until: decided}}\n",
+        [
+            (
+                "5: data: `until: decided` adds seeds by the differences on one data set; write a number of seeds, for "
+                "example seeds: 5"
+            )
+        ],
+    ),
+    (
+        f"{TWO}data: [{SCENES}]\ntable: {{layout: matrix}}\n",
+        ["7: table.layout: a matrix has no place for several data sets; write layout: list or groups"],
+    ),
+    (
+        f"{ONE_ROW}fixed: {{data.crop: [32, 32]}}\ndata: [{{name: a, data.crop: [32, 64]}}]\n",
+        ["5: data.crop: has no effect, as every data set sets this key; remove one of the two"],
+    ),
+    (
+        f"{HEAD}one_at_a_time: {{contrast.temperature: [0.1, 0.2]}}\ndata: [synthetic, {{recipe: other/warm.yaml}}]\n",
+        [
+            (
+                "4: data: the rows are not those on 'synthetic' (temperature=0.1, temperature=0.2), as the recipes differ; "
+                "list them under `rows`"
+            )
+        ],
+    ),
+    (
+        f"{HEAD}rows:\n  a: {{data.synthetic.seed: 3}}\n  b: {{}}\ndata: [{SCENES}]\n",
+        [
+            (
+                "6: data: row 'a' has the same trials on 'more scenes' and on 'Synthetic scenes'; remove one of the two, or what "
+                "makes them equal in this row"
+            )
+        ],
+    ),
     (
         f"{HEAD}rows:\n  a: {{data.synthetic.height: 100000}}\n",
         ["4: data.synthetic.height: must be at most 8192 pixels; got 100000"],
@@ -944,7 +1049,12 @@ FILES = [
 ]
 """A search space, and its messages; one that starts with a line number is about that file."""
 
+SET_TWICE = (
+    "--set data.synthetic.seed=2: data.synthetic.seed: the data set 'more scenes' sets it (s.yaml:5); change it there"
+)
+
 OPTIONS = [
+    ("data", "nope", f"data: {NOTHING}"),
     ("set", "data.root", "not of the form key=value; write for example --set schedule.steps=100"),
     ("set", "a.b=1", "a.b: unknown key; choose data, model, contrast, loss, optim, schedule, evaluation, compute"),
     ("set", "optim.lr=-1", "optim.lr: must be positive; got -1.0"),
@@ -967,6 +1077,7 @@ OTHER_FILES = {
     "recipes/small.yaml": "data: {crop: [64, 64]}\nschedule.steps: 10\n",
     "aside/listed.yaml": "- data\n",
     "aside/stray.yaml": "# mine\nschedule: {stepz: 3}\n",
+    "other/warm.yaml": "contrast.temperature: 0.2\n",
     "aside/latin.yaml": b"question: \xe9\n",
     "empty/note.txt": "no search space\n",
     "circle.yaml": "extends: s.yaml\n",
@@ -1009,7 +1120,7 @@ def with_setting(setting):
 
 def option(name, value):
     """`read_spec`'s argument for an option of the command line."""
-    return {"settings": [value]} if name == "set" else {name: value}
+    return {"settings": [value]} if name == "set" else {name: [value] if name == "data" else value}
 
 
 def named(expected):
@@ -1070,6 +1181,10 @@ def test_all_mistakes_come_at_once():
         "aside/stray.yaml:2: schedule.stepz: unknown key; did you mean 'steps'?",
         "--set schedule.steps=many: schedule.steps: must be a whole number, not 'many'; write for example 300",
     ]
+
+
+def test_a_setting_of_the_command_line_that_a_data_set_has():
+    assert messages(ON_DATA, settings=["data.synthetic.seed=2"]) == [SET_TWICE]
 
 
 @pytest.mark.parametrize(
@@ -1139,6 +1254,7 @@ def all_messages(tmp_path_factory):
         for name, value, _ in OPTIONS:
             found += messages(ONE_ROW, **option(name, value))
         found += [*messages(ONE_ROW, settings=["optim.lr=1", "optim.lr=2"]), message_of_a_missing_space()]
+        found += messages(ON_DATA, settings=["data.synthetic.seed=2"])
     return "\n".join(found)
 
 
@@ -1148,7 +1264,7 @@ def test_no_message_is_missing_here(expression, all_messages):
 
 
 def test_every_message_says_where_and_what_to_do(all_messages):
-    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|ablation_memry|--(set|seeds|recipe|name) .*?): ")
+    where = re.compile(r"^([\w./-]+\.yaml(:\d+)?|ablation_memry|--(set|data|seeds|recipe|name) .*?): ")
     what_to_do = re.compile(r"; |\?$|must (be|lie)|choose|there (is|are)|no such (split|folder)|needs? |write ")
 
     assert [line for line in all_messages.splitlines() if not where.match(line)] == []

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.running.task import Task
+from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from reports.sources.mlflow import load_from_mlflow
 from tests.orchestrator.tracking.conftest import CONFIG, World
 
 MakeRecord = Callable[..., AttemptRecord]
@@ -199,6 +201,34 @@ def test_rows_that_share_a_trial_share_its_curves(
     link = world.child("with | pipe", 0)
     assert link.data.tags["reused_from"] == world.child("without", 0).info.run_id
     assert world.catch_up(sweep) == []
+
+
+def test_the_runs_of_several_data_sets_are_named_after_them(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    cells = (
+        replace(sweep.cells[0], trial_id="a0", data="CamVid"),
+        replace(sweep.cells[0], trial_id="b0", data="own data"),
+    )
+    sweep = replace(sweep, cells=cells, data_sets=(DataSetRecord(name="CamVid"), DataSetRecord(name="own data")))
+    mirror = world.mirror()
+    mirror.open(world.results(sweep))
+    for trial_id, figure in (("a0", 0.5), ("b0", 0.6)):
+        world.train(mirror, make_task(trial_id), make_record(trial_id, final__miou=figure), 10)
+    runs = {run.data.tags["mlflow.runName"]: run for run in world.runs("trial")}
+    assert set(runs) == {"without on CamVid · seed 0", "without on own data · seed 0"}
+    (parent,) = world.runs("sweep")
+    assert parent.data.params["data_sets"] == "CamVid, own data"
+    run = runs["without on own data · seed 0"]
+    assert run.data.tags["data_set"] == run.data.params["data_set"] == "own data"
+    assert run.data.metrics["final/miou"] == 0.6
+    assert world.catch_up(sweep) == []
+    loaded = load_from_mlflow(world.uri, sweep.name)
+    assert loaded.sweep == sweep
+    assert {name: part.outcomes.keys() for name, part in loaded.by_data_set.items()} == {
+        "CamVid": {"a0"},
+        "own data": {"b0"},
+    }
 
 
 def test_a_failed_trial_says_why_until_it_is_done(

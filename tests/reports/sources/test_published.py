@@ -5,7 +5,7 @@ from importlib import resources
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.protocol_record import evaluation_of
+from orchestrator.workload.protocol_record import evaluation_of
 from reports.sources.published import read_published
 from reports.tables.columns import KNOWN_COLUMNS
 from trainer.data import DATASETS

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.protocol_record import BaseSizeRecord, ProtocolRecord
+from orchestrator.workload.protocol_record import BaseSizeRecord, ProtocolRecord
 from reports.render.html import render_html
 from reports.render.latex import render_latex
 from reports.render.markdown import render_markdown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.store.data_record import DataRecord, SplitRecord
 from orchestrator.store.records import TableRecord
+from orchestrator.workload.data_record import DataRecord, SplitRecord
 from reports.render.html import render_html
 from reports.render.markdown import render_markdown
 from reports.tables.combined_table import combine_tables

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.records import TableRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow, read_published
 from reports.tables.table import MOST_ROWS, build_table
 from tests.reports.conftest import results_of

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.protocol_record import ProtocolRecord
 from orchestrator.store.records import State, TableRecord
+from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow
 from reports.tables.notes import Mark
 from reports.tables.row_headers import factor_text, short_names

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trainer.block_size import extra_columns, pool_size
 from trainer.config import MiningConfig
 from trainer.contrast.mining import MINERS, mine_semi_hard
-from trainer.testing.miner import POOLS, MinerContract, check_against_pool
+from trainer.testing.miner import POOLS, MinerContract, check_against_pool, context_of
 
 
 class TestMiners(MinerContract):
@@ -50,7 +50,7 @@ def test_extra_columns_are_used_and_change_no_choice():
     close_AM = wide_AX[:, :candidates].clone()
     legal_A, behind = torch.full((4,), candidates), wide_AX[:, candidates:].clone()
     found = [
-        mine_semi_hard(hardness_AM, legal_A, 5, fraction, torch.Generator().manual_seed(1))
+        mine_semi_hard(context_of(hardness_AM, legal_A, 5, fraction, torch.Generator().manual_seed(1)))
         for hardness_AM in (wide_AX[:, :candidates], close_AM)
     ]
     assert torch.equal(found[0].index_AK, found[1].index_AK)

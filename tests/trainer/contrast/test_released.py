@@ -121,8 +121,8 @@ def test_defect_4_class_0_is_never_stored_yet_its_zeros_are_positives():
 def test_defect_5_every_anchor_misses_the_row_of_its_own_number():
     module, batch = released(), scene()
     module.push(*batch[:2], generator=draw())
-    label_P = torch.zeros(3 * 12 * 14, dtype=torch.int64)
-    anchors, keys, _ = module.candidates(batch[0], label_P, label_P, draw())
+    label_Nhw = torch.zeros(3, 12, 14, dtype=torch.int64)
+    anchors, keys, _ = module.candidates(batch[0], module.context(label_Nhw, label_Nhw, (12, 14), draw()))
     mask_A = self_mask(keys, 4 * 24 + 2)
     assert keys.batch.slots.rows == 0, "the bank alone"
     pixel, region = 0, 4 * 20
@@ -149,8 +149,9 @@ def test_loss_equals_loops_over_the_released_list(mining):
     for step in range(2):
         module.push(*batch[:2], generator=draw(step))
     output = module(*batch, generator=draw())
-    label_P, prediction_P = (item[:, 2::4, 2::4].flatten() for item in batch[1:])
-    anchors, *_ = module.candidates(batch[0], label_P, prediction_P, draw())
+    label_Nhw, prediction_Nhw = (item[:, 2::4, 2::4] for item in batch[1:])
+    context = module.context(label_Nhw, prediction_Nhw, batch[0].shape[2:], draw())
+    anchors, *_ = module.candidates(batch[0], context)
     pixel, region = module.bank.contents()
     listed = []
     for c in (1, 2, 3, 0):

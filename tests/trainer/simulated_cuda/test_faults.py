@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ from trainer.config import (
 )
 from trainer.contrast.queue import ClassQueue
 from trainer.models.segmentor import Segmentor
+from trainer.plugins import Entry
 from trainer.step import TrainStep
 from trainer.testing.device_fault import DeviceFault
 from trainer.testing.simulated_trial import simulated_trial
@@ -158,6 +160,8 @@ def replace_everywhere(monkeypatch, owner, name, original, changed):
         for key, value in list(places.items()):
             if value is original:
                 monkeypatch.setitem(places, key, changed)
+            elif isinstance(value, Entry) and value.code is original:
+                monkeypatch.setitem(places, key, replace(value, code=changed))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -26,9 +26,7 @@ import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trainer.data.reading.decode import DECODER_VERSION
-from trainer.data.source import Pair, Pixels
-from trainer.own_folder import (
+from orchestrator.machine.own_folder import (
     MARK,
     claim,
     mark_of,
@@ -39,6 +37,8 @@ from trainer.own_folder import (
     remove_stale,
     temporary_folder,
 )
+from trainer.data.reading.decode import DECODER_VERSION
+from trainer.data.source import Pair, Pixels
 
 __all__ = ["CACHE_FOLDER", "CACHE_GIGABYTES", "DamagedEntryError", "DecodedCache", "DecodedSplit"]
 

@@ -55,7 +55,8 @@ class PairsOnDisk(ABC):
     if the cache has no room, pairs are decoded at each read.
     """
 
-    title: str
+    title: str = ""
+    """In captions; empty: `data.name`."""
     class_names: tuple[str, ...]
     palette: tuple[Colour, ...]
     split_parts: Mapping[str, tuple[str, ...]]

@@ -23,9 +23,9 @@ from orchestrator.commands.doctor import cluster, experiment, folders, interpret
 from orchestrator.commands.doctor.checks import CHECKS
 from orchestrator.commands.doctor.examine import finding_of
 from orchestrator.commands.doctor.finding import Finding, Question
+from orchestrator.machine.own_folder import temporary_root
 from orchestrator.running.executors import socket_folder
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
-from trainer.own_folder import temporary_root
 
 Patch = pytest.MonkeyPatch
 Broken = Iterator[tuple[Question, str]]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.own_folder import mark_of
 from orchestrator.store.backends import LocalFiles, local_folder, location, open_files
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from trainer.own_folder import mark_of
 
 
 @pytest.mark.parametrize(

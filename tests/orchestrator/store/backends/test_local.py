@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.own_folder import Mark, write_mark
+from orchestrator.machine.process_identity import ProcessIdentity
 from orchestrator.store.backends import LocalFiles
 from orchestrator.testing.files import AtomicFilesContract
-from trainer.own_folder import Mark, write_mark
-from trainer.process_identity import ProcessIdentity
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.machine.own_folder import MARK
 from trainer.data.files.folder import Folder
 from trainer.data.reading import cache as module
 from trainer.data.reading.cache import CACHE_FOLDER, CACHE_GIGABYTES, DamagedEntryError, DecodedCache, DecodedSplit
-from trainer.own_folder import MARK
 from trainer.testing.look_alikes import LOOK_ALIKES
 
 SIZES = ((12, 8), (5, 9), (1, 1))

@@ -115,6 +115,8 @@ def identity_values(block: Any) -> dict[str, Any]:
         if value is None or is_outside_identity(item):
             continue
         below = identity_values(value) if is_dataclass(value) else value
+        if isinstance(value, tuple) and value and is_dataclass(value[0]):
+            below = [identity_values(part) for part in value]
         if below or not item.metadata.get("optional_block"):
             values[canonical_name(item)] = below
     return values

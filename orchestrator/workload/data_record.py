@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["DataRecord", "SplitRecord"]
 
@@ -45,8 +45,8 @@ class DataRecord:
     """One data set of a sweep."""
 
     title: str
-    class_names: tuple[str, ...]
-    roles: Mapping[str, str]
+    class_names: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
     """Split that is used for `train`, `val` and `test`."""
     name: str = ""
     """`data.name`; empty in plans of before."""
@@ -61,4 +61,4 @@ class DataRecord:
 
     def split(self, role: str) -> SplitRecord | None:
         """The split that is used for `role`, if it was counted."""
-        return next((split for split in self.splits if split.name == self.roles[role]), None)
+        return next((split for split in self.splits if split.name == self.roles.get(role)), None)

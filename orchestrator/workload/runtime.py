@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.config.field_markers import require
+from orchestrator.workload.fields import require
 
 __all__ = ["Runtime"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.own_folder import (
+from orchestrator.machine.own_folder import (
     MARK,
     ForeignFolderError,
     Mark,
@@ -28,7 +28,7 @@ from trainer.own_folder import (
     temporary_root,
     write_mark,
 )
-from trainer.process_identity import ProcessIdentity
+from orchestrator.machine.process_identity import ProcessIdentity
 
 NOBODY = 65534
 
@@ -75,7 +75,7 @@ def test_the_umask_does_not_open_it(tmp_path):
 
 def test_many_processes_may_make_it_together(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from trainer.own_folder import claim; sys.stdin.readline();"
+        "import sys; from pathlib import Path; from orchestrator.machine.own_folder import claim; sys.stdin.readline();"
         "claim(Path(sys.argv[1]), 'TMPDIR')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "own")]
@@ -202,7 +202,7 @@ LEAVE = """
 import os, signal, sys
 from pathlib import Path
 import tempfile; tempfile.tempdir = sys.argv[1]
-from trainer.own_folder import make_temporary
+from orchestrator.machine.own_folder import make_temporary
 folder = make_temporary("ray")
 (folder / "session").mkdir()
 (folder / "session" / "log").write_text("x")
@@ -247,7 +247,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_of_a_living_one(tmp_p
 
 def test_a_later_process_with_the_same_id_is_another_one(tmp_path, monkeypatch):
     """And one from before the last boot is dead, while one of another machine may live."""
-    monkeypatch.setattr("trainer.process_identity.this_host", lambda: "this host")
+    monkeypatch.setattr("orchestrator.machine.process_identity.this_host", lambda: "this host")
     here = ProcessIdentity.here()
     assert here.alive() is True
     folder = {}
@@ -285,7 +285,7 @@ def test_the_search_for_stale_folders_ends_in_time_and_without_error(tmp_path, m
         folder = tmp_path / "parent" / str(number)
         folder.mkdir(parents=True)
         write_mark(folder, Mark(process=replace(ProcessIdentity.here(), started="1")))
-    monkeypatch.setattr("trainer.own_folder.STALE_SECONDS", -1.0)
+    monkeypatch.setattr("orchestrator.machine.own_folder.STALE_SECONDS", -1.0)
     remove_stale(tmp_path / "parent")
     assert len(names(tmp_path / "parent")) == 3
 

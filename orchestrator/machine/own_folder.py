@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
-from trainer.process_identity import ProcessIdentity
+from orchestrator.machine.process_identity import ProcessIdentity
 
 __all__ = [
     "MARK",

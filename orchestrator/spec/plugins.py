@@ -1,0 +1,59 @@
+"""The plugins of a search space and its recipe (`plugins:`), loaded before anything else in the files is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.spec.validators import plugin_names
+from orchestrator.spec.yaml_document import Document
+from trainer.errors import PluginError
+
+if TYPE_CHECKING:
+    from trainer.plugins.loading import Plugin
+    from trainer.plugins.options import Extension
+
+__all__ = ["PLUGINS_KEY", "read_plugins"]
+
+PLUGINS_KEY = "plugins"
+
+
+def read_plugins(*documents: Document) -> Extension | None:
+    """What the plugins that the documents name add to the configuration; None without plugins.
+
+    Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute. Raises
+    SpecError with one line per plugin, with its file and line.
+    """
+    named = [place for document in documents for place in plugins_in(document)]
+    if not named:
+        return None
+    from trainer.plugins.loading import read_plugin  # not for the sweeps that have none
+    from trainer.plugins.options import Extension
+
+    errors = SpecErrorCollector()
+    plugins: dict[str, Plugin] = {}
+    for name, origin in named:
+        try:
+            plugin = read_plugin(name, Path())
+            plugins.setdefault(plugin.source.path, plugin)
+        except PluginError as error:
+            errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
+    errors.raise_any()
+    try:
+        return Extension(tuple(plugins.values()))
+    except PluginError as error:
+        raise SpecError(f"{named[-1][1]}: {PLUGINS_KEY}: {error}") from error
+
+
+def plugins_in(document: Document) -> Iterator[tuple[str, str]]:
+    """The plugins that a document names, each with its place. Raises SpecError where the key is wrong."""
+    if PLUGINS_KEY not in document.values:
+        return
+    try:
+        names = plugin_names(document.values[PLUGINS_KEY])
+    except ValueError as error:
+        raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
+    for position, name in enumerate(names):
+        yield name, document.origin(PLUGINS_KEY, position)

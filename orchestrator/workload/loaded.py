@@ -1,0 +1,94 @@
+"""LoadedWorkload: a workload with its name, and what stands for the parts that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.workload.extras import Code, Extras
+from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.metric import Metric, metric_named, validation_name, watched_metric
+from orchestrator.workload.source_digest import code_digest
+
+if TYPE_CHECKING:
+    from orchestrator.workload.loading import WorkloadSource
+    from orchestrator.workload.protocol import Workload
+
+__all__ = ["LoadedWorkload"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LoadedWorkload:
+    """A workload, as all packages of the orchestrator use it."""
+
+    name: str
+    workload: Workload
+    source: WorkloadSource
+    is_built_in: bool
+    own_files: Callable[[], Mapping[str, str]] = field(repr=False)
+    """The digest of its source by file, for a workload that does not say more about its code."""
+
+    @property
+    def config_type(self) -> type[Any]:
+        """Of its configs."""
+        return self.workload.config_type
+
+    @property
+    def extras(self) -> Extras:
+        """Its optional parts."""
+        return getattr(self.workload, "extras", Extras())
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the id of a trial holds of the workload; ids of the built-in one do not name it."""
+        version = {"result_version": self.workload.result_version}
+        return version if self.is_built_in else {**version, "workload": self.name}
+
+    @property
+    def code(self) -> Code:
+        """Its code; by default the file that it is written in."""
+        return self.extras.code or Code(files=self.own_files, digests=lambda: (code_digest(self.own_files()),))
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """All metrics, the main one first."""
+        return tuple(self.workload.metrics)
+
+    @property
+    def main_metric(self) -> Metric:
+        """What ranks tables."""
+        return self.metrics[0]
+
+    @property
+    def watched_metric(self) -> Metric:
+        """What is shown of running trials."""
+        return watched_metric(self.metrics) or self.main_metric
+
+    def metric(self, name: str) -> Metric:
+        """The metric `name`, declared or not."""
+        return metric_named(name, self.metrics)
+
+    def normalised(self, config: Any) -> Any:
+        """The same computation with every field that has no effect at its default."""
+        return config if self.extras.normalised is None else self.extras.normalised(config)
+
+    def inputs_key(self, config: Any) -> Hashable:
+        """What of a config decides its inputs."""
+        return replace(config, seed=0) if self.extras.inputs_key is None else self.extras.inputs_key(config)
+
+    def reported(self, config: Any, inputs: Inputs) -> Collection[str]:
+        """Names of the metrics that a trial reports; families by their start."""
+        if self.extras.reported is not None:
+            return self.extras.reported(config, inputs)
+        names = {metric.name for metric in self.metrics}
+        return names | {validation_name(name) for name in names}
+
+    def steps(self, config: Any) -> int | None:
+        """Number of steps of a trial; None where the workload does not say."""
+        if not self.extras.steps_key:
+            return None
+        value = config
+        for name in self.extras.steps_key.split("."):
+            value = getattr(value, name)
+        return int(value)

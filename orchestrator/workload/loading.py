@@ -1,0 +1,148 @@
+"""Loads a workload by its name: an installed module, or a Python file beside the search space."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.source_digest import short, source_digest
+
+__all__ = ["BUILT_IN", "OBJECT", "WorkloadError", "WorkloadSource", "built_in", "find", "load"]
+
+BUILT_IN = "trainer.workload"
+"""The module of the workload that comes with the project."""
+
+OBJECT = "WORKLOAD"
+"""Name of the workload in its module."""
+
+DATACLASS = "@dataclass(frozen=True, kw_only=True)"
+
+MEMBERS = ("config_type", "result_version", "metrics", "check", "inputs", "describe", "train")
+"""What a workload must have."""
+
+
+class WorkloadError(Exception):
+    """A workload that cannot be used; the message is one line and begins with the place in its source."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkloadSource:
+    """Where a workload comes from; enough to load it in another process, on a machine without the file."""
+
+    name: str
+    """`my_package.my_trainer`, or `my_trainer.py`; part of the id of its trials."""
+    path: str = ""
+    """Of the file, absolute; empty for an installed module."""
+    text: str = ""
+    """The source in the file."""
+
+    @property
+    def module_name(self) -> str:
+        """The module under which it is loaded; a file has one of its own for each version."""
+        return f"workload_{Path(self.name).stem}_{short(self.text)}" if self.path else self.name
+
+
+def built_in() -> LoadedWorkload:
+    """The workload that comes with the project: the contrastive segmentation trainer."""
+    return load(WorkloadSource(name=BUILT_IN))
+
+
+def find(name: str, folder: Path) -> WorkloadSource:
+    """The workload `name`: a `.py` file, relative to `folder`, or an installed module. Raises WorkloadError."""
+    if not name.endswith(".py"):
+        return WorkloadSource(name=name)
+    path = (folder / Path(name).expanduser()).resolve()
+    try:
+        return WorkloadSource(name=path.name, path=str(path), text=path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WorkloadError(f"{path}: cannot be read ({error.strerror}); correct the path") from error
+    except ValueError as error:
+        raise WorkloadError(f"{path}: is not text in UTF-8; save it as UTF-8") from error
+
+
+@cache
+def load(source: WorkloadSource) -> LoadedWorkload:
+    """The workload of a source, imported at the first call in this process. Raises WorkloadError."""
+    module = imported(source)
+    place = source.path or str(module.__file__)
+    workload = getattr(module, OBJECT, None)
+    if workload is None:
+        raise WorkloadError(f"{place}: has no {OBJECT}; add `{OBJECT} = MyWorkload()` at its end")
+    lacking = [name for name in MEMBERS if not hasattr(workload, name)]
+    if lacking:
+        text = f"{OBJECT} has no {', '.join(lacking)}; `orchestrator.workload.Workload` says what they are"
+        raise WorkloadError(f"{place}: {text}")
+    require_config_type(workload.config_type, place)
+    return LoadedWorkload(
+        name=source.name,
+        workload=workload,
+        source=source,
+        is_built_in=source.name == BUILT_IN,
+        own_files=lambda: {Path(place).name: source_digest(source.text or Path(place).read_text(encoding="utf-8"))},
+    )
+
+
+def imported(source: WorkloadSource) -> ModuleType:
+    """The module of a source. Raises WorkloadError."""
+    name = source.module_name
+    try:
+        if not source.path:
+            return importlib.import_module(name)
+        if name in sys.modules:
+            return sys.modules[name]
+        module = importlib.util.module_from_spec(ModuleSpec(name, None, origin=source.path))
+        module.__file__ = source.path
+        sys.modules[name] = module  # before it runs: dataclasses look for it there
+        try:
+            exec(compile(source.text, source.path, "exec"), module.__dict__)  # noqa: S102 - the user's own trainer
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+    except Exception as error:
+        raise WorkloadError(f"{place_of(error, source)}: {described(error)}; it cannot be imported") from error
+
+
+def described(error: Exception) -> str:
+    """An exception in one line."""
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place_of(error: Exception, source: WorkloadSource) -> str:
+    """`my_trainer.py:12`, where it raised; without a line if that is not known."""
+    path, line = source.path or source.name, None
+    if isinstance(error, SyntaxError) and error.filename == source.path:
+        line = error.lineno
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == source.path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return path if line is None else f"{path}:{line}"
+
+
+def require_config_type(config_type: Any, place: str) -> None:
+    """Raise WorkloadError unless `config_type` is a frozen, keyword-only dataclass with defaults and a seed."""
+    name = getattr(config_type, "__name__", repr(config_type))
+    if not (isinstance(config_type, type) and dataclasses.is_dataclass(config_type)):
+        raise WorkloadError(f"{place}: config_type: {name} is not a dataclass; write {DATACLASS}")
+    if not config_type.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise WorkloadError(f"{place}: config_type: {name} is not frozen; write {DATACLASS}")
+    fields = {item.name: item for item in dataclasses.fields(config_type)}
+    if "seed" not in fields:
+        raise WorkloadError(f"{place}: config_type: {name} has no field `seed`; add `seed: int = 0`")
+    try:
+        config_type()
+    except (TypeError, ValueError) as error:
+        text = f"config_type: {name}() raises {described(error)}; give each field a default"
+        raise WorkloadError(f"{place}: {text}") from error

@@ -1,0 +1,259 @@
+"""What a plugin adds to the trainer's tables, checked: every mistake is one line with file and line of the plugin."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from types import ModuleType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from trainer.config import (
+    BACKBONE_NAMES,
+    AnchorConfig,
+    DataConfig,
+    EvaluationConfig,
+    LossConfig,
+    MiningConfig,
+    ModelConfig,
+)
+from trainer.errors import PluginError
+from trainer.plugins.entry import Entry, MetricEntry
+
+__all__ = ["TABLES", "Table", "read_tables"]
+
+METRIC_NAMES = ("best_miou", "classes", "iou", "mean_accuracy", "miou", "pixel_accuracy")
+"""The metrics of a split that every trial has, without `final/` and `val/`."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,49}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A table of the trainer that plugins add entries to."""
+
+    prefix: str
+    """Of the keys of its block: `contrast.anchors.`."""
+    block: type
+    chosen_by: str
+    """The field of the block that names an entry."""
+    field: str = "plugin"
+    """The field of the block that has the `PluginPart`."""
+    built_in: tuple[str, ...]
+    entry: type[Entry[Any]] = Entry
+
+
+def literal_names(block: type, name: str) -> tuple[str, ...]:
+    """The names that a field of the configuration accepts."""
+    annotation = get_type_hints(block)[name]
+    parts = (annotation, *get_args(annotation))
+    return next(get_args(part) for part in parts if get_origin(part) is Literal)
+
+
+TABLES: Mapping[str, Table] = {
+    "ANCHOR_SAMPLERS": Table(
+        prefix="contrast.anchors.",
+        block=AnchorConfig,
+        chosen_by="kind",
+        built_in=literal_names(AnchorConfig, "kind"),
+    ),
+    "MINERS": Table(
+        prefix="contrast.mining.", block=MiningConfig, chosen_by="kind", built_in=literal_names(MiningConfig, "kind")
+    ),
+    "LOSSES": Table(prefix="loss.", block=LossConfig, chosen_by="kind", built_in=literal_names(LossConfig, "kind")),
+    "HEADS": Table(
+        prefix="model.",
+        block=ModelConfig,
+        chosen_by="head",
+        field="head_plugin",
+        built_in=literal_names(ModelConfig, "head"),
+    ),
+    "BACKBONES": Table(
+        prefix="model.", block=ModelConfig, chosen_by="backbone", field="backbone_plugin", built_in=BACKBONE_NAMES
+    ),
+    "DATASETS": Table(prefix="data.", block=DataConfig, chosen_by="name", built_in=literal_names(DataConfig, "name")),
+    "METRICS": Table(
+        prefix="evaluation.",
+        block=EvaluationConfig,
+        chosen_by="metrics",
+        field="metric_plugins",
+        built_in=METRIC_NAMES,
+        entry=MetricEntry,
+    ),
+}
+"""The tables by the name that they have in a plugin and in the trainer."""
+
+SIMPLE = (bool, int, float, str)
+
+
+def read_tables(module: ModuleType, path: str) -> Mapping[str, Mapping[str, Entry[Any]]]:
+    """The tables of a plugin that was imported from `path`. Raises PluginError for the first mistake in them."""
+    place = Places(module, path)
+    found: dict[str, Mapping[str, Entry[Any]]] = {}
+    for name, value in vars(module).items():
+        if name in TABLES and not inspect.ismodule(value):
+            found[name] = read_table(name, value, place)
+    if not found:
+        upper = [name for name in vars(module) if name.isupper()]
+        similar = [match for name in upper for match in get_close_matches(name, TABLES, n=1)]
+        remedy = f"did you mean {similar[0]}?" if similar else f"define one of {', '.join(TABLES)}"
+        raise PluginError(f"{place.of()}: the plugin has no table; {remedy}")
+    return found
+
+
+def read_table(table: str, value: Any, place: Places) -> Mapping[str, Entry[Any]]:
+    """One table, checked."""
+    kind = TABLES[table].entry
+    example = f'write {table} = {{"my_name": {kind.__name__}(code=...)}}'
+    if not isinstance(value, Mapping) or not value:
+        raise PluginError(f"{place.of(table)}: {table}: must be a dictionary with an entry; {example}")
+    for name, entry in value.items():
+        here = f"{place.of(table, name)}: {table}[{name!r}]"
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise PluginError(f"{here}: must be named with letters, digits, _ - and .; {example}")
+        if name in TABLES[table].built_in:
+            raise PluginError(f"{here}: the trainer has an entry of this name; rename it")
+        if not isinstance(entry, kind):
+            raise PluginError(f"{here}: must be of type {kind.__name__}, not {type(entry).__name__}; {example}")
+        if not callable(entry.code):
+            raise PluginError(f"{here}: code must be a function or a class, not {type(entry.code).__name__}")
+        if entry.options is not None:
+            check_options(entry.options, TABLES[table], here, place)
+        if isinstance(entry, MetricEntry) and entry.direction not in ("up", "down"):
+            raise PluginError(f"{here}: direction must be up or down, not {entry.direction!r}")
+    return value
+
+
+def check_options(options: Any, table: Table, here: str, place: Places) -> None:
+    """Raise PluginError unless `options` is a dataclass as the trainer's are, and all its defaults are legal."""
+    if not isinstance(options, type) or not is_dataclass(options):
+        raise PluginError(f"{here}: options must be a dataclass; write @dataclass(frozen=True, kw_only=True)")
+    parameters = options.__dataclass_params__  # type: ignore[attr-defined] # types do not know it
+    at_class = f"{place.of_class(options)}: {options.__name__}"
+    if not parameters.frozen:
+        raise PluginError(f"{at_class}: must be frozen; write @dataclass(frozen=True, kw_only=True)")
+    for name in vars(options):
+        is_field = name in options.__dataclass_fields__ or name.startswith("_")
+        if not is_field and isinstance(vars(options)[name], (*SIMPLE, tuple, list, dict, type(None))):
+            where = place.of_class(options, name)
+            raise PluginError(f"{where}: {options.__name__}.{name}: has no type; write for example `{name}: int = 3`")
+    try:
+        types = get_type_hints(options)
+    except Exception as error:
+        raise PluginError(
+            f"{at_class}: a type cannot be resolved ({error}); import it at the top of the file"
+        ) from error
+    taken = {item.name for item in fields(table.block)}
+    for item in fields(options):
+        where = f"{place.of_class(options, item.name)}: {options.__name__}.{item.name}"
+        annotation = types[item.name]
+        if item.name in taken:
+            raise PluginError(f"{where}: {table.prefix}{item.name} is a key of the trainer; rename it")
+        if not item.kw_only:
+            raise PluginError(f"{where}: must be keyword-only; write @dataclass(frozen=True, kw_only=True)")
+        if not is_supported(annotation):
+            raise PluginError(
+                f"{where}: a key cannot have the type {shown(annotation)}; use bool, int, float, str, Literal, or a "
+                "tuple of one of them, each with or without None"
+            )
+        if item.default is MISSING:
+            raise PluginError(f"{where}: has no default; write `{item.name}: {shown(annotation)} = ...`")
+        if not fits(annotation, item.default):
+            raise PluginError(f"{where}: the default {item.default!r} is not of the type {shown(annotation)}")
+    try:
+        hash(options())
+    except Exception as error:
+        raise PluginError(f"{at_class}: refuses its own defaults ({error}); give legal defaults") from error
+
+
+def without_none(annotation: Any) -> Any:
+    """A type without its None; a union of several others is returned as it is."""
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [part for part in get_args(annotation) if part is not type(None)]
+        return parts[0] if len(parts) == 1 else annotation
+    return annotation
+
+
+def is_supported(annotation: Any) -> bool:
+    """Whether a key of a search space can have this type."""
+    inner = without_none(annotation)
+    if get_origin(inner) is Literal:
+        return all(isinstance(value, SIMPLE) for value in get_args(inner))
+    if get_origin(inner) is tuple:
+        parts = [part for part in get_args(inner) if part is not Ellipsis]
+        return bool(parts) and len(set(parts)) == 1 and parts[0] in SIMPLE
+    return inner in SIMPLE
+
+
+def fits(annotation: Any, value: Any) -> bool:
+    """Whether a value is of a supported type; a whole number is a number."""
+    inner = without_none(annotation)
+    if value is None:
+        return inner is not annotation
+    if get_origin(inner) is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in get_args(inner))
+    if get_origin(inner) is tuple:
+        parts = get_args(inner)
+        if not isinstance(value, tuple) or (parts[-1] is not Ellipsis and len(parts) != len(value)):
+            return False
+        return all(fits(parts[0], item) for item in value)
+    return type(value) is inner or (inner is float and type(value) is int)
+
+
+def shown(annotation: Any) -> str:
+    """A type as it is written."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+class Places:
+    """Where in the files of a plugin something is written, as `file:line`."""
+
+    def __init__(self, module: ModuleType, path: str) -> None:
+        self.module = module
+        self.path = getattr(module, "__file__", None) or path
+
+    def of(self, table: str = "", key: Any = None) -> str:
+        """The line of a table, or of a key in it; line 1 if it is not written out."""
+        line = 1
+        for target, value, at in assignments(tree_of(self.module)):
+            if target == table:
+                line = at
+                for item in value.keys if isinstance(value, ast.Dict) else ():
+                    if isinstance(item, ast.Constant) and item.value == key:
+                        line = item.lineno
+        return f"{self.path}:{line}"
+
+    def of_class(self, found: type, name: str = "") -> str:
+        """The line of a class, or of a field in it."""
+        module = sys.modules.get(found.__module__, self.module)
+        path, line = getattr(module, "__file__", None) or self.path, 1
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.ClassDef) and node.name == found.__name__:
+                line = node.lineno
+                for target, _, at in assignments(node):
+                    if target == name:
+                        line = at
+        return f"{path}:{line}"
+
+
+def tree_of(module: ModuleType) -> ast.AST:
+    """The syntax tree of a module; empty where its source is not to be had."""
+    try:
+        return ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def assignments(node: Any) -> Iterator[tuple[str, ast.expr | None, int]]:
+    """Name, value and line of each assignment in the body of a module or a class."""
+    for item in node.body:
+        targets = (
+            item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id, item.value, item.lineno
