@@ -91,7 +91,15 @@ def build_parser() -> Parser:
     add_tracking_uri(doctor)
     doctor.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: a private one)")
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    add("schema", write_schema_files, "write the JSON Schemas of search spaces and recipes")
+    schema = add("schema", write_schema_files, "write the JSON Schemas of search spaces and recipes")
+    schema.add_argument(
+        "--with",
+        nargs="+",
+        default=[],
+        dest="plugins",
+        metavar="PLUGIN",
+        help="print the schema of search spaces with the keys of these plugins instead; writes no file",
+    )
     return parser
 
 
@@ -248,11 +256,14 @@ def look_around(options: argparse.Namespace) -> int:
     return DONE if all(finding.ok for finding in findings) else UNFINISHED
 
 
-def write_schema_files(_options: argparse.Namespace) -> int:
-    """Write search_spaces/schema.json and search_spaces/recipes/schema.json below the current folder."""
-    from orchestrator.commands.schema import write_schemas
+def write_schema_files(options: argparse.Namespace) -> int:
+    """Write search_spaces/schema.json and search_spaces/recipes/schema.json below the current folder.
 
-    print("\n".join(map(str, write_schemas())))
+    With plugins, print the schema of search spaces that name them.
+    """
+    from orchestrator.commands.schema import schema_with, write_schemas
+
+    print(schema_with(options.plugins) if options.plugins else "\n".join(map(str, write_schemas())))
     return DONE
 
 

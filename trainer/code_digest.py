@@ -35,6 +35,7 @@ NOT_COUNTED: Mapping[str, str] = {
     "export.py": "reads a finished trial",
     "golden/": "runs tiny trials with two versions of the code",
     "pictures/": "draws after the figures are measured",
+    "plugins/__main__.py": "runs suites of tests on a plugin",
     "probe.py": "measures memory; its weights are thrown away",
     "testing/": "suites of tests",
 }

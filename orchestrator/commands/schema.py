@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.spec.json_schema import Schema, recipe_schema, search_space_schema
+from orchestrator.spec.plugins import load_plugins
+from orchestrator.spec.settings import extended_by
 
-__all__ = ["PATHS", "as_text", "write_schemas"]
+__all__ = ["PATHS", "as_text", "schema_with", "write_schemas"]
 
 PATHS: Mapping[str, Path] = {
     "search space": Path("search_spaces/schema.json"),
@@ -23,6 +25,12 @@ def write_schemas() -> tuple[Path, ...]:
     for name, path in PATHS.items():
         path.write_text(as_text(schemas[name]), encoding="utf-8")
     return tuple(PATHS.values())
+
+
+def schema_with(plugins: Sequence[str]) -> str:
+    """The schema of search spaces with the keys of plugins, files or modules, as text. Raises SpecError."""
+    with extended_by(load_plugins([(name, "--with") for name in plugins])):
+        return as_text(search_space_schema())
 
 
 def as_text(schema: Schema) -> str:

@@ -48,17 +48,16 @@ class RowsOnData:
 
 def names_of(groups: Sequence[RowsOnData], facts: Facts) -> tuple[str, ...]:
     """The names of the data sets: those of the file, else their titles (`CamVid`) if these tell them apart."""
-    titles = tuple(title_of_data(group, facts) for group in groups)
+    titles = tuple(group.spec.name if group.spec.is_named else title_of_data(group, facts) for group in groups)
     distinct = {data_set_stem(title) for title in titles}
     return titles if len(distinct) == len(groups) else tuple(group.spec.name for group in groups)
 
 
 def title_of_data(group: RowsOnData, facts: Facts) -> str:
-    """The name of a data set, where the file does not give it the title of the data that all its rows have."""
-    found = {(row.config.data.name, facts[data_key(row.config.data)].title) for row in group.rows}
-    name, title = found.pop()
-    is_known = not group.spec.is_named and not found and title not in (UNNAMED, name)
-    return title if is_known else group.spec.name
+    """The title of the data that all rows of a group have; what the file calls it where there is none."""
+    data_sets = distinct_data_sets(group.rows)
+    titles = {data_record(row.config.data, facts[key]).title for key, row in data_sets.items()}
+    return titles.pop() if len(titles) == 1 and UNNAMED not in titles else group.spec.name
 
 
 def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> Iterator[str]:

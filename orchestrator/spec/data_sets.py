@@ -159,7 +159,7 @@ def data_mistakes(space: SearchSpace, origin: str, count: int, until: Until | No
     """
     table = space.table
     where = f"{space.origin('table', 'across_data')}: table.across_data"
-    if table.across_data != "none" and count < 2 and space.is_complete("data"):
+    if table.across_data != "none" and max(count, len(space.data or ())) < 2 and space.is_complete("data"):
         yield f"{where}: needs `data:` with two data sets or more; remove it"
     if table.across_data == "data_sets" and space.baseline is None and count > 1:
         yield f"{where}: data_sets compares each row with the baseline; add `baseline: LABEL`, or write mean"

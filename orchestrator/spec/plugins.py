@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trainer.plugins.loading import Plugin
     from trainer.plugins.options import Extension
 
-__all__ = ["PLUGINS_KEY", "read_plugins"]
+__all__ = ["PLUGINS_KEY", "load_plugins", "read_plugins"]
 
 PLUGINS_KEY = "plugins"
 
@@ -26,7 +26,14 @@ def read_plugins(*documents: Document) -> Extension | None:
     Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute. Raises
     SpecError with one line per plugin, with its file and line.
     """
-    named = [place for document in documents for place in plugins_in(document)]
+    return load_plugins([place for document in documents for place in plugins_in(document)])
+
+
+def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
+    """What plugins add to the configuration: files or modules, each with the place that names it; None without any.
+
+    Raises SpecError with one line per plugin.
+    """
     if not named:
         return None
     from trainer.plugins.loading import read_plugin  # not for the sweeps that have none

@@ -13,13 +13,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from orchestrator.workload.source_digest import short
 from trainer.config.plugin_part import PluginSource
 from trainer.errors import PluginError
 from trainer.plugins.entry import Entry
@@ -46,14 +46,25 @@ def read_plugin(name: str, folder: Path) -> Plugin:
     return load(read_source(name, folder))
 
 
-@cache
+LOADED: dict[tuple[str, str], Plugin] = {}
+"""The plugins of this process by path and digest."""
+
+
 def load(source: PluginSource) -> Plugin:
     """The plugin with this source, imported at the first call in this process.
 
     Raises PluginError if it raises, if its tables are wrong, or if the installed module is another one here.
     """
-    module = import_module(source)
-    return Plugin(source=source, tables=read_tables(module, source.path))
+    key = (source.path, source.digest)
+    if key not in LOADED:
+        module = import_module(source)
+        LOADED[key] = Plugin(source=source, tables=read_tables(module, source.path))
+    return LOADED[key]
+
+
+def package_of(source: PluginSource) -> str:
+    """The name of the package that a plugin is loaded as; equal code in two folders is loaded twice."""
+    return f"{PACKAGE}{source.digest}_{short(source.path)}"
 
 
 def import_module(source: PluginSource) -> ModuleType:
@@ -64,7 +75,7 @@ def import_module(source: PluginSource) -> ModuleType:
             raise PluginError(f"{source.path}: another version is installed here ({here.digest}, not {source.digest})")
         name = source.path
     else:
-        package = PACKAGE + source.digest
+        package = package_of(source)
         if not any(isinstance(item, PluginFinder) and item.package == package for item in sys.meta_path):
             sys.meta_path.insert(0, PluginFinder(source))
         name = f"{package}.{Path(source.path).stem.replace('.', '_')}"
@@ -83,7 +94,7 @@ class PluginFinder(MetaPathFinder, Loader):
     """Imports the modules of one plugin from their text."""
 
     def __init__(self, source: PluginSource) -> None:
-        self.package = PACKAGE + source.digest
+        self.package = package_of(source)
         self.folder = Path(source.path).parent
         main = Path(source.path).name
         self.files: dict[str, tuple[str, str]] = {}

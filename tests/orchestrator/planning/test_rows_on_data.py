@@ -135,6 +135,11 @@ def test_data_of_the_command_line_replaces_that_of_the_file_and_names_the_sweep(
     assert changed.record.name == "s+lr=0.5"
 
 
+def test_a_file_that_compares_across_data_sets_can_be_run_on_one(planned: Callable[..., SweepPlan]) -> None:
+    text = f"{SPACE}data: [synthetic, {SCENES}]\ntable: {{across_data: seeds}}\n"
+    assert ids_of(planned(text, data=["synthetic"])) == ids_of(planned(SPACE))
+
+
 def test_a_setting_counts_as_a_change_if_it_changes_one_data_set(
     planned: Callable[..., SweepPlan],
 ) -> None:

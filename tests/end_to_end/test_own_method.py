@@ -1,0 +1,80 @@
+"""docs/own_method.md, followed literally, and its example: run, edited and run again without Ray."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import PROJECT, TINY_RECIPE, Command, attempts
+
+PAGE = (PROJECT / "docs/own_method.md").read_text(encoding="utf-8")
+EXAMPLE = PROJECT / "examples/own_method"
+
+
+@pytest.fixture
+def example(folder: Path) -> Path:
+    """The folder of the test with the files of the example, and a recipe whose trials take a second."""
+    for path in EXAMPLE.glob("*.*"):
+        shutil.copy(path, folder)
+    (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    return folder
+
+
+def states(folder: Path) -> dict[str, list[str]]:
+    """The states of the attempts of each trial."""
+    return {trial: [record["state"] for record in records] for trial, records in attempts(folder).items()}
+
+
+def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: Command) -> None:
+    line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
+    first = command(*line, "--seeds", "1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "boundary: of the plugin my_sampler.py (" in first.stdout
+    before = states(example)
+    assert list(before.values()) == [["done"]] * 3
+
+    sampler = example / "my_sampler.py"
+    sampler.write_text(sampler.read_text().replace("(context.per_class + 1) // 2", "context.per_class // 2"))
+    edited = command(*line, "--seeds", "1")
+    assert "3 trials, 1 done already, 2 to run" in edited.stdout
+    assert edited.returncode == 0
+    after = states(example)
+    assert list(after.values()) == [["done"]] * 5
+
+    sampler.write_text(sampler.read_text().replace("first = sample", "first = 1 / 0 and sample"))
+    broken = command(*line, "--seeds", "1")
+    number = sampler.read_text().partition("1 / 0")[0].count("\n") + 1
+    assert broken.returncode == 1
+    assert f"ZeroDivisionError: {sampler}:{number}: division by zero" in broken.stdout
+
+
+def commands() -> Iterator[list[str]]:
+    """The commands of the page."""
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.strip():
+                yield shlex.split(line, comments=True)
+
+
+def test_the_page_is_followed_literally(example: Path) -> None:
+    """Its commands run, its search space is legal, and its code is that of the example."""
+    found = list(commands())
+    assert len(found) >= 4
+    for line in found:
+        assert line[:2] == ["python", "-m"]
+        done = subprocess.run([sys.executable, *line[1:]], cwd=example, capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    (space,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (example / "page.yaml").write_text(f"method: ablation\nrecipe: ./tiny.yaml\n{space}", encoding="utf-8")
+    line = [sys.executable, "-m", "orchestrator.sweep", "page.yaml", "--dry-run"]
+    done = subprocess.run(line, cwd=example, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = (example / "my_sampler.py").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    for statement in filter(str.strip, code.splitlines()):
+        assert statement.removesuffix(" ...") in text, f"{statement} is not in the example"
