@@ -28,6 +28,7 @@ from trainer.config import (
     require_class_weights_fit,
     require_compute_fits,
 )
+from trainer.data import UNNAMED
 from trainer.figure_names import figure_names
 from trainer.workload.caption import caption_sentence, images_text
 from trainer.workload.datasets import DataFacts, data_facts, data_key
@@ -61,9 +62,6 @@ USUAL_CAUSES = {
     "contrast.memory": "contrast.memory.pixels_per_class",
 }
 
-UNTITLED = "own data"
-"""Title of data that has none."""
-
 OTHER_VALIDATION_SPLIT = (
     "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
     "train_without_search, data.val_split: search}}`)"
@@ -91,7 +89,7 @@ class ContrastiveSegmentation(Workload):
         record = data_record(config.data, facts)
         return Inputs(
             digest=facts.digest,
-            title="" if record.title == UNTITLED else record.title,
+            title="" if record.title == UNNAMED else record.title,
             record=record,
             val_overlaps_test=overlap_with_test(config.data) if facts.val_overlaps_test else None,
             val_overlaps_train=overlap_with_train(config.data) if facts.val_overlaps_train else None,

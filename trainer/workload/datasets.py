@@ -25,6 +25,8 @@ SPLITS = ("train_split", "val_split", "test_split")
 class DataFacts:
     """What a plan needs to know about a data set."""
 
+    title: str
+    """In captions."""
     digest: str
     """Of its content."""
     class_names: tuple[str, ...]
@@ -47,7 +49,7 @@ class DataFacts:
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read, and what is refused."""
     splits = (getattr(config, split) for split in SPLITS)
-    return (config.name, config.root, *splits, config.absent_classes, config.synthetic, config.plugin)
+    return (config.name, config.root, config.classes, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
 def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
@@ -56,9 +58,10 @@ def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
     `remember` keeps its digest and its census. Raises ValueError `key: message` when files are missing, cannot be
     decoded or have illegal ids, when a split does not exist, and for classes without labels.
     """
-    checked = "root"
+    checked = "root" if config.classes is None else "classes"
     try:
         source = open_source(config)
+        checked = "root"
         source.check_layout()
         for checked in SPLITS:
             source.size(getattr(config, checked))
@@ -71,6 +74,7 @@ def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
             checked = "test_split"
             require_labelled(census, source, config.test_split)
         return DataFacts(
+            title=getattr(source, "title", "") or config.name,  # one of a plugin may have none
             digest=digest,
             class_names=source.class_names,
             train_images=source.size(config.train_split),

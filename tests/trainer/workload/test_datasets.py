@@ -6,19 +6,13 @@ import pytest
 
 from orchestrator.workload.inputs import forget
 from trainer.config import DataConfig
-from trainer.data import DATASETS
 from trainer.testing.look_alikes import LOOK_ALIKES
-from trainer.workload.caption import DATA_TITLES
 from trainer.workload.datasets import data_facts
 
 
 def settings_of(**data):
     """The config of a data set."""
     return DataConfig(**data)
-
-
-def test_every_data_set_has_a_title():
-    assert set(DATA_TITLES) == set(DATASETS)
 
 
 def test_dummy_labels_are_refused_at_the_split_that_names_them(tmp_path):
