@@ -179,7 +179,7 @@ def test_a_metric_of_a_plugin_may_be_a_column_where_it_is_measured() -> None:
     text = (
         "from trainer.plugins import MetricEntry\nMETRICS = {'f1': MetricEntry(code=lambda label, said, classes: None)}"
     )
-    Path("metric.py").write_text(text.replace("print)", "print, title='F1', unit='%')"), encoding="utf-8")
+    Path("metric.py").write_text(text.replace("None)", "None, title='F1', unit='%')"), encoding="utf-8")
     shown = read_extension(["metric.py"], Path()).metrics
     assert [(metric.name, metric.title, metric.scale) for metric in shown] == [
         ("final/f1", "F1", 100),
