@@ -6,19 +6,10 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.planning.datasets import DataFacts
 from trainer.config import TrainConfig, setting
+from trainer.data import UNNAMED
 
 __all__ = ["caption_sentence", "describe_seeds", "images_text"]
 
-DATA_TITLES = {
-    "synthetic": "Synthetic scenes",
-    "camvid": "CamVid",
-    "cityscapes": "Cityscapes",
-    "pascal_context": "PASCAL-Context",
-    "coco_stuff_10k": "COCO-Stuff-10K",
-    "coco_stuff_164k": "COCO-Stuff-164K",
-    "ade20k": "ADE20K",
-    "folder": "own data",
-}
 WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
@@ -39,7 +30,7 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: Seque
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
     head = same(lambda config: f"{config.model.head} head", "head")
     if not data:
-        found = {f"{data_title(config, facts)}, {config.data.test_split} split" for config, facts in rows}
+        found = {f"{data_title(facts)}, {config.data.test_split} split" for config, facts in rows}
         data = same_of(found, "data") + images_text(rows)
     parts = (
         data,
@@ -59,10 +50,9 @@ def images_text(rows: Sequence[tuple[TrainConfig, DataFacts]]) -> str:
     return f" ({images.pop()})" if len(images) == 1 else ""
 
 
-def data_title(config: TrainConfig, facts: DataFacts) -> str:
-    """`CamVid`; own data has no name of its own, so the start of its digest tells two sets apart."""
-    title = DATA_TITLES.get(config.data.name, config.data.name)
-    return f"{title} {facts.digest[:6]}" if config.data.name == "folder" else title
+def data_title(facts: DataFacts) -> str:
+    """`CamVid`; the start of their digest tells two sets without a name apart."""
+    return f"{facts.title} {facts.digest[:6]}" if facts.title == UNNAMED else facts.title
 
 
 def crop_title(config: TrainConfig) -> str:

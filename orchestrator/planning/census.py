@@ -17,6 +17,7 @@ from orchestrator.store.sealed_json import seal
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
+from trainer.data.files.folder import Folder
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.errors import DataError
 
@@ -26,6 +27,7 @@ CENSUS_VERSION = 3
 """Increased by hand whenever equal data would be counted otherwise, or the file is written otherwise."""
 
 MOST_VALUES = 8
+MOST_MAPPED = 3
 MANY_IMAGES = 1000
 """Of more images than these the count takes long enough to be announced."""
 
@@ -78,28 +80,38 @@ def require_classes(census: Census, source: Source, config: DataConfig) -> None:
     held = [index for index, pixels in enumerate(split.pixels) if pixels]
     named = ", ".join(map(repr, absent[:MOST_VALUES])) + (", ..." if len(absent) > MOST_VALUES else "")
     what = f"class{'es' if len(absent) > 1 else ''} {named}"
-    if config.name != "folder":
+    if not isinstance(source, Folder):
         raise DataError(
             f"no label of {config.train_split} shows {what}; check that the data set is complete, "
             "or set data.absent_classes: allow"
         )
+    if not source.description.codes.plain:
+        raise DataError(
+            f"no label of {config.train_split} shows {what}; correct map or names in {source.description.path}, "
+            "or set data.absent_classes: allow"
+        )
     values = [*map(str, held), *(["255"] if split.void else [])]
     listed = f"{', '.join(values[:-1])} and {values[-1]}" if len(values) > 1 else "".join(values)
-    remedy = suggestion(census, held, split.void)
+    remedy = suggestion(census, held, split.void, source.description.path.name)
     raise DataError(
         f"no label of {config.train_split} shows {what}; the labels hold {listed}; {remedy}, "
         "or set data.absent_classes: allow"
     )
 
 
-def suggestion(census: Census, held: list[int], void: int) -> str:
-    """What the ids in the labels suggest."""
-    missing = [index for index in range(len(census.class_names)) if index not in held]
+def suggestion(census: Census, held: list[int], void: int, file: str) -> str:
+    """What the ids in the labels suggest to write into the description."""
+    names = census.class_names
+    missing = [index for index in range(len(names)) if index not in held]
     if void and len(missing) == 1:
-        return f"is 255 the class {census.class_names[missing[0]]!r}? 255 is void: write {missing[0]} for the class"
+        ids = ", ".join(f"{index}: {names[index]}" for index in held[:MOST_MAPPED]) + (
+            ", ..." * (len(held) > MOST_MAPPED)
+        )
+        name = names[missing[0]]
+        return f"is 255 the class {name!r}? 255 is void: add `map: {{{ids}, 255: {name}}}` to {file}"
     if missing[0] == 0 and held:
-        return "do your ids start at 1? The first class is 0: subtract 1"
-    return "remove what is absent from classes.yaml"
+        return f"do your ids start at 1? The first class is 0: add `reduce_zero_label: true` to {file}"
+    return f"remove what is absent from {file}"
 
 
 def require_labelled(census: Census, source: Source, split: str) -> None:

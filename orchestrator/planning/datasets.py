@@ -26,6 +26,8 @@ SPLITS = ("train_split", "val_split", "test_split")
 class DataFacts:
     """What a plan needs to know about a data set."""
 
+    title: str
+    """In captions."""
     digest: str
     """Of its content."""
     class_names: tuple[str, ...]
@@ -48,7 +50,7 @@ class DataFacts:
 def data_key(config: DataConfig) -> DataKey:
     """The part of a data config that decides which files are read, and what is refused."""
     splits = (getattr(config, split) for split in SPLITS)
-    return (config.name, config.root, *splits, config.absent_classes, config.synthetic, config.plugin)
+    return (config.name, config.root, config.classes, *splits, config.absent_classes, config.synthetic, config.plugin)
 
 
 def distinct_data_sets(rows: Iterable[ResolvedRow]) -> dict[DataKey, ResolvedRow]:
@@ -66,9 +68,10 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
     or have illegal ids, when a split does not exist, and for classes without labels.
     """
     config = row.config.data
-    checked = "root"
+    checked = "root" if config.classes is None else "classes"
     try:
         source = open_source(config)
+        checked = "root"
         source.check_layout()
         for checked in SPLITS:
             source.size(getattr(config, checked))
@@ -81,6 +84,7 @@ def data_facts(row: ResolvedRow, cache_dir: Path | None) -> DataFacts:
             checked = "test_split"
             require_labelled(census, source, config.test_split)
         return DataFacts(
+            title=getattr(source, "title", "") or config.name,  # one of a plugin may have none
             digest=digest,
             class_names=source.class_names,
             train_images=source.size(config.train_split),

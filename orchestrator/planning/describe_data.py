@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import SPLITS, DataFacts
 from orchestrator.workload.data_record import DataRecord, SplitRecord
 from trainer.config import DataConfig
@@ -16,15 +15,14 @@ __all__ = ["data_record"]
 def data_record(config: DataConfig, facts: DataFacts) -> DataRecord:
     """The record of a data set as `config` uses it."""
     roles = {name.removesuffix("_split"): getattr(config, name) for name in SPLITS}
-    title = DATA_TITLES.get(config.name, config.name)
     if facts.census is None:
         return DataRecord(
-            title=title, name=config.name, digest=facts.digest, class_names=facts.class_names, roles=roles
+            title=facts.title, name=config.name, digest=facts.digest, class_names=facts.class_names, roles=roles
         )
     counted = {name: facts.census.parts_of(name, parts) for name, parts in facts.parts.items()}
     used = {part for parts in facts.parts.values() for part in parts}
     return DataRecord(
-        title=title,
+        title=facts.title,
         name=config.name,
         digest=facts.digest,
         class_names=facts.class_names,

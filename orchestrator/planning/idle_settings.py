@@ -46,6 +46,7 @@ def idle_notes(rows: Iterable[tuple[str, ResolvedRow, DataFacts]]) -> tuple[str,
         train, test = (sizes[key] for key in keys)
         for text in (
             *control_notes(config),
+            *data_notes(row),
             *model_notes(row),
             *memory_notes(config),
             *schedule_notes(config),
@@ -69,6 +70,12 @@ def control_notes(config: TrainConfig) -> Iterator[str]:
     """A contrast that does not see the ground truth."""
     if config.contrast.labels == "shuffled":
         yield "contrast.labels is shuffled: the contrastive loss of this control cannot learn from labels"
+
+
+def data_notes(row: ResolvedRow) -> Iterator[str]:
+    """A description of a data set that needs none."""
+    if row.config.data.name != "folder" and "data.classes" in row.sources.settings:
+        yield f"data.classes has no effect: data.name is {row.config.data.name}, and only folder has a description"
 
 
 def memory_notes(config: TrainConfig) -> Iterator[str]:

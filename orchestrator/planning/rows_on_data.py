@@ -17,6 +17,7 @@ from orchestrator.spec.data_sets import DataSetSpec
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.store.data_set_record import DataSetRecord, data_set_stem
+from trainer.data import UNNAMED
 
 if TYPE_CHECKING:
     from orchestrator.planning.plan import RunKey, Trial
@@ -34,9 +35,6 @@ __all__ = [
 ]
 
 Facts = Mapping[DataKey, DataFacts]
-
-UNTITLED = "own data"
-"""Title of data that has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +57,7 @@ def title_of_data(group: RowsOnData, facts: Facts) -> str:
     """The title of the data that all rows of a group have; what the file calls it where there is none."""
     data_sets = distinct_data_sets(group.rows)
     titles = {data_record(row.config.data, facts[key]).title for key, row in data_sets.items()}
-    return titles.pop() if len(titles) == 1 and UNTITLED not in titles else group.spec.name
+    return titles.pop() if len(titles) == 1 and UNNAMED not in titles else group.spec.name
 
 
 def equal_trials(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> Iterator[str]:

@@ -88,6 +88,8 @@ class DataConfig:
     """Data set: a key of `trainer.data.DATASETS`."""
     root: str | None = location()
     """Folder of the data set on this machine; not needed for `synthetic`."""
+    classes: str | None = location()
+    """Description of a `folder` on this machine; not set, it is `classes.yaml` in `root`. Other data sets have none."""
     train_split: str = "train"
     """Training split."""
     val_split: str = "val"

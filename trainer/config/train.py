@@ -60,9 +60,10 @@ class TrainConfig:
         `inter_image` only, since `intra_image` takes keys from the anchor's own image.
         """
         if self.data.name == "synthetic":
-            data = replace(self.data, root=None)
+            data = replace(self.data, root=None, classes=None)
         else:
-            data = replace(self.data, synthetic=SyntheticConfig())
+            classes = self.data.classes if self.data.name == "folder" else None
+            data = replace(self.data, classes=classes, synthetic=SyntheticConfig())
         schedule, optim = unset_implied(self.schedule), unset_implied(self.optim)
         if schedule.policy == "cosine":
             optim = replace(optim, poly_power=OptimConfig().poly_power)

@@ -17,12 +17,22 @@ from trainer.data.files.cityscapes import Cityscapes
 from trainer.data.files.coco_stuff import CocoStuff10K, CocoStuff164K
 from trainer.data.files.folder import Folder
 from trainer.data.files.pascal_context import PascalContext
-from trainer.data.source import HELD_OUT, IGNORE_INDEX, Source, overlap, require_labels
+from trainer.data.source import HELD_OUT, IGNORE_INDEX, UNNAMED, Source, overlap, require_labels
 from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 from trainer.plugins.entry import Entry, chosen
 
-__all__ = ["DATASETS", "HELD_OUT", "IGNORE_INDEX", "Source", "open_source", "overlap", "require_labels", "root_of"]
+__all__ = [
+    "DATASETS",
+    "HELD_OUT",
+    "IGNORE_INDEX",
+    "UNNAMED",
+    "Source",
+    "open_source",
+    "overlap",
+    "require_labels",
+    "root_of",
+]
 
 SourceBuilder: TypeAlias = Callable[[DataConfig], Source]
 
@@ -34,7 +44,7 @@ DATASETS: dict[str, Entry[SourceBuilder]] = {
     "coco_stuff_10k": Entry(code=lambda config: CocoStuff10K(root_of(config))),
     "coco_stuff_164k": Entry(code=lambda config: CocoStuff164K(root_of(config))),
     "ade20k": Entry(code=lambda config: ADE20K(root_of(config))),
-    "folder": Entry(code=lambda config: Folder(root_of(config))),
+    "folder": Entry(code=lambda config: Folder(root_of(config), description=config.classes)),
 }
 """The values of `data.name`."""
 

@@ -15,10 +15,24 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-__all__ = ["IGNORE_INDEX", "Colour", "Examined", "Pair", "PairFacts", "Pixels", "Source", "overlap", "require_labels"]
+__all__ = [
+    "IGNORE_INDEX",
+    "UNNAMED",
+    "Colour",
+    "Examined",
+    "Pair",
+    "PairFacts",
+    "Pixels",
+    "Source",
+    "overlap",
+    "require_labels",
+]
 
 IGNORE_INDEX = 255
 """Label of void pixels, which no loss and no metric counts; void is not a class (docs/released_code.md, 15)."""
+
+UNNAMED = "own data"
+"""Title of a data set without a name."""
 
 Colour: TypeAlias = tuple[int, int, int]
 """RGB, 0..255."""
@@ -59,6 +73,8 @@ class Examined:
 class Source(Protocol):
     """A labelled data set with named splits. Equal calls give equal pixels in every process."""
 
+    title: str
+    """In captions: `CamVid`."""
     class_names: tuple[str, ...]
     """Names by class id; void is not a class."""
     palette: tuple[Colour, ...]

@@ -52,7 +52,7 @@ class DatasetContract:
         names, palette = source.class_names, source.palette
         assert 1 < len(names) == len(palette) == len(set(names)) == len(set(palette)) <= IGNORE_INDEX
         assert all(0 <= value <= 255 for colour in palette for value in colour)
-        assert not {"void", "ignore", "unlabeled", "unlabelled", "background"} & set(names)
+        assert not {"void", "ignore", "unlabeled", "unlabelled"} & set(names)
 
     def test_every_pair_is_8_bit_and_its_ids_are_legal(self, source: Source) -> None:
         for split in source.splits:
@@ -192,6 +192,8 @@ class PairsContract(DatasetContract):
 
     def test_a_missing_folder_is_named_with_the_layout(self, tree: LookAlike) -> None:
         source = self.opened(tree)
+        if tree.image.parent == tree.label.parent:  # then neither is missing
+            return
         shutil.rmtree(tree.image.parent)
         assert str(tree.image.parent) in error_of(source.check_layout)
 
@@ -202,9 +204,11 @@ class PairsContract(DatasetContract):
         for action in (lambda: take_census(source), lambda: source.read("train", 0)):
             message = error_of(action)
             assert message.startswith(f"{tree.label}: ")
-            assert "label id" in message
+            assert "label id" in message or "label colour" in message
         found = dict(source.examine("train"))
-        assert [isinstance(found[stem], DataError) for stem in source.stems("train")] == [True, False]
+        first, *others = (isinstance(found[stem], DataError) for stem in source.stems("train"))
+        assert first
+        assert not any(others)
 
     @pytest.mark.parametrize("part", ["image", "label"])
     def test_a_damaged_file_is_named(self, tree: LookAlike, part: str) -> None:

@@ -15,7 +15,13 @@ CONFIG = TrainConfig(
 )
 
 FACTS = DataFacts(
-    digest="0", class_names=CLASS_NAMES, train_images=96, test_images=32, parts={"test": ("test",)}, census=None
+    title="CamVid",
+    digest="0",
+    class_names=CLASS_NAMES,
+    train_images=96,
+    test_images=32,
+    parts={"test": ("test",)},
+    census=None,
 )
 
 

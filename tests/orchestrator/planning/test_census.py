@@ -73,7 +73,7 @@ def test_masks_of_0_and_255_are_no_perfect_score(folder):
         label([[0, 0, 255], [255, 0, 255]], split)
     assert message() == (
         "s.yaml:5: data.root: no label of train shows class 'person'; the labels hold 0 and 255; is 255 the class "
-        "'person'? 255 is void: write 1 for the class, or set data.absent_classes: allow"
+        "'person'? 255 is void: add `map: {0: ground, 255: person}` to classes.yaml, or set data.absent_classes: allow"
     )
 
 

@@ -6,20 +6,14 @@ import pytest
 
 from orchestrator.errors import SpecError
 from orchestrator.planning.build_config import ResolvedRow, SettingSources
-from orchestrator.planning.caption import DATA_TITLES
 from orchestrator.planning.datasets import data_facts
 from trainer.config import DataConfig, TrainConfig
-from trainer.data import DATASETS
 from trainer.testing.look_alikes import LOOK_ALIKES
 
 
 def row(**data):
     """A row of recipe.yaml:3 that trains on a data set."""
     return ResolvedRow(TrainConfig(data=DataConfig(**data)), SettingSources({}, "recipe.yaml:3"))
-
-
-def test_every_data_set_has_a_title():
-    assert set(DATA_TITLES) == set(DATASETS)
 
 
 def test_dummy_labels_are_refused_at_the_split_that_names_them(tmp_path):

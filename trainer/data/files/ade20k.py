@@ -36,6 +36,7 @@ FOLDERS = {"train": "training", "val": "validation"}
 class ADE20K(PairsOnDisk):
     """ADE20K in `root`: 20,210 training and 2,000 validation images. The labels of the test images are not public."""
 
+    title = "ADE20K"
     class_names = CLASS_NAMES
     palette = voc_palette(len(CLASS_NAMES))
     split_parts = TRAIN_VAL

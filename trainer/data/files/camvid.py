@@ -87,6 +87,7 @@ SEGNET_LAYOUT = "{train,val,test}/STEM.png and {train,val,test}annot/STEM.png"
 class CamVid(PairsOnDisk):
     """CamVid in `root`; the folders determine the layout."""
 
+    title = "CamVid"
     class_names = CLASS_NAMES
     palette = PALETTE
     split_parts = TRAIN_VAL_TEST

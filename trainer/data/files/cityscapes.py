@@ -44,6 +44,7 @@ LAYOUT = f"leftImg8bit/{{train,val}}/CITY/*{IMAGE_ENDING} and gtFine/{{train,val
 class Cityscapes(PairsOnDisk):
     """Cityscapes in `root`; the test split is optional."""
 
+    title = "Cityscapes"
     class_names = tuple(name for _, name, _ in CLASSES)
     palette = tuple(colour for _, _, colour in CLASSES)
     split_parts = TRAIN_VAL_TEST

@@ -55,6 +55,7 @@ LISTS_REMEDY = "put the data set's train.txt and test.txt, one stem per line, in
 class CocoStuff10K(PairsOnDisk):
     """COCO-Stuff-10K in `root`: 9,000 training and 1,000 test images, no val split."""
 
+    title = "COCO-Stuff-10K"
     class_names = CLASS_NAMES
     palette = voc_palette(len(CLASS_NAMES))
     split_parts = MappingProxyType({"train": ("train",), "test": ("test",)})
@@ -78,6 +79,7 @@ class CocoStuff10K(PairsOnDisk):
 class CocoStuff164K(PairsOnDisk):
     """COCO-Stuff-164K in `root`."""
 
+    title = "COCO-Stuff-164K"
     class_names = CLASS_NAMES
     palette = voc_palette(len(CLASS_NAMES))
     split_parts = TRAIN_VAL

@@ -44,6 +44,7 @@ LISTS_REMEDY = "put train.txt and val.txt, one stem per line, into ImageSets/Seg
 class PascalContext(PairsOnDisk):
     """PASCAL-Context in `root`, for example `VOCdevkit/VOC2010`."""
 
+    title = "PASCAL-Context"
     class_names = tuple(name for _, name in CLASSES)
     palette = voc_palette(len(CLASSES))
     split_parts = TRAIN_VAL

@@ -1,7 +1,8 @@
 """Decodes image and label files to checked pixels; every failure is a DataError with the file and the remedy.
 
 Images have 8 bits per channel and are turned as their EXIF orientation says; `IMAGE_MODES` are the modes that are
-accepted. Labels are ids, so nothing may scale, turn or compress them. Imports no torch.
+accepted. Images of more bits need a range (`decode_scaled`). Labels are ids, so nothing may scale, turn or compress
+them. Imports no torch.
 Axes: H W image height and width.
 """
 
@@ -26,12 +27,16 @@ __all__ = [
     "ILLEGAL_ID",
     "UPRIGHT",
     "DecodedImage",
+    "IllegalLabelError",
     "LabelTable",
     "decode_image",
+    "decode_scaled",
     "decoder_version",
     "frozen",
     "image_size",
+    "is_array",
     "label_table",
+    "raw_array",
     "raw_colours",
     "raw_label",
     "raw_mat",
@@ -60,6 +65,26 @@ ILLEGAL_ID = -1
 LARGEST_RAW_ID = 2**16 - 1
 SINGLE_CHANNEL_8BIT = ("L", "P")
 SINGLE_CHANNEL_16BIT = ("I;16", "I;16B", "I")
+WIDE_MODES = (*SINGLE_CHANNEL_16BIT, "I;16L", "I;16N", "F")
+"""Pillow's names of grey images of more than 8 bits."""
+SEVERAL_FRAMES = ("TIFF", "GIF", "WEBP")
+ARRAY_ENDING = ".npy"
+MOST_NAMED = 5
+"""Illegal ids or colours that a message names."""
+
+
+class IllegalLabelError(DataError):
+    """A label with ids or colours that mean nothing."""
+
+    def __init__(self, path: Path, pixels: Mapping[str, int], remedy: str, *, colours: bool = False) -> None:
+        what, named = "label colour" if colours else "label id", list(pixels)
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        super().__init__(f"{path}: {what} {', '.join(named[:MOST_NAMED])}{more}; {remedy}")
+        self.path, self.pixels, self.remedy, self.what = path, dict(pixels), remedy, what
+        """`pixels` of each illegal id or colour."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DataError, (str(self),)
 
 
 def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNORE_INDEX,)) -> LabelTable:
@@ -83,9 +108,10 @@ class DecodedImage:
 
 
 @cache
-def decoder_version(*, jpeg: bool) -> str:
-    """What else than the files decides about pixels: our version and, for JPEG files, that of the library."""
-    return f"{DECODER_VERSION} with {jpeg_library()}" if jpeg else f"{DECODER_VERSION}"
+def decoder_version(*, jpeg: bool, webp: bool = False) -> str:
+    """What else than the files decides about pixels: our version and, for lossy files, those of the libraries."""
+    libraries = [*([jpeg_library()] if jpeg else []), *([f"libwebp {features.version('webp')}"] if webp else [])]
+    return f"{DECODER_VERSION} with {', '.join(libraries)}" if libraries else f"{DECODER_VERSION}"
 
 
 def jpeg_library() -> str:
@@ -111,8 +137,75 @@ def decode_image(path: Path) -> DecodedImage:
 
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels as the image is stored, before its EXIF orientation; reads only the header."""
+    if is_array(path):
+        shape = raw_array(path).shape
+        return (shape[1], shape[0]) if len(shape) > 1 else (0, 0)
     with open_image(path) as image:
         return image.size
+
+
+def decode_scaled(
+    path: Path, value_range: tuple[float, float] | None, channels: tuple[int, ...] | None, remedy: str
+) -> DecodedImage:
+    """The image in a file, which may be an array or have more than 8 bits: `value_range` becomes 0..255, linearly.
+
+    Values outside the range are clipped; 8-bit images are taken as they are. `channels` of an array are red, green and
+    blue, or grey. Raises DataError; `remedy` is for an image of more than 8 bits without a range.
+    """
+    if is_array(path):
+        raw, mode, orientation = picked(raw_array(path), channels, path), "npy", UPRIGHT
+    else:
+        with open_image(path) as image:
+            require_one_frame(image, path)
+            if image.mode not in WIDE_MODES:
+                return decode_image(path)
+            mode, orientation = stored_mode(image), orientation_of(pixels_of(image, path))
+            shown = image if orientation == UPRIGHT else ImageOps.exif_transpose(image)
+            raw = np.array(shown)
+    if raw.dtype == np.uint8:
+        image_HW = raw
+    else:
+        if not np.isfinite(raw).all():
+            raise DataError(f"{path}: values that are not finite; write numbers for them")
+        if value_range is None:
+            raise DataError(f"{path}: {raw.dtype} values {raw.min(initial=0)} to {raw.max(initial=0)}; {remedy}")
+        low, high = value_range
+        image_HW = np.rint(((raw.astype(np.float64) - low) / (high - low)).clip(0, 1) * 255).astype(np.uint8)
+    image_HW3 = np.repeat(image_HW[..., None], 3, axis=-1) if image_HW.ndim == 2 else np.array(image_HW)
+    return DecodedImage(image_HW3, f"{mode} {raw.dtype}" if mode == "npy" else mode, orientation)
+
+
+def picked(raw: NDArray[Any], channels: tuple[int, ...] | None, path: Path) -> NDArray[Any]:
+    """`channels` of an array (H, W) or (H, W, channels), as (H, W) or (H, W, 3). Raises DataError."""
+    stored = 1 if raw.ndim == 2 else raw.shape[2] if raw.ndim == 3 else 0
+    if raw.dtype.kind not in "iuf" or not stored or 0 in raw.shape:
+        found = f"{raw.dtype} of {'x'.join(map(str, raw.shape)) or 'no axes'}"
+        raise DataError(f"{path}: {found}; save images as numbers, height x width x channels")
+    chosen = channels or (range(stored) if stored in (1, 3) else ())
+    if not chosen or max(chosen) >= stored:
+        raise DataError(f"{path}: {stored} channels; add `channels: [0, 1, 2]`, those that are red, green and blue")
+    return raw if raw.ndim == 2 else raw[..., chosen[0]] if len(chosen) == 1 else raw[..., list(chosen)]
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file is a NumPy array."""
+    return path.suffix.lower() == ARRAY_ENDING
+
+
+def raw_array(path: Path) -> NDArray[Any]:
+    """The array in a `.npy` file, mapped. Raises DataError for a damaged file, and for one with Python objects."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found if isinstance(found, np.ndarray) else np.array(found)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise undecodable(path, error) from error
+
+
+def require_one_frame(image: ImageFile.ImageFile, path: Path) -> None:
+    """Raise DataError for a stack of images."""
+    frames = getattr(image, "n_frames", 1) if image.format in SEVERAL_FRAMES else 1
+    if frames > 1:
+        raise DataError(f"{path}: {frames} images in one file; save one image per file")
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -132,13 +225,14 @@ def stored_mode(image: ImageFile.ImageFile) -> str:
 
 
 def raw_label(path: Path, *, wide: bool = False) -> NDArray[Any]:
-    """The raw ids of a label image; `wide` allows 16-bit files."""
+    """The raw ids of a label image; `wide` allows files of 1 and 16 bits."""
     with open_image(path) as image:
-        legal = SINGLE_CHANNEL_8BIT + SINGLE_CHANNEL_16BIT if wide else SINGLE_CHANNEL_8BIT
+        legal = ("1", *SINGLE_CHANNEL_8BIT, *SINGLE_CHANNEL_16BIT) if wide else SINGLE_CHANNEL_8BIT
         stored = stored_mode(image)
         if image.mode not in legal or (image.mode == "L" and stored != "L"):  # Pillow scales grey of 2 and 4 bits
             raise DataError(f"{path}: mode {stored}; save labels as single-channel 8-bit PNG of class ids")
-        return np.array(label_pixels_of(image, path))
+        raw_HW = np.array(label_pixels_of(image, path))
+        return raw_HW.astype(np.uint8) if raw_HW.dtype == np.bool_ else raw_HW
 
 
 def raw_colours(path: Path) -> Pixels:
@@ -149,7 +243,8 @@ def raw_colours(path: Path) -> Pixels:
 
 def label_pixels_of(image: ImageFile.ImageFile, path: Path) -> Image.Image:
     """`image` with decoded pixels. Raises DataError for a label whose ids are compressed or turned."""
-    if image.format in LOSSY_FORMATS:
+    require_one_frame(image, path)
+    if image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg":
         raise DataError(f"{path}: {image.format}, which changes ids; save labels as single-channel 8-bit PNG")
     pixels_of(image, path)
     if (orientation := orientation_of(image)) != UPRIGHT:
@@ -178,11 +273,11 @@ def relabel(raw_HW: NDArray[Any], table: LabelTable, path: Path, remedy: str) ->
     """The class ids of raw ids. Raises DataError for an id that is illegal in `table`."""
     for extreme in (raw_HW.min(initial=0), raw_HW.max(initial=0)):
         if not 0 <= extreme <= LARGEST_RAW_ID:
-            raise DataError(f"{path}: label id {extreme}; {remedy}")
+            raise IllegalLabelError(path, {str(extreme): int((raw_HW == extreme).sum())}, remedy)
     counts = np.bincount(raw_HW.reshape(-1).astype(np.intp), minlength=len(table))
     known = np.concatenate([table, np.full(len(counts) - len(table), ILLEGAL_ID, dtype=np.int16)])
     if len(illegal := np.flatnonzero((counts > 0) & (known == ILLEGAL_ID))):
-        raise DataError(f"{path}: label id {', '.join(map(str, illegal))}; {remedy}")
+        raise IllegalLabelError(path, {str(code): int(counts[code]) for code in illegal}, remedy)
     label_HW: Pixels = table.astype(np.uint8)[raw_HW]  # no pixel has ILLEGAL_ID
     return label_HW
 
@@ -213,7 +308,7 @@ def open_image(path: Path) -> ImageFile.ImageFile:
     """Open an image and read its header. Raises DataError."""
     try:
         return Image.open(path)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError, UserWarning) as error:  # a warning can be an error
         raise undecodable(path, error) from error
 
 
@@ -221,7 +316,7 @@ def pixels_of(image: Image.Image, path: Path) -> Image.Image:
     """`image` with decoded pixels. Raises DataError for a truncated or damaged file."""
     try:
         image.load()
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, UserWarning) as error:
         raise undecodable(path, error) from error
     return image
 

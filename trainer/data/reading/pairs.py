@@ -1,7 +1,7 @@
 """The base class of data sets of files: splits, digest, signature, checks, and decoding through the cache.
 
-A subclass of `PairsOnDisk` defines its classes and splits, lists the files of a split (`list_part`) and, unless labels
-are class ids in 8-bit PNG files, maps raw ids to classes (`label_ids`) or reads labels itself (`read_label`).
+A subclass of `PairsOnDisk` defines its title, classes and splits, lists the files of a split (`list_part`) and, unless
+labels are class ids in 8-bit PNG files, maps raw ids to classes (`label_ids`) or reads labels itself (`read_label`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ TRAIN_VAL_TEST: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Parts of each split; `trainval` is train and val together."""
 JPEG_ENDINGS = (".jpg", ".jpeg")
+AS_STORED = "surrogateescape"
+"""File names need not be text; each has one form in bytes."""
 
 
 class PairsOnDisk(ABC):
@@ -53,6 +55,8 @@ class PairsOnDisk(ABC):
     if the cache has no room, pairs are decoded at each read.
     """
 
+    title: str = ""
+    """In captions; empty: `data.name`."""
     class_names: tuple[str, ...]
     palette: tuple[Colour, ...]
     split_parts: Mapping[str, tuple[str, ...]]
@@ -87,9 +91,17 @@ class PairsOnDisk(ABC):
         """The remedy for an illegal raw id."""
         return f"map the ids to 0..{len(self.class_names) - 1}, or {IGNORE_INDEX} for void"
 
+    def read_image(self, path: Path) -> DecodedImage:
+        """The image in a file. Raises DataError."""
+        return decode_image(path)
+
     def read_label(self, path: Path) -> Pixels:
         """The checked class ids of a label file."""
         return relabel(raw_label(path), self.label_ids, path, self.legal_ids)
+
+    def content(self, files: Iterable[Path]) -> Iterator[str]:
+        """What else than names and bytes of `files` decides about pixels and splits, a line each."""
+        return iter(())
 
     def group(self, stem: str) -> str:
         """What a training pair belongs to: pairs of one group are not divided between the two held-out splits."""
@@ -131,7 +143,7 @@ class PairsOnDisk(ABC):
         return self._decode(pair)[1]
 
     def _decode(self, pair: FilePair) -> tuple[DecodedImage, Pair]:
-        decoded, label_HW = decode_image(pair.image), self.read_label(pair.label)
+        decoded, label_HW = self.read_image(pair.image), self.read_label(pair.label)
         height, width, _ = decoded.image_HW3.shape
         require_same_size(label_HW, (width, height), pair.image, pair.label, decoded.orientation)
         return decoded, frozen(decoded.image_HW3, label_HW)
@@ -162,8 +174,11 @@ class PairsOnDisk(ABC):
         files = self._files()
         total = hashlib.sha256(self._header(files))
         for path in files:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(self.root).as_posix()}\n{content}\n".encode())
+            try:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise unreadable(path, error) from error
+            total.update(f"{path.relative_to(self.root).as_posix()}\n{content}\n".encode(errors=AS_STORED))
         return total.hexdigest()
 
     def signature(self) -> str:
@@ -198,15 +213,21 @@ class PairsOnDisk(ABC):
         files = tuple(files)
         total = hashlib.sha256(self._header(files))
         for path in files:
-            facts = path.stat()
+            try:
+                facts = path.stat()
+            except OSError as error:
+                raise unreadable(path, error) from error
             state = f"{facts.st_size} {facts.st_ino} {facts.st_mtime_ns} {facts.st_ctime_ns}"
-            total.update(f"{path.relative_to(self.root).as_posix()}\n{state}\n".encode())
+            total.update(f"{path.relative_to(self.root).as_posix()}\n{state}\n".encode(errors=AS_STORED))
         return total.hexdigest()
 
-    def _header(self, files: Iterable[Path]) -> bytes:
+    def _header(self, files: Sequence[Path]) -> bytes:
         """What pixels and figures depend on besides `files`."""
         jpeg = any(path.suffix.lower() in JPEG_ENDINGS for path in files)
-        return "\n".join((f"decoder {decoder_version(jpeg=jpeg)}", *self.class_names, "")).encode()
+        webp = any(path.suffix.lower() == ".webp" for path in files)
+        lines = "\n".join((f"decoder {decoder_version(jpeg=jpeg, webp=webp)}", *self.class_names, ""))
+        content = "\n".join(self.content(files))
+        return (f"{lines}\0{content}\n" if content else lines).encode(errors=AS_STORED)
 
     def parts(self, split: str) -> tuple[str, ...]:
         """The parts of `split`; that of a held-out split is train. Raises DataError if there is no such split."""
@@ -280,3 +301,8 @@ class PairsOnDisk(ABC):
                 pairs=lambda: map(self.decode, pairs),
             )
         return self._decoded[part]
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that cannot be read."""
+    return DataError(f"{path}: cannot be read ({error.strerror or error}); correct its permissions, or copy it again")

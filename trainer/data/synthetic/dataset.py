@@ -41,6 +41,7 @@ class Synthetic:
     Each process keeps up to 256 MiB of drawn pairs in memory.
     """
 
+    title = "Synthetic scenes"
     class_names = CLASS_NAMES
     palette = PALETTE
     splits = ("train", "val", "test")

@@ -1,0 +1,175 @@
+"""Reads a small YAML 1.2 file into values that remember their line; the only module of the trainer that imports ruamel.
+
+Length and depth have bounds, and aliases, tags and merge keys are refused, so the time and memory of reading have
+bounds too. ruamel.yaml is imported on demand: only data sets with a description need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from trainer.errors import DataError
+
+__all__ = ["Block", "Node", "read_block", "shown"]
+
+MAX_CHARACTERS = 100_000
+"""Of a file: about a second of reading."""
+MAX_DEPTH = 8
+"""Blocks and lists within each other; a description needs three."""
+MAX_DIGITS = 18
+"""Of a whole number."""
+MAX_SHOWN = 80
+"""Characters of the file that a message shows."""
+TAG = "tag:yaml.org,2002:"
+
+Plain: TypeAlias = bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of the file."""
+
+    line: int
+    """Counted from 1."""
+    value: Plain | tuple[Node, ...] | Block
+
+    def plain(self) -> Any:
+        """The value without lines: lists as lists, blocks as the pairs of their keys and values."""
+        if isinstance(self.value, tuple):
+            return [item.plain() for item in self.value]
+        if isinstance(self.value, Block):
+            return [(key.plain(), item.plain()) for key, item in self.value.entries]
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Keys with their values, in the order of the file."""
+
+    entries: tuple[tuple[Node, Node], ...]
+
+    def __iter__(self) -> Iterator[tuple[Node, Node]]:
+        return iter(self.entries)
+
+
+def shown(value: object) -> str:
+    """A value in a message, shortened."""
+    text = repr(value.plain() if isinstance(value, Node) else value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 4]}...{text[-1]}"
+
+
+def read_block(path: Path) -> Block:
+    """The block of `key: value` lines in a file. Raises DataError with file, line and remedy."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); correct the path, or its permissions") from error
+    if len(text) > MAX_CHARACTERS:
+        raise DataError(f"{path}: more than {MAX_CHARACTERS} characters; put lists of images into files of their own")
+    node = Reader(path).read(text)
+    if node is None:
+        raise DataError(f"{path}: empty; write at least `names: [road, car]`")
+    if not isinstance(node.value, Block):
+        raise DataError(
+            f"{path}:{node.line}: not a block of `key: value` lines; write for example `names: [road, car]`"
+        )
+    return node.value
+
+
+class Reader:
+    """Turns the nodes of ruamel.yaml into ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: set[int] = set()
+
+    def read(self, text: str) -> Node | None:
+        """The whole document; None if it is empty. Raises DataError."""
+        from ruamel.yaml import YAML  # on demand: it takes 30 ms
+        from ruamel.yaml.error import YAMLError
+        from ruamel.yaml.scanner import RoundTripScanner, ScannerError
+
+        class BoundedScanner(RoundTripScanner):
+            """Ends where values are nested too deeply: the time of reading grows with the square of the depth."""
+
+            def fetch_more_tokens(self) -> Any:
+                super().fetch_more_tokens()
+                if self.flow_level + len(self.indents) > MAX_DEPTH:
+                    raise ScannerError(None, None, "nested too deeply", self.reader.get_mark())
+
+        parser = YAML(pure=True)
+        parser.Scanner = BoundedScanner
+        try:
+            top = parser.compose(text)
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+            problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+            raise self.error(
+                line, f"not valid YAML: {' '.join(str(problem).split())}; check indentation, brackets and quotes"
+            ) from error
+        except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
+            raise self.error(1, f"not valid YAML: the parser fails ({error}); use plain characters") from error
+        return None if top is None else self.node(top)
+
+    def node(self, found: Any) -> Node:
+        """A node of ruamel.yaml with all below it."""
+        from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+        line = int(found.start_mark.line) + 1
+        if id(found) in self._seen:
+            raise self.error(line, "an alias; write the value out")
+        self._seen.add(id(found))
+        kind = str(found.tag).removeprefix(TAG)
+        if isinstance(found, SequenceNode) and kind == "seq":
+            return Node(line, tuple(self.node(item) for item in found.value))
+        if isinstance(found, MappingNode) and kind == "map":
+            return Node(line, self.block(found))
+        if isinstance(found, ScalarNode):
+            return Node(line, self.scalar(line, kind, str(found.value)))
+        raise self.error(line, f"the tag {shown(str(found.tag))} is not supported; remove it")
+
+    def block(self, found: Any) -> Block:
+        """A block whose keys differ. Raises DataError."""
+        entries: list[tuple[Node, Node]] = []
+        lines: dict[str, int] = {}
+        for key_node, value_node in found.value:
+            key = self.node(key_node)
+            name = repr(key.plain())
+            if name in lines:
+                raise self.error(key.line, f"{shown(key)} is given twice (also in line {lines[name]}); keep one")
+            lines[name] = key.line
+            entries.append((key, self.node(value_node)))
+        return Block(tuple(entries))
+
+    def scalar(self, line: int, kind: str, text: str) -> Plain:
+        """Text, a number, a boolean or null by the core schema of YAML 1.2; dates stay text."""
+        if kind == "null":
+            return None
+        if kind == "bool" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        digits = text.replace("_", "")
+        try:
+            if kind == "int":
+                if len(digits) > MAX_DIGITS:
+                    raise self.error(line, f"{shown(text)} has more than {MAX_DIGITS} digits; write a smaller number")
+                return int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
+            if kind == "float":
+                return float(digits.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        except ValueError as error:
+            raise self.error(line, f"{shown(text)} is not a number; remove its tag") from error
+        if kind not in ("str", "bool", "timestamp", "value"):
+            raise self.error(line, f"the tag or key {shown(text)} is not supported; write a plain value")
+        if any(letter in "\0\r\n\x85\u2028\u2029" or "\ud800" <= letter <= "\udfff" for letter in text):
+            raise self.error(line, f"a line break or special character in {shown(text)}; write it on one line")
+        return text
+
+    def error(self, line: int, text: str) -> DataError:
+        """A mistake in a line."""
+        return DataError(f"{self.path}:{line}: {text}")
