@@ -84,7 +84,7 @@ class ScriptWorkload(Workload):
                 content[os.path.relpath(path, self.folder)] = remember(key, partial(content_digest, path))
         return Inputs(digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), facts=content)
 
-    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str) -> str:
+    def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:
         """The script, the settings that all rows share, and the seeds."""
         program = next(iter(self.declaration.files), self.declaration.command.split()[0])
         values = [
@@ -92,7 +92,7 @@ class ScriptWorkload(Workload):
             for item in fields(self.config_type)
             if item.name != SEED and len({getattr(config, item.name) for config, _ in rows}) == 1
         ]
-        return ", ".join((program, *values, seeds))
+        return ", ".join(filter(None, (program, data, *values, seeds)))
 
     def train(self, config: Any, runtime: Runtime, workdir: Path, progress: Progress) -> TrialResult:
         """Run the script until it ends; an earlier attempt has left its checkpoint in `workdir`."""
