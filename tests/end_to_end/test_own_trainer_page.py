@@ -26,12 +26,21 @@ def test_the_page_has_a_command_for_each_example() -> None:
 def test_the_command_trains_and_makes_its_table(folder: str, command: str, tmp_path: Path) -> None:
     shutil.copytree(PROJECT / folder, tmp_path / "example")
     few = ["--seeds", "1"] if folder.endswith("script") else []  # the table of the page is that of the other one
-    line = [sys.executable, "-m", *command.split(), *few]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
-    done = subprocess.run(
-        line, cwd=tmp_path / "example", env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line, folder = [sys.executable, "-m", *arguments], tmp_path / "example"
+        return subprocess.run(
+            line, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    done = run(*command.split(), *few)
     assert done.returncode == 0, done.stdout + done.stderr
+    checked = run("orchestrator", "verify")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "damaged" not in checked.stdout
+    again = run(*command.split(), *few, "--dry-run")
+    assert "0 to run" in again.stdout, again.stdout
     (table,) = (tmp_path / "example").glob("reports/out/*/table.md")
     found = ROW.findall(table.read_text(encoding="utf-8"))
     assert "mIoU" not in table.read_text(encoding="utf-8")
