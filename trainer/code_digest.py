@@ -31,6 +31,7 @@ NOT_COUNTED: Mapping[str, str] = {
     "code_digest.py": "compares code; the decision which checkpoint is resumed is in checkpoint.py, which counts",
     "data/__main__.py": "prints what data/check.py finds",
     "data/check.py": "inspects a data set for a user",
+    "data/proposal/": "proposes a description of a data set to a user",
     "equal_code.py": "lists digests",
     "export.py": "reads a finished trial",
     "golden/": "runs tiny trials with two versions of the code",

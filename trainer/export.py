@@ -44,8 +44,17 @@ def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, 
     weights = found.model if found.average is None else found.average
     if best:
         weights = read_best(checkpoints.best)
-    config = ModelConfig(**json.loads(found.config)["model"])
+    config = ModelConfig(**without_plugins(json.loads(found.config)["model"], workdir))
     return build_network(config, weights), config
+
+
+def without_plugins(model: Mapping[str, Any], workdir: Path) -> Mapping[str, Any]:
+    """The settings of a model. Raises TrainerError for one with a plugin's part, whose source a checkpoint lacks."""
+    own = [model[name.removesuffix("_plugin")] for name in ("head_plugin", "backbone_plugin") if model.get(name)]
+    if own:
+        text = f"{' and '.join(map(repr, own))} of a plugin; load last.pt with code of your own"
+        raise TrainerError(f"{workdir}: cannot export a network with {text}")
+    return model
 
 
 def read_best(path: Path) -> Mapping[str, Tensor]:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from trainer.data.census import Census, SplitCensus, SplitCount, describe_sizes, find_duplicates, findings_in
+from trainer.data.reading.decode import IllegalLabelError
 from trainer.data.reading.palette import colour_labels
 from trainer.data.source import IGNORE_INDEX, Pair, Source
 from trainer.errors import DataError
@@ -35,6 +36,27 @@ class SplitReport:
     samples: list[tuple[str, Pair]] = field(default_factory=list)
     """Some pairs for the sheet, with their stems."""
 
+    illegal: dict[tuple[str, str, str], list[Path]] = field(default_factory=dict)
+    """Labels with each illegal id or colour, by what it is, the code and the remedy."""
+
+    def add_broken(self, error: DataError) -> None:
+        """Note a problem."""
+        if not isinstance(error, IllegalLabelError):
+            self.broken.append(str(error))
+            return
+        for code in error.pixels:
+            self.illegal.setdefault((error.what, code, error.remedy), []).append(error.path)
+
+    def lines(self) -> list[str]:
+        """All problems; an id that many labels have is one of them."""
+        return [
+            *self.broken,
+            *(
+                f"{paths[0]}: {what} {code}{f' (and {len(paths) - 1} more labels)' if paths[1:] else ''}; {remedy}"
+                for (what, code, remedy), paths in self.illegal.items()
+            ),
+        ]
+
     @property
     def census(self) -> SplitCensus:
         """What the intact pairs hold."""
@@ -47,7 +69,7 @@ def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
     wanted = sample_numbers(known_size(source, split), samples)
     for number, (stem, found) in enumerate(source.examine(split)):
         if isinstance(found, DataError):
-            report.broken.append(str(found))
+            report.add_broken(found)
             continue
         report.count.add(stem, found.facts)
         if number in wanted or (not wanted and len(report.samples) < samples):
@@ -77,7 +99,7 @@ def report_lines(source: Source, reports: Sequence[SplitReport]) -> Iterator[str
         void = "-" if split.void_share is None else f"{split.void_share:.1%}"
         stored = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items()) or "-"
         sizes = describe_sizes(split.sizes)
-        yield f"{report.split:<10}{split.images:>8}{len(report.broken):>8}{void:>8}  {sizes}, {stored}"
+        yield f"{report.split:<10}{split.images:>8}{len(report.lines()):>8}{void:>8}  {sizes}, {stored}"
     yield ""
     width = max(len("class"), *map(len, source.class_names))
     yield f"{'id':>3} {'class':<{width}}" + "".join(f"{name + ' %':>13}{'images':>8}" for name in splits)
@@ -88,7 +110,7 @@ def report_lines(source: Source, reports: Sequence[SplitReport]) -> Iterator[str
         yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: do not train or evaluate on it"
     census = census_of(source, reports, splits)
     yield from (f"note: {text}" for text in findings_in(census, census.splits))
-    broken = [line for report in reports for line in report.broken]
+    broken = [line for report in reports for line in report.lines()]
     if broken:
         yield ""
         yield f"{len(broken)} broken:"

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from orchestrator.workload import Metric
 from orchestrator.workload.plugin_part import PluginPart
 from trainer.errors import PluginError
-from trainer.plugins.entry import Entry
+from trainer.plugins.entry import Entry, MetricEntry
 from trainer.plugins.loading import Plugin, read_plugin
 from trainer.plugins.tables import TABLES
 
@@ -89,6 +90,23 @@ class Extension:
                     entries=names,
                 )
         return found
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """How tables show the metrics of the plugins, of the test split and of the validation split."""
+        found = [(name, entry) for _, _, name, entry in self.entries() if isinstance(entry, MetricEntry)]
+        return tuple(
+            Metric(
+                name=f"{split}/{name}",
+                title=f"{'Val ' if split == 'val' else ''}{entry.title or name}",
+                unit=entry.unit,
+                direction="down" if entry.direction == "down" else "up",
+                decimals=2 if entry.unit == "%" else 4,
+                ranked=True,
+            )
+            for name, entry in found
+            for split in ("final", "val")
+        )
 
     def parts(self, block: type, values: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a block of the configuration that hold plugins, from its other `values` by name of the field.

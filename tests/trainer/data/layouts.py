@@ -18,7 +18,7 @@ from trainer.data.files.ade20k import CLASS_NAMES as ADE_NAMES
 from trainer.data.files.camvid import ORIGINAL_CLASSES
 from trainer.testing.look_alikes import LookAlike
 
-HEIGHT, WIDTH = 40, 56
+HEIGHT, WIDTH = 48, 56
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,15 +164,15 @@ def camvid_kaggle(root: Path) -> Layout:
             )
     rows = (f"{name},{r}, {g}, {b}" for name, (r, g, b), _ in ORIGINAL_CLASSES)
     lines(root / "class_dict.csv", "name,r,g,b", *rows)
-    names = [name for name, _, _ in ORIGINAL_CLASSES]
+    names = [name for name, _, _ in ORIGINAL_CLASSES[:-1]]
     text = (
-        f"names: {names}\npalette: {[list(colour) for colour in colours]}\n"
-        "images: '{split}/*.png'\nlabels: '{split}_labels/{stem}_L.png'\nsplits: [train, val, test]\nmap: palette\n"
+        f"names: {names}\npalette: {[list(colour) for colour in colours[:-1]]}\n"
+        "images: '{split}/*.png'\nlabels: '{split}_labels/{stem}_L.png'\nsplits: [train, val, test]\n"
+        "map: palette\nignore: [0 0 0]\n"
     )
+    label_HW = np.where((raw := blocks(*range(32))) == 31, 255, raw)
     paths = ("train/0006R0_00000.png", "train_labels/0006R0_00000_L.png")
-    return Layout(
-        tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, blocks(*range(32)), (1, 2, 3)), description=text
-    )
+    return Layout(tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, label_HW, (1, 2, 3)), description=text)
 
 
 def cityscapes(root: Path) -> Layout:
@@ -190,8 +190,8 @@ def cityscapes(root: Path) -> Layout:
     text = (
         "name: Cityscapes, 3 classes\nnames: [road, car, person]\nimages: leftImg8bit/{split}/**/*_leftImg8bit.png\n"
         "labels: gtFine/{split}/{folder}/{stem}_gtFine_labelIds.png\nmap: {7: road, 26: car, 24: person}\n"
-        "ignore: others\ngroup: folder\n"
-    ).replace("ignore: others", "ignore: [0]")
+        "ignore: [0]\ngroup: folder\n"
+    )
     stem = "aachen/aachen_000000_000019"
     raw = blocks(7, 26, 0, 24)
     return Layout(
@@ -204,6 +204,11 @@ def cityscapes(root: Path) -> Layout:
             34,
         ),
         description=text,
+        edits=(
+            ("names: [class_0, ", "names: ["),
+            ("map: {0: class_0, ", "map: {"),
+            ("ignore: [255]", "ignore: [0, 255]"),
+        ),
         named=False,
     )
 

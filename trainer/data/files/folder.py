@@ -37,8 +37,8 @@ class Folder(PairsOnDisk):
         path = self.root / DESCRIPTION if description is None else Path(description).expanduser()
         if not path.is_file():
             raise DataError(
-                f"{path}: no such description; write one there, or anywhere and set `data.classes: FILE` "
-                "(docs/own_data.md)"
+                f"{path}: no such description; `python -m trainer.data init {self.root} --out FILE` proposes one, "
+                "for `data.classes: FILE`"
             )
         self.description: Description = read_description(path)
         self.title = self.description.title

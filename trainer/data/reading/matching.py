@@ -28,8 +28,9 @@ class Matched:
 
 def match(root: Path, description: Description, split: str = "") -> Matched:
     """The images and labels in `root`, of the folder `split` if the patterns have `{split}`."""
-    images = tuple(description.images.find(root, split or None))
     labels = tuple(description.labels.find(root, split or None))
+    taken = {label.path for label in labels}  # `a_mask.png` beside `a.png` is no image
+    images = tuple(image for image in description.images.find(root, split or None) if image.path not in taken)
     words = [word for word in ("folder", "stem") if description.labels.has(word)]
     problems: list[str] = []
     image_by_key = by_key(root, images, words, problems)
