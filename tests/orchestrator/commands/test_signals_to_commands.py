@@ -29,7 +29,6 @@ CONFIG = {"contrast.source": "none", "schedule.steps": 100, "seed": 0}
 
 WORKING = {
     "status tiny.yaml": "orchestrator.commands.status:read_status",
-    "status tiny.yaml --plans": "orchestrator.commands.plans:plans_as_text",
     "why tiny.yaml": "orchestrator.commands.why:describe_reasons",
     "verify": "orchestrator.commands.verify:verify_trial",
     "clean --yes": "orchestrator.store.record_store:RecordStore.clean",
@@ -37,7 +36,6 @@ WORKING = {
     "ui": "orchestrator.commands.ui:page_of",
     "doctor": "pathlib:Path.hardlink_to",
     "reports tiny.yaml": "orchestrator.store.atomic_file:write_file",
-    "reports tiny.yaml --paper paper": "orchestrator.store.atomic_file:write_file",
 }
 """A command, and the function in which it is interrupted: some hold the lock, or have temporary files then."""
 
