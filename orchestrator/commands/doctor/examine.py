@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from orchestrator.commands.doctor.checks import CHECKS
 from orchestrator.commands.doctor.finding import Check, Finding, Problem, Question
+from orchestrator.commands.doctor.folders import removing_scratch
 from orchestrator.errors import SweepError
 from orchestrator.redaction import one_line
 
@@ -28,17 +29,19 @@ def examine(
     """
     found: dict[str, Finding] = {}
     threads = {}
-    for name, check in checks.items():
-        threads[name] = threading.Thread(
-            target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}), daemon=True
-        )
-        threads[name].start()
-    ends = time.monotonic() + answer_seconds
-    for name, thread in threads.items():
-        thread.join(max(ends - time.monotonic(), 0))
-        text = f"no answer in {answer_seconds:g} s"
-        remedy = "a file system or a server hangs; try another folder or address"
-        yield found.get(name) or Finding(name=name, ok=False, text=text, remedy=remedy)
+    with removing_scratch():
+        for name, check in checks.items():
+            threads[name] = threading.Thread(
+                target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}),
+                daemon=True,
+            )
+            threads[name].start()
+        ends = time.monotonic() + answer_seconds
+        for name, thread in threads.items():
+            thread.join(max(ends - time.monotonic(), 0))
+            text = f"no answer in {answer_seconds:g} s"
+            remedy = "a file system or a server hangs; try another folder or address"
+            yield found.get(name) or Finding(name=name, ok=False, text=text, remedy=remedy)
 
 
 def finding_of(name: str, check: Check, question: Question) -> Finding:
