@@ -1,9 +1,10 @@
-"""Shared by all tests: one thread a process, a separate cache of decoded images, a cuBLAS that can be deterministic."""
+"""Shared by all tests: one thread a process, a cache of decoded images and a current folder of their own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,25 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, CACHE_FOLDER, str(tmp_path_factory.mktemp("decoded")))
         yield
+
+
+PROJECT = Path(__file__).resolve().parents[1]
+WRITTEN_BY_SWEEPS = ("runs", "mlruns", "mlartifacts", "mlflow.db*", "reports/out")
+"""What a sweep or MLflow leaves in the current folder."""
+
+
+def written_by_sweeps() -> set[Path]:
+    """All such files in the checkout."""
+    places = [place for pattern in WRITTEN_BY_SWEEPS for place in PROJECT.glob(pattern)]
+    return {*places, *(path for place in places for path in place.rglob("*"))}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests run in an empty folder, because MLflow and sweeps write to the current one; the checkout stays as it is."""
+    before = written_by_sweeps()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("current"))
+        yield
+    left = sorted(written_by_sweeps() - before)
+    assert not left, f"tests left {len(left)} files in the checkout, the first is {left[0]}"

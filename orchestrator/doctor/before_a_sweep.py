@@ -6,6 +6,7 @@ import logging
 
 from orchestrator.doctor.checks import CHECKS, OF_A_PRIVATE_CLUSTER, OF_A_SWEEP
 from orchestrator.doctor.finding import Problem, Question
+from orchestrator.doctor.folders import removing_scratch
 from orchestrator.errors import SweepError
 from orchestrator.redaction import one_line
 
@@ -20,15 +21,16 @@ def check_before_sweep(question: Question) -> None:
     A check that fails itself says nothing about the sweep, which goes on.
     """
     is_private = question.executor == "ray" and question.address is None
-    for name in (*OF_A_SWEEP, *(OF_A_PRIVATE_CLUSTER if is_private else ())):
-        try:
-            CHECKS[name](question)
-        except Problem as problem:
-            line = one_line(f"{name}: {problem.text}; {problem.remedy}")
-            if problem.fatal:
-                raise SweepError(line) from problem
-            logger.warning("%s", line)
-        except SweepError:
-            raise
-        except Exception as error:
-            logger.debug("the check %r failed (%s)", name, one_line(error))
+    with removing_scratch():
+        for name in (*OF_A_SWEEP, *(OF_A_PRIVATE_CLUSTER if is_private else ())):
+            try:
+                CHECKS[name](question)
+            except Problem as problem:
+                line = one_line(f"{name}: {problem.text}; {problem.remedy}")
+                if problem.fatal:
+                    raise SweepError(line) from problem
+                logger.warning("%s", line)
+            except SweepError:
+                raise
+            except Exception as error:
+                logger.debug("the check %r failed (%s)", name, one_line(error))

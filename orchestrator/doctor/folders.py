@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ __all__ = [
     "check_run_directory",
     "check_temporary_folder",
     "check_write_ahead_log",
+    "removing_scratch",
 ]
 
 LEAST_BYTES = 2_000_000_000
@@ -36,6 +38,11 @@ BYTES_TO_WORK, FILES_TO_WORK = 200_000, 20
 """Of the record, the points and the folder of one trial; with less, none can end."""
 MOST_SKEW_SECONDS = 5.0
 
+opened: set[Path] = set()
+"""The folders that checks have made and not yet removed."""
+ended = threading.Event()
+"""No check makes a folder any more."""
+
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
@@ -45,10 +52,26 @@ def scratch(folder: Path) -> Iterator[Path]:
     except OSError as error:
         remedy = disk_remedy(error, folder) or "make it writable for this user, or name another folder"
         raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy, fatal=True) from error
+    opened.add(made)
     try:
+        if ended.is_set():
+            raise Problem("interrupted", "run the same command again")
         yield made
     finally:
         remove(made)
+        opened.discard(made)
+
+
+@contextmanager
+def removing_scratch() -> Iterator[None]:
+    """After the body no check has a folder left, also one that hangs: its thread ends with the process."""
+    ended.clear()
+    try:
+        yield
+    finally:
+        ended.set()
+        for folder in tuple(opened):
+            remove(folder)
 
 
 def kind_of(folder: Path) -> str:

@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: Patch) -> Path:
     for name in [name for name in os.environ if name.startswith(("RAY_", "MLFLOW_", "CUDA_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", "/nowhere")
+    folders.ended.clear()  # an earlier test may have ended a round of checks
     return tmp_path
 
 

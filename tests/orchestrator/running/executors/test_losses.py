@@ -17,8 +17,8 @@ RAYLET = "Ray's raylet died or cannot be reached"
     [
         (
             (
-                "Failed to connect to GCS within 60 seconds. GCS may have been killed. It's either GCS is terminated "
-                "by `ray stop` or is killed unexpectedly. If it is killed unexpectedly, see the log file gcs_server.out."
+                "Failed to connect to GCS within 60 s. GCS may have been killed. It's either GCS is terminated by "
+                "`ray stop` or is killed unexpectedly. If it is killed unexpectedly, see the log file gcs_server.out."
             ),
             GCS,
         ),
