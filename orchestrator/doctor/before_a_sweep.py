@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def check_before_sweep(question: Question) -> None:
     """Raise SweepError, one line with the remedy, if no trial can run; warn of what may keep trials from ending.
 
-    A check that fails itself says nothing about the sweep, which goes on.
+    A check that fails itself says nothing about the sweep and is left out.
     """
     is_private = question.executor == "ray" and question.address is None
     with removing_scratch():

@@ -1,4 +1,4 @@
-"""A sweep looks at its surroundings before it starts: it refuses where no trial can run, and warns elsewhere."""
+"""What a sweep checks before it starts: it refuses where no trial can run, and warns elsewhere."""
 
 from __future__ import annotations
 
