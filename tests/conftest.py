@@ -1,8 +1,9 @@
-"""Shared by all tests: one thread a process, a cache of decoded images and a current folder of their own."""
+"""Shared by all tests: one thread a process, signals as in a terminal, a cache of decoded images, a current folder."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from trainer.data.reading.cache import CACHE_FOLDER
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # torch reads it once per process, before the first product on a CUDA device, so a test cannot set it later.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# `nohup make test &` starts it with these signals ignored, and programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(ignored, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

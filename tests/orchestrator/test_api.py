@@ -144,6 +144,7 @@ def test_mlflows_store_is_the_given_one_then_the_environments_then_a_file(monkey
     assert tracking_uri_of(None) == "sqlite:///mlflow.db"
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_driver_that_was_taken_over_leaves_tables_and_mlflow_to_the_other(
     tiny_space: Path, quick_options: RunOptions, memory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
