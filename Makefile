@@ -7,22 +7,28 @@ DEVICE ?= cpu
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: sweep test test-packages test-programs chaos bench lint clean
+.PHONY: sweep test test-others chaos bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
 
-# Two pytest processes at a time, because many tests wait for programs that they start. Each line says whose it is.
-PACKAGES := tests/orchestrator tests/reports tests/trainer
+# One pytest process for each of these below tests/, JOBS of them at a time, the longest first; `make test-trainer` runs one.
+# test-others has the rest. Many tests wait for programs that they start. Each line says whose it is.
+JOBS ?= 2
+SUITES := end_to_end orchestrator trainer benchmarks chaos slurm installed reports search_spaces
 
+.PHONY: $(SUITES:%=test-%)
 test: .venv/installed lint
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-packages test-programs
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going $(SUITES:%=test-%) test-others
 
-test-packages: TESTS = $(PACKAGES)
-test-programs: TESTS = $(addprefix --ignore=,$(PACKAGES))
-test-packages test-programs: SHELL = bash
-test-packages test-programs: .venv/installed
-	@set -o pipefail; $(BIN)/python -m pytest $(TESTS) 2>&1 | sed --unbuffered 's/^/$@: /'
+$(SUITES:%=test-%): test-%: .venv/installed
+	$(call pytest,tests/$*)
+
+test-others: .venv/installed
+	$(call pytest,$(SUITES:%=--ignore=tests/%))
+
+test-%: SHELL = bash
+pytest = @set -o pipefail; $(BIN)/python -m pytest $(1) 2>&1 | sed --unbuffered 's/^/$@: /'
 
 # `make chaos ROUNDS=40`, `make chaos FAULTS=kill-driver,full-out`: a disturbed sweep beside an undisturbed one (docs/reliability.md)
 chaos: .venv/installed

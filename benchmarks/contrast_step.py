@@ -3,8 +3,8 @@
 Measures loss with mining, gradient and push at CamVid and Cityscapes size, beside loops over classes that sort their
 candidates and leave the rest to autograd (`benchmarks/naive_contrast.py`); both must give the same loss and gradient.
 The miners that the loop lacks are measured alone. The contrast is also measured beside a step of a plain cross-entropy
-trial of the same model. Every case runs in its own process, so that its peak memory is its own; the loops take 9 GB at
-Cityscapes size. On a CPU, seconds are CPU seconds of all threads, which other work on the machine disturbs less.
+trial of the same model. Every case has its own process (with --quick all have one), so that its peak memory is its own;
+the loops take 9 GB at Cityscapes size. Seconds on a CPU are CPU seconds of all threads, which other work disturbs less.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,23 +86,25 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as a trial has)")
     given = parse(parser)
     figures = []
-    for backbone, size, most in SHARES[given.device]:
-        figures += of_share(backbone, size, most, given.device, given.threads, quick=given.quick)
-        write_figures(figures, given.json)
-    for name, size in ({"quick": QUICK} if given.quick else SIZES).items():
-        figures += of_size(name, size, given.device, given.threads, quick=given.quick)
-        write_figures(figures, given.json)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, max_tasks_per_child=None if given.quick else 1) as pool:
+        for backbone, size, most in SHARES[given.device]:
+            figures += of_share(pool, backbone, size, most, given.device, given.threads, quick=given.quick)
+            write_figures(figures, given.json)
+        for name, size in ({"quick": QUICK} if given.quick else SIZES).items():
+            figures += of_size(pool, name, size, given.device, given.threads, quick=given.quick)
+            write_figures(figures, given.json)
     return 0 if publish(figures, given.json) else 1
 
 
-def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) -> list[Figure]:
+def of_size(pool: Executor, name: str, size: Size, device: str, threads: int, *, quick: bool) -> list[Figure]:
     """Time and memory at one size."""
     repeats = 1 if quick else 3
-    ours, memory = apart(measure_ours, device, threads, size, HARDEST, repeats)
-    loop, loop_memory = apart(measure_loop, device, threads, size)
-    apart(check_equal, device, threads, size)
-    mined, mined_memory = apart(measure_ours, device, threads, size, SEMI_HARD, repeats)
-    whole, _ = apart(measure_ours, device, threads, size, ALL_ROWS, repeats)
+    ours, memory = apart(pool, measure_ours, device, threads, size, HARDEST, repeats)
+    loop, loop_memory = apart(pool, measure_loop, device, threads, size)
+    apart(pool, check_equal, device, threads, size)
+    mined, mined_memory = apart(pool, measure_ours, device, threads, size, SEMI_HARD, repeats)
+    whole, _ = apart(pool, measure_ours, device, threads, size, ALL_ROWS, repeats)
     limited = name == "Cityscapes"
     return [
         at_least(f"contrast step, {name}, hardest, beside loops over classes", ours, loop, GAIN, counts=not quick),
@@ -126,11 +128,13 @@ def of_size(name: str, size: Size, device: str, threads: int, *, quick: bool) ->
     ]
 
 
-def of_share(backbone: str, size: Size, most: float, device: str, threads: int, *, quick: bool) -> list[Figure]:
+def of_share(
+    pool: Executor, backbone: str, size: Size, most: float, device: str, threads: int, *, quick: bool
+) -> list[Figure]:
     """What the contrast adds to a plain step: time, and on a GPU memory."""
     if quick:
         backbone, size = "timm/test_resnet", replace(QUICK, height=16, width=16)
-    plain, alone, both, added = apart(measure_share, device, threads, backbone, size, 2 if quick else 3)
+    plain, alone, both, added = apart(pool, measure_share, device, threads, backbone, size, 2 if quick else 3)
     share = alone / plain
     crop = f"{4 * size.height}x{4 * size.width}, batch {size.batch}"
     memory = Figure(
@@ -344,15 +348,14 @@ def step_of(backbone: str, size: Size, source: Any, device: str) -> TrainStep:
     return TrainStep(config, model, module, build_optimizer(model, config.optim), torch.device(device))
 
 
-def apart(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
-    """Call `function` in a fresh process; on a GPU, whose peak can be reset, in this one, with nothing allocated."""
+def apart(pool: Executor, function: Callable[..., Any], device: str, *arguments: Any) -> Any:
+    """Call `function` in the pool; on a GPU, whose peak can be reset, in this process, with nothing allocated."""
     if device == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         return function(device, *arguments)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, device, *arguments).result()
+    return pool.submit(function, device, *arguments).result()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 SLOTS = 2
 WITHIN = 1.2
 SIZES, RAY_TRIALS = (100, 1_000, 10_000), 400
-QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20, 40), 20
+QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20), 20
 WAYS = {"store": "record store", "mirrored": "store and MLflow"}
 
 

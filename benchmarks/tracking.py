@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def main() -> int:
     given = command_line(__doc__).parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     trials, seconds = (2, 2.0) if given.quick else (4, 20.0)
-    with temporary_folder("benchmark") as folder:
+    with temporary_folder("benchmark") as folder, chdir(folder):  # MLflow writes artifacts to the current one
         figures = measure(folder, trials, seconds, counts=not given.quick)
     return 0 if publish(figures, given.json) else 1
 

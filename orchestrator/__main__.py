@@ -237,8 +237,8 @@ def look_around(options: argparse.Namespace) -> int:
 
     With SPEC.yaml also what its sweep needs. The exit code is 1 when there is a problem.
     """
-    from orchestrator.commands.doctor.examine import examine, findings_as_json, summary
-    from orchestrator.commands.doctor.finding import Question
+    from orchestrator.doctor.examine import examine, findings_as_json, summary
+    from orchestrator.doctor.finding import Question
 
     question = Question(
         run_dir=options.run_dir,

@@ -6,6 +6,7 @@ outcome = sweep("search_spaces/ablation_memory.yaml", seeds=5)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
+    from orchestrator.doctor.finding import Question
     from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
@@ -159,6 +161,7 @@ def carry_out(
 
     `command` is the command line of the sweep; `status` shows it beside failed trials.
     """
+    from orchestrator.doctor.before_a_sweep import check_before_sweep
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
     from orchestrator.running.forwarded_environment import forwarded_environment
@@ -188,6 +191,8 @@ def carry_out(
         store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
         store.write_sweep(plan.record)
         todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
+        if todo or growing_plan is not None:  # a command that only writes tables needs none of it
+            check_before_sweep(question_of(options, spec.space.resources, len(todo)))
         save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
@@ -249,6 +254,24 @@ def carry_out(
         raise first
     return replace(
         outcome, failures=tuple(closing.failures), mirror_failure=follower.failure, mirror_lacks=follower.lacking
+    )
+
+
+def question_of(options: RunOptions, resources: Resources, trials: int) -> Question:
+    """What `doctor` is asked about a sweep that runs `trials` trials, or more if a search adds them."""
+    from orchestrator.doctor.finding import Question
+
+    at_a_time = 1
+    if options.executor == "ray" and options.address is None:
+        at_a_time = max(min(trials, int((os.cpu_count() or 1) // max(resources.cpus, 1.0))), 1)
+        at_a_time = min(at_a_time, options.max_concurrent or at_a_time)
+    return Question(
+        run_dir=str(options.run_dir),
+        tracking_uri=options.tracking_uri,
+        address=options.address,
+        executor=options.executor,
+        out=options.out,
+        trials_at_a_time=at_a_time,
     )
 
 

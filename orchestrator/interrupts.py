@@ -25,6 +25,7 @@ from typing import Any
 __all__ = [
     "ENDING",
     "INTERRUPTED",
+    "STOPPING",
     "ending_gently",
     "exit_at_signals",
     "interruptible",
@@ -40,6 +41,9 @@ INTERRUPTED = 130
 
 SAME_SECONDS = 0.5
 """A signal that follows the first one sooner is part of it."""
+
+STOPPING = "stopping: trials stop at their next report; a second signal (Ctrl-C) ends the sweep at once"
+"""What the first signal to a sweep says."""
 
 AT_ONCE_SECONDS = 5.0
 """Longest time from the second signal to the end of the process, for releasing locks and ending child processes."""
@@ -70,6 +74,7 @@ class Interrupts:
         count = self.count()
         if count == 1 and self.end is not None:
             self.end()
+            say(f"\n{STOPPING}" if os.isatty(2) else STOPPING)  # a terminal shows ^C, and a live table without its end
         elif count:
             raise KeyboardInterrupt
 
@@ -200,9 +205,14 @@ def handled() -> list[signal.Signals]:
 
 def leave(line: str) -> None:
     """Print a line and end the process: the system releases its locks, and its children end with it."""
+    say(line)
+    os._exit(INTERRUPTED)
+
+
+def say(line: str) -> None:
+    """Write a line to stderr past its buffer, which a handler may have interrupted."""
     with suppress(OSError):
         os.write(2, f"{line}\n".encode())
-    os._exit(INTERRUPTED)
 
 
 def leave_terminal() -> None:

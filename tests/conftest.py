@@ -1,9 +1,11 @@
-"""Shared by all tests: one thread a process, a separate cache of decoded images, a cuBLAS that can be deterministic."""
+"""Shared by all tests: one thread a process, signals as in a terminal, a cache of decoded images, a current folder."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,10 @@ from trainer.data.reading.cache import CACHE_FOLDER
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # torch reads it once per process, before the first product on a CUDA device, so a test cannot set it later.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# `nohup make test &` starts it with these signals ignored, and programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(ignored, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,3 +28,25 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, CACHE_FOLDER, str(tmp_path_factory.mktemp("decoded")))
         yield
+
+
+PROJECT = Path(__file__).resolve().parents[1]
+WRITTEN_BY_SWEEPS = ("runs", "mlruns", "mlartifacts", "mlflow.db*", "reports/out")
+"""What a sweep or MLflow leaves in the current folder."""
+
+
+def written_by_sweeps() -> set[Path]:
+    """All such files in the checkout."""
+    places = [place for pattern in WRITTEN_BY_SWEEPS for place in PROJECT.glob(pattern)]
+    return {*places, *(path for place in places for path in place.rglob("*"))}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests run in an empty folder, because MLflow and sweeps write to the current one; the checkout stays as it is."""
+    before = written_by_sweeps()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("current"))
+        yield
+    left = sorted(written_by_sweeps() - before)
+    assert not left, f"tests left {len(left)} files in the checkout, the first is {left[0]}"

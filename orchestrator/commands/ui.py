@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from orchestrator.errors import BlockedError, TrackingError
-from orchestrator.interrupts import interruptible
+from orchestrator.interrupts import INTERRUPTED, interruptible
 from orchestrator.redaction import without_password
 from orchestrator.tracking.uri import tracking_uri_of
 
@@ -35,7 +35,7 @@ def serve(uri: str | None, port: int = 0) -> int:
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     with suppress(KeyboardInterrupt), interruptible(), running(command, store) as server:
         return server.wait()
-    return 0
+    return INTERRUPTED
 
 
 def page_of(store: str) -> str:

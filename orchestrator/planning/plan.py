@@ -230,7 +230,7 @@ def plan_record(
         notes=named_notes(records) if records else notes_on(spec, groups[0]),
         data_sets=records,
         workload=spec.workload.name,
-        metrics=tuple(spec.workload.metrics),
+        metrics=(*spec.workload.metrics, *(spec.extension.metrics if spec.extension is not None else ())),
     )
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from benchmarks.process import environment
 
 
 @pytest.mark.slow  # four databases of MLflow
 def test_writes_its_figures(tmp_path):
     command = [sys.executable, "-m", "benchmarks.tracking", "--quick", "--json", str(tmp_path / "out.json")]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = {row["figure"]: row for row in json.loads((tmp_path / "out.json").read_text())["figures"]}
     assert all(set(row) >= {"figure", "ours", "beside", "ratio", "goal", "held"} for row in rows.values())

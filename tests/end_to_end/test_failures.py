@@ -191,7 +191,7 @@ def overdue(stage: Stage) -> Played:
 @pytest.fixture(scope="module")
 def broken(stage: Stage) -> Played:
     """Fifty trials with one bug."""
-    return stage.play("broken", BROKEN, "--max-concurrent", "1")
+    return stage.play("broken", BROKEN, "--executor", "serial")
 
 
 @pytest.mark.slow  # a Ray of its own

@@ -15,6 +15,8 @@ from orchestrator.running.tracker import Tracker
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
+from reports.figures import choose
+from reports.figures.choose import write_figures
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -95,7 +97,10 @@ def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
-    """Runs a sweep in this process: no trial trains, seed 1 of the row with a memory fails, nothing goes to MLflow."""
+    """Runs a sweep in this process: no trial trains, seed 1 of the row with a memory fails, nothing goes to MLflow.
+
+    No figures are drawn, which takes seconds, unless the test has the fixture `figures`.
+    """
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         fails = task.config.seed == 1 and task.config.contrast.source != "none"
@@ -117,7 +122,14 @@ def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
+    monkeypatch.setattr(choose, "write_figures", lambda *given, **named: {})
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
+
+
+@pytest.fixture
+def figures(quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps with `quick_options` draw their figures."""
+    monkeypatch.setattr(choose, "write_figures", write_figures)
 
 
 @pytest.fixture

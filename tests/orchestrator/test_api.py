@@ -31,8 +31,6 @@ from orchestrator.tracking.json_events import EventTracker
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.config import Runtime
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 SEARCH = """
 name: tiny
 question: Which rate?
@@ -53,7 +51,7 @@ def test_plan_and_sweep_are_all_one_imports(tiny_space: Path) -> None:
         "print(json.dumps([len(found.trials), callable(sweep), sorted({'torch', 'ray', 'mlflow'} & set(sys.modules))]))"
     )
     line = [sys.executable, "-c", code, str(tiny_space)]
-    result = subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(result.stdout) == [6, True, []]
 
 
@@ -146,6 +144,7 @@ def test_mlflows_store_is_the_given_one_then_the_environments_then_a_file(monkey
     assert tracking_uri_of(None) == "sqlite:///mlflow.db"
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_driver_that_was_taken_over_leaves_tables_and_mlflow_to_the_other(
     tiny_space: Path, quick_options: RunOptions, memory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

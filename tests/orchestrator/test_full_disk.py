@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.follower import Follower, RetryTimings
 from reports.write import write_reports
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
@@ -224,6 +227,52 @@ def test_a_real_disk_that_is_full(
         for filler in folder.glob("filler_*"):
             filler.unlink()
         done_once(line)
+
+
+def test_a_temporary_folder_that_is_full_keeps_no_trial_from_ending(
+    line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    with small_disk(folder, "size=2m,nr_inodes=200"):
+        monkeypatch.setenv("TMPDIR", str(folder))
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        with monkeypatch.context() as patch:
+            when(patch, "started", 2, lambda: use_up(folder, inodes=False))
+            assert sweep.main(line) == DONE
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.out + shown.err
+        assert "missing: " not in shown.out
+        (folder / "filler_0").unlink()
+        done_once(line)
+
+
+def test_a_database_on_a_full_disk_gets_everything_once_there_is_space(
+    line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    store = f"sqlite:///{folder}/mlflow.db"
+    with small_disk(folder, "size=16m,nr_inodes=200"):
+        line = [*line, "--tracking-uri", store]
+        timings = RetryTimings(outage_seconds=1.0, closing_retry_seconds=0.5)
+        monkeypatch.setattr(  # the real one, which `quick_options` replaces, and which waits half a minute
+            api, "open_follower", lambda options, name: Follower(store, options.run_dir, timings=timings)
+        )
+        with monkeypatch.context() as patch:
+            when(patch, "started", 2, lambda: use_up(folder, inodes=False))
+            assert sweep.main(line) == DONE, "what MLflow lacks is no trial that is missing"
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.out + shown.err
+        text = " ".join(shown.out.split())
+        assert "MLflow lacks " in text
+        assert "the disk is full; free space on the disk of" in text, text
+        (folder / "filler_0").unlink()
+        done_once(line)
+        with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+            states = database.execute(
+                "SELECT t.value, r.status FROM runs r JOIN tags t USING (run_uuid) WHERE t.key = 'trial_id'"
+            ).fetchall()
+        assert sorted(state for _, state in states) == ["FINISHED", "FINISHED"], states
+        assert len(dict(states)) == 2
 
 
 def full() -> RuntimeError:

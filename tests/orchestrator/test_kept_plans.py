@@ -55,6 +55,7 @@ def edited(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.Monk
     return first
 
 
+@pytest.mark.usefixtures("figures")
 def test_an_earlier_table_is_rebuilt_byte_for_byte(edited: dict[str, bytes], quick_options: RunOptions) -> None:
     assert set(TABLES) <= edited.keys()
     assert any(name.startswith("figures/") for name in edited)

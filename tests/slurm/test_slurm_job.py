@@ -1,6 +1,6 @@
 """deploy/slurm.sh on a real Slurm of three nodes on this machine: a job that finishes, is requeued, or lacks a node.
 
-Skipped where Slurm is not installed. Takes about 100 s on two idle cores.
+Skipped where Slurm is not installed. Takes about 120 s on two idle cores.
 """
 
 from __future__ import annotations
@@ -95,6 +95,23 @@ class Stage:
             found.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
         return found
 
+    def wait_until_held(self, run_dir: str, *, attempt: int) -> None:
+        """Wait until an attempt at the held trial reports beyond its checkpoint."""
+
+        def held() -> bool:
+            return any(step >= mishaps.HELD_STEP for step in self.steps(run_dir, attempt=attempt))
+
+        self.slurm.wait(held, ENDS_SECONDS)
+
+    def steps(self, run_dir: str, *, attempt: int, trial_id: str = "*") -> list[int]:
+        """The steps that attempts with this number, at all trials or at one, have reported."""
+        lines = [
+            json.loads(line)
+            for path in (self.folder / run_dir).glob(f"trials/{trial_id}/points.jsonl")
+            for line in path.read_text().split("\n")[:-1]
+        ]
+        return [point["step"] for point in lines if point["attempt"] == attempt and point["metrics"]]
+
     def left_over(self) -> list[str]:
         """Folders of Ray and processes that work in them."""
         folders = [path.name for path in (self.folder / "n").iterdir()]
@@ -153,19 +170,28 @@ def test_a_job_that_finishes_is_quiet_and_leaves_nothing(stage: Stage, finished:
     assert stage.left_over() == []
 
 
-def test_a_job_near_its_limit_requeues_itself_and_resumes_with_the_same_bits(stage: Stage, finished: str) -> None:
+def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bits(stage: Stage, finished: str) -> None:
+    """First its limit is near; then Slurm ends it with SIGTERM, as for preemption and `scontrol requeue`."""
     hold = stage.folder / "hook" / str(STEPS)
     hold.touch()
     job = stage.submit("requeued")
-    stage.slurm.wait(lambda: any(max(steps) >= mishaps.HELD_STEP for steps in stage.curves("requeued").values()), 240)
-    stage.slurm.run("scancel", "--batch", "--signal=USR1", job)  # what `#SBATCH --signal=B:USR1@300` sends
-    stage.slurm.wait(lambda: stage.slurm.state(job).endswith(" 1"), 120)
-    hold.unlink()
-    assert stage.wait_for(job, "COMPLETED", "FAILED", "CANCELLED") == "COMPLETED 0:0 1", stage.log(job)
+    try:
+        stage.wait_until_held("requeued", attempt=1)
+        stage.slurm.run("scancel", "--batch", "--signal=USR1", job)  # what `#SBATCH --signal=B:USR1@300` sends
+        stage.slurm.wait(lambda: stage.slurm.state(job).endswith(" 1"), 120)
+        stage.wait_until_held("requeued", attempt=2)
+        stage.slurm.run("scontrol", "requeue", job)
+        stage.slurm.wait(lambda: stage.slurm.state(job).endswith(" 2"), 120)
+        hold.unlink()
+        state = stage.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
+    finally:
+        sys.stdout.write(stage.log(job))  # pytest shows it if the test fails
+    assert state == "COMPLETED 0:0 2"
 
     log = stage.log(job)
-    assert log.count("2 of 2 nodes joined Ray") == 2
+    assert log.count("2 of 2 nodes joined Ray") == 3
     assert log.count("requeued (1 of at most 30); the sweep resumes where it stopped") == 1
+    assert "requeued (2" not in log, "Slurm has done it"
     check_log(re.sub("slurmstepd-.* DUE TO JOB REQUEUE .*\n", "", log))
     undisturbed, records = stage.records("undisturbed"), stage.records("requeued")
     assert records.keys() == undisturbed.keys()
@@ -173,12 +199,13 @@ def test_a_job_near_its_limit_requeues_itself_and_resumes_with_the_same_bits(sta
         last, (only,) = attempts[-1], undisturbed[trial_id]
         assert last["state"] == only["state"] == "done"
         assert without_costs(last["metrics"]) == without_costs(only["metrics"])
-    assert sorted(map(len, records.values())) == [1, 2], "the held trial has stopped and resumed"
     assert stage.curves("requeued") == stage.curves("undisturbed")
-    (held,) = [trial_id for trial_id, attempts in records.items() if len(attempts) == 2]
-    lines = (stage.folder / "requeued" / "trials" / held / "points.jsonl").read_text().splitlines()
-    resumed = [point["step"] for point in map(json.loads, lines) if point["attempt"] == 2 and point["step"]]
-    assert min(resumed) >= mishaps.HELD_STEP, "a checkpoint is written at step 50"
+    held = max(records.values(), key=lambda attempts: attempts[-1]["attempt"])
+    assert held[-1]["attempt"] == 3
+    assert held[0]["state"] == "cancelled", "the first stop is gentle; the second one has only KillWait"
+    for attempt in (2, 3):
+        resumed = [step for step in stage.steps("requeued", attempt=attempt, trial_id=held[-1]["trial_id"]) if step]
+        assert min(resumed) >= mishaps.HELD_STEP, "a checkpoint is written at step 50"
     assert stage.left_over() == []
 
 

@@ -26,7 +26,7 @@ from orchestrator.running.executors.controller_link import (
     Refused,
     RemoteController,
 )
-from orchestrator.running.executors.losses import short_line
+from orchestrator.running.executors.losses import cause_of_end, short_line
 
 __all__ = ["ClusterExecutor", "main"]
 
@@ -82,7 +82,7 @@ def serve(connection: Connection, make: Callable[[], ClusterExecutor]) -> None:
                 driver.tell(Failed(reason=str(error)))
                 return
             except Exception as error:
-                driver.tell(Failed(reason=f"the executor failed ({type(error).__name__}: {short_line(error)})"))
+                driver.tell(Failed(reason=f"the executor failed ({type(error).__name__}: {cause_of_end(error)})"))
                 return
             driver.tell(Finished())
     finally:

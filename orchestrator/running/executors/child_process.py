@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from orchestrator.running.executors.losses import short_line
+from orchestrator.running.executors.losses import cause_of_end
 
 __all__ = ["ChildProcess"]
 
@@ -124,7 +124,7 @@ class ChildProcess:
             self.output.close()
         code = self.process.returncode
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"{how}: {short_line(LOG_PREFIX.sub('', self.lines[-1]))}" if self.lines else how
+        return f"{how}: {cause_of_end(LOG_PREFIX.sub('', self.lines[-1]))}" if self.lines else how
 
 
 def members_of(session: int) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from orchestrator.redaction import one_line
@@ -11,7 +13,7 @@ from orchestrator.running.failures import sign
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, State
 
-__all__ = ["ended_record", "lost_record", "short_line"]
+__all__ = ["cause_of_end", "ended_record", "lost_record", "short_line"]
 
 MEMORY_KILL = re.compile(
     r"due to the node running low on memory(?:.*?\bwas (?P<used>\S+ used / \S+ limit))?", re.DOTALL
@@ -19,6 +21,14 @@ MEMORY_KILL = re.compile(
 """In the text of Ray's OutOfMemoryError, which Tune wraps into other errors."""
 
 MOST_CHARACTERS = 200
+
+DEATHS: Mapping[str, str] = {
+    r"\bGCS\b|gcs_server|gcs_client|gcs_rpc": "Ray's GCS server died or cannot be reached",
+    r"\b[Rr]aylet\b": "Ray's raylet died or cannot be reached",
+}
+"""What Ray's C++ code says when one of its processes is gone, as regular expressions, and what we say."""
+
+logger = logging.getLogger(__name__)
 
 
 def lost_record(task: Task, started_at: float, message: str, *, node: str = "") -> AttemptRecord:
@@ -49,6 +59,19 @@ def ended_record(
         environment={"node": node} if node else {},
         resources=asdict(task.share),
     )
+
+
+def cause_of_end(text: object) -> str:
+    """Why Ray has ended a process, by what it printed or raised last: a short line of ours if it is known.
+
+    The log gets the original.
+    """
+    line = one_line(text)
+    for sign_of, cause in DEATHS.items():
+        if re.search(sign_of, line):
+            logger.info("%s: %s", cause, line)
+            return cause
+    return short_line(text)
 
 
 def short_line(text: object) -> str:

@@ -128,4 +128,4 @@ def job_of_this_path() -> JobConfig | None:
     """
     if not {"", str(Path.cwd())}.isdisjoint(sys.path):
         return None
-    return JobConfig(_client_job=True)
+    return JobConfig.from_json({"client_job": True})  # a Ray that does not know this name leaves its default

@@ -7,16 +7,16 @@ replaced, and `tests/orchestrator/running/executors/test_ray_isolation.py` sees 
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import ray._private.ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # no types
-from ray.tune.execution import class_cache
 
 from orchestrator.redaction import is_secret
 
@@ -26,6 +26,8 @@ TOKEN_FILE = "token"  # noqa: S105 - a name
 
 OWNER_ONLY = 0o077
 """The umask of Ray's processes."""
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -54,17 +56,47 @@ def starting() -> Iterator[int]:
     """
     before = os.umask(OWNER_ONLY)
     try:
-        # Ray refuses 127.0.0.1 as the address of a node, except where it has no clusters: on macOS
-        with replaced(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False):
+        with on_loopback():
             yield before
     finally:
         os.umask(before)
 
 
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Let Ray use 127.0.0.1 as the address of a node, which it refuses except where it has no clusters: on macOS.
+
+    A Ray without this constant listens on all interfaces; then its token alone keeps others out, and a line says so.
+    """
+    constants = private("ray._private.ray_constants")
+    if not hasattr(constants, "ENABLE_RAY_CLUSTER"):
+        logger.warning("this version of Ray listens on all network interfaces; only its token keeps other users out")
+        yield
+        return
+    with replaced(constants, "ENABLE_RAY_CLUSTER", False):
+        yield
+
+
 def forward_no_secrets() -> None:
-    """Let Tune forward no secret variable of this process to workers: it would stand in `runtime_env_agent.log`."""
-    forwarded: set[str] = class_cache.ENV_VARS_TO_PROPAGATE
-    forwarded.difference_update([name for name in forwarded if is_secret(name)])
+    """Let Tune forward no secret variable of this process to workers: it would stand in `runtime_env_agent.log`.
+
+    A Ray without this set has another way to forward variables, and a line says so if there is a secret to forward.
+    """
+    forwarded = getattr(private("ray.tune.execution.class_cache"), "ENV_VARS_TO_PROPAGATE", None)
+    if isinstance(forwarded, set):
+        forwarded.difference_update([name for name in forwarded if is_secret(name)])
+    elif found := sorted(name for name in os.environ if name.startswith("AWS_") and is_secret(name)):
+        logger.warning(
+            "this version of Ray may write %s into its logs; unset what trials do not need", ", ".join(found)
+        )
+
+
+def private(module: str) -> Any:
+    """A module of Ray that is not public; None where a later version has none of this name."""
+    try:
+        return import_module(module)
+    except ImportError:
+        return None
 
 
 def read_authentication() -> None:

@@ -185,5 +185,8 @@ def explain(error: BaseException) -> str:
             "unless --forward-env names the variables"
         )
     if isinstance(error, ConnectionError | TimeoutError) or kinds & UNREACHABLE:
-        return "cannot be reached; check the network, and for s3 the endpoint (AWS_ENDPOINT_URL)"
+        return (
+            "cannot be reached; check the network, and for s3 the endpoint (AWS_ENDPOINT_URL), which workers of a "
+            "cluster have only if --forward-env names it"
+        )
     return f"cannot be read or written ({code or type(error).__name__})"

@@ -43,7 +43,7 @@ def test_every_trial_is_done_running_failed_or_missing(
     assert [group.trial_ids for group in status.failures] == [("full0",)]
     assert status.not_run == ("full1",)
     (running,) = status.running
-    assert (running.trial_id, running.attempt, running.step, running.miou) == ("base1", 1, 10, 0.25)
+    assert (running.trial_id, running.attempt, running.step, running.watched) == ("base1", 1, 10, 0.25)
     assert running.silent_seconds == 30
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from orchestrator.commands import ui
-from orchestrator.interrupts import ENDING
+from orchestrator.interrupts import ENDING, INTERRUPTED
 from orchestrator.tracking.mlflow_store import Server
 from tests.processes import is_alive
 
@@ -114,7 +114,7 @@ def test_the_server_ends_with_its_workers(tmp_path: Path, number: signal.Signals
         assert is_alive(server)
         assert is_alive(worker)
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(30) == INTERRUPTED
     assert not is_alive(server)
     until(lambda: not is_alive(worker))
 

@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+from orchestrator.planning.datasets import data_facts
 from PIL import Image
 
 from orchestrator.errors import SpecError
 from orchestrator.planning.build_config import ResolvedRow, SettingSources
-from orchestrator.planning.datasets import data_facts
 from tests.trainer.data.layouts import LAYOUTS
 from trainer.config import DataConfig, TrainConfig
 from trainer.data.__main__ import main

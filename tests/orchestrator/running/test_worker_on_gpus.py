@@ -33,7 +33,6 @@ Steps = Callable[[], object]
 def gpus(monkeypatch: pytest.MonkeyPatch) -> FakeGpus:
     """Two devices; trials train on them without a network."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    worker.environment.cache_clear()
     return FakeGpus(names=("0", "1", "MIG-4f6", "GPU-e1a")).install(monkeypatch)
 
 
@@ -234,7 +233,6 @@ def test_the_peak_of_a_probe_is_its_own_with_its_context(gpus: FakeGpus, monkeyp
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_real_trial_beyond_its_share_is_out_of_memory_and_the_next_one_trains(tmp_path: Path) -> None:
-    worker.environment.cache_clear()
     small = task_with(tmp_path / "small", 0.02)
     synthetic = replace(TINY.data.synthetic, height=256, width=512)
     data = replace(TINY.data, crop=(256, 512), synthetic=synthetic)

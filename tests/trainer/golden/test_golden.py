@@ -62,16 +62,13 @@ def test_an_inverted_sampler_differs_and_neither_a_comment_nor_a_resumption_does
     invert_sampler(other)
     (same / "step.py").write_text("# a comment\n" + (same / "step.py").read_text(encoding="utf-8"), encoding="utf-8")
     trials = small("contrast.source none", "contrast.anchors.kind hard")
-    folders = [tmp_path / "a", tmp_path / "b"]
-    for folder in folders:
-        folder.mkdir()
-    found = compare(*figures_of_both(trials, (other, PACKAGE), folders[0]))
+    resumed = {name: trial for name, trial in with_repeats({CUT_SHORT[0]: TINY}).items() if trial["ranks"] == 1}
+    inverted, commented, present = figures_of_both({**trials, **resumed}, (other, same, PACKAGE), tmp_path)
+    found = compare(inverted, {name: present[name] for name in trials})
     assert found.equal == ("contrast.source none",)
     assert list(found.different) == ["contrast.anchors.kind hard"]
     assert " at step " in found.different["contrast.anchors.kind hard"]
-    resumed = {name: trial for name, trial in with_repeats({CUT_SHORT[0]: TINY}).items() if trial["ranks"] == 1}
-    earlier, present = figures_of_both({**trials, **resumed}, (same, PACKAGE), folders[1])
-    assert compare(earlier, present).equal == (*trials, *resumed)
+    assert compare(commented, present).equal == (*trials, *resumed)
     whole, again = (present[name] for name in resumed)
     assert whole == again, "figures of a resumed trial are those of one run"
 

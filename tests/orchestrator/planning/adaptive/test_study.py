@@ -1,8 +1,7 @@
-"""Searches: one study whatever happens to the driver, and better than chance."""
+"""Searches: one study whatever happens to the driver, steered by what it is told."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 import time
@@ -144,18 +143,17 @@ def test_an_interrupted_search_gets_the_suggestions_of_a_whole_one(tmp_path: Pat
     assert halves.worked == whole.worked
 
 
-def test_tpe_beats_random_search_at_equal_budget() -> None:
-    """Median over ten seeds of the best of 40 trials."""
-    best: dict[str, list[float]] = {"tpe": [], "random": []}
-    for sampler, seed in itertools.product(best, range(10)):
-        study = Study(search_of(sampler, 40, seed), MIOU, None, steps=STEPS)
-        values = []
-        for _ in range(40):
-            number, suggested = study.ask()
-            values.append(quality(suggested["optim.lr"], suggested["optim.weight_decay"]))
-            study.tell(number, done({"final/miou": values[-1]}))
-        best[sampler].append(max(values))
-    assert statistics.median(best["tpe"]) > statistics.median(best["random"])
+@pytest.mark.parametrize(("goal", "best"), [("maximize", 1.0), ("minimize", 1e-4)])
+def test_the_sampler_is_steered_by_what_the_study_is_told(goal: str, best: float) -> None:
+    """The metric grows with the rate: later trials have higher rates if it is to be large, lower ones if small."""
+    objective = Objective(name="final/miou", goal=goal)  # type: ignore[arg-type]
+    study = Study(search_of("tpe", 40, 0, LR), (objective,), None, steps=STEPS)
+    distances = []
+    for _ in range(40):
+        number, suggested = study.ask()
+        distances.append(abs(math.log10(suggested["optim.lr"] / best)))
+        study.tell(number, done({"final/miou": math.log10(suggested["optim.lr"])}))
+    assert statistics.mean(distances[20:]) < 0.5 * statistics.mean(distances[:10]), "the first ten are drawn at random"
 
 
 def test_asha_spends_less_and_keeps_the_best(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_cluster, session_folder
+from orchestrator.running.executors import ray_cluster, ray_isolation, session_folder
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
@@ -158,6 +158,39 @@ def test_no_variable_is_forwarded_by_tune_and_no_log_holds_a_secret(private: Pri
     }
     held = [path for path in private.folder.rglob("*") if path.is_file() and b"aws-secret" in path.read_bytes()]
     assert held == []
+
+
+def test_ray_still_has_the_private_names_that_we_use() -> None:
+    assert ray._private.ray_constants.ENABLE_RAY_CLUSTER is True, "on_loopback"
+    from ray.job_config import JobConfig
+    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+
+    assert isinstance(ENV_VARS_TO_PROPAGATE, set), "forward_no_secrets"
+    job = JobConfig.from_json({"client_job": True})  # job_of_this_path
+    assert job._client_job is True
+    assert JobConfig()._client_job is False
+
+
+def test_a_ray_without_them_starts_and_a_line_says_what_is_lacking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ray_isolation, "private", lambda _: None)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+    with ray_isolation.on_loopback():
+        pass
+    ray_isolation.forward_no_secrets()
+    assert caplog.messages == [
+        "this version of Ray listens on all network interfaces; only its token keeps other users out",
+        "this version of Ray may write AWS_SECRET_ACCESS_KEY into its logs; unset what trials do not need",
+    ]
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    caplog.clear()
+    ray_isolation.forward_no_secrets()
+    assert caplog.messages == []
+
+
+def test_a_module_that_ray_does_not_have_is_none() -> None:
+    assert ray_isolation.private("ray.a_module_of_another_version") is None
 
 
 def test_a_cluster_that_does_not_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from orchestrator import own_packages
-from orchestrator.commands.doctor.finding import Problem, Question
+from orchestrator.doctor.finding import Problem, Question
 
 __all__ = ["check_current_folder", "check_encoding", "check_packages", "check_python_path"]
 

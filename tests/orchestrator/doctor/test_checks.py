@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from orchestrator import own_packages
-from orchestrator.commands.doctor import cluster, experiment, folders, interpreter, machine
-from orchestrator.commands.doctor.checks import CHECKS
-from orchestrator.commands.doctor.examine import finding_of
-from orchestrator.commands.doctor.finding import Finding, Question
+from orchestrator.doctor import cluster, experiment, folders, interpreter, machine
+from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.examine import finding_of
+from orchestrator.doctor.finding import Finding, Question
 from orchestrator.machine.own_folder import temporary_root
 from orchestrator.running.executors import socket_folder
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: Patch) -> Path:
     for name in [name for name in os.environ if name.startswith(("RAY_", "MLFLOW_", "CUDA_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", "/nowhere")
+    folders.ended.clear()  # an earlier test may have ended a round of checks
     return tmp_path
 
 

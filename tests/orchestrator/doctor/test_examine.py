@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.commands.doctor.checks import CHECKS
-from orchestrator.commands.doctor.examine import examine, findings_as_json, summary
-from orchestrator.commands.doctor.finding import Check, Problem, Question
+from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.examine import examine, findings_as_json, summary
+from orchestrator.doctor.finding import Check, Problem, Question
 from orchestrator.errors import StoreError
 
 
@@ -29,6 +29,7 @@ def raising(error: BaseException) -> Check:
 
 def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "swordfish")
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     hanging = threading.Event()
     checks: dict[str, Check] = {
         "slow": lambda _: (hanging.wait(0.05) and "") or "two\nlines, postgresql://me:secret@host/db",
@@ -56,6 +57,16 @@ def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
         "text": "it is broken by ***",
         "remedy": "repair it",
     }
+
+
+def test_a_check_without_an_answer_on_a_busy_machine_blames_no_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (12.0, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    hanging = threading.Event()
+    (found,) = examine(Question(), {"slow": lambda _: str(hanging.wait(60))}, answer_seconds=0.05)
+    hanging.set()
+    expected = "no answer in 0.05 s, at a load of 12 on 2 CPUs; run it again when other programs need less"
+    assert found.line == f"problem  slow: {expected}"
 
 
 def test_the_command_has_a_line_for_each_check(

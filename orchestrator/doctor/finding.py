@@ -20,6 +20,11 @@ class Question:
     tracking_uri: str | None = None
     address: str | None = None
     """Ray cluster to join; None: a private one."""
+    executor: str = "ray"
+    out: Path = Path("reports/out")
+    """Folder of the tables."""
+    trials_at_a_time: int = 1
+    """On this machine, as far as it is known before the start."""
     spec: Path | None = None
     """Search space; None: look at no sweep."""
     recipe: str | None = None
@@ -50,11 +55,11 @@ class Question:
 
 
 class Problem(Exception):  # noqa: N818 - it is an answer
-    """What is wrong and what to do about it."""
+    """What is wrong and what to do about it; `fatal` if no trial can run, so that a sweep does not start."""
 
-    def __init__(self, text: str, remedy: str) -> None:
+    def __init__(self, text: str, remedy: str, *, fatal: bool = False) -> None:
         super().__init__(text)
-        self.text, self.remedy = text, remedy
+        self.text, self.remedy, self.fatal = text, remedy, fatal
 
 
 Check = Callable[[Question], str]

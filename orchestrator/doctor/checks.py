@@ -1,13 +1,13 @@
-"""CHECKS: everything that `python -m orchestrator doctor` looks at, in the order in which it is shown."""
+"""CHECKS: everything that `doctor` looks at, in the order in which it is shown, and which of it a sweep looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.commands.doctor import cluster, experiment, folders, interpreter, machine
-from orchestrator.commands.doctor.finding import Check
+from orchestrator.doctor import cluster, experiment, folders, interpreter, machine
+from orchestrator.doctor.finding import Check
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "OF_A_PRIVATE_CLUSTER", "OF_A_SWEEP"]
 
 CHECKS: Mapping[str, Check] = {
     "packages": interpreter.check_packages,
@@ -35,3 +35,8 @@ CHECKS: Mapping[str, Check] = {
     "weights": experiment.check_weights,
     "data": experiment.check_data,
 }
+
+OF_A_SWEEP = ("memory", "run directory", "free space")
+"""Checks that each sweep makes before it starts anything: they take milliseconds and import nothing heavy."""
+OF_A_PRIVATE_CLUSTER = ("shared memory", "limits", "temporary folder", "Ray")
+"""What it checks besides if it starts a Ray cluster of its own."""

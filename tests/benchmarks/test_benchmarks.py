@@ -29,7 +29,7 @@ from benchmarks.report import (
     share_at_least,
 )
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast", "contrast_memory", "gpu_feed"}
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from orchestrator.commands.doctor.checks import CHECKS
-from orchestrator.commands.doctor.finding import Check, Finding, Problem, Question
+from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.finding import Check, Finding, Problem, Question
+from orchestrator.doctor.folders import removing_scratch
 from orchestrator.errors import SweepError
 from orchestrator.redaction import one_line
 
@@ -28,17 +30,22 @@ def examine(
     """
     found: dict[str, Finding] = {}
     threads = {}
-    for name, check in checks.items():
-        threads[name] = threading.Thread(
-            target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}), daemon=True
-        )
-        threads[name].start()
-    ends = time.monotonic() + answer_seconds
-    for name, thread in threads.items():
-        thread.join(max(ends - time.monotonic(), 0))
-        text = f"no answer in {answer_seconds:g} s"
-        remedy = "a file system or a server hangs; try another folder or address"
-        yield found.get(name) or Finding(name=name, ok=False, text=text, remedy=remedy)
+    with removing_scratch():
+        for name, check in checks.items():
+            threads[name] = threading.Thread(
+                target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}),
+                daemon=True,
+            )
+            threads[name].start()
+        ends = time.monotonic() + answer_seconds
+        for name, thread in threads.items():
+            thread.join(max(ends - time.monotonic(), 0))
+            text = f"no answer in {answer_seconds:g} s"
+            remedy = "a file system or a server hangs; try another folder or address"
+            if (load := os.getloadavg()[0]) > 2 * (os.cpu_count() or 1):
+                text += f", at a load of {load:.0f} on {os.cpu_count()} CPUs"
+                remedy = "run it again when other programs need less"
+            yield found.get(name) or Finding(name=name, ok=False, text=text, remedy=remedy)
 
 
 def finding_of(name: str, check: Check, question: Question) -> Finding:

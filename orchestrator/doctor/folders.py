@@ -6,17 +6,18 @@ import fcntl
 import os
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from orchestrator.commands.doctor.finding import Problem, Question, existing
+from orchestrator.doctor.finding import Problem, Question, existing
 from orchestrator.machine.own_folder import ForeignFolderError, claim, make_temporary, remove, temporary_root
 from orchestrator.running.executors.socket_folder import LONGEST_SOCKET, socket_folder
+from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.lock import file_system
 from orchestrator.store.run_directory import RunDirectory
-from trainer.data.reading.cache import DecodedCache
 
 __all__ = [
     "check_clock",
@@ -26,11 +27,21 @@ __all__ = [
     "check_run_directory",
     "check_temporary_folder",
     "check_write_ahead_log",
+    "removing_scratch",
 ]
 
 LEAST_BYTES = 2_000_000_000
 LEAST_FILES = 10_000
+CHECKPOINT_BYTES = 600_000_000
+"""Of HRNet-W48, the largest model that is tested: weights and momentum."""
+BYTES_TO_WORK, FILES_TO_WORK = 200_000, 20
+"""Of the record, the points and the folder of one trial; with less, none can end."""
 MOST_SKEW_SECONDS = 5.0
+
+opened: set[Path] = set()
+"""The folders that checks have made and not yet removed."""
+ended = threading.Event()
+"""No check makes a folder any more."""
 
 
 @contextmanager
@@ -39,12 +50,28 @@ def scratch(folder: Path) -> Iterator[Path]:
     try:
         made = make_temporary(".contrast-doctor", folder)
     except OSError as error:
-        remedy = "make it writable for this user, or name another folder"
-        raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy) from error
+        remedy = disk_remedy(error, folder) or "make it writable for this user, or name another folder"
+        raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy, fatal=True) from error
+    opened.add(made)
     try:
+        if ended.is_set():
+            raise Problem("interrupted", "run the same command again")
         yield made
     finally:
         remove(made)
+        opened.discard(made)
+
+
+@contextmanager
+def removing_scratch() -> Iterator[None]:
+    """After the body no check has a folder left, also one that hangs: its thread ends with the process."""
+    ended.clear()
+    try:
+        yield
+    finally:
+        ended.set()
+        for folder in tuple(opened):
+            remove(folder)
 
 
 def kind_of(folder: Path) -> str:
@@ -61,7 +88,7 @@ def check_temporary_folder(_question: Question) -> str:
         claim(temporary_root(), "TMPDIR")
     except ForeignFolderError as error:
         what, _, remedy = str(error).partition("; ")
-        raise Problem(what, remedy) from error
+        raise Problem(what, remedy, fatal=True) from error
     folder, needed = socket_folder()
     if folder != Path(tempfile.gettempdir()):
         length = f"{needed} of {LONGEST_SOCKET} bytes"
@@ -150,28 +177,35 @@ def check_clock(question: Question) -> str:
 
 
 def check_free_space(question: Question) -> str:
-    """Disks and their tables of files have room."""
+    """Disks and their tables of files have room: the run directory for two checkpoints of each trial in flight."""
+    from trainer.data.reading.cache import DecodedCache
+
     cache = DecodedCache.default().folder
     places = {
         "run directory": question.folder,
         "temporary files": Path(tempfile.gettempdir()),
-        "tables": existing(Path("reports/out")),
+        "tables": existing(question.out),
         "decoded images": None if cache is None else existing(cache),
         "MLflow": database_folder(question),
     }
+    checkpoints = 2 * CHECKPOINT_BYTES * question.trials_at_a_time
     least = None
+    fatal = False
     full: dict[str, list[str]] = {}
     for name, folder in places.items():
         if folder is None:
             continue
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize
-        if free < LEAST_BYTES:
+        if folder == question.folder and not question.remote:
+            fatal = free < BYTES_TO_WORK or (status.f_files > 0 and status.f_favail < FILES_TO_WORK)
+        if free < (max(LEAST_BYTES, checkpoints) if name == "run directory" else LEAST_BYTES):
             full.setdefault(f"{free / 1e9:.2f} GB free in {folder}", []).append(name)
         elif status.f_files and status.f_favail < LEAST_FILES:
             full.setdefault(f"{status.f_favail} more files possible in {folder}", []).append(name)
         least = free if least is None else min(least, free)
     if full:
         text = ", ".join(f"{fact} ({', '.join(names)})" for fact, names in full.items())
-        raise Problem(text, "free space there, or name another folder (--run-dir, --out, TMPDIR, CONTRAST_SWEEP_CACHE)")
+        remedy = "free space there, or name another folder (--run-dir, --out, TMPDIR, CONTRAST_SWEEP_CACHE)"
+        raise Problem(text, remedy, fatal=fatal)
     return f"at least {(least or 0) / 1e9:.0f} GB in each folder"

@@ -9,8 +9,8 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator.commands.doctor.finding import Problem, Question
-from orchestrator.commands.doctor.folders import scratch
+from orchestrator.doctor.finding import Problem, Question
+from orchestrator.doctor.folders import scratch
 from orchestrator.running.executors.socket_folder import socket_folder
 
 __all__ = ["check_ray", "check_ray_address", "check_ray_token"]
@@ -22,7 +22,7 @@ TOKEN_FILE = Path("~/.ray/auth_token")
 def check_ray(_question: Question) -> str:
     """Ray is installed, and its processes can talk with each other through sockets."""
     if find_spec("ray") is None:
-        raise Problem("not installed", "pip install 'ray[tune]', or use --executor serial")
+        raise Problem("not installed", "pip install 'ray[tune]', or use --executor serial", fatal=True)
     import importlib.metadata
 
     with scratch(socket_folder()[0]) as folder, closing(socket.socket(socket.AF_UNIX)) as local:
@@ -30,7 +30,7 @@ def check_ray(_question: Question) -> str:
             local.bind(str(folder / "s"))
         except OSError as error:
             text = f"{folder.parent} has no sockets ({error.strerror})"
-            raise Problem(text, "set RAY_TMPDIR to a folder on a local disk") from error
+            raise Problem(text, "set RAY_TMPDIR to a folder on a local disk", fatal=True) from error
     with closing(socket.socket()) as server, closing(socket.socket()) as client:
         try:
             server.bind(("127.0.0.1", 0))
@@ -39,7 +39,7 @@ def check_ray(_question: Question) -> str:
             client.connect(server.getsockname())
         except OSError as error:
             text = f"no connection to 127.0.0.1 ({error})"
-            raise Problem(text, "switch the loopback interface on: `ip link set lo up`") from error
+            raise Problem(text, "switch the loopback interface on: `ip link set lo up`", fatal=True) from error
     return f"{importlib.metadata.version('ray')}, sockets and loopback work"
 
 

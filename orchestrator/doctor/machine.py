@@ -8,12 +8,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from orchestrator.commands.doctor.finding import Problem, Question
+from orchestrator.doctor.finding import Problem, Question
 
 __all__ = ["check_gpus", "check_limits", "check_memory", "check_processors", "check_shared_memory"]
 
 GROUPS = Path("/sys/fs/cgroup")
 LEAST_MEMORY = 2_000_000_000
+TRIAL_MEMORY = 500_000_000
+"""Bytes of a process that has imported PyTorch and trains the smallest model."""
 LEAST_SHARED_MEMORY = 80_000_000
 """Bytes; Ray's object store has at least 75 MiB."""
 LEAST_OPEN_FILES, LEAST_PROCESSES = 2048, 2048
@@ -60,7 +62,7 @@ def first_line(path: Path) -> str:
     return next(iter(lines(path)), "")
 
 
-def check_memory(_question: Question) -> str:
+def check_memory(question: Question) -> str:
     """Memory that is available, by the machine and by the limit of the container."""
     facts = {
         words[0].rstrip(":"): int(words[1]) * 1024 for words in map(str.split, lines("/proc/meminfo")) if len(words) > 1
@@ -68,9 +70,10 @@ def check_memory(_question: Question) -> str:
     total, available = facts.get("MemTotal", 0), facts.get("MemAvailable", 0)
     limits = [room for folder in own_groups(GROUPS) if (room := group_room(folder)) is not None]
     free = min([available, *limits])
-    if free < LEAST_MEMORY:
+    if free < max(LEAST_MEMORY, TRIAL_MEMORY * question.trials_at_a_time):
         remedy = "end other programs, give the container or job more memory, or run fewer trials (--max-concurrent)"
-        raise Problem(f"{free / 1e9:.1f} GB available; Ray kills trials when memory is short", remedy)
+        trials = f" for {question.trials_at_a_time} trials at a time" if question.trials_at_a_time > 1 else ""
+        raise Problem(f"{free / 1e9:.1f} GB available{trials}; Ray kills trials when memory is short", remedy)
     limit = f", the container may use {min(limits) / 1e9:.1f} GB more" if limits else ""
     return f"{available / 1e9:.1f} of {total / 1e9:.1f} GB available{limit}"
 

