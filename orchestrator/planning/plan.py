@@ -173,7 +173,8 @@ def planned(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
         for row_spec, (config, read) in zip(spec.rows, group.pairs, strict=True):
             named = seeded_trials(config, spec.seeds, read.digest)
             trials.update({(row_spec.label, name, trial.config.seed): trial for trial in named})
-    errors.messages.extend(equal_trials(spec, names, trials))
+    if len(names) > 1:
+        errors.messages.extend(equal_trials(spec, names, trials))
     errors.raise_any()
     pairs = [(row.config, found[key]) for key, row in zip(keys, resolved, strict=True)]
     several = len(names) > 1

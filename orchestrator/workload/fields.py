@@ -71,7 +71,7 @@ def unset_implied(block: Any) -> Any:
     """`block` without the values that equal the implied value."""
     optionals = [item for item in fields(block) if "implied" in item.metadata]
     redundant = {item.name: None for item in optionals if getattr(block, item.name) == item.metadata["implied"]}
-    return replace(block, **redundant)
+    return replace(block, **redundant) if redundant else block
 
 
 def require(condition: bool, key: str, message: str) -> None:

@@ -114,7 +114,7 @@ def test_the_weights_that_timm_loads_are_known_without_it() -> None:
 
     from trainer.models.backbones import BACKBONES
 
-    assert list(WEIGHTS) == [spec.timm_name for spec in BACKBONES.values()]
+    assert list(WEIGHTS) == [getattr(entry.code, "timm_name", None) for entry in BACKBONES.values()]
     for name, tag in WEIGHTS.items():
         config = timm.get_pretrained_cfg(name)
         assert tag in ("", config.hf_hub_id.partition(".")[2])
