@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from orchestrator.workload import fields
 from orchestrator.workload.source_digest import code_digest, codes_in, joined, normalised, short, source_digest
 from trainer.config import RESULT_VERSION
 from trainer.equal_code import EQUAL_CODE, EQUAL_RESULT_VERSION
@@ -52,15 +53,16 @@ SHARED = tuple(f"orchestrator/workload/{name}.py" for name in ("fields", "plugin
 PACKAGE = Path(__file__).resolve().parent
 
 
-def source_digests(package: Path) -> dict[str, str]:
-    """By path below `package`, or beside it, the digest of the syntax tree of each Python file that counts.
+def source_digests(package: Path, beside: Path | None = None) -> dict[str, str]:
+    """By path below `package`, or below `beside`, the digest of the syntax tree of each Python file that counts.
 
-    Twelve hexadecimal digits of SHA-256; of a draft that does not parse, those of its text.
+    Twelve hexadecimal digits of SHA-256; of a draft that does not parse, those of its text. `beside` is the folder with
+    the package `orchestrator`, by default that of `package`.
     """
     below = {path.relative_to(package).as_posix(): path for path in sorted(package.rglob("*.py"))}
-    beside = {name: package.parent / name for name in SHARED}
+    shared = {name: (beside or package.parent) / name for name in SHARED}
     counted = {name: path for name, path in below.items() if counts(name)}
-    counted |= {name: path for name, path in beside.items() if path.exists()}
+    counted |= {name: path for name, path in shared.items() if path.exists()}
     return {name: source_digest(path.read_text(encoding="utf-8", errors="replace")) for name, path in counted.items()}
 
 
@@ -75,7 +77,7 @@ def counts(name: str) -> bool:
 @cache
 def present_files() -> Mapping[str, str]:
     """`source_digests` of this very package, as its files were at the first call in this process."""
-    return source_digests(PACKAGE)
+    return source_digests(PACKAGE, Path(fields.__file__).resolve().parents[2])  # Ray unpacks packages apart
 
 
 @cache

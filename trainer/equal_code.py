@@ -14,6 +14,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "3c02af8d6d55",
         "5497aeed3a01",
         "d42afc43e90d",
+        "29d8f00b4822",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""

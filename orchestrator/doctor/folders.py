@@ -40,6 +40,8 @@ MOST_SKEW_SECONDS = 5.0
 
 opened: set[Path] = set()
 """The folders that checks have made and not yet removed."""
+making = threading.Lock()
+"""Held while a folder is made, until it is in `opened`."""
 ended = threading.Event()
 """No check makes a folder any more."""
 
@@ -47,15 +49,16 @@ ended = threading.Event()
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A new folder in `folder`, removed afterwards. Raises Problem where nothing can be written."""
-    try:
-        made = make_temporary(".contrast-doctor", folder)
-    except OSError as error:
-        remedy = disk_remedy(error, folder) or "make it writable for this user, or name another folder"
-        raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy, fatal=True) from error
-    opened.add(made)
-    try:
+    with making:
         if ended.is_set():
             raise Problem("interrupted", "run the same command again")
+        try:
+            made = make_temporary(".contrast-doctor", folder)
+        except OSError as error:
+            remedy = disk_remedy(error, folder) or "make it writable for this user, or name another folder"
+            raise Problem(f"{folder}: cannot be written ({error.strerror})", remedy, fatal=True) from error
+        opened.add(made)
+    try:
         yield made
     finally:
         remove(made)
@@ -70,6 +73,8 @@ def removing_scratch() -> Iterator[None]:
         yield
     finally:
         ended.set()
+        if making.acquire(timeout=1):  # a folder that is just being made; not one that a file system does not make
+            making.release()
         for folder in tuple(opened):
             remove(folder)
 

@@ -189,3 +189,16 @@ def test_several_digests_are_one_text() -> None:
     assert joined(["a", "b", "a"]) == "a+b"
     assert codes_in("a+b") == ("a", "b")
     assert codes_in("") == ()
+
+
+def test_packages_that_lie_apart_have_the_same_digest(tmp_path: Path) -> None:
+    """Ray unpacks each package into a folder of its own."""
+    for name in ("trainer", "orchestrator"):
+        shutil.copytree(PACKAGE.parent / name, tmp_path / name / name)
+    places = os.pathsep.join(str(tmp_path / name) for name in ("trainer", "orchestrator"))
+    code = "import trainer.code_digest as code; print(code.PACKAGE, code.present_code())"
+    command = [sys.executable, "-P", "-c", code]
+    output = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": places}, check=True
+    )
+    assert output.stdout.split() == [str(tmp_path / "trainer" / "trainer"), present_code()]

@@ -6,14 +6,15 @@ import shutil
 
 import numpy as np
 import pytest
-from orchestrator.planning.datasets import data_facts
 from PIL import Image
 
 from orchestrator.errors import SpecError
-from orchestrator.planning.build_config import ResolvedRow, SettingSources
+from orchestrator.planning.build_config import SettingSources
+from orchestrator.workload.inputs import forget
 from tests.trainer.data.layouts import LAYOUTS
-from trainer.config import DataConfig, TrainConfig
+from trainer.config import DataConfig
 from trainer.data.__main__ import main
+from trainer.workload.datasets import data_facts
 
 IMAGE, LABEL = "images/training/ADE_train_00000001.jpg", "annotations/training/ADE_train_00000001.png"
 
@@ -47,7 +48,7 @@ def facts_of(layout):
         test_split="val",
         absent_classes="allow",
     )
-    return data_facts(ResolvedRow(TrainConfig(data=data), SettingSources({}, "recipe.yaml:3")), None)
+    return SettingSources({}, "recipe.yaml:3").checked(lambda: data_facts(data, forget))
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ LEFT_OUT = {
     "model.stem": "two backbones have a choice, and each has a test below",
     "evaluation.preset": "is replaced by its scales and flip",
     "data.absent_classes": "read while planning",
+    "data.classes": "describes files, which are read on the CPU",
     "data.name": "data sets read files on the CPU",
 }
 """Settings with listed values that no trial here varies, with the reason."""
