@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ MOVE_AWAY = "move it away with `mkdir -p damaged && mv {path}* damaged/`, and a 
 RESTORE = "`MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id {experiment}` restores it"
 SERVER_FILE = "its administrator must look at the server's database"
 CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD for a user with write permission"
+
+LOG_STEP_BYTES = 32 * 1024
+"""By how much SQLite lets the index of its log grow at a time."""
 
 REMEDIES: Mapping[str, Remedy] = {
     "host name": Remedy(
@@ -196,11 +200,22 @@ def diagnose(uri: str, failure: str) -> TrackingError | None:
     """The error for a failure of the store at `uri`, as `Remedy.signs` expects it; None if it is not in the table."""
     for kind, remedy in REMEDIES.items():
         if match := re.search(remedy.signs, failure):
+            if kind == "failing disk" and has_no_space(uri):
+                kind, remedy = "full disk", REMEDIES["full disk"]
             groups = {key: text for key, text in match.groupdict().items() if text}
             error = remedy.error(described(uri, remedy, groups))
             error.kind = kind
             return error
     return None
+
+
+def has_no_space(uri: str) -> bool:
+    """Whether the disk of the database file at `uri` is full; SQLite then also reports an I/O error, of its log."""
+    path = database_file(uri)
+    try:
+        return path is not None and shutil.disk_usage(path.absolute().parent).free < LOG_STEP_BYTES
+    except OSError:
+        return False
 
 
 def described(uri: str, remedy: Remedy, groups: Mapping[str, str]) -> str:

@@ -167,7 +167,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
     monkeypatch.setattr(api, "write_tables", write)
-    monkeypatch.setattr(api, "save_code", lambda store: None)
+    monkeypatch.setattr(api, "save_code", lambda *_: None)
     monkeypatch.setattr(ConsoleTracker, "say", lambda *given, **named: None)
     return install
 

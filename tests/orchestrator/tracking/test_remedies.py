@@ -365,3 +365,13 @@ def test_values_in_a_statement_are_no_signs() -> None:
     """SQLAlchemy quotes the statement with the user's values in its messages."""
     error = MlflowException("(sqlite3.IntegrityError) NOT NULL [SQL: INSERT INTO tags VALUES ('database is locked')]")
     assert diagnose("sqlite:///mlflow.db", f"400 {described(error)}") is None
+
+
+def test_an_io_error_on_a_disk_without_space_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, failure = f"sqlite:///{tmp_path}/mlflow.db", "503 TEMPORARILY_UNAVAILABLE MlflowException: disk I/O error"
+    usage = shutil.disk_usage(tmp_path)
+    for free, kind in ((0, "full disk"), (1_000_000_000, "failing disk")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path, free=free: usage._replace(free=free))
+        error = diagnose(uri, failure)
+        assert error is not None
+        assert error.kind == kind
