@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,12 @@ def folder(
     return tmp_path
 
 
+def in_turn(texts: Iterable[str]) -> list[tuple[str, signal.Signals]]:
+    """Each command with one of the signals, which share their handler, and the first with all of them."""
+    first, *others = texts
+    return [(first, number) for number in SIGNALS] + [(text, SIGNALS[i % 3]) for i, text in enumerate(others)]
+
+
 def environment(folder: Path, endpoint: str = "") -> dict[str, str]:
     """Temporary files in the folder of the test, and an object store at `endpoint`."""
     return {
@@ -105,8 +111,7 @@ def words(text: str, address: str = "") -> list[str]:
     return arguments if arguments[0] == "reports" else ["orchestrator", *arguments]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("text", WORKING)
+@pytest.mark.parametrize(("text", "number"), in_turn(WORKING))
 def test_a_signal_ends_a_command_at_work(
     text: str, number: signal.Signals, folder: Path, commands: CommandServer
 ) -> None:
@@ -117,7 +122,7 @@ def test_a_signal_ends_a_command_at_work(
         pass  # nobody holds it
 
 
-@pytest.mark.parametrize(("text", "number"), [(text, SIGNALS[index % 3]) for index, text in enumerate(WAITING)])
+@pytest.mark.parametrize(("text", "number"), in_turn(WAITING))
 def test_a_signal_ends_a_command_that_waits_for_an_answer(
     text: str, number: signal.Signals, folder: Path, commands: CommandServer
 ) -> None:
