@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,10 +134,24 @@ def read_sweep_name(
     Raises SpecError when the file or its recipe cannot be read, and for a wrong option.
     """
     path = find_search_space(path)
-    with reading_for(workload_in(read_extended(path, SEARCH_SPACE))):
-        document = read_extended(path, SEARCH_SPACE)
-        with extended_by(plugins_of(document, path, recipe, data)):
-            return named(parse_search_space(document), path, recipe, data, settings, seeds, name)
+    with opened(path, recipe, data) as (space, _):
+        return named(space, path, recipe, data, settings, seeds, name)
+
+
+@contextmanager
+def opened(path: Path, recipe: str | None, data: Sequence[str]) -> Iterator[tuple[SearchSpace, Extension | None]]:
+    """The search space at `path`, and what its plugins add; in the body its workload and its plugins are in use.
+
+    Raises SpecError.
+    """
+    document, workload = read_extended(path, SEARCH_SPACE), workload_in_use()
+    named_workload = workload_in(document)
+    with reading_for(named_workload):
+        if named_workload is not workload:
+            document = read_extended(path, SEARCH_SPACE)  # renamed keys are those of the workload
+        extension = plugins_of(document, path, recipe, data)
+        with extended_by(extension):
+            yield parse_search_space(document), extension
 
 
 def plugins_of(document: Document, path: Path, recipe: str | None, data: Sequence[str]) -> Extension | None:
@@ -229,12 +244,8 @@ def read_spec(
     one line per mistake.
     """
     path = find_search_space(path)
-    with reading_for(workload_in(read_extended(path, SEARCH_SPACE))):
-        document = read_extended(path, SEARCH_SPACE)
-        extension = plugins_of(document, path, recipe, data)
-        with extended_by(extension):
-            found = specified(parse_search_space(document), path, recipe, data, settings, seeds, name)
-            return replace(found, extension=extension)
+    with opened(path, recipe, data) as (space, extension):
+        return replace(specified(space, path, recipe, data, settings, seeds, name), extension=extension)
 
 
 def specified(
