@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from orchestrator.errors import SweepError
 from orchestrator.tracking.follower import Follower, RetryTimings
 from orchestrator.tracking.follower_process import FollowerProcess
 from orchestrator.tracking.mlflow_store import Server
@@ -51,13 +52,18 @@ class ChildThread:
         self.thread.start()
 
     def run(self, events: IO[bytes], answers: IO[str], connect: Callable[[str], Server]) -> None:
-        """Deliver in this thread, listen in another."""
+        """Deliver in this thread, listen in another; the end of the events ends both, as it ends the process."""
         lines = map(json.loads, events)
 
         def listen() -> None:
             with events:
                 for line in lines:
                     child.hear(line)
+            with suppress(SweepError):
+                child.abandon()
+            self.kill()
+            if child.abandoned:  # it holds the lock for good, as a process ends then
+                child.delivering.release()
 
         with answers, suppress(SystemExit):
             self.child = child = FollowerProcess(next(lines), connect, answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,24 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for ignored in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(ignored, signal.SIG_DFL)
+
+
+TEARDOWN_SECONDS = 300.0
+teardown_limits: list[threading.Timer] = []
+
+
+def pytest_exception_interact() -> None:
+    """A test failed, and pytest-timeout stops counting: a teardown that hangs ends the run, with the stack of each thread."""
+    limit = threading.Timer(TEARDOWN_SECONDS, os.kill, [os.getpid(), signal.SIGABRT])
+    limit.daemon = True
+    limit.start()
+    teardown_limits.append(limit)
+
+
+def pytest_runtest_logfinish() -> None:
+    """The test and its teardown are over."""
+    while teardown_limits:
+        teardown_limits.pop().cancel()
 
 
 @pytest.fixture(scope="session", autouse=True)
