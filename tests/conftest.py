@@ -28,7 +28,7 @@ teardown_limits: list[threading.Timer] = []
 
 
 def pytest_exception_interact() -> None:
-    """A test failed, and pytest-timeout stops counting: a teardown that hangs ends the run, with the stack of each thread."""
+    """pytest-timeout stops counting when a test fails; a teardown that hangs ends the run, with every stack."""
     limit = threading.Timer(TEARDOWN_SECONDS, os.kill, [os.getpid(), signal.SIGABRT])
     limit.daemon = True
     limit.start()
