@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,9 @@ if TYPE_CHECKING:
     from trainer.plugins.loading import Plugin
     from trainer.plugins.options import Extension
 
-__all__ = ["PLUGINS_KEY", "load_plugins", "read_plugins"]
+__all__ = ["PLUGINS_KEY", "load_plugins", "plugins_in"]
 
 PLUGINS_KEY = "plugins"
-
-
-def read_plugins(*documents: Document) -> Extension | None:
-    """What the plugins that the documents name add to the configuration; None without plugins.
-
-    Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute. Raises
-    SpecError with one line per plugin, with its file and line.
-    """
-    return load_plugins([place for document in documents for place in plugins_in(document)])
 
 
 def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
@@ -44,23 +35,30 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     for name, origin in named:
         try:
             plugin = read_plugin(name, Path())
-            plugins.setdefault(plugin.source.path, plugin)
+            if plugin.tables:  # not for one with table styles alone
+                plugins.setdefault(plugin.source.path, plugin)
         except PluginError as error:
             errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
+    if not plugins:
+        return None
     try:
         return Extension(tuple(plugins.values()))
     except PluginError as error:
         raise SpecError(f"{named[-1][1]}: {PLUGINS_KEY}: {error}") from error
 
 
-def plugins_in(document: Document) -> Iterator[tuple[str, str]]:
-    """The plugins that a document names, each with its place. Raises SpecError where the key is wrong."""
-    if PLUGINS_KEY not in document.values:
-        return
-    try:
-        names = plugin_names(document.values[PLUGINS_KEY])
-    except ValueError as error:
-        raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
-    for position, name in enumerate(names):
-        yield name, document.origin(PLUGINS_KEY, position)
+def plugins_in(*documents: Document) -> tuple[tuple[str, str], ...]:
+    """The plugins that documents name, each with its place. Raises SpecError where the key is wrong.
+
+    Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute.
+    """
+    found = []
+    for document in documents:
+        if PLUGINS_KEY in document.values:
+            try:
+                names = plugin_names(document.values[PLUGINS_KEY])
+            except ValueError as error:
+                raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
+            found += [(name, document.origin(PLUGINS_KEY, position)) for position, name in enumerate(names)]
+    return tuple(found)
