@@ -105,7 +105,9 @@ def test_styles_of_plugins(project, store, example, capsys):
     """Those that the search space names, and others by --with; one that raises loses no other table."""
     store(project / "runs", example)
     (project / "style.py").write_text(STYLE, encoding="utf-8")
-    (project / "other.py").write_text(STYLE.replace("labels", "other").replace("table.", "table_2."), encoding="utf-8")
+    (project / "other.py").write_text(
+        STYLE.replace("labels", "other").replace("table.txt", "table_2.txt"), encoding="utf-8"
+    )
     with (project / "memory.yaml").open("a", encoding="utf-8") as file:
         file.write("plugins: [style.py]\n")
     folder = project / "reports/out/ablation_memory"
