@@ -116,6 +116,15 @@ def parse_trial(content: bytes, trial_id: str, path: str) -> TrialFile:
         return TrialFile(facts, verified)
 
 
+def steps_of(facts: Mapping[str, Any]) -> int | None:
+    """The number of steps of a trial with these facts; None where its workload does not say.
+
+    Trials of before, which are of the built-in trainer, have it in their configuration only.
+    """
+    steps = facts.get("steps", facts.get("config", {}).get("schedule.steps"))
+    return steps if isinstance(steps, int) else None
+
+
 @contextmanager
 def checking(path: str, what: str, remedy: str) -> Iterator[None]:
     """Turn a ValueError into a DamagedError of one line: the file, what is wrong, and the remedy."""

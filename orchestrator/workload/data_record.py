@@ -14,16 +14,17 @@ class SplitRecord:
 
     name: str
     images: int
-    pixels: tuple[int, ...]
-    """Labelled pixels of each class."""
-    images_with: tuple[int, ...]
-    """Images with each class."""
-    void: int
+    """Examples; `DataRecord.examples` is what they are called."""
+    pixels: tuple[int, ...] = ()
+    """Labelled pixels of each class, or whatever `DataRecord.labelled` are; empty: not counted."""
+    images_with: tuple[int, ...] = ()
+    """Images with each class; empty: not counted."""
+    void: int = 0
     """Void pixels, which nothing counts."""
-    sizes: str
-    """`480x360 (12)`, or the range of many sizes."""
-    modes: str
-    """How the images are stored: `RGB (12)`."""
+    sizes: str = ""
+    """`480x360 (12)`, or the range of many sizes; empty: not shown."""
+    modes: str = ""
+    """How the images are stored: `RGB (12)`; empty: not shown."""
 
     @property
     def present(self) -> int:
@@ -48,6 +49,10 @@ class DataRecord:
     class_names: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     """Split that is used for `train`, `val` and `test`."""
+    examples: str = "images"
+    """What its examples are called, in the plural: `sentences`."""
+    labelled: str = "pixels"
+    """What of an example has a class, in the plural: `words`, or the examples themselves."""
     name: str = ""
     """`data.name`; empty in plans of before."""
     digest: str = ""
