@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.plugins.loading import place_in_plugin
 from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
 from orchestrator.running.task import StopTrial, Task
@@ -26,7 +27,6 @@ from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import workload_of
-from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["run_trial"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.plugins.error import PluginError
 from orchestrator.spec.validators import plugin_names
 from orchestrator.spec.yaml_document import Document
-from trainer.errors import PluginError
 
 if TYPE_CHECKING:
     from trainer.plugins.loading import Plugin
