@@ -130,7 +130,8 @@ def describe_data(data: DataRecord) -> list[str]:
     parts = []
     for split in data.splits:
         present = f", {split.present} of {classes} classes" if split.pixels else ""
-        void = "" if split.void_share is None else f", {split.void_share:.1%} void".replace("%", " %")
+        share = split.void_share if data.has_void else None
+        void = "" if share is None else f", {share:.1%} void".replace("%", " %")
         parts.append(f"{split.name} {split.images} {data.examples}{present}{void}")
     if not parts:
         parts = [f"{classes} classes, not counted" if classes else "not counted"]

@@ -7,7 +7,7 @@ each value must be of the type of its field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "parse_attempt",
     "parse_plan",
     "parse_trial",
+    "steps_of",
 ]
 
 ATTEMPT_FILE = re.compile(r"attempt_(\d+)\.json")

@@ -27,16 +27,17 @@ from orchestrator.tracking.trial_run import (
     Reading,
     RunKey,
     as_text,
+    class_table,
     curve_only,
     data_set_of,
     final_readings,
-    class_table,
     key_of,
     last_step,
     link_readings,
     new_readings,
     outcome_tags,
 )
+from orchestrator.workload.metric import class_families
 
 __all__ = ["Mirror"]
 
@@ -248,7 +249,9 @@ class Mirror:
             return
         child = self.open_run(planned, {REUSED: complete})
         tags = outcome_tags(record) | self.checkpoint_tags(planned.trial_id) | {REUSED: complete}
-        self.write(child, link_readings(record, self.trial_facts(planned.trial_id)), tags, self.describe(child, planned))
+        self.write(
+            child, link_readings(record, self.trial_facts(planned.trial_id)), tags, self.describe(child, planned)
+        )
         self.close(child, record, tags)
 
     def open_run(self, planned: PlannedRun, link: Mapping[str, str] | None = None) -> ChildRun:
@@ -319,9 +322,9 @@ class Mirror:
         }
 
     def data_name(self, config: Mapping[str, Any], digest: str) -> str:
-        """What a trial with this digest of its inputs reads: the name of its data set, else that of the workload."""
+        """The name of the data set with this digest; that of a workload that names none is `inputs`."""
         titles = (data.title for data in self.sweep.data if data.digest == digest)
-        return str(config.get("data.name") or next(titles, "") or f"inputs of {self.sweep.workload or 'trials'}")
+        return str(config.get("data.name") or next(titles, "inputs"))
 
     def look_up(self, child: ChildRun) -> None:
         """Ask MLflow which points a run holds; a new run holds none."""

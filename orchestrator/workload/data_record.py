@@ -64,6 +64,11 @@ class DataRecord:
     notes: tuple[str, ...] = ()
     """Those of the findings that bear on the figures of a table."""
 
+    @property
+    def has_void(self) -> bool:
+        """Whether it may have void: labelled pixels, or a split in which some was counted."""
+        return self.labelled == "pixels" or any(split.void for split in self.splits)
+
     def split(self, role: str) -> SplitRecord | None:
         """The split that is used for `role`, if it was counted."""
         return next((split for split in self.splits if split.name == self.roles.get(role)), None)

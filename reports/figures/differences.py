@@ -68,7 +68,9 @@ def class_differences(data: FigureData) -> Bars:
         cells = aggregate(data.results, key)
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
-            classes.append(BarRow(label=key.removeprefix(family.name), estimate=estimate_of(difference_N * family.scale)))
+            classes.append(
+                BarRow(label=key.removeprefix(family.name), estimate=estimate_of(difference_N * family.scale))
+            )
     unit = f" ({family.unit})" if family.unit else ""
     name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""

@@ -104,11 +104,13 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     caption = f"{family.family_title} of the classes{unit}, most gain of “{best[0]}” first."
     first = family == class_families(sweep.declared_metrics)[0]
     ending = "classes" if first else f"classes-{family.file_stem}"
+    title = "classes" if first else f"{family.family_title} of the classes"
+    of_data = f" of {data.name}" if data else ""
     return Table(
-        name=f"{sweep.name}: {'' if first else f'{family.family_title} of the '}classes{f' of {data.name}' if data else ''}",
+        name=f"{sweep.name}: {title}{of_data}",
         caption=f"{caption} {sentence(sweep.protocol)}" if sweep.protocol else caption,
         label=f"{sweep.table.label or f'tab:{sweep.name}'}-{ending}{f'-{data.stem}' if data else ''}",
-        question=f"Which classes{f' of {data.name}' if data else ''} gain and which lose?",
+        question=f"Which classes{of_data} gain and which lose?",
         recipe=sweep.recipe,
         protocol=sweep.protocol,
         seeds=sweep.seeds,

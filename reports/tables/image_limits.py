@@ -92,8 +92,8 @@ def image_notes(
     notes = []
     if sizes:
         notes.append(
-            f"Other test {examples} would also move the differences: standard error over the {max(images)} test {examples} "
-            f"{', '.join(sizes)}, in the unit of the column (paired bootstrap; the tests are over seeds)."
+            f"Other test {examples} would also move the differences: standard error over the {max(images)} test "
+            f"{examples} {', '.join(sizes)}, in the unit of the column (paired bootstrap; the tests are over seeds)."
         )
     if weak:
         notes.append(f"Significant over seeds, but less than {NORMAL} such standard errors: {', '.join(weak)}.")
@@ -140,9 +140,7 @@ def resample_trials(
     return found, damaged
 
 
-def resample_trial(
-    directory: RunDirectory, record: AttemptRecord, metrics: Mapping[str, Metric]
-) -> Resampled | None:
+def resample_trial(directory: RunDirectory, record: AttemptRecord, metrics: Mapping[str, Metric]) -> Resampled | None:
     """One trial; None without counts, or with those of few images. Raises DamagedError."""
     counts = read_image_counts(directory, record)
     if counts is None or len(counts.count_NCK) < FEWEST_IMAGES:

@@ -10,9 +10,7 @@ from trainer.figure_names import BANK_FIGURES, CONTRAST_FIGURES, IOU_PREFIX
 __all__ = ["METRICS"]
 
 
-def share(
-    name: str, title: str, *, is_column: bool = False, over_classes: bool = False, counts: Counts = ""
-) -> Metric:
+def share(name: str, title: str, *, is_column: bool = False, over_classes: bool = False, counts: Counts = "") -> Metric:
     """A metric recorded in 0..1 and shown in per cent, where more is better."""
     return Metric(
         name=name,
