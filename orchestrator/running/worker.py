@@ -26,7 +26,6 @@ from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import workload_of
-from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["run_trial"]
 
@@ -60,7 +59,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
-        state, error = classify(failure), describe(failure, task.workdir)
+        state, error = classify(failure), describe(failure, task.workdir, place_in_plugin(failure, workload))
         remove_partial_files(task.workdir)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
@@ -159,8 +158,17 @@ def probe_trial(task: Task) -> Mapping[str, float]:
     return metrics
 
 
-def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
-    """An exception as a record, with its signature; one of the disk of `workdir` with its remedy."""
+def place_in_plugin(failure: Exception, workload: LoadedWorkload) -> str:
+    """`my_sampler.py:31`, for an exception that passed through a plugin of the workload; else empty."""
+    find = workload.extras.place_in_plugin
+    return "" if find is None else find(failure)
+
+
+def describe(failure: Exception, workdir: Path | None = None, place: str = "") -> ErrorRecord:
+    """An exception as a record, with its signature; one of the disk of `workdir` with its remedy.
+
+    `place` is the line of the user's code where it was raised; empty: unknown.
+    """
     kind, message = type(failure).__name__, " ".join(str(failure).split()) or type(failure).__name__
     full = disk_error(failure)
     if full is not None and workdir is not None:
@@ -168,7 +176,6 @@ def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
         if not isinstance(failure, StoreError):  # which has its remedy
             path = os.fsdecode(full.filename) if full.filename else str(workdir)
             message = f"{path}: cannot be written ({full.strerror}); {disk_remedy(full, path)}"
-    place = place_in_plugin(failure)
     if place and not message.startswith(place):
         message = f"{place}: {message}"
     trace = "".join(traceback.format_exception(failure))
@@ -190,15 +197,6 @@ def environment(workload: LoadedWorkload, task: Task) -> dict[str, str]:
         "code": workload.code.digests()[0],
         "host": socket.gethostname(),
         "device": f"{platform.machine()} CPU",
-        **({} if further is None else further(task.config, uses_gpu(task))),
+        **({} if further is None else further(task.config, task.runtime)),
         "python": platform.python_version(),
     }
-
-
-def uses_gpu(task: Task) -> bool:
-    """Whether the task's trial runs on a GPU; a trial on the CPU opens none."""
-    if task.runtime.device == "cpu":
-        return False
-    import torch
-
-    return torch.cuda.is_available()

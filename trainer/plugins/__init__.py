@@ -7,7 +7,7 @@
 `tables`    the tables, and what is checked of a plugin's
 `source`    the text of a plugin, what it imports from its folder, and their digest
 `loading`   imports a plugin from its text
-`options`   `Extension`: the names and keys that the plugins of a sweep add to the configuration
+`options`   `LoadedPlugins`: the names and keys that the plugins of a sweep add to the configuration
 """
 
 from __future__ import annotations
