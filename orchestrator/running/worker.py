@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.plugins.loading import place_in_plugin
 from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
 from orchestrator.running.task import StopTrial, Task
@@ -59,7 +60,7 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
     except StopTrial as stop:
         state = stop.state
     except Exception as failure:
-        state, error = classify(failure), describe(failure, task.workdir, place_in_plugin(failure, workload))
+        state, error = classify(failure), describe(failure, task.workdir)
         remove_partial_files(task.workdir)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
@@ -158,17 +159,8 @@ def probe_trial(task: Task) -> Mapping[str, float]:
     return metrics
 
 
-def place_in_plugin(failure: Exception, workload: LoadedWorkload) -> str:
-    """`my_sampler.py:31`, for an exception that passed through a plugin of the workload; else empty."""
-    find = workload.extras.place_in_plugin
-    return "" if find is None else find(failure)
-
-
-def describe(failure: Exception, workdir: Path | None = None, place: str = "") -> ErrorRecord:
-    """An exception as a record, with its signature; one of the disk of `workdir` with its remedy.
-
-    `place` is the line of the user's code where it was raised; empty: unknown.
-    """
+def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
+    """An exception as a record, with its signature; one of the disk of `workdir` with its remedy."""
     kind, message = type(failure).__name__, " ".join(str(failure).split()) or type(failure).__name__
     full = disk_error(failure)
     if full is not None and workdir is not None:
@@ -176,6 +168,7 @@ def describe(failure: Exception, workdir: Path | None = None, place: str = "") -
         if not isinstance(failure, StoreError):  # which has its remedy
             path = os.fsdecode(full.filename) if full.filename else str(workdir)
             message = f"{path}: cannot be written ({full.strerror}); {disk_remedy(full, path)}"
+    place = place_in_plugin(failure)
     if place and not message.startswith(place):
         message = f"{place}: {message}"
     trace = "".join(traceback.format_exception(failure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.plugins.error import PluginError
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.validators import plugin_names
 from orchestrator.spec.workload_in_use import workload_in_use
@@ -42,7 +43,7 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     for name, origin in named:
         try:
             extension = add_plugin(name, extension)
-        except ValueError as error:
+        except PluginError as error:
             errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
     return extension

@@ -58,10 +58,8 @@ class Extras:
 
     add_plugin: Callable[[str, Extension | None], Extension] | None = None
     """What a plugin adds to the configuration, a `.py` file by its absolute path or an installed module, together with
-    those that were loaded before it. Raises ValueError whose text begins with its file and line. Not given: search
-    spaces of this workload cannot name `plugins`."""
-    place_in_plugin: Callable[[BaseException], str] | None = None
-    """`my_sampler.py:31`: the last line of a plugin that an exception passed through; empty: through none."""
+    those that were loaded before it. Raises `orchestrator.plugins.error.PluginError`. Not given: search spaces of this
+    workload cannot name `plugins`."""
 
     reported: Callable[[Any, Inputs], Collection[str]] | None = None
     """The metrics that a trial reports; not given: all that are declared."""

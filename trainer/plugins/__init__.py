@@ -5,8 +5,7 @@
 
 `entry`     `Entry`, the line of a table, here and in the trainer's own tables
 `tables`    the tables, and what is checked of a plugin's
-`source`    the text of a plugin, what it imports from its folder, and their digest
-`loading`   imports a plugin from its text
+`loading`   loads a plugin once per process (`orchestrator.plugins` has its source and how it is imported)
 `options`   `LoadedPlugins`: the names and keys that the plugins of a sweep add to the configuration
 """
 

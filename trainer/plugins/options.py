@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from orchestrator.machine.one_line import message_of
+from orchestrator.plugins.error import PluginError
 from orchestrator.workload import Metric
 from orchestrator.workload.extension import Extension, OptionField
 from orchestrator.workload.plugin_part import PluginPart, PluginSource
-from trainer.errors import PluginError
 from trainer.plugins.entry import Entry, MetricEntry
 from trainer.plugins.loading import Plugin, read_plugin
 from trainer.plugins.tables import TABLES
@@ -148,7 +149,7 @@ def check_options(entry: Entry[Any], prefix: str, values: Mapping[str, Any]) -> 
     try:
         entry.options(**values)
     except ValueError as error:
-        text = " ".join(str(error).split())
+        text = message_of(error)
         name, colon, message = text.partition(": ")
         named = colon and name.removeprefix(prefix) in values
         first = next(iter(values))

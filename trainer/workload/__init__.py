@@ -30,7 +30,6 @@ from trainer.config import (
     require_compute_fits,
 )
 from trainer.data import UNNAMED
-from trainer.errors import PluginError
 from trainer.figure_names import figure_names
 from trainer.workload.caption import caption_sentence, images_text
 from trainer.workload.datasets import DataFacts, data_facts, data_key
@@ -120,7 +119,6 @@ class ContrastiveSegmentation(Workload):
         check_resources=lambda config, cuda, ranks: require_compute_fits(config.compute, cuda=cuda, ranks=ranks),
         usual_causes=USUAL_CAUSES,
         add_plugin=lambda name, others: add_plugin(name, others),
-        place_in_plugin=lambda error: place_in_plugin(error),
         reported=lambda config, inputs: reported(config, inputs.facts),
         notes=idle_notes,
         forecast=lambda rows: forecast(rows),
@@ -186,20 +184,10 @@ def reported(config: TrainConfig, facts: DataFacts) -> Collection[str]:
 
 
 def add_plugin(name: str, others: Extension | None) -> Extension:
-    """What the plugins `others` and the plugin `name` add to the configuration. Raises ValueError."""
+    """What the plugins `others` and the plugin `name` add to the configuration. Raises PluginError."""
     from trainer.plugins.options import with_plugin  # not for the sweeps that have none
 
-    try:
-        return with_plugin(name, others)
-    except PluginError as error:
-        raise ValueError(str(error)) from error
-
-
-def place_in_plugin(error: BaseException) -> str:
-    """The last line of a plugin that an exception passed through; empty: through none."""
-    from trainer.plugins.loading import place_in_plugin
-
-    return place_in_plugin(error)
+    return with_plugin(name, others)
 
 
 @lru_cache(maxsize=4096)
