@@ -79,6 +79,10 @@ SETTINGS = [
 ]
 """A setting of a row, and the message after its key."""
 
+SCRIPT = (
+    "method: ablation\n"
+    "workload: {command: 'echo {lr} {seed}', settings: {lr: 1.0}, metrics: {final/a: {direction: max}}}\n"
+)
 FILES = [
     (
         f"{HEAD}workload: 3\nrows: {{a: {{}}}}\n",
@@ -91,6 +95,10 @@ FILES = [
         [
             "3: workload: no_such_trainer: ModuleNotFoundError: No module named 'no_such_trainer'; it cannot be imported",
         ],
+    ),
+    (
+        f"{SCRIPT}plugins: [mine.py]\nrows: {{a: {{}}}}\n",
+        ["3: plugins: the workload 'echo {lr} {seed}' takes no plugins; remove this key"],
     ),
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (
