@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.loading import import_module
+from orchestrator.plugins.source import read_source
+from orchestrator.plugins.table_style import has_styles
+from orchestrator.spec.settings import quoted
 from orchestrator.spec.validators import plugin_names
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Document
-
-if TYPE_CHECKING:
-    from trainer.plugins.loading import Plugin
-    from trainer.plugins.options import Extension
+from orchestrator.workload.extension import Extension
 
 __all__ = ["PLUGINS_KEY", "load_plugins", "plugins_in"]
 
@@ -23,29 +24,37 @@ PLUGINS_KEY = "plugins"
 def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     """What plugins add to the configuration: files or modules, each with the place that names it; None without any.
 
+    Any workload takes those with table styles (`orchestrator.spec.table_styles`), which add nothing to it.
+
     Raises SpecError with one line per plugin.
     """
     if not named:
         return None
-    from trainer.plugins.loading import read_plugin  # not for the sweeps that have none
-    from trainer.plugins.options import Extension
-
+    workload = workload_in_use()
+    add_plugin = workload.extras.add_plugin
+    if add_plugin is None:
+        named = [(name, origin) for name, origin in named if not draws_tables(name)]
+        if not named:
+            return None
+        text = f"the workload {quoted(workload.name)} takes no plugins; remove this key"
+        raise SpecError(f"{named[0][1]}: {PLUGINS_KEY}: {text}")
     errors = SpecErrorCollector()
-    plugins: dict[str, Plugin] = {}
+    extension: Extension | None = None
     for name, origin in named:
         try:
-            plugin = read_plugin(name, Path())
-            if plugin.tables:  # not for one with table styles alone
-                plugins.setdefault(plugin.source.path, plugin)
+            extension = add_plugin(name, extension)
         except PluginError as error:
             errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
-    if not plugins:
-        return None
+    return extension if extension is not None and extension.names else None
+
+
+def draws_tables(name: str) -> bool:
+    """Whether a plugin can be loaded and has table styles."""
     try:
-        return Extension(tuple(plugins.values()))
-    except PluginError as error:
-        raise SpecError(f"{named[-1][1]}: {PLUGINS_KEY}: {error}") from error
+        return has_styles(import_module(read_source(name, Path())))
+    except PluginError:
+        return False
 
 
 def plugins_in(*documents: Document) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -17,12 +17,10 @@ from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, parse_value
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.field_types import choices, required
 from orchestrator.workload.fields import file_keys, location_keys
 from orchestrator.workload.plugin_part import is_plugin_part
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
 
 __all__ = [
     "Leaf",

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.plugins.table_style import TableStyle
@@ -49,10 +48,8 @@ from orchestrator.spec.workload_in_use import reading_for, workload_in_use
 from orchestrator.spec.workload_key import workload_in
 from orchestrator.spec.yaml_document import Document
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
 
 __all__ = ["SweepSpec", "plugins_of", "read_spec", "read_sweep_name"]
 
@@ -160,9 +157,8 @@ def opened(path: Path, recipe: str | None, data: Sequence[str]) -> Iterator[tupl
         if named_workload is not workload:
             document = read_extended(path, SEARCH_SPACE)  # renamed keys are those of the workload
         plugins = named_plugins(document, path, recipe, data)
-        styles = load_styles(plugins)
         extension = load_plugins(plugins)
-        with extended_by(extension), drawn_with(styles):
+        with extended_by(extension), drawn_with(load_styles(plugins)):
             yield parse_search_space(document), extension
 
 

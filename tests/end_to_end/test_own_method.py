@@ -30,11 +30,12 @@ def states(folder: Path) -> dict[str, list[str]]:
     return {trial: [record["state"] for record in records] for trial, records in attempts(folder).items()}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: Command) -> None:
     line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
     first = command(*line, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "boundary: of the plugin my_sampler.py (" in first.stdout
+    assert "Code from plugins: boundary (my_sampler.py, " in first.stdout
     before = states(example)
     assert list(before.values()) == [["done"]] * 3
     table = (example / "reports/out/boundary/table.txt").read_text(encoding="utf-8")

@@ -113,7 +113,7 @@ def test_styles_of_plugins(project, store, example, capsys):
     folder = project / "reports/out/ablation_memory"
     assert command.main(["memory.yaml", "--style", "labels", "--style", "other", "--with", "other.py"]) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["figures", "table.txt", "table_2.txt"]
-    assert (folder / "table.txt").read_text(encoding="utf-8").startswith("mini-batch, no memory\nw/o contrast\n")
+    assert (folder / "table.txt").read_text(encoding="utf-8").startswith("w/o contrast\nmini-batch, no memory\n")
 
     (project / "style.py").write_text(STYLE.replace("return", "return 1 /"), encoding="utf-8")
     capsys.readouterr()
