@@ -82,7 +82,7 @@ def all_marks() -> Table:
 
 def matrix() -> Table:
     """A grid of two factors, one down and one across."""
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         f"weight {weight}, {kind}": {"contrast.weight": weight, "contrast.memory.kind": kind}
         for weight in (0.1, 0.2)
         for kind in ("pixel", "region")
