@@ -63,7 +63,7 @@ def attempt(trial_id: str, value: float | None) -> AttemptRecord:
 
 def all_marks() -> Table:
     """Ranks, differences, a lost seed, and a row that never ran, whose label has every special character."""
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "w/o contrast": {"contrast.source": "none"},
         "pixel memory": {"contrast.memory.kind": "pixel"},
         "region memory": {"contrast.memory.kind": "region"},
