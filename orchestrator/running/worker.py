@@ -190,15 +190,6 @@ def environment(workload: LoadedWorkload, task: Task) -> dict[str, str]:
         "code": workload.code.digests()[0],
         "host": socket.gethostname(),
         "device": f"{platform.machine()} CPU",
-        **({} if further is None else further(task.config, uses_gpu(task))),
+        **({} if further is None else further(task.config, task.runtime)),
         "python": platform.python_version(),
     }
-
-
-def uses_gpu(task: Task) -> bool:
-    """Whether the task's trial runs on a GPU; a trial on the CPU opens none."""
-    if task.runtime.device == "cpu":
-        return False
-    import torch
-
-    return torch.cuda.is_available()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.plugins.table_style import TableStyle
 from orchestrator.spec.ablation import implied_baseline
 from orchestrator.spec.blocks import Until
 from orchestrator.spec.data_entry import DataEntry
@@ -23,7 +23,7 @@ from orchestrator.spec.data_sets import (
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.methods import method_mistakes, search_of
-from orchestrator.spec.plugins import read_plugins
+from orchestrator.spec.plugins import load_plugins, plugins_in
 from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, RowSpec, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
@@ -42,15 +42,14 @@ from orchestrator.spec.sweep_names import (
     seeds_change,
 )
 from orchestrator.spec.table import table_mistakes
+from orchestrator.spec.table_styles import drawn_with, load_styles, styles_in_use
 from orchestrator.spec.workload_in_use import reading_for, workload_in_use
 from orchestrator.spec.workload_key import workload_in
 from orchestrator.spec.yaml_document import Document
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
 
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
-
-__all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
+__all__ = ["SweepSpec", "plugins_of", "read_spec", "read_sweep_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +76,8 @@ class SweepSpec:
     """How `random` and `tpe` draw trials; None for the other methods."""
     extension: Extension | None = None
     """What the plugins of the files add to the configuration; None without plugins."""
+    styles: Mapping[str, TableStyle] = field(default_factory=dict)
+    """Table styles of the plugins, by name."""
 
     @property
     def name(self) -> str:
@@ -120,6 +121,12 @@ def read_sweep_name(
         return named(space, path, options)
 
 
+def plugins_of(path: Path, *, recipe: str | None = None, data: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The plugins, with their places, of the search space at `path`, its recipe and its data sets. Raises SpecError."""
+    path = find_search_space(path)
+    return named_plugins(read_extended(path, SEARCH_SPACE), path, SpecOptions(recipe=recipe, data=data))
+
+
 @contextmanager
 def opened(path: Path, options: SpecOptions) -> Iterator[tuple[SearchSpace, Extension | None]]:
     """The search space at `path`, and what its plugins add; in the body its workload and its plugins are in use.
@@ -131,19 +138,21 @@ def opened(path: Path, options: SpecOptions) -> Iterator[tuple[SearchSpace, Exte
     with reading_for(named_workload):
         if named_workload is not workload:
             document = read_extended(path, SEARCH_SPACE)  # renamed keys are those of the workload
-        extension = plugins_of(document, path, options)
-        with extended_by(extension):
+        plugins = named_plugins(document, path, options)
+        extension = load_plugins(plugins)
+        with extended_by(extension), drawn_with(load_styles(plugins)):
             yield parse_search_space(document), extension
 
 
-def plugins_of(document: Document, path: Path, options: SpecOptions) -> Extension | None:
-    """The plugins of the search space `document` at `path`, of its recipe and those of its data sets.
+def named_plugins(document: Document, path: Path, options: SpecOptions) -> tuple[tuple[str, str], ...]:
+    """The plugins of the search space `document` at `path`, its recipe and its data sets, with their places.
+
 
     Raises SpecError.
     """
     recipes = [options.recipe, *named_recipes(options.data or document.values.get("data"))]
     documents = [recipe_document(document, path, name) for name in recipes]
-    return read_plugins(document, *(item for item in documents if item is not None))
+    return plugins_in(document, *(item for item in documents if item is not None))
 
 
 def data_sets_of(space: SearchSpace, path: Path, options: SpecOptions) -> tuple[DataSetSpec, ...]:
@@ -190,7 +199,7 @@ def read_spec(
     path = find_search_space(path)
     options = SpecOptions(recipe=recipe, data=data, settings=settings, seeds=seeds, name=name)
     with opened(path, options) as (space, extension):
-        return replace(specified(space, path, options), extension=extension)
+        return replace(specified(space, path, options), extension=extension, styles=styles_in_use())
 
 
 def specified(space: SearchSpace, path: Path, options: SpecOptions) -> SweepSpec:

@@ -7,7 +7,7 @@ each value must be of the type of its field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "parse_attempt",
     "parse_plan",
     "parse_trial",
+    "steps_of",
 ]
 
 ATTEMPT_FILE = re.compile(r"attempt_(\d+)\.json")
@@ -116,6 +117,15 @@ def parse_trial(content: bytes, trial_id: str, path: str) -> TrialFile:
         return TrialFile(facts, verified)
 
 
+def steps_of(facts: Mapping[str, Any]) -> int | None:
+    """The number of steps of a trial with these facts; None where its workload does not say.
+
+    Trials of before, which are of the built-in trainer, have it in their configuration only.
+    """
+    steps = facts.get("steps", facts.get("config", {}).get("schedule.steps"))
+    return steps if isinstance(steps, int) else None
+
+
 @contextmanager
 def checking(path: str, what: str, remedy: str) -> Iterator[None]:
     """Turn a ValueError into a DamagedError of one line: the file, what is wrong, and the remedy."""
@@ -128,10 +138,13 @@ def checking(path: str, what: str, remedy: str) -> Iterator[None]:
 def deciding_attempt(attempts: Sequence[StoredAttempt], plan: SweepRecord | None = None) -> StoredAttempt | None:
     """The attempt that counts: the first `done`, else a damaged one, else the last; None without an attempt.
 
-    Attempts with code that `plan` does not accept count only if there is no other.
+    A result of code that `plan` does not accept counts if there is no other, and no attempt of accepted code after it:
+    such an attempt was made because the user had the trial run again.
     """
     accepted = [item for item in attempts if plan is None or plan.accepts_code(item.record.trial_id, item.record.code)]
-    counted = accepted or attempts
+    counted = accepted
+    if not any(item.record.state is State.DONE for item in accepted):
+        counted = list(attempts[attempts.index(accepted[-1]) :] if accepted else attempts)
     done = (item for item in counted if item.record.state is State.DONE)
-    damaged = (item for item in counted if item.damaged)
+    damaged = (item for item in (*counted, *accepted) if item.damaged)
     return next(done, next(damaged, counted[-1] if counted else None))

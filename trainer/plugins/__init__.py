@@ -6,7 +6,7 @@
 `entry`     `Entry`, the line of a table, here and in the trainer's own tables
 `tables`    the tables, and what is checked of a plugin's
 `loading`   loads a plugin once per process (`orchestrator.plugins` has its source and how it is imported)
-`options`   `Extension`: the names and keys that the plugins of a sweep add to the configuration
+`options`   `LoadedPlugins`: the names and keys that the plugins of a sweep add to the configuration
 """
 
 from __future__ import annotations
