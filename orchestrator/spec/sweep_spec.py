@@ -147,7 +147,6 @@ def opened(path: Path, options: SpecOptions) -> Iterator[tuple[SearchSpace, Exte
 def named_plugins(document: Document, path: Path, options: SpecOptions) -> tuple[tuple[str, str], ...]:
     """The plugins of the search space `document` at `path`, its recipe and its data sets, with their places.
 
-
     Raises SpecError.
     """
     recipes = [options.recipe, *named_recipes(options.data or document.values.get("data"))]
