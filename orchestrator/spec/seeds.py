@@ -33,7 +33,7 @@ class SeedChoice:
     def of(cls, space: SearchSpace, given: tuple[int, ...] | None, option: str | int | None) -> SeedChoice:
         """`given` are those of the option `--seeds`; None: it is not given, or is wrong."""
         until = space.seeds if isinstance(space.seeds, Until) else None
-        values = tuple(range(until.first)) if until else space.seeds
+        values = tuple(range(space.seeds.first)) if isinstance(space.seeds, Until) else space.seeds
         return cls(
             values=values if given is None else given,
             until=until if option is None else None,
