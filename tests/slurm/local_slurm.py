@@ -48,8 +48,8 @@ JobRequeue=1
 ReturnToService=2
 KillWait=60
 """
-"""`cred_expire` is also how long a requeued job waits before it starts again. `KillWait` is the time that a job has after
-SIGTERM: on a busy machine a node needs some seconds to end Ray and to remove its folder."""
+"""`cred_expire` is also how long a requeued job waits before it starts again. `KillWait` is the time that a job has
+after SIGTERM: on a busy machine a node needs some seconds to end Ray and to remove its folder."""
 
 
 def why_not() -> str:
