@@ -7,25 +7,26 @@ DEVICE ?= cpu
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: sweep test test-others chaos bench lint clean
+.PHONY: sweep test chaos bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
 
-# One pytest process for each of these below tests/, JOBS of them at a time, the longest first; `make test-trainer` runs one.
-# test-others has the rest. Many tests wait for programs that they start. Each line says whose it is.
+# One pytest process for each of these folders of tests/ and one for the others, JOBS of them at a time, the longest first;
+# `make test-trainer` runs one. Many tests wait for programs that they start. Each line says whose it is.
 JOBS ?= 2
-SUITES := end_to_end orchestrator trainer benchmarks chaos slurm installed reports search_spaces
+SUITES := end_to_end orchestrator trainer benchmarks chaos slurm others reports installed search_spaces
+FOLDERS := $(filter-out others,$(SUITES))
 
 .PHONY: $(SUITES:%=test-%)
 test: .venv/installed lint
-	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going $(SUITES:%=test-%) test-others
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going $(SUITES:%=test-%)
 
-$(SUITES:%=test-%): test-%: .venv/installed
+$(FOLDERS:%=test-%): test-%: .venv/installed
 	$(call pytest,tests/$*)
 
 test-others: .venv/installed
-	$(call pytest,$(SUITES:%=--ignore=tests/%))
+	$(call pytest,$(FOLDERS:%=--ignore=tests/%))
 
 test-%: SHELL = bash
 pytest = @set -o pipefail; $(BIN)/python -m pytest $(1) 2>&1 | sed --unbuffered 's/^/$@: /'

@@ -47,8 +47,12 @@ NOT_COUNTED: Mapping[str, str] = {
 A tiny trial must give the same bits without them (tests/trainer/test_code_digest.py).
 """
 
-SHARED = tuple(f"orchestrator/workload/{name}.py" for name in ("fields", "plugin_part", "runtime"))
-"""Files beside the package that can change a figure: what an unset field stands for, and how a trial runs."""
+SHARED = (
+    *(f"orchestrator/plugins/{name}.py" for name in ("loading", "source")),
+    *(f"orchestrator/workload/{name}.py" for name in ("fields", "plugin_part", "runtime")),
+)
+"""Files beside the package that can change a figure: which code of a plugin runs, what an unset field stands for, and
+how a trial runs."""
 
 PACKAGE = Path(__file__).resolve().parent
 

@@ -5,8 +5,9 @@ TrainerError
 ├── WeightsError     pretrained weights that are missing or do not fit the backbone
 ├── DivergedError    the loss is no longer finite
 ├── RankLostError    a process of a data-parallel trial died
-├── DeviceBusyError  other processes use the memory of the GPU
-└── PluginError      a plugin that cannot be loaded, or whose tables are wrong
+└── DeviceBusyError  other processes use the memory of the GPU
+
+A plugin that cannot be loaded raises PluginError (`orchestrator.plugins.error`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ __all__ = [
     "DataError",
     "DeviceBusyError",
     "DivergedError",
-    "PluginError",
     "RankLostError",
     "TrainerError",
     "WeightsError",
@@ -44,7 +44,3 @@ class DivergedError(TrainerError):
 
 class RankLostError(TrainerError):
     """A process of a data-parallel trial died without an exception; usually it was killed for lack of memory."""
-
-
-class PluginError(TrainerError):
-    """A plugin cannot be loaded, or its tables are wrong; the message begins with its file and line."""

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.loading import place_in_plugin
 from trainer.errors import RankLostError, TrainerError
-from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["Progress", "RankFunction", "RankInfo", "run_rank", "run_ranks"]
 
@@ -237,6 +238,6 @@ def picklable(error: Exception, info: RankInfo) -> Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
     if place:
         error.place_in_plugin = place  # type: ignore[attr-defined] # its traceback stays here
-    if not isinstance(error, TrainerError):
+    if not isinstance(error, (TrainerError, PluginError)):
         error.add_note(f"on rank {info.rank} of {info.ranks}:\n{lines}")
     return error

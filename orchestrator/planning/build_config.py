@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.spec.settings import Setting, quoted
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
 
 __all__ = ["ConfigBuilder", "GivenValues", "ResolvedRow", "SettingSources"]
 

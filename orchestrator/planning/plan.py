@@ -248,7 +248,7 @@ def search_record(spec: SweepSpec, settings: Mapping[str, Any], data_digests: It
         "scheduler": None if scheduler is None else without_origin(asdict(scheduler)),
     }
     if spec.extension is not None:
-        question["plugins"] = sorted({plugin.source.digest for plugin in spec.extension.plugins})
+        question["plugins"] = sorted({source.digest for source, _ in spec.extension.names})
     question = json.loads(json.dumps(question))
     study = study_id(question, settings, spec.seeds, data_digests, spec.workload)
     return {**question, "trials": search.trials, "study": study}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.machine.first_few import first_few
 from orchestrator.planning.build_config import ResolvedRow
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
+from orchestrator.workload.extension import Extension
 
 __all__ = ["plugin_notes"]
 
@@ -22,9 +19,8 @@ def plugin_notes(extension: Extension | None, rows: Iterable[tuple[str, Resolved
     """One sentence for each plugin, with its digest, and for each option without effect, with the rows that set it."""
     if extension is None:
         return
-    for plugin in extension.plugins:
-        names = ", ".join(name for entries in plugin.tables.values() for name in entries)
-        yield f"{names}: of the plugin {Path(plugin.source.path).name} ({plugin.source.digest})."
+    for source, names in extension.names:
+        yield f"{', '.join(names)}: of the plugin {Path(source.path).name} ({source.digest})."
     labels: dict[str, list[str]] = {}
     for label, row in rows:
         given = {key: setting.value for key, setting in row.sources.settings.items()}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.plugins.loading import place_in_plugin
 from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
 from orchestrator.running.plain_values import plain_numbers, plain_texts
@@ -28,7 +29,6 @@ from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import workload_of
-from trainer.plugins.loading import place_in_plugin
 
 __all__ = ["run_trial"]
 
@@ -192,15 +192,6 @@ def environment(workload: LoadedWorkload, task: Task) -> dict[str, str]:
         "code": workload.code.digests()[0],
         "host": socket.gethostname(),
         "device": f"{platform.machine()} CPU",
-        **({} if further is None else plain_texts(further(task.config, uses_gpu(task)))),
+        **({} if further is None else plain_texts(further(task.config, task.runtime))),
         "python": platform.python_version(),
     }
-
-
-def uses_gpu(task: Task) -> bool:
-    """Whether the task's trial runs on a GPU; a trial on the CPU opens none."""
-    if task.runtime.device == "cpu":
-        return False
-    import torch
-
-    return torch.cuda.is_available()

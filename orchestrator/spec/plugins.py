@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector
+from orchestrator.plugins.error import PluginError
+from orchestrator.spec.settings import quoted
 from orchestrator.spec.validators import plugin_names
+from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Document
-from trainer.errors import PluginError
-
-if TYPE_CHECKING:
-    from trainer.plugins.loading import Plugin
-    from trainer.plugins.options import Extension
+from orchestrator.workload.extension import Extension
 
 __all__ = ["PLUGINS_KEY", "load_plugins", "read_plugins"]
 
@@ -36,22 +33,20 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     """
     if not named:
         return None
-    from trainer.plugins.loading import read_plugin  # not for the sweeps that have none
-    from trainer.plugins.options import Extension
-
+    workload = workload_in_use()
+    add_plugin = workload.extras.add_plugin
+    if add_plugin is None:
+        text = f"the workload {quoted(workload.name)} takes no plugins; remove this key"
+        raise SpecError(f"{named[0][1]}: {PLUGINS_KEY}: {text}")
     errors = SpecErrorCollector()
-    plugins: dict[str, Plugin] = {}
+    extension: Extension | None = None
     for name, origin in named:
         try:
-            plugin = read_plugin(name, Path())
-            plugins.setdefault(plugin.source.path, plugin)
+            extension = add_plugin(name, extension)
         except PluginError as error:
             errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
-    try:
-        return Extension(tuple(plugins.values()))
-    except PluginError as error:
-        raise SpecError(f"{named[-1][1]}: {PLUGINS_KEY}: {error}") from error
+    return extension
 
 
 def plugins_in(document: Document) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -18,11 +18,9 @@ from orchestrator.spec.paths import expanded, is_encodable
 from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, parse_value
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.fields import file_keys, location_keys
 from orchestrator.workload.plugin_part import is_plugin_part
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
 
 __all__ = [
     "Leaf",

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
@@ -47,10 +46,8 @@ from orchestrator.spec.workload_in_use import reading_for, workload_in_use
 from orchestrator.spec.workload_key import workload_in
 from orchestrator.spec.yaml_document import Document
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
-
-if TYPE_CHECKING:
-    from trainer.plugins.options import Extension
 
 __all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
 

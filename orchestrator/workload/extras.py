@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.inputs import Inputs
 from orchestrator.workload.protocol_record import ProtocolRecord
 from orchestrator.workload.runtime import Runtime
@@ -55,6 +56,11 @@ class Extras:
     usual_causes: Mapping[str, str] = field(default_factory=dict)
     """For a key that nobody set: the key whose value usually causes a complaint about it."""
 
+    add_plugin: Callable[[str, Extension | None], Extension] | None = None
+    """What a plugin adds to the configuration, a `.py` file by its absolute path or an installed module, together with
+    those that were loaded before it. Raises `orchestrator.plugins.error.PluginError`. Not given: search spaces of this
+    workload cannot name `plugins`."""
+
     reported: Callable[[Any, Inputs], Collection[str]] | None = None
     """The metrics that a trial reports; not given: all that are declared."""
     notes: Callable[[Sequence[PlannedRow]], Iterable[str]] | None = None
@@ -72,6 +78,8 @@ class Extras:
     """
     warmup_fraction: Callable[[Any], float] | None = None
     """Share of its steps before which a scheduler must not stop a trial."""
+    warmup_key: str = ""
+    """Key of that share, for messages."""
     outside_shape: Collection[str] = ("seed",)
     """Keys that do not change how much memory or time a step takes: trials that differ in nothing else have one shape,
     and the cost of one is the forecast for the others."""
@@ -81,8 +89,8 @@ class Extras:
     probe: Callable[[Any, Runtime], Mapping[str, float]] | None = None
     """Runs a few steps on the GPU and returns `probe/peak_memory_gb` and `probe/device_memory_gb`, so that trials are
     packed onto GPUs. May import torch. Not given: trials that share a GPU cannot be packed by their memory."""
-    environment: Callable[[Any, bool], Mapping[str, str]] | None = None
-    """Facts of the machine and the libraries for the record of an attempt, on a GPU or not. May import torch."""
+    environment: Callable[[Any, Runtime], Mapping[str, str]] | None = None
+    """Facts of the machine and the libraries for the record of an attempt. May import torch."""
     release: Callable[[], None] | None = None
     """Called in the worker after each trial: returns memory to the GPU. May import torch."""
     export: Callable[[Path, str], Any] | None = None

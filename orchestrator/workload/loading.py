@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from orchestrator.machine.one_line import described
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.source_digest import short, source_digest
 
@@ -127,12 +128,6 @@ def imported(source: WorkloadSource) -> ModuleType:
         return module
     except Exception as error:
         raise WorkloadError(f"{place_of(error, source)}: {described(error)}; it cannot be imported") from error
-
-
-def described(error: Exception) -> str:
-    """An exception in one line."""
-    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def place_of(error: Exception, source: WorkloadSource) -> str:

@@ -17,7 +17,7 @@ class PluginSource:
     """The source code of a plugin. Sources of equal digest are equal."""
 
     digest: str
-    """Of the syntax trees of its files, without comments and docstrings (`trainer.plugins.source`)."""
+    """Of the syntax trees of its files, without comments and docstrings (`orchestrator.plugins.source`)."""
     path: str = field(compare=False, metadata={"location": True})
     """The file, absolute, or the name of an installed module; for messages and tracebacks."""
     files: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False, metadata={"location": True})

@@ -33,7 +33,9 @@ def test_a_disturbed_sweep_ends_as_an_undisturbed_one(folder: Path, capsys: pyte
     if len(IN_CI) < ROUNDS:
         job = ChaosJob(folder, rounds=ROUNDS, seed=SEED)
     else:
-        job = ChaosJob(folder, rounds=ROUNDS, seed=SEED, names=IN_CI, pace=Pace(suspend_seconds=3.0, more_seeds=1))
+        job = ChaosJob(
+            folder, rounds=ROUNDS, seed=SEED, names=IN_CI, pace=Pace(suspend_seconds=3.0, seeds=2, more_seeds=1)
+        )
     lines: list[str] = []
     verdict = job.run(lines.append)
     assert not verdict.findings, "\n".join([*lines, str(verdict)])

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.sweep import main as sweep_main
+from reports.__main__ import main as reports_main
+from tests.end_to_end import mishaps
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 TINY_RECIPE = """
@@ -65,6 +69,30 @@ def command(folder: Path) -> Command:
     """`command("orchestrator.sweep", "tiny.yaml", ...)`: python -m in the folder, as a user would."""
 
     return partial(run_module, folder)
+
+
+MAINS = {"orchestrator.sweep": sweep_main, "reports": reports_main}
+
+
+@pytest.fixture
+def command_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`command` in the process of the test, which has imported it already; a process of its own takes seconds."""
+
+    def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        code = MAINS[module](arguments)
+        output, errors = capsys.readouterr()
+        return subprocess.CompletedProcess([module, *arguments], code, output, errors)
+
+    return run
+
+
+@pytest.fixture
+def without_figures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps draw no figures, which takes seconds: neither in this process nor in those that it starts."""
+    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    hook = tmp_path_factory.mktemp("hooks") / "hook"
+    for name, value in mishaps.install(hook, "WITHOUT_FIGURES").items():
+        monkeypatch.setenv(name, value)
 
 
 def run_module(

@@ -1,7 +1,8 @@
 """What goes wrong in a trial of test_failures: each mishap marks its trial by a temperature of its own.
 
 `install` writes a sitecustomize.py, which every Python process with its folder in PYTHONPATH runs: the driver's and
-the workers'. It wraps `trainer.run.train` as soon as that is imported, and shortens the time that the driver waits.
+the workers'. It wraps `trainer.run.train` as soon as that is imported, shortens the time that the driver waits, and
+lets it draw no figures.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -18,44 +19,51 @@ from typing import Any
 
 OUT_OF_MEMORY, HANGS, CRAWLS, HELD = 0.11, 0.12, 0.13, 0.14
 HOLD = "CONTRAST_SWEEP_TEST_HOLD"
-"""Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder."""
-HELD_STEP = 60
+"""Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder.
+
+Each further attempt comes ten steps further, so that a sweep that loses it has made progress."""
+Patch = Callable[[Any], None]
+"""Changes a module that has just been imported."""
+HELD_STEP, FURTHER_STEPS = 60, 10
 HOG = "hog"
 """A held trial takes memory without end as soon as this is a file in the folder; it removes the file first."""
 
 
-def install(folder: Path) -> dict[str, str]:
-    """Write the hook into `folder`; returns the environment that makes processes run it."""
+def install(folder: Path, patches: str = "PATCHES") -> dict[str, str]:
+    """Write the hook into `folder`; returns the environment that makes processes run it, `patches` alone."""
     folder.mkdir()
     project = Path(__file__).resolve().parents[2]
-    code = "from tests.end_to_end import mishaps\n\nmishaps.watch_imports()\n"
+    code = f"from tests.end_to_end import mishaps\n\nmishaps.watch_imports(mishaps.{patches})\n"
     (folder / "sitecustomize.py").write_text(code)
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return {"PYTHONPATH": os.pathsep.join([str(folder), str(project), *filter(None, given)]), HOLD: str(folder)}
 
 
-def watch_imports() -> None:
-    """Patch the two modules when they are imported."""
-    sys.meta_path.insert(0, Patching())
+def watch_imports(patches: Mapping[str, Patch]) -> None:
+    """Patch modules when they are imported."""
+    sys.meta_path.insert(0, Patching(patches))
 
 
 class Patching(MetaPathFinder):
-    """Finds modules as usual and patches those in PATCHES after their execution."""
+    """Finds modules as usual and patches those in `patches` after their execution."""
+
+    def __init__(self, patches: Mapping[str, Patch]) -> None:
+        self.patches = patches
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         """The usual spec, its loader wrapped; None for all other modules."""
-        if name not in PATCHES:
+        if name not in self.patches:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = PatchingLoader(spec.loader, PATCHES[name])
+            spec.loader = PatchingLoader(spec.loader, self.patches[name])
         return spec
 
 
 class PatchingLoader(Loader):
     """Executes a module, then patches it."""
 
-    def __init__(self, loader: Any, patch: Callable[[Any], None]) -> None:
+    def __init__(self, loader: Any, patch: Patch) -> None:
         self.loader, self.patch = loader, patch
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -74,12 +82,18 @@ def shorten_grace(module: Any) -> None:
     module.GRACE_SECONDS = 1.0
 
 
+def draw_no_figures(module: Any) -> None:
+    """Figures take seconds of each command, and no test with this hook looks at one."""
+    module.write_figures = lambda *given, **named: {}
+
+
 def wrap_train(module: Any) -> None:
     """Put the mishaps into `train`."""
     train = module.train
 
     def unlucky(config: Any, runtime: Any, workdir: Path, progress: Callable[[int, dict[str, float]], None]) -> Any:
         mark = config.contrast.temperature
+        held_step = HELD_STEP + FURTHER_STEPS * len(list(workdir.glob("attempt_*.json")))
 
         def report(step: int, values: dict[str, float]) -> None:
             progress(step, values)
@@ -89,7 +103,7 @@ def wrap_train(module: Any) -> None:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             if mark == CRAWLS:
                 time.sleep(0.3)
-            while mark == HELD and step >= HELD_STEP and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
+            while mark == HELD and step >= held_step and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
                 time.sleep(0.1)
                 progress(step, values)
                 if Path(os.environ[HOLD], HOG).exists():
@@ -114,4 +128,9 @@ def take_memory() -> None:
         time.sleep(0.01)
 
 
-PATCHES = {"trainer.run": wrap_train, "orchestrator.running.executors.ray_tune": shorten_grace}
+WITHOUT_FIGURES: Mapping[str, Patch] = {"reports.figures.choose": draw_no_figures}
+PATCHES: Mapping[str, Patch] = {
+    **WITHOUT_FIGURES,
+    "trainer.run": wrap_train,
+    "orchestrator.running.executors.ray_tune": shorten_grace,
+}

@@ -44,8 +44,8 @@ def test_it_takes_less_than_a_second_and_a_half_of_cpu(folder: Path, command: Co
     assert min(seconds) < 1.5, seconds
 
 
-def test_the_json_lists_every_row_and_seed(folder: Path, command: Command) -> None:
-    result = command("orchestrator.sweep", "tiny.yaml", "--dry-run", "--json")
+def test_the_json_lists_every_row_and_seed(folder: Path, command_here: Command) -> None:
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--dry-run", "--json")
     trials = json.loads(result.stdout)["trials"]
     assert [(trial["row"], trial["seed"]) for trial in trials] == [
         ("w/o contrast", 0),
@@ -59,15 +59,15 @@ def test_the_json_lists_every_row_and_seed(folder: Path, command: Command) -> No
     assert len({trial["trial_id"] for trial in trials}) == 4
 
 
-def test_it_writes_no_record(folder: Path, command: Command) -> None:
-    assert command("orchestrator.sweep", "tiny.yaml", "--dry-run").returncode == 0
+def test_it_writes_no_record(folder: Path, command_here: Command) -> None:
+    assert command_here("orchestrator.sweep", "tiny.yaml", "--dry-run").returncode == 0
     assert not list(folder.glob("runs/sweeps/*"))
     assert not list(folder.glob("runs/trials/*"))
     assert not (folder / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda path: path.stem)
-def test_every_shipped_search_space_plans(space: Path, folder: Path, command: Command) -> None:
-    result = command("orchestrator.sweep", str(space), "--dry-run")
+def test_every_shipped_search_space_plans(space: Path, folder: Path, command_here: Command) -> None:
+    result = command_here("orchestrator.sweep", str(space), "--dry-run")
     assert result.returncode == 0, result.stderr
     assert "to run" in result.stdout

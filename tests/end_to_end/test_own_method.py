@@ -30,6 +30,7 @@ def states(folder: Path) -> dict[str, list[str]]:
     return {trial: [record["state"] for record in records] for trial, records in attempts(folder).items()}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: Command) -> None:
     line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
     first = command(*line, "--seeds", "1")

@@ -71,8 +71,7 @@ def wrap(module):
         return train(config, runtime, workdir, progress)
     module.train = told
 
-mishaps.PATCHES = {"trainer.run": wrap}
-mishaps.watch_imports()
+mishaps.watch_imports({"trainer.run": wrap})
 """
 """The sitecustomize.py of driver and workers: one trial fails with all secrets in its message, the other one waits."""
 

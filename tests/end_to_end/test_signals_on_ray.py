@@ -15,6 +15,8 @@ import pytest
 
 from tests.end_to_end.conftest import attempts, environment, processes_in
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 LIMIT_SECONDS = 180
 LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--set", "schedule.steps=4000", "--seeds", "1")
 CHILD = "orchestrator.running.executors.child"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -98,18 +97,23 @@ def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) ->
 
 
 @pytest.mark.slow
-def test_the_same_command_again_runs_nothing(copy: Path, command: Command) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_the_same_command_again_runs_nothing(
+    copy: Path, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = attempts(copy)
-    began = time.monotonic()
+    sessions = tmp_path_factory.mktemp("ray")
+    monkeypatch.setenv("RAY_TMPDIR", str(sessions))
     again = command("orchestrator.sweep", "tiny.yaml")
     assert again.returncode == 0, again.stderr
-    assert time.monotonic() - began < 20
+    assert list(sessions.iterdir()) == [], "Ray is not started"
     assert "4 done already, 0 to run" in again.stdout
     assert attempts(copy) == records
 
 
 @pytest.mark.slow
-def test_a_row_more_runs_only_that_row(copy: Path, command: Command) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_a_row_more_runs_only_that_row(copy: Path, command: Command, command_here: Command) -> None:
     records = attempts(copy)
     space = (copy / "tiny.yaml").read_text() + "  region memory:         {contrast.memory.kind: region}\n"
     (copy / "tiny.yaml").write_text(space)
@@ -119,25 +123,27 @@ def test_a_row_more_runs_only_that_row(copy: Path, command: Command) -> None:
     new = attempts(copy)
     assert len(new) == 6
     assert {key: new[key] for key in records} == records
-    rebuilt = command("reports", "tiny.yaml")  # the table again, from the records alone
+    rebuilt = command_here("reports", "tiny.yaml")  # the table again, from the records alone
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert "| region memory |" in rebuilt.stdout
 
 
 @pytest.mark.slow
-def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, command: Command) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, command_here: Command) -> None:
     (copy / "grid.yaml").write_text(GRID)
-    shared = command("orchestrator.sweep", "grid.yaml", "--executor", "serial")
+    shared = command_here("orchestrator.sweep", "grid.yaml", "--executor", "serial")
     assert shared.returncode == 0, shared.stderr
     assert "6 trials, 4 done already, 2 to run" in shared.stdout
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_serial_and_json_events_and_equal_trials_give_equal_numbers(
-    swept: Path, folder: Path, command: Command
+    swept: Path, folder: Path, command_here: Command
 ) -> None:
     """In this process and on Ray, in two run directories: the figures of a trial are a function of its name."""
-    result = command("orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--executor", "serial", "--json")
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--executor", "serial", "--json")
     assert result.returncode == 0, result.stderr
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["event"] for event in events if event["event"] != "reported"] == [
@@ -164,7 +170,8 @@ def without_cost(metrics: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in metrics.items() if not key.startswith("cost/")}
 
 
-def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path, command: Command) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path, command_here: Command) -> None:
     space = (
         (folder / "tiny.yaml")
         .read_text()
@@ -174,10 +181,10 @@ def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path
         )
     )
     (folder / "tiny.yaml").write_text(space)
-    result = command("orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--executor", "serial")
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--executor", "serial")
     assert result.returncode == 1
     assert "DivergedError" in result.stdout
     states = sorted(record["state"] for history in attempts(folder).values() for record in history)
     assert states == ["diverged", "done"]
-    rebuilt = command("reports", "tiny.yaml")
+    rebuilt = command_here("reports", "tiny.yaml")
     assert rebuilt.returncode == 1

@@ -42,11 +42,11 @@ SPACE_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", SPACE_MISTAKES)
-def test_a_mistake_in_the_search_space(mistake: str, folder: Path, command: Command) -> None:
+def test_a_mistake_in_the_search_space(mistake: str, folder: Path, command_here: Command) -> None:
     body, expected = SPACE_MISTAKES[mistake]
     head = "name: wrong\nquestion: Why?\nmethod: ablation\nrecipe: ./tiny_recipe.yaml\n# a comment\n"
     (folder / "wrong.yaml").write_text(head + body, encoding="utf-8")
-    result = command("orchestrator.sweep", "wrong.yaml")
+    result = command_here("orchestrator.sweep", "wrong.yaml")
     assert result.returncode == 2, result.stdout + result.stderr
     assert result.stdout == ""
     assert re.search(expected, result.stderr), result.stderr
@@ -55,19 +55,20 @@ def test_a_mistake_in_the_search_space(mistake: str, folder: Path, command: Comm
 
 
 def test_a_missing_search_space(folder: Path, command: Command) -> None:
+    """In a process of its own, as a user starts it: what Python itself prints would be seen too."""
     result = command("orchestrator.sweep", "tinny.yaml")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert re.search(r"tinny\.yaml: .*tiny\.yaml", result.stderr)
 
 
-def test_a_missing_recipe(folder: Path, command: Command) -> None:
-    result = command("orchestrator.sweep", "tiny.yaml", "--recipe", "nowhere")
+def test_a_missing_recipe(folder: Path, command_here: Command) -> None:
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--recipe", "nowhere")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert re.search(r"recipe.*nowhere", result.stderr)
 
 
-def test_a_missing_data_root(folder: Path, command: Command) -> None:
-    result = command("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=no/such")
+def test_a_missing_data_root(folder: Path, command_here: Command) -> None:
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=no/such")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert re.search(r"--set data\.root=no/such: data\.root: .*no/such", result.stderr)
 
@@ -86,34 +87,34 @@ def camvid(folder: Path) -> Path:
     return root
 
 
-def test_a_label_with_an_id_out_of_range_names_the_file(camvid: Path, command: Command) -> None:
+def test_a_label_with_an_id_out_of_range_names_the_file(camvid: Path, command_here: Command) -> None:
     bad = camvid / "val" / "labels" / "b.png"
     Image.fromarray(np.full((48, 64), 37, dtype=np.uint8)).save(bad)
-    result = command("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=camvid")
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=camvid")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
     assert re.search(r"--set data\.root=camvid: data\.root: .*val/labels/b\.png.*37", result.stderr)
 
 
-def test_an_image_without_label_names_the_file(camvid: Path, command: Command) -> None:
+def test_an_image_without_label_names_the_file(camvid: Path, command_here: Command) -> None:
     (camvid / "train" / "labels" / "a.png").unlink()
-    result = command("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=camvid")
+    result = command_here("orchestrator.sweep", "tiny.yaml", "--set", "data.name=camvid", "--set", "data.root=camvid")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
     assert re.search(r"train/images/a\.jpg.*label", result.stderr)
 
 
-def test_a_data_set_that_was_moved_is_the_same_data_set(camvid: Path, folder: Path, command: Command) -> None:
+def test_a_data_set_that_was_moved_is_the_same_data_set(camvid: Path, folder: Path, command_here: Command) -> None:
     shutil.copytree(camvid, folder / "elsewhere")
     ids = []
     for root in ("camvid", "elsewhere"):
         line = ("--set", "data.name=camvid", "--set", f"data.root={root}", "--dry-run", "--json")
-        result = command("orchestrator.sweep", "tiny.yaml", "--set", "data.absent_classes=allow", *line)
+        result = command_here("orchestrator.sweep", "tiny.yaml", "--set", "data.absent_classes=allow", *line)
         assert result.returncode == 0, result.stderr
         ids.append(re.findall(r'"trial_id": "(\w+)"', result.stdout))
     assert len(ids[0]) == 4
     assert ids[0] == ids[1]
 
 
-def test_reports_of_a_sweep_that_never_ran(folder: Path, command: Command) -> None:
-    result = command("reports", "tiny.yaml")
+def test_reports_of_a_sweep_that_never_ran(folder: Path, command_here: Command) -> None:
+    result = command_here("reports", "tiny.yaml")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert "orchestrator.sweep" in result.stderr

@@ -5,9 +5,8 @@
 
 `entry`     `Entry`, the line of a table, here and in the trainer's own tables
 `tables`    the tables, and what is checked of a plugin's
-`source`    the text of a plugin, what it imports from its folder, and their digest
-`loading`   imports a plugin from its text
-`options`   `Extension`: the names and keys that the plugins of a sweep add to the configuration
+`loading`   loads a plugin once per process (`orchestrator.plugins` has its source and how it is imported)
+`options`   `LoadedPlugins`: the names and keys that the plugins of a sweep add to the configuration
 """
 
 from __future__ import annotations

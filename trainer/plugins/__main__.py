@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.streams import prepare_streams
-from trainer.errors import PluginError
+from orchestrator.plugins.error import PluginError
 from trainer.plugins.loading import Plugin, read_plugin
 from trainer.plugins.tables import TABLES
 

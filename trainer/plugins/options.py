@@ -1,41 +1,27 @@
-"""`Extension`: what the plugins of a sweep add to the configuration: names of entries, and keys for their options."""
+"""`LoadedPlugins`: what the plugins of a sweep add to the configuration: names of entries, keys for their options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from orchestrator.machine.one_line import message_of
+from orchestrator.plugins.error import PluginError
 from orchestrator.workload import Metric
-from orchestrator.workload.plugin_part import PluginPart
-from trainer.errors import PluginError
+from orchestrator.workload.extension import Extension, OptionField
+from orchestrator.workload.plugin_part import PluginPart, PluginSource
 from trainer.plugins.entry import Entry, MetricEntry
 from trainer.plugins.loading import Plugin, read_plugin
 from trainer.plugins.tables import TABLES
 
-__all__ = ["Extension", "OptionField", "read_extension"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OptionField:
-    """A key that plugins add."""
-
-    key: str
-    """`contrast.anchors.width`."""
-    annotation: Any
-    default: Any
-    """Of the first entry that has it."""
-    block: type
-    """The dataclass that has the field and its docstring."""
-    table: str
-    entries: tuple[str, ...]
-    """The entries of the table that have the option."""
+__all__ = ["LoadedPlugins", "with_plugin"]
 
 
 @dataclass(frozen=True, eq=False)
-class Extension:
+class LoadedPlugins(Extension):
     """Loaded plugins that do not contradict each other. Raises PluginError for two that do."""
 
     plugins: tuple[Plugin, ...] = ()
@@ -55,6 +41,14 @@ class Extension:
             for table, entries in plugin.tables.items():
                 for name, entry in entries.items():
                     yield plugin, table, name, entry
+
+    @property
+    def names(self) -> tuple[tuple[PluginSource, tuple[str, ...]], ...]:
+        """Each plugin, with the names of its entries."""
+        return tuple(
+            (plugin.source, tuple(name for entries in plugin.tables.values() for name in entries))
+            for plugin in self.plugins
+        )
 
     @cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
@@ -155,7 +149,7 @@ def check_options(entry: Entry[Any], prefix: str, values: Mapping[str, Any]) -> 
     try:
         entry.options(**values)
     except ValueError as error:
-        text = " ".join(str(error).split())
+        text = message_of(error)
         name, colon, message = text.partition(": ")
         named = colon and name.removeprefix(prefix) in values
         first = next(iter(values))
@@ -164,6 +158,13 @@ def check_options(entry: Entry[Any], prefix: str, values: Mapping[str, Any]) -> 
         ) from error
 
 
-def read_extension(names: Sequence[str], folder: Path) -> Extension:
-    """The plugins `names`, files relative to `folder` or installed modules. Raises PluginError."""
-    return Extension(tuple(read_plugin(name, folder) for name in dict.fromkeys(names)))
+def with_plugin(name: str, others: Extension | None) -> LoadedPlugins:
+    """The plugin `name`, an absolute path or an installed module, with the plugins that were loaded before.
+
+    Raises PluginError.
+    """
+    known = others.plugins if isinstance(others, LoadedPlugins) else ()
+    plugin = read_plugin(name, Path())
+    if any(other.source.path == plugin.source.path for other in known):
+        return LoadedPlugins(known)
+    return LoadedPlugins((*known, plugin))

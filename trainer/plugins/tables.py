@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from types import ModuleType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.places import Places
 from trainer.config import (
     BACKBONE_NAMES,
     AnchorConfig,
@@ -21,7 +21,6 @@ from trainer.config import (
     MiningConfig,
     ModelConfig,
 )
-from trainer.errors import PluginError
 from trainer.plugins.entry import Entry, MetricEntry
 
 __all__ = ["TABLES", "Table", "read_tables"]
@@ -207,53 +206,3 @@ def fits(annotation: Any, value: Any) -> bool:
 def shown(annotation: Any) -> str:
     """A type as it is written."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-
-
-class Places:
-    """Where in the files of a plugin something is written, as `file:line`."""
-
-    def __init__(self, module: ModuleType, path: str) -> None:
-        self.module = module
-        self.path = getattr(module, "__file__", None) or path
-
-    def of(self, table: str = "", key: Any = None) -> str:
-        """The line of a table, or of a key in it; line 1 if it is not written out."""
-        line = 1
-        for target, value, at in assignments(tree_of(self.module)):
-            if target == table:
-                line = at
-                for item in value.keys if isinstance(value, ast.Dict) else ():
-                    if isinstance(item, ast.Constant) and item.value == key:
-                        line = item.lineno
-        return f"{self.path}:{line}"
-
-    def of_class(self, found: type, name: str = "") -> str:
-        """The line of a class, or of a field in it."""
-        module = sys.modules.get(found.__module__, self.module)
-        path, line = getattr(module, "__file__", None) or self.path, 1
-        for node in ast.walk(tree_of(module)):
-            if isinstance(node, ast.ClassDef) and node.name == found.__name__:
-                line = node.lineno
-                for target, _, at in assignments(node):
-                    if target == name:
-                        line = at
-        return f"{path}:{line}"
-
-
-def tree_of(module: ModuleType) -> ast.AST:
-    """The syntax tree of a module; empty where its source is not to be had."""
-    try:
-        return ast.parse(inspect.getsource(module))
-    except (OSError, TypeError, SyntaxError):
-        return ast.Module(body=[], type_ignores=[])
-
-
-def assignments(node: Any) -> Iterator[tuple[str, ast.expr | None, int]]:
-    """Name, value and line of each assignment in the body of a module or a class."""
-    for item in node.body:
-        targets = (
-            item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Name):
-                yield target.id, item.value, item.lineno

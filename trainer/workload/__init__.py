@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.workload.caption import same_or_varied
+from orchestrator.workload.extension import Extension
 from orchestrator.workload.extras import Code, Extras, PlannedRow
 from orchestrator.workload.inputs import Inputs, Overlap, Remember
 from orchestrator.workload.protocol import Workload
@@ -117,6 +118,7 @@ class ContrastiveSegmentation(Workload):
         check_inputs=lambda config, inputs: check_classes(config, inputs.facts),
         check_resources=lambda config, cuda, ranks: require_compute_fits(config.compute, cuda=cuda, ranks=ranks),
         usual_causes=USUAL_CAUSES,
+        add_plugin=lambda name, others: add_plugin(name, others),
         reported=lambda config, inputs: reported(config, inputs.facts),
         notes=idle_notes,
         forecast=lambda rows: forecast(rows),
@@ -124,10 +126,11 @@ class ContrastiveSegmentation(Workload):
         describe_data=lambda rows, name: data_caption(rows, name),
         steps_key="schedule.steps",
         warmup_fraction=lambda config: 0.0 if config.contrast.source == "none" else config.contrast.warmup_fraction,
+        warmup_key="contrast.warmup_fraction",
         outside_shape=OUTSIDE_SHAPE,
         code=Code(files=present_files, digests=equal_codes, proof="`python -m trainer.golden {commit}` proves it"),
         probe=lambda config, runtime: probe(config, runtime),
-        environment=lambda config, on_gpu: environment(config, on_gpu),
+        environment=lambda config, runtime: environment(config, runtime),
         release=lambda: release(),
         export=lambda folder, kind: export(folder, kind),
     )
@@ -181,6 +184,13 @@ def reported(config: TrainConfig, facts: DataFacts) -> Collection[str]:
     return names | {f"{split}/{name}" for name in measured for split in ("final", "val")}
 
 
+def add_plugin(name: str, others: Extension | None) -> Extension:
+    """What the plugins `others` and the plugin `name` add to the configuration. Raises PluginError."""
+    from trainer.plugins.options import with_plugin  # not for the sweeps that have none
+
+    return with_plugin(name, others)
+
+
 @lru_cache(maxsize=4096)
 def names_of(contrast: ContrastConfig, class_names: tuple[str, ...]) -> frozenset[str]:
     """`figure_names`: the rows of a sweep share most of their blocks."""
@@ -206,13 +216,14 @@ def probe(config: TrainConfig, runtime: Runtime) -> Mapping[str, float]:
     return probe(config, runtime)
 
 
-def environment(config: TrainConfig, on_gpu: bool) -> Mapping[str, str]:
+def environment(config: TrainConfig, runtime: Runtime) -> Mapping[str, str]:
     """Versions of the libraries that compute, the device, and how a trial's steps are computed."""
     import torch
 
     from trainer.arithmetic import describe_arithmetic
     from trainer.data.reading.decode import decoder_version
 
+    on_gpu = runtime.device != "cpu" and torch.cuda.is_available()  # a trial on the CPU opens no GPU
     return {
         "device": torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU",
         "decoder": decoder_version(jpeg=True),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.running.executors.base import Executor
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from orchestrator.running.executors.child import ClusterExecutor
 
 __all__ = ["address_of_this_process", "on_ray", "open_executor", "resources_on"]
+
+DEVICE_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+"""What a driver of GPUs provides: NVIDIA's, that of Windows for Linux, and AMD's."""
 
 
 @contextmanager
@@ -85,7 +89,9 @@ def resources_on(name: str, resources: Resources) -> Resources:
 
 
 def visible_gpus() -> float:
-    """GPUs that this process sees."""
+    """GPUs that this process sees. Imports torch only where there may be one: not every workload needs it."""
+    if "torch" not in sys.modules and not any(path.exists() for path in DEVICE_FILES):
+        return 0.0
     import torch
 
     return float(torch.cuda.device_count())

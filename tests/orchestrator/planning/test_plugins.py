@@ -12,7 +12,7 @@ from orchestrator.commands.schema import schema_with
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from trainer.plugins.options import read_extension
+from trainer.plugins.options import with_plugin
 
 SAMPLER = '''
 from dataclasses import dataclass
@@ -180,7 +180,7 @@ def test_a_metric_of_a_plugin_may_be_a_column_where_it_is_measured() -> None:
         "from trainer.plugins import MetricEntry\nMETRICS = {'f1': MetricEntry(code=lambda label, said, classes: None)}"
     )
     Path("metric.py").write_text(text.replace("None)", "None, title='F1', unit='%')"), encoding="utf-8")
-    shown = read_extension(["metric.py"], Path()).metrics
+    shown = with_plugin("metric.py", None).metrics
     assert [(metric.name, metric.title, metric.scale) for metric in shown] == [
         ("final/f1", "F1", 100),
         ("val/f1", "Val F1", 100),

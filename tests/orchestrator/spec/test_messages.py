@@ -79,6 +79,10 @@ SETTINGS = [
 ]
 """A setting of a row, and the message after its key."""
 
+SCRIPT = (
+    "method: ablation\n"
+    "workload: {command: 'echo {lr} {seed}', settings: {lr: 1.0}, metrics: {final/a: {direction: max}}}\n"
+)
 FILES = [
     (
         f"{HEAD}workload: 3\nrows: {{a: {{}}}}\n",
@@ -91,6 +95,10 @@ FILES = [
         [
             "3: workload: no_such_trainer: ModuleNotFoundError: No module named 'no_such_trainer'; it cannot be imported",
         ],
+    ),
+    (
+        f"{SCRIPT}plugins: [mine.py]\nrows: {{a: {{}}}}\n",
+        ["3: plugins: the workload 'echo {lr} {seed}' takes no plugins; remove this key"],
     ),
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (
@@ -386,7 +394,7 @@ FILES = [
     (
         f"{DRAWN}scheduler: {{grace_fraction: 0.1}}\n",
         [
-            "6: scheduler.grace_fraction: 0.1 ends before the contrast warm-up (contrast.warmup_fraction is 0.125), so a trial would be judged without its loss; write 0.125",
+            "6: scheduler.grace_fraction: 0.1 ends before the warm-up of the trials (contrast.warmup_fraction is 0.125), so they would be compared before all of their training acts; write 0.125",
         ],
     ),
     (
@@ -794,7 +802,7 @@ FILES = [
     (
         f"{SEARCH}  contrast.warmup_fraction: {{min: 0.1, max: 0.5}}\nscheduler: {{kind: asha}}\n",
         [
-            "6: scheduler.grace_fraction: 0.25 ends before the contrast warm-up (contrast.warmup_fraction is 0.5), so a trial would be judged without its loss; write 0.5",
+            "6: scheduler.grace_fraction: 0.25 ends before the warm-up of the trials (contrast.warmup_fraction is 0.5), so they would be compared before all of their training acts; write 0.5",
         ],
     ),
     (

@@ -5,7 +5,9 @@ Each builder writes a folder that has nothing of ours in it; the description lie
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from trainer.data.__main__ import main
 from trainer.data.files.ade20k import CLASS_NAMES as ADE_NAMES
 from trainer.data.files.camvid import ORIGINAL_CLASSES
 from trainer.testing.look_alikes import LookAlike
 
-HEIGHT, WIDTH = 48, 56
+HEIGHT, WIDTH = 64, 56
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +34,52 @@ class Layout:
     """What the user changes in the proposal."""
     named: bool = True
     """`init` finds the names of the classes."""
+    label_files: str
+    """Glob pattern of the labels below the root."""
+    void: tuple[Any, ...] = ()
+    """What is void in them, ids or colours."""
 
     @property
     def file(self) -> Path:
         """The description."""
         return self.tree.root.with_name("classes.yaml")
 
+    def propose_and_check(self) -> None:
+        """What a user does before a sweep: `init`, the edits, `check`."""
+        root, file = str(self.tree.root), str(self.file)
+        assert main(["init", root, "--out", file]) == 0
+        text = self.file.read_text(encoding="utf-8")
+        for old, new in self.edits:
+            assert old in text, text
+            text = text.replace(old, new)
+        self.file.write_text(text, encoding="utf-8")
+        assert main(["check", root, "--classes", file]) == 0, text
+
+    def void_pixels(self) -> tuple[int, int]:
+        """Void pixels and all pixels of the labels, counted without a reader of ours."""
+        void = total = 0
+        for path in self.tree.root.glob(self.label_files):
+            raw = np.load(path) if path.suffix == ".npy" else np.asarray(Image.open(path))
+            is_void = [raw == code if np.ndim(code) == 0 else (raw == code).all(axis=-1) for code in self.void]
+            void += int(sum(np.sum(item) for item in is_void))
+            total += raw.shape[0] * raw.shape[1]
+        return void, total
+
+
+def content(root: Path) -> list[tuple[Path, int, str]]:
+    """Path, time and digest of all files and folders below `root`."""
+    return [
+        (path, path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        for path in (root, *sorted(root.rglob("*")))
+    ]
+
 
 def photo(path: Path, seed: int) -> None:
-    """An image with the noise of a photograph."""
+    """An image with the noise of a photograph, another one in each folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    pixels = np.random.default_rng([seed, zlib.crc32("/".join(path.parts[-4:]).encode())]).integers(
+        0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8
+    )
     Image.fromarray(pixels).save(path)
 
 
@@ -104,6 +142,8 @@ def camvid_segnet(root: Path) -> Layout:
         lines(root / f"{split}.txt", *(f"/SegNet/CamVid/{split}/{stem}.png /SegNet/x.png" for stem in ("a", "b")))
     names = [f"class_{number}" for number in range(11)]
     return Layout(
+        label_files="*annot/*.png",
+        void=(11,),
         tree=tree(
             root,
             {"train": 2, "val": 2, "test": 2},
@@ -136,6 +176,8 @@ def camvid_colours(root: Path) -> Layout:
     first = blocks(*range(32), seed=FIRST_OF_SHARES)
     stem = f"0016E5_{FIRST_OF_SHARES:05d}"
     return Layout(
+        label_files="LabeledApproved_full/*.png",
+        void=((0, 0, 0),),
         tree=tree(
             root,
             {"train": 6, "val": 2, "test": 2},
@@ -172,7 +214,12 @@ def camvid_kaggle(root: Path) -> Layout:
     )
     label_HW = np.where((raw := blocks(*range(32))) == 31, 255, raw)
     paths = ("train/0006R0_00000.png", "train_labels/0006R0_00000_L.png")
-    return Layout(tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, label_HW, (1, 2, 3)), description=text)
+    return Layout(
+        label_files="*_labels/*.png",
+        void=((0, 0, 0),),
+        tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, label_HW, (1, 2, 3)),
+        description=text,
+    )
 
 
 def cityscapes(root: Path) -> Layout:
@@ -195,6 +242,8 @@ def cityscapes(root: Path) -> Layout:
     stem = "aachen/aachen_000000_000019"
     raw = blocks(7, 26, 0, 24)
     return Layout(
+        label_files="gtFine/*/*/*_labelIds.png",
+        void=(0,),
         tree=tree(
             root,
             {"train": 4, "val": 4},
@@ -234,6 +283,8 @@ def voc(root: Path) -> Layout:
     raw = blocks(0, 1, 15, 255)
     base = "VOCdevkit/VOC2012"
     return Layout(
+        label_files="VOCdevkit/VOC2012/SegmentationClass/*.png",
+        void=(255,),
         tree=tree(
             root,
             {"train": 2, "val": 2},
@@ -263,7 +314,10 @@ def ade20k(root: Path) -> Layout:
     raw = blocks(0, 1, 2, 3, 4)
     paths = ("images/training/ADE_train_00000001.jpg", "annotations/training/ADE_train_00000001.png")
     return Layout(
-        tree=tree(root, {"train": 2, "val": 2}, *paths, np.where(raw == 0, 255, raw - 1), 5), description=text
+        label_files="annotations/*/*.png",
+        void=(0,),
+        tree=tree(root, {"train": 2, "val": 2}, *paths, np.where(raw == 0, 255, raw - 1), 5),
+        description=text,
     )
 
 
@@ -279,7 +333,9 @@ def binary_masks(root: Path) -> Layout:
     first = FIRST_OF_MASKS
     paths = (f"images/lesion{first}.jpg", f"masks/lesion{first}_mask.png")
     return Layout(
-        tree=tree(root, {"train": 6, "val": 2, "test": 2}, *paths, blocks(0, 1, seed=first), 7), description=text
+        label_files="masks/*.png",
+        tree=tree(root, {"train": 6, "val": 2, "test": 2}, *paths, blocks(0, 1, seed=first), 7),
+        description=text,
     )
 
 
@@ -302,6 +358,7 @@ def medical(root: Path) -> Layout:
     first = FIRST_PATIENT
     paths = (f"imagesTr/patient{first}/slice_0.tif", f"labelsTr/patient{first}/slice_0.tif")
     return Layout(
+        label_files="labelsTr/*/*.tif",
         tree=tree(root, {"train": 6, "val": 2, "test": 4}, *paths, blocks(0, 1, 2, seed=first), 301),
         description=text,
         named=False,
@@ -327,7 +384,11 @@ def supervisely(root: Path) -> Layout:
         "map: {0 0 0: background, 1 1 1: car, 2 2 2: tree}\n"
     )
     paths = ("train/img/image_0.jpg", "train/masks_machine/image_0.png")
-    return Layout(tree=tree(root, {"train": 2, "val": 2}, *paths, blocks(0, 1, 2), (3, 3, 3)), description=text)
+    return Layout(
+        label_files="*/masks_machine/*.png",
+        tree=tree(root, {"train": 2, "val": 2}, *paths, blocks(0, 1, 2), (3, 3, 3)),
+        description=text,
+    )
 
 
 def labelme(root: Path) -> Layout:
@@ -348,7 +409,10 @@ def labelme(root: Path) -> Layout:
     raw = blocks(0, 1, 2, -1, seed=first)
     paths = (f"JPEGImages/2011_00000{first}.jpg", f"SegmentationClass/2011_00000{first}.npy")
     return Layout(
-        tree=tree(root, {"train": 6, "val": 2, "test": 2}, *paths, np.where(raw < 0, 255, raw), 3), description=text
+        label_files="SegmentationClass/*.npy",
+        void=(-1,),
+        tree=tree(root, {"train": 6, "val": 2, "test": 2}, *paths, np.where(raw < 0, 255, raw), 3),
+        description=text,
     )
 
 
@@ -369,6 +433,8 @@ def loveda(root: Path) -> Layout:
     raw = blocks(0, 1, 2, 3)
     paths = ("Train/Rural/images_png/0.png", "Train/Rural/masks_png/0.png")
     return Layout(
+        label_files="*/*/masks_png/*.png",
+        void=(0,),
         tree=tree(root, {"train": 4, "val": 4}, *paths, np.where(raw == 0, 255, raw - 1), 4),
         description=text,
         edits=(("class_0, class_1", "class_1"), ("ignore: [255]", "reduce_zero_label: true")),
@@ -385,7 +451,12 @@ def side_by_side(root: Path) -> Layout:
                 label(root / split / city / f"{city}{seed}_label.bmp", blocks(0, 1, seed=seed))
     text = "names: [road, car]\nimages: '{split}/*/*.tif'\nlabels: '{split}/{folder}/{stem}_label.bmp'\n"
     paths = ("train/bonn/bonn0.tif", "train/bonn/bonn0_label.bmp")
-    return Layout(tree=tree(root, {"train": 4, "val": 4}, *paths, blocks(0, 1), 2), description=text, named=False)
+    return Layout(
+        label_files="*/*/*_label.bmp",
+        tree=tree(root, {"train": 4, "val": 4}, *paths, blocks(0, 1), 2),
+        description=text,
+        named=False,
+    )
 
 
 def split_lists(root: Path) -> Layout:
@@ -401,7 +472,11 @@ def split_lists(root: Path) -> Layout:
         "splits: {train: splits/train.txt, val: splits/val.txt, test: splits/test.txt}\n"
     )
     paths = ("data/images/tile 0.webp", "data/labels/tile 0.png")
-    return Layout(tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, blocks(0, 1, 2), 3), description=text)
+    return Layout(
+        label_files="data/labels/*.png",
+        tree=tree(root, {"train": 2, "val": 2, "test": 2}, *paths, blocks(0, 1, 2), 3),
+        description=text,
+    )
 
 
 LAYOUTS: dict[str, Callable[[Path], Layout]] = {

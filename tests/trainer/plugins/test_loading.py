@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trainer.plugins.loading import load, place_in_plugin, read_plugin
-from trainer.plugins.source import read_source
+from orchestrator.plugins.loading import place_in_plugin
+from orchestrator.plugins.source import read_source
+from trainer.plugins.loading import load, read_plugin
 
 PLUGIN = '''"""A miner."""
 import beside

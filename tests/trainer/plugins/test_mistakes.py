@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import PluginError
+from orchestrator.plugins.error import PluginError
 from trainer.plugins.loading import read_plugin
 
 HEAD = """from dataclasses import dataclass

@@ -10,9 +10,9 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.plugins.error import PluginError
 from orchestrator.workload.plugin_part import PluginSource
 from orchestrator.workload.source_digest import code_digest, source_digest
-from trainer.errors import PluginError
 
 __all__ = ["MAX_BYTES", "OWN_PACKAGES", "local_name", "read_source"]
 
