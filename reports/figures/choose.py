@@ -65,9 +65,9 @@ def write_figures(
     which a page shows on a dark background. Raises StoreError when the folder cannot be written.
     """
     paths: dict[str, dict[str, Path]] = {}
-    variants = [("", LIGHT, FORMATS), *([("-dark", DARK, ("svg",))] if dark else [])]
+    styles = [("", LIGHT, FORMATS), *([("-dark", DARK, ("svg",))] if dark else [])]
     for name, draw in choose(results, directory, importance=importance).items():
-        for suffix, style, formats in variants:
+        for suffix, style, formats in styles:
             try:
                 paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}", formats)
             except OSError as error:
