@@ -28,7 +28,7 @@ from reports.write import write_reports
 from tests.orchestrator.conftest import NoFollower
 from tests.orchestrator.planning.test_naming import make_folder
 
-SEQUENCES = int(os.environ.get("TABLE_SEQUENCES", "60"))
+SEQUENCES = int(os.environ.get("TABLE_SEQUENCES", "30"))
 BATCHES = 10
 COMMANDS = 6
 """Of each sequence, besides edits of the files."""
