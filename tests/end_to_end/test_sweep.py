@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -101,10 +100,8 @@ def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) ->
 @pytest.mark.usefixtures("without_figures")
 def test_the_same_command_again_runs_nothing(copy: Path, command: Command) -> None:
     records = attempts(copy)
-    began = time.monotonic()
     again = command("orchestrator.sweep", "tiny.yaml")
     assert again.returncode == 0, again.stderr
-    assert time.monotonic() - began < 20
     assert "4 done already, 0 to run" in again.stdout
     assert attempts(copy) == records
 
