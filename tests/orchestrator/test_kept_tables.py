@@ -162,7 +162,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
 
         monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
 
-    def write(results: SweepResults, *, out: Path, directory: RunDirectory | None = None) -> dict[str, Path]:
+    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
         return write_plain(results, out / results.sweep.name)
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
