@@ -78,8 +78,8 @@ class Measured:
     """What was seen of a peer."""
 
     whole: Run
-    again: Run
-    """The run after the kill."""
+    again: Run | None
+    """The run after the kill; None if there was no kill."""
     repeated: int
     """Trials that had ended before the kill and ran again."""
 
@@ -104,7 +104,7 @@ def main() -> int:
         if missing := [module for module in peer.needs if not is_installed(module)]:
             print(f"{name}: not installed ({missing[0]})", flush=True)
             continue
-        found[name] = measure(peer)
+        found[name] = measure(peer, kill=not given.quick or name == "pool")
         print(row(peer, found[name]), flush=True)
     return 0 if publish(figures(found, counts=not given.quick), given.json) else 1
 
@@ -117,17 +117,27 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def measure(peer: Peer) -> Measured:
-    """A whole run, then one that is killed at half time and started again. Raises RuntimeError if a trial lacks."""
+def measure(peer: Peer, *, kill: bool) -> Measured:
+    """A whole run; then, if asked for, one that is killed at half time and started again.
+
+    Raises RuntimeError if a trial did not end.
+    """
     with temporary_folder("benchmark") as folder:
         whole = run_in(folder, peer)
+    require_all(peer, whole.ended)
+    if not kill:
+        return Measured(whole=whole, again=None, repeated=0)
     with temporary_folder("benchmark") as folder:
         before = run_in(folder, peer, kill_after=work.TRIALS // 2)
         again = run_in(folder, peer)
-    for ended in (whole.ended, before.ended + again.ended):
-        if missing := set(range(work.TRIALS)).difference(ended):
-            raise RuntimeError(f"{peer.title}: {len(missing)} trials did not end")
+    require_all(peer, before.ended + again.ended)
     return Measured(whole=whole, again=again, repeated=len(set(before.ended).intersection(again.started)))
+
+
+def require_all(peer: Peer, ended: tuple[int, ...]) -> None:
+    """Raises RuntimeError if a trial did not end."""
+    if missing := set(range(work.TRIALS)).difference(ended):
+        raise RuntimeError(f"{peer.title}: {len(missing)} trials did not end")
 
 
 def run_in(folder: Path, peer: Peer, kill_after: int = 0) -> Run:
@@ -139,9 +149,10 @@ def run_in(folder: Path, peer: Peer, kill_after: int = 0) -> Run:
 def row(peer: Peer, measured: Measured) -> str:
     """A line of the table."""
     whole = measured.whole
+    after = "" if measured.again is None else f"{measured.again.seconds:.1f}"
     return (
         f"| {peer.title:<40} | {whole.seconds:6.1f} | {whole.first_step_seconds:5.1f} | {measured.cpu_outside:6.1f} "
-        f"| {measured.repeated:3d} | {measured.again.seconds:6.1f} |"
+        f"| {measured.repeated:3d} | {after:>6} |"
     )
 
 
@@ -174,9 +185,12 @@ def figures(found: dict[str, Measured], *, counts: bool) -> list[Figure]:
             information(f"{title}: wall time", item.whole.seconds),
             information(f"{title}: until the first step", item.whole.first_step_seconds),
             information(f"{title}: CPU time outside the work", item.cpu_outside),
-            information(f"{title}: finished trials run again after a kill", item.repeated, unit=""),
-            information(f"{title}: wall time after the kill", item.again.seconds),
         ]
+        if item.again is not None:
+            made += [
+                information(f"{title}: finished trials run again after a kill", item.repeated, unit=""),
+                information(f"{title}: wall time after the kill", item.again.seconds),
+            ]
     return made
 
 
