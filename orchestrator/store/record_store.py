@@ -128,7 +128,7 @@ class RecordStore(RunDirectory):
     def workdir(self, trial_id: str, *, work: bool = False) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
-        `work`: it is a folder of its own in that of the trial (`orchestrator.store.work_folder`). For an object store it
+        `work`: it is a folder of its own in that of the trial (`orchestrator.store.work_folder`). In an object store it
         is a folder of the worker's machine, and checkpoints are copied.
         """
         folder = self.trial_folder(trial_id).resolve()
