@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.spec.json_schema import Schema, recipe_schema, search_space_schema
 from orchestrator.spec.plugins import load_plugins
 from orchestrator.spec.settings import extended_by
+from orchestrator.spec.table_styles import drawn_with, load_styles
 
 __all__ = ["PATHS", "as_text", "schema_with", "write_schemas"]
 
@@ -29,7 +30,8 @@ def write_schemas() -> tuple[Path, ...]:
 
 def schema_with(plugins: Sequence[str]) -> str:
     """The schema of search spaces with the keys of plugins, files or modules, as text. Raises SpecError."""
-    with extended_by(load_plugins([(name, "--with") for name in plugins])):
+    named = [(name, "--with") for name in plugins]
+    with drawn_with(load_styles(named)), extended_by(load_plugins(named)):
         return as_text(search_space_schema())
 
 

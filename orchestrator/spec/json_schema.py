@@ -13,9 +13,11 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from orchestrator.plugins.table_style import FILES
 from orchestrator.spec.data_entry import OWN_KEYS
 from orchestrator.spec.schema import BLOCKS, SEARCH_BLOCK, Recipe, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
+from orchestrator.spec.table_styles import styles_in_use
 from orchestrator.spec.workload_in_use import workload_in_use
 
 __all__ = ["recipe_schema", "search_space_schema"]
@@ -56,6 +58,7 @@ def search_space_schema() -> Schema:
     for key, block in blocks.items():
         properties[key] = {"description": properties[key]["description"], **block}
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+    definitions["Table"]["properties"]["styles"]["items"]["enum"] = [*FILES, *styles_in_use()]
     settings = settings_definitions()
     own_keys = {key: {"type": "string", "description": text} for key, text in OWN_KEYS.items()}
     entry = {**settings[SETTINGS], "description": "A data set: settings on top of a recipe."}
