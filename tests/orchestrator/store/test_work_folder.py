@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -169,14 +170,15 @@ def test_a_killed_script_resumes_on_another_machine_from_the_object_store(
 
     whole = worker(str(tmp_path / "runs"), "disk", 10**9)
     with worker(bucket, "first", 150) as killed:
-        steps = [killed.stdout.readline() for _ in range(3)]  # it blocks at step 150; the state of 100 has been copied
+        steps = [killed.stdout.readline() for _ in range(3)]  # it blocks at step 150; a state before has been copied
         killed.send_signal(signal.SIGKILL)
     assert [line.strip() for line in steps] == [f'{{"step": {step}}}' for step in (50, 100, 150)]
     assert "checkpoint.npz" in in_store(bucket)
 
     resumed, _ = worker(bucket, "second", 10**9).communicate(timeout=SECONDS)
     expected, _ = whole.communicate(timeout=SECONDS)
-    assert resumed.splitlines()[0] == '{"step": 150}', "it resumes behind step 100"
+    first = json.loads(resumed.splitlines()[0])["step"]
+    assert first in (100, 150), "it resumes from the copy of step 50 or 100: copying takes a tenth of the time at most"
     assert resumed.splitlines()[-1] == expected.splitlines()[-1], "to the figures of a trial that was not killed"
     assert not any((tmp_path / "second").rglob("*.partial"))
     assert {"checkpoint.npz", "script.log"} <= in_store(bucket), "at its end, everything is there"
