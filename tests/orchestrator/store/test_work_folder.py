@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -177,8 +176,7 @@ def test_a_killed_script_resumes_on_another_machine_from_the_object_store(
 
     resumed, _ = worker(bucket, "second", 10**9).communicate(timeout=SECONDS)
     expected, _ = whole.communicate(timeout=SECONDS)
-    first = json.loads(resumed.splitlines()[0])["step"]
-    assert first in (100, 150), "it resumes from the copy of step 50 or 100: copying takes a tenth of the time at most"
+    assert '{"step": 50}' not in resumed.splitlines(), "it resumes from a copy; which one, the speed of copying decides"
     assert resumed.splitlines()[-1] == expected.splitlines()[-1], "to the figures of a trial that was not killed"
     assert not any((tmp_path / "second").rglob("*.partial"))
     assert {"checkpoint.npz", "script.log"} <= in_store(bucket), "at its end, everything is there"
