@@ -41,6 +41,7 @@ from orchestrator.spec.sweep_names import (
     seeds_change,
 )
 from orchestrator.spec.table import table_mistakes
+from orchestrator.spec.tracking import tracking_mistakes
 from orchestrator.spec.validators import seed_list
 from orchestrator.spec.workload_in_use import reading_for, workload_in_use
 from orchestrator.spec.workload_key import workload_in
@@ -276,7 +277,12 @@ def specified(
     errors.messages.extend((*found.mistakes, *dict.fromkeys(of_recipes), *assigned.mistakes))
     errors.messages.extend(effect_mistakes((fixed, *(item.own for item in data_sets), constants, assigned), found))
     errors.messages.extend(
-        (*label_mistakes(space, found.rows), *table_mistakes(space, found), *selection_mistakes(space))
+        (
+            *label_mistakes(space, found.rows),
+            *table_mistakes(space, found),
+            *selection_mistakes(space),
+            *tracking_mistakes(space),
+        )
     )
     entries = data_entries(space, data)
     place = entries[0][0] if data and entries else space.origin("data")

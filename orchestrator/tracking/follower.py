@@ -23,6 +23,7 @@ from orchestrator.errors import AccessError, TrackingError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.retries import BackOff, RetryTimings
+from orchestrator.workload.loading import built_in, source_of
 
 __all__ = ["Follower", "RetryTimings"]
 
@@ -53,6 +54,7 @@ class Follower:
         }
         self.sweep = ""
         """Name of the sweep; empty before `begin`."""
+        self.workload = built_in().source
         self.running: set[str] = set()
         self.ending: dict[str, Any] | None = None
         self.failure: TrackingError | None = None
@@ -78,8 +80,13 @@ class Follower:
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
         """The sweep starts: the child compares MLflow with the run directory."""
         with self.changed:
-            self.sweep = sweep.name
-            self.tell(event="begin", sweep=sweep.name, running=[])
+            self.sweep, self.workload = sweep.name, source_of(sweep.workload)
+            self.tell_beginning()
+
+    def tell_beginning(self) -> None:
+        """Tell the child which sweep it is, what runs by now, and the code that exports models."""
+        workload = asdict(self.workload)
+        self.tell(event="begin", sweep=self.sweep, running=sorted(self.running), workload=workload)
 
     def planned(self, sweep: SweepRecord) -> None:
         """The plan has grown."""
@@ -229,7 +236,7 @@ class Follower:
             if not self.answered:
                 self.answered = True
                 if self.sweep:
-                    self.tell(event="begin", sweep=self.sweep, running=sorted(self.running))
+                    self.tell_beginning()
                 if self.ending is not None:
                     self.tell(**self.ending)
 
