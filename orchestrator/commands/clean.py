@@ -8,6 +8,7 @@ from orchestrator.commands.local_time import local_time
 from orchestrator.errors import StoreError
 from orchestrator.store.cleanup import Leftover, foreign_folders, forgettable_plans, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import plan_key
+from orchestrator.store.record_files import steps_of
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -91,8 +92,8 @@ def describe_trial(
     first = ", ".join(str(facts[key]) for key in ("sweep", "row") if facts.get(key))
     seed = f"seed {config['seed']}" if "seed" in config else "unknown seed"
     parts = [labels.get(trial_id) or f"{first or 'row of a deleted sweep'}, {seed}"]
-    if "schedule.steps" in config:
-        parts.append(f"{config['schedule.steps']} steps")
+    if (steps := steps_of(facts)) is not None:
+        parts.append(f"{steps} steps")
     parts.append("never ended" if record is None else f"{record.state.words} on {local_time(record.ended_at)}")
     return ", ".join(parts)
 

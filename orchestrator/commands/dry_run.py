@@ -127,13 +127,14 @@ def status_of(trial_id: str, stale: Set[str], ended: Set[str], to_run: Set[str])
 def describe_data(data: DataRecord) -> list[str]:
     """The census of a data set in one line, then what in it may be a mistake."""
     classes = len(data.class_names)
-    if not data.splits:
-        return [f"data: {data.title}: {classes} classes, drawn and not counted"]
-    parts = [
-        f"{split.name} {split.images} images, {split.present} of {classes} classes"
-        + ("" if split.void_share is None else f", {split.void_share:.1%} void".replace("%", " %"))
-        for split in data.splits
-    ]
+    parts = []
+    for split in data.splits:
+        present = f", {split.present} of {classes} classes" if split.pixels else ""
+        share = split.void_share if data.has_void else None
+        void = "" if share is None else f", {share:.1%} void".replace("%", " %")
+        parts.append(f"{split.name} {split.images} {data.examples}{present}{void}")
+    if not parts:
+        parts = [f"{classes} classes, not counted" if classes else "not counted"]
     return [f"data: {data.title}: {'; '.join(parts)}", *(f"note: {finding}" for finding in data.findings)]
 
 

@@ -90,11 +90,11 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
     for planned in results.sweep.cells:
         record = results.outcomes.get(planned.trial_id)
         here = runs.get(tuple(map(str, key_of(planned))), [])
-        config = directory.trial_facts(planned.trial_id).get("config", {})
+        facts = directory.trial_facts(planned.trial_id)
         if here and record is not None and REUSED in here[0].tags:
-            expected = link_readings(record, config)
+            expected = link_readings(record, facts)
         else:
-            expected = trial_readings(directory.points(planned.trial_id), record, config)
+            expected = trial_readings(directory.points(planned.trial_id), record, facts)
         label = f"{planned.title}, seed {planned.seed} [{planned.trial_id}]"
         if not here and (expected or record is not None):
             found.append(f"{label}: no run")

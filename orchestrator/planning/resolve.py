@@ -118,7 +118,8 @@ def check_grace(workload: LoadedWorkload, scheduler: Scheduler, rows: Sequence[R
     warmup = max(map(workload.extras.warmup_fraction, (row.config for row in rows)), default=0.0)
     grace = scheduler.grace_fraction
     if grace < warmup:
+        why = f" ({workload.extras.warmup_key} is {warmup:g})" if workload.extras.warmup_key else ""
         raise SpecError(
-            f"{scheduler.origin}: scheduler.grace_fraction: {grace:g} ends before the contrast warm-up "
-            f"(contrast.warmup_fraction is {warmup:g}), so a trial would be judged without its loss; write {warmup:g}"
+            f"{scheduler.origin}: scheduler.grace_fraction: {grace:g} ends before the warm-up of the trials{why}, so "
+            f"they would be compared before all of their training acts; write {warmup:g}"
         )

@@ -255,6 +255,8 @@ class Driver:
             "sweep": self.plan.record.name,
             "row": self.plan.record.row_of(task.trial_id),
         }
+        if (steps := self.plan.workload.steps(task.config)) is not None:
+            facts["steps"] = steps
         resumes_code = partial(self.plan.record.accepts_code, task.trial_id)
         with self.recording(task.trial_id):
             self.store.start(

@@ -58,7 +58,7 @@ RETRY_POLICIES: Mapping[State, RetryPolicy] = {
         retries="timed_out",
     ),
     State.USER_ERROR: RetryPolicy(cause="the trial raised an exception", action="no retry", systematic=True),
-    State.DATA_ERROR: RetryPolicy(cause="an image or label could not be read", action="no retry", systematic=True),
+    State.DATA_ERROR: RetryPolicy(cause="the data could not be read", action="no retry", systematic=True),
     State.STOPPED: RetryPolicy(cause="a scheduler stopped the trial early", action="kept as stopped, never a result"),
     State.CANCELLED: RetryPolicy(
         cause="Ctrl-C, a budget that was used up, or too many consecutive failures",

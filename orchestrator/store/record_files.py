@@ -7,7 +7,7 @@ each value must be of the type of its field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "parse_attempt",
     "parse_plan",
     "parse_trial",
+    "steps_of",
 ]
 
 ATTEMPT_FILE = re.compile(r"attempt_(\d+)\.json")
@@ -114,6 +115,15 @@ def parse_trial(content: bytes, trial_id: str, path: str) -> TrialFile:
         if "config" not in facts:
             raise ValueError("config: missing")
         return TrialFile(facts, verified)
+
+
+def steps_of(facts: Mapping[str, Any]) -> int | None:
+    """The number of steps of a trial with these facts; None where its workload does not say.
+
+    Trials of before, which are of the built-in trainer, have it in their configuration only.
+    """
+    steps = facts.get("steps", facts.get("config", {}).get("schedule.steps"))
+    return steps if isinstance(steps, int) else None
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from typing import Any, Literal, Self
 from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.typed_values import build
 from orchestrator.workload.data_record import DataRecord
-from orchestrator.workload.loading import built_in
+from orchestrator.workload.loading import BUILT_IN, built_in
 from orchestrator.workload.metric import Metric, watched_metric
 from orchestrator.workload.protocol_record import ProtocolRecord
 
@@ -78,7 +78,7 @@ class State(StrEnum):
     USER_ERROR = "user_error"
     """The trial raised an exception; `error.kind` is its class."""
     DATA_ERROR = "data_error"
-    """An image or label could not be read."""
+    """The data could not be read."""
     STOPPED = "stopped"
     """A scheduler stopped it early; not a result."""
     CANCELLED = "cancelled"
@@ -207,7 +207,7 @@ class TableRecord:
 
     caption: str = ""
     label: str = ""
-    columns: tuple[str, ...] = ("final/miou", "final/pixel_accuracy", "cost/train_minutes")
+    columns: tuple[str, ...] = ()
     published: str | None = None
     """Stem of a file in reports/published/ whose figures are shown beside ours."""
     rows: tuple[str, ...] = ()
@@ -288,8 +288,14 @@ class SweepRecord:
 
     @cached_property
     def declared_metrics(self) -> tuple[Metric, ...]:
-        """The metrics of the workload; plans of before are of the built-in one."""
-        return self.metrics or tuple(built_in().metrics)
+        """The metrics of the workload.
+
+        Plans of before are of the built-in one, or do not say which of its metrics are means over classes.
+        """
+        if self.metrics and (self.workload != BUILT_IN or any(metric.over_classes for metric in self.metrics)):
+            return self.metrics
+        present = {metric.name: metric for metric in built_in().metrics}
+        return tuple(present.get(metric.name, metric) for metric in self.metrics or present.values())
 
     @property
     def main_metric(self) -> Metric:

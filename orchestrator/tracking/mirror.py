@@ -23,16 +23,15 @@ from orchestrator.tracking.mlflow_store import RunFacts, Server
 from orchestrator.tracking.sweep_run import SweepRun
 from orchestrator.tracking.trial_run import (
     ENVIRONMENT,
-    IOU_TABLE,
     REUSED,
     STATUS,
     Reading,
     RunKey,
     as_text,
+    class_table,
     curve_only,
     data_set_of,
     final_readings,
-    iou_table,
     key_of,
     last_step,
     link_readings,
@@ -40,6 +39,7 @@ from orchestrator.tracking.trial_run import (
     outcome_tags,
 )
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, load, source_of
+from orchestrator.workload.metric import class_families
 
 __all__ = ["Mirror"]
 
@@ -229,7 +229,7 @@ class Mirror:
     def fill(self, planned: PlannedRun, record: AttemptRecord | None) -> str:
         """Write a trial's curves, and its end, to its own run; returns the run's id."""
         trial_id = planned.trial_id
-        config = self.trial_facts(trial_id).get("config", {})
+        facts = self.trial_facts(trial_id)
         child = self.open_run(planned)
         params = self.describe(child, planned)
         if child.logged is None:
@@ -241,7 +241,7 @@ class Mirror:
             return child.run_id
         tags = outcome_tags(record) | self.checkpoint_tags(trial_id)
         tags["curve_only"] = json.dumps(curve_only(record, child.last))
-        readings += final_readings(record, child.last, last_step(config, child.last))
+        readings += final_readings(record, child.last, last_step(facts, child.last))
         for name in FAILURE:
             if name in child.tags and not tags[name]:
                 self.server.remove_tag(child.run_id, name)
@@ -259,10 +259,11 @@ class Mirror:
         child = self.children.get(key_of(planned))
         if child is not None and child.holds(record) and child.link == complete:
             return
-        config = self.trial_facts(planned.trial_id).get("config", {})
         child = self.open_run(planned, {REUSED: complete})
         tags = outcome_tags(record) | self.checkpoint_tags(planned.trial_id) | {REUSED: complete}
-        self.write(child, link_readings(record, config), tags, self.describe(child, planned))
+        self.write(
+            child, link_readings(record, self.trial_facts(planned.trial_id)), tags, self.describe(child, planned)
+        )
         self.close(child, record, tags)
 
     def open_run(self, planned: PlannedRun, link: Mapping[str, str] | None = None) -> ChildRun:
@@ -323,7 +324,7 @@ class Mirror:
         config = facts.get("config", {})
         if digest := facts.get("data", ""):
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
-            self.server.write_input(child.run_id, str(config.get("data.name", "data")), digest, profile)
+            self.server.write_input(child.run_id, self.data_name(config, digest), digest, profile)
         params = {key: as_text(value) for key, value in config.items()}
         return params | {
             "sweep": self.sweep.name,
@@ -331,6 +332,11 @@ class Mirror:
             **data_set_of(planned),
             "seed": str(planned.seed),
         }
+
+    def data_name(self, config: Mapping[str, Any], digest: str) -> str:
+        """The name of the data set with this digest; that of a workload that names none is `inputs`."""
+        titles = (data.title for data in self.sweep.data if data.digest == digest)
+        return str(config.get("data.name") or next(titles, "inputs"))
 
     def look_up(self, child: ChildRun) -> None:
         """Ask MLflow which points a run holds; a new run holds none."""
@@ -356,14 +362,17 @@ class Mirror:
         child.described = child.described or bool(params)
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
-        """Artifacts of an ended trial: pictures, IoU per class, the traceback."""
+        """Artifacts of an ended trial: pictures, figures per class, the traceback."""
         for path in fetch_pictures(self.directory, record.trial_id):
             self.server.write_file(child.run_id, path, "pictures")
-        table = iou_table(record.metrics)
-        if table is not None:
-            self.server.write_text(child.run_id, IOU_TABLE, json.dumps(table, ensure_ascii=False))
-            shown = json.dumps([{"path": IOU_TABLE, "type": "table"}])
-            self.server.log(child.run_id, tags={TABLES_LOGGED: shown})
+        shown = []
+        for family in class_families(self.sweep.declared_metrics):
+            if (table := class_table(family, record.metrics)) is not None:
+                name = f"per_class_{family.file_stem}.json"
+                self.server.write_text(child.run_id, name, json.dumps(table, ensure_ascii=False))
+                shown.append({"path": name, "type": "table"})
+        if shown:
+            self.server.log(child.run_id, tags={TABLES_LOGGED: json.dumps(shown)})
         if record.error is not None and record.error.traceback:
             self.server.write_text(child.run_id, "failure.txt", record.error.traceback)
 

@@ -8,20 +8,21 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from orchestrator.store.record_files import steps_of
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State
 from orchestrator.tracking.mlflow_limits import fit_name
+from orchestrator.workload.metric import Metric
 
 __all__ = [
-    "IOU_TABLE",
     "REUSED",
     "STATUS",
     "Reading",
     "RunKey",
     "as_text",
+    "class_table",
     "curve_only",
     "data_set_of",
     "final_readings",
-    "iou_table",
     "key_of",
     "last_step",
     "link_readings",
@@ -48,8 +49,6 @@ BARE = ("commit", "host", "device")
 """Facts of an attempt's environment that people filter by; the tags of the others begin with `ENVIRONMENT`."""
 ENVIRONMENT, RESOURCES = "environment.", "resources."
 
-IOU_PREFIX = "final/iou/"
-IOU_TABLE = "per_class_iou.json"
 LARGEST = 1.7976931348623157e308
 """What MLflow's databases store instead of infinity."""
 
@@ -109,21 +108,21 @@ def final_readings(record: AttemptRecord, last: Mapping[str, Reading], step: int
     return found
 
 
-def trial_readings(points: Iterable[Point], record: AttemptRecord | None, config: Mapping[str, Any]) -> list[Reading]:
-    """All readings of a trial's run, in the order they are written."""
+def trial_readings(points: Iterable[Point], record: AttemptRecord | None, facts: Mapping[str, Any]) -> list[Reading]:
+    """All readings of the run of a trial with these facts, in the order they are written."""
     last: dict[str, Reading] = {}
     found = new_readings(points, set(), last)
-    return found if record is None else found + final_readings(record, last, last_step(config, last))
+    return found if record is None else found + final_readings(record, last, last_step(facts, last))
 
 
-def link_readings(record: AttemptRecord, config: Mapping[str, Any]) -> list[Reading]:
+def link_readings(record: AttemptRecord, facts: Mapping[str, Any]) -> list[Reading]:
     """All readings of a run whose curves are in another run."""
-    return [item for item in final_readings(record, {}, last_step(config, {})) if item.key.startswith(LINKED)]
+    return [item for item in final_readings(record, {}, last_step(facts, {})) if item.key.startswith(LINKED)]
 
 
-def last_step(config: Mapping[str, Any], last: Mapping[str, Reading]) -> int:
-    """Step of the final metrics: the last one of the config's schedule, else of the curves."""
-    return int(config.get("schedule.steps") or max((reading.step for reading in last.values()), default=0))
+def last_step(facts: Mapping[str, Any], last: Mapping[str, Reading]) -> int:
+    """Step of the final metrics: the number of steps of the trial, else the last one of its curves."""
+    return int(steps_of(facts) or max((reading.step for reading in last.values()), default=0))
 
 
 def curve_only(record: AttemptRecord, last: Mapping[str, Reading]) -> list[str]:
@@ -148,12 +147,10 @@ def outcome_tags(record: AttemptRecord) -> dict[str, str]:
     return tags | {"mlflow.source.git.commit": tags["commit"]}
 
 
-def iou_table(metrics: Mapping[str, float]) -> dict[str, Any] | None:
-    """IoU per class in MLflow's table format; None for a trial without."""
-    rows = [
-        [key.removeprefix(IOU_PREFIX), storable(value)] for key, value in metrics.items() if key.startswith(IOU_PREFIX)
-    ]
-    return {"columns": ["class", "iou"], "data": rows} if rows else None
+def class_table(family: Metric, metrics: Mapping[str, float]) -> dict[str, Any] | None:
+    """The figures of a family per class in MLflow's table format; None for a trial without."""
+    rows = [[key.removeprefix(family.name), storable(value)] for key, value in metrics.items() if family.covers(key)]
+    return {"columns": ["class", family.file_stem], "data": rows} if rows else None
 
 
 def as_text(value: Any) -> str:

@@ -14,16 +14,17 @@ class SplitRecord:
 
     name: str
     images: int
-    pixels: tuple[int, ...]
-    """Labelled pixels of each class."""
-    images_with: tuple[int, ...]
-    """Images with each class."""
-    void: int
+    """Examples; `DataRecord.examples` is what they are called."""
+    pixels: tuple[int, ...] = ()
+    """Labelled pixels of each class, or whatever `DataRecord.labelled` are; empty: not counted."""
+    images_with: tuple[int, ...] = ()
+    """Images with each class; empty: not counted."""
+    void: int = 0
     """Void pixels, which nothing counts."""
-    sizes: str
-    """`480x360 (12)`, or the range of many sizes."""
-    modes: str
-    """How the images are stored: `RGB (12)`."""
+    sizes: str = ""
+    """`480x360 (12)`, or the range of many sizes; empty: not shown."""
+    modes: str = ""
+    """How the images are stored: `RGB (12)`; empty: not shown."""
 
     @property
     def present(self) -> int:
@@ -48,6 +49,10 @@ class DataRecord:
     class_names: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     """Split that is used for `train`, `val` and `test`."""
+    examples: str = "images"
+    """What its examples are called, in the plural: `sentences`."""
+    labelled: str = "pixels"
+    """What of an example has a class, in the plural: `words`, or the examples themselves."""
     name: str = ""
     """`data.name`; empty in plans of before."""
     digest: str = ""
@@ -58,6 +63,11 @@ class DataRecord:
     """What may be a mistake although every file decodes, one sentence each."""
     notes: tuple[str, ...] = ()
     """Those of the findings that bear on the figures of a table."""
+
+    @property
+    def has_void(self) -> bool:
+        """Whether it may have void: labelled pixels, or a split in which some was counted."""
+        return self.labelled == "pixels" or any(split.void for split in self.splits)
 
     def split(self, role: str) -> SplitRecord | None:
         """The split that is used for `role`, if it was counted."""

@@ -80,6 +80,8 @@ class Extras:
     """
     warmup_fraction: Callable[[Any], float] | None = None
     """Share of its steps before which a scheduler must not stop a trial."""
+    warmup_key: str = ""
+    """Key of that share, for messages."""
     outside_shape: Collection[str] = ("seed",)
     """Keys that do not change how much memory or time a step takes: trials that differ in nothing else have one shape,
     and the cost of one is the forecast for the others."""

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Metric", "metric_named", "validation_name", "watched_metric"]
+__all__ = ["Counts", "Metric", "class_families", "metric_named", "validation_name", "watched_metric"]
+
+Counts = Literal["", "accuracy", "mean_accuracy", "iou", "mean_iou"]
+"""How a metric follows from the counts of a trial: see `Metric.counts`."""
 
 REPORTED, VALIDATION = "final/", "val/"
 """Start of the names of reported figures, and of the same figures of the validation split."""
@@ -22,7 +25,8 @@ class Metric:
     """
 
     name: str
-    """Name in points and results; one that ends with a slash stands for all that begin with it."""
+    """Name in points and results; one that ends with a slash stands for all that begin with it. A family of `final/`,
+    such as `final/recall/`, has a figure of each class, from which reports make the table of classes."""
     title: str = ""
     """Header of its column; the part of the name behind a family's start replaces `{}`. Empty: the name."""
     unit: str = ""
@@ -37,6 +41,12 @@ class Metric:
     """Whether tables show it where the search space names no columns; the main metric always is one."""
     needs: str = ""
     """What a row must have to report it: `a memory bank`; empty: every row reports it."""
+    over_classes: bool = False
+    """Whether it is a mean over classes: tables say over which, because classes without an example are left out."""
+    counts: Counts = ""
+    """How it follows from `TrialResult.count_NCK`, so that reports resample the test examples: correct over labelled in
+    all (`accuracy`), the mean of that over the classes (`mean_accuracy`), or the intersection over union of each class
+    of a family (`iou`) and its mean (`mean_iou`). Empty: it does not."""
 
     @property
     def is_family(self) -> bool:
@@ -54,9 +64,24 @@ class Metric:
         title = self.title or self.name
         return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
+    @property
+    def family_title(self) -> str:
+        """The title of a family as a whole: `IoU` for `IoU {}`."""
+        return " ".join(self.title.replace("{}", "").split()) or self.name.removeprefix(REPORTED).strip("/")
+
+    @property
+    def file_stem(self) -> str:
+        """The last part of its name, for files: `iou` for `final/iou/`."""
+        return self.name.strip("/").rpartition("/")[2]
+
     def covers(self, name: str) -> bool:
         """Whether `name` is this metric or one of this family."""
         return name == self.name or (self.is_family and name.startswith(self.name))
+
+
+def class_families(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The metrics with a figure of each class."""
+    return tuple(metric for metric in metrics if metric.is_family and metric.name.startswith(REPORTED))
 
 
 def metric_named(name: str, metrics: Iterable[Metric]) -> Metric:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.workload.metric import class_families
 from reports.figures.bars import BarRow, Bars
 from reports.figures.figure_data import Estimate, FigureData, estimate_of, gaps_of, interval_note
 from reports.stats.comparisons import compare_with
 from reports.stats.pairs import paired
 from reports.tables.aggregate import aggregate
-from reports.tables.columns import IOU_PREFIX
 
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 
@@ -58,15 +58,20 @@ def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> 
 def class_differences(data: FigureData) -> Bars:
     """The best row against the baseline, class by class; empty without a baseline or scored classes."""
     others = [label for label in data.ranking() if label != data.sweep.baseline]
-    if data.baseline is None or not others:
+    families = class_families(data.sweep.declared_metrics)
+    if data.baseline is None or not others or not families:
         return Bars(name="", rows=())
+    family = families[0]
     metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
     classes = []
-    for key in dict.fromkeys(key for key in metrics if key.startswith(IOU_PREFIX)):
+    for key in dict.fromkeys(key for key in metrics if family.covers(key)):
         cells = aggregate(data.results, key)
         _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
         if len(difference_N):
-            classes.append(BarRow(label=key.removeprefix(IOU_PREFIX), estimate=estimate_of(difference_N * 100)))
-    name = f"{data.on_data('Δ IoU (%)')}: “{others[0]}” to “{data.baseline}”"
+            classes.append(
+                BarRow(label=key.removeprefix(family.name), estimate=estimate_of(difference_N * family.scale))
+            )
+    unit = f" ({family.unit})" if family.unit else ""
+    name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
     return Bars(name=name, rows=tuple(classes), note=note)

@@ -15,7 +15,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RESAMPLES", "class_iou", "mean_accuracy", "mean_iou", "pixel_accuracy", "resampled", "standard_error"]
+__all__ = [
+    "RESAMPLES",
+    "class_accuracy",
+    "class_iou",
+    "mean_accuracy",
+    "mean_iou",
+    "pixel_accuracy",
+    "resampled",
+    "standard_error",
+]
 
 Array = NDArray[np.float64]
 
@@ -33,6 +42,12 @@ def class_iou(count_CK: Array) -> Array:
         return np.where(labelled_C > 0, correct_C / (labelled_C + predicted_C - correct_C), np.nan)
 
 
+def class_accuracy(count_CK: Array) -> Array:
+    """Share of the labelled pixels with the correct prediction, per class (..., C); NaN for a class without any."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count_CK[..., 1] > 0, count_CK[..., 0] / count_CK[..., 1], np.nan)
+
+
 def mean_iou(count_CK: Array) -> Array:
     """Mean IoU (...) over the labelled classes."""
     return mean_over_classes(class_iou(count_CK))
@@ -40,8 +55,7 @@ def mean_iou(count_CK: Array) -> Array:
 
 def mean_accuracy(count_CK: Array) -> Array:
     """Mean accuracy (...) over the labelled classes."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return mean_over_classes(np.where(count_CK[..., 1] > 0, count_CK[..., 0] / count_CK[..., 1], np.nan))
+    return mean_over_classes(class_accuracy(count_CK))
 
 
 def pixel_accuracy(count_CK: Array) -> Array:

@@ -1,7 +1,7 @@
 """Which classes the means of a table are over, and rows whose means are over different ones.
 
-A trial reports `final/iou/<class>` for each class that its means are over, and `val/classes` for how many classes those
-on the validation split are over.
+A trial reports a figure such as `final/iou/<class>` for each class that its means are over, and `val/classes` for how
+many classes those on the validation split are over.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from orchestrator.machine.first_few import first_few
 from orchestrator.store.records import AttemptRecord, Row, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
-from reports.tables.columns import IOU_PREFIX, Column
+from orchestrator.workload.metric import class_families
+from reports.tables.columns import Column
 
 __all__ = ["AveragedClasses", "find_averaged_classes"]
 
-MEANS = ("miou", "mean_accuracy", "best_miou")
-"""Last parts of the names of the metrics that are means over classes."""
 VAL_CLASSES = "val/classes"
 NAMED = 6
 """Classes and rows that a note names, at most."""
@@ -39,7 +38,7 @@ class AveragedClasses:
 def find_averaged_classes(results: SweepResults, columns: Sequence[Column], shown: Sequence[Row]) -> AveragedClasses:
     """What the trials of the rows `shown` say about the columns that are means over classes."""
     sweep = results.sweep
-    named = [column for column in columns if column.key.rpartition("/")[2] in MEANS]
+    named = [column for column in columns if column.over_classes]
     prefix = "val/" if all(column.key.startswith("val/") for column in named) else "final/"
     named = [column for column in named if column.key.startswith(prefix)]
     groups = group_rows(results, shown, of_val=prefix == "val/") if named else {}
@@ -60,19 +59,20 @@ def find_averaged_classes(results: SweepResults, columns: Sequence[Column], show
 def group_rows(results: SweepResults, shown: Sequence[Row], *, of_val: bool) -> Mapping[Classes, list[str]]:
     """Labels of the rows by the classes that their trials average over; trials that do not say are left out."""
     labels = {row.label for row in shown}
+    families = tuple(family.name for family in class_families(results.sweep.declared_metrics))
     groups: dict[Classes, dict[str, None]] = {}
     for run in results.sweep.cells:
         record = results.outcomes.get(run.trial_id)
         if run.row not in labels or record is None or record.state is not State.DONE:
             continue
-        if (classes := val_classes(record) if of_val else final_classes(record)) is not None:
+        if (classes := val_classes(record) if of_val else final_classes(record, families)) is not None:
             groups.setdefault(classes, {})[run.row] = None
     return {classes: list(rows) for classes, rows in groups.items()}
 
 
-def final_classes(record: AttemptRecord) -> Classes | None:
-    """The classes that the means on the test split are over."""
-    names = frozenset(key.removeprefix(IOU_PREFIX) for key in record.metrics if key.startswith(IOU_PREFIX))
+def final_classes(record: AttemptRecord, families: Sequence[str]) -> Classes | None:
+    """The classes that the means on the test split are over: those with a figure of their own."""
+    names = frozenset(key.removeprefix(start) for start in families for key in record.metrics if key.startswith(start))
     return names or None
 
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from orchestrator.store.records import State
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.metric import Metric, class_families
 from reports.stats.comparisons import Comparison, compare, corrected
 from reports.stats.looks import Looks
 from reports.stats.p_values import ALPHA
 from reports.stats.pairs import paired
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.cell_text import CellText, Mark
-from reports.tables.columns import IOU_PREFIX, Column, column_for
+from reports.tables.columns import Column, column_for
 from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note, explain_other_code
@@ -33,21 +34,32 @@ ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""
 
 TEST = "paired t test, Holm over rows x classes"
+PERCENT = 100.0
+"""Scale of a column in per cent, whose differences are points."""
 MOST_ROWS = 2
 """The best rows by the sweep's metric that are shown beside the baseline."""
 
 
 def build_class_tables(results: SweepResults) -> dict[str, Table]:
-    """The table by its file name `classes`; in a sweep over several data sets one for each, as `classes-camvid`."""
-    if len(results.sweep.data_sets) < 2:
-        tables = {"classes": build_class_table(results)}
-    else:
-        tables = {f"classes-{part.sweep.data_sets[0].stem}": build_class_table(part) for part in results.parts}
+    """The table by its file name `classes`; in a sweep over several data sets one for each, as `classes-camvid`.
+
+    A workload with several families of figures of the classes has a table of each; those after the first have the name
+    of the family in theirs: `classes-recall`.
+    """
+    tables: dict[str, Table | None] = {}
+    for number, family in enumerate(class_families(results.sweep.declared_metrics)):
+        stem = f"classes-{family.file_stem}" if number else "classes"
+        if len(results.sweep.data_sets) < 2:
+            tables[stem] = build_class_table(results, family)
+        else:
+            tables |= {
+                f"{stem}-{part.sweep.data_sets[0].stem}": build_class_table(part, family) for part in results.parts
+            }
     return {stem: table for stem, table in tables.items() if table is not None}
 
 
-def build_class_table(results: SweepResults) -> Table | None:
-    """The table; None without scored classes, without a baseline, or without a row to compare with it.
+def build_class_table(results: SweepResults, family: Metric) -> Table | None:
+    """The table of a family of figures; None without scored classes, a baseline, or a row to compare with it.
 
     `results` are those on one data set; if the sweep has named it, so does the table.
     """
@@ -55,20 +67,20 @@ def build_class_table(results: SweepResults) -> Table | None:
     data = sweep.data_sets[0] if sweep.data_sets else None
     names = sorted(
         {
-            key.removeprefix(IOU_PREFIX)
+            key.removeprefix(family.name)
             for record in results.outcomes.values()
             if record.state is State.DONE
             for key in record.metrics
-            if key.startswith(IOU_PREFIX)
+            if family.covers(key)
         }
     )
     ranking = rank_rows(sweep, aggregate(results, sweep.metric))
     best = [label for label in ranking if label != baseline][:MOST_ROWS]
     if not names or not best or baseline is None or baseline not in ranking:
         return None
-    column = column_for(f"{IOU_PREFIX}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
+    column = column_for(f"{family.name}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
-    cells = {name: aggregate(results, f"{IOU_PREFIX}{name}") for name in names}
+    cells = {name: aggregate(results, f"{family.name}{name}") for name in names}
     compared = compare_classes(cells, baseline, best, looks_of(sweep))
     other = seeds_of_other_code(results)
     texts = {
@@ -79,20 +91,26 @@ def build_class_table(results: SweepResults) -> Table | None:
         for label in (baseline, *best)
     }
     texts = {label: mark_row(sweep, column.key, label, by_class) for label, by_class in texts.items()}
+    better = -1 if column.direction == "down" else 1
     gain = {name: texts[best[0]][name].cell.delta for name in names}
-    names.sort(key=lambda name: (gain[name] is None, -(gain[name] or 0.0), name))
+    names.sort(key=lambda name: (gain[name] is None, -better * (gain[name] or 0.0), name))
     rows = tuple(
         TableRow(label=name, factors={}, cell_texts=tuple(texts[label][name] for label in (baseline, *best)))
         for name in names
     )
     headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((name,) for name in names))
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
-    caption = f"IoU of the classes (%), most gain of “{best[0]}” first."
+    unit = f" ({family.unit})" if family.unit else ""
+    caption = f"{family.family_title} of the classes{unit}, most gain of “{best[0]}” first."
+    first = family == class_families(sweep.declared_metrics)[0]
+    ending = "classes" if first else f"classes-{family.file_stem}"
+    title = "classes" if first else f"{family.family_title} of the classes"
+    of_data = f" of {data.name}" if data else ""
     return Table(
-        name=f"{sweep.name}: classes{f' of {data.name}' if data else ''}",
+        name=f"{sweep.name}: {title}{of_data}",
         caption=f"{caption} {sentence(sweep.protocol)}" if sweep.protocol else caption,
-        label=f"{sweep.table.label or f'tab:{sweep.name}'}-classes{f'-{data.stem}' if data else ''}",
-        question=f"Which classes{f' of {data.name}' if data else ''} gain and which lose?",
+        label=f"{sweep.table.label or f'tab:{sweep.name}'}-{ending}{f'-{data.stem}' if data else ''}",
+        question=f"Which classes{of_data} gain and which lose?",
         recipe=sweep.recipe,
         protocol=sweep.protocol,
         seeds=sweep.seeds,
@@ -130,21 +148,24 @@ def notes_of(
     """What the marks mean, and which classes gain and lose in the row `best`."""
     sweep = results.sweep
     used, looks = marks_in(layout), looks_of(sweep)
+    examples = next((data.examples for data in sweep.data), "images")
+    points = ", in points" if column.scale == PERCENT else ""
     explanations = {
-        Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have, in points.",
+        Mark.DELTA: f"mean difference to “{baseline}” over the seeds that both have{points}.",
         Mark.ALIKE: f"not distinguishable from “{baseline}” ({TEST}).",
         Mark.SIGNIFICANT: f"p ≤ 0.05 ({TEST}).",
-        Mark.FEWER: "fewer seeds than planned: a run failed, or the class is not in its images.",
+        Mark.FEWER: f"fewer seeds than planned: a run failed, or the class is not in its {examples}.",
         Mark.PROVISIONAL: "provisional: planned runs are still to come.",
         Mark.MIXED: f"{explain_other_code(results, [header.key for header in layout.headers])}.",
         Mark.CHOSEN: explain_chosen(sweep),
-        Mark.MISSING: "no value: no run is done, or the class is not in its images.",
+        Mark.MISSING: f"no value: no run is done, or the class is not in its {examples}.",
     }
     notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
     if all(text.p is None for text in texts.values()):
         return (*notes, Note(text="Fewer than three seeds in common: no test."))
+    better = -1 if column.direction == "down" else 1
     gains, losses = (
-        [name for name, text in texts.items() if text.significant and sign * (text.cell.delta or 0) > 0]
+        [name for name, text in texts.items() if text.significant and sign * better * (text.cell.delta or 0) > 0]
         for sign in (1, -1)
     )
     text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
@@ -164,7 +185,7 @@ def detectable_classes(
     least, most = min(sizes, key=lambda name: float(sizes[name])), max(sizes, key=lambda name: float(sizes[name]))
     return (
         f"Smallest difference of “{best}” to “{baseline}” that is found with {POWER_TEXT}: "
-        f"from {sizes[least]} ({least}) to {sizes[most]} ({most}) points."
+        f"from {sizes[least]} ({least}) to {sizes[most]} ({most}){' points' if column.scale == PERCENT else ''}."
     )
 
 

@@ -8,10 +8,8 @@ from typing import Literal
 
 from orchestrator.workload.metric import Metric, metric_named
 
-__all__ = ["IOU_PREFIX", "Column", "column_for"]
+__all__ = ["Column", "column_for"]
 
-IOU_PREFIX = "final/iou/"
-"""Metrics of single classes are named `final/iou/<class>`."""
 COST_PREFIX = "cost/"
 
 
@@ -31,6 +29,8 @@ class Column:
     ranked: bool = False
     """Best, second and difference are shown. Costs are not ranked: they depend on the machine and its load, and the
     baseline wins because it does less. The sweep's own metric always is."""
+    over_classes: bool = False
+    """Whether it is a mean over classes."""
     data: str = ""
     """Data set of its values, in a table of several."""
 
@@ -72,6 +72,7 @@ def column_of(metric: Metric) -> Column:
         scale=metric.scale,
         decimals=metric.decimals,
         ranked=metric.ranked,
+        over_classes=metric.over_classes,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,9 @@ from orchestrator.store.image_counts import read_image_counts
 from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.metric import Metric
 from reports.stats.image_bootstrap import (
+    class_accuracy,
     class_iou,
     mean_accuracy,
     mean_iou,
@@ -23,7 +24,7 @@ from reports.stats.image_bootstrap import (
     resampled,
     standard_error,
 )
-from reports.tables.columns import IOU_PREFIX, Column
+from reports.tables.columns import Column
 from reports.tables.layout import TableRow
 
 __all__ = ["image_notes"]
@@ -31,11 +32,13 @@ __all__ = ["image_notes"]
 Array = NDArray[np.float64]
 
 SCORES: dict[str, Callable[[Array], Array]] = {
-    "final/miou": mean_iou,
-    "final/pixel_accuracy": pixel_accuracy,
-    "final/mean_accuracy": mean_accuracy,
+    "mean_iou": mean_iou,
+    "accuracy": pixel_accuracy,
+    "mean_accuracy": mean_accuracy,
 }
-"""The metrics that are functions of the counts, besides the IoU of a class."""
+"""How a metric follows from the counts, by `Metric.counts`."""
+CLASS_SCORES: dict[str, Callable[[Array], Array]] = {"iou": class_iou, "accuracy": class_accuracy}
+"""The same of a family of metrics, all classes at once."""
 
 FEWEST_IMAGES = 10
 """Of fewer images nothing is said: their spread is hardly known."""
@@ -61,16 +64,15 @@ def image_notes(
     The difference of a row is the mean over the seeds that it shares with the baseline, as in the table.
     """
     baseline = results.sweep.baseline
-    places = {
-        place: column
-        for place, column in enumerate(columns)
-        if column.ranked and (column.key in SCORES or column.key.startswith(IOU_PREFIX))
-    }
+    declared = {column.key: metric_of(column, results.sweep.declared_metrics) for column in columns}
+    metrics = {key: metric for key, metric in declared.items() if metric is not None and metric.counts}
+    places = {place: column for place, column in enumerate(columns) if column.ranked and column.key in metrics}
     if baseline is None or not places:
         return []
     labels = {row.label for row in rows} | {baseline}
-    trials, damaged = resample_trials(results, directory, labels, [column.key for column in places.values()])
+    trials, damaged = resample_trials(results, directory, labels, metrics)
     sizes, weak, images = [], [], set()
+    examples = next((data.examples for data in results.sweep.data), "images")
     for place, column in places.items():
         errors = []
         for row in rows:
@@ -90,31 +92,34 @@ def image_notes(
     notes = []
     if sizes:
         notes.append(
-            f"Other test images would also move the differences: standard error over the {max(images)} test images "
-            f"{', '.join(sizes)}, in the unit of the column (paired bootstrap; the tests are over seeds)."
+            f"Other test {examples} would also move the differences: standard error over the {max(images)} test "
+            f"{examples} {', '.join(sizes)}, in the unit of the column (paired bootstrap; the tests are over seeds)."
         )
     if weak:
         notes.append(f"Significant over seeds, but less than {NORMAL} such standard errors: {', '.join(weak)}.")
     if damaged:
-        notes.append(f"Without the pixel counts per test image of {first_few(damaged, 1)}.")
+        notes.append(f"Without the counts per test {examples} of {first_few(damaged, 1)}.")
     return notes
 
 
-def score_of(key: str, classes: Sequence[str]) -> Callable[[Array], Array] | None:
-    """How a metric follows from the counts; None where it does not."""
-    if key.startswith(IOU_PREFIX):
-        name = key.removeprefix(IOU_PREFIX)
-        return partial(iou_of, classes.index(name)) if name in classes else None
-    return SCORES.get(key)
+def metric_of(column: Column, metrics: Sequence[Metric]) -> Metric | None:
+    """The metric or the family of metrics that a column shows; None for one that nobody has declared."""
+    return next((metric for metric in metrics if metric.covers(column.key)), None)
 
 
-def iou_of(place: int, count_CK: Array) -> Array:
-    """IoU of one class."""
-    return class_iou(count_CK)[..., place]
+def score_of(metric: Metric, key: str, classes: Sequence[str]) -> Callable[[Array], Array] | None:
+    """How `key`, which is `metric` or one of this family, follows from the counts; None where it does not."""
+    if not metric.is_family:
+        return SCORES.get(metric.counts)
+    score, name = CLASS_SCORES.get(metric.counts), key.removeprefix(metric.name)
+    if score is None or name not in classes:
+        return None
+    place = classes.index(name)
+    return lambda count_CK: score(count_CK)[..., place]
 
 
 def resample_trials(
-    results: SweepResults, directory: RunDirectory, labels: set[str], keys: Sequence[str]
+    results: SweepResults, directory: RunDirectory, labels: set[str], metrics: Mapping[str, Metric]
 ) -> tuple[dict[tuple[str, int], Resampled], list[str]]:
     """By row and seed, the finished trials with counts; and why those of others cannot be used, one text per trial."""
     by_trial: dict[str, Resampled | None] = {}
@@ -126,7 +131,7 @@ def resample_trials(
             continue
         if run.trial_id not in by_trial:
             try:
-                by_trial[run.trial_id] = resample_trial(directory, record, keys)
+                by_trial[run.trial_id] = resample_trial(directory, record, metrics)
             except DamagedError as error:
                 by_trial[run.trial_id] = None
                 damaged.append(f"{run.row}, seed {run.seed}: {error}")
@@ -135,12 +140,13 @@ def resample_trials(
     return found, damaged
 
 
-def resample_trial(directory: RunDirectory, record: AttemptRecord, keys: Sequence[str]) -> Resampled | None:
+def resample_trial(directory: RunDirectory, record: AttemptRecord, metrics: Mapping[str, Metric]) -> Resampled | None:
     """One trial; None without counts, or with those of few images. Raises DamagedError."""
     counts = read_image_counts(directory, record)
     if counts is None or len(counts.count_NCK) < FEWEST_IMAGES:
         return None
-    scores = {key: score for key in keys if key in record.metrics and (score := score_of(key, counts.classes))}
+    found = {key: score_of(metric, key, counts.classes) for key, metric in metrics.items() if key in record.metrics}
+    scores = {key: score for key, score in found.items() if score is not None}
     for key, score in scores.items():
         if not np.isclose(score(counts.count_NCK.sum(axis=0)), record.metrics[key], rtol=0, atol=TOLERANCE):
             raise DamagedError(f"{directory}: the counts of trial {record.trial_id} do not give its {key}")

@@ -23,7 +23,7 @@ from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main
 from reports.sources.run_directory import load_sweep
-from reports.tables.class_table import build_class_table
+from reports.tables.class_table import build_class_tables
 from reports.tables.table import build_table
 from tests.other_code import SAMPLER, copy_trainer, invert_sampler, pretend_code
 from trainer import code_digest
@@ -157,8 +157,7 @@ def test_accepted_results_are_marked_in_every_table_and_not_asked_about_again(
     assert "other_code_seeds" in (folder / "table.csv").read_text()
     table = build_table(results)
     assert all("mixed" in text.marks for row in table.rows for text in row.cell_texts if text.mean)
-    classes = build_class_table(results)
-    assert classes is not None
+    classes = build_class_tables(results)["classes"]
     assert all("mixed" in text.marks for row in classes.rows for text in row.cell_texts)
     reasons = describe_reasons(planned(tiny_space)[1], RunDirectory("runs"))
     assert all(line.startswith("reused") and line.endswith(", accepted") for line in reasons)

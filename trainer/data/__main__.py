@@ -1,6 +1,6 @@
 """`python -m trainer.data init PATH` proposes a description of own data; `check PATH` checks a data set.
 
-Exit codes: 0 no problem, 1 broken files (all are listed), 2 wrong usage.
+Exit codes: 0 no problem, 1 a run is refused (all reasons are listed), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.machine.streams import prepare_streams
 from trainer.config import DataConfig
 from trainer.data import DATASETS, open_source
-from trainer.data.check import examine_split, report_lines, write_sheet
+from trainer.data.check import examine, report_lines, write_sheet
 from trainer.data.proposal.propose import propose
 from trainer.errors import DataError
 
@@ -65,17 +65,16 @@ def check(given: argparse.Namespace) -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    reports = [examine_split(source, split, samples=given.samples) for split in source.splits]
-    print("\n".join(report_lines(source, reports)))
-    broken = any(report.lines() for report in reports)
+    report = examine(source, samples=given.samples, absent_classes=given.absent_classes == "allow")
+    print("\n".join(report_lines(report)))
     if given.out is not None:
         try:
-            write_sheet(source, reports, given.out)
+            write_sheet(report, given.out)
         except DataError as error:
             print(error, file=sys.stderr)
-            return 1 if broken else 2
+            return 2 if report.intact else 1
         print(f"\nwrote {given.out}")
-    return 1 if broken else 0
+    return 0 if report.intact else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,6 +94,12 @@ def parser() -> argparse.ArgumentParser:
     check_parser.add_argument("path", nargs="?", metavar="PATH", help="folder of the data set")
     check_parser.add_argument("--data", choices=sorted(DATASETS), help="name of the data set (default: folder)")
     check_parser.add_argument("--classes", help="description of a `folder` (default: classes.yaml in PATH)")
+    check_parser.add_argument(
+        "--absent-classes",
+        choices=("refuse", "allow"),
+        default="refuse",
+        help="classes that no training label shows: as data.absent_classes (default: refuse)",
+    )
     check_parser.add_argument("--root", help="the same as PATH")
     check_parser.add_argument("--out", type=Path, help="write a sheet of images and labels to this PNG file")
     check_parser.add_argument(

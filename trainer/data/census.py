@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from trainer.data.problems import Problems
 from trainer.data.source import HELD_OUT, IGNORE_INDEX, Pair, PairFacts, Source
 from trainer.errors import DataError
 
@@ -215,24 +216,22 @@ def take_census(source: Source) -> Census:
     counts: dict[str, SplitCount] = {}
     held_out = dict(held_out_stems(source))
     held_out_counts = {name: SplitCount(len(source.class_names)) for name in held_out}
-    broken: list[DataError] = []
+    problems = Problems()
     for split in source.splits:
         if split in source.unlabelled:
             continue
         counts[split] = SplitCount(len(source.class_names))
         for stem, found in source.examine(split):
             if isinstance(found, DataError):
-                broken.append(found)
+                problems.add(found)
             else:
                 counts[split].add(stem, found.facts)
                 for name, stems in held_out.items():
                     if split in source.parts(name) and stem in stems:
                         held_out_counts[name].add(stem, found.facts)
-    if broken:
+    if broken := problems.lines():
         more = len(broken) - 1
-        raise DataError(
-            f"{broken[0]}" + (f" (and {more} more: `python -m trainer.data check` lists all)" if more else "")
-        )
+        raise DataError(broken[0] + (f" (and {more} more: `python -m trainer.data check` lists all)" if more else ""))
     return Census(
         class_names=source.class_names,
         splits={split: count.census() for split, count in (counts | held_out_counts).items()},
@@ -269,6 +268,8 @@ def findings_in(census: Census, splits: Collection[str]) -> Iterator[str]:
             continue
         if absent := census.absent((name,)):
             yield f"no label of {name} shows {name_some(absent)}"
+        if split.images == 1:
+            yield f"one image only: {name}"
         if split.unlabelled:
             yield f"void everywhere: {split.unlabelled} of {split.images} labels of {name}"
         if split.constant:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from trainer.data.census import Census, SplitCensus, SplitCount, describe_sizes, find_duplicates, findings_in
-from trainer.data.reading.decode import IllegalLabelError
+from trainer.data.left_over import left_over
+from trainer.data.problems import Problems
 from trainer.data.reading.palette import colour_labels
+from trainer.data.requirements import unmet
 from trainer.data.source import IGNORE_INDEX, Pair, Source
+from trainer.data.synthetic.dataset import Synthetic
 from trainer.errors import DataError
 
-__all__ = ["SplitReport", "examine_split", "report_lines", "write_sheet"]
+__all__ = ["Report", "examine", "report_lines", "write_sheet"]
 
 TILE_WIDTH, COLUMNS, LEGEND_ROW, LEGEND_WIDTH = 320, 3, 18, 200
 OPACITY = 0.55
@@ -31,36 +34,55 @@ class SplitReport:
     split: str
     count: SplitCount
     """Of the intact pairs."""
-    broken: list[str] = field(default_factory=list)
-    """All problems, one line each."""
+    problems: Problems = field(default_factory=Problems)
     samples: list[tuple[str, Pair]] = field(default_factory=list)
     """Some pairs for the sheet, with their stems."""
-
-    illegal: dict[tuple[str, str, str], list[Path]] = field(default_factory=dict)
-    """Labels with each illegal id or colour, by what it is, the code and the remedy."""
-
-    def add_broken(self, error: DataError) -> None:
-        """Note a problem."""
-        if not isinstance(error, IllegalLabelError):
-            self.broken.append(str(error))
-            return
-        for code in error.pixels:
-            self.illegal.setdefault((error.what, code, error.remedy), []).append(error.path)
-
-    def lines(self) -> list[str]:
-        """All problems; an id that many labels have is one of them."""
-        return [
-            *self.broken,
-            *(
-                f"{paths[0]}: {what} {code}{f' (and {len(paths) - 1} more labels)' if paths[1:] else ''}; {remedy}"
-                for (what, code, remedy), paths in self.illegal.items()
-            ),
-        ]
 
     @property
     def census(self) -> SplitCensus:
         """What the intact pairs hold."""
         return self.count.census()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The findings in a data set."""
+
+    source: Source
+    splits: tuple[SplitReport, ...]
+    refusals: tuple[str, ...]
+    """Why a run is refused although all files are intact."""
+    left_over: tuple[str, ...]
+    """Files that are not used."""
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """What is wrong with files, one sentence each."""
+        return tuple(dict.fromkeys(line for split in self.splits for line in split.problems.lines()))
+
+    @property
+    def intact(self) -> bool:
+        """Whether a run on the data set is not refused."""
+        return not (self.broken or self.refusals)
+
+    @property
+    def census(self) -> Census:
+        """The census of the labelled splits."""
+        counts = {report.split: report.count for report in self.splits if report.split not in self.source.unlabelled}
+        return Census(
+            class_names=self.source.class_names,
+            splits={name: count.census() for name, count in counts.items()},
+            duplicates=find_duplicates(counts),
+        )
+
+
+def examine(source: Source, *, samples: int, absent_classes: bool = False) -> Report:
+    """Decode every pair, and keep `samples` of each split; `absent_classes` are allowed or not."""
+    splits = tuple(examine_split(source, split, samples=samples) for split in source.splits)
+    report = Report(source=source, splits=splits, refusals=(), left_over=tuple(left_over(source)))
+    if report.broken or isinstance(source, Synthetic):  # generated scenes have no labels that could be wrong
+        return report
+    return replace(report, refusals=tuple(unmet(report.census, source, absent_classes=absent_classes)))
 
 
 def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
@@ -69,7 +91,7 @@ def examine_split(source: Source, split: str, *, samples: int) -> SplitReport:
     wanted = sample_numbers(known_size(source, split), samples)
     for number, (stem, found) in enumerate(source.examine(split)):
         if isinstance(found, DataError):
-            report.add_broken(found)
+            report.problems.add(found)
             continue
         report.count.add(stem, found.facts)
         if number in wanted or (not wanted and len(report.samples) < samples):
@@ -90,16 +112,16 @@ def sample_numbers(count: int, wanted: int) -> set[int]:
     return {round(place) for place in np.linspace(0, count - 1, min(wanted, count))} if count else set()
 
 
-def report_lines(source: Source, reports: Sequence[SplitReport]) -> Iterator[str]:
-    """The reports as text."""
-    splits = {report.split: report.census for report in reports}
+def report_lines(report: Report) -> Iterator[str]:
+    """The report as text."""
+    source, splits = report.source, {split.split: split.census for split in report.splits}
     yield f"{'split':<10}{'pairs':>8}{'broken':>8}{'void':>8}  sizes (width x height), modes"
-    for report in reports:
-        split = splits[report.split]
+    for item in report.splits:
+        split = splits[item.split]
         void = "-" if split.void_share is None else f"{split.void_share:.1%}"
         stored = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items()) or "-"
         sizes = describe_sizes(split.sizes)
-        yield f"{report.split:<10}{split.images:>8}{len(report.lines()):>8}{void:>8}  {sizes}, {stored}"
+        yield f"{item.split:<10}{split.images:>8}{item.problems.count:>8}{void:>8}  {sizes}, {stored}"
     yield ""
     width = max(len("class"), *map(len, source.class_names))
     yield f"{'id':>3} {'class':<{width}}" + "".join(f"{name + ' %':>13}{'images':>8}" for name in splits)
@@ -108,23 +130,14 @@ def report_lines(source: Source, reports: Sequence[SplitReport]) -> Iterator[str
     yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
     if source.unlabelled:
         yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: do not train or evaluate on it"
-    census = census_of(source, reports, splits)
+    census = report.census
     yield from (f"note: {text}" for text in findings_in(census, census.splits))
-    broken = [line for report in reports for line in report.lines()]
-    if broken:
-        yield ""
-        yield f"{len(broken)} broken:"
-        yield from (f"  {line}" for line in broken)
-
-
-def census_of(source: Source, reports: Sequence[SplitReport], splits: Mapping[str, SplitCensus]) -> Census:
-    """The census of the labelled splits."""
-    counts = {report.split: report.count for report in reports if report.split not in source.unlabelled}
-    return Census(
-        class_names=source.class_names,
-        splits={name: splits[name] for name in counts},
-        duplicates=find_duplicates(counts),
-    )
+    yield from (f"left over: {text}" for text in report.left_over)
+    for head, lines in ((f"{len(report.broken)} broken:", report.broken), ("a run is refused:", report.refusals)):
+        if lines:
+            yield ""
+            yield head
+            yield from (f"  {line}" for line in lines)
 
 
 def describe_class(split: SplitCensus, index: int) -> str:
@@ -134,12 +147,13 @@ def describe_class(split: SplitCensus, index: int) -> str:
     return f"{share:>13}{split.images_with[index]:>8}"
 
 
-def write_sheet(source: Source, reports: list[SplitReport], path: Path) -> None:
+def write_sheet(report: Report, path: Path) -> None:
     """Write a PNG of images and labels above a legend. Raises DataError without a pair or if it cannot be written."""
-    rows = [row for report in reports for row in (sheet_row(source, report, *sample) for sample in report.samples)]
+    source = report.source
+    rows = [sheet_row(source, split, *sample) for split in report.splits for sample in split.samples]
     if not rows:
         raise DataError(f"{path}: not written, because there is no intact pair to show")
-    censuses = [report.census for report in reports]
+    censuses = [split.census for split in report.splits]
     shown = [index for index in range(len(source.class_names)) if any(item.pixels[index] for item in censuses)]
     legend = class_legend(source, shown)
     height = sum(row.height for row in rows) + legend.height

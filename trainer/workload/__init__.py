@@ -133,6 +133,7 @@ class ContrastiveSegmentation(Workload):
         describe_data=lambda rows, name: data_caption(rows, name),
         steps_key="schedule.steps",
         warmup_fraction=lambda config: 0.0 if config.contrast.source == "none" else config.contrast.warmup_fraction,
+        warmup_key="contrast.warmup_fraction",
         outside_shape=OUTSIDE_SHAPE,
         code=Code(files=present_files, digests=equal_codes, proof="`python -m trainer.golden {commit}` proves it"),
         probe=lambda config, runtime: probe(config, runtime),

@@ -1,4 +1,4 @@
-"""The census of a data set while planning: counted once for each content, and what it refuses.
+"""The census of a data set while planning: counted once for each content.
 
 It is kept beside the decoded pixels, for all run directories of a user, and where `Remember` keeps it.
 """
@@ -17,17 +17,13 @@ from orchestrator.workload.inputs import Remember
 from trainer.config import DataConfig
 from trainer.data import Source
 from trainer.data.census import Census, take_census
-from trainer.data.files.folder import Folder
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
-from trainer.errors import DataError
 
-__all__ = ["read_census", "require_classes", "require_labelled"]
+__all__ = ["read_census"]
 
 CENSUS_VERSION = 3
 """Increased by hand whenever equal data would be counted otherwise, or the file is written otherwise."""
 
-MOST_VALUES = 8
-MOST_MAPPED = 3
 MANY_IMAGES = 1000
 """Of more images than these the count takes long enough to be announced."""
 
@@ -80,53 +76,3 @@ def load_census(path: Path) -> Census | None:
     except (OSError, ValueError):
         return None
     return Census.from_json(values) if verified else None
-
-
-def require_classes(census: Census, source: Source, config: DataConfig) -> None:
-    """Raise DataError for classes that no training label shows, unless they are allowed."""
-    parts = census.parts_of(config.train_split, source.parts(config.train_split))
-    absent = census.absent(parts)
-    if not absent or config.absent_classes == "allow":
-        return
-    split = census.of(parts)
-    held = [index for index, pixels in enumerate(split.pixels) if pixels]
-    named = ", ".join(map(repr, absent[:MOST_VALUES])) + (", ..." if len(absent) > MOST_VALUES else "")
-    what = f"class{'es' if len(absent) > 1 else ''} {named}"
-    if not isinstance(source, Folder):
-        raise DataError(
-            f"no label of {config.train_split} shows {what}; check that the data set is complete, "
-            "or set data.absent_classes: allow"
-        )
-    if not source.description.codes.plain:
-        raise DataError(
-            f"no label of {config.train_split} shows {what}; correct map or names in {source.description.path}, "
-            "or set data.absent_classes: allow"
-        )
-    values = [*map(str, held), *(["255"] if split.void else [])]
-    listed = f"{', '.join(values[:-1])} and {values[-1]}" if len(values) > 1 else "".join(values)
-    remedy = suggestion(census, held, split.void, source.description.path.name)
-    raise DataError(
-        f"no label of {config.train_split} shows {what}; the labels hold {listed}; {remedy}, "
-        "or set data.absent_classes: allow"
-    )
-
-
-def suggestion(census: Census, held: list[int], void: int, file: str) -> str:
-    """What the ids in the labels suggest to write into the description."""
-    names = census.class_names
-    missing = [index for index in range(len(names)) if index not in held]
-    if void and len(missing) == 1:
-        ids = ", ".join(f"{index}: {names[index]}" for index in held[:MOST_MAPPED]) + (
-            ", ..." * (len(held) > MOST_MAPPED)
-        )
-        name = names[missing[0]]
-        return f"is 255 the class {name!r}? 255 is void: add `map: {{{ids}, 255: {name}}}` to {file}"
-    if missing[0] == 0 and held:
-        return f"do your ids start at 1? The first class is 0: add `reduce_zero_label: true` to {file}"
-    return f"remove what is absent from {file}"
-
-
-def require_labelled(census: Census, source: Source, split: str) -> None:
-    """Raise DataError for a split without a labelled pixel: there is nothing to report."""
-    if not census.of(census.parts_of(split, source.parts(split))).labelled:
-        raise DataError(f"every label of {split} is void everywhere, so there is nothing to average; label it")

@@ -11,8 +11,9 @@ from orchestrator.workload.inputs import Remember
 from trainer.config import DataConfig
 from trainer.data import Source, open_source, overlap, require_labels
 from trainer.data.census import Census
+from trainer.data.requirements import require_classes, require_labelled
 from trainer.errors import DataError
-from trainer.workload.census import read_census, require_classes, require_labelled
+from trainer.workload.census import read_census
 
 __all__ = ["SPLITS", "DataFacts", "DataKey", "data_digest", "data_facts", "data_key", "source_key"]
 
@@ -70,9 +71,11 @@ def data_facts(config: DataConfig, remember: Remember) -> DataFacts:
         digest = data_digest(source, config, remember)
         census = read_census(source, config, digest, remember)
         if census is not None:
-            require_classes(census, source, config)
-            checked = "test_split"
-            require_labelled(census, source, config.test_split)
+            for checked in SPLITS:
+                require_labelled(census, source, getattr(config, checked))
+            checked = "root"
+            if config.absent_classes != "allow":
+                require_classes(census, source, config.train_split)
         return DataFacts(
             title=getattr(source, "title", "") or config.name,  # one of a plugin may have none
             digest=digest,

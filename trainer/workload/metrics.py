@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.workload.metric import Metric
+from orchestrator.workload.metric import Counts, Metric
 from trainer.figure_names import BANK_FIGURES, CONTRAST_FIGURES, IOU_PREFIX
 
 __all__ = ["METRICS"]
 
 
-def share(name: str, title: str, *, is_column: bool = False) -> Metric:
+def share(name: str, title: str, *, is_column: bool = False, over_classes: bool = False, counts: Counts = "") -> Metric:
     """A metric recorded in 0..1 and shown in per cent, where more is better."""
-    return Metric(name=name, title=title, unit="%", direction="up", decimals=2, ranked=True, is_column=is_column)
+    return Metric(
+        name=name,
+        title=title,
+        unit="%",
+        direction="up",
+        decimals=2,
+        ranked=True,
+        is_column=is_column,
+        over_classes=over_classes,
+        counts=counts,
+    )
 
 
 def cost(name: str, title: str, unit: str, decimals: int, *, is_column: bool = False) -> Metric:
@@ -27,13 +37,13 @@ def contrast(name: str, title: str, decimals: int = 3, unit: str = "") -> Metric
 
 
 METRICS = (
-    share("final/miou", "mIoU", is_column=True),
-    share("final/pixel_accuracy", "Pixel acc.", is_column=True),
-    share("final/mean_accuracy", "Mean acc."),
-    share(IOU_PREFIX, "IoU {}"),
+    share("final/miou", "mIoU", is_column=True, over_classes=True, counts="mean_iou"),
+    share("final/pixel_accuracy", "Pixel acc.", is_column=True, counts="accuracy"),
+    share("final/mean_accuracy", "Mean acc.", over_classes=True, counts="mean_accuracy"),
+    share(IOU_PREFIX, "IoU {}", counts="iou"),
     Metric(name="final/classes"),
-    share("val/miou", "Val mIoU"),
-    share("val/best_miou", "Best val mIoU"),
+    share("val/miou", "Val mIoU", over_classes=True),
+    share("val/best_miou", "Best val mIoU", over_classes=True),
     share("val/pixel_accuracy", "Val pixel acc."),
     Metric(name="val/classes"),
     cost("cost/train_minutes", "Train", "min", 1, is_column=True),

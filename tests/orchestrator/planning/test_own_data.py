@@ -30,12 +30,15 @@ FAULTS = {
     "another ending": lambda root: (root / IMAGE).rename((root / IMAGE).with_suffix(".tif")),
     "no folder": lambda root: shutil.rmtree(root / "annotations"),
     "empty split": lambda root: [path.unlink() for path in root.glob("*/validation/*")],
-    "illegal id": lambda root: write(root / LABEL, (48, 56), 77),
-    "colours": lambda root: write(root / LABEL, (48, 56, 3)),
+    "illegal id": lambda root: write(root / LABEL, (64, 56), 77),
+    "colours": lambda root: write(root / LABEL, (64, 56, 3)),
     "another size": lambda root: write(root / LABEL, (8, 8), 1),
     "damaged image": lambda root: (root / IMAGE).write_bytes(b"\xff\xd8 no more"),
+    "void everywhere": lambda root: [write(path, (64, 56), 0) for path in root.glob("annotations/training/*")],
+    "void everywhere in val": lambda root: [write(path, (64, 56), 0) for path in root.glob("annotations/val*/*")],
+    "an absent class": lambda root: [write(path, (64, 56), 1) for path in root.glob("annotations/training/*")],
     "16 bits": lambda root: (
-        write(root / IMAGE.replace(".jpg", ".png"), (48, 56), 999, np.uint16) or (root / IMAGE).unlink()
+        write(root / IMAGE.replace(".jpg", ".png"), (64, 56), 999, np.uint16) or (root / IMAGE).unlink()
     ),
 }
 
@@ -46,7 +49,6 @@ def facts_of(layout):
         root=str(layout.tree.root),
         classes=str(layout.file),
         test_split="val",
-        absent_classes="allow",
     )
     return SettingSources({}, "recipe.yaml:3").checked(lambda: data_facts(data, forget))
 

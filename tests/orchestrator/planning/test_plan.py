@@ -220,7 +220,7 @@ def test_an_illegal_label_is_reported_while_planning(folder):
 
     (message,) = messages(CAMVID_ROWS)
 
-    assert message.startswith(f"s.yaml:5: data.root: {label}: label id 11; ")
+    assert message.startswith(f"s.yaml:5: data.root: {label}: label id 11 (1024 pixels); ")
 
 
 def test_class_weights_are_counted_while_planning(folder):

@@ -400,7 +400,7 @@ FILES = [
     (
         f"{DRAWN}scheduler: {{grace_fraction: 0.1}}\n",
         [
-            "6: scheduler.grace_fraction: 0.1 ends before the contrast warm-up (contrast.warmup_fraction is 0.125), so a trial would be judged without its loss; write 0.125",
+            "6: scheduler.grace_fraction: 0.1 ends before the warm-up of the trials (contrast.warmup_fraction is 0.125), so they would be compared before all of their training acts; write 0.125",
         ],
     ),
     (
@@ -808,7 +808,7 @@ FILES = [
     (
         f"{SEARCH}  contrast.warmup_fraction: {{min: 0.1, max: 0.5}}\nscheduler: {{kind: asha}}\n",
         [
-            "6: scheduler.grace_fraction: 0.25 ends before the contrast warm-up (contrast.warmup_fraction is 0.5), so a trial would be judged without its loss; write 0.5",
+            "6: scheduler.grace_fraction: 0.25 ends before the warm-up of the trials (contrast.warmup_fraction is 0.5), so they would be compared before all of their training acts; write 0.5",
         ],
     ),
     (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.tables.class_table import build_class_table
+from reports.tables.class_table import build_class_tables
 from tests.reports.conftest import results_of
 
 ROWS = {"base": {"x": 0}, "good": {"x": 1}, "middling": {"x": 2}, "worse": {"x": 3}}
@@ -24,7 +24,7 @@ def outcomes(outcomes_of, names=("car", "road", "sky")):
 
 
 def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
-    table = build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of)))
+    table = build_class_tables(results_of(sweep_of(ROWS), outcomes(outcomes_of)))["classes"]
     assert [row.label for row in table.rows] == ["sky", "road", "car"]
     assert [header.text for header in table.layout.headers] == [
         "base",
@@ -43,7 +43,7 @@ def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
 
 def test_the_tests_are_one_family_of_all_rows_with_all_classes(sweep_of, outcomes_of):
     results = results_of(sweep_of(ROWS), outcomes(outcomes_of))
-    good = [row.cell_texts[1].comparison for row in build_class_table(results).rows]
+    good = [row.cell_texts[1].comparison for row in build_class_tables(results)["classes"].rows]
     tested = [found for found in good if found.p_t is not None]
     assert len(tested) == 2, "the road is the same in every row"
     assert {found.family for found in tested} == {3 * 3}, "three rows and three classes, of which two rows are shown"
@@ -51,6 +51,6 @@ def test_the_tests_are_one_family_of_all_rows_with_all_classes(sweep_of, outcome
 
 
 def test_without_classes_or_baseline_there_is_no_table(sweep_of, outcomes_of):
-    assert build_class_table(results_of(sweep_of(ROWS), outcomes(outcomes_of, names=()))) is None
-    assert build_class_table(results_of(sweep_of(ROWS, baseline=None), outcomes(outcomes_of))) is None
-    assert build_class_table(results_of(sweep_of(ROWS), {})) is None
+    assert build_class_tables(results_of(sweep_of(ROWS), outcomes(outcomes_of, names=()))) == {}
+    assert build_class_tables(results_of(sweep_of(ROWS, baseline=None), outcomes(outcomes_of))) == {}
+    assert build_class_tables(results_of(sweep_of(ROWS), {})) == {}

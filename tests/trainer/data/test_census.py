@@ -68,6 +68,7 @@ def test_what_is_implausible_is_named(root):
     assert texts == [
         "stored in different modes: the images of train, RGB (1), L (1)",
         "no label of val shows road, sky, tree",
+        "one image only: val",
         "void everywhere: 1 of 1 labels of val",
         "near-constant: 1 of 1 images of val (c)",
         "no label of test shows tree",

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from trainer.data.__main__ import main
+from trainer.data.census import take_census
 from trainer.data.check import COLUMNS, TILE_WIDTH, sample_numbers
+from trainer.data.files.folder import Folder
+from trainer.testing.dataset import error_of
 from trainer.testing.look_alikes import LOOK_ALIKES, WIDTH
 
 
@@ -20,7 +23,9 @@ def tree(tmp_path):
 
 
 def check(tree, *more) -> int:
-    return main(["check", "--data", tree.name, "--root", str(tree.root), *map(str, more)])
+    """Without the refusal of classes that the few labels do not show."""
+    given = ("--data", tree.name, "--root", tree.root, "--absent-classes", "allow", *more)
+    return main(["check", *map(str, given)])
 
 
 @pytest.mark.parametrize("name", sorted(LOOK_ALIKES))
@@ -50,10 +55,39 @@ def test_all_that_is_broken_is_listed(tree, capsys):
     assert check(tree) == 1
     out = capsys.readouterr().out
     assert "4 broken:" in out
-    assert "label id 34; legal are the label ids 0..33" in out
+    assert f"label id 34 ({8 * WIDTH} pixels); legal are the label ids 0..33" in out
     assert f"{image}: cannot be decoded" in out
     assert "zurich_000000_000019_leftImg8bit.png: no label" in out
     assert "bonn_000000_000019_leftImg8bit.png: no label" in out
+
+
+def test_illegal_ids_are_counted_in_pixels_and_labels(tmp_path, capsys):
+    """One sentence for all labels, here and while planning."""
+    tree = LOOK_ALIKES["folder"](tmp_path / "set")
+    for number, ids in enumerate(((0, 9), (0, 0, 9, 7), (3, 4, 5, 6, 7, 8))):
+        split = ("train", "val", "night")[number]
+        Image.fromarray(np.resize(np.array(ids, dtype=np.uint8), (8, 12))).save(tree.root / f"labels/{split}/a.png")
+    assert check(tree) == 1
+    out = capsys.readouterr().out
+    remedy = f"map the ids to 0..2, or 255 for void; or add `map` or `ignore` to {tree.root}/classes.yaml"
+    assert f"{tree.label}: label id 9 (48 pixels); {remedy}" in out
+    assert "3 broken:" in out
+    message = error_of(lambda: take_census(Folder(tree.root)))
+    assert message == (
+        f"{tree.label}: label id 9 (72 pixels in 2 labels), 7 (40 pixels in 2 labels), 3 (16 pixels in 1 label), "
+        f"4 (16 pixels in 1 label), 5 (16 pixels in 1 label) and 2 more; {remedy}"
+    )
+
+
+def test_a_missing_list_is_broken(tmp_path, capsys):
+    tree = LOOK_ALIKES["folder"](tmp_path / "set")
+    file = tmp_path / "classes.yaml"
+    file.write_text(
+        "names: [road, traffic light, sky]\nimages: images/*/*.png\nlabels: labels/{folder}/{stem}.png\n"
+        "splits: {train: gone.txt, val: [train/a]}\n"
+    )
+    assert check(tree, "--classes", file) == 1
+    assert f"{tree.root}/gone.txt: cannot be read" in capsys.readouterr().out
 
 
 def test_wrong_usage_is_2(tree, tmp_path, capsys):

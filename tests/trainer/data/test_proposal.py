@@ -78,7 +78,8 @@ def test_check_says_what_to_write(tmp_path, capsys):
     assert main(["check", str(root), "--classes", str(layout.file)]) == 1
     out = capsys.readouterr().out
     assert "ADE_train_00000001.png lies there; add .png to images" in out
-    assert f"label id 4 (and 1 more labels); add it to map or ignore in {layout.file}" in out
+    pixels = sum(int((np.asarray(Image.open(path)) == 4).sum()) for path in root.glob("annotations/validation/*"))
+    assert f"label id 4 ({pixels} pixels in 2 labels); add it to map or ignore in {layout.file}" in out
 
 
 def test_the_commands_need_no_torch(tmp_path):

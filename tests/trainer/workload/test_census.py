@@ -18,6 +18,7 @@ from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import DataConfig
 from trainer.data import open_source
+from trainer.data.__main__ import main
 from trainer.data.reading.cache import CACHE_FOLDER
 
 ROWS = """\
@@ -83,7 +84,6 @@ def test_masks_of_0_and_255_are_no_perfect_score(folder):
         ("a, b, c", [[1, 2, 1]], "class 'a'; the labels hold 1 and 2; do your ids start at 1? The first class is 0"),
         ("a, b, c", [[0, 1, 255]], "class 'c'; the labels hold 0, 1 and 255; is 255 the class 'c'?"),
         ("a, b, c", [[0, 0, 0]], "classes 'b', 'c'; the labels hold 0; remove what is absent from classes.yaml"),
-        ("a, b", [[255, 255, 255]], "classes 'a', 'b'; the labels hold 255; remove what is absent from classes.yaml"),
     ],
 )
 def test_the_values_of_the_files_suggest_what_is_wrong(folder, names, pixels, held):
@@ -135,11 +135,42 @@ def test_a_class_that_the_test_split_lacks_is_a_note(folder):
     assert SweepRecord.from_json(record.to_json()).data == record.data
 
 
-def test_a_test_split_without_labels_has_nothing_to_report(folder):
-    label([[255, 255, 255], [255, 255, 255]], "test")
-    assert message() == (
-        "s.yaml:6: data.test_split: every label of test is void everywhere, so there is nothing to average; label it"
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("settings", [(), ("data.absent_classes=allow",)])
+def test_a_split_without_labelled_pixels_is_refused(folder, split, settings, capsys):
+    """Its loss is NaN, or its mIoU undefined. The command for data sets refuses it, too."""
+    label([[255, 255, 255], [255, 255, 255]], split)
+    text = (
+        f"every label of {split} is void everywhere, so there is nothing to average; label it, correct map or ignore "
+        "in data/classes.yaml, or choose another split"
     )
+    assert message(*settings).replace(f"{folder}/", "").endswith(f": data.{split}_split: {text}")
+    assert main(["check", "data"]) == 1
+    assert f"a run is refused:\n  {text}\n" in capsys.readouterr().out
+
+
+def test_a_held_out_part_without_labelled_pixels_is_refused(folder):
+    for place in range(3):
+        write(Path(f"data/images/train/{place}.png"), np.full((2, 3, 3), 99 + place))
+        write(Path(f"data/labels/train/{place}.png"), LEGAL)
+    for stem in open_source(DataConfig(name="folder", root="data")).stems("search"):
+        write(Path(f"data/labels/train/{stem}.png"), [[255, 255, 255]] * 2)
+    plan()
+    settings = ("data.train_split=train_without_search", "data.val_split=search")
+    assert "data.val_split: every label of search is void everywhere" in message(*settings)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_what_a_split_lacks_is_refused_in_train_and_a_finding_elsewhere(folder, split, capsys):
+    label([[0, 0, 0], [0, 255, 0]], split)
+    assert main(["check", "data"]) == int(split == "train")
+    out = capsys.readouterr().out
+    assert f"note: no label of {split} shows person" in out
+    if split == "train":
+        assert "no label of train shows class 'person'" in message()
+        assert main(["check", "data", "--absent-classes", "allow"]) == 0
+    else:
+        assert f"no label of {split} shows person" in plan().record.data[0].findings
 
 
 def test_test_images_that_are_trained_on_are_a_note(folder):

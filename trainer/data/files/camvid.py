@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.problems import IllegalLabelError
 from trainer.data.reading.decode import ILLEGAL_ID, label_table, raw_colours, raw_label, relabel
 from trainer.data.reading.listing import Listing, list_folders, list_stems
 from trainer.data.reading.pairs import TRAIN_VAL_TEST, PairsOnDisk
 from trainer.data.source import IGNORE_INDEX, Colour, Pixels
-from trainer.errors import DataError
 
 __all__ = ["CLASS_NAMES", "PALETTE", "CamVid"]
 
@@ -148,10 +148,9 @@ def merge_colours(colour_HW3: Pixels, path: Path) -> Pixels:
     class_HW = colour_table()[colour_number(colour_HW3)]
     wrong_HW = (class_HW == ILLEGAL_ID) | (colour_HW3 % 64 != 0).any(axis=-1)
     if wrong_HW.any():
-        row, column = map(int, np.argwhere(wrong_HW)[0])
-        colour = tuple(map(int, colour_HW3[row, column]))
-        raise DataError(
-            f"{path}: colour {colour} at row {row}, column {column} is not one of CamVid's 32 (label id out of range); "
-            "use the published label, which was not resized or saved as JPEG"
+        colours, counts = np.unique(colour_HW3[wrong_HW], axis=0, return_counts=True)
+        pixels = {str(tuple(map(int, colour))): int(count) for colour, count in zip(colours, counts, strict=True)}
+        raise IllegalLabelError(
+            path, pixels, "CamVid has 32 others; use the published label, not resized or saved as JPEG", colours=True
         )
     return class_HW.astype(np.uint8)

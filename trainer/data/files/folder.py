@@ -7,6 +7,7 @@ the folders in `images`. `trainval` is train and val together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.data.reading.cache import DecodedCache
@@ -66,16 +67,12 @@ class Folder(PairsOnDisk):
         if isinstance(splits, Folders):
             matched = match(self.root, self.description, self.folders[part])
             return listing_of(matched, [*matched.pairs, *matched.alone], [])
-        if self._matched is None:
-            self._matched = match(self.root, self.description)
-        matched = self._matched
+        matched = self._all()
         if isinstance(splits, Lists):
-            lists = {name: self._stems(items) for name, items in splits.lists.items()}
-            sources = {
-                name: items if isinstance(items, str) else f"{self.description.path}: splits.{name}"
-                for name, items in splits.lists.items()
-            }
-            chosen, problems = by_lists(matched.images, lists, sources, self._place)
+            try:
+                chosen, problems = self._by_lists(splits)
+            except DataError as error:
+                return Listing((), (str(error),))
             return listing_of(matched, [name for name, split in chosen.items() if split == part], problems[part])
         groups = {name: self.group(name) for name in (*matched.pairs, *matched.alone)}
         chosen = by_shares(groups, groups, splits)
@@ -84,6 +81,35 @@ class Folder(PairsOnDisk):
         share = f"{splits.shares[part]:g} of {len(set(groups.values()))} {what}"
         problems_of_share = [f"{self.description.path}: splits: {part} is empty ({share}); raise its share"]
         return listing_of(matched, members, [] if members or matched.problems else problems_of_share)
+
+    def _all(self) -> Matched:
+        """All images and labels, for lists and shares."""
+        if self._matched is None:
+            self._matched = match(self.root, self.description)
+        return self._matched
+
+    def _by_lists(self, splits: Lists) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """The split of each image on a list, and the problems of each split. Raises DataError."""
+        lists = {name: self._stems(items) for name, items in splits.lists.items()}
+        sources = {
+            name: items if isinstance(items, str) else f"{self.description.path}: splits.{name}"
+            for name, items in splits.lists.items()
+        }
+        return by_lists(self._all().images, lists, sources, self._place)
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """The images on lists, by folder and stem; none if a list cannot be read, or there are no lists."""
+        splits = self.description.splits
+        with suppress(DataError):
+            if isinstance(splits, Lists):
+                return frozenset(self._by_lists(splits)[0])
+        return frozenset()
+
+    @property
+    def listings(self) -> Mapping[str, Listing]:
+        """The pairs and problems of each split."""
+        return {part: self._listing(part) for part in self.splits}
 
     def _place(self, name: str) -> Path:
         """Where the image with this folder and stem should be."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, features
 
+from trainer.data.problems import IllegalLabelError
 from trainer.data.source import IGNORE_INDEX, Pair, Pixels
 from trainer.errors import DataError
 
@@ -27,7 +28,6 @@ __all__ = [
     "ILLEGAL_ID",
     "UPRIGHT",
     "DecodedImage",
-    "IllegalLabelError",
     "LabelTable",
     "decode_image",
     "decode_scaled",
@@ -69,22 +69,6 @@ WIDE_MODES = (*SINGLE_CHANNEL_16BIT, "I;16L", "I;16N", "F")
 """Pillow's names of grey images of more than 8 bits."""
 SEVERAL_FRAMES = ("TIFF", "GIF", "WEBP")
 ARRAY_ENDING = ".npy"
-MOST_NAMED = 5
-"""Illegal ids or colours that a message names."""
-
-
-class IllegalLabelError(DataError):
-    """A label with ids or colours that mean nothing."""
-
-    def __init__(self, path: Path, pixels: Mapping[str, int], remedy: str, *, colours: bool = False) -> None:
-        what, named = "label colour" if colours else "label id", list(pixels)
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        super().__init__(f"{path}: {what} {', '.join(named[:MOST_NAMED])}{more}; {remedy}")
-        self.path, self.pixels, self.remedy, self.what = path, dict(pixels), remedy, what
-        """`pixels` of each illegal id or colour."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return DataError, (str(self),)
 
 
 def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNORE_INDEX,)) -> LabelTable:

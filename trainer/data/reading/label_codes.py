@@ -14,15 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.reading.decode import (
-    ILLEGAL_ID,
-    LARGEST_RAW_ID,
-    IllegalLabelError,
-    is_array,
-    raw_array,
-    raw_colours,
-    raw_label,
-)
+from trainer.data.problems import IllegalLabelError
+from trainer.data.reading.decode import ILLEGAL_ID, LARGEST_RAW_ID, is_array, raw_array, raw_colours, raw_label
 from trainer.data.source import IGNORE_INDEX, Colour, Pixels
 from trainer.errors import DataError
 

@@ -42,8 +42,9 @@ def match(root: Path, description: Description, split: str = "") -> Matched:
             pairs[image.name] = FilePair(image.name, root / image.path, root / label.path)
         elif not description.skip_unpaired:
             alone[image.name] = without_label(root, image, description.labels)
+    elsewhere = split and not description.labels.has("split")  # then labels of all splits were found
     for key, label in label_by_key.items():
-        if key not in image_by_key and not description.skip_unpaired:
+        if key not in image_by_key and not description.skip_unpaired and not elsewhere:
             alone["/".join(part for part in key if part)] = without_image(root, label, description.images)
     if not pairs and not problems and (not alone or not images or not labels):
         problems += nothing_found(root, description, images, labels, split)

@@ -89,6 +89,11 @@ class PathPattern:
         """Whether `{word}` is in the pattern."""
         return f"{{{word}}}" in self.text
 
+    @property
+    def without_ending(self) -> str:
+        """The text of the pattern that takes files with all endings that can be read."""
+        return "/".join((*self.folders, f"{self.file}.*"))
+
     def find(self, root: Path, split: str | None = None) -> Iterator[Found]:
         """The files below `root` that match, with `split` in the place of `{split}` if it is given."""
         yield from self._walk(root, "", self.folders, split, (), None, 0)

@@ -209,9 +209,21 @@ def test_a_child_that_says_nothing_is_waited_for_with_a_line_and_then_replaced(
             time.sleep(3600)
         return done(task)
 
-    timings = SupervisorTimings(check_seconds=0.1, warning_seconds=0.3, silent_seconds=1.0)
-    controller = RecordingController(make_tasks(1, tmp_path))
-    supervise(lambda: InChild(work), timings).run(controller)
+    class Impatient(RecordingController):
+        """Lets the supervisor wait for a short time only while the first child is silent, not while one starts."""
+
+        def started(self, task: Task) -> None:
+            super().started(task)
+            if not states_of(self, "trial0"):
+                supervisor.timings = SupervisorTimings(check_seconds=0.1, warning_seconds=0.3, silent_seconds=1.0)
+
+        def ended(self, task: Task, record: AttemptRecord, *, counts: bool = True) -> None:
+            super().ended(task, record, counts=counts)
+            supervisor.timings = SupervisorTimings()
+
+    controller = Impatient(make_tasks(1, tmp_path))
+    supervisor = supervise(lambda: InChild(work))
+    supervisor.run(controller)
     assert states_of(controller, "trial0") == [State.LOST, State.DONE]
     lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert lines == [

@@ -148,7 +148,7 @@ def no_picture(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (wrong_id, "label id 37; map the ids to 0..10, or 255 for void"),
+        (wrong_id, "label id 37 (96 pixels); map the ids to 0..10, or 255 for void"),
         (wrong_mode, "mode RGB; save labels as single-channel"),
         (wrong_depth, "save labels as single-channel"),
         (wrong_size, "13x8 pixels, but a.png has 12x8; resize"),
