@@ -101,6 +101,11 @@ def build_parser() -> Parser:
         metavar="PLUGIN",
         help="print the schema of search spaces with the keys of these plugins instead; writes no file",
     )
+    schema.add_argument(
+        "--workload",
+        metavar="FILE",
+        help="the same with the keys of this workload: a .py file, a module, or a search space that names one",
+    )
     return parser
 
 
@@ -266,11 +271,14 @@ def look_around(options: argparse.Namespace) -> int:
 def write_schema_files(options: argparse.Namespace) -> int:
     """Write search_spaces/schema.json and search_spaces/recipes/schema.json below the current folder.
 
-    With plugins, print the schema of search spaces that name them.
+    With plugins or a workload, print the schema of search spaces that name them.
     """
     from orchestrator.commands.schema import schema_with, write_schemas
 
-    print(schema_with(options.plugins) if options.plugins else "\n".join(map(str, write_schemas())))
+    if options.plugins or options.workload:
+        print(schema_with(options.plugins, options.workload), end="")
+    else:
+        print("\n".join(map(str, write_schemas())))
     return DONE
 
 

@@ -12,15 +12,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StoreError, SweepError
+from orchestrator.errors import StoreError, StyleError, SweepError
 from orchestrator.interrupts import ending_gently
 from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
+from orchestrator.plugins.table_style import TableStyle
 from orchestrator.running.driver import INTERRUPTED, Driver, RunPolicy
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
@@ -196,7 +198,7 @@ def carry_out(
         save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
-        write = partial(write_tables, out=options.out)
+        write = partial(write_tables, out=options.out, plugins=spec.styles)
         resources = resources_on(options.executor, spec.space.resources)
         trackers = [follower, *make_trackers(todo), TableTracker(write)]
         driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
@@ -224,7 +226,7 @@ def carry_out(
             verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
             results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
             name, files = driver.plan.record.name, dict[str, Path]()
-            closing.step("tables", lambda: files.update(write(results, directory=store)))
+            closing.step("tables", lambda: add_tables(files, partial(write, results, directory=store)))
             outcome = SweepOutcome(
                 plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
             )
@@ -346,8 +348,23 @@ def open_follower(options: RunOptions, name: str) -> Follower:
     return Follower(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
 
 
-def write_tables(results: SweepResults, *, out: Path, directory: RunDirectory | None = None) -> dict[str, Path]:
-    """Write a sweep's table in all formats; with `directory` also its figures and pictures, which take seconds."""
+def write_tables(
+    results: SweepResults,
+    *,
+    out: Path,
+    plugins: Mapping[str, TableStyle] = MappingProxyType({}),
+    directory: RunDirectory | None = None,
+) -> dict[str, Path]:
+    """Write a sweep's table in all styles; with `directory` also its figures and pictures, which take seconds."""
     from reports.write import write_reports
 
-    return write_reports(results, out / results.sweep.name, directory=directory)
+    return write_reports(results, out / results.sweep.name, plugins=plugins, directory=directory)
+
+
+def add_tables(files: dict[str, Path], write: Callable[[], Mapping[str, Path]]) -> None:
+    """Add the tables that `write` writes to `files`; if a style of a plugin raises, those of the others."""
+    try:
+        files.update(write())
+    except StyleError as error:
+        files.update(error.written)
+        raise

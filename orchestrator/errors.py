@@ -4,6 +4,7 @@ SweepError            exit code 2
 ├── SpecError         a specification that cannot be planned: file, line, key, remedy
 ├── StoreError        a run directory that cannot be read or written
 │   └── DamagedError  one of its files is not what was written
+├── StyleError        a table style of a plugin that raises; the other tables are written
 └── TrackingError     an MLflow store that cannot be used
     ├── AccessError   the address or the credentials are wrong
     ├── BlockedError  the store has to be repaired first
@@ -12,7 +13,8 @@ SweepError            exit code 2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -24,6 +26,7 @@ __all__ = [
     "SpecError",
     "SpecErrorCollector",
     "StoreError",
+    "StyleError",
     "SweepError",
     "TrackingError",
     "shortened",
@@ -112,6 +115,14 @@ class StoreError(SweepError):
 
 class DamagedError(StoreError):
     """A file of the run directory is not what was written, or is no file at all."""
+
+
+class StyleError(SweepError):
+    """Table styles of plugins raised, a line each; `written` has the files of the others."""
+
+    def __init__(self, mistakes: Sequence[str], written: Mapping[str, Path]) -> None:
+        self.written = dict(written)
+        super().__init__("\n".join(mistakes))
 
 
 class TrackingError(SweepError):

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.commands.sweep_choice import add_choice, chosen_name
-from orchestrator.errors import StoreError
+from orchestrator.commands.sweep_choice import add_choice, chosen_name, chosen_styles
+from orchestrator.errors import StoreError, StyleError, shortened
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -46,9 +46,15 @@ def report(arguments: argparse.Namespace) -> int:
     """Load, build, write and print the tables; several sweeps and papers also get a table of all."""
     if arguments.plan is not None and len(arguments.spec) > 1:
         raise StoreError(f"--plan {arguments.plan}: a number of one sweep's plans; name one SPEC.yaml")
+    styles = chosen_styles(arguments.spec, arguments, arguments.plugins)
+    known = (*FORMATS, *styles)
+    for name in arguments.style or ():
+        if name not in known:
+            text = f"choose {', '.join(known)}, or give its plugin by --with"
+            raise StoreError(f"--style {shortened(name)}: no such style; {text}")
     loaded = [load(spec, arguments) for spec in arguments.spec]
     directory = RunDirectory(arguments.run_dir)
-    tables = []
+    tables, mistakes = [], list[str]()
     for results in loaded:
         folder = arguments.out / results.sweep.name
         if arguments.plan is not None:
@@ -58,19 +64,26 @@ def report(arguments: argparse.Namespace) -> int:
         tables.append(make_table(results, directory=files))
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
-            paths = write_reports(
-                results,
-                folder,
-                arguments.style or FORMATS,
-                directory=files,
-                tracked=runs_of(results.sweep, arguments),
-                table=tables[-1],
-            )
+            try:
+                paths = write_reports(
+                    results,
+                    folder,
+                    arguments.style or (),
+                    plugins=styles,
+                    directory=files,
+                    tracked=runs_of(results.sweep, arguments),
+                    table=tables[-1],
+                )
+            except StyleError as error:  # the tables of the other styles and sweeps are written
+                paths = error.written
+                mistakes.append(str(error))
             sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
     if len(tables) > 1:
         sys.stdout.write(render_markdown(combine_tables(tables)) + "\n")
     if arguments.paper is not None:
         sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory))
+    if mistakes:
+        raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
 
 
@@ -106,7 +119,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as typed attributes: spec, recipe, style, out, paper, run_dir."""
     parser = Parser(prog="python -m reports", description="Tables of sweeps, from their records.")
     parser.add_argument("spec", type=Path, nargs="+", metavar="SPEC.yaml", help="the search space files")
-    parser.add_argument("--style", action="append", choices=FORMATS, help="format to write, repeatable; default: all")
+    parser.add_argument(
+        "--style",
+        action="append",
+        metavar="NAME",
+        help=f"style to write, repeatable: {', '.join(FORMATS)}, or one of a plugin; default: all",
+    )
+    parser.add_argument(
+        "--with",
+        dest="plugins",
+        action="append",
+        default=[],
+        metavar="PLUGIN",
+        help="a file or module with table styles, besides those that SPEC.yaml names; repeatable",
+    )
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
     parser.add_argument("--paper", type=Path, metavar="FOLDER", help="write LaTeX tables, figures and main.tex there")
     add_source(parser)

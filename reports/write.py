@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreError, StyleError, shortened
 from orchestrator.machine.atomic_file import replace_file
+from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.table_style import FILES, TableStyle
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -25,8 +28,8 @@ __all__ = ["FORMATS", "make_table", "write", "write_reports"]
 PARQUET = "parquet"
 FORMATS = (*STYLES, PARQUET)
 """Names as on the command line."""
-CLASS_FORMATS = ("markdown", "latex", "csv")
-"""Formats in which the table of classes has a file of its own."""
+SUMMARY = "markdown"
+"""Always written: MLflow shows it beside the sweep."""
 FIGURE_FOLDER = "figures"
 MOST_TRIALS = 2000
 """The importance of parameters is not computed for searches with more trials."""
@@ -35,8 +38,9 @@ MOST_TRIALS = 2000
 def write_reports(
     results: SweepResults,
     out: Path,
-    styles: Iterable[str] = FORMATS,
+    styles: Iterable[str] = (),
     *,
+    plugins: Mapping[str, TableStyle] = MappingProxyType({}),
     directory: RunDirectory | None = None,
     tracked: Tracked | None = None,
     table: Table | None = None,
@@ -47,13 +51,13 @@ def write_reports(
     (`classes.markdown` and so on in the result; of several data sets `classes-<data set>`). `table.html` is one
     self-contained page, `table.tex` a fragment for `\input` and `preview.tex` a document around it. Given the run
     directory, what takes seconds is added: figures (in the folder `figures` and on the page), pictures, and the
-    importance of a search's parameters. `table` is the table of the sweep if it was made before. Raises StoreError when
-    `table.published` names no source or the folder cannot be written, ValueError for an unknown style.
+    importance of a search's parameters. `table` is the table of the sweep if it was made before. `plugins` are styles
+    besides ours; without `styles`, those are written that the sweep asks for, by default all. Raises StoreError when
+    `table.published` names no source, a style is unknown or the folder cannot be written, and StyleError at the end if
+    a style of a plugin raised.
     """
-    styles = tuple(styles)
-    unknown = [style for style in styles if style not in FORMATS]
-    if unknown:
-        raise ValueError(f"no style {unknown[0]!r}; there are: {', '.join(FORMATS)}")
+    known = {**STYLES, **plugins}
+    styles = wanted_styles(tuple(styles), results.sweep.table.styles, (*FORMATS, *plugins))
     if table is None:
         table = make_table(results, None if directory is not None else {}, directory)
     classes = build_class_tables(results)
@@ -63,13 +67,32 @@ def write_reports(
 
         figures = write_figures(results, directory, out / FIGURE_FOLDER, importance=table.importance, dark=True)
     provenance = gather_provenance(results, directory, figures=figures, tracked=tracked)
-    paths = write_table(table, out, styles, "table", provenance, tuple(classes.values()))
-    wanted = [style for style in styles if style in CLASS_FORMATS]
+    drawn = {style: known[style] for style in styles if style != PARQUET}
+    mistakes: dict[str, str] = {}
+    paths = write_table(table, out, drawn, "table", mistakes, provenance, tuple(classes.values()))
+    drawn = {name: style for name, style in drawn.items() if style.of_classes and name not in mistakes}
     for stem, of_classes in classes.items():
-        paths |= {f"{stem}.{style}": path for style, path in write_table(of_classes, out, wanted, stem).items()}
+        written = write_table(of_classes, out, drawn, stem, mistakes)
+        paths |= {f"{stem}.{style}": path for style, path in written.items()}
     if PARQUET in styles:
-        paths[PARQUET] = write(out / "runs.parquet", render_parquet(results))
-    return paths | ({FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {})
+        paths[PARQUET] = write(out / FILES[PARQUET], render_parquet(results))
+    paths |= {FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {}
+    if mistakes:
+        raise StyleError(tuple(mistakes.values()), paths)
+    return paths
+
+
+def wanted_styles(given: Sequence[str], of_sweep: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The styles to write: those `given`, else those of the sweep with the summary, else all.
+
+    Raises StoreError for one that is not known.
+    """
+    wanted = given or (dict.fromkeys((SUMMARY, *of_sweep)) if of_sweep else known)
+    unknown = next((style for style in wanted if style not in known), None)
+    if unknown is not None:
+        text = f"choose {', '.join(known)}, or name its plugin in `plugins` or by --with"
+        raise StoreError(f"no style {shortened(unknown)!r}; {text}")
+    return tuple(dict.fromkeys(wanted))
 
 
 def make_table(
@@ -91,18 +114,25 @@ def make_table(
 def write_table(
     table: Table,
     out: Path,
-    styles: Iterable[str],
+    styles: Mapping[str, TableStyle],
     stem: str,
+    mistakes: dict[str, str],
     provenance: Provenance | None = None,
     others: tuple[Table, ...] = (),
 ) -> dict[str, Path]:
-    """Write `table` in each of `styles` but Parquet; the page also shows `provenance` and the `others`."""
+    """Write `table` in each of `styles`; the page also shows `provenance` and the `others`.
+
+    What a style of a plugin raises is added to `mistakes`, one line by name of the style.
+    """
     paths: dict[str, Path] = {}
-    for style in styles:
-        if style != PARQUET:
-            name, render = STYLES[style]
-            text = render_html(table, provenance, others) if style == "html" else render(table)
-            paths[style] = write(out / name.replace("table", stem), text)
+    for name, style in styles.items():
+        file = style.file.replace("table", stem, 1)
+        try:
+            text = render_html(table, provenance, others) if name == "html" else style.draw(table)
+        except PluginError as error:
+            mistakes[name] = f"{error}; the table style {name} wrote no {file}"
+        else:
+            paths[name] = write(out / file, text)
     return paths
 
 

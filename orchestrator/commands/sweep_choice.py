@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.sweep_spec import read_spec, read_sweep_name
+from orchestrator.plugins.table_style import TableStyle
+from orchestrator.spec.sweep_spec import plugins_of, read_spec, read_sweep_name
+from orchestrator.spec.table_styles import load_styles
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["add_choice", "chosen_name", "given_options"]
+__all__ = ["add_choice", "chosen_name", "chosen_styles", "given_options"]
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +37,19 @@ def chosen_name(spec: Path, options: argparse.Namespace) -> tuple[str, bool]:
     from orchestrator.planning.naming import plan_in  # a name that depends on the data needs the data
 
     return plan_in(RunDirectory(options.run_dir), read_spec(spec, **given)).record.name, exact
+
+
+def chosen_styles(
+    specs: Sequence[Path], options: argparse.Namespace, plugins: Sequence[str]
+) -> Mapping[str, TableStyle]:
+    """The table styles of the plugins that search spaces name, and of further `plugins` (`--with`), by name.
+
+    Raises SpecError for a wrong plugin.
+    """
+    named = [(name, "--with") for name in plugins]
+    for spec in specs:
+        named += plugins_of(spec, recipe=options.recipe, data=options.data)
+    return load_styles(named)
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:

@@ -16,15 +16,15 @@ MOST_NAMED = 6
 
 
 def plugin_notes(extension: Extension | None, rows: Iterable[tuple[str, ResolvedRow]]) -> Iterator[str]:
-    """One sentence for each plugin, with its digest, and for each option without effect, with the rows that set it."""
+    """One sentence for all plugins, with digests, and one for each option without effect, with the rows that set it."""
     if extension is None:
         return
-    for source, names in extension.names:
-        yield f"{', '.join(names)}: of the plugin {Path(source.path).name} ({source.digest})."
+    found = [f"{', '.join(names)} ({Path(source.path).name}, {source.digest})" for source, names in extension.names]
+    yield f"Code from plugins: {'; '.join(found)}."
     labels: dict[str, list[str]] = {}
     for label, row in rows:
         given = {key: setting.value for key, setting in row.sources.settings.items()}
         for key, reason in extension.ignored(given).items():
             labels.setdefault(f"{key}: {given[key]} has no effect: {reason}", []).append(label)
-    for text, found in labels.items():
-        yield f"{text} ({first_few(list(dict.fromkeys(found)), MOST_NAMED, '; ')})."
+    for text, rows_of in labels.items():
+        yield f"{text} ({first_few(list(dict.fromkeys(rows_of)), MOST_NAMED, '; ')})."

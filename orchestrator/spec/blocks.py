@@ -177,6 +177,8 @@ class Table(StrictBlock):
     allow_selection_on_test: Boolean = False
     """Allow that a search, its scheduler or a best checkpoint (val/best_...) chooses on the reported split; such
     figures are marked."""
+    styles: tuple[str, ...] = ()
+    """Styles in which the tables are written, those of plugins too; default: all. Markdown is always written."""
 
     across_data: AcrossData = "none"
     """Of a sweep over several data sets, a group of columns across them: mean, their mean; seeds, and its paired test

@@ -20,9 +20,10 @@ from orchestrator.spec.paths import expanded
 from orchestrator.spec.recipes import find_recipe, known_recipes, load_recipe
 from orchestrator.spec.rows import MethodRows
 from orchestrator.spec.schema import Recipe, SearchSpace
-from orchestrator.spec.settings import Setting, SettingsBlock, choices, config_leaves, quoted, read_setting
+from orchestrator.spec.settings import Setting, SettingsBlock, config_leaves, quoted, read_setting
 from orchestrator.store.data_set_record import data_set_stem
 from orchestrator.store.records import SEARCHES
+from orchestrator.workload.field_types import choices
 
 __all__ = [
     "DataSetSpec",

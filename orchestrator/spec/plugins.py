@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.loading import import_module
+from orchestrator.plugins.source import read_source
+from orchestrator.plugins.table_style import has_styles
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.validators import plugin_names
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Document
 from orchestrator.workload.extension import Extension
 
-__all__ = ["PLUGINS_KEY", "load_plugins", "read_plugins"]
+__all__ = ["PLUGINS_KEY", "load_plugins", "plugins_in"]
 
 PLUGINS_KEY = "plugins"
 
 
-def read_plugins(*documents: Document) -> Extension | None:
-    """What the plugins that the documents name add to the configuration; None without plugins.
-
-    Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute. Raises
-    SpecError with one line per plugin, with its file and line.
-    """
-    return load_plugins([place for document in documents for place in plugins_in(document)])
-
-
 def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     """What plugins add to the configuration: files or modules, each with the place that names it; None without any.
+
+    Any workload takes those with table styles (`orchestrator.spec.table_styles`), which add nothing to it.
 
     Raises SpecError with one line per plugin.
     """
@@ -36,6 +33,9 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     workload = workload_in_use()
     add_plugin = workload.extras.add_plugin
     if add_plugin is None:
+        named = [(name, origin) for name, origin in named if not draws_tables(name)]
+        if not named:
+            return None
         text = f"the workload {quoted(workload.name)} takes no plugins; remove this key"
         raise SpecError(f"{named[0][1]}: {PLUGINS_KEY}: {text}")
     errors = SpecErrorCollector()
@@ -46,16 +46,28 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
         except PluginError as error:
             errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
-    return extension
+    return extension if extension is not None and extension.names else None
 
 
-def plugins_in(document: Document) -> Iterator[tuple[str, str]]:
-    """The plugins that a document names, each with its place. Raises SpecError where the key is wrong."""
-    if PLUGINS_KEY not in document.values:
-        return
+def draws_tables(name: str) -> bool:
+    """Whether a plugin can be loaded and has table styles."""
     try:
-        names = plugin_names(document.values[PLUGINS_KEY])
-    except ValueError as error:
-        raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
-    for position, name in enumerate(names):
-        yield name, document.origin(PLUGINS_KEY, position)
+        return has_styles(import_module(read_source(name, Path())))
+    except PluginError:
+        return False
+
+
+def plugins_in(*documents: Document) -> tuple[tuple[str, str], ...]:
+    """The plugins that documents name, each with its place. Raises SpecError where the key is wrong.
+
+    Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute.
+    """
+    found = []
+    for document in documents:
+        if PLUGINS_KEY in document.values:
+            try:
+                names = plugin_names(document.values[PLUGINS_KEY])
+            except ValueError as error:
+                raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
+            found += [(name, document.origin(PLUGINS_KEY, position)) for position, name in enumerate(names)]
+    return tuple(found)

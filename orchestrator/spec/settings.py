@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, lru_cache
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -19,6 +18,7 @@ from orchestrator.spec.renamed_keys import current_key
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, parse_value
 from orchestrator.workload.extension import Extension
+from orchestrator.workload.field_types import choices, required
 from orchestrator.workload.fields import file_keys, location_keys
 from orchestrator.workload.plugin_part import is_plugin_part
 
@@ -173,18 +173,6 @@ def walk(config_type: Any, prefix: str) -> Iterator[Leaf]:
         else:
             example = item.metadata.get("implied", getattr(default, item.name))
             yield Leaf(key=prefix + item.name, annotation=types[item.name], default=example, block=config_type)
-
-
-def required(annotation: Any) -> Any:
-    """A type without its None."""
-    if get_origin(annotation) not in (Union, UnionType):
-        return annotation
-    return next(part for part in get_args(annotation) if part is not type(None))
-
-
-def choices(annotation: Any) -> tuple[Any, ...]:
-    """Legal values of a Literal, which may be optional; empty for any other type."""
-    return get_args(required(annotation)) if get_origin(required(annotation)) is Literal else ()
 
 
 def number_type(annotation: Any) -> type | None:

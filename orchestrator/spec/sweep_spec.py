@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
+from orchestrator.plugins.table_style import TableStyle
 from orchestrator.spec.ablation import ablation_rows, implied_baseline
 from orchestrator.spec.blocks import Until
 from orchestrator.spec.data_entry import DataEntry
@@ -25,7 +26,7 @@ from orchestrator.spec.distributions import Distribution, Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.grid import grid_rows
 from orchestrator.spec.parameters import read_parameters
-from orchestrator.spec.plugins import read_plugins
+from orchestrator.spec.plugins import load_plugins, plugins_in
 from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, MethodRows, RowSpec, baseline_row, label_mistakes
 from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
@@ -41,6 +42,7 @@ from orchestrator.spec.sweep_names import (
     seeds_change,
 )
 from orchestrator.spec.table import table_mistakes
+from orchestrator.spec.table_styles import drawn_with, load_styles, styles_in_use
 from orchestrator.spec.tracking import tracking_mistakes
 from orchestrator.spec.validators import seed_list
 from orchestrator.spec.workload_in_use import reading_for, workload_in_use
@@ -50,7 +52,7 @@ from orchestrator.store.records import SEARCHES
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
 
-__all__ = ["SweepSpec", "read_spec", "read_sweep_name"]
+__all__ = ["SweepSpec", "plugins_of", "read_spec", "read_sweep_name"]
 
 METHODS_OF_KEY: Mapping[str, tuple[str, ...]] = {
     "rows": ("ablation",),
@@ -94,6 +96,8 @@ class SweepSpec:
     """How `random` and `tpe` draw trials; None for the other methods."""
     extension: Extension | None = None
     """What the plugins of the files add to the configuration; None without plugins."""
+    styles: Mapping[str, TableStyle] = field(default_factory=dict)
+    """Table styles of the plugins, by name."""
 
     @property
     def name(self) -> str:
@@ -136,6 +140,12 @@ def read_sweep_name(
         return named(space, path, recipe, data, settings, seeds, name)
 
 
+def plugins_of(path: Path, *, recipe: str | None = None, data: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The plugins, with their places, of the search space at `path`, its recipe and its data sets. Raises SpecError."""
+    path = find_search_space(path)
+    return named_plugins(read_extended(path, SEARCH_SPACE), path, recipe, data)
+
+
 @contextmanager
 def opened(path: Path, recipe: str | None, data: Sequence[str]) -> Iterator[tuple[SearchSpace, Extension | None]]:
     """The search space at `path`, and what its plugins add; in the body its workload and its plugins are in use.
@@ -147,19 +157,22 @@ def opened(path: Path, recipe: str | None, data: Sequence[str]) -> Iterator[tupl
     with reading_for(named_workload):
         if named_workload is not workload:
             document = read_extended(path, SEARCH_SPACE)  # renamed keys are those of the workload
-        extension = plugins_of(document, path, recipe, data)
-        with extended_by(extension):
+        plugins = named_plugins(document, path, recipe, data)
+        extension = load_plugins(plugins)
+        with extended_by(extension), drawn_with(load_styles(plugins)):
             yield parse_search_space(document), extension
 
 
-def plugins_of(document: Document, path: Path, recipe: str | None, data: Sequence[str]) -> Extension | None:
-    """The plugins of the search space `document` at `path`, of its recipe and those of its data sets.
+def named_plugins(
+    document: Document, path: Path, recipe: str | None, data: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """The plugins of the search space `document` at `path`, its recipe and its data sets, with their places.
 
     Raises SpecError.
     """
     recipes = [recipe, *named_recipes(data or document.values.get("data"))]
     documents = [recipe_document(document, path, name) for name in recipes]
-    return read_plugins(document, *(item for item in documents if item is not None))
+    return plugins_in(document, *(item for item in documents if item is not None))
 
 
 def named(
@@ -243,7 +256,8 @@ def read_spec(
     """
     path = find_search_space(path)
     with opened(path, recipe, data) as (space, extension):
-        return replace(specified(space, path, recipe, data, settings, seeds, name), extension=extension)
+        spec = specified(space, path, recipe, data, settings, seeds, name)
+        return replace(spec, extension=extension, styles=styles_in_use())
 
 
 def specified(

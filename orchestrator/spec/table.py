@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.plugins.table_style import FILES
 from orchestrator.spec.rows import ROW_BLOCKS, MethodRows
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import closest, quoted
+from orchestrator.spec.table_styles import styles_in_use
 from orchestrator.spec.workload_in_use import workload_in_use
 
 __all__ = ["table_mistakes"]
@@ -43,6 +45,13 @@ def table_mistakes(space: SearchSpace, found: MethodRows) -> Iterator[str]:
             yield f"{where}: a matrix needs `method: grid`; write layout: list"
         elif rows and len(varied) != MATRIX_FACTORS:
             yield f"{where}: a matrix needs a grid over two factors; write layout: list or groups"
+    styles = (*FILES, *styles_in_use())
+    for position, name in enumerate(table.styles):
+        where = f"{space.origin('table', 'styles', position)}: table.styles"
+        if name not in styles:
+            yield f"{where}: no style {quoted(name)}, nor of a plugin in `plugins`; {closest(name, styles)}"
+        elif name in table.styles[:position]:
+            yield f"{where}: {quoted(name)} is listed twice; remove one"
     columns = table.columns or workload_in_use().default_columns
     for block, keys in (("precision", table.precision), ("direction", table.direction)):
         for key in keys:

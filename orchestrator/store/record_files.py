@@ -138,10 +138,13 @@ def checking(path: str, what: str, remedy: str) -> Iterator[None]:
 def deciding_attempt(attempts: Sequence[StoredAttempt], plan: SweepRecord | None = None) -> StoredAttempt | None:
     """The attempt that counts: the first `done`, else a damaged one, else the last; None without an attempt.
 
-    Attempts with code that `plan` does not accept count only if there is no other.
+    A result of code that `plan` does not accept counts if there is no other, and no attempt of accepted code after it:
+    such an attempt was made because the user had the trial run again.
     """
     accepted = [item for item in attempts if plan is None or plan.accepts_code(item.record.trial_id, item.record.code)]
-    counted = accepted or attempts
+    counted = accepted
+    if not any(item.record.state is State.DONE for item in accepted):
+        counted = list(attempts[attempts.index(accepted[-1]) :] if accepted else attempts)
     done = (item for item in counted if item.record.state is State.DONE)
-    damaged = (item for item in counted if item.damaged)
+    damaged = (item for item in (*counted, *accepted) if item.damaged)
     return next(done, next(damaged, counted[-1] if counted else None))

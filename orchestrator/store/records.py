@@ -229,6 +229,8 @@ class TableRecord:
     """Whether a column shows the 95 % interval and the p-value of each difference."""
     allow_selection_on_test: bool = False
     """Whether figures of the split on which something was chosen may be reported, with a mark."""
+    styles: tuple[str, ...] = ()
+    """Styles in which the tables are written, of plugins too; empty: in all."""
     across_data: AcrossData = "none"
     """What a sweep over several data sets shows across them: `mean` of the data sets, seed by seed; `seeds`: and its
     paired test over the seeds; `data_sets`: and the signed-rank test over the data sets."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreError, StyleError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -52,7 +52,7 @@ class TableTracker:
         now = self.clock()
         if now - self.written_at >= self.pause_seconds:
             self.written_at = now
-            with suppress(StoreError, OSError):  # the end of the sweep says what is wrong
+            with suppress(StoreError, StyleError, OSError):  # the end of the sweep says what is wrong
                 self.write(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:

@@ -1,25 +1,25 @@
-"""The formats of a table: each a pure function from `Table` to text, and the name of its file.
+"""The styles of a table: each a pure function from `Table` to text, and the name of its file.
 
 Parquet holds the single runs instead (`reports.render.parquet`). May import `reports.tables`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
+from orchestrator.plugins.table_style import FILES, TableStyle
 from reports.render.csv import render_csv
 from reports.render.html import render_html
 from reports.render.latex import render_latex, render_preview
 from reports.render.markdown import render_markdown
-from reports.tables.table import Table
 
-__all__ = ["STYLES"]
+__all__ = ["STYLES", "TableStyle"]
 
-STYLES: dict[str, tuple[str, Callable[[Table], str]]] = {
-    "markdown": ("table.md", render_markdown),
-    "latex": ("table.tex", render_latex),
-    "preview": ("preview.tex", render_preview),
-    "html": ("table.html", render_html),
-    "csv": ("table.csv", render_csv),
+STYLES: Mapping[str, TableStyle] = {
+    "markdown": TableStyle(code=render_markdown, file=FILES["markdown"]),
+    "latex": TableStyle(code=render_latex, file=FILES["latex"]),
+    "preview": TableStyle(code=render_preview, file=FILES["preview"], of_classes=False),
+    "html": TableStyle(code=render_html, file=FILES["html"], of_classes=False),
+    "csv": TableStyle(code=render_csv, file=FILES["csv"]),
 }
-"""File name and renderer by the name of the style on the command line."""
+"""Styles by their name on the command line; plugins add others (`orchestrator.plugins.table_style`)."""

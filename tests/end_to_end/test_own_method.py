@@ -35,9 +35,11 @@ def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: C
     line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
     first = command(*line, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "boundary: of the plugin my_sampler.py (" in first.stdout
+    assert "Code from plugins: boundary (my_sampler.py, " in first.stdout
     before = states(example)
     assert list(before.values()) == [["done"]] * 3
+    table = (example / "reports/out/boundary/table.txt").read_text(encoding="utf-8")
+    assert "boundary, width 3\t" in table, "the sweep writes the table style of the example, too"
 
     sampler = example / "my_sampler.py"
     sampler.write_text(sampler.read_text().replace("(context.per_class + 1) // 2", "context.per_class // 2"))
@@ -75,7 +77,8 @@ def test_the_page_is_followed_literally(example: Path) -> None:
     line = [sys.executable, "-m", "orchestrator.sweep", "page.yaml", "--dry-run"]
     done = subprocess.run(line, cwd=example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    text = (example / "my_sampler.py").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    for statement in filter(str.strip, code.splitlines()):
-        assert statement.removesuffix(" ...") in text, f"{statement} is not in the example"
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    for name, code in zip(("my_sampler.py", "my_style.py"), blocks, strict=True):
+        text = (example / name).read_text(encoding="utf-8")
+        for statement in filter(str.strip, code.splitlines()):
+            assert statement.removesuffix(" ...") in text, f"{statement} is not in {name}"

@@ -249,3 +249,43 @@ def test_uncommitted_changes_are_readable_by_their_owner_only(
     api.sweep(tiny_space, options=options)
     assert path.read_text() == f"{code.diff}\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("first", ["present", "another"])
+def test_a_lost_attempt_does_not_decide_about_a_later_result(
+    tiny_space: Path, options: RunOptions, change_code: World, first: str
+) -> None:
+    """Code was edited between two attempts: what is asked about is the result, whatever code the lost attempt had."""
+    trial_id = planned(tiny_space)[1].record.trial_ids[0]
+    other = present_code()
+    present = change_code()
+    store = RecordStore("runs")
+    finish(store, trial_id, 1, State.LOST, present if first == "present" else "8d1f2a3b4c5d")
+    finish(store, trial_id, 2, State.DONE, other)
+    with pytest.raises(StaleCodeError, match="1 finished trial was computed by other code"):
+        api.sweep(tiny_space, options=options)
+    accepted = api.sweep(tiny_space, options=replace(options, stale="accept"))
+    assert accepted.outcomes[trial_id].attempt == 2
+    assert accepted.plan.record.accepted_code == {trial_id: other}
+    again = api.sweep(tiny_space, options=options)
+    assert again.outcomes == accepted.outcomes
+    assert store.next_attempt(trial_id) == 3, "no third attempt"
+
+
+def test_a_trial_that_was_run_again_and_lost_is_not_asked_about_a_second_time(
+    tiny_space: Path, options: RunOptions, change_code: World
+) -> None:
+    trial_id = planned(tiny_space)[1].record.trial_ids[0]
+    other = present_code()
+    present = change_code()
+    store = RecordStore("runs")
+    finish(store, trial_id, 1, State.DONE, other)
+    finish(store, trial_id, 2, State.LOST, present)
+    assert api.sweep(tiny_space, options=options).outcomes[trial_id].attempt == 3
+
+
+def finish(store: RecordStore, trial_id: str, attempt: int, state: State, code: str) -> None:
+    """Write the record of an attempt with this code."""
+    metrics = {"final/miou": 0.5} if state is State.DONE else {}
+    facts = {"environment": {"code": code}, "metrics": metrics}
+    store.end(AttemptRecord(trial_id=trial_id, attempt=attempt, state=state, started_at=1.0, ended_at=2.0, **facts))

@@ -67,7 +67,8 @@ def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, 
         (["memory.yaml"], "no sweep 'ablation_memory'"),
         (["absent.yaml"], "absent.yaml"),
         ([], "SPEC.yaml"),
-        (["memory.yaml", "--style", "word"], "invalid choice: 'word'"),
+        (["memory.yaml", "--style", "word"], "--style word: no such style; choose markdown, "),
+        (["memory.yaml", "--with", "absent.py"], "--with: plugins: no such file "),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(project, arguments, message):
@@ -92,3 +93,34 @@ def test_reports_load_neither_torch_nor_ray_nor_mlflow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == "[]"
+
+
+STYLE = """from reports.render import TableStyle
+def draw(table): return "".join(f"{row.label}\\n" for row in table.rows)
+TABLE_STYLES = {"labels": TableStyle(code=draw, file="table.txt")}
+"""
+
+
+def test_styles_of_plugins(project, store, example, capsys):
+    """Those that the search space names, and others by --with; one that raises loses no other table."""
+    store(project / "runs", example)
+    (project / "style.py").write_text(STYLE, encoding="utf-8")
+    (project / "other.py").write_text(
+        STYLE.replace("labels", "other").replace("table.txt", "table_2.txt"), encoding="utf-8"
+    )
+    with (project / "memory.yaml").open("a", encoding="utf-8") as file:
+        file.write("plugins: [style.py]\n")
+    folder = project / "reports/out/ablation_memory"
+    assert command.main(["memory.yaml", "--style", "labels", "--style", "other", "--with", "other.py"]) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["figures", "table.txt", "table_2.txt"]
+    assert (folder / "table.txt").read_text(encoding="utf-8").startswith("w/o contrast\nmini-batch, no memory\n")
+
+    (project / "style.py").write_text(STYLE.replace("return", "return 1 /"), encoding="utf-8")
+    capsys.readouterr()
+    assert command.main(["memory.yaml", "--style", "labels", "--style", "markdown"]) == 2
+    output = capsys.readouterr()
+    assert output.out.endswith(
+        "wrote reports/out/ablation_memory/table.md\nwrote reports/out/ablation_memory/figures\n"
+    )
+    assert output.err.startswith(f"{project}/style.py:2: TypeError: ")
+    assert output.err.endswith("; the table style labels wrote no table.txt\n")

@@ -12,9 +12,11 @@ from typing import Any
 from trainer.build import HEADS
 from trainer.contrast import ANCHOR_SAMPLERS, MEMORIES, MINERS
 from trainer.contrast.memory import DTYPES
+from trainer.data.files.folder import DESCRIPTION
 from trainer.losses import LOSSES
 from trainer.optim import RATE_POLICIES
 from trainer.testing.look_alikes import LOOK_ALIKES
+from trainer.testing.own_data import OWN_DATA
 
 __all__ = ["CUT_SHORT", "TINY", "TWO_RANKS", "reader_trials", "tiny_trials"]
 
@@ -129,20 +131,33 @@ def tiny_trials() -> dict[str, Settings]:
 
 
 def reader_trials(folder: Path) -> dict[str, Settings]:
-    """A trial of one step for each data set and each layout of its files, which are written below `folder`."""
+    """A trial of one step for each data set, each layout of its files and each kind of own data.
+
+    The files are written below `folder`.
+    """
     found: dict[str, Settings] = {}
     for name, write in LOOK_ALIKES.items():
         tree = write(folder / name)
         evaluated = "val" if "val" in tree.sizes else "test"
-        found[f"reader {name}"] = {
-            **TINY,
-            "contrast.source": "none",
-            "data.crop": (32, 32),
-            "data.name": tree.name,
-            "data.root": str(tree.root),
-            "data.test_split": evaluated,
-            "data.val_split": evaluated,
-            "schedule.batch_size": 2,
-            "schedule.steps": 1,
-        }
+        found[f"reader {name}"] = reader_trial(tree.name, tree.root, evaluated)
+    for name, write_own in OWN_DATA.items():
+        root = folder / "own" / name
+        root.mkdir(parents=True)
+        (root / DESCRIPTION).write_text(write_own(root), encoding="utf-8")
+        found[f"reader folder, {name}"] = reader_trial("folder", root, "val")
     return found
+
+
+def reader_trial(name: str, root: Path, evaluated: str) -> Settings:
+    """A trial on the data set in `root`."""
+    return {
+        **TINY,
+        "contrast.source": "none",
+        "data.crop": (32, 32),
+        "data.name": name,
+        "data.root": str(root),
+        "data.test_split": evaluated,
+        "data.val_split": evaluated,
+        "schedule.batch_size": 2,
+        "schedule.steps": 1,
+    }

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,21 +18,24 @@ from typing import Any
 
 from orchestrator.machine.streams import prepare_streams
 from orchestrator.plugins.error import PluginError
+from orchestrator.plugins.table_style import TABLE_STYLES, read_styles
 from trainer.plugins.loading import Plugin, read_plugin
 from trainer.plugins.tables import TABLES
 
 __all__ = ["main"]
 
-CLASSES = {
-    "ANCHOR_SAMPLERS": "TestAnchorSampler",
-    "MINERS": "TestMiner",
-    "LOSSES": "TestLoss",
-    "HEADS": "TestHead",
-    "BACKBONES": "TestBackbone",
-    "DATASETS": "TestDataset",
-    "METRICS": "TestMetric",
+OF_ENTRIES, OF_STYLES = "trainer/testing/plugin_suite.py", "reports/testing/style_suite.py"
+SUITES = {
+    "ANCHOR_SAMPLERS": (OF_ENTRIES, "TestAnchorSampler"),
+    "MINERS": (OF_ENTRIES, "TestMiner"),
+    "LOSSES": (OF_ENTRIES, "TestLoss"),
+    "HEADS": (OF_ENTRIES, "TestHead"),
+    "BACKBONES": (OF_ENTRIES, "TestBackbone"),
+    "DATASETS": (OF_ENTRIES, "TestDataset"),
+    "METRICS": (OF_ENTRIES, "TestMetric"),
+    TABLE_STYLES: (OF_STYLES, "TestTableStyle"),
 }
-"""The suite of each table in `trainer.testing.plugin_suite`."""
+"""The suite of each table: its file, which pytest collects, and its class in it."""
 
 PLUGIN, ROOT = "CONTRAST_PLUGIN", "CONTRAST_PLUGIN_ROOT"
 """Environment variables by which the suite knows the plugin and the folder of its data set."""
@@ -68,25 +72,27 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         plugin = read_plugin(given.plugin, Path.cwd())
+        tables = {**plugin.tables, TABLE_STYLES: read_styles(plugin.source)}
     except PluginError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if find_spec("pytest") is None:
         sys.stderr.write("the suites need pytest; pip install pytest\n")
         return 2
-    return 0 if report(plugin, run_suites(plugin, given.root)) else 1
+    tables = {table: entries for table, entries in tables.items() if entries}
+    return 0 if report(tables, run_suites(plugin, tables, given.root)) else 1
 
 
-def run_suites(plugin: Plugin, root: Path | None) -> Outcomes:
-    """Run the suites of the tables that the plugin has, in this process."""
+def run_suites(plugin: Plugin, tables: Iterable[str], root: Path | None) -> Outcomes:
+    """Run the suites of the tables `tables` of the plugin, in this process."""
     import pytest
 
     os.environ |= {PLUGIN: plugin.source.path} | ({} if root is None else {ROOT: str(root)})
     # collected by pytest and not imported here, so that it can rewrite the assertions and show what differs
-    file = Path(__file__).parents[1] / "testing" / "plugin_suite.py"
+    folder = Path(__file__).parents[2]
     outcomes = Outcomes()
-    nodes = [f"{file}::{CLASSES[table]}" for table in plugin.tables]
-    options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={file.parent}", "--import-mode=importlib"]
+    nodes = [f"{folder / file}::{name}" for file, name in (SUITES[table] for table in tables)]
+    options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", "--import-mode=importlib"]
     with contextlib.redirect_stdout(io.StringIO()) as text:
         code = pytest.main([*options, *nodes], plugins=[outcomes])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -94,10 +100,10 @@ def run_suites(plugin: Plugin, root: Path | None) -> Outcomes:
     return outcomes
 
 
-def report(plugin: Plugin, outcomes: Outcomes) -> bool:
+def report(tables: Mapping[str, Mapping[str, Any]], outcomes: Outcomes) -> bool:
     """Print a line for each entry, and one for each test that it fails; returns whether all conform."""
-    for table, entries in plugin.tables.items():
-        key = TABLES[table].prefix + TABLES[table].chosen_by
+    for table, entries in tables.items():
+        key = "table.styles" if table == TABLE_STYLES else TABLES[table].prefix + TABLES[table].chosen_by
         for name in entries:
             failed = {test: why for test, why in outcomes.failed.items() if is_about(test, table, name)}
             passed = [test for test in outcomes.passed if is_about(test, table, name)]
@@ -115,7 +121,7 @@ def report(plugin: Plugin, outcomes: Outcomes) -> bool:
 def is_about(test: str, table: str, name: str) -> bool:
     """Whether a test, by its pytest name, is one of an entry."""
     parts = test.partition("[")[2].rstrip("]").split("-")
-    return f"::{CLASSES[table]}::" in test and (name in parts or f"[{name}" in test)
+    return f"::{SUITES[table][1]}::" in test and (name in parts or f"[{name}" in test)
 
 
 if __name__ == "__main__":

@@ -165,6 +165,6 @@ def with_plugin(name: str, others: Extension | None) -> LoadedPlugins:
     """
     known = others.plugins if isinstance(others, LoadedPlugins) else ()
     plugin = read_plugin(name, Path())
-    if any(other.source.path == plugin.source.path for other in known):
+    if not plugin.tables or any(other.source.path == plugin.source.path for other in known):
         return LoadedPlugins(known)
     return LoadedPlugins((*known, plugin))

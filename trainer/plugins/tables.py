@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
-from types import ModuleType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import ModuleType
+from typing import Any, get_type_hints
 
 from orchestrator.plugins.error import PluginError
 from orchestrator.plugins.places import Places
+from orchestrator.plugins.table_style import TABLE_STYLES, has_styles
+from orchestrator.workload.field_types import choices, fits, is_supported, shown
 from trainer.config import (
     BACKBONE_NAMES,
     AnchorConfig,
@@ -46,11 +48,9 @@ class Table:
     entry: type[Entry[Any]] = Entry
 
 
-def literal_names(block: type, name: str) -> tuple[str, ...]:
+def names_of(block: type, name: str) -> tuple[str, ...]:
     """The names that a field of the configuration accepts."""
-    annotation = get_type_hints(block)[name]
-    parts = (annotation, *get_args(annotation))
-    return next(get_args(part) for part in parts if get_origin(part) is Literal)
+    return choices(get_type_hints(block)[name])
 
 
 TABLES: Mapping[str, Table] = {
@@ -58,23 +58,26 @@ TABLES: Mapping[str, Table] = {
         prefix="contrast.anchors.",
         block=AnchorConfig,
         chosen_by="kind",
-        built_in=literal_names(AnchorConfig, "kind"),
+        built_in=names_of(AnchorConfig, "kind"),
     ),
     "MINERS": Table(
-        prefix="contrast.mining.", block=MiningConfig, chosen_by="kind", built_in=literal_names(MiningConfig, "kind")
+        prefix="contrast.mining.",
+        block=MiningConfig,
+        chosen_by="kind",
+        built_in=names_of(MiningConfig, "kind"),
     ),
-    "LOSSES": Table(prefix="loss.", block=LossConfig, chosen_by="kind", built_in=literal_names(LossConfig, "kind")),
+    "LOSSES": Table(prefix="loss.", block=LossConfig, chosen_by="kind", built_in=names_of(LossConfig, "kind")),
     "HEADS": Table(
         prefix="model.",
         block=ModelConfig,
         chosen_by="head",
         field="head_plugin",
-        built_in=literal_names(ModelConfig, "head"),
+        built_in=names_of(ModelConfig, "head"),
     ),
     "BACKBONES": Table(
         prefix="model.", block=ModelConfig, chosen_by="backbone", field="backbone_plugin", built_in=BACKBONE_NAMES
     ),
-    "DATASETS": Table(prefix="data.", block=DataConfig, chosen_by="name", built_in=literal_names(DataConfig, "name")),
+    "DATASETS": Table(prefix="data.", block=DataConfig, chosen_by="name", built_in=names_of(DataConfig, "name")),
     "METRICS": Table(
         prefix="evaluation.",
         block=EvaluationConfig,
@@ -86,20 +89,21 @@ TABLES: Mapping[str, Table] = {
 }
 """The tables by the name that they have in a plugin and in the trainer."""
 
-SIMPLE = (bool, int, float, str)
-
 
 def read_tables(module: ModuleType, path: str) -> Mapping[str, Mapping[str, Entry[Any]]]:
-    """The tables of a plugin that was imported from `path`. Raises PluginError for the first mistake in them."""
+    """The tables of a plugin that was imported from `path`. Raises PluginError for the first mistake in them.
+
+    One with table styles alone has none.
+    """
     place = Places(module, path)
     found: dict[str, Mapping[str, Entry[Any]]] = {}
     for name, value in vars(module).items():
         if name in TABLES and not inspect.ismodule(value):
             found[name] = read_table(name, value, place)
-    if not found:
+    if not found and not has_styles(module):
         upper = [name for name in vars(module) if name.isupper()]
-        similar = [match for name in upper for match in get_close_matches(name, TABLES, n=1)]
-        remedy = f"did you mean {similar[0]}?" if similar else f"define one of {', '.join(TABLES)}"
+        similar = [match for name in upper for match in get_close_matches(name, (*TABLES, TABLE_STYLES), n=1)]
+        remedy = f"did you mean {similar[0]}?" if similar else f"define one of {', '.join((*TABLES, TABLE_STYLES))}"
         raise PluginError(f"{place.of()}: the plugin has no table; {remedy}")
     return found
 
@@ -137,7 +141,7 @@ def check_options(options: Any, table: Table, here: str, place: Places) -> None:
         raise PluginError(f"{at_class}: must be frozen; write @dataclass(frozen=True, kw_only=True)")
     for name in vars(options):
         is_field = name in options.__dataclass_fields__ or name.startswith("_")
-        if not is_field and isinstance(vars(options)[name], (*SIMPLE, tuple, list, dict, type(None))):
+        if not is_field and isinstance(vars(options)[name], (bool, int, float, str, tuple, list, dict, type(None))):
             where = place.of_class(options, name)
             raise PluginError(f"{where}: {options.__name__}.{name}: has no type; write for example `{name}: int = 3`")
     try:
@@ -167,42 +171,3 @@ def check_options(options: Any, table: Table, here: str, place: Places) -> None:
         hash(options())
     except Exception as error:
         raise PluginError(f"{at_class}: refuses its own defaults ({error}); give legal defaults") from error
-
-
-def without_none(annotation: Any) -> Any:
-    """A type without its None; a union of several others is returned as it is."""
-    if get_origin(annotation) in (Union, UnionType):
-        parts = [part for part in get_args(annotation) if part is not type(None)]
-        return parts[0] if len(parts) == 1 else annotation
-    return annotation
-
-
-def is_supported(annotation: Any) -> bool:
-    """Whether a key of a search space can have this type."""
-    inner = without_none(annotation)
-    if get_origin(inner) is Literal:
-        return all(isinstance(value, SIMPLE) for value in get_args(inner))
-    if get_origin(inner) is tuple:
-        parts = [part for part in get_args(inner) if part is not Ellipsis]
-        return bool(parts) and len(set(parts)) == 1 and parts[0] in SIMPLE
-    return inner in SIMPLE
-
-
-def fits(annotation: Any, value: Any) -> bool:
-    """Whether a value is of a supported type; a whole number is a number."""
-    inner = without_none(annotation)
-    if value is None:
-        return inner is not annotation
-    if get_origin(inner) is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in get_args(inner))
-    if get_origin(inner) is tuple:
-        parts = get_args(inner)
-        if not isinstance(value, tuple) or (parts[-1] is not Ellipsis and len(parts) != len(value)):
-            return False
-        return all(fits(parts[0], item) for item in value)
-    return type(value) is inner or (inner is float and type(value) is int)
-
-
-def shown(annotation: Any) -> str:
-    """A type as it is written."""
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -29,7 +29,7 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, 
     head = same(lambda config: f"{config.model.head} head", "head")
     if not data:
         titles = (f"{data_title(facts)}, {config.data.test_split} split" for config, facts in rows)
-        data = same_or_varied(titles, "data") + images_text(rows)
+        data = same_or_varied(titles, "data").replace("varied data", "Varied data") + images_text(rows)
     parts = (
         data,
         f"{backbone} ({weights}) + {head}",

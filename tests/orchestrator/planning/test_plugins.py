@@ -95,7 +95,7 @@ def test_an_option_without_effect_renames_nothing_and_is_noted() -> None:
     assert (
         "contrast.anchors.width: 5 has no effect: only contrast.anchors.kind: boundary has this option (hard)" in notes
     )
-    assert "boundary, plain: of the plugin sampler.py (" in notes
+    assert "Code from plugins: boundary, plain (sampler.py, " in notes
 
 
 def test_configs_reach_other_processes_with_their_source() -> None:
@@ -190,3 +190,28 @@ def test_a_metric_of_a_plugin_may_be_a_column_where_it_is_measured() -> None:
     )
     assert "table.columns: no trial will report 'final/f1'" in mistake(space)
     assert plan(f"{space}fixed: {{evaluation.metrics: [f1]}}\n").record.table.columns == ("final/f1",)
+
+
+STYLE = """from reports.render import TableStyle
+TABLE_STYLES = {"mine": TableStyle(code=lambda table: table.name, file="table.txt")}
+"""
+
+
+def test_a_table_style_is_a_choice_and_part_of_no_identity() -> None:
+    Path("style.py").write_text(STYLE, encoding="utf-8")
+    without = plan()
+    with_style = plan(SPACE.replace("loss.py]", "loss.py, style.py]") + "table: {styles: [csv, mine]}\n")
+    assert ids(with_style) == ids(without)
+    assert with_style.record.notes == without.record.notes
+    assert with_style.record.table.styles == ("csv", "mine")
+    read = read_spec(Path("space.yaml"))
+    assert read.styles["mine"].code(with_style.record) == "space"
+    items = json.loads(schema_with(["style.py"]))["$defs"]["Table"]["properties"]["styles"]["items"]
+    assert items["enum"] == ["markdown", "latex", "preview", "html", "csv", "parquet", "mine"]
+    assert "space.yaml:10: table.styles: no style 'mine'" in mistake(SPACE + "table: {styles: [mine]}\n")
+
+
+def test_a_search_with_a_table_style_is_the_same_study() -> None:
+    Path("style.py").write_text(STYLE, encoding="utf-8")
+    search = "method: random\nrecipe: ./recipe.yaml\ntrials: 2\nparameters: {optim.lr: {min: 0.1, max: 0.2}}\n"
+    assert plan(search).record.search == plan(f"{search}plugins: [style.py]\n").record.search

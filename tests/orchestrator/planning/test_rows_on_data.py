@@ -103,7 +103,7 @@ def test_plugins_of_the_recipe_of_a_data_set_are_known_on_it(planned: Callable[.
     for entry in ("plugged", "{recipe: plugged}"):
         record = planned(f"{SPACE}data: [synthetic, {entry}]\n").record
         assert record.data_sets[1].settings["contrast.anchors.kind"] == "first"
-        notes = [note for note in record.notes if "of the plugin mine.py" in note]
+        notes = [note for note in record.notes if "(mine.py, " in note]
         assert len(notes) == 1
         assert all(notes[0] in item.notes for item in record.data_sets)
     assert planned(SPACE, data=["synthetic,plugged"]).record.recipe == "small, plugged"

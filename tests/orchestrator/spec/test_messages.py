@@ -199,6 +199,14 @@ FILES = [
     ),
     (f"{ONE_ROW}table: {{columns: a}}\n", ["5: table.columns: must be a list, not 'a'; write [...]"]),
     (
+        f"{ONE_ROW}table: {{styles: [word, csv, csv, latx]}}\n",
+        [
+            "5: table.styles: no style 'word', nor of a plugin in `plugins`; choose markdown, latex, preview, html, csv, parquet",
+            "5: table.styles: 'csv' is listed twice; remove one",
+            "5: table.styles: no style 'latx', nor of a plugin in `plugins`; did you mean 'latex'?",
+        ],
+    ),
+    (
         f"{ONE_ROW}table:\n  rows: a\n  layout: square\n  split: dev\n  intervals: 1\n  precision: {{final/miou: 10}}\n",
         [
             "6: table.rows: must be a list of labels or a number from 1, not 'a'; write for example 10",

@@ -7,6 +7,7 @@ import pytest
 
 from reports.render import STYLES
 from reports.tables.table import build_table
+from reports.testing import TableStyleContract
 from tests.reports.conftest import results_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -14,9 +15,8 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 @pytest.mark.parametrize("style", STYLES)
 def test_rendering_equals_the_golden_file(style, example):
-    name, render = STYLES[style]
-    path = GOLDEN / name.replace("table", "example")
-    text = render(build_table(example))
+    path = GOLDEN / STYLES[style].file.replace("table", "example")
+    text = STYLES[style].code(build_table(example))
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8", newline="\n")
     assert text == path.read_text(encoding="utf-8")
@@ -24,10 +24,17 @@ def test_rendering_equals_the_golden_file(style, example):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_rendering_is_a_pure_function(style, example):
-    render = STYLES[style][1]
-    assert render(build_table(example)) == render(build_table(example))
+    assert STYLES[style].code(build_table(example)) == STYLES[style].code(build_table(example))
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_sweep_without_runs_can_be_shown(style, sweep_of):
-    assert "nothing yet" in STYLES[style][1](build_table(results_of(sweep_of({"nothing yet": {}}), {})))
+    assert "nothing yet" in STYLES[style].code(build_table(results_of(sweep_of({"nothing yet": {}}), {})))
+
+
+class TestOurStyles(TableStyleContract):
+    """Ours conform to what plugins are checked for."""
+
+    @pytest.fixture(params=STYLES)
+    def style(self, request):
+        return STYLES[request.param]

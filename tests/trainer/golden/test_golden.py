@@ -15,13 +15,15 @@ from tests.other_code import copy_trainer, invert_sampler
 from trainer.code_digest import PACKAGE, code_digest, present_code, source_digests
 from trainer.config import RESULT_VERSION, TrainConfig
 from trainer.data import DATASETS
+from trainer.data.reading.description import KEYS
 from trainer.errors import TrainerError
 from trainer.golden import __main__ as command
 from trainer.golden.equal_list import merged, write_list
-from trainer.golden.measure import configured
+from trainer.golden.measure import configured, measure
 from trainer.golden.revision import checkout
 from trainer.golden.side_by_side import Comparison, compare, figures_of_both, with_repeats
 from trainer.golden.trials import CUT_SHORT, TINY, reader_trials, tiny_trials
+from trainer.testing.own_data import OWN_DATA
 
 NOT_TRIED = {
     "compute.compile": "needs a compiler",
@@ -48,6 +50,20 @@ def test_every_trial_is_legal_and_every_data_set_is_read(tmp_path: Path) -> None
     for trial in (*tiny_trials().values(), *readers.values()):
         configured(TrainConfig(), trial).normalised()
     assert {str(trial["data.name"]) for trial in readers.values()} | {"synthetic"} == set(DATASETS)
+
+
+def test_every_reading_of_own_data_is_tried(tmp_path: Path) -> None:
+    """Each key of a description that changes pixels or splits is in one, and its trial trains, the last one twice."""
+    trials = {name: trial for name, trial in with_repeats(reader_trials(tmp_path)).items() if "folder, " in name}
+    texts = [path.read_text(encoding="utf-8") for path in tmp_path.glob("own/*/classes.yaml")]
+    assert len(texts) == len(trials) == len(OWN_DATA)
+    used = {line.partition(":")[0] for text in texts for line in text.splitlines()}
+    assert set(KEYS) - used == {"name", "unpaired"}
+    for name, trial in trials.items():
+        found = measure(trial, tmp_path / "trial")
+        assert "error" not in found, (name, found)
+        assert float(found["final/miou"]) >= 0
+    assert measure(trials["reader folder, shares"], tmp_path / "again") == found
 
 
 def small(*names: str) -> dict[str, dict[str, Any]]:

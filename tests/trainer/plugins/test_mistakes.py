@@ -84,6 +84,10 @@ MISTAKES = {
         + TABLE,
         "plugin.py:5: Options: refuses its own defaults (a: too small); give legal defaults",
     ),
+    "misspelt table of styles": (
+        HEAD + "TABLE_STYLE = {}\n",
+        "plugin.py:1: the plugin has no table; did you mean TABLE_",
+    ),
     "raises": (HEAD + "\n1 / 0\n", "plugin.py:5: ZeroDivisionError: division by zero; the plugin cannot be imported"),
     "exits": (HEAD + "raise SystemExit('no')\n", "plugin.py:4: SystemExit: no; the plugin cannot be imported"),
     "import": ("import no_such_module\n", "plugin.py:1: ModuleNotFoundError: No module named 'no_such_module'"),

@@ -32,6 +32,8 @@ Plain: TypeAlias = bool | int | float | str | None
 class Node:
     """A value of the file."""
 
+    path: Path
+    """The file."""
     line: int
     """Counted from 1."""
     value: Plain | tuple[Node, ...] | Block
@@ -43,6 +45,16 @@ class Node:
         if isinstance(self.value, Block):
             return [(key.plain(), item.plain()) for key, item in self.value.entries]
         return self.value
+
+    def items(self, key: str, example: str, *, empty: bool = False) -> tuple[Node, ...]:
+        """The items of a list. Raises DataError for anything else, and for an empty list unless it may be `empty`."""
+        if not isinstance(self.value, tuple) or not (self.value or empty):
+            raise self.error(f"{key}: {shown(self)} is not a list with items; write for example {example}")
+        return self.value
+
+    def error(self, text: str) -> DataError:
+        """A mistake in the line of this value."""
+        return DataError(f"{self.path}:{self.line}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +140,11 @@ class Reader:
         self._seen.add(id(found))
         kind = str(found.tag).removeprefix(TAG)
         if isinstance(found, SequenceNode) and kind == "seq":
-            return Node(line, tuple(self.node(item) for item in found.value))
+            return Node(self.path, line, tuple(self.node(item) for item in found.value))
         if isinstance(found, MappingNode) and kind == "map":
-            return Node(line, self.block(found))
+            return Node(self.path, line, self.block(found))
         if isinstance(found, ScalarNode):
-            return Node(line, self.scalar(line, kind, str(found.value)))
+            return Node(self.path, line, self.scalar(line, kind, str(found.value)))
         raise self.error(line, f"the tag {shown(str(found.tag))} is not supported; remove it")
 
     def block(self, found: Any) -> Block:
