@@ -26,7 +26,11 @@ from benchmarks.report import Figure, at_most, command_line, information, publis
 from orchestrator.machine.own_folder import temporary_folder
 
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
-QUICK = ("schedule.steps=2", "schedule.eval_every_steps=2", "data.synthetic.test_images=4")
+QUICK = (
+    *("schedule.steps=2", "schedule.eval_every_steps=2", "schedule.batch_size=2", "data.crop=[32, 32]"),
+    *("data.synthetic.train_images=4", "data.synthetic.val_images=1", "data.synthetic.test_images=2"),
+    *("data.synthetic.height=32", "data.synthetic.width=32"),
+)
 FACTOR = 0.65
 COMPARED = ("final/", "val/", "contrast/")
 """Groups of metrics that the configuration determines; the others are times."""
@@ -57,7 +61,8 @@ def measure(folder: Path, *, quick: bool) -> list[Figure]:
     ours = run_sweep(folder, options)
     print(f"sweep of {len(trials)} trials: {ours:.1f} s", flush=True)
     found = metrics_of(folder, [trial_id for trial_id, _ in trials])
-    tried = {threads: run_loop(folder, trials[:1], threads) for threads in sorted({1, os.cpu_count() or 1})}
+    counts = {1} if quick else {1, os.cpu_count() or 1}
+    tried = {threads: run_loop(folder, trials[:1], threads) for threads in sorted(counts)}
     threads = min(tried, key=lambda number: tried[number][0])
     shown = ", ".join(f"{number} thread(s) {tried[number][0]:.1f} s" for number in tried)
     print(f"loop of one trial: {shown}", flush=True)

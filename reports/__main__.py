@@ -62,6 +62,10 @@ def report(arguments: argparse.Namespace) -> int:
             directory, folder = KeptDirectory(arguments.run_dir, kept), folder / f"plan_{arguments.plan}"
         files = directory if arguments.source == "store" else None
         tables.append(make_table(results, directory=files))
+        for name in () if arguments.style else results.sweep.table.styles:
+            if name not in known:
+                text = "is of a plugin that is not named any more; add it to `plugins`, or give it by --with"
+                sys.stderr.write(f"{results.sweep.name}: the table style {name} {text}\n")
         sys.stdout.write(render_markdown(tables[-1]) + "\n")
         if arguments.paper is None:
             try:

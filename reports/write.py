@@ -83,11 +83,12 @@ def write_reports(
 
 
 def wanted_styles(given: Sequence[str], of_sweep: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The styles to write: those `given`, else those of the sweep with the summary, else all.
+    """The styles to write: those `given`, else the summary and those of the sweep, else all.
 
-    Raises StoreError for one that is not known.
+    One of the sweep that is not known is left out: its plugin is not at hand. Raises StoreError for one that is given.
     """
-    wanted = given or (dict.fromkeys((SUMMARY, *of_sweep)) if of_sweep else known)
+    asked = [style for style in of_sweep if style in known]
+    wanted = given or ((SUMMARY, *asked) if of_sweep else known)
     unknown = next((style for style in wanted if style not in known), None)
     if unknown is not None:
         text = f"choose {', '.join(known)}, or name its plugin in `plugins` or by --with"

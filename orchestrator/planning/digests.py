@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator.errors import DamagedError
 from orchestrator.machine.atomic_file import replace_file
+from orchestrator.machine.file_content import content_digest
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store.bounded_file import read_file
 
@@ -37,14 +38,13 @@ def json_digest(content: Mapping[str, Any], separators: tuple[str, str] = (",", 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; it is read again only after a change of its size or modification time."""
     facts = path.stat()
-    return content_digest(path, facts.st_size, facts.st_mtime_ns)
+    return unchanged_digest(path, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def content_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - size and time are part of the key
+def unchanged_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - size and time are part of the key
     """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return content_digest(path)
 
 
 def recall(cache_dir: Path, key: str, compute: Callable[[], str], *, file: str = "digests.json") -> str:

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
-from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 
 from orchestrator.errors import SpecError, SpecErrorCollector, shortened
+from orchestrator.machine.yaml_text import TAG, TOO_DEEP, YamlMistakeError, compose, scalar_value, tag_as_written
 from orchestrator.spec.paths import is_encodable, is_file, missing_file
 from orchestrator.spec.renamed_keys import current_key
 
@@ -36,8 +33,6 @@ __all__ = [
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to a value: `("rows", "w/o contrast")`."""
 
-TAG = "tag:yaml.org,2002:"
-
 MAX_CHARACTERS = 1_000_000
 """Length of one file: about ten seconds of reading."""
 
@@ -49,11 +44,6 @@ MAX_KEY = 200
 
 MAX_VALUES = 100_000
 """Values in one file, where each use of an alias counts; more are a typo or an attack."""
-
-MAX_BITS = 63
-"""Size limit of a whole number."""
-
-TOO_DEEP = "blocks are nested too deeply; use fewer levels"
 
 FORBIDDEN_IN_KEYS = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that break the line of a message: control, surrogate, line and paragraph separator."""
@@ -155,27 +145,6 @@ def parse_value(text: str, origin: str) -> Any:
     return value
 
 
-def syntax_mistake(problem: str) -> str:
-    """The parser's `problem` in plain words."""
-    if problem == TOO_DEEP:
-        return problem
-    if "'\\t'" in problem:
-        return "a tab where YAML expects spaces; indent with spaces"
-    if "another document" in problem:
-        return "a second document (`---`); write one document per file"
-    return f"not valid YAML: {problem}; check indentation, colons, brackets and quotes here"
-
-
-class BoundedScanner(RoundTripScanner):
-    """Ends at the first token that is nested too deeply: the time of ruamel.yaml grows with the square of the depth."""
-
-    def fetch_more_tokens(self) -> Any:
-        """Read one token or more. Raises ScannerError where they are nested too deeply."""
-        super().fetch_more_tokens()
-        if self.flow_level + len(self.indents) > MAX_DEPTH:
-            raise ScannerError(None, None, TOO_DEEP, self.reader.get_mark())
-
-
 class Builder:
     """Turns nodes into plain values; collects the mistakes in `errors`."""
 
@@ -190,25 +159,10 @@ class Builder:
         """The node tree of `text`; None when it is empty. Raises SpecError for invalid syntax."""
         if len(text) > MAX_CHARACTERS:
             raise SpecError(f"{self.locate(1)}: more than {MAX_CHARACTERS} characters; use a grid, or several files")
-        parser = YAML(pure=True)
-        parser.Scanner = BoundedScanner
-        parser.composer.warn_double_anchors = False  # YAML 1.2 allows them: an alias means the last anchor before it
-        line = 1
         try:
-            node: Node | None = parser.compose(text)
-        except ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            mistake = "a control character that YAML forbids; remove it"
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-            problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
-            line = mark.line + 1 if mark else 1
-            mistake = syntax_mistake(" ".join(str(problem).split()))
-        except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
-            mistake = syntax_mistake(f"the parser fails ({error})")
-        else:
-            return node
-        raise SpecError(f"{self.locate(line)}: {mistake}")
+            return compose(text, max_depth=MAX_DEPTH)
+        except YamlMistakeError as mistake:
+            raise SpecError(f"{self.locate(mistake.line)}: {mistake}") from mistake
 
     def value(self, node: Node, path: KeyPath) -> Any:
         """The value of any node."""
@@ -261,46 +215,17 @@ class Builder:
 
     def scalar(self, node: ScalarNode, path: KeyPath) -> Any:
         """Text, a number, a boolean or null by the YAML 1.2 core schema; dates stay text."""
-        text, tag = str(node.value), str(node.tag)
-        if tag == f"{TAG}null":
-            return None
-        if tag == f"{TAG}bool" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if tag == f"{TAG}int":
-            return self.integer(node, path, text)
-        if tag == f"{TAG}float":
-            return self.decimal(node, path, text)
-        if tag not in (f"{TAG}str", f"{TAG}bool", f"{TAG}timestamp", f"{TAG}merge", f"{TAG}value"):
-            self.report(node, path, f"the tag {tag_as_written(node)} is not supported; write a plain value")
-        if not is_encodable(text):
+        try:
+            value = scalar_value(node)
+        except YamlMistakeError as mistake:
+            self.report(node, path, str(mistake))
+            return ""
+        if not isinstance(value, str):
+            return value
+        if not is_encodable(value):
             self.report(node, path, "a lone surrogate or a null character in text; write whole characters")
             return ""
-        return current_key(text, self.origin(node))
-
-    def integer(self, node: ScalarNode, path: KeyPath, text: str) -> int:
-        """`10`, `1_000`, `0o17`, `0x1F`; `017` is seventeen."""
-        digits = text.replace("_", "")
-        try:
-            if len(digits) > MAX_BITS + len("-0b"):
-                raise OverflowError
-            value = int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
-            if value.bit_length() > MAX_BITS:
-                raise OverflowError
-        except OverflowError:
-            self.report(node, path, f"a whole number of more than {MAX_BITS} bits; write a smaller one")
-        except ValueError:
-            self.report(node, path, f"{shortened(repr(text))} is not a whole number; remove the tag !!int")
-        else:
-            return value
-        return 0
-
-    def decimal(self, node: ScalarNode, path: KeyPath, text: str) -> float:
-        """`0.1`, `1e-4`, `.5`, `.inf`, `.nan`."""
-        try:
-            return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-        except ValueError:
-            self.report(node, path, f"{shortened(repr(text))} is not a number; remove the tag !!float")
-            return 0.0
+        return current_key(value, self.origin(node))
 
     def report(self, node: Node, path: KeyPath, text: str) -> None:
         """Note a mistake at the line of `node`."""
@@ -310,8 +235,3 @@ class Builder:
     def origin(self, node: Node) -> str:
         """`file:line` of a node."""
         return self.locate(int(node.start_mark.line) + 1)
-
-
-def tag_as_written(node: Node) -> str:
-    """The tag of a node as in the file: `!!set`."""
-    return shortened(str(node.tag).replace(TAG, "!!"))

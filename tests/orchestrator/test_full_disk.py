@@ -63,7 +63,7 @@ def failing(folder: Path, number: int) -> Iterator[None]:
 def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A sweep of the two trials that succeed, in this process and without figures, which take seconds."""
 
-    def write(results: SweepResults, *, out: Path, directory: object = None) -> dict[str, Path]:
+    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
         return write_reports(results, out / results.sweep.name, ["markdown", "csv"])
 
     monkeypatch.setattr(api, "write_tables", write)

@@ -28,7 +28,7 @@ from reports.write import write_reports
 from tests.orchestrator.conftest import NoFollower
 from tests.orchestrator.planning.test_naming import make_folder
 
-SEQUENCES = int(os.environ.get("TABLE_SEQUENCES", "60"))
+SEQUENCES = int(os.environ.get("TABLE_SEQUENCES", "30"))
 BATCHES = 10
 COMMANDS = 6
 """Of each sequence, besides edits of the files."""
@@ -162,7 +162,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
 
         monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
 
-    def write(results: SweepResults, *, out: Path, directory: RunDirectory | None = None) -> dict[str, Path]:
+    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
         return write_plain(results, out / results.sweep.name)
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())

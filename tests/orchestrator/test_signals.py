@@ -50,7 +50,7 @@ CASES = [
 def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The command line of a sweep in this process, which draws no figures: they take seconds."""
 
-    def write(results: SweepResults, *, out: Path, directory: object = None) -> dict[str, Path]:
+    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
         return write_reports(results, out / results.sweep.name, ["markdown"])
 
     monkeypatch.setattr(api, "write_tables", write)

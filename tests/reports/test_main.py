@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,8 +102,9 @@ TABLE_STYLES = {"labels": TableStyle(code=draw, file="table.txt")}
 """
 
 
-def test_styles_of_plugins(project, store, example, capsys):
+def test_styles_of_plugins(project, store, example, capsys, monkeypatch):
     """Those that the search space names, and others by --with; one that raises loses no other table."""
+    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})  # they take seconds
     store(project / "runs", example)
     (project / "style.py").write_text(STYLE, encoding="utf-8")
     (project / "other.py").write_text(
@@ -112,15 +114,21 @@ def test_styles_of_plugins(project, store, example, capsys):
         file.write("plugins: [style.py]\n")
     folder = project / "reports/out/ablation_memory"
     assert command.main(["memory.yaml", "--style", "labels", "--style", "other", "--with", "other.py"]) == 1
-    assert sorted(path.name for path in folder.iterdir()) == ["figures", "table.txt", "table_2.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["table.txt", "table_2.txt"]
     assert (folder / "table.txt").read_text(encoding="utf-8").startswith("w/o contrast\nmini-batch, no memory\n")
+
+    named = replace(example.sweep, table=replace(example.sweep.table, styles=("html", "other")))
+    store(project / "elsewhere", replace(example, sweep=named))
+    capsys.readouterr()
+    assert command.main(["memory.yaml", "--run-dir", "elsewhere", "--out", "again"]) == 1
+    assert "the table style other is of a plugin that is not named any more; add it" in capsys.readouterr().err
+    names = {path.name for path in (project / "again/ablation_memory").iterdir()}
+    assert names == {"table.html", "table.md"}
 
     (project / "style.py").write_text(STYLE.replace("return", "return 1 /"), encoding="utf-8")
     capsys.readouterr()
     assert command.main(["memory.yaml", "--style", "labels", "--style", "markdown"]) == 2
     output = capsys.readouterr()
-    assert output.out.endswith(
-        "wrote reports/out/ablation_memory/table.md\nwrote reports/out/ablation_memory/figures\n"
-    )
+    assert output.out.endswith("wrote reports/out/ablation_memory/table.md\n")
     assert output.err.startswith(f"{project}/style.py:2: TypeError: ")
     assert output.err.endswith("; the table style labels wrote no table.txt\n")

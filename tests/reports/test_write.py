@@ -54,7 +54,7 @@ def test_an_unknown_style_lists_the_others(tmp_path, example):
 
 
 def test_the_styles_of_the_sweep_are_written_and_markdown(tmp_path, example):
-    sweep = replace(example.sweep, table=replace(example.sweep.table, styles=("csv", "one")))
+    sweep = replace(example.sweep, table=replace(example.sweep.table, styles=("csv", "one", "of_a_plugin_elsewhere")))
     one = TableStyle(code=lambda table: table.name, file="table_one.txt")
     paths = write_reports(replace(example, sweep=sweep), tmp_path, plugins={"one": one, "two": one})
     assert list(paths) == ["markdown", "csv", "one"]

@@ -46,9 +46,10 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0
 MpiDefault=none
 JobRequeue=1
 ReturnToService=2
-KillWait=5
+KillWait=60
 """
-"""`cred_expire` is also how long a requeued job waits before it starts again."""
+"""`cred_expire` is also how long a requeued job waits before it starts again. `KillWait` is the time that a job has
+after SIGTERM: on a busy machine a node needs some seconds to end Ray and to remove its folder."""
 
 
 def why_not() -> str:

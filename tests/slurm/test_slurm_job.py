@@ -202,7 +202,7 @@ def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bit
     assert stage.curves("requeued") == stage.curves("undisturbed")
     held = max(records.values(), key=lambda attempts: attempts[-1]["attempt"])
     assert held[-1]["attempt"] == 3
-    assert held[0]["state"] == "cancelled", "the first stop is gentle; the second one has only KillWait"
+    assert held[0]["state"] == "cancelled", "the first stop is gentle"
     for attempt in (2, 3):
         resumed = [step for step in stage.steps("requeued", attempt=attempt, trial_id=held[-1]["trial_id"]) if step]
         assert min(resumed) >= mishaps.HELD_STEP, "a checkpoint is written at step 50"

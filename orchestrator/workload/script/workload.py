@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine.file_content import content_digest
 from orchestrator.workload.extras import Code, Extras
 from orchestrator.workload.inputs import Inputs, Remember
 from orchestrator.workload.metric import VALIDATION
@@ -191,9 +192,3 @@ def file_digest(path: Path) -> str:
         return source_digest(path.read_text(encoding="utf-8")) if path.suffix == ".py" else content_digest(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"workload.command: {path} cannot be read ({error}); correct it") from error
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of the bytes of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

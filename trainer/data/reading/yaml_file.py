@@ -1,7 +1,7 @@
-"""Reads a small YAML 1.2 file into values that remember their line; the only module of the trainer that imports ruamel.
+"""Reads a small YAML 1.2 file into values that remember their line.
 
 Length and depth have bounds, and aliases, tags and merge keys are refused, so the time and memory of reading have
-bounds too. ruamel.yaml is imported on demand: only data sets with a description need it.
+bounds too.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from orchestrator.machine.yaml_text import TAG, Scalar, YamlMistakeError, compose, scalar_value, tag_as_written
 from trainer.errors import DataError
 
 __all__ = ["Block", "Node", "read_block", "shown"]
@@ -19,13 +20,8 @@ MAX_CHARACTERS = 100_000
 """Of a file: about a second of reading."""
 MAX_DEPTH = 8
 """Blocks and lists within each other; a description needs three."""
-MAX_DIGITS = 18
-"""Of a whole number."""
 MAX_SHOWN = 80
 """Characters of the file that a message shows."""
-TAG = "tag:yaml.org,2002:"
-
-Plain: TypeAlias = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class Node:
     """The file."""
     line: int
     """Counted from 1."""
-    value: Plain | tuple[Node, ...] | Block
+    value: Scalar | tuple[Node, ...] | Block
 
     def plain(self) -> Any:
         """The value without lines: lists as lists, blocks as the pairs of their keys and values."""
@@ -103,31 +99,10 @@ class Reader:
 
     def read(self, text: str) -> Node | None:
         """The whole document; None if it is empty. Raises DataError."""
-        from ruamel.yaml import YAML  # on demand: it takes 30 ms
-        from ruamel.yaml.error import YAMLError
-        from ruamel.yaml.scanner import RoundTripScanner, ScannerError
-
-        class BoundedScanner(RoundTripScanner):
-            """Ends where values are nested too deeply: the time of reading grows with the square of the depth."""
-
-            def fetch_more_tokens(self) -> Any:
-                super().fetch_more_tokens()
-                if self.flow_level + len(self.indents) > MAX_DEPTH:
-                    raise ScannerError(None, None, "nested too deeply", self.reader.get_mark())
-
-        parser = YAML(pure=True)
-        parser.Scanner = BoundedScanner
         try:
-            top = parser.compose(text)
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-            line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
-            problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
-            raise self.error(
-                line, f"not valid YAML: {' '.join(str(problem).split())}; check indentation, brackets and quotes"
-            ) from error
-        except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
-            raise self.error(1, f"not valid YAML: the parser fails ({error}); use plain characters") from error
+            top = compose(text, max_depth=MAX_DEPTH)
+        except YamlMistakeError as mistake:
+            raise self.error(mistake.line, str(mistake)) from mistake
         return None if top is None else self.node(top)
 
     def node(self, found: Any) -> Node:
@@ -143,9 +118,10 @@ class Reader:
             return Node(self.path, line, tuple(self.node(item) for item in found.value))
         if isinstance(found, MappingNode) and kind == "map":
             return Node(self.path, line, self.block(found))
-        if isinstance(found, ScalarNode):
-            return Node(self.path, line, self.scalar(line, kind, str(found.value)))
-        raise self.error(line, f"the tag {shown(str(found.tag))} is not supported; remove it")
+        if isinstance(found, ScalarNode) and kind != "merge":
+            return Node(self.path, line, self.scalar(line, found))
+        what = "merge keys are" if kind == "merge" else f"the tag {tag_as_written(found)} is"
+        raise self.error(line, f"{what} not supported; write a plain value")
 
     def block(self, found: Any) -> Block:
         """A block whose keys differ. Raises DataError."""
@@ -160,27 +136,18 @@ class Reader:
             entries.append((key, self.node(value_node)))
         return Block(tuple(entries))
 
-    def scalar(self, line: int, kind: str, text: str) -> Plain:
-        """Text, a number, a boolean or null by the core schema of YAML 1.2; dates stay text."""
-        if kind == "null":
-            return None
-        if kind == "bool" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        digits = text.replace("_", "")
+    def scalar(self, line: int, found: Any) -> Scalar:
+        """A single value. Raises DataError."""
         try:
-            if kind == "int":
-                if len(digits) > MAX_DIGITS:
-                    raise self.error(line, f"{shown(text)} has more than {MAX_DIGITS} digits; write a smaller number")
-                return int(digits, 0) if digits.lstrip("+-")[:2].lower() in ("0o", "0x", "0b") else int(digits)
-            if kind == "float":
-                return float(digits.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        except ValueError as error:
-            raise self.error(line, f"{shown(text)} is not a number; remove its tag") from error
-        if kind not in ("str", "bool", "timestamp", "value"):
-            raise self.error(line, f"the tag or key {shown(text)} is not supported; write a plain value")
-        if any(letter in "\0\r\n\x85\u2028\u2029" or "\ud800" <= letter <= "\udfff" for letter in text):
-            raise self.error(line, f"a line break or special character in {shown(text)}; write it on one line")
-        return text
+            value = scalar_value(found)
+        except YamlMistakeError as mistake:
+            raise self.error(line, str(mistake)) from mistake
+        breaks = isinstance(value, str) and any(
+            letter in "\0\r\n\x85\u2028\u2029" or "\ud800" <= letter <= "\udfff" for letter in value
+        )
+        if breaks:
+            raise self.error(line, f"a line break or special character in {shown(value)}; write it on one line")
+        return value
 
     def error(self, line: int, text: str) -> DataError:
         """A mistake in a line."""
