@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from orchestrator.errors import StoreError
 from orchestrator.plugins.loading import place_in_plugin
 from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
+from orchestrator.running.plain_values import plain_numbers, plain_texts
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.store.disk_errors import disk_error, disk_remedy
 from orchestrator.store.git_state import code_state
@@ -105,7 +107,7 @@ def train_trial(
 
     def progress(step: int, values: dict[str, float]) -> None:
         metrics = {**values, **memory_in_use()} if watched in values else values
-        report(Point(step=step, metrics=metrics, time=time.time(), attempt=task.attempt))
+        report(Point(step=index(step), metrics=plain_numbers(metrics), time=time.time(), attempt=task.attempt))
         upload()
 
     if directory is not None:
@@ -114,11 +116,11 @@ def train_trial(
         result = workload.workload.train(task.config, task.runtime, task.workdir, progress)
     finally:
         upload()
-    used = result.facts
+    metrics, used = plain_numbers(result.metrics), plain_texts(result.facts)
     if directory is None or result.count_NCK is None:
-        return result.metrics, {}, used
+        return metrics, {}, used
     files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names)
-    return result.metrics, files, used
+    return metrics, files, used
 
 
 def memory_in_use() -> dict[str, float]:
@@ -147,7 +149,7 @@ def probe_trial(task: Task) -> Mapping[str, float]:
     probe = workload_of(task.config).extras.probe
     if probe is None:
         return metrics
-    for index, config in enumerate(task.probe):
+    for number, config in enumerate(task.probe):
         try:
             measured = probe(config, task.runtime)
         except Exception as failure:  # its trials get a whole GPU, and their records say what is wrong
@@ -155,7 +157,7 @@ def probe_trial(task: Task) -> Mapping[str, float]:
                 raise  # the other shapes would fail too
             logger.warning("a probe failed: %s", failure)
         else:
-            metrics.update({f"{name}/{index}": value for name, value in measured.items()})
+            metrics.update({f"{name}/{number}": value for name, value in measured.items()})
     return metrics
 
 
@@ -190,6 +192,6 @@ def environment(workload: LoadedWorkload, task: Task) -> dict[str, str]:
         "code": workload.code.digests()[0],
         "host": socket.gethostname(),
         "device": f"{platform.machine()} CPU",
-        **({} if further is None else further(task.config, task.runtime)),
+        **({} if further is None else plain_texts(further(task.config, task.runtime))),
         "python": platform.python_version(),
     }

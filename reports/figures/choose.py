@@ -27,7 +27,7 @@ from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
 from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
-from reports.figures.save import save
+from reports.figures.save import FORMATS, save
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for
@@ -61,15 +61,15 @@ def write_figures(
 ) -> dict[str, dict[str, Path]]:
     """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
 
-    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark` for
-    pages with a dark background. Raises StoreError when the folder cannot be written.
+    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark.svg`,
+    which a page shows on a dark background. Raises StoreError when the folder cannot be written.
     """
     paths: dict[str, dict[str, Path]] = {}
-    styles = {"": LIGHT, "-dark": DARK} if dark else {"": LIGHT}
+    styles = [("", LIGHT, FORMATS), *([("-dark", DARK, ("svg",))] if dark else [])]
     for name, draw in choose(results, directory, importance=importance).items():
-        for suffix, style in styles.items():
+        for suffix, style, formats in styles:
             try:
-                paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}")
+                paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}", formats)
             except OSError as error:
                 remedy = disk_remedy(error, out) or "use another --out"
                 text = f"{out / name}{suffix}: cannot be written ({error.strerror or error}); {remedy}"

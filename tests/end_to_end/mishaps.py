@@ -19,10 +19,12 @@ from typing import Any
 
 OUT_OF_MEMORY, HANGS, CRAWLS, HELD = 0.11, 0.12, 0.13, 0.14
 HOLD = "CONTRAST_SWEEP_TEST_HOLD"
-"""Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder."""
+"""Environment variable: a held trial waits from step 60 on, reporting, while `<its steps>` is a file in this folder.
+
+Each further attempt comes ten steps further, so that a sweep that loses it has made progress."""
 Patch = Callable[[Any], None]
 """Changes a module that has just been imported."""
-HELD_STEP = 60
+HELD_STEP, FURTHER_STEPS = 60, 10
 HOG = "hog"
 """A held trial takes memory without end as soon as this is a file in the folder; it removes the file first."""
 
@@ -91,6 +93,7 @@ def wrap_train(module: Any) -> None:
 
     def unlucky(config: Any, runtime: Any, workdir: Path, progress: Callable[[int, dict[str, float]], None]) -> Any:
         mark = config.contrast.temperature
+        held_step = HELD_STEP + FURTHER_STEPS * len(list(workdir.glob("attempt_*.json")))
 
         def report(step: int, values: dict[str, float]) -> None:
             progress(step, values)
@@ -100,7 +103,7 @@ def wrap_train(module: Any) -> None:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             if mark == CRAWLS:
                 time.sleep(0.3)
-            while mark == HELD and step >= HELD_STEP and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
+            while mark == HELD and step >= held_step and Path(os.environ[HOLD], str(config.schedule.steps)).exists():
                 time.sleep(0.1)
                 progress(step, values)
                 if Path(os.environ[HOLD], HOG).exists():

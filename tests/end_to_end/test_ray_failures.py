@@ -41,7 +41,7 @@ LIMIT_SECONDS = 240.0
 
 
 class Struck:
-    """A sweep of two trials, which wait at step 60 as long as their files exist, and the lines that it prints."""
+    """A sweep of two trials, which wait as long as their files exist (`mishaps.HOLD`), and the lines that it prints."""
 
     def __init__(self, folder: Path, ray_folder: Path, **more: str) -> None:
         self.folder, self.ray_folder, self.hook = folder, ray_folder, folder / "hook"
@@ -84,7 +84,9 @@ class Struck:
         """Whether both trials wait, at their attempts of this number."""
         records = attempts(self.folder)
         points = [path.read_text().splitlines() for path in self.folder.glob("runs/trials/*/points.jsonl")]
-        waiting = [lines for lines in points if f'"attempt": {attempt}' in lines[-1] and '"step": 60' in lines[-1]]
+        step = mishaps.HELD_STEP + mishaps.FURTHER_STEPS * (attempt - 1)
+        marks = f'"attempt": {attempt}', f'"step": {step}'
+        waiting = [lines for lines in points if all(mark in lines[-1] for mark in marks)]
         return len(waiting) == 2 and all(len(history) == attempt - 1 for history in records.values())
 
     def release(self) -> int:

@@ -98,10 +98,15 @@ def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-def test_the_same_command_again_runs_nothing(copy: Path, command: Command) -> None:
+def test_the_same_command_again_runs_nothing(
+    copy: Path, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = attempts(copy)
+    sessions = tmp_path_factory.mktemp("ray")
+    monkeypatch.setenv("RAY_TMPDIR", str(sessions))
     again = command("orchestrator.sweep", "tiny.yaml")
     assert again.returncode == 0, again.stderr
+    assert list(sessions.iterdir()) == [], "Ray is not started"
     assert "4 done already, 0 to run" in again.stdout
     assert attempts(copy) == records
 

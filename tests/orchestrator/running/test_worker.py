@@ -1,7 +1,10 @@
 """A worker: it trains the trial, or its failure is a record."""
 
+import io
+import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,18 @@ def make_task(config: TrainConfig, folder: Path, attempt: int = 1) -> Task:
     return Task(trial_id="tiny", attempt=attempt, config=config, runtime=runtime, workdir=folder / "tiny")
 
 
+class Imports(pickle.Unpickler):
+    """Notes the packages that unpickling imports."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(io.BytesIO(pickle.dumps(value)))
+        self.packages: set[str] = set()
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        self.packages.add(module_name.partition(".")[0])
+        return super().find_class(module_name, global_name)
+
+
 def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
     points: list[Point] = []
     record = run_trial(make_task(TINY, tmp_path, attempt=3), points.append)
@@ -48,6 +63,9 @@ def test_a_trial_reports_its_curve_and_ends_done(tmp_path: Path) -> None:
     assert record.environment["arithmetic"] == "float32, channels_last, foreach SGD"
     assert "cudnn" in record.environment
     assert record.environment["loader"] == "training thread"
+    imports = Imports((record, *points))
+    imports.load()
+    assert imports.packages == {"orchestrator"}, "whoever reads a record imports nothing of a trainer"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def test_an_ablation_has_bars_and_differences(example, tmp_path):
     assert list(paths) == ["means", "means-dark", "differences", "differences-dark"]
     assert all(path.stat().st_size > 1000 for by_kind in paths.values() for path in by_kind.values())
     assert paths["means"]["pdf"] == tmp_path / "figures" / "means.pdf"
-    assert paths["means"]["png"].read_bytes() != paths["means-dark"]["png"].read_bytes()
+    assert list(paths["means-dark"]) == ["svg"], "for pages; papers are light"
+    assert paths["means"]["svg"].read_bytes() != paths["means-dark"]["svg"].read_bytes()
 
 
 def test_differences_are_paired_and_in_per_cent(example):
