@@ -20,7 +20,17 @@ from orchestrator.workload.local_files import SourceError, texts_of
 from orchestrator.workload.source_digest import short, source_digest
 from orchestrator.workload.text_modules import TextFinder, run_text
 
-__all__ = ["BUILT_IN", "OBJECT", "WorkloadError", "WorkloadSource", "built_in", "find", "load", "workload_of"]
+__all__ = [
+    "BUILT_IN",
+    "OBJECT",
+    "WorkloadError",
+    "WorkloadSource",
+    "built_in",
+    "find",
+    "load",
+    "source_of",
+    "workload_of",
+]
 
 BUILT_IN = "trainer.workload"
 """The module of the workload that comes with the project."""
@@ -72,6 +82,19 @@ def built_in() -> LoadedWorkload:
 def workload_of(config: Any) -> LoadedWorkload:
     """The workload that trains `config`: a config exists only where its workload has been loaded."""
     return BY_CONFIG.get(type(config)) or built_in()
+
+
+def source_of(name: str) -> WorkloadSource:
+    """The source of the workload that a plan names; an empty name is the built-in one.
+
+    Raises WorkloadError for a file, or a script, that this process has not read.
+    """
+    known = next((item for item in reversed(BY_CONFIG.values()) if item.name == name), None)
+    if known is not None:
+        return known.source
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".") if name):
+        raise WorkloadError(f"{name}: a file that was not read here; name the search space on the command line")
+    return WorkloadSource(name=name or BUILT_IN)
 
 
 def find(name: str, folder: Path) -> WorkloadSource:
