@@ -21,9 +21,10 @@ from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_st
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
-from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
+from orchestrator.planning.stale import StaleTrials
 from orchestrator.plugins.table_style import TableStyle
 from orchestrator.running.driver import INTERRUPTED, Driver, RunPolicy
+from orchestrator.running.stored_plan import StoredPlan, store_plan
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, code_key
@@ -34,6 +35,7 @@ from orchestrator.tracking.uri import tracking_uri_of
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
     from orchestrator.planning.adaptive.base import GrowingPlan
+    from orchestrator.running.closing import Closing
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -177,24 +179,10 @@ def carry_out(
     cache_dir = store.local_folder / CACHE
     closing = Closing()
     with reading_for(plan.workload), store.lock(), ExitStack() as stack:
-        growing_plan = open_growing_plan(spec, plan, store)
-        candidates = [trial.trial_id for trial in plan.trials]
-        if growing_plan is not None:
-            plan = replace(plan, record=growing_plan.record, trials=tuple(growing_plan.trials.values()))
-            candidates = list(growing_plan.candidates)
-        selected = None if selection is None else selection.of(plan.record, candidates)
-        state = plan_state(plan.record, store, candidates, options.stale)
-        if state.stale:
-            raise StaleCodeError(refusal(state, store))
-        before, outcomes = state.stored, state.outcomes
-        plan = replace(plan, record=state.plan)
-        if growing_plan is not None:
-            growing_plan.record = plan.record
-        store.keep_plan(plan.record.name, outcomes)  # that of earlier commands, as this one may replace it
-        store.write_sweep(plan.record)
-        todo = [trial for trial in plan.unfinished(outcomes) if selected is None or trial.trial_id in selected]
-        if todo or growing_plan is not None:  # a command that only writes tables needs none of it
-            check_before_sweep(question_of(options, spec.space.resources, len(todo)))
+        stored = store_plan(plan, open_growing_plan(spec, plan, store), store, selection, options.stale)
+        plan, todo = stored.plan, stored.todo
+        if todo or stored.growing is not None:  # a command that only writes tables needs none of it
+            check_before_sweep(question_of(options, spec.space.resources, len(todo), plan.workload))
         save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
@@ -220,34 +208,19 @@ def carry_out(
             follower.admit()
             return executor
 
-        def close() -> SweepOutcome:
-            """Write the tables and end the sweep in MLflow; the next command does what could not be done."""
-            reused = {key: item for key, item in before.items() if driver.outcomes.get(key) is item.record}
-            verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
-            results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
-            name, files = driver.plan.record.name, dict[str, Path]()
-            closing.step("tables", lambda: add_tables(files, partial(write, results, directory=store)))
-            outcome = SweepOutcome(
-                plan=driver.plan, outcomes=driver.outcomes, files=files, selected=selected, halted=driver.halted
-            )
-            closing.step("points", store.point_log.close, brief=True)
-            closing.step("cache of the records", partial(store.compact, name), matters=False)
-            closing.step("kept plan", partial(store.keep_plan, name, driver.outcomes))
-            closing.step("end of the sweep", partial(driver.finish, files, completed=outcome.completed), brief=True)
-            closing.step("MLflow", follower.close)
-            return outcome
-
         cause: Exception | None = None
         with ending_gently(driver.interrupt):
             try:
-                driver.run(plan, outcomes, runtime_of(resources), start_executor, growing_plan, selected)
+                driver.run(
+                    plan, stored.outcomes, runtime_of(resources), start_executor, stored.growing, stored.selected
+                )
             except KeyboardInterrupt:  # the second signal
                 driver.interrupted = closing.at_once = True
             except Exception as error:
                 cause = error
             if lost := store.taken_over:  # tables and MLflow are the other driver's now
                 raise StoreError(lost) from cause
-            outcome = close()
+            outcome = conclude(stored, driver, store, follower, write, closing)
     first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
     if first is not None:
         stopped = [f"stopped: {driver.halted}"] if driver.halted not in ("", INTERRUPTED) else []
@@ -259,7 +232,32 @@ def carry_out(
     )
 
 
-def question_of(options: RunOptions, resources: Resources, trials: int) -> Question:
+def conclude(
+    stored: StoredPlan,
+    driver: Driver,
+    store: RecordStore,
+    follower: Follower,
+    write: Callable[..., dict[str, Path]],
+    closing: Closing,
+) -> SweepOutcome:
+    """Write the tables and end the sweep in MLflow; the next command does what could not be done."""
+    reused = {key: item for key, item in stored.attempts.items() if driver.outcomes.get(key) is item.record}
+    verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
+    results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
+    name, files = driver.plan.record.name, dict[str, Path]()
+    closing.step("tables", lambda: add_tables(files, partial(write, results, directory=store)))
+    outcome = SweepOutcome(
+        plan=driver.plan, outcomes=driver.outcomes, files=files, selected=stored.selected, halted=driver.halted
+    )
+    closing.step("points", store.point_log.close, brief=True)
+    closing.step("cache of the records", partial(store.compact, name), matters=False)
+    closing.step("kept plan", partial(store.keep_plan, name, driver.outcomes))
+    closing.step("end of the sweep", partial(driver.finish, files, completed=outcome.completed), brief=True)
+    closing.step("MLflow", follower.close)
+    return outcome
+
+
+def question_of(options: RunOptions, resources: Resources, trials: int, workload: LoadedWorkload) -> Question:
     """What `doctor` is asked about a sweep that runs `trials` trials, or more if a search adds them."""
     from orchestrator.doctor.finding import Question
 
@@ -274,6 +272,7 @@ def question_of(options: RunOptions, resources: Resources, trials: int) -> Quest
         executor=options.executor,
         out=options.out,
         trials_at_a_time=at_a_time,
+        workload=workload,
     )
 
 

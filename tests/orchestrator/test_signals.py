@@ -14,6 +14,7 @@ from orchestrator import api, interrupts, sweep
 from orchestrator.api import RunOptions
 from orchestrator.commands.command_line import UNFINISHED
 from orchestrator.interrupts import ENDING, INTERRUPTED
+from orchestrator.running import stored_plan
 from orchestrator.running.driver import Driver
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.run_directory import RunDirectory
@@ -25,7 +26,7 @@ BEFORE, DURING, AFTER = "before", "during", "after"
 
 MOMENTS: dict[str, tuple[object, str, str]] = {
     "planning": (sweep, "plan_in", BEFORE),
-    "reading what is done": (api, "plan_state", BEFORE),
+    "reading what is done": (stored_plan, "plan_state", BEFORE),
     "the executor starts": (executors_package, "open_executor", DURING),
     "a trial starts": (Driver, "started", DURING),
     "a trial reports": (Driver, "reported", DURING),
