@@ -1,7 +1,8 @@
 """Runs a peer and accounts for all of its processes: `python -m benchmarks.peers.run FOLDER KILL_AFTER WORDS...`.
 
 This process adopts every descendant, also those that daemonize, so that their CPU time is counted and none is left.
-Prints a `Run` as JSON. With a `KILL_AFTER` above 0 all of them are killed when that number of trials have ended. Linux only.
+Prints a `Run` as JSON. All of them are killed when `KILL_AFTER` trials
+have ended; 0 kills none. Linux only.
 """
 
 from __future__ import annotations
