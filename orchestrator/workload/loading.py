@@ -68,6 +68,10 @@ BY_CONFIG: dict[type, LoadedWorkload] = {}
 """The workloads that this process has loaded, by the type of their configs."""
 
 
+LATEST: dict[str, LoadedWorkload] = {}
+"""By name, the workload that was asked for last: a file may have several versions."""
+
+
 @cache
 def built_in() -> LoadedWorkload:
     """The workload that comes with the project: the contrastive segmentation trainer."""
@@ -84,9 +88,8 @@ def source_of(name: str) -> WorkloadSource:
 
     Raises WorkloadError for a file, or a script, that this process has not read.
     """
-    known = next((item for item in reversed(BY_CONFIG.values()) if item.name == name), None)
-    if known is not None:
-        return known.source
+    if name in LATEST:
+        return LATEST[name].source
     if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".") if name):
         raise WorkloadError(f"{name}: a file that was not read here; name the search space on the command line")
     return WorkloadSource(name=name or BUILT_IN)
@@ -105,9 +108,15 @@ def find(name: str, folder: Path) -> WorkloadSource:
         raise WorkloadError(f"{path}: is not text in UTF-8; save it as UTF-8") from error
 
 
-@cache
 def load(source: WorkloadSource) -> LoadedWorkload:
     """The workload of a source, imported at the first call in this process. Raises WorkloadError."""
+    loaded = LATEST[source.name] = loaded_once(source)
+    return loaded
+
+
+@cache
+def loaded_once(source: WorkloadSource) -> LoadedWorkload:
+    """`load`, once for each source."""
     module = imported(source)
     place = source.path or str(module.__file__)
     workload = getattr(module, OBJECT, None)
