@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.store.checkpoint_sync import fetch_pictures
-from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord, trial_key
+from orchestrator.store.records import WORK, AttemptRecord, PlannedRun, State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mlflow_store import RunFacts, Server
@@ -311,9 +311,9 @@ class Mirror:
         return child
 
     def checkpoint_tags(self, trial_id: str) -> dict[str, str]:
-        """`checkpoint.best` and `checkpoint.last`: addresses of the files that exist."""
+        """`checkpoint.best` and `checkpoint.last`, or `checkpoint.folder`: addresses of what exists."""
         names = self.directory.files.names(trial_key(trial_id))
-        files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt"}
+        files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt", "checkpoint.folder": WORK}
         return {tag: self.directory.uri(trial_key(trial_id, name)) for tag, name in files.items() if name in names}
 
     def describe(self, child: ChildRun, planned: PlannedRun) -> dict[str, str]:
