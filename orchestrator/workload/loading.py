@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -60,6 +61,11 @@ class WorkloadSource:
     """The source in the file."""
     files: tuple[tuple[str, str], ...] = ()
     """Name, relative to the folder of the file, and text of those beside it that it imports."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorkloadSource:
+        """Inverse of `asdict` after JSON, which knows no tuples."""
+        return cls(**{**values, "files": tuple((name, text) for name, text in values["files"])})
 
     @property
     def module_name(self) -> str:

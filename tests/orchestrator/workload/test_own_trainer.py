@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from orchestrator.running.task import Task
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.mlflow_models import exported_model
-from orchestrator.workload.loading import WorkloadError, built_in, source_of
+from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, load, source_of
 from orchestrator.workload.runtime import Runtime
 from tests.orchestrator.conftest import NoFollower
 
@@ -220,3 +222,12 @@ def test_models_need_a_trainer_that_exports_them(options: RunOptions) -> None:
     with pytest.raises(WorkloadError, match=r"elsewhere\.py: a file that was not read here; name the search space"):
         source_of("elsewhere.py")
     assert source_of("") == built_in().source
+
+
+def test_the_process_that_exports_models_gets_the_trainer_with_its_files(options: RunOptions) -> None:
+    Path("beside.py").write_text("RATE = 0.1\n", encoding="utf-8")
+    text = TRAINER.replace("from dataclasses", "from beside import RATE\nfrom dataclasses", 1)
+    Path("parabola.py").write_text(text, encoding="utf-8")
+    workload = workload_of_space(Path("s.yaml"))
+    assert [name for name, _ in workload.source.files] == ["beside.py"]
+    assert load(WorkloadSource.from_json(json.loads(json.dumps(asdict(workload.source))))) is workload
