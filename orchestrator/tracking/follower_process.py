@@ -94,7 +94,7 @@ class FollowerProcess:
                 begin["sweep"],
                 self.live_table,
                 self.progress,
-                workload=WorkloadSource(**named) if (named := begin.get("workload")) else None,
+                workload=WorkloadSource.from_json(named) if (named := begin.get("workload")) else None,
             )
             self.delivery.running.update(begin["running"])
             self.holder = holder_of(self.directory.files)

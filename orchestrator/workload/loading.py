@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -61,6 +62,11 @@ class WorkloadSource:
     files: tuple[tuple[str, str], ...] = ()
     """Name, relative to the folder of the file, and text of those beside it that it imports."""
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorkloadSource:
+        """Inverse of `asdict` after JSON, which knows no tuples."""
+        return cls(**{**values, "files": tuple((name, text) for name, text in values["files"])})
+
     @property
     def module_name(self) -> str:
         """The module under which it is loaded; a file has one of its own for each version."""
@@ -71,6 +77,10 @@ class WorkloadSource:
 
 BY_CONFIG: dict[type, LoadedWorkload] = {}
 """The workloads that this process has loaded, by the type of their configs."""
+
+
+LATEST: dict[str, LoadedWorkload] = {}
+"""By name, the workload that was asked for last: a file may have several versions."""
 
 
 @cache
@@ -89,9 +99,8 @@ def source_of(name: str) -> WorkloadSource:
 
     Raises WorkloadError for a file, or a script, that this process has not read.
     """
-    known = next((item for item in reversed(BY_CONFIG.values()) if item.name == name), None)
-    if known is not None:
-        return known.source
+    if name in LATEST:
+        return LATEST[name].source
     if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".") if name):
         raise WorkloadError(f"{name}: a file that was not read here; name the search space on the command line")
     return WorkloadSource(name=name or BUILT_IN)
@@ -117,9 +126,15 @@ def find(name: str, folder: Path) -> WorkloadSource:
         raise WorkloadError(f"{path}: is not text in UTF-8; save it as UTF-8") from error
 
 
-@cache
 def load(source: WorkloadSource) -> LoadedWorkload:
     """The workload of a source, imported at the first call in this process. Raises WorkloadError."""
+    loaded = LATEST[source.name] = loaded_once(source)
+    return loaded
+
+
+@cache
+def loaded_once(source: WorkloadSource) -> LoadedWorkload:
+    """`load`, once for each source."""
     module = imported(source)
     place = source.path or str(module.__file__)
     workload = getattr(module, OBJECT, None)
