@@ -50,6 +50,9 @@ BENCHMARKS = (
     Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", slow=True),
     Benchmark(name="busy", measures="busy share of two slots", slow=True),
     Benchmark(name="sweep", measures="a whole sweep beside the trainer in a plain loop", slow=True),
+    Benchmark(
+        name="peers", measures="the same trials under nine other tools, also killed and started again", slow=True
+    ),
     Benchmark(name="data", measures="training batches beside PIL and torchvision v1", slow=True),
     Benchmark(
         name="contrast_step", measures="time and memory of the contrast path", devices=("cpu", "cuda"), slow=True

@@ -19,6 +19,7 @@ from orchestrator.commands.sweep_choice import add_choice, chosen_name, given_op
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import find_name
+from orchestrator.workload.loading import built_in
 
 __all__ = ["main"]
 
@@ -99,6 +100,11 @@ def build_parser() -> Parser:
         dest="plugins",
         metavar="PLUGIN",
         help="print the schema of search spaces with the keys of these plugins instead; writes no file",
+    )
+    schema.add_argument(
+        "--workload",
+        metavar="FILE",
+        help="the same with the keys of this workload: a .py file, a module, or a search space that names one",
     )
     return parser
 
@@ -211,7 +217,7 @@ def verify_files(options: argparse.Namespace) -> int:
     --deep also checks checkpoints, pictures and the decoded data sets of this machine. The exit code is 1 when
     something is damaged.
     """
-    from orchestrator.commands.verify import describe, verify, verify_decoded
+    from orchestrator.commands.verify import describe, verify, verify_local_cache
 
     directory = RunDirectory(options.run_dir)
     everything = options.spec == "all"
@@ -219,8 +225,9 @@ def verify_files(options: argparse.Namespace) -> int:
     if not everything and names[0] not in directory.sweep_names():
         directory.sweep(names[0])  # raises
     found = verify(directory, names, everything=everything, deep=options.deep)
-    if options.deep:
-        verify_decoded(found)
+    cache = built_in().extras.cache
+    if options.deep and cache is not None:
+        verify_local_cache(cache, found)
     print("\n".join(describe(found)))
     return UNFINISHED if found.damaged else DONE
 
@@ -233,14 +240,17 @@ def open_ui(options: argparse.Namespace) -> int:
 
 
 def look_around(options: argparse.Namespace) -> int:
-    """Check Python, the machine, folders, Ray, MLflow, recipes and weights; each line is ok or says what to do.
+    """Check Python, the machine, folders, Ray, MLflow and recipes; each line is ok or says what to do.
 
-    With SPEC.yaml also what its sweep needs. The exit code is 1 when there is a problem.
+    Also what the code that trains needs, such as weights and data; with SPEC.yaml, what its
+    sweep needs. The exit code is 1 when there is a problem.
     """
     from orchestrator.doctor.examine import examine, findings_as_json, summary
+    from orchestrator.doctor.experiment import workload_of_space
     from orchestrator.doctor.finding import Question
 
     question = Question(
+        workload=workload_of_space(options.spec),
         run_dir=options.run_dir,
         tracking_uri=options.tracking_uri,
         address=options.address,
@@ -261,11 +271,14 @@ def look_around(options: argparse.Namespace) -> int:
 def write_schema_files(options: argparse.Namespace) -> int:
     """Write search_spaces/schema.json and search_spaces/recipes/schema.json below the current folder.
 
-    With plugins, print the schema of search spaces that name them.
+    With plugins or a workload, print the schema of search spaces that name them.
     """
     from orchestrator.commands.schema import schema_with, write_schemas
 
-    print(schema_with(options.plugins) if options.plugins else "\n".join(map(str, write_schemas())))
+    if options.plugins or options.workload:
+        print(schema_with(options.plugins, options.workload), end="")
+    else:
+        print("\n".join(map(str, write_schemas())))
     return DONE
 
 

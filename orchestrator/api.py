@@ -182,7 +182,7 @@ def carry_out(
         stored = store_plan(plan, open_growing_plan(spec, plan, store), store, selection, options.stale)
         plan, todo = stored.plan, stored.todo
         if todo or stored.growing is not None:  # a command that only writes tables needs none of it
-            check_before_sweep(question_of(options, spec.space.resources, len(todo)))
+            check_before_sweep(question_of(options, spec.space.resources, len(todo), plan.workload))
         save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
@@ -257,7 +257,7 @@ def conclude(
     return outcome
 
 
-def question_of(options: RunOptions, resources: Resources, trials: int) -> Question:
+def question_of(options: RunOptions, resources: Resources, trials: int, workload: LoadedWorkload) -> Question:
     """What `doctor` is asked about a sweep that runs `trials` trials, or more if a search adds them."""
     from orchestrator.doctor.finding import Question
 
@@ -272,6 +272,7 @@ def question_of(options: RunOptions, resources: Resources, trials: int) -> Quest
         executor=options.executor,
         out=options.out,
         trials_at_a_time=at_a_time,
+        workload=workload,
     )
 
 

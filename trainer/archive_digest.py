@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["add_digest", "verify_archive", "verify_file"]
+__all__ = ["add_digest", "verify_archive"]
 
 NAME = b"sha256:"
 COMMENT_BYTES = len(NAME) + 64
@@ -65,11 +64,3 @@ def verify_archive(file: BinaryIO) -> bool:
     if comment[len(NAME) :] != digest_of(file, size - COMMENT_BYTES - 2):
         raise ValueError("its content does not match its digest")
     return True
-
-
-def verify_file(path: Path) -> bool:
-    """`verify_archive` of a file. Raises ValueError for a pipe or a folder, too."""
-    if not path.is_file():
-        raise ValueError("not a file")
-    with path.open("rb") as file:
-        return verify_archive(file)

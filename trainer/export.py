@@ -18,16 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from orchestrator.machine.streams import prepare_streams
+from orchestrator.workload.exported_model import ExportedModel
 from trainer.build import build_segmentor
 from trainer.checkpoint import Checkpoints, read_tensors
 from trainer.config import ContrastConfig, ModelConfig
 from trainer.errors import TrainerError
 from trainer.models.segmentor import Segmentor
 
-__all__ = ["export_inference", "inference_network", "load_inference", "main"]
+__all__ = ["Logits", "export_inference", "exported_model", "inference_network", "load_inference", "main"]
+
+REQUIREMENTS = ("torch", "torchvision", "timm", "numpy", "pillow")
+"""What a process needs to load an exported network and to run it."""
 
 
 def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, ModelConfig]:
@@ -46,6 +50,30 @@ def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, 
         weights = read_best(checkpoints.best)
     config = ModelConfig(**without_plugins(json.loads(found.config)["model"], workdir))
     return build_network(config, weights), config
+
+
+class Logits(nn.Module):
+    """A segmentation network that returns only its logits: one tensor in, one out, as model serving needs it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image_B3HW: Tensor) -> Tensor:
+        """Logits of RGB images (values in 0..1) at the size of the images."""
+        logits_BCHW: Tensor = self.network(image_B3HW).logits_BCHW
+        return logits_BCHW
+
+
+def exported_model(workdir: Path, *, best: bool = False) -> ExportedModel:
+    """The `inference_network` of a trial for MLflow, with an example of two images of its crop. Raises TrainerError."""
+    network, _ = inference_network(workdir, best=best)
+    found = Checkpoints(workdir).newest()
+    if found is None:
+        raise TrainerError(f"{workdir}: its checkpoint is gone; export it again")
+    height, width = json.loads(found.config)["data"]["crop"]
+    example_23HW = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return ExportedModel(network=Logits(network).eval(), example=example_23HW.numpy(), requirements=REQUIREMENTS)
 
 
 def without_plugins(model: Mapping[str, Any], workdir: Path) -> Mapping[str, Any]:

@@ -48,8 +48,8 @@ for step in range(first, args.steps):
     output -= args.lr * active.T @ gradient
     hidden -= args.lr * image[batch].T @ back
     if (step + 1) % 50 == 0:
-        print(json.dumps({"step": step + 1, "val/accuracy": accuracy(val)}))
         np.savez(args.out / "partial.npz", hidden=hidden, output=output, step=step + 1)
         (args.out / "partial.npz").replace(checkpoint)
+        print(json.dumps({"step": step + 1, "val/accuracy": accuracy(val)}))
 
 print(json.dumps({"final/accuracy": accuracy(test)}))

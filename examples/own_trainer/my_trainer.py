@@ -1,9 +1,8 @@
 """A classifier of handwritten digits as a workload: a configuration, its metrics, and how it is trained."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from orchestrator.workload import Inputs, Metric, TrialResult
+from orchestrator.workload import Metric, TrialResult, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,13 +11,12 @@ class Config:
     width: int = 32
     """Hidden units."""
     lr: float = 0.5
-    """Learning rate."""
-    momentum: float = 0.0
-    steps: int = 300
-    """Optimiser steps of 64 images."""
+    steps: int = 300  # of 64 images each
 
 
-class Digits:
+class Digits(Workload):
+    """Handwritten digits of scikit-learn, two-layer perceptron."""
+
     config_type = Config
     result_version = 1
     metrics = (
@@ -26,38 +24,25 @@ class Digits:
         Metric(name="val/accuracy", title="Val accuracy", unit="%", direction="up", decimals=2),
     )
 
-    def check(self, config) -> None:
-        if config.width < 1:
-            raise ValueError("width: must be at least 1")
-
-    def inputs(self, config, remember):
-        return Inputs()  # the data set is part of scikit-learn; one in a file would have a digest here
-
-    def describe(self, rows, seeds) -> str:
-        return f"Handwritten digits of scikit-learn, two-layer perceptron, {rows[0][0].steps} steps, {seeds}"
-
-    def train(self, config, runtime, workdir: Path, progress):
-        import torch
+    def train(self, config, runtime, workdir, progress):
+        import torch  # not when the module is imported: planning needs none of it
         from sklearn.datasets import load_digits
 
         image, label = (torch.from_numpy(part) for part in load_digits(return_X_y=True))
+        image = image.float() / 16
         order = torch.randperm(len(label), generator=torch.Generator().manual_seed(0))
         train, val, test = order.split([997, 300, 500])
-        image = image.float() / 16
         torch.manual_seed(config.seed)
-        model = torch.nn.Sequential(
-            torch.nn.Linear(64, config.width), torch.nn.ReLU(), torch.nn.Linear(config.width, 10)
-        )
-        optimiser = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum)
+        hidden, output = torch.nn.Linear(64, config.width), torch.nn.Linear(config.width, 10)
+        model = torch.nn.Sequential(hidden, torch.nn.ReLU(), output)
+        optimiser = torch.optim.SGD(model.parameters(), lr=config.lr)
         first, checkpoint = 0, workdir / "last.pt"
         if checkpoint.exists():  # an earlier attempt was ended: resume
-            first, weights, state = torch.load(checkpoint)
+            first, weights = torch.load(checkpoint)
             model.load_state_dict(weights)
-            optimiser.load_state_dict(state)
 
         def accuracy(split):
-            with torch.no_grad():
-                return float((model(image[split]).argmax(dim=1) == label[split]).float().mean())
+            return float((model(image[split]).argmax(dim=1) == label[split]).float().mean())
 
         for step in range(first + 1, config.steps + 1):
             draw = torch.Generator().manual_seed(config.seed * 1_000_000 + step)
@@ -66,7 +51,7 @@ class Digits:
             torch.nn.functional.cross_entropy(model(image[batch]), label[batch]).backward()
             optimiser.step()
             if step % 50 == 0:
-                torch.save((step, model.state_dict(), optimiser.state_dict()), workdir / "last.pt.partial")
+                torch.save((step, model.state_dict()), workdir / "last.pt.partial")
                 (workdir / "last.pt.partial").replace(checkpoint)
                 progress(step, {"val/accuracy": accuracy(val)})
         return TrialResult(metrics={"final/accuracy": accuracy(test)})

@@ -6,10 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.errors import SpecError
 from orchestrator.spec.json_schema import Schema, recipe_schema, search_space_schema
 from orchestrator.spec.plugins import load_plugins
 from orchestrator.spec.settings import extended_by
 from orchestrator.spec.table_styles import drawn_with, load_styles
+from orchestrator.spec.workload_in_use import reading_for
+from orchestrator.spec.workload_key import workload_of_file
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import WorkloadError, built_in, find, load
 
 __all__ = ["PATHS", "as_text", "schema_with", "write_schemas"]
 
@@ -28,11 +33,25 @@ def write_schemas() -> tuple[Path, ...]:
     return tuple(PATHS.values())
 
 
-def schema_with(plugins: Sequence[str]) -> str:
-    """The schema of search spaces with the keys of plugins, files or modules, as text. Raises SpecError."""
+def schema_with(plugins: Sequence[str], workload: str | None = None) -> str:
+    """The schema of search spaces with the keys of plugins, files or modules, and of a workload, as text.
+
+    `workload` is a `.py` file or a module, or a search space, whose workload it is. Raises SpecError.
+    """
     named = [(name, "--with") for name in plugins]
-    with drawn_with(load_styles(named)), extended_by(load_plugins(named)):
+    in_use = built_in() if workload is None else workload_named(workload)
+    with reading_for(in_use), drawn_with(load_styles(named)), extended_by(load_plugins(named)):
         return as_text(search_space_schema())
+
+
+def workload_named(name: str) -> LoadedWorkload:
+    """The workload of a search space, in a `.py` file or in a module. Raises SpecError."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        return workload_of_file(Path(name))
+    try:
+        return load(find(name, Path.cwd()))
+    except WorkloadError as error:
+        raise SpecError(f"--workload {name}: {error}") from error
 
 
 def as_text(schema: Schema) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -22,12 +22,10 @@ from orchestrator.store.parquet_cache import cache_state
 from orchestrator.store.point_log import read_line
 from orchestrator.store.records import SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
-from trainer.archive_digest import verify_archive, verify_file
-from trainer.data.reading.cache import DecodedCache, DecodedSplit
+from orchestrator.workload.loading import BUILT_IN, built_in
+from orchestrator.workload.local_cache import LocalCache
 
-__all__ = ["Verification", "describe", "verify", "verify_decoded"]
-
-CHECKPOINTS = ("last.pt", "previous.pt", "best.pt")
+__all__ = ["Verification", "describe", "verify", "verify_local_cache"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -72,15 +70,18 @@ def verify(directory: RunDirectory, names: Iterable[str], *, everything: bool, d
     found = Verification()
     trials = dict.fromkeys(sorted(directory.files.names("trials")) if everything else ())
     seeds: dict[str, int] = {}
+    foreign: set[str] = set()  # trials of other workloads, whose files only they can read
     for name in names:
         for plan in read_plans(directory, name, found):
             trials |= dict.fromkeys(plan.trial_ids)
             seeds |= {run.trial_id: run.seed for run in plan.cells}
+            foreign.update(plan.trial_ids if plan.workload not in ("", BUILT_IN) else ())
         verify_cache(directory, name, found)
     for trial_id in trials:
-        verify_trial(directory, trial_id, seeds.get(trial_id), found)
+        facts = verify_trial(directory, trial_id, seeds.get(trial_id), found)
         if deep:
-            verify_artifacts(directory, trial_id, found)
+            is_foreign = trial_id in foreign or "workload" in facts
+            verify_artifacts(directory, trial_id, {} if is_foreign else built_in().extras.verify_checkpoint, found)
     if everything:
         verify_others(directory, found)
     return found
@@ -108,12 +109,12 @@ def verify_cache(directory: RunDirectory, name: str, found: Verification) -> Non
             found.add("caches", verified=True)
 
 
-def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found: Verification) -> None:
-    """The JSON files of a trial; `seed` is that of its planned run."""
+def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found: Verification) -> Mapping[str, Any]:
+    """The JSON files of a trial; `seed` is that of its planned run. Returns what its id is a function of, if known."""
     names = directory.files.names(trial_key(trial_id))
-    if not names:
-        return
     facts: Mapping[str, Any] = {}
+    if not names:
+        return facts
     with found.file(trial_key(trial_id, "trial.json")):
         if "trial.json" not in names:
             raise ValueError("missing, so it is unknown what the trial computed")
@@ -136,6 +137,7 @@ def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found
                 found.add("other files of records", verified=True)
     for name in files_of(POINT_FILE, names):
         verify_points(directory, trial_key(trial_id, name), found)
+    return facts
 
 
 def require_identity(facts: Mapping[str, Any], trial_id: str, seed: int | None) -> None:
@@ -160,13 +162,15 @@ def verify_points(directory: RunDirectory, key: str, found: Verification) -> Non
                 found.add("points", verified=read_line(line).verified)
 
 
-def verify_artifacts(directory: RunDirectory, trial_id: str, found: Verification) -> None:
-    """The checkpoints and pictures of a trial."""
+def verify_artifacts(
+    directory: RunDirectory, trial_id: str, checks: Mapping[str, Callable[[BinaryIO], bool]], found: Verification
+) -> None:
+    """The checkpoints of a trial, with `Extras.verify_checkpoint` of its workload, and its pictures."""
     for name in directory.files.names(trial_key(trial_id)):
         key = trial_key(trial_id, name)
-        if name in CHECKPOINTS:
-            with found.file(key):
-                found.add("checkpoints", verified=verify_checkpoint(directory, key))
+        if name in checks:
+            with found.file(key), opened(directory, key) as file:
+                found.add("checkpoints", verified=checks[name](file))
     for name in directory.files.names(trial_key(trial_id, "pictures")):
         key = trial_key(trial_id, f"pictures/{name}")
         if name.endswith(".png"):
@@ -175,11 +179,14 @@ def verify_artifacts(directory: RunDirectory, trial_id: str, found: Verification
                 found.add("pictures", verified=True)
 
 
-def verify_checkpoint(directory: RunDirectory, key: str) -> bool:
-    """Whether a checkpoint has a digest. Raises ValueError for a damaged one."""
-    if isinstance(directory.files, LocalFiles):
-        return verify_file(directory.local_folder / key)
-    return verify_archive(BytesIO(directory.files.read(key) or b""))
+def opened(directory: RunDirectory, key: str) -> BinaryIO:
+    """A file of the run directory for reading. Raises ValueError for a pipe or a folder."""
+    if not isinstance(directory.files, LocalFiles):
+        return BytesIO(directory.files.read(key) or b"")
+    path = directory.local_folder / key
+    if not path.is_file():
+        raise ValueError("not a file")
+    return path.open("rb")
 
 
 def verify_picture(content: bytes) -> None:
@@ -217,16 +224,12 @@ def verify_patch(name: str, content: bytes) -> bool:
     return True
 
 
-def verify_decoded(found: Verification) -> None:
-    """The decoded data sets of this machine, which may serve other run directories too."""
-    for folder in DecodedCache.default().entries():
-        if not (folder / "index").exists():  # of another version
-            continue
-        with found.file(str(folder)):
-            split = DecodedSplit(folder)
-            for index in range(len(split)):
-                split.read(index)
-            found.add("decoded data", verified=True)
+def verify_local_cache(cache: LocalCache, found: Verification) -> None:
+    """What a workload keeps on this machine, which may serve other run directories too."""
+    for entry in cache.entries():
+        with found.file(str(entry)):
+            cache.verify(entry)
+            found.add(cache.title, verified=True)
 
 
 def describe(found: Verification) -> list[str]:

@@ -1,13 +1,13 @@
-"""CHECKS: everything that `doctor` looks at, in the order in which it is shown, and which of it a sweep looks at."""
+"""CHECKS: what `doctor` looks at, in the order in which it is shown, and which of it a sweep looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from orchestrator.doctor import cluster, experiment, folders, interpreter, machine
-from orchestrator.doctor.finding import Check
+from orchestrator.doctor.finding import Check, Question
 
-__all__ = ["CHECKS", "OF_A_PRIVATE_CLUSTER", "OF_A_SWEEP"]
+__all__ = ["CHECKS", "OF_A_PRIVATE_CLUSTER", "OF_A_SWEEP", "checks_for"]
 
 CHECKS: Mapping[str, Check] = {
     "packages": interpreter.check_packages,
@@ -32,11 +32,16 @@ CHECKS: Mapping[str, Check] = {
     "MLflow": experiment.check_mlflow,
     "recipes": experiment.check_recipes,
     "search space": experiment.check_search_space,
-    "weights": experiment.check_weights,
-    "data": experiment.check_data,
 }
+"""Those of every sweep; `checks_for` adds those of a workload."""
 
 OF_A_SWEEP = ("memory", "run directory", "free space")
 """Checks that each sweep makes before it starts anything: they take milliseconds and import nothing heavy."""
 OF_A_PRIVATE_CLUSTER = ("shared memory", "limits", "temporary folder", "Ray")
 """What it checks besides if it starts a Ray cluster of its own."""
+
+
+def checks_for(question: Question) -> Mapping[str, Check]:
+    """All checks, then those of the workload."""
+    own = question.workload.extras.checks
+    return {**CHECKS, **{name: experiment.check_of_workload(check) for name, check in own.items()}}

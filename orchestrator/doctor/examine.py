@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.checks import checks_for
 from orchestrator.doctor.finding import Check, Finding, Problem, Question
 from orchestrator.doctor.folders import removing_scratch
 from orchestrator.errors import SweepError
@@ -22,16 +22,16 @@ ANSWER_SECONDS = 60.0
 
 
 def examine(
-    question: Question, checks: Mapping[str, Check] = CHECKS, answer_seconds: float = ANSWER_SECONDS
+    question: Question, checks: Mapping[str, Check] | None = None, answer_seconds: float = ANSWER_SECONDS
 ) -> Iterator[Finding]:
-    """The finding of each check, in their order, as soon as it is there.
+    """The finding of each check, by default of all, in their order, as soon as it is there.
 
     A check without an answer in time is a problem too: a file system or a server may hang.
     """
     found: dict[str, Finding] = {}
     threads = {}
     with removing_scratch():
-        for name, check in checks.items():
+        for name, check in (checks_for(question) if checks is None else checks).items():
             threads[name] = threading.Thread(
                 target=lambda name=name, check=check: found.update({name: finding_of(name, check, question)}),
                 daemon=True,

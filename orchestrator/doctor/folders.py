@@ -183,14 +183,13 @@ def check_clock(question: Question) -> str:
 
 def check_free_space(question: Question) -> str:
     """Disks and their tables of files have room: the run directory for two checkpoints of each trial in flight."""
-    from trainer.data.reading.cache import DecodedCache
-
-    cache = DecodedCache.default().folder
+    cache = question.workload.extras.cache
+    cache_folder = None if cache is None else cache.folder()
     places = {
         "run directory": question.folder,
         "temporary files": Path(tempfile.gettempdir()),
         "tables": existing(question.out),
-        "decoded images": None if cache is None else existing(cache),
+        "" if cache is None else cache.title: None if cache_folder is None else existing(cache_folder),
         "MLflow": database_folder(question),
     }
     checkpoints = 2 * CHECKPOINT_BYTES * question.trials_at_a_time

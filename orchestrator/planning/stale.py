@@ -16,8 +16,9 @@ from orchestrator.machine.sealed_json import unseal
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.store.record_files import StoredAttempt
-from orchestrator.store.records import AttemptRecord, SweepRecord, code_key, codes_in, trial_key
+from orchestrator.store.records import WORK, AttemptRecord, SweepRecord, code_key, codes_in, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.workload.script.process import LOG
 
 __all__ = [
     "PlanState",
@@ -123,7 +124,7 @@ def stale_checkpoints(plan: SweepRecord, directory: RunDirectory, trial_ids: Seq
     names = directory.files.map(directory.files.names, [trial_key(trial_id) for trial_id in trial_ids])
     found = []
     for trial_id, files in zip(trial_ids, names, strict=True):
-        if CHECKPOINTS.isdisjoint(files):
+        if CHECKPOINTS.isdisjoint(files) and not (WORK in files and has_files(directory, trial_id)):
             continue
         try:
             code = directory.trial_facts(trial_id).get("code", "")
@@ -132,6 +133,12 @@ def stale_checkpoints(plan: SweepRecord, directory: RunDirectory, trial_ids: Seq
         if not plan.accepts_code(trial_id, code):
             found.append(StaleTrial(trial_id=trial_id, code=code, finished=False))
     return found
+
+
+def has_files(directory: RunDirectory, trial_id: str) -> bool:
+    """Whether a trainer other than the built-in one has left more in its folder than what a script has printed."""
+    names = directory.files.names(trial_key(trial_id, WORK))
+    return any(not name.startswith(".") and name != LOG for name in names)
 
 
 def differing_files(code: str, directory: RunDirectory) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ class Driver:
             attempt=self.store.next_attempt(trial.trial_id),
             config=trial.config,
             runtime=replace(self.runtime, **on, accepted_code=accepted),
-            workdir=self.store.workdir(trial.trial_id),
+            workdir=self.store.workdir(trial.trial_id, work=not self.plan.workload.is_built_in),
             share=share,
             avoid_nodes=history.lost_nodes,
             run_dir=self.store.address,

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
 from orchestrator.plugins.loading import place_in_plugin
@@ -29,6 +29,9 @@ from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import workload_of
+
+if TYPE_CHECKING:
+    from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["run_trial"]
 
@@ -87,40 +90,77 @@ def train_trial(
 ) -> tuple[Mapping[str, float], Mapping[str, str], Mapping[str, str]]:
     """Train; returns the final metrics, the SHA-256 of the files for the reports by name, and facts of the environment.
 
-    The facts are those of the `TrialResult`. Checkpoints are copied to an object store as they are
-    written.
+    The facts are those of the `TrialResult`. Checkpoints are copied to an object store as they are written.
     """
-    from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
     from orchestrator.store.image_counts import write_image_counts
     from orchestrator.store.run_directory import RunDirectory
 
     workload = workload_of(task.config)
     watched = workload.watched_metric.name
     directory = RunDirectory(task.run_dir) if task.run_dir else None
-    uploaded = checkpoint_time(task.workdir)
-
-    def upload() -> None:
-        nonlocal uploaded
-        if directory is not None and (written := checkpoint_time(task.workdir)) != uploaded:
-            uploaded = written
-            upload_checkpoints(directory, task.trial_id, task.workdir)
+    copies = TrialFolder(task, directory) if workload.is_built_in else OwnFolder(task, workload, directory)
 
     def progress(step: int, values: dict[str, float]) -> None:
         metrics = {**values, **memory_in_use()} if watched in values else values
         report(Point(step=index(step), metrics=plain_numbers(metrics), time=time.time(), attempt=task.attempt))
-        upload()
+        copies.upload()
 
-    if directory is not None:
-        fetch_checkpoints(directory, task.trial_id, task.workdir)
+    found = copies.open()
     try:
         result = workload.workload.train(task.config, task.runtime, task.workdir, progress)
     finally:
-        upload()
-    metrics, used = plain_numbers(result.metrics), plain_texts(result.facts)
+        copies.upload(ended=True)
+    metrics, used = plain_numbers(result.metrics), {**found, **plain_texts(result.facts)}
     if directory is None or result.count_NCK is None:
         return metrics, {}, used
     files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names)
     return metrics, files, used
+
+
+class TrialFolder:
+    """Copies the checkpoints of the built-in trainer, which works in the folder of the trial."""
+
+    def __init__(self, task: Task, directory: RunDirectory | None) -> None:
+        self.task = task
+        self.directory = directory
+        self.uploaded = checkpoint_time(task.workdir)
+
+    def open(self) -> Mapping[str, str]:
+        """Before training: fetch what an earlier attempt has left; the trainer says itself of which code it is."""
+        from orchestrator.store.checkpoint_sync import fetch_checkpoints
+
+        if self.directory is not None:
+            fetch_checkpoints(self.directory, self.task.trial_id, self.task.workdir)
+        return {}
+
+    def upload(self, *, ended: bool = False) -> None:
+        """Copy what is new once there is another checkpoint."""
+        from orchestrator.store.checkpoint_sync import upload_checkpoints
+
+        del ended
+        written = checkpoint_time(self.task.workdir)
+        if self.directory is not None and written != self.uploaded:
+            self.uploaded = written
+            upload_checkpoints(self.directory, self.task.trial_id, self.task.workdir)
+
+
+class OwnFolder:
+    """Copies everything that any other trainer writes in its folder."""
+
+    def __init__(self, task: Task, workload: LoadedWorkload, directory: RunDirectory | None) -> None:
+        from orchestrator.store.work_folder import WorkFolder
+
+        self.digests = workload.code.digests()
+        self.accepted = (*self.digests, *task.runtime.accepted_code)
+        self.folder = WorkFolder(directory, task.trial_id, task.workdir)
+
+    def open(self) -> Mapping[str, str]:
+        """Before training: fetch what an earlier attempt with accepted code has left; returns the fact `code`."""
+        return {"code": self.folder.open(self.digests[0], self.accepted)}
+
+    def upload(self, *, ended: bool = False) -> None:
+        """Copy what is new."""
+        self.folder.upload(ended=ended)
 
 
 def memory_in_use() -> dict[str, float]:

@@ -108,7 +108,7 @@ def by_key(block: Callable[[Leaf], Schema]) -> Schema:
 
 def list_schema(leaf: Leaf) -> Schema:
     """Values of a key, at least one."""
-    return {"type": "array", "items": {"$ref": f"#/$defs/{leaf.key}"}, "minItems": 1}
+    return {"type": "array", "items": {"$ref": f"#/$defs/{definition_of(leaf.key)}"}, "minItems": 1}
 
 
 def parameter_schema(leaf: Leaf) -> Schema:
@@ -116,7 +116,7 @@ def parameter_schema(leaf: Leaf) -> Schema:
     ranges = NUMBERS if number_type(leaf.annotation) is not None else ()
     properties = {
         "values": list_schema(leaf),
-        "value": {"$ref": f"#/$defs/{leaf.key}"},
+        "value": {"$ref": f"#/$defs/{definition_of(leaf.key)}"},
         **{name: {"$ref": f"#/$defs/parameter.{name}"} for name in ranges},
     }
     return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
@@ -124,7 +124,7 @@ def parameter_schema(leaf: Leaf) -> Schema:
 
 def settings_definitions() -> Schema:
     """Definitions of each key's values and of each block of settings, nested or dotted."""
-    definitions: Schema = {leaf.key: leaf_schema(leaf) for leaf in config_leaves().values()}
+    definitions: Schema = {definition_of(leaf.key): leaf_schema(leaf) for leaf in config_leaves().values()}
     blocks = {leaf.key.removesuffix(leaf.key.rpartition(".")[2]): leaf.block for leaf in config_leaves().values()}
     for prefix, block in {"": workload_in_use().config_type, **blocks}.items():
         properties: Schema = {}
@@ -134,7 +134,7 @@ def settings_definitions() -> Schema:
                 name = ".".join(parts[:count])
                 properties.setdefault(name, {"$ref": f"#/$defs/{SETTINGS}.{prefix}{name}"})
             if parts:
-                properties[".".join(parts)] = {"$ref": f"#/$defs/{key}"}
+                properties[".".join(parts)] = {"$ref": f"#/$defs/{definition_of(key)}"}
         definitions[f"{SETTINGS}.{prefix}".rstrip(".")] = {
             "description": inspect.getdoc(block),
             "type": "object",
@@ -142,6 +142,11 @@ def settings_definitions() -> Schema:
             "additionalProperties": False,
         }
     return definitions
+
+
+def definition_of(key: str) -> str:
+    """Name of the definition of a key; one of another workload could be named like a definition of ours."""
+    return key if "." in key and key.partition(".")[0] not in (SETTINGS, "parameter") else f"key:{key}"
 
 
 def leaf_schema(leaf: Leaf) -> Schema:
@@ -153,9 +158,12 @@ def leaf_schema(leaf: Leaf) -> Schema:
 
 @cache
 def field_docs(config_type: Any) -> dict[str, str]:
-    """The docstring below each field of a config class."""
+    """The docstring below each field of a config class; none of the settings of a script, which have no source."""
     read_docstrings(config_type)
-    properties = TypeAdapter(config_type).json_schema()["properties"]
+    try:
+        properties = TypeAdapter(config_type).json_schema()["properties"]
+    except SyntaxError:  # its module is the search space
+        return {}
     return {name: item["description"] for name, item in properties.items() if "description" in item}
 
 

@@ -43,6 +43,7 @@ from orchestrator.spec.sweep_names import (
 )
 from orchestrator.spec.table import table_mistakes
 from orchestrator.spec.table_styles import drawn_with, load_styles, styles_in_use
+from orchestrator.spec.tracking import tracking_mistakes
 from orchestrator.spec.workload_in_use import reading_for, workload_in_use
 from orchestrator.spec.workload_key import workload_in
 from orchestrator.spec.yaml_document import Document
@@ -238,6 +239,7 @@ def mistakes_together(
     yield from label_mistakes(space, shared.rows.rows)
     yield from table_mistakes(space, shared.rows)
     yield from selection_mistakes(space)
+    yield from tracking_mistakes(space)
     entries = data_entries(space, options.data)
     place = entries[0][0] if options.data and entries else space.origin("data")
     yield from data_mistakes(space, place, len(entries), seeds.until)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.errors import SpecError
+from orchestrator.spec.extends import SEARCH_SPACE, read_extended
+from orchestrator.spec.shipped import find_search_space
 from orchestrator.spec.yaml_document import Block, Document
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, find, load
 from orchestrator.workload.script.declaration import Declaration, DeclarationError
 from orchestrator.workload.script.workload import module_text
 
-__all__ = ["workload_in"]
+__all__ = ["workload_in", "workload_of_file"]
 
 
 def workload_in(document: Document) -> LoadedWorkload:
@@ -30,6 +32,11 @@ def workload_in(document: Document) -> LoadedWorkload:
         return load(find(name, Path(origin.rpartition(":")[0]).parent))
     except WorkloadError as error:
         raise SpecError(f"{where}: {error}") from error
+
+
+def workload_of_file(path: Path) -> LoadedWorkload:
+    """The workload of the search space at `path`, or of the one of the project with this name. Raises SpecError."""
+    return workload_in(read_extended(find_search_space(path), SEARCH_SPACE))
 
 
 def script_in(document: Document, block: Block) -> LoadedWorkload:

@@ -15,7 +15,7 @@ from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.checkpoint_sync import UPLOADED
 from orchestrator.store.kept_plans import PLANS, plan_key
 from orchestrator.store.record_files import checking
-from orchestrator.store.records import State, sweep_key, trial_key
+from orchestrator.store.records import WORK, State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["KEEP", "Leftover", "foreign_folders", "forgettable_plans", "unneeded_files", "unreferenced_trials"]
@@ -28,7 +28,7 @@ PARTIAL_FILE = re.compile(rf"(pictures/)?\..+\.[0-9a-f]+{re.escape(PARTIAL)}|(la
 """What a crash has left partly written: as `atomic_file` names it, or the trainer."""
 TRIAL_FILE = re.compile(
     rf"{RECORD_FILE.pattern}|{PARTIAL_FILE.pattern}|images_\d+\.npz|(last|previous|best)\.pt|lock|pictures/[^/]+\.png"
-    rf"|{re.escape(UPLOADED)}"
+    rf"|{re.escape(UPLOADED)}|{WORK}/.+"
 )
 """Every file that a trial writes, by its path in the trial's folder."""
 TRIAL_ID = re.compile(r"[0-9a-f]{12}")

@@ -18,7 +18,7 @@ from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import pack
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
+from orchestrator.store.records import WORK, AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 
@@ -125,12 +125,14 @@ class RecordStore(RunDirectory):
         text = location(self.location)
         return text if "://" in text else str(Path(text).resolve())
 
-    def workdir(self, trial_id: str) -> Path:
+    def workdir(self, trial_id: str, *, work: bool = False) -> Path:
         """Folder in which a trial works; absolute, because workers have another current folder.
 
-        For an object store it is a folder of the worker's machine, and `checkpoint_sync` copies the checkpoints.
+        `work`: it is a folder of its own in that of the trial (`orchestrator.store.work_folder`). In an object store it
+        is a folder of the worker's machine, and checkpoints are copied.
         """
-        return self.trial_folder(trial_id).resolve()
+        folder = self.trial_folder(trial_id).resolve()
+        return folder / WORK if work else folder
 
     def next_attempt(self, trial_id: str) -> int:
         """Number of a new attempt at a trial. For a trial that never started this only lists its folder.

@@ -10,7 +10,8 @@ JSON files have a digest of their content (`sealed_json`), and lines of points a
 <run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
                                                    in an object store points_001_00001.jsonl and so on
 <run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image (`orchestrator.store.image_counts`)
-<run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints (the trainer's)
+<run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints of the built-in trainer
+<run_dir>/trials/<trial_id>/work/                  what any other trainer writes (`orchestrator.store.work_folder`)
 <run_dir>/code/<digest>.json                       digests of the files of the trainer that ran, by their names
 <run_dir>/code/<digest>.patch                      uncommitted changes of our packages; only its owner may read it
 
@@ -36,6 +37,7 @@ from orchestrator.workload.protocol_record import ProtocolRecord
 __all__ = [
     "LATEST_SECONDS",
     "SEARCHES",
+    "WORK",
     "AttemptRecord",
     "ErrorRecord",
     "PlannedRun",
@@ -53,6 +55,9 @@ __all__ = [
 
 Layout = Literal["auto", "list", "groups", "matrix"]
 AcrossData = Literal["none", "mean", "seeds", "data_sets"]
+
+WORK = "work"
+"""Folder in that of a trial, in which a trainer other than the built-in one works."""
 
 SEARCHES = ("random", "tpe")
 """Methods that choose trials while the sweep runs; with the others all rows are known in the plan."""

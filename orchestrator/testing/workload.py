@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from orchestrator.planning.identity import canonical, content_id
 from orchestrator.running.task import StopTrial
 from orchestrator.spec.settings import leaves_of
 from orchestrator.store.records import State
+from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.inputs import forget
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import WorkloadSource, load
@@ -111,6 +114,24 @@ class WorkloadContract:
         for name, value in whole.items():
             if not name.startswith("cost/"):
                 assert resumed[name] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE, nan_ok=True)
+        if workload.extras.export is not None:
+            require_export(workload.extras.export, tmp_path / "whole")
+            with pytest.raises(ValueError, match=r"^[^\n]+$"):
+                workload.extras.export(tmp_path / "empty", "last")
+
+
+def require_export(export: Callable[[Path, str], ExportedModel], folder: Path) -> None:
+    """The models of the trained trial in `folder` predict for batches of any size, each item by itself."""
+    import torch
+
+    for kind in ("best", "last"):
+        model = export(folder, kind)
+        assert len(model.example) >= 2
+        with torch.inference_mode():
+            whole, first = (model.network(torch.from_numpy(batch)) for batch in (model.example, model.example[:1]))
+        assert len(whole) == len(model.example)
+        torch.testing.assert_close(whole[:1], first, rtol=1e-3, atol=1e-3)
+        assert all(version(name) for name in model.requirements)
 
 
 def train(workload: LoadedWorkload, config: Any, folder: Path, progress: Any) -> dict[str, float]:

@@ -19,6 +19,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import Server
+from orchestrator.workload.loading import WorkloadSource
 
 __all__ = ["Delivery", "log_unexpected"]
 
@@ -40,8 +41,13 @@ class Delivery:
         live_table: Path | None = None,
         on_progress: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        workload: WorkloadSource | None = None,
     ) -> None:
-        """Reads sweep `name`; raises StoreError. `on_progress` is called after each delivered trial."""
+        """Reads sweep `name`; raises StoreError. `on_progress` is called after each delivered trial.
+
+        `workload`: as in `Mirror`.
+        """
+        self.workload = workload
         results = directory.results(name)
         self.directory = directory
         self.sweep = results.sweep
@@ -127,7 +133,7 @@ class Delivery:
 
         Raises TrackingError, StoreError.
         """
-        mirror = Mirror(server, self.directory, self.live_table)
+        mirror = Mirror(server, self.directory, self.live_table, self.workload)
         for trial_id in (*mirror.open(self.results, self.running), *sorted(self.running)):
             if trial_id not in self.refused:
                 self.pending.setdefault(trial_id, self.clock())

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from orchestrator.errors import AccessError, TrackingError
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.retries import BackOff, RetryTimings
+from orchestrator.workload.loading import WorkloadError, WorkloadSource, source_of
 
 __all__ = ["Follower", "RetryTimings"]
 
@@ -53,6 +55,8 @@ class Follower:
         }
         self.sweep = ""
         """Name of the sweep; empty before `begin`."""
+        self.workload: WorkloadSource | None = None
+        """The code that exports models, which the child may not find by its name."""
         self.running: set[str] = set()
         self.ending: dict[str, Any] | None = None
         self.failure: TrackingError | None = None
@@ -79,7 +83,14 @@ class Follower:
         """The sweep starts: the child compares MLflow with the run directory."""
         with self.changed:
             self.sweep = sweep.name
-            self.tell(event="begin", sweep=sweep.name, running=[])
+            with suppress(WorkloadError):  # not read here; then it exports no models
+                self.workload = source_of(sweep.workload)
+            self.tell_beginning()
+
+    def tell_beginning(self) -> None:
+        """Tell the child which sweep it is, what runs by now, and the code that exports models."""
+        workload = None if self.workload is None else asdict(self.workload)
+        self.tell(event="begin", sweep=self.sweep, running=sorted(self.running), workload=workload)
 
     def planned(self, sweep: SweepRecord) -> None:
         """The plan has grown."""
@@ -229,7 +240,7 @@ class Follower:
             if not self.answered:
                 self.answered = True
                 if self.sweep:
-                    self.tell(event="begin", sweep=self.sweep, running=sorted(self.running))
+                    self.tell_beginning()
                 if self.ending is not None:
                     self.tell(**self.ending)
 

@@ -21,6 +21,7 @@ from orchestrator.tracking.delivery import Delivery, log_unexpected
 from orchestrator.tracking.mlflow_store import Server, spare_syncs
 from orchestrator.tracking.orphaned_runs import end_orphaned_runs
 from orchestrator.tracking.retries import BackOff, RetryTimings
+from orchestrator.workload.loading import WorkloadSource
 
 __all__ = ["FollowerProcess", "main"]
 
@@ -88,7 +89,13 @@ class FollowerProcess:
         """Connect where necessary and deliver what the driver told by now; returns whether all of it succeeded."""
         begin = self.inbox.get("begin")
         if self.delivery is None and begin is not None:
-            self.delivery = Delivery(self.directory, begin["sweep"], self.live_table, self.progress)
+            self.delivery = Delivery(
+                self.directory,
+                begin["sweep"],
+                self.live_table,
+                self.progress,
+                workload=WorkloadSource.from_json(named) if (named := begin.get("workload")) else None,
+            )
             self.delivery.running.update(begin["running"])
             self.holder = holder_of(self.directory.files)
         if self.delivery is not None:

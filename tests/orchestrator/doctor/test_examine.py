@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.doctor.checks import CHECKS
+from orchestrator.doctor.checks import checks_for
 from orchestrator.doctor.examine import examine, findings_as_json, summary
 from orchestrator.doctor.finding import Check, Problem, Question
 from orchestrator.errors import StoreError
@@ -75,7 +75,7 @@ def test_the_command_has_a_line_for_each_check(
     monkeypatch.chdir(tmp_path)
     code = main(["doctor", "ablation_memory", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert [finding["name"] for finding in found] == list(CHECKS)
+    assert [finding["name"] for finding in found] == list(checks_for(Question()))
     assert code == (0 if all(finding["ok"] for finding in found) else 1)
     answers = {finding["name"]: finding["text"] for finding in found}
     assert "ablation_memory: 5 configurations" in answers["search space"]
@@ -89,5 +89,5 @@ def test_an_ascii_terminal_is_a_problem_and_no_traceback(tmp_path: Path) -> None
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     assert "problem  encoding: ascii lacks letters" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith(f"{len(CHECKS)} checks, ")
+    assert done.stdout.splitlines()[-1].startswith(f"{len(checks_for(Question()))} checks, ")
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.commands.schema import PATHS, as_text
+from orchestrator.commands.schema import PATHS, as_text, schema_with
 from orchestrator.spec.json_schema import recipe_schema, search_space_schema
 from orchestrator.spec.settings import config_leaves
 from orchestrator.spec.yaml_document import parse_yaml, read_yaml
@@ -114,6 +114,48 @@ def test_everything_is_explained():
     assert all(definitions[key]["description"] for key in config_leaves())
     assert definitions["contrast.temperature"]["description"] == "Divides the cosine similarities."
     assert all(item.get("description") for item in definitions["Scheduler"]["properties"].values())
+
+
+EXAMPLES = PROJECT / "examples"
+
+
+@pytest.mark.parametrize(
+    ("example", "named"),
+    [("own_trainer", "my_trainer.py"), ("own_trainer", "digits.yaml"), ("own_script", "digits.yaml")],
+)
+def test_the_keys_of_another_workload_are_known(example, named, monkeypatch, capsys):
+    monkeypatch.chdir(EXAMPLES / example)
+    assert main(["schema", "--workload", named]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(read_yaml(Path("digits.yaml")).values)
+    for row in ("{width: wide}", "{optim.lr: 0.1}", "{seed: 3}"):
+        wrong = parse_yaml(f"method: ablation\nworkload: my_trainer.py\nrows: {{a: {row}}}\n", "x").values
+        assert list(validator.iter_errors(wrong)), row
+
+
+def test_a_key_may_be_named_like_a_definition(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = "{settings: 1, condition: a, Objective: true, data_set: 0.5, parameter: 2}"
+    command = "echo {seed} {settings} {condition} {Objective} {data_set} {parameter}"
+    (tmp_path / "s.yaml").write_text(
+        "method: ablation\n"
+        f"workload: {{command: '{command}', settings: {settings}, metrics: {{final/a: {{direction: max}}}}}}\n"
+        "rows: {a: {settings: 2, condition: b, Objective: false, data_set: 1, parameter: 3}}\n",
+        encoding="utf-8",
+    )
+    validator = jsonschema.Draft202012Validator(json.loads(schema_with([], "s.yaml")))
+    right = read_yaml(Path("s.yaml")).values
+    validator.validate(right)
+    for key, value in (("settings", "x"), ("condition", 3), ("Objective", 3), ("data_set", "x"), ("parameter", "x")):
+        wrong = {**right, "rows": {"a": {key: value}}}
+        assert list(validator.iter_errors(wrong)), key
+
+
+def test_a_workload_that_cannot_be_read_is_one_line(capsys):
+    assert main(["schema", "--workload", "nowhere.py"]) == 2
+    assert "nowhere.py: cannot be read (No such file or directory); correct the path" in capsys.readouterr().err
 
 
 def test_a_file_that_extends_another_may_leave_the_method_to_it():

@@ -100,6 +100,12 @@ FILES = [
         f"{SCRIPT}plugins: [mine.py]\nrows: {{a: {{}}}}\n",
         ["3: plugins: the workload 'echo {lr} {seed}' takes no plugins; remove this key"],
     ),
+    (
+        f"{SCRIPT}tracking: {{models: best}}\nrows: {{a: {{}}}}\n",
+        [
+            "3: tracking.models: the workload 'echo {lr} {seed}' exports no models; write none, or give its extras an `export`"
+        ],
+    ),
     (f"{HEAD}rows: {{}}\n", ["3: rows: an ablation needs at least one row; add `LABEL: {key: value}`"]),
     (
         f"{HEAD}plugins: 3\nrows: {{a: {{}}}}\n",

@@ -11,7 +11,8 @@ from orchestrator.errors import StoreError
 from orchestrator.running.task import Task
 from orchestrator.running.worker import run_trial
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
-from orchestrator.tracking.mlflow_models import load_network
+from orchestrator.tracking.mlflow_models import exported_model
+from orchestrator.workload.loading import built_in
 from tests.orchestrator.tracking.conftest import World
 from trainer.config import (
     ContrastConfig,
@@ -59,7 +60,7 @@ def test_a_model_is_logged_once_and_predicts_what_the_trial_did(
     image_B3HW = torch.rand(3, 3, 32, 64)
     with torch.inference_mode():
         logits_BCHW = loaded(image_B3HW)
-        expected_BCHW = load_network(task.workdir, "best")(image_B3HW)
+        expected_BCHW = exported_model(built_in(), task.workdir, "best").network(image_B3HW)
     assert logits_BCHW.shape == (3, 11, 32, 64)
     torch.testing.assert_close(logits_BCHW, expected_BCHW)
     info = mlflow.models.get_model_info(child.data.tags["model"])
@@ -69,5 +70,5 @@ def test_a_model_is_logged_once_and_predicts_what_the_trial_did(
 
 def test_a_checkpoint_that_is_not_there_is_one_line(world: World) -> None:
     with pytest.raises(StoreError, match=r"no best checkpoint for a model \(no checkpoint \(last\.pt\);") as caught:
-        load_network(world.folder, "best")
+        exported_model(built_in(), world.folder, "best")
     assert str(caught.value).count(str(world.folder)) == 1

@@ -42,7 +42,7 @@ class TestExampleTrainer(WorkloadContract):
 
     @pytest.fixture
     def config(self, workload: LoadedWorkload) -> Any:
-        return replace(workload.config_type(), steps=150, momentum=0.9)
+        return replace(workload.config_type(), steps=150)
 
 
 class TestExampleScript(WorkloadContract):

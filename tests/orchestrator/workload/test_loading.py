@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.running.task import Task
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, find, load
+from orchestrator.workload.runtime import Runtime
 
 WORKLOAD = '''
 from dataclasses import dataclass
@@ -91,7 +95,7 @@ def test_a_source_is_loaded_without_its_file_and_two_versions_do_not_mix(tmp_pat
         ("rate: float = 0.1", "rate: float", "config_type: Config.* raises TypeError.*; give each field a default"),
         ("config_type = Config", "config_type = 3", "config_type: 3 is not a dataclass"),
         ('"""Of a line."""', "1 / 0", r"line.py:9: ZeroDivisionError: division by zero; it cannot be imported"),
-        ("class Line:", "class Line", r"line.py:16: SyntaxError: .*; it cannot be imported"),
+        ("class Line:", "class Line", "line.py:16: .*; this is not Python source"),
         ("import Inputs", "import Outputs", r"line.py:4: ImportError: .*Outputs.*; it cannot be imported"),
     ],
 )
@@ -99,6 +103,84 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, before: str, af
     assert before in WORKLOAD
     with pytest.raises(WorkloadError, match=message) as raised:
         load(write(tmp_path, WORKLOAD.replace(before, after)))
+    assert "\n" not in str(raised.value)
+
+
+HALF = "import half\nfrom parts.rates import RATE\n"
+
+
+def with_files(folder: Path) -> WorkloadSource:
+    """The workload with a file and a package beside it, one of which it imports only when it trains."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "parts" / "rates.py").write_text("from parts import units\nRATE = 0.1 * units.ONE\n", encoding="utf-8")
+    (folder / "parts" / "units.py").write_text("ONE = 1\n", encoding="utf-8")
+    (folder / "half.py").write_text("def half(x):\n    return x / 2\n", encoding="utf-8")
+    (folder / "not_imported.py").write_text("1 / 0\n", encoding="utf-8")
+    text = HALF + WORKLOAD.replace("rate: float = 0.1", "rate: float = half.half(RATE)")
+    return write(
+        folder,
+        text.replace('{"final/error": config.rate}', '{"final/error": last(config.rate)}').replace(
+            "        return TrialResult", "        from late import last\n\n        return TrialResult"
+        ),
+    )
+
+
+CHILD = """
+import pickle, sys
+task = pickle.loads(sys.stdin.buffer.read())
+from orchestrator.running.task import Task
+from orchestrator.workload.loading import workload_of
+print(workload_of(task.config).workload.train(task.config, None, None, None).metrics["final/error"])
+"""
+
+
+def test_the_files_beside_it_that_it_imports_travel_with_a_task(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("def last(x):\n    return x * 10\n", encoding="utf-8")
+    source = with_files(tmp_path)
+    assert [name for name, _ in source.files] == [
+        "half.py",
+        "late.py",
+        "parts/__init__.py",
+        "parts/rates.py",
+        "parts/units.py",
+    ]
+    config = load(source).config_type()
+    assert config.rate == 0.05
+    content = pickle.dumps(Task(trial_id="a", attempt=1, config=config, runtime=Runtime(), workdir=tmp_path))
+    for path in tmp_path.rglob("*.py"):
+        path.unlink()  # another machine has none of them
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD], input=content, capture_output=True, check=False, timeout=120, cwd="/"
+    )
+    assert child.stdout.decode().strip() == "0.5", child.stderr.decode()
+
+
+def test_each_file_that_is_imported_counts_as_code(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("def last(x):\n    return x\n", encoding="utf-8")
+    source = with_files(tmp_path)
+    before = load(source).code.digests()
+    for name, changed in (("not_imported.py", False), ("parts/units.py", True), ("late.py", True)):
+        path = tmp_path / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text + "MORE = 2\n", encoding="utf-8")
+        assert (load(find("line.py", tmp_path)).code.digests() != before) == changed, name
+        path.write_text(text + "# a comment\n", encoding="utf-8")
+        assert load(find("line.py", tmp_path)).code.digests() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0\n", r"half\.py:1: ZeroDivisionError: division by zero; it cannot be imported"),
+        ("def half(:\n", r"half\.py:1: .*; this is not Python source"),
+        ("import nowhere_to_be_found\n", r"half\.py:1: ModuleNotFoundError: .*nowhere_to_be_found.*; it cannot be"),
+    ],
+)
+def test_a_mistake_in_a_file_beside_it_is_said_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "half.py").write_text(text, encoding="utf-8")
+    with pytest.raises(WorkloadError, match=message) as raised:
+        load(write(tmp_path, "import half\n" + WORKLOAD))
     assert "\n" not in str(raised.value)
 
 

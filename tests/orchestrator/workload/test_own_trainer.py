@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from orchestrator import api
 from orchestrator.api import RunOptions
+from orchestrator.commands.verify import verify
 from orchestrator.commands.why import describe_reasons
-from orchestrator.errors import SpecError
+from orchestrator.doctor.checks import CHECKS, checks_for
+from orchestrator.doctor.examine import finding_of
+from orchestrator.doctor.experiment import workload_of_space
+from orchestrator.doctor.finding import Question
+from orchestrator.errors import SpecError, StoreError
 from orchestrator.planning.stale import StaleCodeError
+from orchestrator.running.executors import DEVICE_FILES
 from orchestrator.running.task import Task
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.tracking.mlflow_models import exported_model
+from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, load, source_of
 from orchestrator.workload.runtime import Runtime
 from tests.orchestrator.conftest import NoFollower
 
@@ -58,6 +70,7 @@ class Parabola:
 
     def train(self, config, runtime, workdir, progress):
         workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "last.pt").write_text("a checkpoint of its own kind")
         place = 1.0 + config.seed
         for step in range(1, config.steps + 1):
             place -= 2 * config.rate * place
@@ -150,3 +163,71 @@ def test_two_trainers_share_a_run_directory(options: RunOptions) -> None:
     second = api.sweep("t.yaml", options=options)
     assert second.outcomes.keys().isdisjoint(first.outcomes), "the name of the workload is part of the id"
     assert sorted(RunDirectory("runs").sweep_names()) == ["s", "t"]
+    found = verify(RunDirectory("runs"), ["s", "t"], everything=True, deep=True)
+    assert found.damaged == [], "checkpoints of other workloads are theirs"
+    assert found.tallies["trial files"].verified == 8
+
+
+def test_doctor_asks_only_what_the_trainer_needs(options: RunOptions) -> None:
+    names = list(checks_for(Question(spec=Path("s.yaml"), workload=workload_of_space(Path("s.yaml")))))
+    assert names == list(CHECKS)
+    assert list(checks_for(Question())) == [*CHECKS, "weights", "data"]
+    Path("parabola.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
+    assert workload_of_space(Path("s.yaml")).is_built_in
+
+
+CHECKED = "extras = Extras(checks={'licence': lambda configs: check(configs)})\n\n    def check"
+
+
+def test_doctor_shows_a_check_of_the_trainer(options: RunOptions) -> None:
+    text = TRAINER.replace("Metric, TrialResult", "Extras, Metric, TrialResult").replace("def check", CHECKED, 1)
+    refuse = (
+        "\ndef check(configs):\n    if len(configs) == 2:\n        raise ValueError('none for two rows; buy one')\n"
+    )
+    refuse += "    return f'{len(configs)} rows'\n"
+    Path("parabola.py").write_text(text + refuse, encoding="utf-8")
+    question = Question(spec=Path("s.yaml"), workload=workload_of_space(Path("s.yaml")))
+    found = finding_of("licence", checks_for(question)["licence"], question)
+    assert found.line == "problem  licence: none for two rows; buy one"
+    Path("s.yaml").write_text(SPACE.replace("  fast: {rate: 0.4}\n", ""), encoding="utf-8")
+    assert finding_of("licence", checks_for(question)["licence"], question).line == "ok       licence: 1 rows"
+
+
+def test_a_trial_imports_torch_only_if_its_trainer_does(options: RunOptions) -> None:
+    program = (
+        "import pickle, sys\n"
+        "from orchestrator.running.executors import visible_gpus\n"
+        "from orchestrator.running.worker import run_trial\n"
+        "record = run_trial(pickle.load(sys.stdin.buffer), lambda point: None)\n"
+        "assert record.error is None, record.error\n"
+        "print(visible_gpus(), sorted({'torch', 'timm', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    (trial, *_) = api.plan("s.yaml").trials
+    task = Task(trial_id=trial.trial_id, attempt=1, config=trial.config, runtime=Runtime(), workdir=Path("work"))
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, input=pickle.dumps(task), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    if not any(path.exists() for path in DEVICE_FILES):
+        assert done.stdout.decode().strip() == "0.0 []"
+
+
+def test_models_need_a_trainer_that_exports_them(options: RunOptions) -> None:
+    Path("s.yaml").write_text(f"{SPACE}tracking: {{models: last}}\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"s\.yaml:8: tracking\.models: the workload 'parabola\.py' exports no models"):
+        api.plan("s.yaml")
+    workload = workload_of_space(Path("s.yaml"))
+    assert source_of("parabola.py") == workload.source
+    with pytest.raises(StoreError, match=r"work: the workload parabola\.py exports no models"):
+        exported_model(workload, Path("work"), "last")
+    with pytest.raises(WorkloadError, match=r"elsewhere\.py: a file that was not read here; name the search space"):
+        source_of("elsewhere.py")
+    assert source_of("") == built_in().source
+
+
+def test_the_process_that_exports_models_gets_the_trainer_with_its_files(options: RunOptions) -> None:
+    Path("beside.py").write_text("RATE = 0.1\n", encoding="utf-8")
+    text = TRAINER.replace("from dataclasses", "from beside import RATE\nfrom dataclasses", 1)
+    Path("parabola.py").write_text(text, encoding="utf-8")
+    workload = workload_of_space(Path("s.yaml"))
+    assert [name for name, _ in workload.source.files] == ["beside.py"]
+    assert load(WorkloadSource.from_json(json.loads(json.dumps(asdict(workload.source))))) is workload
