@@ -15,6 +15,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "5497aeed3a01",
         "d42afc43e90d",
         "29d8f00b4822",
+        "a41bc5585a51",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
