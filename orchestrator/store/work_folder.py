@@ -56,9 +56,7 @@ class WorkFolder:
 
         Returns the digests of all code that the files will be of, `code` among them. Raises StoreError.
         """
-        if self.store is not None:
-            claim_scratch(self.path)
-            self.fetch(self.store)
+        self.fetch()
         before = self.code_before()
         if not {code, *accepted}.issuperset(before) and self.path.exists():
             shutil.rmtree(self.path)
@@ -79,8 +77,14 @@ class WorkFolder:
         """Of a file in the store."""
         return trial_key(self.trial_id, f"{WORK}/{name}")
 
-    def fetch(self, store: ObjectFiles) -> None:
-        """Copy the files from the store, over older ones; remove those that another machine has removed."""
+    def fetch(self) -> None:
+        """Copy the files from the store, over older ones; remove those that another machine has removed.
+
+        Raises StoreError.
+        """
+        if (store := self.store) is None:
+            return
+        claim_scratch(self.path)
         stored, uploaded = store.sizes(trial_key(self.trial_id, WORK)), read_uploaded(self.path)
         for name in uploaded.keys() - stored:
             (self.path / name).unlink(missing_ok=True)

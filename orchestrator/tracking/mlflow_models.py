@@ -16,7 +16,9 @@ from mlflow.models import infer_signature
 
 from orchestrator.errors import StoreError
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
+from orchestrator.store.records import WORK
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.work_folder import WorkFolder
 from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.loaded import LoadedWorkload
 
@@ -37,6 +39,16 @@ def exported_model(workload: LoadedWorkload, folder: Path, kind: str) -> Exporte
         raise StoreError(f"{folder}: no {kind} checkpoint for a model ({cause})") from error
 
 
+def fetched_checkpoints(workload: LoadedWorkload, directory: RunDirectory, trial_id: str) -> Path:
+    """The folder in which a trial worked, with what an object store has of it. Raises StoreError."""
+    folder = directory.trial_folder(trial_id)
+    if workload.is_built_in:
+        fetch_checkpoints(directory, trial_id, folder)
+        return folder
+    WorkFolder(directory, trial_id, folder / WORK).fetch()
+    return folder / WORK
+
+
 def log_model(
     uri: str, run_id: str, directory: RunDirectory, trial_id: str, kind: str, workload: LoadedWorkload
 ) -> str:
@@ -44,8 +56,7 @@ def log_model(
 
     Raises StoreError, and whatever MLflow raises.
     """
-    folder = directory.trial_folder(trial_id)
-    fetch_checkpoints(directory, trial_id, folder)
+    folder = fetched_checkpoints(workload, directory, trial_id)
     model = exported_model(workload, folder, kind)
     with torch.inference_mode():
         predicted = model.network(torch.from_numpy(model.example))

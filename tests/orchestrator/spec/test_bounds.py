@@ -6,6 +6,7 @@ Counts tokens, reads and characters instead of seconds.
 from pathlib import Path
 
 import pytest
+from ruamel.yaml.scanner import RoundTripScanner
 
 from orchestrator.errors import LISTED, LONGEST_MESSAGE, MOST_MISTAKES, SpecError, SpecErrorCollector, shortened
 from orchestrator.spec import extends, settings, yaml_document
@@ -16,7 +17,6 @@ from orchestrator.spec.yaml_document import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_KEY,
-    BoundedScanner,
     parse_value,
     parse_yaml,
     read_yaml,
@@ -29,13 +29,13 @@ TOO_DEEP = "blocks are nested too deeply; use fewer levels"
 def tokens(monkeypatch):
     """How many tokens are read."""
     read = []
-    fetch = BoundedScanner.fetch_more_tokens
+    fetch = RoundTripScanner.fetch_more_tokens
 
     def counted(scanner):
         read.append(None)
         fetch(scanner)
 
-    monkeypatch.setattr(BoundedScanner, "fetch_more_tokens", counted)
+    monkeypatch.setattr(RoundTripScanner, "fetch_more_tokens", counted)
     return read
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.errors import StoreError
 from orchestrator.running.worker import describe
-from orchestrator.tracking.mlflow_models import load_network
+from orchestrator.tracking.mlflow_models import exported_model
+from orchestrator.workload.loading import built_in
 from trainer import TrainerError
 from trainer.config import (
     ContrastConfig,
@@ -96,7 +97,7 @@ def test_only_what_the_network_needs_of_a_plugin_prevents_its_export(
     with pytest.raises(TrainerError, match=f"^{tmp_path}/head: {message}$"):
         export_inference(tmp_path / "head", tmp_path / "other.pt")
     with pytest.raises(StoreError, match=f"no last checkpoint for a model .{message}"):
-        load_network(tmp_path / "head", "last")
+        exported_model(built_in(), tmp_path / "head", "last")
     monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "head"), "--out", str(tmp_path / "other.pt")])
     assert main() == 2
     assert capsys.readouterr().err == f"{tmp_path}/head: {message}\n"
