@@ -9,9 +9,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import mlflow
 import pytest
+import torch
+from mlflow import MlflowClient
 
 from orchestrator import api
+from orchestrator.__main__ import main
 from orchestrator.api import RunOptions
 from orchestrator.commands.verify import verify
 from orchestrator.commands.why import describe_reasons
@@ -26,6 +30,7 @@ from orchestrator.running.task import Task
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.mlflow_models import exported_model
+from orchestrator.tracking.mlflow_store import EXPERIMENT
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, load, source_of
 from orchestrator.workload.runtime import Runtime
 from tests.orchestrator.conftest import NoFollower
@@ -231,3 +236,42 @@ def test_the_process_that_exports_models_gets_the_trainer_with_its_files(options
     workload = workload_of_space(Path("s.yaml"))
     assert [name for name, _ in workload.source.files] == ["beside.py"]
     assert load(WorkloadSource.from_json(json.loads(json.dumps(asdict(workload.source))))) is workload
+
+
+EXPORTS = """
+import numpy
+import torch
+
+from orchestrator.workload import Extras
+from orchestrator.workload.exported_model import ExportedModel
+
+
+def export(folder, kind):
+    network = torch.nn.Linear(2, 1)
+    network.load_state_dict(torch.load(folder / f"{kind}.pt"))
+    return ExportedModel(network=network.eval(), example=numpy.zeros((2, 2), dtype=numpy.float32))
+
+
+WORKLOAD.extras = Extras(export=export)
+"""
+CHECKPOINT = 'torch.save({"weight": torch.full((1, 2), config.rate), "bias": torch.zeros(1)}, workdir / "last.pt")'
+
+
+@pytest.mark.filterwarnings("default")  # of MLflow's packaging
+def test_the_trained_models_of_an_own_trainer_are_logged(
+    options: RunOptions, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TRAINER.replace('(workdir / "last.pt").write_text("a checkpoint of its own kind")', CHECKPOINT)
+    Path("parabola.py").write_text(text + EXPORTS, encoding="utf-8")
+    Path("s.yaml").write_text(f"{SPACE}tracking: {{models: last}}\n", encoding="utf-8")
+    assert api.sweep("s.yaml", options=options).completed
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert main(["sync", "s.yaml"]) == 0
+    (experiment,) = [item for item in MlflowClient(uri).search_experiments() if item.name == EXPERIMENT]
+    found = []
+    for run in MlflowClient(uri).search_runs([experiment.experiment_id], "tags.role = 'trial'"):
+        network = mlflow.pytorch.load_model(run.data.tags["model"])
+        found.append((run.data.tags["row"], round(network(torch.ones(1, 2)).item(), 3)))
+    assert sorted(found) == [("fast", 0.8), ("fast", 0.8), ("slow", 0.1), ("slow", 0.1)]
