@@ -213,6 +213,7 @@ class TableRecord:
     caption: str = ""
     label: str = ""
     columns: tuple[str, ...] = ()
+    """Keys of metrics; empty: the metric of the sweep."""
     published: str | None = None
     """Stem of a file in reports/published/ whose figures are shown beside ours."""
     rows: tuple[str, ...] = ()

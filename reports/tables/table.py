@@ -167,9 +167,10 @@ def build_table(
 
 
 def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
-    """The columns that the table asks for, in its split, precision and direction."""
+    """The columns that the table asks for, or else the sweep's metric, in its split, precision and direction."""
     table = sweep.table
-    moved = {key: in_split(key, table.split) for key in table.columns}
+    keys = table.columns or (sweep.metric,)
+    moved = {key: in_split(key, table.split) for key in keys}
     return tuple(
         column_for(
             moved[key],
@@ -179,7 +180,7 @@ def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
             decimals=table.precision.get(key),
             direction=table.direction.get(key),
         )
-        for key in table.columns
+        for key in keys
     )
 
 

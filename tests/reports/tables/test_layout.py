@@ -109,6 +109,11 @@ def test_a_list_is_not_merged(sweep_of):
     assert {row_header.lines for line in found.layout.lines for row_header in line.row_headers} == {1}
 
 
+def test_a_table_that_names_no_columns_shows_the_metric_of_the_sweep(sweep_of):
+    table = build_table(results_of(sweep_of({"base": {"x": 0}, "a": {"x": 1}}, table=TableRecord()), {}))
+    assert [column.key for column in table.columns] == [MIOU]
+
+
 def test_rows_asked_for_in_their_order(sweep_of):
     rows = {"base": {"x": 0}, "a": {"x": 1}, "b": {"x": 2}}
     table = build_table(results_of(sweep_of(rows, table=TableRecord(columns=(MIOU,), rows=("b", "base"))), {}))
