@@ -58,13 +58,21 @@ class WorkFolder:
         """
         self.fetch()
         before = self.code_before()
-        if not {code, *accepted}.issuperset(before) and self.path.exists():
-            shutil.rmtree(self.path)
+        if not {code, *accepted}.issuperset(before):
+            self.remove()
             before = ()
         self.path.mkdir(parents=True, exist_ok=True)
         codes = joined((*before, code))
         replace_file(self.path / CODE, codes.encode(), durable=False)
         return codes
+
+    def remove(self) -> None:
+        """Remove all files, in the store too; the mark of their code goes last, in case this is interrupted."""
+        if self.store is not None:
+            names = self.store.sizes(trial_key(self.trial_id, WORK))
+            for name in sorted(names, key=lambda name: name == CODE):
+                self.store.delete(self.key(name))
+        shutil.rmtree(self.path)
 
     def code_before(self) -> tuple[str, ...]:
         """Digests of the code that the files are of; none for files of before, of which it is not known."""

@@ -114,14 +114,14 @@ def test_what_other_code_has_left_is_removed_unless_it_is_accepted(remote: bool,
     def attempt(code: str, accepted: list[str]) -> tuple[str, dict[str, str]]:
         work = WorkFolder(RunDirectory(run_dir), "a", path)
         codes, found = work.open(code, accepted), read(path)
-        put(path, weights=code)
+        put(path, weights=code, **({"queue": code} if code == "c1" else {}))
         work.upload(ended=True)
         return codes, found
 
     assert attempt("c1", ["c1"]) == ("c1", {})
-    assert attempt("c2", ["c2", "c1"]) == ("c1+c2", {"weights": "c1"}), "accepted: the trial is of both"
+    assert attempt("c2", ["c2", "c1"]) == ("c1+c2", {"weights": "c1", "queue": "c1"}), "accepted: the trial is of both"
     assert attempt("c2", ["c2"]) == ("c2", {}), "of code that is not accepted any more"
-    assert attempt("c2", ["c2"]) == ("c2", {"weights": "c2"})
+    assert attempt("c2", ["c2"]) == ("c2", {"weights": "c2"}), "no file of the other code comes back from the store"
 
 
 def test_files_of_the_trainer_are_ours_to_clean_and_those_beside_the_folder_are_not(tmp_path: Path) -> None:
