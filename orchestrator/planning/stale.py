@@ -16,9 +16,10 @@ from orchestrator.machine.sealed_json import unseal
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.store.record_files import StoredAttempt
-from orchestrator.store.records import WORK, AttemptRecord, SweepRecord, code_key, codes_in, trial_key
+from orchestrator.store.records import WORK, AttemptRecord, SweepRecord, code_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.script.process import LOG
+from orchestrator.workload.source_digest import codes_in
 
 __all__ = [
     "PlanState",

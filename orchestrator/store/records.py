@@ -33,6 +33,7 @@ from orchestrator.workload.data_record import DataRecord
 from orchestrator.workload.loading import BUILT_IN, built_in
 from orchestrator.workload.metric import Metric, watched_metric
 from orchestrator.workload.protocol_record import ProtocolRecord
+from orchestrator.workload.source_digest import codes_in
 
 __all__ = [
     "LATEST_SECONDS",
@@ -47,7 +48,6 @@ __all__ = [
     "SweepRecord",
     "TableRecord",
     "code_key",
-    "codes_in",
     "sweep_key",
     "title_of",
     "trial_key",
@@ -407,11 +407,6 @@ def require_folder_name(trial_id: str) -> None:
     """Raise ValueError for a text that no trial can have as its id."""
     if FOLDER_NAME.fullmatch(trial_id) is None:
         raise ValueError(f"trial_id: {trial_id!r} is not a trial id")
-
-
-def codes_in(code: str) -> tuple[str, ...]:
-    """The digests in `code` (`orchestrator.workload.source_digest.joined`); none in an empty text."""
-    return tuple(code.split("+")) if code else ()
 
 
 def trial_key(trial_id: str, name: str = "") -> str:
