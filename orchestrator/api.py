@@ -202,6 +202,7 @@ def carry_out(
                     address=options.address,
                     max_concurrent=options.max_concurrent,
                     environment=environment,
+                    modules=plan.workload.extras.preload,
                     debug=options.debug,
                 )
             )
