@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.running.executors.base import Executor
-from orchestrator.spec.blocks import Resources
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every worker imports this package
+    from orchestrator.running.executors.base import Executor
     from orchestrator.running.executors.child import ClusterExecutor
+    from orchestrator.spec.blocks import Resources
 
 __all__ = ["address_of_this_process", "on_ray", "open_executor", "resources_on"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.losses import ended_record, lost_record, short_line
+from orchestrator.running.executors.packed_task import NODE, TASK, PackedTask
 from orchestrator.running.fork_server.request import DIED, POINT, RECORD
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
@@ -18,13 +19,7 @@ from orchestrator.store.records import AttemptRecord, Point, State
 if TYPE_CHECKING:
     from orchestrator.running.executors.ray_tune import RayTune
 
-__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "TASK", "InFlight", "PackedTask"]
-
-NODE, IDLE = "node", "idle"
-"""Keys of a worker's report, besides those of a trial's process."""
-
-TASK = "packed_task"
-"""Key of a Tune trial's config."""
+__all__ = ["CHECK_SECONDS", "InFlight"]
 
 CHECK_SECONDS = 1.0
 """Time between two checks of the running trials and of the cluster."""
@@ -39,25 +34,6 @@ class TuneTrial(Protocol):
     config: dict[str, Any]
     status: str
     """PENDING while it waits for its process, RUNNING once it has it."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PackedTask:
-    """A pickled task, because Tune copies a trial's config, sends it back with every report and writes it to disk."""
-
-    index: int
-    """Number of the task in `InFlight`."""
-    content: bytes
-
-    @property
-    def task(self) -> Task:
-        """The task itself."""
-        task: Task = pickle.loads(self.content)  # noqa: S301 - pickled by our own driver
-        return task
-
-    def __repr__(self) -> str:
-        """Short, because Tune puts it into the trial's name."""
-        return str(self.index)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ loggers and its restore are off.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
-from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, TASK, InFlight
+from orchestrator.running.executors.in_flight import CHECK_SECONDS, InFlight
+from orchestrator.running.executors.packed_task import TASK
 from orchestrator.running.executors.ray_cluster import RayCluster
+from orchestrator.running.executors.ray_worker import run_task
 from orchestrator.running.executors.trial_worker import TrialWorker
-from orchestrator.running.fork_server.request import POINT
 from orchestrator.running.task import Share, Task, Work
 from orchestrator.store.git_state import code_state
 
@@ -44,9 +44,6 @@ GRACE_SECONDS = 20.0
 
 ASK_SECONDS = 1.0
 """How long processes have to say that they are alive, after Tune has failed."""
-
-IDLE_SECONDS = 0.05
-"""Time between two reports of a process that waits after its record."""
 
 UNLIMITED = Share(cpus=1e9, gpus=1e9)
 
@@ -218,18 +215,6 @@ def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     if task.avoid_nodes:
         options["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid_nodes)})"}]
     return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **options)
-
-
-def run_task(config: dict[str, Any], worker: TrialWorker) -> None:
-    """The function that Tune runs in a worker: it reports the points of one task and, last, how it has ended."""
-    node = ray.get_runtime_context().get_node_id()
-    ended = worker.run(
-        config[TASK].content, lambda point: tune.report({POINT: json.dumps(point), NODE: node}), node=node
-    )
-    tune.report(ended)
-    while True:  # until the driver stops this trial: at its end, or later (`InFlight.holds`)
-        time.sleep(IDLE_SECONDS)
-        tune.report({IDLE: True})
 
 
 class TaskSearcher(Searcher):

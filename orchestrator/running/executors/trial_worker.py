@@ -7,16 +7,18 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.running.executors.session_folder import session_parent
 from orchestrator.running.fork_server.remote_trial import RemoteTrial
 from orchestrator.running.fork_server.request import DIED, POINT, RECORD, TrialRequest
 from orchestrator.running.fork_server.starting import connect, shared_server
-from orchestrator.store.records import AttemptRecord, State
 
 __all__ = ["TrialWorker"]
+
+LOST = "lost"
+"""`State.LOST`, without importing it into every worker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +53,7 @@ class TrialWorker:
             folder=os.getcwd(),  # noqa: PTH109 - a folder may be gone
             umask=self.umask,
         )
-        record: AttemptRecord | None = None
+        record: dict[str, Any] | None = None
         reason = ""
         try:
             with RemoteTrial(self.connected(), request) as trial:
@@ -59,13 +61,13 @@ class TrialWorker:
                     if POINT in message:
                         report(message[POINT])
                     elif RECORD in message:
-                        record = AttemptRecord.from_json(message[RECORD])
+                        record = message[RECORD]
                     else:
                         reason = message[DIED]
                 reason = reason or trial.reason
         except OSError as error:  # no server can be reached
             reason = f"{type(error).__name__}: {error}"
-        return {DIED: reason} if record is None else {RECORD: json.dumps(self.completed(record, node).to_json())}
+        return {DIED: reason} if record is None else {RECORD: json.dumps(self.completed(record, node))}
 
     def connected(self) -> socket.socket:
         """A connection to the fork server of this node. Raises OSError."""
@@ -74,11 +76,11 @@ class TrialWorker:
                 return connect(self.server)
         return shared_server(session_parent(), self.key, self.modules)
 
-    def completed(self, record: AttemptRecord, node: str) -> AttemptRecord:
-        """A record with what only the worker knows."""
-        environment = dict(record.environment)
+    def completed(self, record: dict[str, Any], node: str) -> dict[str, Any]:
+        """A record in JSON with what only the worker knows."""
+        environment = dict(record["environment"])
         if not environment.get("commit"):
             environment |= self.code
-        if record.state is State.LOST:  # its device was busy, or a rank died: the retry avoids this node
+        if record["state"] == LOST:  # its device was busy, or a rank died: the retry avoids this node
             environment["node"] = node
-        return replace(record, environment=environment)
+        return {**record, "environment": environment}

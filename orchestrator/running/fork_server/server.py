@@ -5,6 +5,7 @@ It ends with the driver that has started it, or when it has had nothing to do fo
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.interrupts import ENDING
 from orchestrator.running.fork_server.preload import preload, why_unsafe
@@ -63,31 +65,34 @@ class RunningTrial:
 class ForkServer:
     """Forks a process for every request that arrives at `listener`, and tells the client how it has ended."""
 
-    def __init__(self, listener: socket.socket, *, driver: int | None, idle_seconds: float | None) -> None:
-        """`driver`: descriptor that is at its end when the driver is gone. `idle_seconds`: None to wait for ever."""
+    def __init__(self, listener: socket.socket, *, driver: int | None, address: Path | None) -> None:
+        """`driver`: descriptor that is at its end when the driver is gone. `address`: the file of a shared server."""
         self.listener = listener
         self.driver = driver
-        self.idle_seconds = idle_seconds
+        self.address = address
+        self.clients: set[socket.socket] = set()
+        """Connections without a request so far."""
         self.trials: dict[int, RunningTrial] = {}
         """By process id."""
         self.stopped = False
         self.selector = selectors.DefaultSelector()
+        self.woken, self.waking = socket.socketpair()
+        """What a signal that a process has ended is written to."""
 
-    def serve(self) -> None:
-        """Until the driver is gone, or nothing has happened for `idle_seconds`."""
-        woken, waking = socket.socketpair()
-        for end in (woken, waking):
+    def serve(self, idle_seconds: float | None = None) -> None:
+        """Until the driver is gone, or nothing has happened for `idle_seconds`; None: for ever."""
+        for end in (self.woken, self.waking):
             end.setblocking(False)
         before = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        wakeup = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        wakeup = signal.set_wakeup_fd(self.waking.fileno(), warn_on_full_buffer=False)
         self.watch(self.listener, self.accept)
-        self.watch(woken, lambda: self.reap(woken))
+        self.watch(self.woken, self.reap)
         if self.driver is not None:
             self.watch(self.driver, self.stop)
         try:
             while not self.stopped:
-                ready = self.selector.select(None if self.trials else self.idle_seconds)
-                if not ready and not self.trials:
+                ready = self.selector.select(None if self.trials or self.clients else idle_seconds)
+                if not ready and self.address is not None and self.withdraw(self.address):
                     return
                 for key, _ in ready:
                     if key.fd in self.selector.get_map():  # an earlier one may have ended it
@@ -98,8 +103,8 @@ class ForkServer:
             signal.set_wakeup_fd(wakeup)
             signal.signal(signal.SIGCHLD, before)
             self.selector.close()
-            woken.close()
-            waking.close()
+            self.woken.close()
+            self.waking.close()
 
     def watch(self, file: socket.socket | int, answer: Callable[[], object]) -> None:
         """Call `answer` when there is something to read."""
@@ -109,9 +114,30 @@ class ForkServer:
         """The driver is gone."""
         self.stopped = True
 
+    def withdraw(self, address: Path) -> bool:
+        """Let no further client find this server; False if one is about to come: clients lock the file meanwhile."""
+        try:
+            with address.open("r+", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if self.selector.select(0):
+                    return False
+                if file.read() == self.listener.getsockname():
+                    file.truncate(0)  # for a client that has it open
+                    address.unlink()
+        except FileNotFoundError:  # another client has found this server before it was there
+            pass
+        return True
+
     def accept(self) -> None:
-        """Fork the process for the next request."""
+        """A client has connected, and sends its request next."""
         control, _ = self.listener.accept()
+        self.clients.add(control)
+        self.watch(control, lambda: self.begin(control))
+
+    def begin(self, control: socket.socket) -> None:
+        """Fork the process for a client's request."""
+        self.clients.discard(control)
+        self.selector.unregister(control)
         control.settimeout(REQUEST_SECONDS)
         try:
             request, reports = receive_request(control)
@@ -148,15 +174,16 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, *ENDING):
             signal.signal(number, signal.SIG_DFL)
-        self.listener.close()
-        self.selector.close()
+        for end in (self.listener, self.selector, self.woken, self.waking):
+            end.close()
         if self.driver is not None:
             os.close(self.driver)
             os.open(os.devnull, os.O_RDONLY)  # standard input, which the driver held
         for trial in self.trials.values():
             trial.control.close()
             os.close(trial.output)
-        control.close()
+        for client in (control, *self.clients):
+            client.close()
         os.close(output)
 
     def read(self, trial: RunningTrial) -> None:
@@ -164,10 +191,10 @@ class ForkServer:
         if not trial.read_output():
             self.selector.unregister(trial.output)
 
-    def reap(self, woken: socket.socket) -> None:
+    def reap(self) -> None:
         """Tell the clients of the processes that have ended, and end what these have left in their groups."""
         with suppress(BlockingIOError):
-            while woken.recv(4096):
+            while self.woken.recv(4096):
                 pass
         for trial in list(self.trials.values()):
             if os.waitid(os.P_PID, trial.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
@@ -202,4 +229,5 @@ def main(options: str) -> None:
             given.run_again_without_modules(listener)
         gc.collect()
         gc.freeze()  # so that a trial does not copy what it only reads
-        ForkServer(listener, driver=0 if given.driver else None, idle_seconds=given.idle_seconds).serve()
+        address = Path(given.address) if given.address else None
+        ForkServer(listener, driver=0 if given.driver else None, address=address).serve(given.idle_seconds)

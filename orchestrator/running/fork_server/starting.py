@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from orchestrator.machine.own_folder import temporary_folder
-from orchestrator.running.fork_server.trial_process import end_with_parent
+from orchestrator.machine.parent_death import end_with_parent
 
 __all__ = ["ServerOptions", "connect", "opened", "server_of_this_process", "shared_server"]
 
@@ -81,17 +81,14 @@ def opened(options: ServerOptions) -> Iterator[socket.socket]:
             listener.set_inheritable(False)
             yield listener
         return
-    if os.fork():  # Ray kills the children of a worker that ends
+    if os.fork():  # Ray kills the children of a worker that ends, and its process group
         os._exit(0)
+    os.setpgid(0, 0)
     with temporary_folder("fork", Path(options.parent)) as folder, listening(folder) as listener:
-        path = listener.getsockname()
-        print(path, flush=True)  # noqa: T201 - the answer to `start_shared`
+        print(listener.getsockname(), flush=True)  # noqa: T201 - the answer to `start_shared`
         with open(os.devnull, "w") as nothing:  # noqa: PTH123
             os.dup2(nothing.fileno(), 1)
-        try:
-            yield listener
-        finally:
-            withdraw(Path(options.address), path)
+        yield listener
 
 
 @contextmanager
@@ -184,18 +181,10 @@ def start_shared(options: ServerOptions) -> str:
         return "" if process.stdout is None else process.stdout.readline().decode().strip()
 
 
-def withdraw(address: Path, path: str) -> None:
-    """Remove the file that names the socket `path`, unless it names another by now."""
-    with suppress(OSError), address.open(encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if file.read() == path:
-            address.unlink()
-
-
 def remove_stale_addresses(parent: Path) -> None:
-    """Remove the files of servers that were killed."""
+    """Remove the files of servers that were killed, once their folders are gone."""
     for address in parent.glob(f"*{ADDRESS}"):
-        with suppress(OSError):
-            path = address.read_text(encoding="utf-8")
-            if path and not Path(path).exists():
-                withdraw(address, path)
+        with suppress(OSError), address.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (path := file.read()) and not Path(path).exists():
+                address.unlink()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
 import pickle
-import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -16,13 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.machine.parent_death import end_with_parent
 from orchestrator.running.fork_server.request import DIED, GO_ON, POINT, RECORD, TrialRequest
 from orchestrator.running.task import StopTrial, Task, Work
 from orchestrator.store.records import Point, State
 
-__all__ = ["become_trial", "end_with_parent"]
-
-PR_SET_PDEATHSIG = 1
+__all__ = ["become_trial"]
 
 FIRST_TO_END = "1000"
 """For the kernel: when memory is short, a trial ends before anything else, as Ray's own workers do."""
@@ -41,6 +38,8 @@ def become_trial(request: TrialRequest, reports: int, output: int, server: int) 
         os.close(output)
         with Connection(reports) as connection:
             code = run(request, connection)
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
@@ -100,11 +99,3 @@ def be_new(request: TrialRequest) -> None:
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()  # every copy of the server has its state; Python's own generator takes care of itself
-
-
-def end_with_parent(parent: int) -> None:
-    """Let Linux kill this process when its parent dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
