@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.interrupts import ENDING
+from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.preload import preload, why_unsafe
 from orchestrator.running.fork_server.request import Ended, TrialRequest, receive_request
 from orchestrator.running.fork_server.trial_process import become_trial
@@ -219,6 +220,7 @@ def main(options: str) -> None:
     from orchestrator.running.fork_server.starting import ServerOptions, opened
 
     given = ServerOptions(**json.loads(options))
+    name_process("fork-server")
     for number in ENDING:  # they are for the driver
         signal.signal(number, lambda _number, _frame: None)
     warnings.filterwarnings("ignore", message=r".*use of fork\(\) may lead to deadlocks", category=DeprecationWarning)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.machine.parent_death import end_with_parent
+from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.request import DIED, GO_ON, POINT, RECORD, TrialRequest
 from orchestrator.running.task import StopTrial, Task, Work
 from orchestrator.store.records import Point, State
@@ -62,6 +63,7 @@ def run(request: TrialRequest, connection: Connection) -> int:
         be_new(request)
         work: Work = pickle.loads(request.work)  # noqa: S301 - pickled by our own driver
         task: Task = pickle.loads(request.task)  # noqa: S301
+        name_process(f"trial {task.trial_id}")
         record = work(task, report)
     except (EOFError, OSError, StopTrial) as error:
         if isinstance(error, OSError) and not isinstance(error, ConnectionError):
