@@ -168,6 +168,7 @@ def carry_out(
     from orchestrator.doctor.before_a_sweep import check_before_sweep
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
+    from orchestrator.running.fork_server.preload import modules_of
     from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.live_table import TableTracker
@@ -202,7 +203,7 @@ def carry_out(
                     address=options.address,
                     max_concurrent=options.max_concurrent,
                     environment=environment,
-                    modules=plan.workload.extras.preload,
+                    modules=modules_of(plan.workload),
                     debug=options.debug,
                 )
             )

@@ -5,15 +5,20 @@ A process may be forked while it has no other thread and has not opened a GPU.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["preload", "why_unsafe"]
+if TYPE_CHECKING:
+    from orchestrator.workload.loaded import LoadedWorkload
+
+__all__ = ["modules_of", "preload", "why_unsafe"]
 
 OWN = (
     "orchestrator.running.worker",
@@ -22,6 +27,9 @@ OWN = (
     "orchestrator.store.run_directory",
 )
 """What every trial imports of ours."""
+
+KNOWN = frozenset({"PIL", "numpy", "pandas", "scipy", "sklearn", "timm", "torch", "torchvision"})
+"""Packages that may be imported before a fork. The workload's own files are not: they may do anything."""
 
 DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dxg")
 """How the files begin that a process has open once it uses a GPU: NVIDIA's, AMD's, and that of Windows for Linux."""
@@ -32,6 +40,23 @@ QUESTION_WITHOUT_CUDA = "PYTORCH_NVML_BASED_CUDA_CHECK"
 logger = logging.getLogger(__name__)
 
 
+def modules_of(workload: LoadedWorkload) -> tuple[str, ...]:
+    """What a server imports for the trials of a workload: what it asks for, else what its source imports of KNOWN."""
+    return tuple(workload.extras.preload) or known_imports(workload.texts())
+
+
+def known_imports(texts: Iterable[str]) -> tuple[str, ...]:
+    """The modules of KNOWN packages that Python source imports anywhere, in functions too."""
+    found: set[str] = set()
+    for text in texts:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found.update(name.name for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return tuple(sorted(name for name in found if name.partition(".")[0] in KNOWN))
+
+
 def preload(modules: Sequence[str]) -> None:
     """Import what can be imported; the trials that need the others say what is wrong."""
     os.environ[QUESTION_WITHOUT_CUDA] = "1"
@@ -39,7 +64,7 @@ def preload(modules: Sequence[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever a module raises
-            logger.warning("%s cannot be imported: %s", name, error)
+            logger.debug("%s cannot be imported: %s", name, error)
     from orchestrator.store.git_state import code_state
 
     code_state()  # of the code that was just imported; every trial records it
