@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import SweepError
+
 if TYPE_CHECKING:  # every worker imports this package
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.executors.child import ClusterExecutor
@@ -71,14 +73,27 @@ def fork_server(modules: Sequence[str], cpus: float) -> Iterator[str]:
     """The fork server of a private cluster, whose trials hold `cpus`; yields the path of its socket.
 
     It has started when Ray has. Numerical libraries decide how many threads they use when they are imported: as many
-    as Ray lets a worker use. Raises SweepError, OSError.
+    as Ray lets a worker use. Raises SweepError.
     """
     from orchestrator.running.executors.session_folder import session_parent
     from orchestrator.running.fork_server.starting import server_of_this_process
 
     threads = os.environ.get(THREADS, str(max(int(cpus), 1)))
-    with server_of_this_process(session_parent(), modules, {THREADS: threads}) as path:
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(server_of_this_process(session_parent(), modules, {THREADS: threads}))
+        except OSError as error:
+            raise SweepError(f"the fork server cannot start: {described(error)}") from error
         yield path
+
+
+def described(error: OSError) -> str:
+    """`<path>: cannot be used (<reason>); <remedy>`."""
+    from orchestrator.store.disk_errors import disk_remedy
+
+    path = os.fsdecode(error.filename) if error.filename else "a process"
+    remedy = disk_remedy(error, path) or "`python -m orchestrator doctor` looks for the cause"
+    return f"{path}: cannot be used ({error.strerror or error}); {remedy}"
 
 
 def on_ray(**options: Any) -> ClusterExecutor:

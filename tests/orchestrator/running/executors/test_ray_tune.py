@@ -16,7 +16,7 @@ import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_cluster, ray_tune
+from orchestrator.running.executors import fork_server, ray_cluster, ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.executors.trial_worker import TrialWorker
@@ -27,21 +27,22 @@ from orchestrator.testing.executor import ExecutorContract, RecordingController,
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayTune]:
-    """A local cluster, stopped at the end of the module."""
-    executor = RayTune()
-    yield executor
-    executor.shutdown()
+    """A local cluster with its fork server, stopped at the end of the module."""
+    with fork_server((), cpus=1) as path:
+        executor = RayTune(server=path)
+        yield executor
+        executor.shutdown()
 
 
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda controller, work: RayTune(work=work).run(controller)
+        return lambda controller, work: RayTune(server=cluster.server, work=work).run(controller)
 
 
 def test_a_killed_worker_is_a_lost_trial_and_the_others_run(cluster: RayTune, tmp_path: Path) -> None:
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(work=dying_work()).run(controller)
+    RayTune(server=cluster.server, work=dying_work()).run(controller)
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
@@ -61,7 +62,7 @@ def test_a_trial_that_ends_as_lost_names_its_node(cluster: RayTune, tmp_path: Pa
         return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
 
     controller = RecordingController(make_tasks(1, tmp_path))
-    RayTune(work=work).run(controller)
+    RayTune(server=cluster.server, work=work).run(controller)
     (node,) = ray.nodes()
     assert controller.records()["trial0"].environment["node"] == node["NodeID"]
 
@@ -73,7 +74,7 @@ def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path:
 
     controller = RecordingController(make_tasks(1, tmp_path))
     controller.stop_states["trial0"] = State.TIMED_OUT
-    RayTune(work=work, grace_seconds=0.5).run(controller)
+    RayTune(server=cluster.server, work=work, grace_seconds=0.5).run(controller)
     assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
@@ -116,7 +117,7 @@ def test_each_trial_has_a_process_of_one_server_and_workers_stay(
 ) -> None:
     monkeypatch.setattr(ray_tune, "TrialWorker", InWorker)
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(work=noting_its_process(0.3), max_concurrent=1).run(controller)
+    RayTune(server=cluster.server, work=noting_its_process(0.3), max_concurrent=1).run(controller)
     records = sorted(controller.records().values(), key=lambda record: record.started_at)
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
@@ -142,7 +143,7 @@ def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_t
     monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
     controller = Impatient(make_tasks(3, tmp_path))
     began = time.monotonic()
-    RayTune(work=work).run(controller)
+    RayTune(server=cluster.server, work=work).run(controller)
     assert time.monotonic() - began < 300
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
@@ -175,7 +176,7 @@ def test_trials_shorter_than_the_start_of_a_worker_use_all_slots(
 ) -> None:
     monkeypatch.setattr(ray_tune, "TrialWorker", InWorker)
     controller = RecordingController(make_tasks(30, tmp_path))
-    RayTune(work=noting_its_process(), max_concurrent=2).run(controller)
+    RayTune(server=cluster.server, work=noting_its_process(), max_concurrent=2).run(controller)
     counts = Counter(record.metrics["worker"] for record in controller.records().values())
     assert counts.total() == 30
     assert len(counts) == 2
@@ -195,10 +196,16 @@ def test_the_cluster_is_asked_about_once_a_second(
 
     monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
     controller = RecordingController(make_tasks(8, tmp_path))
-    RayTune(work=quick_work()).run(controller)
+    RayTune(server=cluster.server, work=quick_work()).run(controller)
     assert len(controller.records()) == 8
     assert asked
     assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
+
+
+def test_a_worker_starts_a_fork_server_where_the_drivers_is_gone(cluster: RayTune, tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(2, tmp_path))
+    RayTune(server=str(tmp_path / "gone.sock"), work=quick_work()).run(controller)
+    assert controller.records()["trial0"].state is State.DONE
 
 
 def test_ray_client_is_refused_with_the_remedy() -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import cloudpickle
 import pytest
@@ -23,7 +24,7 @@ from orchestrator.running.task import Task
 from orchestrator.running.worker import run_trial
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import make_tasks
-from orchestrator.workload.loading import built_in
+from orchestrator.workload.loading import built_in, find, load
 from tests.orchestrator.running.test_worker import TINY
 
 MOST_IMPORTS = 3
@@ -84,6 +85,25 @@ def test_a_forked_trial_has_the_figures_of_one_in_this_process(server: str, tmp_
 def computed(record: AttemptRecord) -> dict[str, float]:
     """The metrics that do not measure the machine."""
     return {name: value for name, value in record.metrics.items() if not name.startswith(("cost/", "system/"))}
+
+
+def test_known_packages_that_a_workload_imports_are_imported_before_the_fork(tmp_path: Path) -> None:
+    source = """
+        import json, numpy as np, PIL.Image
+        from . import beside
+        from dataclasses import dataclass
+        from orchestrator.workload import Metric, Workload
+        import jax
+        def train():
+            import torch
+            from sklearn.datasets import load_digits
+    """
+    assert preload.known_imports([dedent(source), "import torch.nn"]) == (
+        *("PIL.Image", "numpy", "sklearn.datasets", "torch", "torch.nn"),
+    )
+    assert preload.modules_of(built_in()) == built_in().extras.preload
+    example = find("my_trainer.py", Path(__file__).parents[4] / "examples/own_trainer")
+    assert "torch" in preload.modules_of(load(example))
 
 
 def test_the_modules_of_the_trainer_allow_a_fork() -> None:
