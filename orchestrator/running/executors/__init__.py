@@ -83,17 +83,13 @@ def fork_server(modules: Sequence[str], cpus: float) -> Iterator[str]:
         try:
             path = stack.enter_context(server_of_this_process(session_parent(), modules, {THREADS: threads}))
         except OSError as error:
-            raise SweepError(f"the fork server cannot start: {described(error)}") from error
+            from orchestrator.store.disk_errors import describe_disk_error
+
+            reason = describe_disk_error(error)
+            raise SweepError(
+                f"cannot start the fork server ({reason}); `python -m orchestrator doctor` looks for the cause"
+            ) from error
         yield path
-
-
-def described(error: OSError) -> str:
-    """`<path>: cannot be used (<reason>); <remedy>`."""
-    from orchestrator.store.disk_errors import disk_remedy
-
-    path = os.fsdecode(error.filename) if error.filename else "a process"
-    remedy = disk_remedy(error, path) or "`python -m orchestrator doctor` looks for the cause"
-    return f"{path}: cannot be used ({error.strerror or error}); {remedy}"
 
 
 def on_ray(**options: Any) -> ClusterExecutor:
