@@ -98,11 +98,15 @@ def test_whoever_writes_a_file_writes_its_table(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "device"),
     [
-        pytest.param(item.name, device, marks=marks, id=f"{item.name}-{device}")
+        pytest.param(
+            item.name,
+            device,
+            marks=[pytest.mark.gpu] * (device == "cuda") + [pytest.mark.slow] * item.slow,
+            id=f"{item.name}-{device}",
+        )
         for item in BENCHMARKS
         if item.name not in ELSEWHERE
         for device in item.devices
-        for marks in [[getattr(pytest.mark, mark) for mark in ("gpu",) * (device == "cuda") + ("slow",) * item.slow]]
     ],
 )
 def test_a_quick_run_writes_its_figures(name, device, tmp_path):

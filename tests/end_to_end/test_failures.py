@@ -206,7 +206,6 @@ def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_say
     assert states == [state, State.DONE] if again else [state], unlucky.output
 
 
-@pytest.mark.slow
 def test_the_table_of_causes_is_complete() -> None:
     assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED, State.DAMAGED} == set(RETRY_POLICIES)
 
