@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,9 +158,11 @@ def holder_of(path: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def stage(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Stage:
     """A folder for the sweeps of this module."""
-    return Stage(tmp_path_factory.mktemp("stage").resolve())
+    folder = tmp_path_factory.mktemp("stage").resolve()
+    shutil.copy(migrated, folder / "mlflow.db")
+    return Stage(folder)
 
 
 @pytest.fixture(scope="module")
