@@ -20,10 +20,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.process import PROJECT, measure_apart
+from benchmarks.process import PROJECT, forked, measure_apart
 from benchmarks.report import Figure, command_line, information, publish, share_at_least, share_at_most
 from benchmarks.stopwatch import Seam, Stopwatch
 
@@ -92,22 +93,9 @@ def in_fork(name: str, root: Path, *, quick: bool) -> dict[str, Any]:
     from orchestrator.running import worker  # noqa: F401 - likewise
 
     imports = time.perf_counter() - began
-    answers, answer = os.pipe()
-    forked = time.perf_counter()
-    child = os.fork()
-    if child == 0:
-        os.close(answers)
-        with os.fdopen(answer, "w") as stream:
-            json.dump(train(config, trial_id), stream)
-        os._exit(0)
-    os.close(answer)
-    with os.fdopen(answers) as stream:
-        text = stream.read()
-    _, status = os.waitpid(child, 0)
-    wall = time.perf_counter() - forked
-    if status or not text:
-        raise RuntimeError(f"the trial ended with status {status}")
-    return {**json.loads(text), "wall": wall, "imports": imports}
+    began = time.perf_counter()
+    found: dict[str, Any] = forked(partial(train, config, trial_id))
+    return {**found, "wall": time.perf_counter() - began, "imports": imports}
 
 
 def planned(name: str, root: Path, *, quick: bool) -> tuple[Any, str]:

@@ -2,7 +2,8 @@
 
 Forty trials of half a CPU second with five reports on two slots, under each tool as its documentation says; then the
 same once more, killed with all of its processes when half of the trials have ended, and started again. A trial counts
-as run again if it had ended before the kill. Tools that are not installed are left out: `pip install '.[peers]'`.
+as run again if it had ended a quarter of a second before the kill. Tools that are not installed are left out:
+`pip install '.[peers]'`.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Measured:
     again: Run | None
     """The run after the kill; None if there was no kill."""
     repeated: int
-    """Trials that had ended before the kill and ran again."""
+    """Trials that had ended, and settled, before the kill and ran again."""
 
     @property
     def cpu_outside(self) -> float:
@@ -153,7 +154,7 @@ def measure(peer: Peer, *, kill: bool) -> Measured:
         before = run_in(folder, peer, kill_after=work.TRIALS // 2)
         again = run_in(folder, peer)
     require_all(peer, before.ended + again.ended)
-    return Measured(whole=whole, again=again, repeated=len(set(before.ended).intersection(again.started)))
+    return Measured(whole=whole, again=again, repeated=len(set(before.settled).intersection(again.started)))
 
 
 def require_all(peer: Peer, ended: tuple[int, ...]) -> None:

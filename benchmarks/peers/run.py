@@ -1,7 +1,8 @@
 """Runs a peer and accounts for all of its processes: `python -m benchmarks.peers.run FOLDER KILL_AFTER WORDS...`.
 
 This process adopts every descendant, also those that daemonize, so that their CPU time is counted and none is left.
-All of them are killed when `KILL_AFTER` trials have ended; 0 kills none. Prints a `Run` as JSON. Linux only.
+All of them are killed when `KILL_AFTER` trials have ended and their results have had time to be kept; 0 kills none.
+Prints a `Run` as JSON. Linux only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ADOPT_ORPHANS = 36
 LEFT_SECONDS = 10.0
 """How long descendants may outlive the peer before they are killed."""
 LIMIT_SECONDS = 300.0
+SETTLE_SECONDS = 0.25
+"""How long a tool has to keep the result of a trial; one that ended later than this before a kill may run again."""
 POLL_SECONDS = 0.02
 LOG = "peer.log"
 
@@ -47,6 +50,8 @@ class Run:
     """Trials in the order in which they started."""
     ended: tuple[int, ...]
     """Trials in the order in which they ended."""
+    settled: tuple[int, ...]
+    """Of these, the ones that ended `SETTLE_SECONDS` before the run did."""
 
 
 def run_apart(words: list[str], folder: Path, kill_after: int = 0) -> Run:
@@ -64,9 +69,7 @@ def main(folder: Path, kill_after: int, words: list[str]) -> Run:
     journal = folder / "journal.jsonl"
     earlier = len(read_journal(journal))
     began = time.time()
-    exit_code = wait_or_kill(
-        words, folder, journal, lambda: len(trials(read_journal(journal)[earlier:], "end")), kill_after
-    )
+    exit_code = wait_or_kill(words, folder, journal, lambda: len(settled(read_journal(journal)[earlier:])), kill_after)
     seconds = time.time() - began
     if not kill_after:
         if exit_code != 0:
@@ -82,13 +85,14 @@ def main(folder: Path, kill_after: int, words: list[str]) -> Run:
         cpu_seconds=used.ru_utime + used.ru_stime,
         started=trials(events, "start"),
         ended=trials(events, "end"),
+        settled=settled(events, began + seconds),
     )
 
 
 def wait_or_kill(
     words: list[str], folder: Path, journal: Path, ended: Callable[[], int], kill_after: int
 ) -> int | None:
-    """The exit code of the peer; None if it was killed, with all of its processes, when enough trials had `ended`.
+    """The exit code of the peer; None if it was killed, with all of its processes, when enough trials had ended.
 
     Exits if it takes longer than `LIMIT_SECONDS`.
     """
@@ -112,6 +116,12 @@ def wait_for_descendants() -> None:
     until = time.monotonic() + LEFT_SECONDS
     while reap() and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
+
+
+def settled(events: list[Event], now: float | None = None) -> tuple[int, ...]:
+    """The trials that ended `SETTLE_SECONDS` before `now`, in order; by default, before the present."""
+    latest = (time.time() if now is None else now) - SETTLE_SECONDS
+    return trials([event for event in events if float(event["time"]) <= latest], "end")
 
 
 def trials(events: list[Event], kind: str) -> tuple[int, ...]:

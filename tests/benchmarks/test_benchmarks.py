@@ -14,7 +14,7 @@ import torch
 from benchmarks import __main__ as runner
 from benchmarks import page
 from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
-from benchmarks.process import environment
+from benchmarks.process import environment, measure_apart
 from benchmarks.report import (
     DEVICES,
     Figure,
@@ -125,6 +125,30 @@ def test_a_quick_run_writes_its_figures(name, device, tmp_path):
         assert line["held"] is None, "no goal counts at a quick size"
         assert line["figure"] in finished.stdout
     assert any(line["goal"] for line in content["figures"])
+
+
+@pytest.mark.slow  # imports PyTorch
+def test_the_start_of_a_trial_in_a_fork():
+    """Measured on a GPU; the processes are the same on a CPU."""
+    words = ("--device", "cpu", "--trials", "2", "--forked", "--quick")
+    found = measure_apart("benchmarks.cold_start", *words)
+    assert found["first"] > 0
+    assert found["trial"] > 0
+
+
+FORKS = """
+import os
+from benchmarks.process import forked
+print(forked(os.getpid) != os.getpid())
+forked(lambda: int("no number"))
+"""
+
+
+def test_a_fork_answers_or_says_that_it_failed():
+    done = subprocess.run([sys.executable, "-c", FORKS], env=environment(), capture_output=True, text=True)
+    assert done.stdout == "True\n"
+    assert "invalid literal" in done.stderr
+    assert done.stderr.endswith("RuntimeError: a fork ended with status 1\n")
 
 
 def test_goals_hold_at_their_limits(tmp_path, capsys):
