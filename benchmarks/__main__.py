@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{item.name:<{width}}  {item.seconds:4.0f} s  {item.measures}")
     if not given.quick:
         minutes = sum(item.seconds for item in chosen) / 60
-        print(f"about {minutes:.0f} minutes on two idle cores, without tools that are not installed")
+        print(f"about {minutes:.0f} minutes on two idle cores; tools that are not installed take none")
     began = time.perf_counter()
     outcomes = [run(item, given.device, quick=given.quick) for item in chosen]
     print()
