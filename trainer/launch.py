@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.own_folder import temporary_folder
-from orchestrator.machine.parent_death import end_with_parent
+from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.plugins.error import PluginError
 from orchestrator.plugins.loading import place_in_plugin
 from trainer.errors import RankLostError, TrainerError

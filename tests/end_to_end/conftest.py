@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.__main__ import main as orchestrator_main
 from orchestrator.sweep import main as sweep_main
 from reports.__main__ import main as reports_main
 from tests.end_to_end import mishaps
+from trainer.data.__main__ import main as data_main
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +64,12 @@ def write_tiny(folder: Path) -> None:
     (folder / "tiny.yaml").write_text(TINY_SPACE, encoding="utf-8")
 
 
+@pytest.fixture
+def database(folder: Path, migrated: Path) -> None:
+    """MLflow's database in the folder, which a sweep need not create."""
+    shutil.copy(migrated, folder / "mlflow.db")
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -71,7 +80,12 @@ def command(folder: Path) -> Command:
     return partial(run_module, folder)
 
 
-MAINS = {"orchestrator.sweep": sweep_main, "reports": reports_main}
+MAINS: dict[str, Callable[[Sequence[str]], int]] = {
+    "orchestrator": orchestrator_main,
+    "orchestrator.sweep": sweep_main,
+    "reports": reports_main,
+    "trainer.data": data_main,
+}
 
 
 @pytest.fixture
@@ -89,7 +103,7 @@ def command_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 @pytest.fixture
 def without_figures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps draw no figures, which takes seconds: neither in this process nor in those that it starts."""
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     hook = tmp_path_factory.mktemp("hooks") / "hook"
     for name, value in mishaps.install(hook, "WITHOUT_FIGURES").items():
         monkeypatch.setenv(name, value)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import ENDING
-from orchestrator.machine.parent_death import end_with_parent
+from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.running.executors.base import Executor, ExecutorLostError
 from orchestrator.running.executors.controller_link import (
     DriverGoneError,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from orchestrator.machine.own_folder import temporary_folder
-from orchestrator.machine.parent_death import end_with_parent
+from orchestrator.machine.parent_process import end_with_parent
 
 __all__ = ["ServerOptions", "connect", "opened", "server_of_this_process", "shared_server"]
 

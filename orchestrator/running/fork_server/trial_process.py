@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator.machine.parent_death import end_with_parent
+from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.request import DIED, GO_ON, POINT, RECORD, TrialRequest
 from orchestrator.running.task import StopTrial, Task, Work
