@@ -73,7 +73,7 @@ def preload(modules: Sequence[str]) -> None:
 def why_unsafe() -> str:
     """Why this process must not be forked; empty if it may be."""
     if sys.platform != "linux":
-        return "this system does not promise that a forked process works"
+        return "a process with these modules can be forked on Linux only"
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return f"a module has started the thread {others[0]}"

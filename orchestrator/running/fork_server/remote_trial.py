@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.running.fork_server.request import GO_ON, POINT, STOP, Ended, TrialRequest, send_request
+from orchestrator.running.fork_server.request import CONTINUE, POINT, STOP, Ended, TrialRequest, send_request
 
 __all__ = ["RemoteTrial"]
 
@@ -46,7 +46,7 @@ class RemoteTrial:
         while (message := self.receive()) is not None:
             yield message
             if self.waiting:
-                self.answer(GO_ON)
+                self.answer(CONTINUE)
 
     def receive(self) -> dict[str, Any] | None:
         """The next message; None when the process has ended, or the server."""

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
-__all__ = ["DIED", "GO_ON", "POINT", "RECORD", "STOP", "Ended", "TrialRequest", "receive_request", "send_request"]
+__all__ = ["CONTINUE", "DIED", "POINT", "RECORD", "STOP", "Ended", "TrialRequest", "receive_request", "send_request"]
 
 POINT, RECORD, DIED = "point", "record", "died"
 """Keys of what a trial's process sends, each a JSON object with one of them; it waits for an answer to a point."""
 
-GO_ON, STOP = b"go on", b"stop"
+CONTINUE, STOP = b"continue", b"stop"
 """The answers to a point."""
 
 LENGTH = struct.Struct("!Q")

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.machine.process_name import name_process
-from orchestrator.running.fork_server.request import DIED, GO_ON, POINT, RECORD, TrialRequest
+from orchestrator.running.fork_server.request import CONTINUE, DIED, POINT, RECORD, TrialRequest
 from orchestrator.running.task import StopTrial, Task, Work
 from orchestrator.store.records import Point, State
 
@@ -56,7 +56,7 @@ def run(request: TrialRequest, connection: Connection) -> int:
 
     def report(point: Point) -> None:
         send(connection, {POINT: asdict(point)})
-        if connection.recv_bytes() != GO_ON:
+        if connection.recv_bytes() != CONTINUE:
             raise StopTrial(State.STOPPED)
 
     try:

@@ -97,7 +97,7 @@ def test_what_is_taken_is_a_sum_that_is_kept(tmp_path: Path) -> None:
     assert in_flight.taken == Share(cpus=0.0), "without what rounding has left"
 
 
-def test_a_trial_whose_process_died_is_lost_and_its_worker_goes_on(tmp_path: Path) -> None:
+def test_a_trial_whose_process_died_is_lost_and_its_worker_continues(tmp_path: Path) -> None:
     controller = RecordingController(make_tasks(1, tmp_path))
     in_flight = InFlight(controller, Cluster())
     trial = launch(in_flight)

@@ -221,7 +221,7 @@ def test_a_process_and_its_children_end_when_the_client_leaves(server: str, tmp_
         wait_for(lambda: child.exists() and child.read_text())
     wait_for(lambda: not is_alive(pid))
     wait_for(lambda: not is_alive(int(child.read_text())))
-    assert run(server, request_of(quick_work(), tmp_path))[0], "the server goes on"
+    assert run(server, request_of(quick_work(), tmp_path))[0], "the server continues"
 
 
 def test_children_that_a_trial_leaves_behind_end_with_it(server: str, tmp_path: Path) -> None:

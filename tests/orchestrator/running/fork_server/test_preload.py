@@ -120,6 +120,7 @@ def test_the_modules_of_the_trainer_allow_a_fork() -> None:
 
 
 def test_an_open_gpu_forbids_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preload.threading, "enumerate", lambda: [preload.threading.main_thread()])
     monkeypatch.setattr(preload, "open_files", lambda: ["/dev/null", "/dev/nvidiactl"])
     assert preload.why_unsafe() == "a module has opened /dev/nvidiactl"
     monkeypatch.setattr(preload, "open_files", lambda: ["/dev/null", "socket:[1]"])
