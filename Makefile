@@ -1,5 +1,5 @@
-# `make sweep` runs the first ablation, `make test` checks everything, `make bench` measures it beside the alternatives.
-# Each installs into .venv on its first run.
+# `make sweep` runs the first ablation, `make test` checks everything but what is slow, `make test-all` that too, and
+# `make bench` measures it beside the alternatives. Each installs into .venv on its first run.
 
 PYTHON ?= python3
 SPEC ?= search_spaces/ablation_memory.yaml
@@ -7,20 +7,27 @@ DEVICE ?= cpu
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: sweep test chaos bench lint clean
+.PHONY: sweep test test-all suites chaos bench lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
 
-# One pytest process for each of these folders of tests/ and one for the others, JOBS of them at a time, the longest first;
-# `make test-trainer` runs one. Many tests wait for programs that they start. Each line says whose it is.
+# One pytest process for each of these folders of tests/ and one for all others, JOBS of them at a time, the longest first;
+# `make test-trainer` runs one, with its slow tests. Many tests wait for programs that they start. Each line says whose it is.
 JOBS ?= 2
-SUITES := end_to_end orchestrator trainer benchmarks chaos slurm others reports installed search_spaces
-FOLDERS := $(filter-out others,$(SUITES))
+QUICK_SUITES := orchestrator trainer others end_to_end
+SUITES := end_to_end orchestrator benchmarks slurm chaos others trainer reports installed search_spaces
+FOLDERS = $(filter-out others,$(SUITES))
+SELECTED = $(if $(MARKS),-m '$(MARKS)')
+
+test: .venv/installed
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going SUITES='$(QUICK_SUITES)' MARKS='not slow' suites
+
+test-all: .venv/installed
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going suites
 
 .PHONY: $(SUITES:%=test-%)
-test: .venv/installed lint
-	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going $(SUITES:%=test-%)
+suites: lint $(SUITES:%=test-%)
 
 $(FOLDERS:%=test-%): test-%: .venv/installed
 	$(call pytest,tests/$*)
@@ -29,7 +36,7 @@ test-others: .venv/installed
 	$(call pytest,$(FOLDERS:%=--ignore=tests/%))
 
 test-%: SHELL = bash
-pytest = @set -o pipefail; $(BIN)/python -m pytest $(1) 2>&1 | sed --unbuffered 's/^/$@: /'
+pytest = @set -o pipefail; $(BIN)/python -m pytest $(SELECTED) $(1) 2>&1 | sed --unbuffered 's/^/$@: /'
 
 # `make chaos ROUNDS=40`, `make chaos FAULTS=kill-driver,full-out`: a disturbed sweep beside an undisturbed one (docs/reliability.md)
 chaos: .venv/installed

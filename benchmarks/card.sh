@@ -10,7 +10,7 @@
 #   contrast   the contrast step and its memory, beside plain cross-entropy and the forecast     contrast_step.json
 #   loader     images per second for the GPU, beside what its step takes                         data.json
 #   sweep      the memory ablation through Ray, packed; then MLflow beside the run directory     sweep/, mlflow.json
-#   start      the first step in a fresh process, beside importing torch and opening CUDA             cold_start.json
+#   start      the first step in a fresh process and in a fork, beside opening CUDA              cold_start.json
 #   packing    eight trials packed on the GPU, beside one after another                          packing.json
 #
 #   BENCH_OUT      folder of the results (default: reports/results/gpu)

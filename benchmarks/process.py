@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.own_folder import temporary_folder
 
-__all__ = ["PROJECT", "cpu_seconds", "environment", "measure_apart"]
+__all__ = ["PROJECT", "cpu_seconds", "environment", "forked", "measure_apart"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -33,6 +35,30 @@ def measure_apart(module: str, *arguments: object) -> Any:
     if done.returncode != 0:
         raise RuntimeError(f"{module} {' '.join(command[3:])}: " + " | ".join(done.stderr.splitlines()[-3:]))
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def forked(action: Callable[[], Any]) -> Any:
+    """What `action` returns in a fork of this process, through JSON. Raises RuntimeError if the fork fails."""
+    answers, answer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(answers)
+            with os.fdopen(answer, "w") as stream:
+                json.dump(action(), stream)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(answer)
+    with os.fdopen(answers) as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise RuntimeError(f"a fork ended with status {os.waitstatus_to_exitcode(status)}")
+    return json.loads(text)
 
 
 def cpu_seconds(*processes: subprocess.Popen[bytes] | None) -> float:

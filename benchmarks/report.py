@@ -28,6 +28,7 @@ __all__ = [
     "print_figures",
     "publish",
     "share_at_least",
+    "share_at_most",
     "write_figures",
 ]
 
@@ -83,6 +84,12 @@ def share_at_least(figure: str, ours: float, least: float, *, counts: bool = Tru
     """Ours, a share between 0 and 1, must be at least `least`."""
     held = ours >= least if counts else None
     return Figure(figure=figure, ours=ours, goal=f"at least {least:.0%}", held=held, unit="")
+
+
+def share_at_most(figure: str, ours: float, most: float, *, counts: bool = True) -> Figure:
+    """Ours, a share between 0 and 1, must be at most `most`."""
+    held = ours <= most if counts else None
+    return Figure(figure=figure, ours=ours, goal=f"at most {most:.0%}", held=held, unit="")
 
 
 def below(figure: str, ours: float, limit: float, *, counts: bool = True, unit: str = "s") -> Figure:
@@ -188,7 +195,9 @@ def amount(value: float | None, unit: str) -> str:
 def write_figures(figures: Sequence[Figure], path: Path | None) -> None:
     """Write the figures to `path`, if one is given; after each case, so that a run cut short keeps what it has."""
     if path is not None:
-        content = {"machine": machine(), "figures": [asdict(item) for item in figures]}
+        from orchestrator.store.git_state import code_state
+
+        content = {"machine": machine(), "code": code_state().facts(), "figures": [asdict(item) for item in figures]}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

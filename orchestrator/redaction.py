@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
+from orchestrator.machine.one_line import in_one_line
+
 __all__ = ["has_password", "is_secret", "one_line", "redacted", "without_password"]
 
 HIDDEN = "***"
@@ -73,7 +75,7 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
 
 def one_line(text: object) -> str:
     """A text, or what an exception says, in one line without secrets."""
-    return redacted(" ".join(str(text).split()))
+    return redacted(in_one_line(text))
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:

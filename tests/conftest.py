@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread a process, signals as in a terminal, a cache of decoded images, a current folder."""
+"""Shared by all tests: one thread a process, signals as in a terminal, folders for caches, and a database of MLflow."""
 
 from __future__ import annotations
 
@@ -69,3 +69,13 @@ def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     left = sorted(written_by_sweeps() - before)
     assert not left, f"tests left {len(left)} files in the checkout, the first is {left[0]}"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's schema; creating one takes seconds, copying it does not."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path

@@ -40,6 +40,8 @@ class Peer:
         self, config: Config, runtime: Any, workdir: Path, progress: Callable[[int, Mapping[str, float]], object]
     ) -> TrialResult:
         """One trial."""
+        import torch  # noqa: F401 - as a trainer does; packages that it imports are imported once per node
+
         return TrialResult(
             metrics={"final/score": train(config.seed, lambda step, score: progress(step, {"val/score": score}))}
         )

@@ -1,8 +1,8 @@
 """Runs a peer and accounts for all of its processes: `python -m benchmarks.peers.run FOLDER KILL_AFTER WORDS...`.
 
 This process adopts every descendant, also those that daemonize, so that their CPU time is counted and none is left.
-Prints a `Run` as JSON. All of them are killed when `KILL_AFTER` trials
-have ended; 0 kills none. Linux only.
+All of them are killed when `KILL_AFTER` trials have ended and their results have had time to be kept; 0 kills none.
+Prints a `Run` as JSON. Linux only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ ADOPT_ORPHANS = 36
 LEFT_SECONDS = 10.0
 """How long descendants may outlive the peer before they are killed."""
 LIMIT_SECONDS = 300.0
+SETTLE_SECONDS = 0.25
+"""How long a tool has to keep the result of a trial; one that ended later than this before a kill may run again."""
+POLL_SECONDS = 0.02
 LOG = "peer.log"
 
 
@@ -46,6 +50,8 @@ class Run:
     """Trials in the order in which they started."""
     ended: tuple[int, ...]
     """Trials in the order in which they ended."""
+    settled: tuple[int, ...]
+    """Of these, the ones that ended `SETTLE_SECONDS` before the run did."""
 
 
 def run_apart(words: list[str], folder: Path, kill_after: int = 0) -> Run:
@@ -57,55 +63,70 @@ def run_apart(words: list[str], folder: Path, kill_after: int = 0) -> Run:
     return Run(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def main(folder: Path, kill_after: int, words: list[str]) -> None:
+def main(folder: Path, kill_after: int, words: list[str]) -> Run:
     """Run, wait or kill, account."""
     ctypes.CDLL(None, use_errno=True).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     journal = folder / "journal.jsonl"
     earlier = len(read_journal(journal))
-    with (folder / LOG).open("ab") as log:
-        began = time.time()
-        peer = subprocess.Popen(  # noqa: S603
-            [sys.executable, *words], cwd=folder, env={**os.environ, JOURNAL: str(journal)}, stdout=log, stderr=log
-        )
-        while peer.poll() is None and not (kill_after and count(read_journal(journal)[earlier:], "end") >= kill_after):
-            if time.time() - began > LIMIT_SECONDS:
-                kill_descendants()
-                sys.exit(f"not finished after {LIMIT_SECONDS:.0f} s")
-            time.sleep(0.02)
+    began = time.time()
+    exit_code = wait_or_kill(words, folder, journal, lambda: len(settled(read_journal(journal)[earlier:])), kill_after)
     seconds = time.time() - began
-    if not kill_after and peer.returncode != 0:
-        sys.exit("\n".join((folder / LOG).read_text(errors="replace").splitlines()[-3:]))
-    while not kill_after and reap() and time.time() - began - seconds < LEFT_SECONDS:
-        time.sleep(0.02)
+    if not kill_after:
+        if exit_code != 0:
+            sys.exit("\n".join((folder / LOG).read_text(errors="replace").splitlines()[-3:]))
+        wait_for_descendants()
     kill_descendants()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     events = read_journal(journal)[earlier:]
-    print(
-        json.dumps(
-            asdict(
-                Run(
-                    seconds=seconds,
-                    first_step_seconds=min(
-                        (float(item["time"]) for item in events if item["event"] == "step"), default=0
-                    )
-                    - began,
-                    cpu_seconds=used.ru_utime + used.ru_stime,
-                    started=trials(events, "start"),
-                    ended=trials(events, "end"),
-                )
-            )
-        )
+    steps = [float(event["time"]) for event in events if event["event"] == "step"]
+    return Run(
+        seconds=seconds,
+        first_step_seconds=min(steps, default=began) - began,
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        started=trials(events, "start"),
+        ended=trials(events, "end"),
+        settled=settled(events, began + seconds),
     )
+
+
+def wait_or_kill(
+    words: list[str], folder: Path, journal: Path, ended: Callable[[], int], kill_after: int
+) -> int | None:
+    """The exit code of the peer; None if it was killed, with all of its processes, when enough trials had ended.
+
+    Exits if it takes longer than `LIMIT_SECONDS`.
+    """
+    environment = {**os.environ, JOURNAL: str(journal)}
+    with (folder / LOG).open("ab") as log:
+        peer = subprocess.Popen([sys.executable, *words], cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603
+    until = time.monotonic() + LIMIT_SECONDS
+    while peer.poll() is None:
+        late = time.monotonic() > until
+        if late or (kill_after and ended() >= kill_after):
+            kill_descendants()
+            if late:
+                sys.exit(f"not finished after {LIMIT_SECONDS:.0f} s")
+            return None
+        time.sleep(POLL_SECONDS)
+    return peer.returncode
+
+
+def wait_for_descendants() -> None:
+    """Wait until all descendants have ended, at most `LEFT_SECONDS`."""
+    until = time.monotonic() + LEFT_SECONDS
+    while reap() and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+
+
+def settled(events: list[Event], now: float | None = None) -> tuple[int, ...]:
+    """The trials that ended `SETTLE_SECONDS` before `now`, in order; by default, before the present."""
+    latest = (time.time() if now is None else now) - SETTLE_SECONDS
+    return trials([event for event in events if float(event["time"]) <= latest], "end")
 
 
 def trials(events: list[Event], kind: str) -> tuple[int, ...]:
     """The trials of all events of a kind, in order."""
-    return tuple(int(item["trial"]) for item in events if item["event"] == kind)
-
-
-def count(events: list[Event], kind: str) -> int:
-    """The number of events of a kind."""
-    return len(trials(events, kind))
+    return tuple(int(event["trial"]) for event in events if event["event"] == kind)
 
 
 def reap() -> bool:
@@ -144,4 +165,4 @@ def parents_by_pid() -> dict[int, int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    print(json.dumps(asdict(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from syne_tune import Reporter, StoppingCriterion, Tuner
 from syne_tune.backend import LocalBackend
 from syne_tune.config_space import randint
-from syne_tune.optimizer.schedulers.single_objective_scheduler import SingleObjectiveScheduler
+from syne_tune.optimizer.baselines import RandomSearch
 
 from benchmarks.peers.work import SLOTS, TRIALS, train
 
@@ -19,12 +19,11 @@ def tune() -> None:
     """Run all trials."""
     os.environ["SYNETUNE_FOLDER"] = str(Path("syne-tune").resolve())
     logging.getLogger().setLevel(logging.WARNING)
-    scheduler = SingleObjectiveScheduler(
+    scheduler = RandomSearch(
         {"trial": randint(0, TRIALS - 1)},
-        metric="score",
+        metrics=["score"],
         do_minimize=False,
-        searcher="random_search",
-        searcher_kwargs={"points_to_evaluate": [{"trial": number} for number in range(TRIALS)]},
+        points_to_evaluate=[{"trial": number} for number in range(TRIALS)],
     )
     tuner = Tuner(
         trial_backend=LocalBackend(entry_point=str(Path(__file__).resolve())),

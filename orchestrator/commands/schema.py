@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.json_schema import Schema, recipe_schema, search_space_schema
+from orchestrator.spec.named_plugin import NamedPlugin
 from orchestrator.spec.plugins import load_plugins
 from orchestrator.spec.settings import extended_by
 from orchestrator.spec.table_styles import drawn_with, load_styles
@@ -38,7 +39,7 @@ def schema_with(plugins: Sequence[str], workload: str | None = None) -> str:
 
     `workload` is a `.py` file or a module, or a search space, whose workload it is. Raises SpecError.
     """
-    named = [(name, "--with") for name in plugins]
+    named = [NamedPlugin(name=name, origin="--with") for name in plugins]
     in_use = built_in() if workload is None else workload_named(workload)
     with reading_for(in_use), drawn_with(load_styles(named)), extended_by(load_plugins(named)):
         return as_text(search_space_schema())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.plugins.table_style import TableStyle
+from orchestrator.spec.named_plugin import NamedPlugin
 from orchestrator.spec.sweep_spec import plugins_of, read_spec, read_sweep_name
 from orchestrator.spec.table_styles import load_styles
 from orchestrator.store.run_directory import RunDirectory
@@ -46,7 +47,7 @@ def chosen_styles(
 
     Raises SpecError for a wrong plugin.
     """
-    named = [(name, "--with") for name in plugins]
+    named = [NamedPlugin(name=name, origin="--with") for name in plugins]
     for spec in specs:
         named += plugins_of(spec, recipe=options.recipe, data=options.data)
     return load_styles(named)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from orchestrator.machine.one_line import in_one_line
+
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node, ScalarNode
 
@@ -60,7 +62,7 @@ def compose(text: str, *, max_depth: int) -> Node | None:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "context", None) or error
-        raise YamlMistakeError(in_words(" ".join(str(problem).split())), mark.line + 1 if mark else 1) from error
+        raise YamlMistakeError(in_words(in_one_line(problem)), mark.line + 1 if mark else 1) from error
     except Exception as error:  # a bug of the parser: `"\U00110000"` makes it raise ValueError
         raise YamlMistakeError(in_words(f"the parser fails ({error})")) from error
     return node

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.one_line import in_one_line
 from orchestrator.plugins.loading import place_in_plugin
 from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
@@ -203,7 +204,7 @@ def probe_trial(task: Task) -> Mapping[str, float]:
 
 def describe(failure: Exception, workdir: Path | None = None) -> ErrorRecord:
     """An exception as a record, with its signature; one of the disk of `workdir` with its remedy."""
-    kind, message = type(failure).__name__, " ".join(str(failure).split()) or type(failure).__name__
+    kind, message = type(failure).__name__, in_one_line(failure) or type(failure).__name__
     full = disk_error(failure)
     if full is not None and workdir is not None:
         kind = DISK_ERROR

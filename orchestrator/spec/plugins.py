@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from orchestrator.errors import SpecError, SpecErrorCollector
 from orchestrator.plugins.error import PluginError
 from orchestrator.plugins.loading import import_module
-from orchestrator.plugins.source import read_source
 from orchestrator.plugins.table_style import has_styles
+from orchestrator.spec.named_plugin import NamedPlugin
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.validators import plugin_names
 from orchestrator.spec.workload_in_use import workload_in_use
@@ -21,8 +20,8 @@ __all__ = ["PLUGINS_KEY", "load_plugins", "plugins_in"]
 PLUGINS_KEY = "plugins"
 
 
-def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
-    """What plugins add to the configuration: files or modules, each with the place that names it; None without any.
+def load_plugins(named: Sequence[NamedPlugin]) -> Extension | None:
+    """What plugins add to the configuration; None without any.
 
     Any workload takes those with table styles (`orchestrator.spec.table_styles`), which add nothing to it.
 
@@ -33,32 +32,32 @@ def load_plugins(named: Sequence[tuple[str, str]]) -> Extension | None:
     workload = workload_in_use()
     add_plugin = workload.extras.add_plugin
     if add_plugin is None:
-        named = [(name, origin) for name, origin in named if not draws_tables(name)]
+        named = [plugin for plugin in named if not draws_tables(plugin)]
         if not named:
             return None
         text = f"the workload {quoted(workload.name)} takes no plugins; remove this key"
-        raise SpecError(f"{named[0][1]}: {PLUGINS_KEY}: {text}")
+        raise SpecError(f"{named[0].origin}: {PLUGINS_KEY}: {text}")
     errors = SpecErrorCollector()
     extension: Extension | None = None
-    for name, origin in named:
+    for plugin in named:
         try:
-            extension = add_plugin(name, extension)
+            extension = add_plugin(plugin.source, extension)
         except PluginError as error:
-            errors.messages.append(f"{origin}: {PLUGINS_KEY}: {error}")
+            errors.messages.append(f"{plugin.origin}: {PLUGINS_KEY}: {error}")
     errors.raise_any()
     return extension if extension is not None and extension.names else None
 
 
-def draws_tables(name: str) -> bool:
+def draws_tables(plugin: NamedPlugin) -> bool:
     """Whether a plugin can be loaded and has table styles."""
     try:
-        return has_styles(import_module(read_source(name, Path())))
+        return has_styles(import_module(plugin.source))
     except PluginError:
         return False
 
 
-def plugins_in(*documents: Document) -> tuple[tuple[str, str], ...]:
-    """The plugins that documents name, each with its place. Raises SpecError where the key is wrong.
+def plugins_in(*documents: Document) -> tuple[NamedPlugin, ...]:
+    """The plugins that documents name. Raises SpecError where the key is wrong.
 
     Files are relative to the document that names them, which `orchestrator.spec.extends` has made absolute.
     """
@@ -69,5 +68,8 @@ def plugins_in(*documents: Document) -> tuple[tuple[str, str], ...]:
                 names = plugin_names(document.values[PLUGINS_KEY])
             except ValueError as error:
                 raise SpecError(f"{document.origin(PLUGINS_KEY)}: {PLUGINS_KEY}: {error}") from error
-            found += [(name, document.origin(PLUGINS_KEY, position)) for position, name in enumerate(names)]
+            found += [
+                NamedPlugin(name=name, origin=document.origin(PLUGINS_KEY, position))
+                for position, name in enumerate(names)
+            ]
     return tuple(found)

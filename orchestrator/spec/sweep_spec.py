@@ -23,6 +23,7 @@ from orchestrator.spec.data_sets import (
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.methods import method_mistakes, search_of
+from orchestrator.spec.named_plugin import NamedPlugin
 from orchestrator.spec.plugins import load_plugins, plugins_in
 from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, RowSpec, label_mistakes
@@ -122,8 +123,8 @@ def read_sweep_name(
         return named(space, path, options)
 
 
-def plugins_of(path: Path, *, recipe: str | None = None, data: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """The plugins, with their places, of the search space at `path`, its recipe and its data sets. Raises SpecError."""
+def plugins_of(path: Path, *, recipe: str | None = None, data: Sequence[str] = ()) -> tuple[NamedPlugin, ...]:
+    """The plugins of the search space at `path`, its recipe and its data sets. Raises SpecError."""
     path = find_search_space(path)
     return named_plugins(read_extended(path, SEARCH_SPACE), path, SpecOptions(recipe=recipe, data=data))
 
@@ -145,11 +146,8 @@ def opened(path: Path, options: SpecOptions) -> Iterator[tuple[SearchSpace, Exte
             yield parse_search_space(document), extension
 
 
-def named_plugins(document: Document, path: Path, options: SpecOptions) -> tuple[tuple[str, str], ...]:
-    """The plugins of the search space `document` at `path`, its recipe and its data sets, with their places.
-
-    Raises SpecError.
-    """
+def named_plugins(document: Document, path: Path, options: SpecOptions) -> tuple[NamedPlugin, ...]:
+    """The plugins of the search space `document` at `path`, its recipe and its data sets. Raises SpecError."""
     recipes = [options.recipe, *named_recipes(options.data or document.values.get("data"))]
     documents = [recipe_document(document, path, name) for name in recipes]
     return plugins_in(document, *(item for item in documents if item is not None))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 from orchestrator.errors import SpecErrorCollector
 from orchestrator.plugins.error import PluginError
-from orchestrator.plugins.source import read_source
 from orchestrator.plugins.table_style import TableStyle, add_styles, read_styles
+from orchestrator.spec.named_plugin import NamedPlugin
 
 __all__ = ["drawn_with", "load_styles", "styles_in_use"]
 
@@ -32,17 +31,17 @@ def drawn_with(styles: Mapping[str, TableStyle]) -> Iterator[None]:
         IN_USE.reset(token)
 
 
-def load_styles(named: Sequence[tuple[str, str]]) -> Mapping[str, TableStyle]:
-    """The table styles of plugins: absolute files or modules, each with the place that names it.
+def load_styles(named: Sequence[NamedPlugin]) -> Mapping[str, TableStyle]:
+    """The table styles of plugins.
 
     Raises SpecError with one line per plugin.
     """
     errors = SpecErrorCollector()
     found: dict[str, TableStyle] = {}
-    for name, origin in named:
+    for plugin in named:
         try:
-            found = add_styles(found, read_styles(read_source(name, Path())))
+            found = add_styles(found, read_styles(plugin.source))
         except PluginError as error:
-            errors.messages.append(f"{origin}: plugins: {error}")
+            errors.messages.append(f"{plugin.origin}: plugins: {error}")
     errors.raise_any()
     return found

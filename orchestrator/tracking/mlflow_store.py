@@ -41,6 +41,7 @@ from sqlalchemy.engine import Engine  # noqa: E402
 
 from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
 from orchestrator.machine.atomic_file import publish  # noqa: E402
+from orchestrator.machine.one_line import in_one_line  # noqa: E402
 from orchestrator.machine.own_folder import remove_stale, temporary_folder  # noqa: E402
 from orchestrator.redaction import one_line, without_password  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
@@ -298,7 +299,7 @@ def described(error: Exception) -> str:
     while cause is not None and len(names) < MOST_CAUSES:
         names.append(type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
-    text = " ".join(str(error).partition("[SQL:")[0].split())  # the statement holds values of the user's
+    text = in_one_line(str(error).partition("[SQL:")[0])  # the statement holds values of the user's
     line = f"{getattr(error, 'error_code', '')} {' '.join(names)}: {text[:LONGEST_DESCRIPTION]}"
     if match := SCHEMA.search(text):
         folder = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"

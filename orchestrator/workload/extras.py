@@ -11,6 +11,7 @@ from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.inputs import Inputs
 from orchestrator.workload.local_cache import LocalCache
+from orchestrator.workload.plugin_part import PluginSource
 from orchestrator.workload.protocol_record import ProtocolRecord
 from orchestrator.workload.runtime import Runtime
 
@@ -58,10 +59,9 @@ class Extras:
     usual_causes: Mapping[str, str] = field(default_factory=dict)
     """For a key that nobody set: the key whose value usually causes a complaint about it."""
 
-    add_plugin: Callable[[str, Extension | None], Extension] | None = None
-    """What a plugin adds to the configuration, a `.py` file by its absolute path or an installed module, together with
-    those that were loaded before it. Raises `orchestrator.plugins.error.PluginError`. Not given: search spaces of this
-    workload cannot name `plugins`."""
+    add_plugin: Callable[[PluginSource, Extension | None], Extension] | None = None
+    """What a plugin adds to the configuration, together with those that were loaded before it. Raises
+    `orchestrator.plugins.error.PluginError`. Not given: search spaces of this workload cannot name `plugins`."""
 
     reported: Callable[[Any, Inputs], Collection[str]] | None = None
     """The metrics that a trial reports; not given: all that are declared."""

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from benchmarks import __main__ as runner
+from benchmarks import page
 from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
-from benchmarks.process import environment
+from benchmarks.process import environment, measure_apart
 from benchmarks.report import (
     DEVICES,
     Figure,
-    amount,
     at_least,
     at_most,
     below,
@@ -27,10 +27,14 @@ from benchmarks.report import (
     parse,
     publish,
     share_at_least,
+    share_at_most,
 )
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARED = {"__main__", "report", "process", "in_process", "idle_sweep", "naive_contrast", "contrast_memory", "gpu_feed"}
+SHARED = {
+    *("__main__", "report", "page", "process", "in_process", "stopwatch"),
+    *("idle_sweep", "naive_contrast", "contrast_memory", "gpu_feed"),
+}
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}
 """Benchmarks with tests of their own."""
@@ -46,32 +50,63 @@ def test_the_table_names_every_file():
     assert all(set(item.devices) <= set(DEVICES) for item in BENCHMARKS)
 
 
-def test_the_readme_shows_what_was_measured():
-    """Each line of its table is a figure of the results file that it names; no missed goal is left out."""
+def test_the_page_shows_the_figures_of_the_files():
+    """Every goal is shown, and so is every peer; a missed goal cannot be left out."""
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.refreshed(text) == text, "run `python -m benchmarks.page`"
     kept = json.loads((PROJECT / "reports" / "results" / "bench_cpu_2cores.json").read_text(encoding="utf-8"))
-    figures = {item["figure"]: item for item in kept["figures"]}
-    lines = (PROJECT / "README.md").read_text(encoding="utf-8").split("## Benchmarks")[1].split("\n## ")[0].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][2:]
-    assert rows
-    for figure, ours, beside, ratio, goal, held in rows:
-        item = figures.pop(figure)
-        expected = [amount(item[side], item["unit"]) for side in ("ours", "beside")]
-        assert [ours, beside, goal] == [*expected, item["goal"]]
-        assert ratio == ("-" if item["ratio"] is None else f"{item['ratio']:.2f}x")
-        assert held == ("yes" if item["held"] else "**no**")
-    assert not [item for item in figures.values() if item["held"] is False], (
-        "a missed goal that the README does not show"
+    shown = page.goals_table(kept["figures"])
+    assert len(shown) == 2 + sum(bool(item["goal"]) for item in kept["figures"])
+    assert all(line in text for line in shown)
+
+
+def test_the_page_names_every_benchmark():
+    lines = page.PAGE.read_text(encoding="utf-8").splitlines()
+    named = [line.split("`")[1] for line in lines if line.startswith("| `")]
+    assert named == [item.name for item in BENCHMARKS]
+
+
+def test_whoever_writes_a_file_writes_its_table(tmp_path, monkeypatch):
+    """Other files and a file that does not exist yet leave the page as it is."""
+    written, shown = tmp_path / "results" / "peers.json", tmp_path / "page"
+    shown.write_text("before\n<!-- peers of results/peers.json -->\n<!-- /peers -->\nafter\n")
+    monkeypatch.setattr(page, "PAGE", shown)
+    monkeypatch.setattr(page, "PROJECT", tmp_path)
+    page.refresh(tmp_path / "other.json")
+    assert "Not measured" not in shown.read_text()
+    page.refresh(written)
+    assert "Not measured yet: there is no `peers.json`." in shown.read_text()
+    publish(
+        [
+            at_most("peers: wall time, beside the pool", 2.0, 1.0, 3.0),
+            information("slow: wall time", 20.0),
+            information("slow: finished trials run again after a kill", 3, unit=""),
+            information("ours, store and MLflow: wall time", 10.04),
+        ],
+        written,
     )
+    page.refresh(written)
+    lines = shown.read_text().splitlines()
+    assert [line for line in lines if line.startswith("| ")][2:] == [
+        "| **ours, store and MLflow** | **10.0** | **-** | **-** | **-** | **-** |",
+        "| slow | 20.0 | - | - | 3 | - |",
+    ]
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert page.refreshed(shown.read_text()) == shown.read_text()
 
 
 @pytest.mark.parametrize(
     ("name", "device"),
     [
-        pytest.param(item.name, device, marks=marks, id=f"{item.name}-{device}")
+        pytest.param(
+            item.name,
+            device,
+            marks=[pytest.mark.gpu] * (device == "cuda") + [pytest.mark.slow] * item.slow,
+            id=f"{item.name}-{device}",
+        )
         for item in BENCHMARKS
         if item.name not in ELSEWHERE
         for device in item.devices
-        for marks in [[getattr(pytest.mark, mark) for mark in ("gpu",) * (device == "cuda") + ("slow",) * item.slow]]
     ],
 )
 def test_a_quick_run_writes_its_figures(name, device, tmp_path):
@@ -92,23 +127,48 @@ def test_a_quick_run_writes_its_figures(name, device, tmp_path):
     assert any(line["goal"] for line in content["figures"])
 
 
+@pytest.mark.slow  # imports PyTorch
+def test_the_start_of_a_trial_in_a_fork():
+    """Measured on a GPU; the processes are the same on a CPU."""
+    words = ("--device", "cpu", "--trials", "2", "--forked", "--quick")
+    found = measure_apart("benchmarks.cold_start", *words)
+    assert found["first"] > 0
+    assert found["trial"] > 0
+
+
+FORKS = """
+import os
+from benchmarks.process import forked
+print(forked(os.getpid) != os.getpid())
+forked(lambda: int("no number"))
+"""
+
+
+def test_a_fork_answers_or_says_that_it_failed():
+    done = subprocess.run([sys.executable, "-c", FORKS], env=environment(), capture_output=True, text=True)
+    assert done.stdout == "True\n"
+    assert "invalid literal" in done.stderr
+    assert done.stderr.endswith("RuntimeError: a fork ended with status 1\n")
+
+
 def test_goals_hold_at_their_limits(tmp_path, capsys):
     figures = [
         at_least("faster", 1.0, 5.0, 5.0),
         at_most("overhead", 1.3, 1.0, 1.3),
         share_at_least("busy", 0.95, 0.95),
+        share_at_most("not training", 0.15, 0.15),
         below("dry run", 0.99, 1.0),
         information("load", 3.0, unit=""),
     ]
-    assert [item.ratio for item in figures] == [5.0, 1.3, None, None, None]
-    assert [item.held for item in figures] == [True, True, True, True, None]
+    assert [item.ratio for item in figures] == [5.0, 1.3, None, None, None, None]
+    assert [item.held for item in figures] == [True, True, True, True, True, None]
     assert publish(figures, tmp_path / "folder" / "out.json")
     assert json.loads((tmp_path / "folder" / "out.json").read_text())["figures"][0]["goal"] == "at least 5x faster"
     missed = [at_least("a", 1.0, 4.9, 5.0), at_most("b", 1.31, 1.0, 1.3), share_at_least("c", 0.94, 0.95)]
-    missed.append(below("d", 1.0, 1.0))
-    assert [item.held for item in missed] == [False] * 4
+    missed += [below("d", 1.0, 1.0), share_at_most("f", 0.16, 0.15)]
+    assert [item.held for item in missed] == [False] * 5
     assert not publish(missed)
-    assert capsys.readouterr().out.count(" NO\n") == 4
+    assert capsys.readouterr().out.count(" NO\n") == 5
     assert at_most("e", 9.0, 1.0, 1.3, counts=False).held is None
 
 
@@ -141,7 +201,7 @@ def test_the_suite_ends_with_one_table_and_a_verdict(held, failure, code, tmp_pa
 
 def test_a_crash_is_a_row_and_not_the_end(monkeypatch, capsys):
     """The last line of a traceback says what went wrong."""
-    found = runner.run(Benchmark(name="no_such_file", measures="nothing"), "cpu", quick=True)
+    found = runner.run(Benchmark(name="no_such_file", measures="nothing", seconds=1), "cpu", quick=True)
     assert "No module named benchmarks.no_such_file" in found.failure
     assert found.figures == ()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.__main__ import main as orchestrator_main
 from orchestrator.sweep import main as sweep_main
 from reports.__main__ import main as reports_main
 from tests.end_to_end import mishaps
+from trainer.data.__main__ import main as data_main
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +64,12 @@ def write_tiny(folder: Path) -> None:
     (folder / "tiny.yaml").write_text(TINY_SPACE, encoding="utf-8")
 
 
+@pytest.fixture
+def database(folder: Path, migrated: Path) -> None:
+    """MLflow's database in the folder, which a sweep need not create."""
+    shutil.copy(migrated, folder / "mlflow.db")
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -71,7 +80,12 @@ def command(folder: Path) -> Command:
     return partial(run_module, folder)
 
 
-MAINS = {"orchestrator.sweep": sweep_main, "reports": reports_main}
+MAINS: dict[str, Callable[[Sequence[str]], int]] = {
+    "orchestrator": orchestrator_main,
+    "orchestrator.sweep": sweep_main,
+    "reports": reports_main,
+    "trainer.data": data_main,
+}
 
 
 @pytest.fixture

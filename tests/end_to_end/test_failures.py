@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,9 +158,11 @@ def holder_of(path: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def stage(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Stage:
     """A folder for the sweeps of this module."""
-    return Stage(tmp_path_factory.mktemp("stage").resolve())
+    folder = tmp_path_factory.mktemp("stage").resolve()
+    shutil.copy(migrated, folder / "mlflow.db")
+    return Stage(folder)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +209,6 @@ def test_a_failure_from_a_real_cause_is_classified_and_answered_as_the_table_say
     assert states == [state, State.DONE] if again else [state], unlucky.output
 
 
-@pytest.mark.slow
 def test_the_table_of_causes_is_complete() -> None:
     assert set(CAUSES) | {State.TIMED_OUT, State.STOPPED, State.DAMAGED} == set(RETRY_POLICIES)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
+
+import pytest
 
 from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.store.records import State
-from tests.end_to_end.conftest import PROJECT, environment
+from tests.end_to_end.conftest import PROJECT
 from tests.orchestrator.conftest import NoFollower
 from tests.trainer.data.layouts import LAYOUTS, Layout, content
 from trainer.data.reading.description import KEYS, read_description
@@ -18,16 +18,17 @@ from trainer.data.reading.description import KEYS, read_description
 PAGE = (PROJECT / "docs/own_data.md").read_text(encoding="utf-8")
 
 
-def test_the_page_followed_literally(tmp_path):
+@pytest.mark.usefixtures("without_figures", "database")
+def test_the_page_followed_literally(tmp_path, command_here):
     LAYOUTS["binary_masks"](tmp_path / "street")
     for name, text in re.findall(r"```yaml (\S+)\n(.*?)```", PAGE, re.DOTALL):
         (tmp_path / name).write_text(text)
     (commands,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "street").rglob("*"))
     for line in commands.splitlines():
-        done = subprocess.run(
-            [sys.executable, *shlex.split(line)[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True
-        )
+        words = shlex.split(line)
+        assert words[:2] == ["python", "-m"]
+        done = command_here(*words[2:])
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "street").rglob("*")) == before
     (table,) = (tmp_path / "reports").rglob("table.md")

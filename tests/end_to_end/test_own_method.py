@@ -3,8 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +28,10 @@ def states(folder: Path) -> dict[str, list[str]]:
     return {trial: [record["state"] for record in records] for trial, records in attempts(folder).items()}
 
 
-@pytest.mark.usefixtures("without_figures")
-def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: Command) -> None:
+@pytest.mark.usefixtures("without_figures", "database")
+def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command_here: Command) -> None:
     line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
-    first = command(*line, "--seeds", "1")
+    first = command_here(*line, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "Code from plugins: boundary (my_sampler.py, " in first.stdout
     before = states(example)
@@ -45,14 +43,14 @@ def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command: C
 
     sampler = example / "my_sampler.py"
     sampler.write_text(sampler.read_text().replace("(context.per_class + 1) // 2", "context.per_class // 2"))
-    edited = command(*line, "--seeds", "1")
+    edited = command_here(*line, "--seeds", "1")
     assert "3 trials, 1 done already, 2 to run" in edited.stdout
     assert edited.returncode == 0
     after = states(example)
     assert list(after.values()) == [["done"]] * 5
 
     sampler.write_text(sampler.read_text().replace("first = sample", "first = 1 / 0 and sample"))
-    broken = command(*line, "--seeds", "1")
+    broken = command_here(*line, "--seeds", "1")
     number = sampler.read_text().partition("1 / 0")[0].count("\n") + 1
     assert broken.returncode == 1
     assert f"ZeroDivisionError: {sampler}:{number}: division by zero" in broken.stdout
@@ -66,18 +64,19 @@ def commands() -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)
 
 
-def test_the_page_is_followed_literally(example: Path) -> None:
+def test_the_page_is_followed_literally(example: Path, command: Command, command_here: Command) -> None:
     """Its commands run, its search space is legal, and its code is that of the example."""
     found = list(commands())
     assert len(found) >= 4
     for line in found:
         assert line[:2] == ["python", "-m"]
-        done = subprocess.run([sys.executable, *line[1:]], cwd=example, capture_output=True, text=True)
+        module, *arguments = line[2:]
+        run = command if module == "trainer.plugins" else command_here  # which runs pytest
+        done = run(module, *arguments)
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
     (space,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     (example / "page.yaml").write_text(f"method: ablation\nrecipe: ./tiny.yaml\n{space}", encoding="utf-8")
-    line = [sys.executable, "-m", "orchestrator.sweep", "page.yaml", "--dry-run"]
-    done = subprocess.run(line, cwd=example, capture_output=True, text=True)
+    done = command_here("orchestrator.sweep", "page.yaml", "--dry-run")
     assert done.returncode == 0, done.stderr
     blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     for name, code in zip(("my_sampler.py", "my_style.py"), blocks, strict=True):

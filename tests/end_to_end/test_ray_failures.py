@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,9 +107,10 @@ def ray_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def strike(tmp_path: Path, ray_folder: Path) -> Iterator[Callable[..., Struck]]:
+def strike(tmp_path: Path, ray_folder: Path, migrated: Path) -> Iterator[Callable[..., Struck]]:
     """Starts a sweep, which does not outlive the test."""
     started: list[Struck] = []
+    shutil.copy(migrated, tmp_path / "mlflow.db")
 
     def start(**more: str) -> Struck:
         started.append(Struck(tmp_path, ray_folder, **more))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.end_to_end.conftest import attempts, environment, processes_in
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = pytest.mark.usefixtures("without_figures", "database")
 
 LIMIT_SECONDS = 180
 LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--set", "schedule.steps=4000", "--seeds", "1")

@@ -48,7 +48,6 @@ def copy(swept: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_every_trial_is_done_in_one_attempt_and_the_rows_differ_as_they_should(swept: Path) -> None:
     records = attempts(swept)
     assert len(records) == 4
@@ -66,7 +65,6 @@ def test_every_trial_is_done_in_one_attempt_and_the_rows_differ_as_they_should(s
             assert last["contrast/bank_fill"] > 0
 
 
-@pytest.mark.slow
 def test_the_driver_does_not_import_mlflow(swept: Path) -> None:
     """It costs seconds, and its work takes turns from the driver's: a process of its own does that."""
     lines = (swept / "imports.txt").read_text(encoding="utf-8").splitlines()
@@ -75,14 +73,12 @@ def test_the_driver_does_not_import_mlflow(swept: Path) -> None:
     assert "mlflow" not in packages
 
 
-@pytest.mark.slow
 def test_the_table_is_written_in_four_formats(swept: Path) -> None:
     tables = swept / "reports" / "out" / "tiny"
     assert {path.name for path in tables.iterdir()} >= {"table.md", "table.tex", "table.html", "table.csv"}
     assert "pixel + region memory" in (tables / "table.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{swept / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("contrast-sweep")
@@ -96,28 +92,26 @@ def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) ->
     assert {"val/miou", "final/miou", "train/loss", "contrast/purity"} <= set(child.data.metrics)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_the_same_command_again_runs_nothing(
-    copy: Path, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    copy: Path, command_here: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = attempts(copy)
     sessions = tmp_path_factory.mktemp("ray")
     monkeypatch.setenv("RAY_TMPDIR", str(sessions))
-    again = command("orchestrator.sweep", "tiny.yaml")
+    again = command_here("orchestrator.sweep", "tiny.yaml")
     assert again.returncode == 0, again.stderr
     assert list(sessions.iterdir()) == [], "Ray is not started"
     assert "4 done already, 0 to run" in again.stdout
     assert attempts(copy) == records
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-def test_a_row_more_runs_only_that_row(copy: Path, command: Command, command_here: Command) -> None:
+def test_a_row_more_runs_only_that_row(copy: Path, command_here: Command) -> None:
     records = attempts(copy)
     space = (copy / "tiny.yaml").read_text() + "  region memory:         {contrast.memory.kind: region}\n"
     (copy / "tiny.yaml").write_text(space)
-    extended = command("orchestrator.sweep", "tiny.yaml")
+    extended = command_here("orchestrator.sweep", "tiny.yaml", "--executor", "serial")
     assert extended.returncode == 0, extended.stderr
     assert "6 trials, 4 done already, 2 to run" in extended.stdout
     new = attempts(copy)
@@ -128,7 +122,6 @@ def test_a_row_more_runs_only_that_row(copy: Path, command: Command, command_her
     assert "| region memory |" in rebuilt.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, command_here: Command) -> None:
     (copy / "grid.yaml").write_text(GRID)
@@ -137,7 +130,6 @@ def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, com
     assert "6 trials, 4 done already, 2 to run" in shared.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_serial_and_json_events_and_equal_trials_give_equal_numbers(
     swept: Path, folder: Path, command_here: Command

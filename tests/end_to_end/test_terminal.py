@@ -21,6 +21,8 @@ from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import attempts, environment
 from tests.end_to_end.test_signals_on_ray import LIMIT_SECONDS, nothing_is_left, until
 
+pytestmark = pytest.mark.usefixtures("database")
+
 CTRL_C = b"\x03"
 LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--set", "schedule.steps=4000")
 LAST_LINE = "interrupted; all results so far are kept, and the same command resumes the sweep\r\n"

@@ -191,13 +191,3 @@ def read_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         return read_spec(Path("s.yaml"), **options)
 
     return read
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's schema; creating one takes seconds, copying it does not."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path

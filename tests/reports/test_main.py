@@ -72,20 +72,25 @@ def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, 
         (["memory.yaml", "--with", "absent.py"], "--with: plugins: no such file "),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_code_2(project, arguments, message):
-    result = subprocess.run(
-        [sys.executable, "-m", "reports", *arguments],
-        cwd=project,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert result.stdout == ""
+def test_wrong_usage_is_one_line_and_exit_code_2(project, arguments, message, capsys):
+    try:
+        code = command.main(arguments)
+    except SystemExit as ended:  # by argparse
+        code = ended.code
+    written = capsys.readouterr()
+    assert code == 2
+    assert message in written.err
+    assert written.err.count("\n") == 1
+    assert written.out == ""
+
+
+def test_a_process_says_the_same(project):
+    """What Python itself prints would be seen too."""
+    line = [sys.executable, "-m", "reports", "absent.yaml"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    result = subprocess.run(line, cwd=project, env=environment, capture_output=True, encoding="utf-8", timeout=60)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("absent.yaml: ")
 
 
 def test_reports_load_neither_torch_nor_ray_nor_mlflow():

@@ -36,6 +36,7 @@ def test_a_combined_table_keeps_sweeps_apart(sweep_of, outcomes_of):
         combine_tables([])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_folder_compiles_without_a_complaint(tmp_path, sweep_of, outcomes_of):
     paths = write_paper(two_sweeps(sweep_of, outcomes_of), tmp_path, RunDirectory(tmp_path / "runs"))

@@ -56,6 +56,7 @@ def test_latex_has_a_header_across_the_columns_of_each_data_set(tested):
     assert r"\cmidrule(lr){2-5} \cmidrule(lr){6-9} \cmidrule(lr){10-12}" in text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_it_compiles_without_a_complaint(tmp_path, tested):
     assert COMPLAINT.findall(compile_document(tmp_path, render_preview(make_table(tested, {})))) == []

@@ -100,6 +100,7 @@ FAMILIES = {(model.backbone, model.head): path for path in RECIPES for model in 
 """Backbone and head -> the last recipe with them, a released one where there is one: it has the most options."""
 
 
+@pytest.mark.slow  # the networks of the publications
 @pytest.mark.parametrize("family", FAMILIES, ids="-".join)
 def test_each_backbone_and_head_trains_for_a_step_at_full_width(family):
     require_step(read_recipe(FAMILIES[family]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from orchestrator.machine.one_line import message_of
@@ -14,7 +13,7 @@ from orchestrator.workload import Metric
 from orchestrator.workload.extension import Extension, OptionField
 from orchestrator.workload.plugin_part import PluginPart, PluginSource
 from trainer.plugins.entry import Entry, MetricEntry
-from trainer.plugins.loading import Plugin, read_plugin
+from trainer.plugins.loading import Plugin, load
 from trainer.plugins.tables import TABLES
 
 __all__ = ["LoadedPlugins", "with_plugin"]
@@ -158,13 +157,13 @@ def check_options(entry: Entry[Any], prefix: str, values: Mapping[str, Any]) -> 
         ) from error
 
 
-def with_plugin(name: str, others: Extension | None) -> LoadedPlugins:
-    """The plugin `name`, an absolute path or an installed module, with the plugins that were loaded before.
+def with_plugin(source: PluginSource, others: Extension | None) -> LoadedPlugins:
+    """A plugin with those that were loaded before.
 
     Raises PluginError.
     """
     known = others.plugins if isinstance(others, LoadedPlugins) else ()
-    plugin = read_plugin(name, Path())
+    plugin = load(source)
     if not plugin.tables or any(other.source.path == plugin.source.path for other in known):
         return LoadedPlugins(known)
     return LoadedPlugins((*known, plugin))

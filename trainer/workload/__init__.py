@@ -16,6 +16,7 @@ from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.extras import Code, Extras, PlannedRow
 from orchestrator.workload.inputs import Inputs, Overlap, Remember
+from orchestrator.workload.plugin_part import PluginSource
 from orchestrator.workload.protocol import Workload
 from orchestrator.workload.runtime import Runtime
 from orchestrator.workload.trial_result import Progress, TrialResult
@@ -125,7 +126,7 @@ class ContrastiveSegmentation(Workload):
         check_inputs=lambda config, inputs: check_classes(config, inputs.facts),
         check_resources=lambda config, cuda, ranks: require_compute_fits(config.compute, cuda=cuda, ranks=ranks),
         usual_causes=USUAL_CAUSES,
-        add_plugin=lambda name, others: add_plugin(name, others),
+        add_plugin=lambda source, others: add_plugin(source, others),
         reported=lambda config, inputs: reported(config, inputs.facts),
         notes=idle_notes,
         forecast=lambda rows: forecast(rows),
@@ -194,11 +195,11 @@ def reported(config: TrainConfig, facts: DataFacts) -> Collection[str]:
     return names | {f"{split}/{name}" for name in measured for split in ("final", "val")}
 
 
-def add_plugin(name: str, others: Extension | None) -> Extension:
-    """What the plugins `others` and the plugin `name` add to the configuration. Raises PluginError."""
+def add_plugin(source: PluginSource, others: Extension | None) -> Extension:
+    """What the plugins `others` and another one add to the configuration. Raises PluginError."""
     from trainer.plugins.options import with_plugin  # not for the sweeps that have none
 
-    return with_plugin(name, others)
+    return with_plugin(source, others)
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,10 +100,8 @@ def test_what_cannot_pass_ends_it_at_the_first_answer(
     filled: RecordStore, server: FaultyMlflow, status: str, error: type[Exception]
 ) -> None:
     server.fault = lambda method, path: answer(status)
-    began = time.monotonic()
     with pytest.raises(error):
         list(sync_sweeps("runs", ["tiny"], server.uri))
-    assert time.monotonic() - began < 5
     assert len(server.requests) == 1
 
 

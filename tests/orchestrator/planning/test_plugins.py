@@ -11,7 +11,10 @@ import pytest
 from orchestrator.commands.schema import schema_with
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import SweepPlan, plan_sweep
+from orchestrator.plugins import source as plugin_source
+from orchestrator.plugins.source import read_source
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.workload.plugin_part import PluginSource
 from trainer.plugins.options import with_plugin
 
 SAMPLER = '''
@@ -180,7 +183,7 @@ def test_a_metric_of_a_plugin_may_be_a_column_where_it_is_measured() -> None:
         "from trainer.plugins import MetricEntry\nMETRICS = {'f1': MetricEntry(code=lambda label, said, classes: None)}"
     )
     Path("metric.py").write_text(text.replace("None)", "None, title='F1', unit='%')"), encoding="utf-8")
-    shown = with_plugin("metric.py", None).metrics
+    shown = with_plugin(read_source("metric.py", Path()), None).metrics
     assert [(metric.name, metric.title, metric.scale) for metric in shown] == [
         ("final/f1", "F1", 100),
         ("val/f1", "Val F1", 100),
@@ -215,3 +218,18 @@ def test_a_search_with_a_table_style_is_the_same_study() -> None:
     Path("style.py").write_text(STYLE, encoding="utf-8")
     search = "method: random\nrecipe: ./recipe.yaml\ntrials: 2\nparameters: {optim.lr: {min: 0.1, max: 0.2}}\n"
     assert plan(search).record.search == plan(f"{search}plugins: [style.py]\n").record.search
+
+
+def test_the_source_of_a_plugin_is_read_once_per_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keys and its table styles are both of the source that was read."""
+    Path("style.py").write_text(STYLE, encoding="utf-8")
+    read, of_files = [], plugin_source.of_files
+
+    def counted(path: Path) -> PluginSource:
+        read.append(path.name)
+        return of_files(path)
+
+    monkeypatch.setattr(plugin_source, "of_files", counted)
+    Path("space.yaml").write_text(SPACE.replace("loss.py]", "loss.py, style.py]"), encoding="utf-8")
+    read_spec(Path("space.yaml"))
+    assert sorted(read) == ["loss.py", "sampler.py", "style.py"]

@@ -64,7 +64,7 @@ def test_a_second_driver_is_refused_with_one_line_and_runs_at_once_after_a_kill(
         first.wait()
         began = time.monotonic()
         with RecordStore(runs).lock():
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 15, "it did not wait until the holder of a lease counts as dead, 25 s"
 
 
 def test_a_child_that_outlives_a_killed_driver_holds_nothing(tmp_path: Path) -> None:

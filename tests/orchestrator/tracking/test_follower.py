@@ -134,7 +134,7 @@ def test_everything_arrives_in_few_writes_and_the_driver_does_not_wait(
     began = time.monotonic()
     for _ in range(200):
         follower.reported(*told)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 200 * network.seconds_per_call / 2
     driver.report("base0", *range(200))
     driver.end("base0")
     driver.finish()
@@ -180,7 +180,7 @@ def test_a_server_that_stays_away_costs_a_limited_time_and_what_is_missing_is_to
     driver.finish()
     began = time.monotonic()
     follower.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < QUICK.outage_seconds / 2
     assert follower.lacking == "2 trials and the final table"
     assert str(follower.failure) == "http://here: nobody answers"
 
@@ -250,20 +250,20 @@ def test_wrong_credentials_are_told_before_the_first_trial(world: World) -> None
         follower.admit()
     began = time.monotonic()
     follower.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < QUICK.outage_seconds / 2
 
 
 def test_a_silent_server_delays_the_sweep_for_a_limited_time(world: World) -> None:
     free = threading.Event()
 
     def hang(uri: str) -> Server:
-        free.wait(5)
+        free.wait(60)
         raise OutageError("gone")
 
     follower = InProcessFollower(world.uri, world.store.location, replace(QUICK, admission_seconds=0.1), hang)
     began = time.monotonic()
     follower.admit()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     free.set()
     follower.close()
     assert follower.lacking == ""
@@ -314,7 +314,7 @@ def test_a_damaged_database_is_told_at_once_and_nobody_waits_for_it(
     driver.end("base0")
     driver.finish()
     follower.close()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < QUICK.outage_seconds / 2
     assert follower.lacking == "1 trial and the final table"
     assert "the database is damaged; move it away" in str(follower.failure)
     assert [line for line in caplog.messages if "MLflow" in line and "the sweep continues" in line] == [

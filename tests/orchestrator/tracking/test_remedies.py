@@ -344,7 +344,7 @@ def test_a_failure_is_recognised_at_once_and_its_remedy_works(bench: Bench, kind
     began = time.monotonic()
     with pytest.raises(TrackingError) as caught:
         fill(broken.uri) if broken.path == "fill" else use(broken.uri)
-    assert time.monotonic() - began < 10, "no silent retries"
+    assert time.monotonic() - began < 30, "no silent retries"
     error = caught.value
     assert (error.kind, type(error)) == (kind, REMEDIES[kind].error), error
     assert str(error).startswith(broken.uri), error

@@ -5,12 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plugins.table_style import FILES
 from reports.render import STYLES
 from reports.tables.table import build_table
 from reports.testing import TableStyleContract
+from reports.write import FORMATS, PARQUET
 from tests.reports.conftest import results_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+def test_a_specification_knows_the_styles_of_the_reports():
+    """`table.styles` chooses among the names of one table, and the reports draw those of the other."""
+    assert tuple(FILES) == FORMATS
+    assert {name: style.file for name, style in STYLES.items()} == {
+        name: file for name, file in FILES.items() if name != PARQUET
+    }
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -128,6 +128,7 @@ def matrix_table(sweep_of, outcomes_of):
     return build_table(results_of(sweep, outcomes_of({label: [0.1, 0.2, 0.3] for label in rows})))
 
 
+@pytest.mark.slow
 @needs_latex
 @pytest.mark.parametrize("columns", ["", "twocolumn"])
 def test_an_article_of_all_our_tables_compiles_without_a_complaint(tmp_path, example, sweep_of, outcomes_of, columns):
@@ -145,6 +146,7 @@ def test_an_article_of_all_our_tables_compiles_without_a_complaint(tmp_path, exa
     assert own_labels == []
 
 
+@pytest.mark.slow
 @needs_latex
 def test_the_preview_compiles_by_itself(tmp_path, example):
     assert COMPLAINT.findall(compile_document(tmp_path, render_preview(build_table(example)))) == []

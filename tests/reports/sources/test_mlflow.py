@@ -40,9 +40,10 @@ def figures(number: int) -> dict[str, float]:
 
 
 @pytest.fixture
-def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RecordStore]:
+def swept(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RecordStore]:
     """A sweep in a store and in MLflow, and the store then gone from where reports look for it."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(migrated, "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # MLflow remembers relative ones
     Path("memory.yaml").write_text("name: ablation_memory\nrecipe: synthetic\n", encoding="utf-8")
 
@@ -99,9 +100,10 @@ def without_verification(content: bytes) -> list[bytes]:
 
 
 def test_a_sweep_with_another_recipe_is_found_and_a_missing_one_is_one_line(
-    swept: Callable[..., RecordStore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    swept: Callable[..., RecordStore], tmp_path: Path, migrated: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept("ablation_memory@lite0")
+    shutil.copy(migrated, "empty.db")
     assert main(["memory.yaml", "--from", "mlflow"]) == 1
     capsys.readouterr()
     Path("memory.yaml").write_text("name: other\nrecipe: synthetic\n", encoding="utf-8")
