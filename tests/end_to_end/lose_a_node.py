@@ -1,7 +1,7 @@
 """`python lose_a_node.py SPEC.yaml`: a sweep on three nodes, one of which is killed in mid-run; prints what happened.
 
-All of it is one process, so that the killing can wait for a moment at which every node is in the middle of a trial:
-the driver is told of each report, and as long as it does not answer, no trial gets further than its next one.
+All of it is one process, so that the killing can wait until every node is in the middle of a trial: trials whose
+temperature is `mishaps.HELD` wait there until a file is removed, which the killing does.
 """
 
 import json
@@ -16,6 +16,7 @@ from unittest import mock
 
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
+from tests.end_to_end.mishaps import HELD, HELD_STEP, HOLD
 from trainer.config import Runtime
 
 EVERY = 4
@@ -32,6 +33,7 @@ class Killer:
         self.resources = resources
         self.steps: dict[str, int] = {}
         """Last reported step of the running trials."""
+        self.held: set[str] = set()
         self.done: list[str] = []
         self.killed: dict[str, Any] = {}
         self.gpus_left = 0.0
@@ -47,9 +49,11 @@ class Killer:
 
     def reported(self, task: Task, point: Point) -> None:
         self.steps[task.trial_id] = point.step
-        in_the_middle = [2 * EVERY <= step < task.config.schedule.steps for step in self.steps.values()]
-        if not self.killed and len(self.done) >= DONE_FIRST and len(in_the_middle) == 3 and all(in_the_middle):
+        if point.step == HELD_STEP and task.config.contrast.temperature == HELD:
+            self.held.add(task.trial_id)
+        if not self.killed and len(self.held) == 3 and len(self.done) >= DONE_FIRST:
             self.kill()
+            Path(os.environ[HOLD], str(task.config.schedule.steps)).unlink()
 
     def kill(self) -> None:
         node = sorted(self.cluster.worker_nodes, key=lambda node: node.node_id)[0]

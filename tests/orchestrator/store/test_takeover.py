@@ -74,6 +74,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow  # two drivers that train
 def test_the_trial_of_a_suspended_driver_is_lost_and_retried_by_the_one_that_takes_over(
     start: Start, bucket: str, tmp_path: Path
 ) -> None:
