@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StoreError, StyleError, SweepError
+from orchestrator.errors import StoreError, SweepError
 from orchestrator.interrupts import ending_gently
 from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
 from orchestrator.planning.cost_forecast import CostBook
@@ -35,7 +35,6 @@ from orchestrator.tracking.uri import tracking_uri_of
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
     from orchestrator.planning.adaptive.base import GrowingPlan
-    from orchestrator.running.closing import Closing
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -160,17 +159,22 @@ def carry_out(
     make_trackers: TrackerFactory,
     selection: TrialSelection | None = None,
     command: str = "",
+    show: Callable[[Mapping[str, Path]], None] = lambda _: None,
 ) -> SweepOutcome:
     """Run the missing trials of a plan, or those of `selection`, and write the tables.
 
-    `command` is the command line of the sweep; `status` shows it beside failed trials.
+    `command` is the command line of the sweep; `status` shows it beside failed trials. `show` gets the final tables by
+    style as soon as they are written, before figures and MLflow are complete.
     """
     from orchestrator.doctor.before_a_sweep import check_before_sweep
+    from orchestrator.ending import Ending, draw_in_advance
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
     from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.store.record_store import RecordStore
+    from orchestrator.tracking.figures_in_advance import FigureTracker
     from orchestrator.tracking.live_table import TableTracker
+    from reports.figures.process import FigureProcess
 
     environment = forwarded_environment(options.forward_env)
     prepare_temporary_folder()
@@ -188,7 +192,14 @@ def carry_out(
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
         write = partial(write_tables, out=options.out, plugins=spec.styles)
         resources = resources_on(options.executor, spec.space.resources)
-        trackers = [follower, *make_trackers(todo), TableTracker(write)]
+        figures = FigureProcess()
+        stack.callback(closing.step, "the process that draws", figures.stop, brief=True)
+
+        def has_idle_cpu() -> bool:
+            return driver.only_runs and len(driver.running) * resources.cpus + 1 <= (os.cpu_count() or 1)
+
+        in_advance = FigureTracker(partial(draw_in_advance, out=options.out, process=figures), has_idle_cpu)
+        trackers = [follower, *make_trackers(todo), TableTracker(write), in_advance]
         driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
         executors = ExitStack()
         stack.callback(closing.step, "the executor", executors.close, brief=True)
@@ -220,7 +231,19 @@ def carry_out(
                 cause = error
             if lost := store.taken_over:  # tables and MLflow are the other driver's now
                 raise StoreError(lost) from cause
-            outcome = conclude(stored, driver, store, follower, write, closing)
+            outcome = outcome_of(stored, driver)
+            ending = Ending(
+                driver=driver,
+                store=store,
+                executors=executors,
+                figures=figures,
+                follower=follower,
+                closing=closing,
+                out=options.out,
+                plugins=spec.styles,
+            )
+            shown = show if cause is None and not driver.interrupted else None
+            files = ending.take_steps(results_of(stored, driver), completed=outcome.completed, show=shown)
     first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
     if first is not None:
         stopped = [f"stopped: {driver.halted}"] if driver.halted not in ("", INTERRUPTED) else []
@@ -228,33 +251,26 @@ def carry_out(
             first.add_note(line)
         raise first
     return replace(
-        outcome, failures=tuple(closing.failures), mirror_failure=follower.failure, mirror_lacks=follower.lacking
+        outcome,
+        files=files,
+        failures=tuple(closing.failures),
+        mirror_failure=follower.failure,
+        mirror_lacks=follower.lacking,
     )
 
 
-def conclude(
-    stored: StoredPlan,
-    driver: Driver,
-    store: RecordStore,
-    follower: Follower,
-    write: Callable[..., dict[str, Path]],
-    closing: Closing,
-) -> SweepOutcome:
-    """Write the tables and end the sweep in MLflow; the next command does what could not be done."""
+def outcome_of(stored: StoredPlan, driver: Driver) -> SweepOutcome:
+    """How the sweep ended, before anything is written."""
+    return SweepOutcome(
+        plan=driver.plan, outcomes=driver.outcomes, files={}, selected=stored.selected, halted=driver.halted
+    )
+
+
+def results_of(stored: StoredPlan, driver: Driver) -> SweepResults:
+    """What the tables show."""
     reused = {key: item for key, item in stored.attempts.items() if driver.outcomes.get(key) is item.record}
     verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
-    results = SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
-    name, files = driver.plan.record.name, dict[str, Path]()
-    closing.step("tables", lambda: add_tables(files, partial(write, results, directory=store)))
-    outcome = SweepOutcome(
-        plan=driver.plan, outcomes=driver.outcomes, files=files, selected=stored.selected, halted=driver.halted
-    )
-    closing.step("points", store.point_log.close, brief=True)
-    closing.step("cache of the records", partial(store.compact, name), matters=False)
-    closing.step("kept plan", partial(store.keep_plan, name, driver.outcomes))
-    closing.step("end of the sweep", partial(driver.finish, files, completed=outcome.completed), brief=True)
-    closing.step("MLflow", follower.close)
-    return outcome
+    return SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
 
 
 def question_of(options: RunOptions, resources: Resources, trials: int, workload: LoadedWorkload) -> Question:
@@ -357,12 +373,3 @@ def write_tables(
     from reports.write import write_reports
 
     return write_reports(results, out / results.sweep.name, plugins=plugins, directory=directory)
-
-
-def add_tables(files: dict[str, Path], write: Callable[[], Mapping[str, Path]]) -> None:
-    """Add the tables that `write` writes to `files`; if a style of a plugin raises, those of the others."""
-    try:
-        files.update(write())
-    except StyleError as error:
-        files.update(error.written)
-        raise

@@ -5,6 +5,7 @@ SweepError            exit code 2
 ├── StoreError        a run directory that cannot be read or written
 │   └── DamagedError  one of its files is not what was written
 ├── StyleError        a table style of a plugin that raises; the other tables are written
+├── FigureError       a figure that is not drawn; the others are written
 └── TrackingError     an MLflow store that cannot be used
     ├── AccessError   the address or the credentials are wrong
     ├── BlockedError  the store has to be repaired first
@@ -22,6 +23,7 @@ __all__ = [
     "AccessError",
     "BlockedError",
     "DamagedError",
+    "FigureError",
     "OutageError",
     "SpecError",
     "SpecErrorCollector",
@@ -123,6 +125,14 @@ class StyleError(SweepError):
     def __init__(self, mistakes: Sequence[str], written: Mapping[str, Path]) -> None:
         self.written = dict(written)
         super().__init__("\n".join(mistakes))
+
+
+class FigureError(SweepError):
+    """Figures were not drawn, a line each; `written` has the others: name -> format -> path."""
+
+    def __init__(self, mistakes: Sequence[str], written: Mapping[str, Mapping[str, Path]]) -> None:
+        self.written = dict(written)
+        super().__init__("; ".join(mistakes))
 
 
 class TrackingError(SweepError):

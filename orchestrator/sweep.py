@@ -10,7 +10,7 @@ if __name__ == "__main__":
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -157,7 +157,6 @@ def run_plan(
 ) -> int:
     """Run the missing trials, write the tables, and return the exit code."""
     from rich.console import Console
-    from rich.text import Text
 
     from orchestrator.tracking.console import ConsoleTracker
     from orchestrator.tracking.json_events import EventTracker
@@ -167,15 +166,19 @@ def run_plan(
     console = Console(file=errors if options.json else output, highlight=False)
     expected_rows = len(spec.rows) + spec.search.trials if spec.search is not None and selection is None else 0
 
+    shown: list[ConsoleTracker] = []
+
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
         costs = CostBook(directory.local_folder / CACHE).of_all(todo)
-        shown = ConsoleTracker(console, costs, expected_rows)
-        return [shown, EventTracker(output)] if options.json else [shown]
+        shown.append(ConsoleTracker(console, costs, expected_rows))
+        return [*shown, EventTracker(output)] if options.json else [*shown]
+
+    def show(files: Mapping[str, Path]) -> None:
+        if not options.json and "markdown" in files:
+            shown[0].show_table(files["markdown"].read_text(encoding="utf-8"))
 
     run_options = RunOptions(**{item.name: getattr(options, item.name) for item in fields(RunOptions)})
-    outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options))
-    if not options.json and "markdown" in outcome.files:
-        console.print(Text(outcome.files["markdown"].read_text(encoding="utf-8")), soft_wrap=True)
+    outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options), show)
     print_summary(outcome, options, console)
     return DONE if outcome.fulfilled else UNFINISHED
 

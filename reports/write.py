@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,19 +14,22 @@ from orchestrator.plugins.table_style import FILES, TableStyle
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from reports.figures import choose
+from reports.figures.drawing import DrawFigures, Drawing
+from reports.figures.kept import lacking, write_drawings
 from reports.render import STYLES
 from reports.render.html import render_html
 from reports.render.parquet import render_parquet
-from reports.render.provenance import Provenance, Tracked, gather_provenance
+from reports.render.provenance import Tracked, gather_provenance
 from reports.sources.published import read_published
 from reports.tables.class_table import build_class_tables
 from reports.tables.data_set_table import build_data_set_table
 from reports.tables.importance import importance
 from reports.tables.table import Table, build_table
 
-__all__ = ["FORMATS", "make_table", "write", "write_reports"]
+__all__ = ["FORMATS", "Reports", "make_table", "write", "write_reports"]
 
-PARQUET = "parquet"
+PARQUET, PAGE = "parquet", "html"
 FORMATS = (*STYLES, PARQUET)
 """Names as on the command line."""
 SUMMARY = "markdown"
@@ -56,30 +60,94 @@ def write_reports(
     `table.published` names no source, a style is unknown or the folder cannot be written, and StyleError at the end if
     a style of a plugin raised.
     """
-    known = {**STYLES, **plugins}
-    styles = wanted_styles(tuple(styles), results.sweep.table.styles, (*FORMATS, *plugins))
-    if table is None:
-        table = make_table(results, None if directory is not None else {}, directory)
-    classes = build_class_tables(results)
-    figures: dict[str, dict[str, Path]] = {}
+    reports = Reports(results, out, styles, plugins=plugins, directory=directory, tracked=tracked, table=table)
+    mistake: StyleError | None = None
+    try:
+        paths = reports.write_tables()
+    except StyleError as error:
+        mistake, paths = error, error.written
     if directory is not None:
-        from reports.figures.choose import write_figures
-
-        figures = write_figures(results, directory, out / FIGURE_FOLDER, importance=table.importance, dark=True)
-    provenance = gather_provenance(results, directory, figures=figures, tracked=tracked)
-    drawn = {style: known[style] for style in styles if style != PARQUET}
-    mistakes: dict[str, str] = {}
-    paths = write_table(table, out, drawn, "table", mistakes, provenance, tuple(classes.values()))
-    drawn = {name: style for name, style in drawn.items() if style.of_classes and name not in mistakes}
-    for stem, of_classes in classes.items():
-        written = write_table(of_classes, out, drawn, stem, mistakes)
-        paths |= {f"{stem}.{style}": path for style, path in written.items()}
-    if PARQUET in styles:
-        paths[PARQUET] = write(out / FILES[PARQUET], render_parquet(results))
-    paths |= {FIGURE_FOLDER: out / FIGURE_FOLDER} if figures else {}
-    if mistakes:
-        raise StyleError(tuple(mistakes.values()), paths)
+        paths |= reports.write_page(reports.write_figures())
+    paths = reports.in_order(paths)
+    if mistake is not None:
+        raise StyleError((str(mistake),), paths)
     return paths
+
+
+class Reports:
+    """The report files of one sweep: tables at once, figures and the page that shows them when they are drawn."""
+
+    def __init__(
+        self,
+        results: SweepResults,
+        out: Path,
+        styles: Iterable[str] = (),
+        *,
+        plugins: Mapping[str, TableStyle] = MappingProxyType({}),
+        directory: RunDirectory | None = None,
+        tracked: Tracked | None = None,
+        table: Table | None = None,
+    ) -> None:
+        """As in `write_reports`. Without the run directory there are no figures, and `write_tables` writes the page."""
+        self.results, self.out, self.directory, self.tracked = results, out, directory, tracked
+        known = {**STYLES, **plugins}
+        self.wanted = wanted_styles(tuple(styles), results.sweep.table.styles, (*FORMATS, *plugins))
+        self.drawn = {style: known[style] for style in self.wanted if style != PARQUET}
+        self.table = make_table(results, None if directory is not None else {}, directory) if table is None else table
+        self.classes = build_class_tables(results)
+
+    def write_tables(self) -> dict[str, Path]:
+        """Write all but figures and the page that shows them; returns the paths by style.
+
+        Raises StoreError, and StyleError at the end if a style of a plugin raised.
+        """
+        mistakes: dict[str, str] = {}
+        drawn = {name: style for name, style in self.drawn.items() if name != PAGE}
+        paths = write_table(self.table, self.out, drawn, "table", mistakes)
+        drawn = {name: style for name, style in drawn.items() if style.of_classes and name not in mistakes}
+        for stem, of_classes in self.classes.items():
+            written = write_table(of_classes, self.out, drawn, stem, mistakes)
+            paths |= {f"{stem}.{style}": path for style, path in written.items()}
+        if PARQUET in self.wanted:
+            paths[PARQUET] = write(self.out / FILES[PARQUET], render_parquet(self.results))
+        if self.directory is None:
+            paths |= self.write_page({})
+        if mistakes:
+            raise StyleError(tuple(mistakes.values()), self.in_order(paths))
+        return self.in_order(paths)
+
+    @cached_property
+    def drawings(self) -> list[Drawing]:
+        """The figures that suit the sweep; none without the run directory."""
+        if self.directory is None:
+            return []
+        return choose.drawings_of(self.results, self.directory, importance=self.table.importance, dark=True)
+
+    def undrawn(self) -> list[Drawing]:
+        """The figures that `write_figures` has to draw: the others are in the folder as they would be drawn."""
+        return lacking(self.drawings, self.out / FIGURE_FOLDER)
+
+    def write_figures(self, draw: DrawFigures | None = None) -> dict[str, dict[str, Path]]:
+        """Write the figures, which `draw` draws, by default in this process; returns name -> format -> path.
+
+        Raises StoreError, and FigureError for a figure that `draw` does not give.
+        """
+        return write_drawings(self.drawings, self.out / FIGURE_FOLDER, draw)
+
+    def write_page(self, figures: Mapping[str, Mapping[str, Path]]) -> dict[str, Path]:
+        """Write the page with `figures`; returns the paths of both. Raises StoreError."""
+        paths = {FIGURE_FOLDER: self.out / FIGURE_FOLDER} if figures else {}
+        if PAGE in self.drawn:
+            provenance = gather_provenance(self.results, self.directory, figures=figures, tracked=self.tracked)
+            text = render_html(self.table, provenance, tuple(self.classes.values()))
+            paths[PAGE] = write(self.out / FILES[PAGE], text)
+        return paths
+
+    def in_order(self, paths: Mapping[str, Path]) -> dict[str, Path]:
+        """`paths` in the order of the styles: tables, those of classes, runs, figures."""
+        of_classes = [f"{stem}.{style}" for stem in self.classes for style in self.drawn]
+        order = [*self.drawn, *of_classes, PARQUET, FIGURE_FOLDER]
+        return {name: paths[name] for name in order if name in paths}
 
 
 def wanted_styles(given: Sequence[str], of_sweep: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -118,10 +186,8 @@ def write_table(
     styles: Mapping[str, TableStyle],
     stem: str,
     mistakes: dict[str, str],
-    provenance: Provenance | None = None,
-    others: tuple[Table, ...] = (),
 ) -> dict[str, Path]:
-    """Write `table` in each of `styles`; the page also shows `provenance` and the `others`.
+    """Write `table` in each of `styles`.
 
     What a style of a plugin raises is added to `mistakes`, one line by name of the style.
     """
@@ -129,7 +195,7 @@ def write_table(
     for name, style in styles.items():
         file = style.file.replace("table", stem, 1)
         try:
-            text = render_html(table, provenance, others) if name == "html" else style.draw(table)
+            text = style.draw(table)
         except PluginError as error:
             mistakes[name] = f"{error}; the table style {name} wrote no {file}"
         else:

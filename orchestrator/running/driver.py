@@ -172,6 +172,12 @@ class Driver:
             return False
         return self.source is None or bool(self.halted) or self.source.exhausted
 
+    @property
+    def only_runs(self) -> bool:
+        """Trials run, none waits for resources or a retry, and none is to be added."""
+        adds = self.source is not None and not self.halted and not self.source.exhausted
+        return bool(self.running) and not len(self.queue) and not adds
+
     def next_task(self, available: Share) -> Task | None:
         """The next attempt that fits into `available`; None when nothing can start now."""
         if not self.must_halt():

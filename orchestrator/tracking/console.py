@@ -81,6 +81,15 @@ class ConsoleTracker:
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Remove the live table."""
+        self.stop_live()
+
+    def show_table(self, text: str) -> None:
+        """Print the final table in place of the live one, before the figures are drawn."""
+        self.stop_live()
+        self.console.print(Text(text), soft_wrap=True)
+
+    def stop_live(self) -> None:
+        """Remove the live table, if there is one."""
         if self.live is not None:
             self.live.stop()
             self.live = None

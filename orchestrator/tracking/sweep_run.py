@@ -127,7 +127,7 @@ class SweepRun:
         for path in artifacts.values():
             self.server.write_file(self.run_id, path, "tables")
         for folder in {path.parent / "figures" for path in artifacts.values()}:
-            for path in sorted(folder.glob("*")):
+            for path in sorted(folder.glob("[!.]*")):  # without the index of what is drawn
                 self.server.write_file(self.run_id, path, "figures")
         if "markdown" in artifacts:
             self.write_note(for_page(artifacts["markdown"].read_text(encoding="utf-8")))

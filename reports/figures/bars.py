@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.figure_data import Estimate
+from reports.figures.plots import BarRow, Bars
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, literal, under
 
-__all__ = ["BarRow", "Bars", "draw_bars"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BarRow:
-    """One row, from top to bottom as in the table."""
-
-    label: str
-    estimate: Estimate
-    baseline: bool = False
-    note: str = ""
-    """Why seeds are missing, for example `2 failed`; shown if there is no value at all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bars:
-    """All rows and what the axis means."""
-
-    name: str
-    """Metric and unit: `mIoU (%) ↑`, or `Δ mIoU (%) to "w/o contrast"`."""
-    rows: tuple[BarRow, ...]
-    note: str = ""
-    """What the interval is, for the line under the axis."""
+__all__ = ["draw_bars"]
 
 
 def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:

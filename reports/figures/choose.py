@@ -1,4 +1,4 @@
-"""Which figures suit a sweep, written as files.
+"""Which figures suit a sweep.
 
 An ablation gets bars; a grid a line over one numeric factor, a heat map over two factors, else bars; a search a Pareto
 front and the importance of its parameters. All get learning curves if there are points, and per-class differences if
@@ -7,33 +7,23 @@ classes were scored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from orchestrator.errors import StoreError
-from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from reports.figures.bars import draw_bars
-from reports.figures.classes import draw_classes
-from reports.figures.curves import BAND, Curves, draw_curves, read_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
+from reports.figures.drawing import Drawing
 from reports.figures.figure_data import FigureData
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
-from reports.figures.heatmap import draw_heatmap
-from reports.figures.importance import draw_importance
-from reports.figures.line import draw_line
-from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
-from reports.figures.save import FORMATS, save
-from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
+from reports.figures.kept import write_drawings
+from reports.figures.learning_curves import read_curves
+from reports.figures.plots import BAND, Curves, Importance, Pareto, ParetoPoint, Plot
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for
 from reports.tables.layout import Header
 
-__all__ = ["Draw", "choose", "write_figures"]
+__all__ = ["choose", "drawings_of", "write_figures"]
 
 COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
 """The x axis of a Pareto front: the first of these that the trials report."""
@@ -43,12 +33,6 @@ LOSS = "train/loss"
 
 MOST_CURVES = 8
 """Of more learning curves the baseline and the best rows are drawn."""
-
-WIDE_MAP = 6
-"""A heat map of more levels is as wide as both columns of the page."""
-
-Draw = Callable[..., Figure]
-"""Draws a figure of given data; takes `style=` and `width=`."""
 
 
 def write_figures(
@@ -62,69 +46,77 @@ def write_figures(
     """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
 
     `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark.svg`,
-    which a page shows on a dark background. Raises StoreError when the folder cannot be written.
+    which a page shows on a dark background. One whose files are there is not drawn again. Raises StoreError when the
+    folder cannot be written.
     """
-    paths: dict[str, dict[str, Path]] = {}
-    styles = [("", LIGHT, FORMATS), *([("-dark", DARK, ("svg",))] if dark else [])]
-    for name, draw in choose(results, directory, importance=importance).items():
-        for suffix, style, formats in styles:
-            try:
-                paths[name + suffix] = save(draw(style=style), out / f"{name}{suffix}", formats)
-            except OSError as error:
-                remedy = disk_remedy(error, out) or "use another --out"
-                text = f"{out / name}{suffix}: cannot be written ({error.strerror or error}); {remedy}"
-                raise StoreError(text) from error
-    return paths
+    return write_drawings(drawings_of(results, directory, importance=importance, dark=dark), out)
+
+
+def drawings_of(
+    results: SweepResults,
+    directory: RunDirectory | None,
+    *,
+    importance: Mapping[str, float] | None = None,
+    dark: bool = False,
+) -> list[Drawing]:
+    """What `write_figures` would draw; without a run directory there are no learning curves."""
+    plots = choose(results, directory, importance=importance)
+    looks = (("", False), ("-dark", True)) if dark else (("", False),)
+    return [
+        Drawing(name=f"{name}{suffix}", plot=plot, dark=is_dark)
+        for name, plot in plots.items()
+        for suffix, is_dark in looks
+    ]
 
 
 def choose(
-    results: SweepResults, directory: RunDirectory, *, importance: Mapping[str, float] | None = None
-) -> dict[str, Draw]:
-    """The figures that suit a sweep, by name, ready to be drawn in a style; none if nothing was measured.
+    results: SweepResults, directory: RunDirectory | None, *, importance: Mapping[str, float] | None = None
+) -> dict[str, Plot]:
+    """What the figures that suit a sweep show, by name; none if nothing was measured.
 
     A sweep over several data sets has those of each, as `camvid-means` (`figure_title`).
     """
     if len(results.sweep.data_sets) > 1:
         return {
-            f"{part.sweep.data_sets[0].stem}-{name}": draw
+            f"{part.sweep.data_sets[0].stem}-{name}": plot
             for part in results.parts
-            for name, draw in choose(part, directory).items()
+            for name, plot in choose(part, directory).items()
         }
     data = FigureData.of(results)
-    found: dict[str, Draw] = {}
+    found: dict[str, Plot] = {}
     if any(cell.n for cell in data.cells.values()):
         found.update(search_figures(data) if data.sweep.is_search else row_figures(data))
         classes = class_differences(data)
         if classes.rows:
-            found["classes"] = partial(draw_classes, classes)
+            found["classes"] = classes
     if importance:
-        found["importance"] = partial(draw_importance, importance)
-    for name, metric in (("curves", results.sweep.watched_metric.name), ("loss", LOSS)):
-        curves = learning_curves(data, directory, metric)
-        if any(len(curve.step_T) > 1 for curve in curves.curves):
-            found[name] = partial(draw_curves, curves)
+        found["importance"] = Importance(shares=dict(importance))
+    if directory is not None:
+        metrics = {"curves": results.sweep.watched_metric.name, "loss": LOSS}
+        of_metrics = learning_curves(data, directory, [*metrics.values()])
+        for name, metric in metrics.items():
+            if any(len(curve.step_T) > 1 for curve in of_metrics[metric].curves):
+                found[name] = of_metrics[metric]
     return found
 
 
-def row_figures(data: FigureData) -> dict[str, Draw]:
+def row_figures(data: FigureData) -> dict[str, Plot]:
     """The rows as a line, a heat map, or bars; with a baseline also the paired differences to it."""
-    found: dict[str, Draw] = {}
+    found: dict[str, Plot] = {}
     rows = [row for row in data.sweep.rows if row.label != data.sweep.baseline]
     factors = factors_of(rows) if data.sweep.method == "grid" else {}
     if len(factors) == 1 and is_numeric(next(iter(factors.values()))):
-        found["factor"] = partial(draw_line, line_over(data, rows, next(iter(factors))))
+        found["factor"] = line_over(data, rows, next(iter(factors)))
     elif len(factors) == 2 and is_full(rows, factors):
-        heatmap = heatmap_of(data, rows, factors)
-        width = PAGE if len(heatmap.x_levels) > WIDE_MAP else COLUMN
-        found["interaction"] = partial(draw_heatmap, heatmap, width=width)
+        found["interaction"] = heatmap_of(data, rows, factors)
     else:
-        found["means"] = partial(draw_bars, bars_of_means(data))
+        found["means"] = bars_of_means(data)
     if data.baseline is not None and len(data.cells) > 1:
-        found["differences"] = partial(draw_bars, bars_of_differences(data, data.baseline))
+        found["differences"] = bars_of_differences(data, data.baseline)
     return found
 
 
-def search_figures(data: FigureData) -> dict[str, Draw]:
+def search_figures(data: FigureData) -> dict[str, Plot]:
     """The metric against a cost, if the trials report one."""
     for key in COSTS:
         costs = aggregate(data.results, key)
@@ -144,14 +136,21 @@ def search_figures(data: FigureData) -> dict[str, Draw]:
                 x_up=column.direction == "up",
                 y_up=data.sweep.goal != "minimize",
             )
-            return {"pareto": partial(draw_pareto, pareto)}
+            return {"pareto": pareto}
     return {}
 
 
-def learning_curves(data: FigureData, directory: RunDirectory, metric: str) -> Curves:
-    """Curves of all rows, or of the baseline and the best."""
+def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence[str]) -> dict[str, Curves]:
+    """By metric, the curves of all rows, or of the baseline and the best."""
     labels = data.best(MOST_CURVES)
-    column = column_for(metric, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal)
-    curves = read_curves(directory, data.sweep, labels, metric, column.scale)
+    sweep = data.sweep
+    columns = {
+        metric: column_for(metric, metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
+        for metric in metrics
+    }
+    curves = read_curves(directory, sweep, labels, {metric: column.scale for metric, column in columns.items()})
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
-    return Curves(name=Header.of(column).label, curves=curves, note=note, data=data.data_note)
+    return {
+        metric: Curves(name=Header.of(column).label, curves=curves[metric], note=note, data=data.data_note)
+        for metric, column in columns.items()
+    }

@@ -6,7 +6,7 @@ import math
 
 from matplotlib.figure import Figure
 
-from reports.figures.bars import Bars
+from reports.figures.plots import ClassBars
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, under
 
@@ -16,7 +16,7 @@ MOST_PER_SIDE = 20
 """Classes shown at each end; those between are counted."""
 
 
-def draw_classes(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+def draw_classes(data: ClassBars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
     """Bars sorted from the largest gain to the largest loss; gains and losses differ in colour and in direction."""
     ordered = sorted(
         (item for item in data.rows if not math.isnan(item.estimate.mean)),

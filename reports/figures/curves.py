@@ -1,46 +1,19 @@
-"""Learning curves from the points that the trials recorded: mean over the seeds with a band, one line per row."""
+"""Learning curves: mean over the seeds with a band, one line per row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from orchestrator.store.records import SweepRecord
-from orchestrator.store.run_directory import RunDirectory
 from reports.figures.legend import legend_height, legend_label, place_legend
+from reports.figures.plots import Curve, Curves
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, under
 
-__all__ = ["BAND", "Curve", "Curves", "draw_curves", "read_curves"]
-
-BAND = "Band: ± sample standard deviation"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """One row.   Axes: S seeds, T steps."""
-
-    label: str
-    step_T: NDArray[np.float64]
-    """Ascending."""
-    value_ST: NDArray[np.float64]
-    """NaN where a seed has no point; steps without any point are not drawn."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curves:
-    """All rows and what the axis means."""
-
-    name: str
-    curves: tuple[Curve, ...]
-    note: str = BAND
-    data: str = ""
-    """Which data set they are of, for the line below the axis."""
+__all__ = ["draw_curves"]
 
 
 def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
@@ -69,30 +42,8 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
 def summary(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Steps with a point, and their mean and sample standard deviation (NaN below two seeds)."""
     kept_T = np.isfinite(curve.value_ST).any(axis=0)
-    kept_ST = pd.DataFrame(curve.value_ST[:, kept_T]).replace([np.inf, -np.inf], np.nan)
-    return curve.step_T[kept_T], kept_ST.mean().to_numpy(), kept_ST.std().to_numpy()
-
-
-def read_curves(
-    directory: RunDirectory, sweep: SweepRecord, labels: Sequence[str], metric: str, scale: float = 1.0
-) -> tuple[Curve, ...]:
-    """One curve per label whose trials reported `metric`, times `scale`.
-
-    If a later attempt reported a step again, its value counts. Failed trials are drawn up to their last point.
-    """
-    curves = []
-    for label in labels:
-        trials = [cell.trial_id for cell in sweep.cells if cell.row == label]
-        value_by_step = [
-            {
-                point.step: float(point.metrics[metric])
-                for point in directory.points(trial_id)
-                if point.metrics.get(metric) is not None
-            }
-            for trial_id in trials
-        ]
-        steps = sorted({step for values in value_by_step for step in values})
-        if steps:
-            value_ST = np.array([[values.get(step, np.nan) for step in steps] for values in value_by_step])
-            curves.append(Curve(label=label, step_T=np.array(steps, dtype=np.float64), value_ST=value_ST * scale))
-    return tuple(curves)
+    kept_ST = curve.value_ST[:, kept_T]
+    kept_ST = np.where(np.isfinite(kept_ST), kept_ST, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of steps with one seed
+        return curve.step_T[kept_T], np.nanmean(kept_ST, axis=0), np.nanstd(kept_ST, axis=0, ddof=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.workload.metric import class_families
-from reports.figures.bars import BarRow, Bars
-from reports.figures.figure_data import Estimate, FigureData, estimate_of, gaps_of, interval_note
+from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
+from reports.figures.plots import BarRow, Bars, ClassBars, Estimate
 from reports.stats.comparisons import compare_with
 from reports.stats.pairs import paired
 from reports.tables.aggregate import aggregate
@@ -55,12 +55,12 @@ def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> 
     return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
 
 
-def class_differences(data: FigureData) -> Bars:
+def class_differences(data: FigureData) -> ClassBars:
     """The best row against the baseline, class by class; empty without a baseline or scored classes."""
     others = [label for label in data.ranking() if label != data.sweep.baseline]
     families = class_families(data.sweep.declared_metrics)
     if data.baseline is None or not others or not families:
-        return Bars(name="", rows=())
+        return ClassBars(name="", rows=())
     family = families[0]
     metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
     classes = []
@@ -74,4 +74,4 @@ def class_differences(data: FigureData) -> Bars:
     unit = f" ({family.unit})" if family.unit else ""
     name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: “{others[0]}” to “{data.baseline}”"
     note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
-    return Bars(name=name, rows=tuple(classes), note=note)
+    return ClassBars(name=name, rows=tuple(classes), note=note)

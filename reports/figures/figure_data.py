@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.store.records import SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
+from reports.figures.plots import Estimate
 from reports.stats.intervals import mean_interval
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.columns import Column, column_for
 from reports.tables.layout import Header
 
-__all__ = ["Estimate", "FigureData", "estimate_of", "gaps_of", "interval_note"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """Finite values of one row over its seeds, in the unit of the axis."""
-
-    values: tuple[float, ...]
-    interval: tuple[float, float] | None = None
-    """None with too few seeds: no interval is drawn."""
-
-    @property
-    def mean(self) -> float:
-        """Mean of the values; NaN without any."""
-        return fmean(self.values) if self.values else math.nan
+__all__ = ["FigureData", "estimate_of", "gaps_of", "interval_note"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.store.records import Row
 from reports.figures.figure_data import FigureData, interval_note
-from reports.figures.heatmap import HeatMap
-from reports.figures.line import LinePlot
+from reports.figures.plots import HeatMap, LinePlot
 from reports.stats.interaction import interaction
 from reports.tables.columns import Column
 

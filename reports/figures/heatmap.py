@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from reports.figures.style import COLUMN, LIGHT, Style, canvas
+from reports.figures.plots import HeatMap
+from reports.figures.style import COLUMN, LIGHT, PAGE, Style, canvas
 from reports.figures.text import fitted, height_of, literal, under
 
-__all__ = ["HeatMap", "draw_heatmap"]
+__all__ = ["draw_heatmap"]
 
 MAP = "cividis"
 """Rises in brightness, and is safe for all kinds of colour blindness."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class HeatMap:
-    """Means of a two-factor grid.   Axes: Y levels from top to bottom, X levels from left to right."""
-
-    name: str
-    """Metric and unit."""
-    x_name: str
-    y_name: str
-    x_levels: tuple[str, ...]
-    y_levels: tuple[str, ...]
-    mean_YX: NDArray[np.float64]
-    """NaN where there is no value; drawn hatched."""
-    std_YX: NDArray[np.float64] | None = None
-    """Sample standard deviations, written below the means; NaN for a single seed."""
-    decimals: int = 2
-    note: str = ""
-    """The interaction, for the line below the axis."""
+WIDE_MAP = 6
+"""A heat map of more levels is as wide as both columns of the page."""
 
 
-def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Cells coloured from the lowest to the highest mean. Brighter means higher, not better."""
+def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float | None = None) -> Figure:
+    """Cells coloured from the lowest to the highest mean. Brighter means higher, not better.
+
+    A map with more than six levels on the x axis is as wide as both columns of a page, unless `width` says otherwise.
+    """
+    width = width or (PAGE if len(data.x_levels) > WIDE_MAP else COLUMN)
     columns, rows = len(data.x_levels), len(data.y_levels)
     seen = data.mean_YX[np.isfinite(data.mean_YX)]
     letters = int((width - 1.6) / columns / 0.06)  # in the width of a cell

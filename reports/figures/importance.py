@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from reports.figures.plots import Importance
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, under
 
 __all__ = ["draw_importance"]
 
 
-def draw_importance(importance: Mapping[str, float], *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Bars from the most to the least important; `importance` maps parameters to shares, usually summing to 1."""
-    ordered = sorted(importance.items(), key=lambda item: (not math.isfinite(item[1]), -item[1], item[0]))
+def draw_importance(data: Importance, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
+    """Bars from the most to the least important parameter."""
+    ordered = sorted(data.shares.items(), key=lambda item: (not math.isfinite(item[1]), -item[1], item[0]))
     foot = under(width, "Share of the variation explained")
     with canvas(width, 0.4 + height_of(foot) + 0.2 * max(len(ordered), 2), style) as (figure, axes):
         for place, (_, value) in enumerate(ordered):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
@@ -14,29 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from reports.figures.figure_data import Estimate
 from reports.figures.legend import legend_height, legend_label, place_legend
+from reports.figures.plots import Estimate, LinePlot
 from reports.figures.style import COLUMN, LIGHT, Style, canvas, line_style
 from reports.figures.text import height_of, literal, number, under
 
-__all__ = ["LinePlot", "draw_line"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinePlot:
-    """One line and what the axes mean."""
-
-    x_name: str
-    y_name: str
-    label: str
-    at: tuple[float, ...]
-    """Values of the factor, ascending."""
-    estimates: tuple[Estimate, ...]
-    """One per value of the factor; one without values is a gap."""
-    reference: tuple[str, Estimate] | None = None
-    """Label and estimate of a row without the factor, such as the baseline."""
-    note: str = ""
-    """What the band is."""
+__all__ = ["draw_line"]
 
 
 def draw_line(data: LinePlot, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from reports.figures.plots import Pareto, ParetoPoint
 from reports.figures.style import LIGHT, PAGE, Style, canvas
 from reports.figures.text import fitted, literal
 
-__all__ = ["Pareto", "ParetoPoint", "draw_pareto", "front_of"]
+__all__ = ["draw_pareto", "front_of"]
 
 MOST_NAMED = 20
 """Points of the front that are listed beside the axes."""
 
 APART = 0.12
 """Smallest distance in inches between two points that each have a number."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ParetoPoint:
-    """One row or trial; not drawn unless both values are finite."""
-
-    label: str
-    x: float
-    y: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pareto:
-    """All points and what the axes mean."""
-
-    x_name: str
-    y_name: str
-    points: tuple[ParetoPoint, ...]
-    x_up: bool = False
-    """Whether more is better on the x axis; false for a cost."""
-    y_up: bool = True
 
 
 def front_of(data: Pareto) -> tuple[ParetoPoint, ...]:

@@ -103,7 +103,7 @@ def command_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 @pytest.fixture
 def without_figures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps draw no figures, which takes seconds: neither in this process nor in those that it starts."""
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     hook = tmp_path_factory.mktemp("hooks") / "hook"
     for name, value in mishaps.install(hook, "WITHOUT_FIGURES").items():
         monkeypatch.setenv(name, value)

@@ -52,7 +52,7 @@ def test_every_layout_trains_through_init_check_and_a_sweep(tmp_path, monkeypatc
     """All layouts in one sweep. What the plan has counted and what the trials report is what lies on disk."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     layouts = {name: LAYOUTS[name](tmp_path / name / "set") for name in sorted(LAYOUTS)}
     before = {name: content(layout.tree.root) for name, layout in layouts.items()}
     for layout in layouts.values():

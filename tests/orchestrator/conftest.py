@@ -15,8 +15,8 @@ from orchestrator.running.tracker import Tracker
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
-from reports.figures import choose
-from reports.figures.choose import write_figures
+from reports.figures import choose as figures_chosen
+from reports.figures.choose import choose
 from tests.end_to_end.conftest import write_tiny
 from trainer.config import Runtime, ScheduleConfig, TrainConfig
 
@@ -122,14 +122,14 @@ def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr(choose, "write_figures", lambda *given, **named: {})
+    monkeypatch.setattr(figures_chosen, "choose", lambda *given, **named: {})
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 
 @pytest.fixture
 def figures(quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps with `quick_options` draw their figures."""
-    monkeypatch.setattr(choose, "write_figures", write_figures)
+    monkeypatch.setattr(figures_chosen, "choose", choose)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import api, sweep
+from orchestrator import api, ending, sweep
 from orchestrator.api import RunOptions
 from orchestrator.commands.command_line import DONE, UNFINISHED, WRONG, guarded
+from orchestrator.ending import Ending
 from orchestrator.running.classify import classify
 from orchestrator.running.driver import Driver
 from orchestrator.running.failures import DISK_ERROR
@@ -29,7 +30,7 @@ from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.follower import Follower, RetryTimings
-from reports.write import write_reports
+from reports.write import Reports
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
@@ -63,10 +64,11 @@ def failing(folder: Path, number: int) -> Iterator[None]:
 def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A sweep of the two trials that succeed, in this process and without figures, which take seconds."""
 
-    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
-        return write_reports(results, out / results.sweep.name, ["markdown", "csv"])
+    def few(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
+        return Reports(results, out, ["markdown", "csv"])
 
-    monkeypatch.setattr(api, "write_tables", write)
+    monkeypatch.setattr(ending, "Reports", few)
+    monkeypatch.setattr("reports.write.Reports", few)
     out = str(quick_options.out)
     return [str(tiny_space), "--out", out, "--executor", "serial", "--only", "w/o contrast"]
 
@@ -156,7 +158,7 @@ def test_the_steps_after_one_that_failed_are_taken(
 ) -> None:
     told: list[object] = []
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "there")
-    monkeypatch.setattr(api, "write_tables", raising(full))
+    monkeypatch.setattr(Ending, "add_tables", raising(full))
     monkeypatch.setattr(Driver, "finish", lambda *given, **named: told.append(named))
     assert sweep.main(line) == UNFINISHED
     assert told == [{"completed": False}], "one row was asked for"
@@ -168,7 +170,7 @@ def test_the_steps_after_one_that_failed_are_taken(
 def test_a_defect_at_the_end_keeps_its_traceback_and_no_step_from_being_taken(
     line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "write_tables", raising(ZeroDivisionError("a defect")))
+    monkeypatch.setattr(Ending, "add_tables", raising(ZeroDivisionError("a defect")))
     assert sweep.main(line) == UNFINISHED
     assert "ZeroDivisionError: a defect" in capsys.readouterr().err
     with RecordStore("runs").lock():

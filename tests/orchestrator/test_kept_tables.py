@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import api, sweep
+from orchestrator import api, ending, sweep
 from orchestrator.__main__ import main as orchestrator
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
@@ -24,7 +24,7 @@ from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.console import ConsoleTracker
 from reports.render import STYLES
-from reports.write import write_reports
+from reports.write import Reports, write_reports
 from tests.orchestrator.conftest import NoFollower
 from tests.orchestrator.planning.test_naming import make_folder
 
@@ -162,11 +162,12 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
 
         monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
 
-    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
-        return write_plain(results, out / results.sweep.name)
+    def plain(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
+        return Reports(results, out, STYLES)
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr(api, "write_tables", write)
+    monkeypatch.setattr(ending, "Reports", plain)
+    monkeypatch.setattr("reports.write.Reports", plain)
     monkeypatch.setattr(api, "save_code", lambda *_: None)
     monkeypatch.setattr(ConsoleTracker, "say", lambda *given, **named: None)
     return install

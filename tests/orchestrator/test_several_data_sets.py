@@ -22,7 +22,7 @@ MORE = Path("more.yaml")
 @pytest.fixture(autouse=True)
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds; `tests/reports` draws them."""
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
 
 
 def write_space(*entries: str) -> Path:

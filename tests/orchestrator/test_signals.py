@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import orchestrator.running.executors as executors_package
-from orchestrator import api, interrupts, sweep
+from orchestrator import api, ending, interrupts, sweep
 from orchestrator.api import RunOptions
 from orchestrator.commands.command_line import UNFINISHED
 from orchestrator.interrupts import ENDING, INTERRUPTED
@@ -19,7 +19,7 @@ from orchestrator.running.driver import Driver
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from reports.write import write_reports
+from reports.write import Reports
 from tests.orchestrator.conftest import NoFollower
 
 BEFORE, DURING, AFTER = "before", "during", "after"
@@ -51,10 +51,11 @@ CASES = [
 def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The command line of a sweep in this process, which draws no figures: they take seconds."""
 
-    def write(results: SweepResults, *, out: Path, **_: object) -> dict[str, Path]:
-        return write_reports(results, out / results.sweep.name, ["markdown"])
+    def few(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
+        return Reports(results, out, ["markdown"])
 
-    monkeypatch.setattr(api, "write_tables", write)
+    monkeypatch.setattr(ending, "Reports", few)
+    monkeypatch.setattr("reports.write.Reports", few)
     return [str(tiny_space), "--out", str(quick_options.out), "--executor", "serial"]
 
 

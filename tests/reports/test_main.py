@@ -109,7 +109,7 @@ TABLE_STYLES = {"labels": TableStyle(code=draw, file="table.txt")}
 
 def test_styles_of_plugins(project, store, example, capsys, monkeypatch):
     """Those that the search space names, and others by --with; one that raises loses no other table."""
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})  # they take seconds
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # they take seconds
     store(project / "runs", example)
     (project / "style.py").write_text(STYLE, encoding="utf-8")
     (project / "other.py").write_text(

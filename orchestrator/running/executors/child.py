@@ -5,11 +5,9 @@ Ray ends the process that is connected to it when its own processes have died, a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -17,6 +15,7 @@ from typing import Protocol
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import ENDING
+from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.running.executors.base import Executor, ExecutorLostError
 from orchestrator.running.executors.controller_link import (
     DriverGoneError,
@@ -29,8 +28,6 @@ from orchestrator.running.executors.controller_link import (
 from orchestrator.running.executors.losses import cause_of_end, short_line
 
 __all__ = ["ClusterExecutor", "main"]
-
-PR_SET_PDEATHSIG = 1
 
 WATCH_SECONDS = 0.5
 """Time between two looks at the processes that the executor needs."""
@@ -107,11 +104,3 @@ def ignore_signals() -> None:
     """
     for number in ENDING:
         signal.signal(number, lambda _number, _frame: None)
-
-
-def end_with_parent(parent: int) -> None:
-    """Let Linux kill this process when the driver dies; on other systems it ends at its next message."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)

@@ -61,7 +61,7 @@ class Terminal:
 def no_figures() -> Iterator[None]:
     """Drawing takes most of the time, and writes nothing to a terminal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
         yield
 
 
@@ -176,7 +176,7 @@ def run_quickly(arguments: Sequence[str]) -> int:
         options: RunOptions = quick_options.__wrapped__(Path.cwd(), patch)  # type: ignore[attr-defined]
         assert options.executor == "serial"
         patch.setattr(api, "open_follower", follower)
-        patch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
         return sweep_command.main(arguments)
 
 

@@ -36,7 +36,7 @@ def filled(
 ) -> RecordStore:
     """Two trials done and one begun."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     store = RecordStore("runs")
     store.write_sweep(sweep)
     for number, cell in enumerate(sweep.cells[:3]):

@@ -9,10 +9,10 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
 from reports.figures.choose import choose, write_figures
-from reports.figures.curves import read_curves
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.figure_data import FigureData, gaps_of, interval_note
 from reports.figures.grids import factors_of, heatmap_of, line_over
+from reports.figures.learning_curves import read_curves
 from tests.reports.conftest import results_of
 
 MIOU = "final/miou"
@@ -140,7 +140,7 @@ def test_curves_come_from_the_points(sweep_of, outcomes_of, tmp_path):
         folder.mkdir(parents=True)
         lines = [json.dumps({"step": step, "metrics": {"val/miou": value}}) for step, value in entries]
         (folder / "points.jsonl").write_text("\n".join([*lines, '{"step": 30, "met']))
-    (curve,) = read_curves(RunDirectory(tmp_path), sweep, ["a", "b"], "val/miou", 100.0)
+    (curve,) = read_curves(RunDirectory(tmp_path), sweep, ["a", "b"], {"val/miou": 100.0})["val/miou"]
     assert curve.step_T.tolist() == [10, 20]
     assert curve.value_ST[:, 0].tolist() == pytest.approx([10, 20])
     assert curve.value_ST[0, 1] == pytest.approx(30)
@@ -161,7 +161,7 @@ def test_many_rows_leave_the_best_curves(sweep_of, outcomes_of, tmp_path):
         lines = [f'{{"step": {step}, "metrics": {{"train/loss": 1.0}}}}\n' for step in (1, 2)]
         (folder / "points.jsonl").write_text("".join(lines))
     outcomes = outcomes_of(dict(zip(rows, row_values(12), strict=True)))
-    data = choose(results_of(sweep, outcomes), RunDirectory(tmp_path))["loss"].args[0]
+    data = choose(results_of(sweep, outcomes), RunDirectory(tmp_path))["loss"]
     assert [curve.label for curve in data.curves] == ["row 0", *(f"row {number}" for number in range(11, 4, -1))]
     assert data.note == "Band: ± sample standard deviation; the 7 best of 12 rows and the baseline"
 

@@ -9,14 +9,25 @@ import numpy as np
 import pytest
 
 import reports.figures
-from reports.figures.bars import BarRow, Bars, draw_bars
+from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
-from reports.figures.curves import Curve, Curves, draw_curves
-from reports.figures.figure_data import Estimate
-from reports.figures.heatmap import HeatMap, draw_heatmap
+from reports.figures.curves import draw_curves
+from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
-from reports.figures.line import LinePlot, draw_line
-from reports.figures.pareto import Pareto, ParetoPoint, draw_pareto
+from reports.figures.line import draw_line
+from reports.figures.pareto import draw_pareto
+from reports.figures.plots import (
+    BarRow,
+    Bars,
+    Curve,
+    Curves,
+    Estimate,
+    HeatMap,
+    Importance,
+    LinePlot,
+    Pareto,
+    ParetoPoint,
+)
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
 HOSTILE = r"50% & $\tau$_{a} #1 <b> $x$ \alpha"
@@ -99,8 +110,8 @@ EXAMPLES = {
     "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
     "classes-many": (draw_classes, classes(171)),
     "classes-nothing": (draw_classes, Bars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
-    "importance": (draw_importance, {"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan}),
-    "importance-nothing": (draw_importance, {}),
+    "importance": (draw_importance, Importance(shares={"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan})),
+    "importance-nothing": (draw_importance, Importance(shares={})),
 }
 
 

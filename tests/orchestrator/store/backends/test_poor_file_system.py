@@ -118,7 +118,7 @@ def test_a_sweep_runs_there_and_is_complete(
     tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_poor(monkeypatch, errno.ENOTSUP)
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     outcome = api.sweep(tiny_space, seeds=1, options=quick_options)
     assert outcome.completed
     again = api.sweep(tiny_space, seeds=1, options=quick_options)

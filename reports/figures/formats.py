@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_pdf
+import matplotlib.backends.backend_svg  # noqa: F401 - both are imported with the first file otherwise
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from orchestrator.machine.atomic_file import replace_file
 from reports.figures.style import LIGHT, settings
 
-__all__ = ["FORMATS", "PNG_DPI", "save"]
+__all__ = ["PNG_DPI", "render"]
 
 PNG_DPI = 300
 
@@ -27,16 +27,12 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
 FORMATS = tuple(METADATA)
 
 
-def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS) -> dict[str, Path]:
-    """Write `<stem>.pdf`, `<stem>.png` and `<stem>.svg`, each atomically; returns the paths by format.
-
-    Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG. Raises OSError when the folder cannot be
-    written.
-    """
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in formats}
+def render(figure: Figure, formats: Iterable[str] = FORMATS) -> dict[str, bytes]:
+    """The content of a file of each format. Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG."""
+    contents = {}
     with rc_context(settings(LIGHT)):
-        for kind, path in paths.items():
+        for kind in formats:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=dict(METADATA[kind]))
-            replace_file(path, buffer.getvalue(), durable=False)
-    return paths
+            contents[kind] = buffer.getvalue()
+    return contents

@@ -1,0 +1,37 @@
+"""Draws the files of figures with matplotlib; which function draws which data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
+
+from reports.figures.bars import draw_bars
+from reports.figures.classes import draw_classes
+from reports.figures.curves import draw_curves
+from reports.figures.drawing import Drawing
+from reports.figures.formats import render
+from reports.figures.heatmap import draw_heatmap
+from reports.figures.importance import draw_importance
+from reports.figures.line import draw_line
+from reports.figures.pareto import draw_pareto
+from reports.figures.plots import Bars, ClassBars, Curves, HeatMap, Importance, LinePlot, Pareto
+from reports.figures.style import DARK, LIGHT
+
+__all__ = ["draw_files"]
+
+DRAWN_BY: Mapping[type, Callable[..., Figure]] = {
+    Bars: draw_bars,
+    ClassBars: draw_classes,
+    Curves: draw_curves,
+    HeatMap: draw_heatmap,
+    Importance: draw_importance,
+    LinePlot: draw_line,
+    Pareto: draw_pareto,
+}
+
+
+def draw_files(drawing: Drawing) -> dict[str, bytes]:
+    """The content of the file of each format."""
+    figure = DRAWN_BY[type(drawing.plot)](drawing.plot, style=DARK if drawing.dark else LIGHT)
+    return render(figure, drawing.formats)
