@@ -150,12 +150,12 @@ def run_steps(state: TrainingState, runtime: Runtime, checkpoints: Checkpoints, 
         for step in range(first, steps):
             with state.waiting_for_data():
                 batch = next(ready)
-            measured = take_step(batch, step)
-            state.finish_step(step)
             log, validate, save = (
-                state.step % every == 0 or state.step == steps
+                (step + 1) % every == 0 or step + 1 == steps
                 for every in (runtime.log_every_steps, config.schedule.eval_every_steps, runtime.checkpoint_every_steps)
             )
+            measured = take_step(batch, step, spread=log)
+            state.finish_step(step)
             if not (log or validate or save):
                 continue
             state.stop_clock()

@@ -117,10 +117,11 @@ class TrainStep:
             idle[True] = parameters_without_gradient(self.model, supervised + output.embedding_BDhw.sum())
         return idle
 
-    def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, batch: Batch, step: int, *, spread: bool = True) -> dict[str, Tensor]:
         """Take step `step` (0-based) and return its `train/...` and `contrast/...` metrics, 0-d and detached.
 
-        `train/ce` is the supervised loss of the main logits for every `loss.kind`.
+        `train/ce` is the supervised loss of the main logits for every `loss.kind`. `spread`: whether alignment and
+        uniformity are measured; nothing else depends on them.
         """
         config = self.config
         names = ("dropout", step, rank()) if is_distributed() else ("dropout", step)
@@ -133,7 +134,7 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         measured, pushed = [], []
         for part in self.split(image_B3HW, label_BHW):
-            metrics, rows = self.accumulate(part, step)
+            metrics, rows = self.accumulate(part, step, spread=spread)
             measured.append(metrics)
             pushed.append(rows)
         self.update()
@@ -156,7 +157,7 @@ class TrainStep:
             for number, (image, label) in enumerate(parts)
         ]
 
-    def accumulate(self, part: MicroBatch, step: int) -> tuple[dict[str, Tensor], Pushed | None]:
+    def accumulate(self, part: MicroBatch, step: int, *, spread: bool) -> tuple[dict[str, Tensor], Pushed | None]:
         """Add the gradient of a micro-batch; return its contribution to the metrics and to the bank.
 
         Supervised losses are summed over the ranks; the contrastive loss is that of all ranks, on each rank.
@@ -173,7 +174,7 @@ class TrainStep:
                 ce, loss = ce * part.share, loss * part.share
             whole, whole_ce = sum_over_ranks(torch.stack([loss, ce]).detach())
             view = self.label_view(output, label_BHW, step, part.number)
-            contrast_loss, stats = self.contrast_loss(output, label_BHW, view, step, part.number)
+            contrast_loss, stats = self.contrast_loss(output, label_BHW, view, step, part.number, spread=spread)
             if contrast_loss is not None:
                 if self.accumulation_steps > 1:
                     contrast_loss = contrast_loss / self.accumulation_steps
@@ -220,7 +221,7 @@ class TrainStep:
         return self.contrast.draw_shuffle(label_BHW, size_hw, generator=generator)
 
     def contrast_loss(
-        self, output: SegmentorOutput, label_BHW: Tensor, view: LabelView, step: int, part: int
+        self, output: SegmentorOutput, label_BHW: Tensor, view: LabelView, step: int, part: int, *, spread: bool
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """The contrastive loss and its statistics; None and empty for a baseline and during the warm-up."""
         if self.contrast is None or output.embedding_BDhw is None or step < self.warmup_steps:
@@ -233,6 +234,7 @@ class TrainStep:
             view(prediction_BHW),
             generator=generator,
             progress=step / self.config.schedule.steps,
+            spread=spread,
         )
         return compared.loss, {name: value.detach() for name, value in compared.stats.items()}
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any
 
 __all__ = ["parse_json"]
 
 MAX_DEPTH = 100
 """Objects and lists within each other. What is not as deep can be written, compared and hashed by recursion."""
+
+CONTAINERS = (dict, list)
 
 
 def parse_json(content: bytes | str) -> Any:
@@ -27,15 +30,10 @@ def parse_json(content: bytes | str) -> Any:
 
 def require_depth(values: Any) -> None:
     """Raise ValueError for a value with too many levels; goes down a level at a time, without recursion."""
-    level = [values]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                below.extend(item for item in value.values() if isinstance(item, dict | list))
-            elif isinstance(value, list):
-                below.extend(item for item in value if isinstance(item, dict | list))
-        if not below:
+    level: list[Any] = [[values]]
+    for _ in range(MAX_DEPTH + 1):
+        inside = chain.from_iterable(item.values() if type(item) is dict else item for item in level)
+        level = [item for item in inside if type(item) in CONTAINERS]
+        if not level:
             return
-        level = below
     raise ValueError("not JSON: nested too deeply")

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from orchestrator.errors import SpecError, SpecErrorCollector
-from orchestrator.spec.settings import Setting, quoted
+from orchestrator.spec.settings import Setting, path_keys, quoted
 from orchestrator.workload.extension import Extension
 from orchestrator.workload.loaded import LoadedWorkload
 
@@ -90,8 +90,9 @@ class ConfigBuilder:
         types = block_types(config_type)
         values: dict[str, dict[str, Any]] = {name: {} for name in types}
         own: dict[str, Any] = {}
+        paths = path_keys()
         for key, setting in settings.items():
-            values.get(key.partition(".")[0], own)[key] = setting.resolved()
+            values.get(key.partition(".")[0], own)[key] = setting.resolved() if key in paths else setting.value
         errors = SpecErrorCollector()
         blocks: dict[str, Any] = {}
         for name, block_type in types.items():

@@ -5,13 +5,14 @@ The sweep, the row, the machine and the time do not count, so a baseline that tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from orchestrator.planning.digests import file_digest, json_digest
+from orchestrator.planning.digests import DIGITS, file_digest, json_digest, json_text
 from orchestrator.spec.settings import config_leaves, leaves_of
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.workload.fields import canonical_name, fields_below, file_keys, is_outside_identity
@@ -19,7 +20,10 @@ from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import built_in, workload_of
 from orchestrator.workload.plugin_part import PluginPart
 
-__all__ = ["canonical", "content_id", "shape_of", "study_id"]
+__all__ = ["canonical", "canonical_of_row", "content_id", "seeded_ids", "shape_of", "study_id"]
+
+SEED = "seed of the trial"
+"""What stands for the seed in the text that the ids of a row's trials share."""
 
 
 def content_id(config: Mapping[str, Any], data_digest: str, workload: LoadedWorkload | None = None) -> str:
@@ -30,6 +34,22 @@ def content_id(config: Mapping[str, Any], data_digest: str, workload: LoadedWork
     return json_digest({"config": config, "data": data_digest, **(workload or built_in()).identity})
 
 
+def seeded_ids(
+    config: Mapping[str, Any], seeds: Sequence[int], data_digest: str, workload: LoadedWorkload
+) -> Iterator[str]:
+    """`content_id` for each seed in place of that in `config`; what the trials share is written and hashed once."""
+    shared = {"config": {**config, "seed": SEED}, "data": data_digest, **workload.identity}
+    before, mark, after = json_text(shared).partition(f'"seed":"{SEED}"')
+    if not mark or SEED in after:  # a setting has this text
+        yield from (content_id({**config, "seed": seed}, data_digest, workload) for seed in seeds)
+        return
+    begun = hashlib.sha256(before.encode("ascii"))
+    for seed in seeds:
+        whole = begun.copy()
+        whole.update(f'"seed":{seed:d}{after}'.encode("ascii"))
+        yield whole.hexdigest()[:DIGITS]
+
+
 def canonical(config: Any) -> dict[str, Any]:
     """What the config computes, as dotted keys and plain JSON values, the seed included.
 
@@ -38,9 +58,13 @@ def canonical(config: Any) -> dict[str, Any]:
 
     Raises OSError for such a file that cannot be read.
     """
-    normalised = workload_of(config).normalised(config)
+    return canonical_of_row(workload_of(config).normalised(config))
+
+
+def canonical_of_row(normalised: Any) -> dict[str, Any]:
+    """`canonical` of a config that is normalised already, as those of resolved rows are."""
     content = dict(block_content.__wrapped__(normalised, ""))  # whole configs would fill the cache
-    return with_digests(content, type(config))
+    return with_digests(content, type(normalised))
 
 
 def with_digests(content: dict[str, Any], config_type: type) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from orchestrator.errors import SpecErrorCollector, SweepError
 from orchestrator.planning.build_config import ConfigBuilder, ResolvedRow
-from orchestrator.planning.identity import canonical, content_id, study_id
+from orchestrator.planning.identity import canonical_of_row, seeded_ids, study_id
 from orchestrator.planning.resolve import (
     check_grace,
     check_inputs,
@@ -260,14 +260,12 @@ def without_origin(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def seeded_trials(config: Any, seeds: Sequence[int], data_digest: str) -> Iterator[Trial]:
-    """The trials of a row, one per seed; the canonical form of the config is computed once."""
-    content, workload = canonical(config), workload_of(config)
-    for seed in seeds:
-        yield Trial(
-            trial_id=content_id({**content, "seed": seed}, data_digest, workload),
-            config=replace(config, seed=seed),
-            data_digest=data_digest,
-        )
+    """The trials of a resolved row, one per seed; the canonical form of its config is computed once."""
+    config_type = type(config)
+    values = {item.name: getattr(config, item.name) for item in fields(config) if item.init}  # as `replace` has them
+    trial_ids = seeded_ids(canonical_of_row(config), seeds, data_digest, workload_of(config))
+    for seed, trial_id in zip(seeds, trial_ids, strict=True):
+        yield Trial(trial_id=trial_id, config=config_type(**{**values, "seed": seed}), data_digest=data_digest)
 
 
 def running_order(spec: SweepSpec, names: Sequence[str], trials: Mapping[RunKey, Trial]) -> tuple[Trial, ...]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from orchestrator.errors import DamagedError
+from orchestrator.machine.garbage import collection_paused
 from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 
@@ -36,8 +37,6 @@ class StoredAttempt(NamedTuple):
     """A record and where it is stored."""
 
     key: str
-    text: str
-    """The JSON as it was written; empty for a damaged record."""
     record: AttemptRecord
     """`AttemptRecord.damaged` for a damaged one."""
     verified: bool
@@ -71,33 +70,31 @@ def attempt_name(attempt: int) -> str:
     return f"attempt_{attempt:03d}.json"
 
 
-def parse_attempt(key: str, content: bytes | DamagedError, *, trusted: bool = False) -> StoredAttempt:
-    """The attempt record in the file `key`; where it is damaged, or could not be read, what stands for it.
-
-    `trusted` content is from a cache of records that were parsed before.
-    """
+def parse_attempt(key: str, content: bytes | DamagedError) -> StoredAttempt:
+    """The attempt record in the file `key`; where it is damaged, or could not be read, what stands for it."""
     _, trial_id, name = key.split("/")
     match = ATTEMPT_FILE.fullmatch(name)
     attempt = int(match[1]) if match else 0
     try:
         if isinstance(content, DamagedError):
             raise content
-        values, verified = unseal(content, trusted=trusted)
+        values, verified = unseal(content)
         record = AttemptRecord.from_json(values)
         if (record.trial_id, record.attempt) != (trial_id, attempt):
             raise ValueError(f"it is the record of trial {record.trial_id}, attempt {record.attempt}")
-        return StoredAttempt(key, content.decode(), record, verified)
+        return StoredAttempt(key, record, verified)
     except (ValueError, DamagedError) as error:
         cause = str(error).rpartition(": ")[2] if isinstance(error, DamagedError) else str(error)
         record = AttemptRecord.damaged(trial_id, attempt, f"{key}: damaged record ({cause})")
-        return StoredAttempt(key, "", record, verified=False)
+        return StoredAttempt(key, record, verified=False)
 
 
 def parse_plan(content: bytes, name: str, path: str) -> PlanFile:
     """The plan of sweep `name` in the file `path`. Raises DamagedError."""
     with checking(path, "plan", "run the sweep's command again to write it anew, or restore the file from a copy"):
-        values, verified = unseal(content)
-        record = SweepRecord.from_json(values)
+        with collection_paused():
+            values, verified = unseal(content)
+            record = SweepRecord.from_json(values)
         if record.name != name:
             raise ValueError(f"it is the plan of sweep {record.name!r}")
         return PlanFile(record, verified)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_tr
 from orchestrator.store.kept_plans import KeptPlan, plan_key
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
-from orchestrator.store.parquet_cache import pack
+from orchestrator.store.parquet_cache import CachedAttempt, pack, read_cache
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
 from orchestrator.store.records import WORK, AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
@@ -219,21 +219,28 @@ class RecordStore(RunDirectory):
         """Write the finished trials of a sweep to its Parquet cache; returns their number.
 
         It is only a cache (`orchestrator.store.parquet_cache`): the records stay, and are read instead of a cache that
-        is damaged, out of date or missing.
+        is damaged, out of date or missing. On a disk, only records that the cache lacks are read, and it is written
+        only if it changes.
         """
         keys = self.attempt_keys(self.sweep(sweep_name).trial_ids)
         every_key = [key for its_keys in keys.values() for key in its_keys]
         # before the contents are read, so that the stamp of a record that changes in between does not match
         stamps = dict(zip(every_key, self.files.stamps(every_key), strict=True))
-        rows: list[tuple[StoredAttempt, str, bool]] = []
-        for stored in self.stored_attempts(keys).values():
-            done = [item for item in stored if item.record.state is State.DONE]
-            if len(done) != 1 or any(item.damaged for item in stored):  # of several, the plan decides which one counts
-                continue
-            rows += [(item, stamps[item.key] or "", item is done[0]) for item in stored]
+        present = {trial_id: {key: stamps[key] or "" for key in its_keys} for trial_id, its_keys in keys.items()}
+        cached = None if self.files.remote else read_cache(self.files, sweep_name)
+        known = {} if cached is None else cached.stamps
+        kept = {trial_id for trial_id, found in known.items() if present.get(trial_id) == found}
+        read = self.stored_attempts({trial_id: its_keys for trial_id, its_keys in keys.items() if trial_id not in kept})
+        fresh = {trial_id: cacheable(stored, present[trial_id]) for trial_id, stored in read.items()}
+        if cached is not None and len(kept) == len(known) and not any(fresh.values()):
+            return len(kept)
+        earlier: dict[str, list[CachedAttempt]] = {}
+        for row in () if cached is None else cached.rows():
+            earlier.setdefault(row.stored.record.trial_id, []).append(row)
+        rows = [row for trial_id in keys for row in (earlier[trial_id] if trial_id in kept else fresh[trial_id])]
         self.check()
         self.files.write(sweep_key(sweep_name, "records.parquet"), pack(rows))
-        return sum(counts for _, _, counts in rows)
+        return sum(row.counts for row in rows)
 
     def clean(self, trial_ids: Iterable[str]) -> list[Leftover]:
         """Delete those of these trials that no sweep refers to; returns what was deleted.
@@ -264,3 +271,11 @@ class RecordStore(RunDirectory):
         """Write a record with its digest."""
         self.check()
         self.files.write(key, seal(values))
+
+
+def cacheable(attempts: Sequence[StoredAttempt], stamps: Mapping[str, str]) -> list[CachedAttempt]:
+    """The attempts at a trial as rows of a cache; none unless exactly one is done."""
+    done = [item for item in attempts if item.record.state is State.DONE]  # of several, the plan decides which counts
+    if len(done) != 1 or any(item.damaged for item in attempts):
+        return []
+    return [CachedAttempt(item, stamps[item.key], item is done[0]) for item in attempts]

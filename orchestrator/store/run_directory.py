@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.garbage import collection_paused
 from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.backends import local_folder, open_files
 from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
@@ -153,14 +154,14 @@ class RunDirectory:
     ) -> dict[str, StoredAttempt]:
         """The attempts of `outcomes` with their files."""
         wanted = list(dict.fromkeys(trial_ids))
-        cached = read_compacted(self.files, wanted, prefer=None if plan is None else plan.name)
-        found = {
-            trial_id: parse_attempt(item.key, item.text.encode(), trusted=True) for trial_id, item in cached.items()
-        }
+        with collection_paused():
+            found = read_compacted(self.files, wanted, prefer=None if plan is None else plan.name)
         if plan is not None:
             found = {key: item for key, item in found.items() if plan.accepts_code(key, item.record.code)}
         keys = self.attempt_keys([trial_id for trial_id in wanted if trial_id not in found])
-        for trial_id, stored in self.stored_attempts(keys).items():
+        with collection_paused():
+            others = self.stored_attempts(keys)
+        for trial_id, stored in others.items():
             if (decides := deciding_attempt(stored, plan)) is not None:
                 found[trial_id] = decides
         return {trial_id: found[trial_id] for trial_id in wanted if trial_id in found}

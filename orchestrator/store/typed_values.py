@@ -60,7 +60,7 @@ def reader_of(annotation: Any) -> Reader:
     if origin is tuple:
         return tuple_reader(arguments)
     if origin is Mapping and arguments[0] is str:
-        return mapping_reader(reader_of(arguments[1]))
+        return mapping_reader(arguments[1])
     raise TypeError(f"{annotation}: a record cannot have a field of this type")
 
 
@@ -82,12 +82,16 @@ def dataclass_reader(kind: Any) -> Reader:
     types = get_type_hints(kind)
     readers = {item.name: reader_of(types[item.name]) for item in fields(kind) if item.init}
     required = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
+    plain = {name: types[name] for name in readers if types[name] in (bool, int, str)}  # read without a call
 
     def read(values: Any) -> Any:
         if type(values) is not dict:
             refuse(values, dict)
         found = {}
         for name, value in values.items():
+            if type(value) is plain.get(name):
+                found[name] = value
+                continue
             reader = readers.get(name)
             if reader is None:
                 raise ValueError(f"{name}: unknown key")
@@ -95,19 +99,23 @@ def dataclass_reader(kind: Any) -> Reader:
                 found[name] = reader(value)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        if missing := required - found.keys():
+        if len(found) < len(readers) and (missing := required - found.keys()):
             raise ValueError(f"{sorted(missing)[0]}: missing")
         return kind(**found)
 
     return read
 
 
-def mapping_reader(read: Reader) -> Reader:
+def mapping_reader(kind: Any) -> Reader:
     """The reader of an object with values of one type."""
+    read = reader_of(kind)
+    plain = {kind} if kind in (bool, float, int, str) else set()
 
     def read_mapping(values: Any) -> Any:
         if type(values) is not dict:
             refuse(values, dict)
+        if set(map(type, values.values())) <= plain:
+            return values
         for name, value in values.items():
             try:
                 read(value)

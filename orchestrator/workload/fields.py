@@ -69,9 +69,15 @@ def implied(config_type: Any, name: str) -> Any:
 
 def unset_implied(block: Any) -> Any:
     """`block` without the values that equal the implied value."""
-    optionals = [item for item in fields(block) if "implied" in item.metadata]
-    redundant = {item.name: None for item in optionals if getattr(block, item.name) == item.metadata["implied"]}
+    block_type: Any = type(block)
+    redundant = {name: None for name, value in implied_values(block_type) if getattr(block, name) == value}
     return replace(block, **redundant) if redundant else block
+
+
+@cache
+def implied_values(block_type: Any) -> tuple[tuple[str, Any], ...]:
+    """Name and implied value of each field that can stay unset."""
+    return tuple((item.name, item.metadata["implied"]) for item in fields(block_type) if "implied" in item.metadata)
 
 
 def require(condition: bool, key: str, message: str) -> None:

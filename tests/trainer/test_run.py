@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import trainer.contrast.module
 import trainer.run
 import trainer.training_state
 from trainer import DivergedError, TrainerError
@@ -134,6 +135,27 @@ def test_defect_12_an_interrupted_trial_ends_with_the_same_bits(tmp_path, row):
     for step, metrics in [*first.points, *second.points]:
         resumed[step, frozenset(metrics)] = metrics
     assert list(resumed.values()) == [metrics for _, metrics in through.points]
+
+
+@pytest.mark.parametrize(
+    "contrast", [CONTRAST, replace(CONTRAST, source="intra_image"), replace(CONTRAST, as_released=True)]
+)
+def test_statistics_that_nothing_depends_on_are_measured_where_they_are_logged(contrast, tmp_path, monkeypatch):
+    """Alignment and uniformity take as long as the loss; with any interval of logging, all else has the same bits."""
+    measure = trainer.contrast.module.alignment_and_uniformity
+    measured = []
+    monkeypatch.setattr(
+        trainer.contrast.module, "alignment_and_uniformity", lambda *rows: measured.append(rows) or measure(*rows)
+    )
+    config, often, seldom = replace(BASELINE, contrast=contrast), Log(), Log()
+    expected = run(config, tmp_path / "often", often)
+    assert len(measured) == 5, "of six steps, one is in the warm-up"
+    found = run(config, tmp_path / "seldom", seldom, replace(RUNTIME, log_every_steps=4))
+    assert len(measured) == 5 + 2, "step 4 and the last one"
+    assert_equal(weights(tmp_path / "often"), weights(tmp_path / "seldom"))
+    assert without_cost(found) == without_cost(expected)
+    assert {4, 6} <= seldom.of("contrast/alignment").keys() == seldom.of("contrast/uniformity").keys()
+    assert all(point in often.points for point in seldom.points)
 
 
 def test_every_engine_knob_is_felt(tmp_path):

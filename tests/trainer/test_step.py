@@ -39,7 +39,7 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, embedding_BDhw, label_BHW, prediction_BHW, *, generator, progress):
+    def __call__(self, embedding_BDhw, label_BHW, prediction_BHW, *, generator, progress, spread):
         self.calls.append(("loss", embedding_BDhw.detach().clone(), prediction_BHW, generator.initial_seed()))
         return ContrastOutput(2 * embedding_BDhw.mean(), {"contrast/anchors": torch.tensor(3.0)})
 
@@ -225,9 +225,9 @@ class LabelRecorder(PixelContrast):
         super().__init__(config, CLASSES)
         self.compared, self.pushed = [], []
 
-    def forward(self, embedding_BDhw, label_BHW, prediction_BHW, *, generator, progress):
+    def forward(self, embedding_BDhw, label_BHW, prediction_BHW, **options):
         self.compared.append((label_BHW, prediction_BHW))
-        return super().forward(embedding_BDhw, label_BHW, prediction_BHW, generator=generator, progress=progress)
+        return super().forward(embedding_BDhw, label_BHW, prediction_BHW, **options)
 
     def push(self, embedding_BDhw, label_BHW, *, generator, true_BHW=None):
         self.pushed.append((label_BHW, true_BHW))

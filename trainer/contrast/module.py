@@ -64,16 +64,18 @@ class PixelContrast(nn.Module):
         *,
         generator: torch.Generator,
         progress: float = 0.0,
+        spread: bool = True,
     ) -> ContrastOutput:
         """Loss of L2-normalised embeddings; labels and predictions are at image size.
 
-        `progress` is the share of the steps that are done, for samplers and miners that use it. Label ids outside
+        `progress` is the share of the steps that are done, for samplers and miners that use it. `spread`: whether
+        alignment and uniformity are among the statistics; they take as long as the loss. Label ids outside
         0..classes-1 are ignored. Always float32, also inside autocast (docs/released_code.md, 10).
         """
         with torch.autocast(embedding_BDhw.device.type, enabled=False):
             size_hw = (embedding_BDhw.shape[2], embedding_BDhw.shape[3])
             context = self.context(label_BHW, prediction_BHW, size_hw, generator, progress)
-            anchors, keys, described = self.candidates(embedding_BDhw, context)
+            anchors, keys, described = self.candidates(embedding_BDhw, context, spread=spread)
             mined = mined_info_nce(anchors, keys, self.config.mining, self.config.temperature, generator, progress)
         stats = {
             "contrast/loss": mined.loss.detach().where(mined.anchors > 0, torch.nan),
@@ -104,7 +106,9 @@ class PixelContrast(nn.Module):
             progress=progress,
         )
 
-    def candidates(self, embedding_BDhw: Tensor, context: AnchorContext) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+    def candidates(
+        self, embedding_BDhw: Tensor, context: AnchorContext, *, spread: bool = True
+    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
         """Anchors, keys and their statistics; alignment and uniformity are those of the keys, which are random."""
         label_P, generator = context.label_P, context.generator
         slots, skipped = self.anchor_slots(context)
@@ -112,20 +116,17 @@ class PixelContrast(nn.Module):
         per_class = keys_per_class(self.config)
         key_slots = batch_slots(label_P, self.classes, per_class, scopes=scopes, generator=generator)
         anchors, keys = self.gather(embedding_BDhw, slots, key_slots)
-        row_CK, valid_CK = key_slots.sample(max(1, min(per_class, sampled_rows(self.classes) // scopes)))
-        alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_ND[row_CK], valid_CK)
         anchored = slots.valid_Gk.any(1).sum()
-        return (
-            anchors,
-            keys,
-            {
-                "contrast/skipped_share": skipped,
-                "contrast/anchored_share": anchored / self.classes,
-                "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored,
-                "contrast/alignment": alignment,
-                "contrast/uniformity": uniformity,
-            },
-        )
+        stats = {
+            "contrast/skipped_share": skipped,
+            "contrast/anchored_share": anchored / self.classes,
+            "contrast/anchors_per_class": slots.valid_Gk.sum() / anchored,
+        }
+        if spread:
+            row_CK, valid_CK = key_slots.sample(max(1, min(per_class, sampled_rows(self.classes) // scopes)))
+            alignment, uniformity = alignment_and_uniformity(keys.batch.embedding_ND[row_CK], valid_CK)
+            stats |= {"contrast/alignment": alignment, "contrast/uniformity": uniformity}
+        return anchors, keys, stats
 
     def anchor_slots(self, context: AnchorContext) -> tuple[Slots, Tensor]:
         """Positions of each class's anchors, and the share of present classes that have none."""

@@ -40,9 +40,11 @@ class ReleasedContrast(PixelContrast):
             raise ValueError("contrast.as_released: not set; use PixelContrast")
         self.bank = ReleasedBank(self.bank.config, classes, config.embedding_dim)
 
-    def candidates(self, embedding_BDhw: Tensor, context: AnchorContext) -> tuple[Anchors, Keys, dict[str, Tensor]]:
+    def candidates(
+        self, embedding_BDhw: Tensor, context: AnchorContext, *, spread: bool = True
+    ) -> tuple[Anchors, Keys, dict[str, Tensor]]:
         """Anchors, each with one excluded row of the bank (defect 5), and the bank alone, with class 0 (defect 4)."""
-        anchors, keys, stats = super().candidates(embedding_BDhw, context)
+        anchors, keys, stats = super().candidates(embedding_BDhw, context, spread=spread)
         bank = tuple(with_zeros_of_class_0(block) for block in keys.bank)
         keys = Keys(batch=without_keys(keys.batch), bank=bank)
         return replace(anchors, excluded_A=self_mask(keys, len(anchors.class_A))), keys, stats

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.planning import identity
 from orchestrator.planning.digests import read_cache, recall
 from orchestrator.planning.identity import canonical, content_id, study_id
 from orchestrator.workload.fields import fields_below, is_outside_identity
 from orchestrator.workload.inputs import forget
+from orchestrator.workload.loading import built_in
 from trainer.checkpoint import fingerprint
 from trainer.config import (
     RESULT_VERSION,
@@ -323,6 +325,25 @@ def test_numbers_have_one_spelling():
     assert trial_id(whole, DATA) == trial_id(same, DATA)
     assert canonical(whole)["contrast.weight"] == 1.0
     assert canonical(TrainConfig(contrast=ContrastConfig(temperature=1e-5)))["contrast.temperature"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        {"a": identity.SEED},
+        {"z": identity.SEED},
+        {"a": {"seed": identity.SEED}},
+        {"z": f'"seed":"{identity.SEED}"'},
+        {"seed.of": 3, "ä": "ö"},
+    ],
+)
+def test_the_ids_of_a_row_are_those_of_its_trials(further):
+    config, seeds = {**canonical(TrainConfig()), **further}, (0, 1, 10, 2**40)
+
+    found = identity.seeded_ids(config, seeds, DATA, built_in())
+
+    assert list(found) == [content_id({**config, "seed": seed}, DATA) for seed in seeds]
 
 
 def test_weights_count_by_content(tmp_path):

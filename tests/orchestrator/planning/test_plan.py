@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import orchestrator.planning.build_config
+import orchestrator.planning.identity
 import orchestrator.planning.plan
 import trainer.workload.datasets
 from orchestrator.commands.dry_run import plan_as_json
@@ -24,6 +25,7 @@ from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.inputs import forget
 from orchestrator.workload.protocol_record import BaseSizeRecord
+from trainer.config import TrainConfig
 from trainer.data import open_source
 from trainer.workload.datasets import data_digest
 
@@ -278,14 +280,14 @@ def test_ten_thousand_trials_cost_little_more_than_their_hashes(folder, monkeypa
     )
     opened = count_calls(monkeypatch, trainer.workload.datasets, "open_source")
     blocks = count_calls(monkeypatch, orchestrator.planning.build_config, "build_block")
-    spelled_out = count_calls(monkeypatch, orchestrator.planning.plan, "canonical")
-    hashed = count_calls(monkeypatch, orchestrator.planning.plan, "content_id")
+    spelled_out = count_calls(monkeypatch, orchestrator.planning.plan, "canonical_of_row")
+    written = count_calls(monkeypatch, orchestrator.planning.identity, "json_text")
+    normalised = count_calls(monkeypatch, TrainConfig, "normalised")
 
     found = plan(f"method: grid\nrecipe: small\nseeds: 10\nparameters:\n{parameters}")
 
     assert len(found.trials) == len(found.record.cells) == 10_000
-    assert len(hashed) == 10_000
-    assert len(spelled_out) == 1000  # a row's seeds differ in one number
+    assert len(spelled_out) == len(written) == len(normalised) == 1000  # a row's seeds differ in one number
     assert len(blocks) < 1000  # rows share blocks: 100 with contrast (of four), 10 with a rate, the others once
     assert len(opened) == 1
 

@@ -14,7 +14,6 @@ import pytest
 
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
-from orchestrator.store.backends import open_files
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -186,6 +185,54 @@ def test_it_is_written_whole(compacted: RecordStore, monkeypatch: pytest.MonkeyP
     """With the same method as every record, which writes all or nothing."""
     written: list[str] = []
     monkeypatch.setattr(type(compacted.files), "write", lambda files, key, content: written.append(key))
+    compacted.files.delete("sweeps/tiny/records.parquet")
     compacted.compact("tiny")
     assert written == ["sweeps/tiny/records.parquet"]
-    assert open_files(compacted.location).read(written[0])
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_only_what_the_cache_lacks_is_read_to_write_it(
+    compacted: RecordStore, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, read = "sweeps/tiny/records.parquet", list[str]()
+    real = type(compacted.files).read
+    monkeypatch.setattr(
+        type(compacted.files), "read", lambda files, key, start=0: read.append(key) or real(files, key, start)
+    )
+    before = compacted.files.read(key)
+    assert compacted.compact("tiny") == 2
+    assert compacted.files.read(key) == before
+    assert not [name for name in read if name.startswith(("trials/base0", "trials/full0"))]  # done, and in the cache
+
+    compacted.end(make_record("full1", final__miou=0.7))
+    read.clear()
+    assert compacted.compact("tiny") == 3
+    assert not [name for name in read if name.startswith(("trials/base0", "trials/full0"))]
+    after = compacted.outcomes(IDS)
+    compacted.files.delete(key)
+    assert same(after, compacted.outcomes(IDS))
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_attempts_that_came_or_went_are_noticed(compacted: RecordStore, make_record: MakeRecord) -> None:
+    folder = Path(compacted.location) / "trials"
+    (folder / "full0" / "attempt_001.json").unlink()
+    compacted.end(make_record("base0", attempt=2, final__miou=0.9))  # of two results the plan decides: not cached
+    assert compacted.compact("tiny") == 1
+    cached = parquet_cache.read_cache(compacted.files, "tiny")
+    assert cached is not None
+    assert cached.plain["key"] == ["trials/full0/attempt_002.json"]
+    shutil.rmtree(folder / "full0")
+    assert compacted.compact("tiny") == 0
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_no_json_of_a_cached_record_is_read(compacted: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But of one with an integer among its numbers, as that of base0."""
+    parsed: list[str] = []
+    real = parquet_cache.json.loads
+    monkeypatch.setattr(parquet_cache.json, "loads", lambda text: parsed.append(text) or real(text))
+    found = parquet_cache.read_compacted(compacted.files, ["base0", "full0"])
+    assert set(found) == {"base0", "full0"}
+    (whole,) = (text for text in parsed if "trial_id" in text)  # the other is the error of full0's first attempt
+    assert '"cost/n": 3' in whole
