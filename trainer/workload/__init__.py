@@ -78,6 +78,7 @@ PRELOAD = (
     "PIL.JpegImagePlugin",  # with its first image, PIL imports its plugins
     "PIL.PngImagePlugin",
     "trainer.run",  # and with it all of our own
+    "trainer.workload",
 )
 """What every trial imports."""
 
