@@ -27,6 +27,7 @@ def parts(out):
     return [json.loads(line) for line in (out / "parts.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow  # measures steps
 def test_only_the_chosen_part_runs_and_leaves_its_figures(tmp_path):
     done = run(tmp_path, "--tiny", BENCH_PARTS="steps")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,6 +24,7 @@ def run(*options):
     return subprocess.run(command, cwd=PROJECT, env=environment(), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_writes_its_figures(tmp_path):
     done = run("--quick", "--json", str(tmp_path / "out.json"))
     assert done.returncode == 0, done.stderr
@@ -58,6 +59,7 @@ def test_what_it_times_is_compared(monkeypatch, tmp_path):
         data.check_equal(source, files, config)
 
 
+@pytest.mark.slow
 def test_writes_what_the_loader_delivers(tmp_path):
     done = run("--gpu-feed", "--quick", "--json", str(tmp_path / "out.json"))
     assert done.returncode == 0, done.stderr

@@ -19,23 +19,25 @@ from pathlib import Path
 import pytest
 
 from orchestrator.machine.own_folder import MARK as OWN_MARK
+from orchestrator.sweep import main as sweep
 from tests.chaos.disturbed_sweep import SweepOnDisk
 from tests.chaos.evidence import is_sealed, read_plan
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains, verify
-from tests.end_to_end.conftest import run_module, write_tiny
+from tests.end_to_end.conftest import write_tiny
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def calm(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Path:
     """Folder of a sweep of two trials that nothing has disturbed."""
     folder = tmp_path_factory.mktemp("calm")
     write_tiny(folder)
+    shutil.copy(migrated, folder / "mlflow.db")
     where = ("--tracking-uri", "sqlite:///mlflow.db", "--out", "out")
-    result = run_module(
-        folder, "orchestrator.sweep", "tiny.yaml", "--name", "tiny", "--seeds", "1", "--executor", "serial", *where
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+        assert sweep(["tiny.yaml", "--name", "tiny", "--seeds", "1", "--executor", "serial", *where]) == 0
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
