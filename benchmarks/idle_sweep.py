@@ -52,7 +52,7 @@ def idle_plan(name: str, trials: int) -> SweepPlan:
 def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
     """Work that sleeps for `seconds` and reports `reports` times a metric that ends at `reports` / 10.
 
-    The record holds the id of the process.
+    The record holds the ids of the process and of its parent.
     """
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
@@ -67,7 +67,7 @@ def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
             started_at=started_at,
             ended_at=time.time(),
             metrics={"final/miou": 0.5},
-            environment={"process": str(os.getpid())},
+            environment={"process": str(os.getpid()), "parent": str(os.getppid())},
         )
 
     return work

@@ -320,6 +320,19 @@ class SweepRecord:
         """Ids of all planned trials, once each, in the order of the plan."""
         return tuple(dict.fromkeys(run.trial_id for run in self.cells))
 
+    @cached_property
+    def runs_by_row(self) -> Mapping[str, tuple[tuple[int, str], ...]]:
+        """Seed and trial id of the planned runs of each row, by its label, in the order of the plan."""
+        found: dict[str, list[tuple[int, str]]] = {row.label: [] for row in self.rows}
+        for run in self.cells:
+            found[run.row].append((run.seed, run.trial_id))
+        return {label: tuple(runs) for label, runs in found.items()}
+
+    @cached_property
+    def on_several(self) -> bool:
+        """Whether its planned runs are on several data sets."""
+        return any(run.data for run in self.cells)
+
     def row_of(self, trial_id: str) -> str:
         """Label of the first row that a trial belongs to; empty for a trial that is not in this plan."""
         return next((run.row for run in self.cells if run.trial_id == trial_id), "")
@@ -364,10 +377,12 @@ class SweepRecord:
 
     def equals_code(self, code: str) -> bool:
         """Whether `code`, of an attempt, is that of the plan or proven equal; so is one that is not known."""
-        return not self.code or set(self.code).issuperset(codes_in(code))
+        return not self.code or code in self.code or set(self.code).issuperset(codes_in(code))
 
     def accepts_code(self, trial_id: str, code: str) -> bool:
         """Whether a result of `code` stands in this plan for trial `trial_id`: equal code, or accepted by the user."""
+        if self.equals_code(code):
+            return True
         accepted = codes_in(self.accepted_code.get(trial_id, ""))
         return not self.code or {*self.code, *accepted}.issuperset(codes_in(code))
 

@@ -36,8 +36,8 @@ def to_frame(table: Table) -> pd.DataFrame:
     for key in keys:  # as objects: in a float column with gaps 5000 would become 5000.0
         columns[key] = [table.factors[label].get(key) for label in order]
     for place, column in enumerate(table.columns):
-        for statistic in STATISTICS:
-            columns[f"{column.key}.{statistic}"] = [getattr(table.cells[label][place], statistic) for label in order]
+        found = [table.cells[label][place].statistics for label in order]
+        columns |= {f"{column.key}.{name}": [item[part] for item in found] for part, name in enumerate(STATISTICS)}
         if any(cells[place].delta is not None for cells in table.cells.values()) and any(
             texts[place].comparison is not None for texts in printed.values()
         ):

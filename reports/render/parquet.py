@@ -6,9 +6,10 @@ A run without result is one line without metric, so that the file shows what is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.records import State
+from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.origin import Origin
 
@@ -18,6 +19,8 @@ NAMES = (
     *("sweep", "row", "seed", "trial_id", "attempt", "state", "metric", "value"),
     *("minutes", "commit", "diff", "code", "data", "device", "error"),
 )
+FACTS = ("attempt", "state", "minutes", "commit", "diff", "code", "data", "device", "error")
+"""Columns about the attempt that counts."""
 
 
 def render_parquet(results: SweepResults) -> bytes:
@@ -25,11 +28,19 @@ def render_parquet(results: SweepResults) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"seed": pa.int64(), "attempt": pa.int64(), "value": pa.float64(), "minutes": pa.float64()}
-    arrays = {
-        name: pa.array(values, types[name]) if name in types else pa.array(values, pa.string()).dictionary_encode()
-        for name, values in tidy_columns(results).items()
-    }
+    tidy, text = TidyRuns.of(results), pa.string()
+    types = {"seed": pa.int64(), "attempt": pa.int64(), "minutes": pa.float64()}
+    lines = pa.array([place for place, number in enumerate(tidy.numbers) for _ in range(number)], pa.int32())
+    arrays: dict[str, Any] = {}
+    for name, values in tidy.columns.items():
+        if name in types:
+            arrays[name] = pa.array(values, types[name]).take(lines)
+        elif name == "value":
+            arrays[name] = pa.array(tidy.values, pa.float64())
+        elif name == "metric":
+            arrays[name] = pa.array(tidy.metrics, text).dictionary_encode()
+        else:  # each text once, before there is a line for each metric
+            arrays[name] = pa.array(values, text).dictionary_encode().take(lines)
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays), sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
@@ -38,31 +49,63 @@ def render_parquet(results: SweepResults) -> bytes:
 
 def tidy_columns(results: SweepResults) -> dict[str, list[Any]]:
     """The lines, column by column; in a sweep over several data sets `data_set` is the name of each line's."""
-    names = (*NAMES, "data_set") if any(run.data for run in results.sweep.cells) else NAMES
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for run in results.sweep.cells:
-        record = results.outcomes.get(run.trial_id)
-        line: dict[str, Any] = dict.fromkeys(names) | {"sweep": results.sweep.name, "state": "not_run"}
-        line |= {"row": run.row, "seed": run.seed, "trial_id": run.trial_id}
-        line |= {"data_set": run.data} if run.data else {}
-        metrics: Mapping[str, float] = {}
-        if record is not None:
-            origin = Origin.of(record)
-            line |= {
-                "attempt": record.attempt,
-                "state": record.state.value,
-                "minutes": (record.ended_at - record.started_at) / 60,
-                "commit": origin.commit or None,
-                "diff": origin.diff or None,
-                "code": record.code or None,
-                "data": origin.data or None,
-                "device": record.environment.get("device") or None,
-                "error": record.error.kind if record.error is not None else None,
-            }
-            metrics = record.metrics if record.state is State.DONE else {}
-        columns["metric"] += metrics or [None]
-        columns["value"] += metrics.values() or [None]
-        for name in names:
-            if name not in ("metric", "value"):
-                columns[name] += [line[name]] * max(1, len(metrics))
-    return columns
+    tidy = TidyRuns.of(results)
+    columns = {
+        name: [value for value, number in zip(values, tidy.numbers, strict=False) for _ in range(number)]
+        for name, values in tidy.columns.items()
+    }
+    return columns | {"metric": tidy.metrics, "value": tidy.values}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TidyRuns:
+    """The planned runs of a sweep, and the metrics of all of them."""
+
+    columns: dict[str, list[Any]]
+    """By name, a value for each run; none of `metric` and `value`."""
+    numbers: list[int]
+    """Of lines of each run: one for each metric, one without a result."""
+    metrics: list[str | None]
+    """Of each line."""
+    values: list[float | None]
+    """Of each line."""
+
+    @classmethod
+    def of(cls, results: SweepResults) -> TidyRuns:
+        """The runs of `results`."""
+        cells = results.sweep.cells
+        names = (*NAMES, "data_set") if results.sweep.on_several else NAMES
+        found = [results.outcomes.get(run.trial_id) for run in cells]
+        facts = {id(item): attempt_facts(item) for item in found}
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        columns |= {"sweep": [results.sweep.name] * len(cells), "data_set": [run.data or None for run in cells]}
+        columns |= {name: [getattr(run, name) for run in cells] for name in ("row", "seed", "trial_id")}
+        for place, name in enumerate(FACTS):
+            columns[name] = [facts[id(item)][place] for item in found]
+        metrics: list[str | None] = []
+        values: list[float | None] = []
+        numbers = []
+        for item in found:
+            reported: Mapping[str, float] = {} if item is None or item.state is not State.DONE else item.metrics
+            metrics += reported or [None]
+            values += reported.values() or [None]
+            numbers.append(len(reported) or 1)
+        return cls(columns={name: columns[name] for name in names}, numbers=numbers, metrics=metrics, values=values)
+
+
+def attempt_facts(record: AttemptRecord | None) -> tuple[Any, ...]:
+    """Of the attempt that counts, what `FACTS` names."""
+    if record is None:
+        return (None, "not_run", *[None] * (len(FACTS) - 2))
+    origin = Origin.of(record)
+    return (
+        record.attempt,
+        record.state.value,
+        (record.ended_at - record.started_at) / 60,
+        origin.commit or None,
+        origin.diff or None,
+        record.code or None,
+        origin.data or None,
+        record.environment.get("device") or None,
+        record.error.kind if record.error is not None else None,
+    )

@@ -95,8 +95,15 @@ class Cell:
         """Sample standard deviation (ddof 1); None below two seeds."""
         if self.n < 2:
             return None
-        mean = mean_of(self.values.values())
-        return math.sqrt(math.fsum((value - mean) ** 2 for value in self.values.values()) / (self.n - 1))
+        return spread_of(self.values.values(), mean_of(self.values.values()))
+
+    @property
+    def statistics(self) -> tuple[float | None, float | None, int, int, float | None]:
+        """`mean`, `std`, `n`, `expected` and `delta`, of which the mean is computed once."""
+        found, n = self.values.values(), len(self.values)
+        mean = mean_of(found) if found else None
+        std = None if mean is None or n < 2 else spread_of(found, mean)
+        return mean, std, n, n + len(self.gaps), self.delta
 
     @property
     def complete(self) -> bool:
@@ -119,6 +126,11 @@ def mean_of(values: Collection[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def spread_of(values: Collection[float], mean: float) -> float:
+    """Sample standard deviation of two values or more, whose mean is `mean`."""
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
+
+
 def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> float | None:
     """Mean of (value - baseline value of the same seed) over the shared seeds; None without a shared seed.
 
@@ -135,16 +147,19 @@ def aggregate(results: SweepResults, metric: str) -> dict[str, Cell]:
     Raises ValueError for results on several data sets, of which each has cells of its own (`SweepResults.by_data_set`).
     """
     sweep = results.sweep
-    if any(run.data for run in sweep.cells):
+    if sweep.on_several:
         raise ValueError(f"sweep {sweep.name!r}: aggregate the results on each data set by itself")
-    values: dict[str, dict[int, float]] = {row.label: {} for row in sweep.rows}
-    gaps: dict[str, dict[int, Gap]] = {row.label: {} for row in sweep.rows}
-    for planned in sweep.cells:
-        found = value_or_gap(results.outcomes.get(planned.trial_id), metric)
-        if isinstance(found, Gap):
-            gaps[planned.row][planned.seed] = found
-        else:
-            values[planned.row][planned.seed] = found
+    values: dict[str, dict[int, float]] = {}
+    gaps: dict[str, dict[int, Gap]] = {}
+    outcome_of = results.outcomes.get
+    for label, runs in sweep.runs_by_row.items():
+        its_values, its_gaps = values.setdefault(label, {}), gaps.setdefault(label, {})
+        for seed, trial_id in runs:
+            found = value_or_gap(outcome_of(trial_id), metric)
+            if isinstance(found, Gap):
+                its_gaps[seed] = found
+            else:
+                its_values[seed] = found
     reference = values.get(sweep.baseline) if sweep.baseline is not None else None
     return {
         label: Cell(
@@ -163,6 +178,8 @@ def value_or_gap(outcome: AttemptRecord | None, metric: str) -> float | Gap:
     if outcome.state is not State.DONE:
         return GAPS[outcome.state]
     value = outcome.metrics.get(metric)
+    if type(value) is float and math.isfinite(value):  # as nearly all are
+        return value
     if value is None and metric in DERIVED:
         value = DERIVED[metric](outcome)
     if value is None:

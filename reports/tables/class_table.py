@@ -65,18 +65,13 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     """
     sweep, baseline = results.sweep, results.sweep.baseline
     data = sweep.data_sets[0] if sweep.data_sets else None
-    names = sorted(
-        {
-            key.removeprefix(family.name)
-            for record in results.outcomes.values()
-            if record.state is State.DONE
-            for key in record.metrics
-            if family.covers(key)
-        }
-    )
+    reported = set[str]().union(*(item.metrics for item in results.outcomes.values() if item.state is State.DONE))
+    names = sorted(key.removeprefix(family.name) for key in reported if family.covers(key))
+    if not names or baseline is None:
+        return None
     ranking = rank_rows(sweep, aggregate(results, sweep.metric))
     best = [label for label in ranking if label != baseline][:MOST_ROWS]
-    if not names or not best or baseline is None or baseline not in ranking:
+    if not best or baseline not in ranking:
         return None
     column = column_for(f"{family.name}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
     columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
@@ -27,15 +28,11 @@ class Origin:
     @classmethod
     def of(cls, record: AttemptRecord, sweep: SweepRecord | None = None) -> Origin:
         """The origin of one attempt, in the plan `sweep`."""
-        facts = record.environment
-        equal = sweep is None or sweep.equals_code(record.code)
-        return cls(
-            commit=facts.get("commit", ""),
-            diff=facts.get("diff") or facts.get("dirty", ""),
-            data=facts.get("data", ""),
-            code=sweep.code[0] if sweep is not None and sweep.code and record.code and equal else record.code,
-            other_code=not equal,
-        )
+        facts, code = record.environment, record.code
+        equal = sweep is None or sweep.equals_code(code)
+        shown = sweep.code[0] if sweep is not None and sweep.code and code and equal else code
+        diff = facts.get("diff") or facts.get("dirty", "")
+        return kept(facts.get("commit", ""), diff, facts.get("data", ""), shown, not equal)
 
     @property
     def text(self) -> str:
@@ -45,12 +42,17 @@ class Origin:
         return f"{code}{trainer}, data {self.data[:7]}" if self.data else f"{code}{trainer}"
 
 
+kept = lru_cache(maxsize=1024)(Origin)
+"""One object for equal origins: the trials of a sweep have few."""
+
+
 def origins_of(results: SweepResults) -> dict[str, frozenset[Origin]]:
     """By row label, the origins of its finished runs."""
     found: dict[str, set[Origin]] = {row.label: set() for row in results.sweep.rows}
     for run in results.sweep.cells:
-        if results.state_of(run.trial_id) is State.DONE:
-            found[run.row].add(Origin.of(results.outcomes[run.trial_id], results.sweep))
+        record = results.outcomes.get(run.trial_id)
+        if record is not None and record.state is State.DONE:
+            found[run.row].add(Origin.of(record, results.sweep))
     return {label: frozenset(origins) for label, origins in found.items()}
 
 
@@ -58,8 +60,8 @@ def seeds_of_other_code(results: SweepResults) -> dict[str, tuple[int, ...]]:
     """By label of the rows that have some, the seeds that code other than the plan's has computed."""
     found: dict[str, tuple[int, ...]] = {}
     for run in results.sweep.cells:
-        done = results.state_of(run.trial_id) is State.DONE
-        if done and Origin.of(results.outcomes[run.trial_id], results.sweep).other_code:
+        record = results.outcomes.get(run.trial_id)
+        if record is not None and record.state is State.DONE and not results.sweep.equals_code(record.code):
             found[run.row] = (*found.get(run.row, ()), run.seed)
     return found
 

@@ -291,10 +291,12 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
         5: "ray::RuntimeEnvAgent",
         6: "ray::ImplicitFunc.train",
         7: "ray::IDLE",
-        8: "/x/python -c import sys; from orchestrator.running.executors.child import main; main(8, 123)",
+        8: "/x/python -c import sys; from orchestrator.running.executors.child import main; main(8, 123)<python>",
+        9: "/x/python -c import sys; from orchestrator.running.fork_server.server import main; ...<fork-server>",
+        10: "/x/python -c import sys; from orchestrator.running.fork_server.server import main; ...<trial 2a3525d>",
     }
-    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker", "executor")
-    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6], [8]]
+    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker", "executor", "fork-server", "trial")
+    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6], [8], [9], [10]]
 
 
 def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:

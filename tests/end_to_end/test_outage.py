@@ -61,7 +61,7 @@ def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *
 
 
 def wait_for_ended(folder: Path, count: int) -> None:
-    """Wait until so many trials have ended."""
+    """Wait until this number of trials has ended."""
     while len(list(folder.glob("runs/trials/*/attempt_*.json"))) < count:
         time.sleep(0.05)
 
