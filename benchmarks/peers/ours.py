@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.work import TRIALS, train
-from orchestrator.workload import Extras, Inputs, Metric, TrialResult
+from orchestrator.workload import Inputs, Metric, TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,6 @@ class Peer:
     config_type = Config
     result_version = 1
     metrics = (Metric(name="final/score", title="Score", direction="up", decimals=2, ranked=True),)
-    extras = Extras(preload=("torch",))
 
     def check(self, config: Config) -> None:
         """All seeds are fine."""

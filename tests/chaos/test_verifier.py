@@ -36,7 +36,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Path:
     where = ("--tracking-uri", "sqlite:///mlflow.db", "--out", "out")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
         assert sweep(["tiny.yaml", "--name", "tiny", "--seeds", "1", "--executor", "serial", *where]) == 0
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -77,8 +77,7 @@ PRELOAD = (
     "timm",
     "PIL.JpegImagePlugin",  # with its first image, PIL imports its plugins
     "PIL.PngImagePlugin",
-    "trainer.run",  # and with it all of our own
-    "trainer.workload",
+    "trainer.workload.before_fork",
 )
 """What every trial imports."""
 

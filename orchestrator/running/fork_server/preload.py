@@ -66,11 +66,8 @@ def preload(modules: Sequence[str]) -> None:
         except Exception as error:  # whatever a module raises
             logger.debug("%s cannot be imported: %s", name, error)
     from orchestrator.store.git_state import code_state
-    from orchestrator.workload.loading import BUILT_IN, built_in
 
     code_state()  # every trial records of which code it is: of that which was just imported
-    if BUILT_IN in sys.modules:
-        built_in().code.digests()
 
 
 def why_unsafe() -> str:

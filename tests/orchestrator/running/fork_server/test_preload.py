@@ -115,6 +115,8 @@ def test_the_modules_of_the_trainer_allow_a_fork() -> None:
         "preload(built_in().extras.preload)\n"
         "import sys\n"
         "assert 'torchvision' in sys.modules and 'timm' in sys.modules\n"
+        "from trainer.code_digest import present_code\n"
+        "assert present_code.cache_info().currsize, 'each trial would read all of the code again'\n"
         "print(why_unsafe())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
