@@ -62,6 +62,8 @@ class TrialWorker:
                         report(message[POINT])
                     elif RECORD in message:
                         record = message[RECORD]
+                        if not record["resources"].get("gpus"):
+                            break  # nothing that the next trial needs waits for the end of the process
                     else:
                         reason = message[DIED]
                 reason = reason or trial.reason
