@@ -41,7 +41,11 @@ def ticks_of_children(pid: int) -> int:
 
 
 def test_the_bytes_are_those_of_this_process_and_one_that_fails_is_a_line(process: FigureProcess) -> None:
+    process.begin([])
+    assert process.draw([]) == {}
+    assert process.starts == 0, "nothing to draw is no process"
     found = process.draw([*DRAWINGS, BROKEN])
+    assert process.starts == 1
     assert found.pop("broken") == "not drawn (TypeError: must be real number, not str)"
     assert found == draw_here(DRAWINGS)
     assert sorted(process.drawn) == ["importance", "importance-dark"]
