@@ -61,7 +61,7 @@ def open_executor(
         stack.callback(remove_stale_sessions)
         if address is None:
             make = partial(make, server=stack.enter_context(fork_server(modules, resources.cpus)))
-            executor = Supervisor(pickle.dumps(make))
+            executor = Supervisor(pickle.dumps(make), private=True)
         else:
             executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
         stack.callback(executor.shutdown)

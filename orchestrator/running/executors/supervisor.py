@@ -62,10 +62,16 @@ class Supervisor:
     """
 
     def __init__(
-        self, content: bytes, timings: SupervisorTimings | None = None, *, most_restarts: int = MOST_RESTARTS
+        self,
+        content: bytes,
+        timings: SupervisorTimings | None = None,
+        *,
+        most_restarts: int = MOST_RESTARTS,
+        private: bool = False,
     ) -> None:
-        """Starts the executor. Raises SweepError when it cannot start."""
+        """Starts the executor; it is `private` if nobody else uses what it has started. Raises SweepError."""
         self.content = content
+        self.private = private
         self.most_restarts = most_restarts
         self.timings = timings or SupervisorTimings()
         self.capacity = Share(cpus=0.0)
@@ -220,7 +226,8 @@ class Supervisor:
             self.child = None
 
     def shutdown(self) -> None:
-        """End the executor, and the child when it has."""
-        if self.child is not None:
+        """End the executor, and the child when it has; a private one is killed, because Ray takes a second to end."""
+        if self.child is not None and not self.private:
             self.child.close()
             self.child = None
+        self.stop()

@@ -58,8 +58,8 @@ def supervise() -> Iterator[Supervise]:
     """Starts supervisors of an executor that is made in the child, and ends them."""
     started: list[Supervisor] = []
 
-    def start(make: Callable[[], object], timings: SupervisorTimings | None = None) -> Supervisor:
-        started.append(Supervisor(cloudpickle.dumps(make), timings))
+    def start(make: Callable[[], object], timings: SupervisorTimings | None = None, **options: bool) -> Supervisor:
+        started.append(Supervisor(cloudpickle.dumps(make), timings, **options))  # type: ignore[arg-type]
         return started[-1]
 
     yield start
@@ -299,6 +299,23 @@ def test_nothing_of_the_child_outlives_it(supervise: Supervise, tmp_path: Path) 
     supervisor.shutdown()
     assert (tmp_path / "shut down").exists()
     assert members_of(session) == []
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_private_executor_is_killed_at_the_end_with_all_that_it_has_started(
+    supervise: Supervise, tmp_path: Path, private: bool
+) -> None:
+    def make() -> InChild:
+        subprocess.Popen(["sleep", "600"])
+        return InChild(quick_work(), tmp_path)
+
+    supervisor = supervise(make, private=private)
+    child = supervisor.child
+    assert child is not None
+    supervisor.run(RecordingController(make_tasks(2, tmp_path)))
+    supervisor.shutdown()
+    assert (tmp_path / "shut down").exists() is not private
+    assert members_of(child.process.pid) == []
 
 
 def test_the_child_leaves_signals_to_the_driver(supervise: Supervise, tmp_path: Path) -> None:
