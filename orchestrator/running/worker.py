@@ -7,6 +7,7 @@ import os
 import pdb
 import platform
 import resource
+import shutil
 import socket
 import sys
 import time
@@ -93,7 +94,7 @@ def train_trial(
 
     The facts are those of the `TrialResult`. Checkpoints are copied to an object store as they are written.
     """
-    from orchestrator.store.image_counts import write_image_counts
+    from orchestrator.store.image_counts import PICTURE_FOLDER, write_image_counts
     from orchestrator.store.run_directory import RunDirectory
 
     workload = workload_of(task.config)
@@ -112,9 +113,13 @@ def train_trial(
     finally:
         copies.upload(ended=True)
     metrics, used = plain_numbers(result.metrics), {**found, **plain_texts(result.facts)}
-    if directory is None or result.count_NCK is None:
+    if directory is None:
         return metrics, {}, used
-    files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names)
+    drawn = sorted((task.workdir / PICTURE_FOLDER).glob("*.png")) if workload.is_built_in else []
+    pictures = {path.name: path.read_bytes() for path in drawn}
+    files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names, pictures)
+    if drawn:
+        shutil.rmtree(task.workdir / PICTURE_FOLDER, ignore_errors=True)
     return metrics, files, used
 
 

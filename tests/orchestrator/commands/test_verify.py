@@ -77,7 +77,7 @@ def test_random_flipped_bits_give_no_wrong_table_and_no_traceback(
     assert len(expected) >= 4
     assert verify(directory, ["tiny"], everything=True, deep=True).damaged == []
     files = sorted(path for path in Path("runs").rglob("*") if path.is_file())
-    assert {path.suffix for path in files} >= {".json", ".jsonl", ".pt", ".png", ".parquet"}
+    assert {path.suffix for path in files} >= {".json", ".jsonl", ".pt", ".npz", ".parquet"}
     rng = random.Random(0)
     unnamed: Counter[str] = Counter()
     for number in range(FLIPS):
@@ -144,8 +144,8 @@ def test_verify_names_every_kind_of_damage(
     points = (third / "points.jsonl").read_bytes().splitlines(keepends=True)
     (third / "points.jsonl").write_bytes(b"".join([points[0].replace(b'"step": 0', b'"step": 7'), *points[1:]]))
     (fourth / "trial.json").unlink()
-    picture = next(iter(sorted((fourth / "pictures").glob("*.png"))))
-    picture.write_bytes(picture.read_bytes()[:-20])
+    pictures = fourth / "images_001.npz"
+    pictures.write_bytes(pictures.read_bytes()[:-20])
     weights = fourth / "last.pt"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert main(["verify", "tiny.yaml", "--deep"]) == 1
@@ -155,7 +155,7 @@ def test_verify_names_every_kind_of_damage(
         f"{third.name}/trial.json: its configuration is that of trial ",
         f"{third.name}/points.jsonl:1: it does not match its checksum",
         f"{fourth.name}/trial.json: missing, so it is unknown what the trial computed",
-        f"{fourth.name}/pictures/{picture.name}: damaged picture",
+        f"{fourth.name}/images_001.npz: its content does not match the digest in its record",
         f"{fourth.name}/last.pt: cut short, or its end is damaged",
     ):
         assert sum(expected in line for line in lines) == 1, expected
