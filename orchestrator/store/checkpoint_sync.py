@@ -44,8 +44,8 @@ def fetch_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) -> 
 def upload_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) -> None:
     """After the trainer wrote a checkpoint: copy what is new in `workdir` to the store. Raises StoreError.
 
-    Each object is written whole. Before last.pt is replaced, the store copies it to previous.pt, which is deleted once
-    the trainer has deleted its own previous.pt because the trial is finished.
+    Each object is written whole. Before last.pt is replaced, the store copies it to previous.pt. That and best.pt are
+    deleted once the trainer has deleted its own because the trial is finished, after its last.pt is in the store.
     """
     files = directory.files
     if not isinstance(files, ObjectFiles):
@@ -61,8 +61,10 @@ def upload_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) ->
         files.upload(workdir / name, trial_key(trial_id, name))
         uploaded[name] = current
         write_uploaded(workdir, uploaded)
-    if PREVIOUS in in_store and not keeps_previous and (workdir / LAST).exists():
-        files.delete(trial_key(trial_id, PREVIOUS))
+    if not keeps_previous and (workdir / LAST).exists():
+        for name in (PREVIOUS, BEST):
+            if name in in_store and not (workdir / name).exists():
+                files.delete(trial_key(trial_id, name))
 
 
 def read_uploaded(workdir: Path) -> dict[str, str]:

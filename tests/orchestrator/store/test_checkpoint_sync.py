@@ -88,7 +88,10 @@ def test_a_finished_trial_keeps_no_previous(bucket: str, tmp_path: Path) -> None
     put(tmp_path, last="step 20", previous="step 10")
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     (tmp_path / "previous.pt").unlink()
-    put(tmp_path, last="finished")
+    put(tmp_path, last="finished", best="weights")
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
+    assert in_store(bucket) == {"last.pt": "finished", "best.pt": "weights"}
+    (tmp_path / "best.pt").unlink()  # the trainer has its content in last.pt
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     assert in_store(bucket) == {"last.pt": "finished"}
 
