@@ -7,7 +7,6 @@ import os
 import pdb
 import platform
 import resource
-import shutil
 import socket
 import sys
 import time
@@ -118,8 +117,11 @@ def train_trial(
     drawn = sorted((task.workdir / PICTURE_FOLDER).glob("*.png")) if workload.is_built_in else []
     pictures = {path.name: path.read_bytes() for path in drawn}
     files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names, pictures)
-    if drawn:
-        shutil.rmtree(task.workdir / PICTURE_FOLDER, ignore_errors=True)
+    with suppress(OSError):  # a user's own file in it keeps the folder
+        for path in drawn:
+            path.unlink()
+        if drawn:
+            (task.workdir / PICTURE_FOLDER).rmdir()
     return metrics, files, used
 
 

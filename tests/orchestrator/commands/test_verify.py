@@ -14,12 +14,13 @@ from orchestrator import api
 from orchestrator.__main__ import main
 from orchestrator.api import RunOptions, SweepOutcome
 from orchestrator.commands.status import read_status, status_as_text
-from orchestrator.commands.verify import verify
+from orchestrator.commands.verify import verify, verify_picture
 from orchestrator.commands.why import finished_identities
 from orchestrator.errors import StoreError
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
 from orchestrator.store.cleanup import unneeded_files, unreferenced_trials
+from orchestrator.store.image_counts import read_pictures
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
@@ -131,6 +132,19 @@ def test_verify_counts_what_is_intact(place: Path, capsys: pytest.CaptureFixture
     Path("other.yaml").write_text("name: other\nrecipe: synthetic\n", encoding="utf-8")
     assert main(["verify", "other.yaml"]) == 2
     assert capsys.readouterr().err.startswith("runs: no sweep 'other'; there are: tiny")
+
+
+def test_a_finished_trial_is_five_files(finished: tuple[Path, SweepOutcome]) -> None:
+    """Ten once: 900,000 for 100,000 trials."""
+    folder, outcome = finished
+    for trial_id, record in outcome.outcomes.items():
+        home = RunDirectory(folder / "runs").trial_folder(trial_id)
+        names = sorted(path.relative_to(home).as_posix() for path in home.rglob("*"))
+        assert names == ["attempt_001.json", "images_001.npz", "last.pt", "points.jsonl", "trial.json"]
+        pictures = read_pictures(RunDirectory(folder / "runs"), record)
+        assert set(pictures) == {"confusion.png", "embedding.png", "sheet.png"}
+        for picture in pictures.values():
+            verify_picture(picture)
 
 
 def test_verify_names_every_kind_of_damage(
