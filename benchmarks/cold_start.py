@@ -19,7 +19,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.process import PROJECT, environment, forked, measure_apart
+from benchmarks.process import PROJECT, environment, forked, measure_apart, preload_trainer
 from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
 from orchestrator.machine.own_folder import temporary_folder
 
@@ -104,8 +104,7 @@ def in_forks(device: str, steps: int, *, quick: bool) -> dict[str, float]:
 
     Returns seconds from the fork: until the `first` step of the short one, and until the end of the other `trial`.
     """
-    import trainer.run  # noqa: F401 - what a trial imports
-
+    preload_trainer()
     began = time.time()
     first = forked(partial(train_trial, device, 1, quick=quick))["first"] - began
     began = time.time()

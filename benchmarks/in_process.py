@@ -27,10 +27,12 @@ class InProcessFollower(Follower):
         run_dir: Path | str,
         timings: RetryTimings | None = None,
         connect: Callable[[str], Server] = Server,
+        *,
+        at_once: bool = True,
     ) -> None:
         self.connect = connect
         self.children: list[ChildThread] = []
-        super().__init__(tracking_uri, run_dir, timings=timings)
+        super().__init__(tracking_uri, run_dir, timings=timings, at_once=at_once)
 
     def spawn(self) -> Any:
         """A new thread."""

@@ -3,8 +3,8 @@
 Runs the same sweep of camvid_lite0 trials three times, from a cold start and with all logging: with `gpus: auto`, which
 measures a trial and packs as many as fit; one trial after another; and four at a time on fixed quarters of the GPU. The
 trials must give the same figures. `--quick` runs a few steps of tiny trials; with `--device cpu`, where nothing is
-packed by memory, it divides CPUs instead and checks only that the benchmark runs. `--short` leaves the quarters out,
-trains for 200 steps and lets a process train several trials, so that the start of processes does not decide.
+packed by memory, it divides CPUs instead and checks only that the benchmark runs. `--short` leaves the quarters out
+and trains for 200 steps.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ baseline: w/o contrast
 rows:
   w/o contrast: {{contrast.source: none}}
   contrast:     {{contrast.source: inter_image}}
-resources: {{gpus: {gpus}, cpus: {cpus}, processes: {processes}}}
+resources: {{gpus: {gpus}, cpus: {cpus}}}
 """
 
 TINY_RECIPE = """data:
@@ -125,7 +125,6 @@ def run_sweep(way: Way, root: Path | None, *, quick: bool, short: bool) -> dict[
         seeds=1 if quick else TRIALS // 2,
         gpus=way.gpus,
         cpus=way.cpus,
-        processes="warm" if short else "auto",
     )
     Path("packing.yaml").write_text(text, encoding="utf-8")
     settings = [] if quick else [f"data.root={root}", "model.weights=none"]

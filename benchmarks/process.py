@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.machine.own_folder import temporary_folder
 
-__all__ = ["PROJECT", "cpu_seconds", "environment", "forked", "measure_apart"]
+__all__ = ["PROJECT", "cpu_seconds", "environment", "forked", "measure_apart", "preload_trainer"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -59,6 +59,14 @@ def forked(action: Callable[[], Any]) -> Any:
     if status != 0:
         raise RuntimeError(f"a fork ended with status {os.waitstatus_to_exitcode(status)}")
     return json.loads(text)
+
+
+def preload_trainer() -> None:
+    """Do what the fork server of a node does before it forks trials of the built-in trainer."""
+    from orchestrator.running.fork_server.preload import modules_of, preload
+    from orchestrator.workload.loading import built_in
+
+    preload(modules_of(built_in()))
 
 
 def cpu_seconds(*processes: subprocess.Popen[bytes] | None) -> float:

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.process import PROJECT, forked, measure_apart
+from benchmarks.process import PROJECT, forked, measure_apart, preload_trainer
 from benchmarks.report import Figure, command_line, information, publish, share_at_least, share_at_most
 from benchmarks.stopwatch import Seam, Stopwatch
 
@@ -89,9 +89,7 @@ def in_fork(name: str, root: Path, *, quick: bool) -> dict[str, Any]:
     """Import what a trial needs, then train in a fork of this process; returns what `train` finds, and `imports`."""
     config, trial_id = planned(name, root, quick=quick)
     began = time.perf_counter()
-    import trainer.run  # noqa: F401 - what it imports
-    from orchestrator.running import worker  # noqa: F401 - likewise
-
+    preload_trainer()
     imports = time.perf_counter() - began
     began = time.perf_counter()
     found: dict[str, Any] = forked(partial(train, config, trial_id))

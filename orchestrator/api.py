@@ -30,7 +30,7 @@ from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
-from orchestrator.tracking.uri import tracking_uri_of
+from orchestrator.tracking.uri import is_own_file, tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
@@ -170,6 +170,7 @@ def carry_out(
     from orchestrator.ending import Ending, draw_in_advance
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors import open_executor, resources_on
+    from orchestrator.running.fork_server.preload import modules_of
     from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.store.record_store import RecordStore
     from orchestrator.tracking.figures_in_advance import FigureTracker
@@ -205,7 +206,7 @@ def carry_out(
         stack.callback(closing.step, "the executor", executors.close, brief=True)
 
         def start_executor() -> Executor:
-            """Both MLflow and the executor take seconds to start; a refusal by MLflow ends the sweep before a trial."""
+            """The executor takes seconds to start, as MLflow does where it may refuse access: before any trial."""
             executor = executors.enter_context(
                 open_executor(
                     options.executor,
@@ -213,6 +214,7 @@ def carry_out(
                     address=options.address,
                     max_concurrent=options.max_concurrent,
                     environment=environment,
+                    modules=modules_of(plan.workload),
                     debug=options.debug,
                 )
             )
@@ -356,10 +358,11 @@ def save_code(store: RecordStore, workload: LoadedWorkload) -> None:
 
 
 def open_follower(options: RunOptions, name: str) -> Follower:
-    """The tracker that mirrors sweep `name` to MLflow; its child process starts at once."""
+    """The tracker that mirrors sweep `name` to MLflow; its process starts at once if MLflow may refuse access."""
     from orchestrator.tracking.follower import Follower
 
-    return Follower(tracking_uri_of(options.tracking_uri), options.run_dir, options.out / name / "table.md")
+    uri = tracking_uri_of(options.tracking_uri)
+    return Follower(uri, options.run_dir, options.out / name / "table.md", at_once=not is_own_file(uri))
 
 
 def write_tables(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ class Ending:
         if files and show is not None:
             step("output", partial(show, files))
         if files:
-            step("figures", lambda: self.figures.begin(reports[0].undrawn()), matters=False)
+            step("figures", lambda: self.begin_figures(reports[0]))
         step("points", self.store.point_log.close, brief=True)
         step("cache of the records", partial(self.store.compact, name), matters=False)
         step("kept plan", partial(self.store.keep_plan, name, self.driver.outcomes))
@@ -71,6 +71,11 @@ class Ending:
         except StyleError as error:
             files.update(error.written)
             raise
+
+    def begin_figures(self, reports: Reports) -> None:
+        """Let the figures be drawn; what fails here fails again in `add_figures`, which says so."""
+        with suppress(Exception):
+            self.figures.begin(reports.undrawn())
 
     def add_figures(self, files: dict[str, Path], reports: Reports) -> None:
         """Add figures and the page to `files`; if a figure is not drawn, the page has the others."""

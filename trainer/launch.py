@@ -6,7 +6,6 @@ the caller can be a script without a `__main__` guard, a notebook, or a daemonic
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pickle
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.plugins.error import PluginError
 from orchestrator.plugins.loading import place_in_plugin
 from trainer.errors import RankLostError, TrainerError
@@ -39,8 +39,6 @@ EXIT_SECONDS = 20.0
 """Time for a rank to exit after its last message."""
 
 CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import trainer.launch as l; l.run_rank(*sys.argv[2:])"
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,14 +217,6 @@ def run_rank(handle: str, parent: str) -> None:
             send(connection, Failed(picklable(error, info), moment))
             sys.exit(1)
         send(connection, Done(result))
-
-
-def end_with_parent(parent: int) -> None:
-    """Let Linux kill this process when its parent dies; on other systems it ends at its next report."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def picklable(error: Exception, info: RankInfo) -> Exception:

@@ -10,6 +10,11 @@ from typing import Self
 
 __all__ = ["ProcessIdentity", "this_machine"]
 
+STATE, START = 0, 19
+"""Where /proc/<pid>/stat has the state of a process and the clock tick at which it started."""
+ENDED = ("Z", "X")
+"""States of a process that has ended."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessIdentity:
@@ -29,7 +34,10 @@ class ProcessIdentity:
         return cls(pid=os.getpid(), started=start_of(os.getpid()), machine=this_machine(), host=this_host())
 
     def alive(self) -> bool | None:
-        """Whether the process is alive; None when it runs on another machine or in another container."""
+        """Whether the process is alive; None when it runs on another machine or in another container.
+
+        One that has ended is dead, although its parent has not taken its exit code yet.
+        """
         here = this_machine()
         if not self.machine or not here:
             return None
@@ -42,7 +50,10 @@ class ProcessIdentity:
             return False
         except PermissionError:  # another user's process
             pass
-        return not self.started or start_of(self.pid) in ("", self.started)
+        fields = status_of(self.pid)
+        if not fields:
+            return True
+        return fields[STATE] not in ENDED and self.started in ("", fields[START])
 
 
 def this_machine() -> str:
@@ -65,8 +76,14 @@ def this_host() -> str:
 
 def start_of(pid: int) -> str:
     """When a process started; empty where the system does not say."""
+    fields = status_of(pid)
+    return fields[START] if fields else ""
+
+
+def status_of(pid: int) -> list[str]:
+    """What /proc/<pid>/stat says after the name of the program; empty where the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return ""
-    return fields[19] if len(fields) > 19 else ""
+        return []
+    return fields if len(fields) > START else []

@@ -26,6 +26,9 @@ class Share:
         """Whether this fits into `available`, up to rounding."""
         return self.cpus <= available.cpus + 1e-6 and self.gpus <= available.gpus + 1e-6
 
+    def __add__(self, other: Share) -> Share:
+        return Share(cpus=self.cpus + other.cpus, gpus=self.gpus + other.gpus)
+
     def __sub__(self, other: Share) -> Share:
         return Share(cpus=self.cpus - other.cpus, gpus=self.gpus - other.gpus)
 

@@ -70,8 +70,6 @@ def run_trial(task: Task, report: Callable[[Point], None], *, inspect: bool = Fa
         remove_partial_files(task.workdir)
         if inspect:
             pdb.post_mortem(failure.__traceback__)
-    if workload.extras.release is not None:
-        workload.extras.release()  # while this process waits for its next trial, others may use its memory
     return AttemptRecord(
         trial_id=task.trial_id,
         attempt=task.attempt,

@@ -19,7 +19,6 @@ from orchestrator.store.records import AcrossData, Layout, TableRecord
 __all__ = [
     "Budget",
     "Count",
-    "Processes",
     "Resources",
     "Retries",
     "Scheduler",
@@ -29,7 +28,6 @@ __all__ = [
     "Until",
 ]
 
-Processes = Literal["auto", "warm", "fresh"]
 
 Count = Annotated[int, Field(ge=0), BeforeValidator(checks.counts_from(0))]
 CountFromOne = Annotated[int, Field(ge=1), BeforeValidator(checks.counts_from(1))]
@@ -67,8 +65,6 @@ class Resources(StrictBlock):
         WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]}),
     ] = "auto"
     """GPUs: a fraction up to 1, or a whole number; auto: what the trial's shape needs, where there is a GPU."""
-    processes: Processes = "auto"
-    """warm: a process runs one trial after another; fresh: each trial has its own; auto: fresh on a GPU."""
     ranks: Annotated[
         int,
         BeforeValidator(lambda value: 0 if value is None else checks.counts_from(1)(value)),

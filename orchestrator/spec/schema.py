@@ -265,6 +265,11 @@ def lacks(path: KeyPath, left_out: Set[KeyPath]) -> bool:
 
 
 ADAPTER = TypeAdapter(SearchSpace)
+REMOVED_KEYS: Mapping[str, str] = {
+    "resources.processes": "no longer a key, because every trial has a process of its own; remove it",
+}
+"""What to say about keys that older search spaces have."""
+
 BLOCKS: Mapping[str, type] = {
     "": SearchSpace,
     "metric": Objective,
@@ -380,6 +385,8 @@ def complaint(details: ErrorDetails) -> str:
     if kind == "missing":
         return f"missing; add `method: ablation`, see {README}"
     if kind == "unexpected_keyword_argument":
+        if removed := REMOVED_KEYS.get(".".join(map(str, details["loc"]))):
+            return removed
         block = BLOCKS[str(details["loc"][0]) if len(details["loc"]) > 1 else ""]
         known = [name for name, item in block.__dataclass_fields__.items() if item.init]  # type: ignore[attr-defined]
         return f"unknown key; {closest(str(details['loc'][-1]), known)}"

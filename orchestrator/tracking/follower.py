@@ -44,8 +44,13 @@ class Follower:
         run_dir: Path | str,
         live_table: Path | None = None,
         timings: RetryTimings | None = None,
+        *,
+        at_once: bool = True,
     ) -> None:
-        """Starts the child. `live_table`: a Markdown file that the driver rewrites while the sweep runs."""
+        """`live_table`: a Markdown file that the driver rewrites while the sweep runs. `at_once`: start the child now.
+
+        Otherwise it starts with the first report of a trial, so that importing MLflow delays none.
+        """
         self.timings = timings or RetryTimings()
         self.opening = {
             "uri": tracking_uri,
@@ -74,8 +79,16 @@ class Follower:
         self.stopped = False
         self.changed = threading.Condition()
         self.process: subprocess.Popen[bytes] | None = None
+        self.at_once = at_once
         self.thread = threading.Thread(target=self.listen, name="tracking", daemon=True)
-        self.thread.start()
+        if at_once:
+            self.start()
+
+    def start(self) -> None:
+        """Start the child, unless that was done."""
+        with self.changed:
+            if self.thread.ident is None and not self.stopped:
+                self.thread.start()
 
     # -- what the driver tells
 
@@ -104,16 +117,19 @@ class Follower:
 
     def reported(self, task: Task, point: Point) -> None:
         """A trial has a new point."""
+        self.start()
         self.tell(trial=task.trial_id, running=True)
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
         """A trial has a new record."""
+        self.start()
         with self.changed:
             self.running.discard(task.trial_id)
             self.tell(trial=task.trial_id, running=False)
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """The sweep is over."""
+        self.start()
         with self.changed:
             files = {style: str(path.resolve()) for style, path in artifacts.items()}
             self.ending = {"event": "finish", "artifacts": files, "completed": completed}
@@ -141,7 +157,12 @@ class Follower:
     # -- what the sweep asks
 
     def admit(self) -> None:
-        """Wait for MLflow's first answer, a limited time. Raises AccessError when MLflow refuses access."""
+        """Wait for MLflow's first answer, a limited time. Raises AccessError when MLflow refuses access.
+
+        Does nothing if the child starts later.
+        """
+        if not self.at_once:
+            return
         with self.changed:
             self.changed.wait_for(lambda: self.contacted, self.timings.admission_seconds)
             if self.refused is not None:
@@ -180,7 +201,8 @@ class Follower:
                 self.process.stdin.close()
             elif self.process is not None:
                 self.process.kill()
-        self.thread.join()
+        if self.thread.ident is not None:
+            self.thread.join()
 
     # -- the thread
 

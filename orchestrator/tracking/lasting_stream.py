@@ -37,6 +37,9 @@ class LastingStream(io.TextIOBase):
             except (OSError, ValueError) as error:
                 self.drop(error)
 
+    def close(self) -> None:
+        """The stream is its owner's, which may have closed it long before this object goes."""
+
     def drop(self, error: Exception) -> None:
         """Write nothing more; Python, which flushes at exit, also finds a stream that takes everything."""
         self.lost = True

@@ -93,8 +93,10 @@ class Extras:
     packed onto GPUs. May import torch. Not given: trials that share a GPU cannot be packed by their memory."""
     environment: Callable[[Any, Runtime], Mapping[str, str]] | None = None
     """Facts of the machine and the libraries for the record of an attempt. May import torch."""
-    release: Callable[[], None] | None = None
-    """Called in the worker after each trial: returns memory to the GPU. May import torch."""
+    preload: Sequence[str] = ()
+    """Installed modules that trials import and that take long: each machine imports them once, and every trial is a
+    process forked from there. Importing them must start no thread and open no GPU. Not given: PyTorch, NumPy and some
+    others, where the source of the workload imports them."""
     export: Callable[[Path, str], ExportedModel] | None = None
     """The model of the trial in a folder, with its `best` or `last` weights, for MLflow. Raises ValueError in one line
     if there is no such checkpoint. May import torch. Not given: search spaces cannot ask for `tracking.models`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.workload.extras import Code, Extras
@@ -26,6 +27,8 @@ class LoadedWorkload:
     workload: Workload
     source: WorkloadSource
     is_built_in: bool
+    module_file: Path
+    """Where its module is, or was when its text was read."""
     own_files: Callable[[], Mapping[str, str]] = field(repr=False)
     """The digest of its source by file, for a workload that does not say more about its code."""
 
@@ -38,6 +41,12 @@ class LoadedWorkload:
     def extras(self) -> Extras:
         """Its optional parts."""
         return getattr(self.workload, "extras", Extras())
+
+    def texts(self) -> tuple[str, ...]:
+        """Its source code, and that of the files beside it which it imports. Raises OSError."""
+        if self.source.path:
+            return (self.source.text, *(text for _, text in self.source.files))
+        return (self.module_file.read_text(encoding="utf-8"),)
 
     @property
     def identity(self) -> dict[str, Any]:

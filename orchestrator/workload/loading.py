@@ -154,6 +154,7 @@ def loaded_once(source: WorkloadSource) -> LoadedWorkload:
         workload=workload,
         source=source,
         is_built_in=source.name == BUILT_IN,
+        module_file=Path(place),
         own_files=lambda: {
             Path(place).name: source_digest(source.text or Path(place).read_text(encoding="utf-8")),
             **{file: source_digest(text) for file, text in source.files},

@@ -61,12 +61,8 @@ def drawings_of(
 ) -> list[Drawing]:
     """What `write_figures` would draw; without a run directory there are no learning curves."""
     plots = choose(results, directory, importance=importance)
-    looks = (("", False), ("-dark", True)) if dark else (("", False),)
-    return [
-        Drawing(name=f"{name}{suffix}", plot=plot, dark=is_dark)
-        for name, plot in plots.items()
-        for suffix, is_dark in looks
-    ]
+    darks = (False, True) if dark else (False,)
+    return [Drawing(figure=name, plot=plot, dark=is_dark) for name, plot in plots.items() for is_dark in darks]
 
 
 def choose(

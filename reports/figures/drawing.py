@@ -28,10 +28,15 @@ LIBRARIES = ("matplotlib", "fonttools", "numpy", "pillow")
 class Drawing:
     """A figure in light or in dark colours."""
 
-    name: str
-    """First part of the names of its files: `means`, or `means-dark`."""
+    figure: str
+    """Its name, such as `means`."""
     plot: Plot
     dark: bool = False
+
+    @property
+    def name(self) -> str:
+        """First part of the names of its files: `means`, or `means-dark`."""
+        return f"{self.figure}-dark" if self.dark else self.figure
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -38,18 +38,21 @@ def write_drawings(
     Raises StoreError when the folder cannot be written, and FigureError at the end for figures that are not drawn.
     """
     missing = lacking(drawings, folder)
+    index = read_index(folder)
     contents: Mapping[str, Mapping[str, bytes] | str] = {}
     if missing:
+        for drawing in missing:
+            index.pop(drawing.name, None)
+        write(folder / INDEX, seal(index), folder / missing[0].name)  # before seconds are spent on drawing
         contents = (draw or draw_here)(missing)
-    index = read_index(folder)
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, None]] = {}
     paths: dict[str, dict[str, Path]] = {}
     for drawing in drawings:
         paths[drawing.name] = {kind: path_of(drawing, kind, folder) for kind in drawing.formats}
     for drawing in missing:
         content = contents[drawing.name]
         if isinstance(content, str):
-            reasons.setdefault(content, []).append(drawing.name)
+            reasons.setdefault(content, {})[drawing.figure] = None
             del paths[drawing.name]
         else:
             for kind, path in paths[drawing.name].items():
@@ -58,7 +61,7 @@ def write_drawings(
     if any(drawing.name in paths for drawing in missing):
         write(folder / INDEX, seal(index), folder / INDEX)
     if reasons:
-        mistakes = [f"{first_few(names, LISTED)}: {reason}" for reason, names in reasons.items()]
+        mistakes = [f"{first_few([*names], LISTED)}: {reason}" for reason, names in reasons.items()]
         raise FigureError(mistakes, paths)
     return paths
 

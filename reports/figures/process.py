@@ -118,8 +118,9 @@ class FigureProcess:
         """Kill the process and those that it has forked. It has written nothing that could be cut short."""
         if self.process is None:
             return
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group whose processes have ended
-            os.killpg(self.process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
+        if self.process.returncode is None:  # not reaped yet, so the number is still its own
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group whose processes have ended
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.connection.close()
         self.process, self.busy, self.begun = None, False, ()

@@ -17,9 +17,7 @@ def test_all_ways_are_one_sweep_of_eight_trials(device, tmp_path, monkeypatch):
     (tmp_path / "tiny.yaml").write_text(packing.TINY_RECIPE)
     planned = {}
     for name, way in packing.WAYS[device].items():
-        text = packing.SPACE.format(
-            recipe="./tiny.yaml", seeds=packing.TRIALS // 2, gpus=way.gpus, cpus=way.cpus, processes="warm"
-        )
+        text = packing.SPACE.format(recipe="./tiny.yaml", seeds=packing.TRIALS // 2, gpus=way.gpus, cpus=way.cpus)
         (tmp_path / "packing.yaml").write_text(text)
         planned[name] = [trial.trial_id for trial in plan("packing.yaml").trials]
     assert planned["packed"] == planned["alone"] == planned["quarters"]

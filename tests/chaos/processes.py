@@ -22,12 +22,14 @@ KINDS = {
     "gcs": re.compile(r"/gcs/gcs_server "),
     "agent": re.compile(r"ray::(Dashboard|RuntimeEnv)Agent|dashboard/agent\.py|runtime_env/agent/main\.py"),
     "worker": re.compile(r"^ray::ImplicitFunc"),
+    "fork-server": re.compile(r"<fork-server>$"),
+    "trial": re.compile(r"<trial \w+>$"),
 }
-"""How to tell the processes of a sweep apart by their command lines."""
+"""How to tell the processes of a sweep apart by their command lines, and the names that they have given themselves."""
 
 
 def processes_of(mark: str, *folders: Path) -> dict[int, str]:
-    """Command lines of the processes with this mark, or at work below the folders.
+    """Command lines and `<names>` of the processes with this mark, or at work below the folders.
 
     Ray's workers overwrite their environment with their titles, but write their logs below Ray's folder.
     """
@@ -37,7 +39,16 @@ def processes_of(mark: str, *folders: Path) -> dict[int, str]:
         with suppress(OSError):  # it has just ended, or is somebody else's
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-    return {pid: line for pid, line in found.items() if line}  # a zombie has none
+    named = {pid: f"{line}<{name_of(pid)}>" for pid, line in found.items() if line}  # a zombie has none
+    return {pid: line for pid, line in named.items() if not line.endswith("<>")}
+
+
+def name_of(pid: int) -> str:
+    """The name that a process has given itself, or that of its program; empty if it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def of_kind(kind: str, processes: dict[int, str]) -> list[int]:

@@ -13,7 +13,16 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.job import ChaosJob
 from tests.chaos.scene import Pace
 
-IN_CI = ("kill-driver", "kill-worker", "kill-raylet", "term-once", "full-run-dir", "proxy-drop-after", "cut-checkpoint")
+IN_CI = (
+    "kill-driver",
+    "kill-worker",
+    "kill-fork-server",
+    "kill-raylet",
+    "term-once",
+    "full-run-dir",
+    "proxy-drop-after",
+    "cut-checkpoint",
+)
 """Together they need every way in which a sweep resumes; on two busy cores they take about five minutes."""
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", len(IN_CI)))
 """Number of faults; more than in CI are drawn from all of FAULTS."""

@@ -36,7 +36,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Path:
     where = ("--tracking-uri", "sqlite:///mlflow.db", "--out", "out")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})
+        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
         assert sweep(["tiny.yaml", "--name", "tiny", "--seeds", "1", "--executor", "serial", *where]) == 0
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -291,10 +291,12 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
         5: "ray::RuntimeEnvAgent",
         6: "ray::ImplicitFunc.train",
         7: "ray::IDLE",
-        8: "/x/python -c import sys; from orchestrator.running.executors.child import main; main(8, 123)",
+        8: "/x/python -c import sys; from orchestrator.running.executors.child import main; main(8, 123)<python>",
+        9: "/x/python -c import sys; from orchestrator.running.fork_server.server import main; ...<fork-server>",
+        10: "/x/python -c import sys; from orchestrator.running.fork_server.server import main; ...<trial 2a3525d>",
     }
-    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker", "executor")
-    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6], [8]]
+    kinds = ("driver", "mirror", "raylet", "gcs", "agent", "worker", "executor", "fork-server", "trial")
+    assert [of_kind(kind, lines) for kind in kinds] == [[1], [2], [3], [4], [5], [6], [8], [9], [10]]
 
 
 def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:

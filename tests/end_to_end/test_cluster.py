@@ -31,7 +31,7 @@ retries: {{back_off_seconds: 0.5}}
 table: {{columns: [final/miou, final/pixel_accuracy]}}
 """
 
-ON_NODES = SPACE + "resources: {cpus: 1, gpus: 1, processes: warm}\n"
+ON_NODES = SPACE + "resources: {cpus: 1, gpus: 1}\n"
 
 
 def start(folder: Path, *line: str, **more: str) -> subprocess.Popen[bytes]:

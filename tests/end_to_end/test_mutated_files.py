@@ -37,7 +37,7 @@ rows:
     contrast:
       memory: {kind: pixel, pixels_per_class: 10}
 one_at_a_time: {contrast.temperature: [0.05, 0.2]}
-resources: {cpus: 1, gpus: auto, processes: fresh, ranks: 2}
+resources: {cpus: 1, gpus: auto, ranks: 2}
 budget: {gpu_hours: 20, wall_hours: 8.5}
 retries: {lost: 3, back_off_seconds: 5}
 table:

@@ -60,6 +60,12 @@ def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *
     return sweep(folder / "tiny.yaml", seeds=str(trials // 2), name="tiny", options=options)
 
 
+def wait_for_ended(folder: Path, count: int) -> None:
+    """Wait until this number of trials has ended."""
+    while len(list(folder.glob("runs/trials/*/attempt_*.json"))) < count:
+        time.sleep(0.05)
+
+
 def check_waits(result: SweepOutcome) -> None:
     """No trial waits until a server has taken its report, which would take a tenth of a second, or minutes."""
     metrics = [record.metrics for record in result.outcomes.values()]
@@ -74,15 +80,10 @@ def test_a_server_that_is_away_in_mid_sweep_misses_nothing_and_slows_nobody(
     """From the end of the second trial on, while three more end."""
 
     def interrupt() -> None:
-        while ended() < 2:
-            time.sleep(0.05)
+        wait_for_ended(folder, 2)
         server.kill()
-        while ended() < 5:
-            time.sleep(0.05)
+        wait_for_ended(folder, 5)
         server.start()
-
-    def ended() -> int:
-        return len(list(folder.glob("runs/trials/*/attempt_*.json")))
 
     outage = threading.Thread(target=interrupt, daemon=True)
     outage.start()
@@ -104,7 +105,8 @@ def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_a
 ) -> None:
     impatient = partial(Follower, timings=RetryTimings(outage_seconds=3.0))
     monkeypatch.setattr("orchestrator.tracking.follower.Follower", impatient)
-    threading.Timer(3, server.kill).start()
+    outage = threading.Thread(target=lambda: [wait_for_ended(folder, 1), server.kill()], daemon=True)
+    outage.start()
     result = run(folder, server, monkeypatch, seconds=2.0, trials=4)
     assert result.completed
     assert result.mirror_lacks.endswith("and the final table")

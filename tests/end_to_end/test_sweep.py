@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,8 +45,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(swept: Path, folder: Path) -> Path:
-    """A copy of `swept`, the test's own, and its current folder."""
+    """A copy of `swept`, the test's own, and its current folder; MLflow keeps whole paths of artifacts."""
     shutil.copytree(swept, folder, dirs_exist_ok=True)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            line = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - of names that stand above
+            connection.execute(line, (str(swept), str(folder)))
     return folder
 
 
@@ -107,7 +113,7 @@ def test_the_same_command_again_runs_nothing(
 
 
 @pytest.mark.usefixtures("without_figures")
-def test_a_row_more_runs_only_that_row(copy: Path, command_here: Command) -> None:
+def test_a_row_more_runs_only_that_row(swept: Path, copy: Path, command_here: Command) -> None:
     records = attempts(copy)
     space = (copy / "tiny.yaml").read_text() + "  region memory:         {contrast.memory.kind: region}\n"
     (copy / "tiny.yaml").write_text(space)
@@ -116,6 +122,7 @@ def test_a_row_more_runs_only_that_row(copy: Path, command_here: Command) -> Non
     assert "6 trials, 4 done already, 2 to run" in extended.stdout
     new = attempts(copy)
     assert len(new) == 6
+    assert {path.name for path in swept.rglob("mlruns/*/*")} < {path.name for path in copy.rglob("mlruns/*/*")}
     assert {key: new[key] for key in records} == records
     rebuilt = command_here("reports", "tiny.yaml")  # the table again, from the records alone
     assert rebuilt.returncode == 0, rebuilt.stderr

@@ -5,6 +5,8 @@ The bounds are what the code does plus little: who exceeds one has added work to
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from mlflow import MlflowClient
 from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
 from benchmarks.in_process import InProcessFollower
 from orchestrator.running.driver import Driver
+from orchestrator.running.executors import fork_server
 from orchestrator.running.executors.base import Executor
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.executors.serial import Serial
@@ -78,16 +81,19 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    """A sweep of 100 trials on two warm slots."""
+    """A sweep of 100 trials on two slots."""
     folder = tmp_path_factory.mktemp("ray")
     calls: Counter[str] = Counter()
-    executor = RayTune(max_concurrent=SLOTS, work=idle_work())
-    with pytest.MonkeyPatch.context() as patch:
+    with fork_server((), cpus=1) as path, pytest.MonkeyPatch.context() as patch:
+        executor = RayTune(max_concurrent=SLOTS, work=idle_work(), server=path)
         counted(patch, ray, STATUS_CALLS, calls)
         began = time.monotonic()
         outcomes = run(folder, RAY_TRIALS, executor)
         seconds = time.monotonic() - began
-    executor.shutdown()
+        session = Path(ray._private.worker._global_node.get_session_dir_path())
+        calls["workers"] = len(list(session.glob("logs/worker-*.out")))  # Ray makes one for each
+        calls["daemons"] = sum(len(started) for started in ray._private.worker._global_node.all_processes.values())
+        executor.shutdown()
     return Counted(outcomes=outcomes, calls=calls, folder=folder, seconds=seconds)
 
 
@@ -110,17 +116,38 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
 
 
 @pytest.mark.slow  # a Ray cluster
-def test_warm_slots_start_a_process_each(on_ray: Counted) -> None:
-    """Whatever the number of trials; one more where Tune let go of a process before it knew of the next trial."""
-    processes = Counter(record.environment["process"] for record in on_ray.outcomes.values())
-    assert sum(processes.values()) == RAY_TRIALS
-    assert len(processes) <= SLOTS + 1
+def test_every_trial_is_one_fork_of_one_server(on_ray: Counted) -> None:
+    facts = [record.environment for record in on_ray.outcomes.values()]
+    assert len({fact["process"] for fact in facts}) == len(facts) == RAY_TRIALS
+    assert len({fact["parent"] for fact in facts}) == 1
+
+
+@pytest.mark.slow  # the same cluster
+def test_ray_starts_a_worker_for_each_slot_and_two_daemons(on_ray: Counted) -> None:
+    """Whatever the number of trials; one more where Tune let go of a worker before it knew of the next trial."""
+    assert on_ray.calls["workers"] <= SLOTS + 1
+    assert on_ray.calls["daemons"] == len(("gcs_server", "raylet"))
+
+
+def test_a_worker_of_ray_imports_nothing_that_a_trial_needs() -> None:
+    modules = ("torch", "pydantic", "ruamel", "mlflow", "orchestrator.spec", "orchestrator.store.records", "trainer")
+    code = (
+        "import sys, ray.tune\n"
+        "before = set(sys.modules)\n"
+        "import orchestrator.running.executors.ray_worker\n"
+        "new = sys.modules.keys() - before\n"
+        f"print([name for name in {modules} if name in sys.modules], len(new))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found, _, count = done.stdout.rpartition(" ")
+    assert found == "[]"
+    assert int(count) <= 25
 
 
 @pytest.mark.slow  # the same cluster
 def test_the_cluster_is_asked_for_its_state_now_and_then(on_ray: Counted) -> None:
     """Once a second and at the start, not once a trial: a request takes a millisecond and more on a busy head."""
-    assert sum(on_ray.calls.values()) <= 5 + on_ray.seconds, on_ray.calls
+    assert sum(on_ray.calls[name] for name in STATUS_CALLS) <= 5 + on_ray.seconds, on_ray.calls
 
 
 def test_a_report_is_one_append_to_the_store(mirrored: Counted) -> None:

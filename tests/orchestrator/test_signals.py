@@ -32,6 +32,7 @@ MOMENTS: dict[str, tuple[object, str, str]] = {
     "a trial reports": (Driver, "reported", DURING),
     "a trial ends": (Driver, "ended", DURING),
     "the tables": (RecordStore, "compact", DURING),
+    "the figures": (ending.Ending, "add_figures", DURING),
     "the end in MLflow": (NoFollower, "close", DURING),
     "the summary": (sweep, "print_summary", AFTER),
 }

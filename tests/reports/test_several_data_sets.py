@@ -116,7 +116,7 @@ def test_figures_of_a_grid_say_of_which_data_set_they_are(tmp_path, two_data_set
     data = FigureData.of(replace(part, sweep=replace(part.sweep, method="grid", rows=rows, baseline=None)))
     line = line_over(data, rows, "contrast.temperature")
     assert (line.y_name, line.note.partition("; ")[0]) == ("mIoU (%) ↑", "Data set: own data")
-    assert learning_curves(data, RunDirectory(tmp_path), "val/miou").data == "Data set: own data"
+    assert learning_curves(data, RunDirectory(tmp_path), ["val/miou"])["val/miou"].data == "Data set: own data"
 
 
 def test_a_trace_shows_the_cell_on_each_data_set(two_data_sets):

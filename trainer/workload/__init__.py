@@ -71,6 +71,16 @@ USUAL_CAUSES = {
 CHECKPOINTS = ("last.pt", "previous.pt", "best.pt")
 """Names of the checkpoints in the folder of a trial (`trainer.checkpoint`)."""
 
+PRELOAD = (
+    "torch.utils.serialization.config",  # torch.save imports it
+    "torchvision",
+    "timm",
+    "PIL.JpegImagePlugin",  # with its first image, PIL imports its plugins
+    "PIL.PngImagePlugin",
+    "trainer.workload.before_fork",
+)
+"""What every trial imports."""
+
 OTHER_VALIDATION_SPLIT = (
     "set data.val_split to another split (a recipe may do so for searches: `search: {data.train_split: "
     "train_without_search, data.val_split: search}}`)"
@@ -139,7 +149,7 @@ class ContrastiveSegmentation(Workload):
         code=Code(files=present_files, digests=equal_codes, proof="`python -m trainer.golden {commit}` proves it"),
         probe=lambda config, runtime: probe(config, runtime),
         environment=lambda config, runtime: environment(config, runtime),
-        release=lambda: release(),
+        preload=PRELOAD,
         export=lambda folder, kind: export(folder, kind),
         verify_checkpoint=dict.fromkeys(CHECKPOINTS, verify_archive),
         cache=DECODED_IMAGES,
@@ -243,13 +253,6 @@ def environment(config: TrainConfig, runtime: Runtime) -> Mapping[str, str]:
         "cudnn": str(torch.backends.cudnn.version() or "") if on_gpu else "",  # type: ignore[no-untyped-call] # opens CUDA
         "arithmetic": describe_arithmetic(config, torch.device("cuda" if on_gpu else "cpu")),
     }
-
-
-def release() -> None:
-    """Give memory back to the GPU."""
-    from trainer.gpu_memory import release_memory
-
-    release_memory()
 
 
 def export(folder: Path, kind: str) -> ExportedModel:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.running.executors.base import Executor
-from orchestrator.spec.blocks import Resources
+from orchestrator.errors import SweepError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every worker imports this package
+    from orchestrator.running.executors.base import Executor
     from orchestrator.running.executors.child import ClusterExecutor
+    from orchestrator.spec.blocks import Resources
 
 __all__ = ["address_of_this_process", "on_ray", "open_executor", "resources_on"]
+
+THREADS = "OMP_NUM_THREADS"
 
 DEVICE_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 """What a driver of GPUs provides: NVIDIA's, that of Windows for Linux, and AMD's."""
@@ -31,12 +35,14 @@ def open_executor(
     address: str | None = None,
     max_concurrent: int | None = None,
     environment: Mapping[str, str] | None = None,
+    modules: Sequence[str] = (),
     debug: bool = False,
 ) -> Iterator[Executor]:
     """The executor `ray` or `serial`; a Ray cluster that is started here ends with the body.
 
-    `environment`: variables that workers of a cluster get from this process. `debug` opens the debugger where a trial
-    raises, with `serial` only. Raises SweepError when the cluster at `address` cannot be joined.
+    `environment`: variables that workers of a cluster get from this process. `modules`: what the fork server of a node
+    imports. `debug` opens the debugger where a trial raises, with `serial` only. Raises SweepError when the cluster at
+    `address` cannot be joined.
     """
     if name == "serial":
         from orchestrator.running.executors.serial import Serial
@@ -49,21 +55,41 @@ def open_executor(
 
     address = address or address_of_this_process()
     make = partial(
-        on_ray,
-        address=address,
-        max_concurrent=max_concurrent,
-        processes=resources.processes,
-        environment=environment,
+        on_ray, address=address, max_concurrent=max_concurrent, environment=environment, modules=tuple(modules)
     )
-    if address is None:
-        executor = Supervisor(pickle.dumps(make))
-    else:
-        executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
-    try:
+    with ExitStack() as stack:
+        stack.callback(remove_stale_sessions)
+        if address is None:
+            make = partial(make, server=stack.enter_context(fork_server(modules, resources.cpus)))
+            executor = Supervisor(pickle.dumps(make))
+        else:
+            executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
+        stack.callback(executor.shutdown)
         yield executor
-    finally:
-        executor.shutdown()
-        remove_stale_sessions()
+
+
+@contextmanager
+def fork_server(modules: Sequence[str], cpus: float) -> Iterator[str]:
+    """The fork server of a private cluster, whose trials hold `cpus`; yields the path of its socket.
+
+    It has started when Ray has. Numerical libraries decide how many threads they use when they are imported: as many
+    as Ray lets a worker use. Raises SweepError.
+    """
+    from orchestrator.running.executors.session_folder import session_parent
+    from orchestrator.running.fork_server.starting import server_of_this_process
+
+    threads = os.environ.get(THREADS, str(max(int(cpus), 1)))
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(server_of_this_process(session_parent(), modules, {THREADS: threads}))
+        except OSError as error:
+            from orchestrator.store.disk_errors import describe_disk_error
+
+            reason = describe_disk_error(error)
+            raise SweepError(
+                f"cannot start the fork server ({reason}); `python -m orchestrator doctor` looks for the cause"
+            ) from error
+        yield path
 
 
 def on_ray(**options: Any) -> ClusterExecutor:

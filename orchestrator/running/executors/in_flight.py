@@ -9,22 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.running.classify import spoils_process
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.executors.losses import ended_record, lost_record, short_line
-from orchestrator.running.task import Task
+from orchestrator.running.executors.packed_task import NODE, TASK, PackedTask
+from orchestrator.running.fork_server.request import DIED, POINT, RECORD
+from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 
 if TYPE_CHECKING:
     from orchestrator.running.executors.ray_tune import RayTune
 
-__all__ = ["CHECK_SECONDS", "IDLE", "NODE", "POINT", "RECORD", "TASK", "InFlight", "PackedTask"]
-
-POINT, RECORD, NODE, IDLE = "point", "record", "node", "idle"
-"""Keys of a worker's report."""
-
-TASK = "packed_task"
-"""Key of a Tune trial's config."""
+__all__ = ["CHECK_SECONDS", "InFlight"]
 
 CHECK_SECONDS = 1.0
 """Time between two checks of the running trials and of the cluster."""
@@ -39,25 +34,6 @@ class TuneTrial(Protocol):
     config: dict[str, Any]
     status: str
     """PENDING while it waits for its process, RUNNING once it has it."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PackedTask:
-    """A pickled task, because Tune copies a trial's config, sends it back with every report and writes it to disk."""
-
-    index: int
-    """Number of the task in `InFlight`."""
-    content: bytes
-
-    @property
-    def task(self) -> Task:
-        """The task itself."""
-        task: Task = pickle.loads(self.content)  # noqa: S301 - pickled by our own driver
-        return task
-
-    def __repr__(self) -> str:
-        """Short, because Tune puts it into the trial's name."""
-        return str(self.index)
 
 
 @dataclass(slots=True)
@@ -84,14 +60,13 @@ class InFlight:
         self.cluster = cluster
         self.tasks: dict[int, TaskInFlight] = {}
         self.count = 0
+        self.taken = Share(cpus=0.0)
+        """What the tasks take together. Kept, because Tune asks for a task at every step."""
         self.checked_at = 0.0
         self.waits_for: dict[int, set[int]] = {}
         """By index of a task that is over, the tasks for whose start its process waits."""
         self.warm_at: float | None = None
         """When processes stop to wait for others, on the monotonic clock."""
-        self.reuses_processes = cluster.reuses_processes
-        self.killed: set[int] = set()
-        """Indices of tasks that are over and whose process could not run another one."""
         self.overfull = ""
         """Why the executor must start again with fewer tasks; empty while it need not."""
 
@@ -104,10 +79,7 @@ class InFlight:
         limit = self.cluster.max_concurrent
         if limit is not None and len(self.tasks) >= limit:
             return None
-        available = self.cluster.capacity
-        for item in self.tasks.values():
-            available = available - item.task.share
-        task = self.controller.next_task(available)
+        task = self.controller.next_task(self.cluster.capacity - self.taken)
         if task is None:
             return None
         self.count += 1
@@ -115,7 +87,14 @@ class InFlight:
         avoid = tuple(node for node in task.avoid_nodes if node in alive)
         task = replace(task, avoid_nodes=avoid if set(avoid) < alive else ())  # never all nodes
         self.tasks[self.count] = TaskInFlight(task)
+        self.taken = self.taken + task.share
         return PackedTask(self.count, pickle.dumps(task))
+
+    def forget(self, index: int) -> None:
+        """A task is over, or goes back to the controller."""
+        self.taken = self.taken - self.tasks.pop(index).task.share
+        if not self.tasks:
+            self.taken = Share(cpus=0.0)  # without what rounding has left
 
     def add(self, trial: TuneTrial) -> None:
         """Tune has created a trial for a task."""
@@ -147,21 +126,19 @@ class InFlight:
         index = index_of(trial)
         item = self.tasks.get(index)
         if item is None:
-            return index not in self.killed and not self.holds(index)
+            return not self.holds(index)
         self.start(item)
-        if RECORD in result:
+        if RECORD in result or DIED in result:
             self.waits_for[index] = {
                 number
                 for number, other in self.tasks.items()
                 if other.started_at is None and other.task.share == item.task.share
             }
-            del self.tasks[index]
-            record = AttemptRecord.from_json(json.loads(result[RECORD]))
-            self.controller.ended(item.task, record)
-            if self.reuses_processes and spoils_process(record.error):
-                self.killed.add(index)  # Tune sees it die, and starts another process for the next trial
-                self.cluster.kill(trial)
-                return False
+            if DIED in result:
+                self.lose(trial, result[DIED])
+            else:
+                self.forget(index)
+                self.controller.ended(item.task, AttemptRecord.from_json(json.loads(result[RECORD])))
             return not self.holds(index)
         if POINT in result:
             item.node = result[NODE]
@@ -176,7 +153,7 @@ class InFlight:
         waits `WARM_UP_SECONDS` in total: on a cluster with other users, some processes never start.
         """
         alive = [self.tasks[number] for number in self.waits_for.get(index, ()) if number in self.tasks]
-        if self.reuses_processes and any(item.started_at is None for item in alive):
+        if any(item.started_at is None for item in alive):
             now = time.monotonic()
             self.warm_at = self.warm_at or now + WARM_UP_SECONDS
             if now < self.warm_at:
@@ -201,7 +178,7 @@ class InFlight:
             record = lost_record(item.task, started_at, message, node=item.node)
         if record.state is State.OUT_OF_MEMORY and record.error is not None and self.has_neighbours(item):
             counts, self.overfull = False, self.overfull or record.error.message
-        del self.tasks[index_of(trial)]
+        self.forget(index_of(trial))
         self.controller.ended(item.task, record, counts=counts)
 
     def has_neighbours(self, item: TaskInFlight) -> bool:
@@ -245,7 +222,7 @@ class InFlight:
             if item.trial is not None and item.started_at is not None:
                 self.lose(item.trial, message, counts=counts)
             else:
-                del self.tasks[index]
+                self.forget(index)
                 self.controller.returned(item.task)
 
 

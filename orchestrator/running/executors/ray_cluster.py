@@ -33,6 +33,7 @@ for name, value in QUIET.items():
 import ray  # noqa: E402 - reads its environment while it is imported
 from ray.job_config import JobConfig  # noqa: E402
 
+from orchestrator.running.executors.ray_daemons import without_daemons  # noqa: E402
 from orchestrator.running.executors.ray_isolation import forward_no_secrets, isolated, starting  # noqa: E402
 
 __all__ = ["RayCluster"]
@@ -82,7 +83,7 @@ def start(undone: ExitStack) -> int:
         folder = undone.enter_context(session_folder())
         undone.enter_context(isolated(folder))
         undone.callback(ray.shutdown)
-        with starting() as umask:
+        with starting() as umask, without_daemons():
             connect(
                 address="local", include_dashboard=False, job_config=job_of_this_path(), _temp_dir=str(folder / "ray")
             )

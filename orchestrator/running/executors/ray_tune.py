@@ -7,23 +7,23 @@ loggers and its restore are off.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
-from orchestrator.running.executors.in_flight import CHECK_SECONDS, IDLE, NODE, POINT, RECORD, TASK, InFlight
+from orchestrator.running.executors.in_flight import CHECK_SECONDS, InFlight
+from orchestrator.running.executors.packed_task import TASK
 from orchestrator.running.executors.ray_cluster import RayCluster
+from orchestrator.running.executors.ray_worker import run_task
+from orchestrator.running.executors.trial_worker import TrialWorker
 from orchestrator.running.task import Share, Task, Work
-from orchestrator.running.worker import run_trial
 from orchestrator.store.git_state import code_state
-from orchestrator.store.records import Point, State
 
 # after ray_cluster, which sets the environment that Ray reads while it is imported
 # isort: split
@@ -45,19 +45,18 @@ GRACE_SECONDS = 20.0
 ASK_SECONDS = 1.0
 """How long processes have to say that they are alive, after Tune has failed."""
 
-IDLE_SECONDS = 0.05
-"""Time between two reports of a process that waits after its record."""
-
 UNLIMITED = Share(cpus=1e9, gpus=1e9)
 
 
 class RayTune:
     """Runs tasks as Tune trials, on a local cluster that it starts, or on the one at `address`.
 
-    `processes`: `warm` runs several trials in one process, `fresh` starts a process for each, `auto` is warm while
-    trials take no GPU. With both `address` and `max_concurrent`, Ray gets `max_concurrent` trials even if the cluster
-    cannot run them at present, so that an autoscaler adds nodes. `grace_seconds`: see GRACE_SECONDS. `environment`:
-    variables that workers get from this process. Raises SweepError when the cluster cannot be reached.
+    Tune's workers stay and train nothing: each hands its trials to the fork server of its node, one after another, and
+    passes on what they report. `server`: socket of the one on this node; elsewhere the workers start one, which imports
+    `modules`. With both `address` and `max_concurrent`, Ray gets `max_concurrent` trials even if the cluster cannot run
+    them at present, so that an autoscaler adds nodes. `grace_seconds`: see GRACE_SECONDS. `environment`: variables that
+    trials get from this process. `work`: what a trial does, by default `run_trial`. Raises SweepError when the cluster
+    cannot be reached.
     """
 
     def __init__(
@@ -65,15 +64,19 @@ class RayTune:
         *,
         address: str | None = None,
         max_concurrent: int | None = None,
-        processes: str = "auto",
         grace_seconds: float | None = None,
         environment: Mapping[str, str] | None = None,
-        work: Work = run_trial,
+        modules: Sequence[str] = (),
+        server: str = "",
+        work: Work | None = None,
     ) -> None:
+        if work is None:  # workers import this module, but not what trials do
+            from orchestrator.running.worker import run_trial as work
         self.work = work
+        self.modules = tuple(modules)
+        self.server = server
         self.environment = dict(environment or {})
         self.max_concurrent = max_concurrent
-        self.processes = processes
         self.grace_seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
         self.autoscales = address is not None and max_concurrent is not None
         self.alive = Share(cpus=0.0)
@@ -105,10 +108,15 @@ class RayTune:
         in_flight = InFlight(remembering, self)
         function = tune.with_parameters(
             run_task,
-            work=self.work,
-            code=code_state().facts(),
-            umask=self.cluster.umask,
-            environment=self.environment,
+            worker=TrialWorker(
+                work=ray.cloudpickle.dumps(self.work),  # type: ignore[no-untyped-call] # no types
+                server=self.server,
+                key=f"sweep-{secrets.token_hex(8)}",
+                modules=self.modules,
+                code=code_state().facts(),
+                umask=self.cluster.umask,
+                environment=self.environment,
+            ),
         )
         trainable = tune.with_resources(function, placement)
         # it complains about trials without Tune's own result files
@@ -120,7 +128,7 @@ class RayTune:
                     search_alg=TaskSearcher(in_flight),
                     scheduler=ControllerScheduler(in_flight),
                     num_samples=-1,
-                    reuse_actors=self.reuses_processes,
+                    reuse_actors=True,
                     trial_dirname_creator=str,
                 ),
                 run_config=tune.RunConfig(storage_path=str(folder), name="sweep", verbose=0),
@@ -132,11 +140,6 @@ class RayTune:
                     raise remembering.raised from None
                 raise ExecutorLostError(in_flight.fail(error)) from error
         in_flight.close("the trial ended without a record")
-
-    @property
-    def reuses_processes(self) -> bool:
-        """Whether one process runs several trials."""
-        return self.processes == "warm" or (self.processes == "auto" and self.capacity.gpus == 0)
 
     def nodes(self) -> set[str]:
         """Ids of the nodes that are alive and have a CPU."""
@@ -212,33 +215,6 @@ def placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     if task.avoid_nodes:
         options["bundle_label_selector"] = [{"ray.io/node-id": f"!in({','.join(task.avoid_nodes)})"}]
     return tune.PlacementGroupFactory([{"CPU": task.share.cpus, "GPU": task.share.gpus}], **options)
-
-
-def run_task(
-    config: dict[str, Any], work: Work, code: Mapping[str, str], umask: int | None, environment: Mapping[str, str]
-) -> None:
-    """The function that Tune runs in a worker: runs one task and reports its points and, last, its record.
-
-    `code` is the driver's git state, for workers that got the source code without its repository. `environment` are
-    forwarded variables; as an argument they are in the memory of Ray's object store, and in no log.
-    """
-    if umask is not None:
-        os.umask(umask)
-    os.environ.update(environment)
-    node = ray.get_runtime_context().get_node_id()
-
-    def report(point: Point) -> None:
-        tune.report({POINT: json.dumps(asdict(point)), NODE: node})
-
-    record = work(config[TASK].task, report)
-    if not record.environment.get("commit"):
-        record = replace(record, environment={**record.environment, **code})
-    if record.state is State.LOST:  # its device was busy, or a rank died: the retry avoids this node
-        record = replace(record, environment={**record.environment, "node": node})
-    tune.report({RECORD: json.dumps(record.to_json())})
-    while True:  # until the driver stops this trial: at its record, or later (`InFlight.holds`)
-        time.sleep(IDLE_SECONDS)
-        tune.report({IDLE: True})
 
 
 class TaskSearcher(Searcher):

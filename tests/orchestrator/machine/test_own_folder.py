@@ -28,7 +28,7 @@ from orchestrator.machine.own_folder import (
     temporary_root,
     write_mark,
 )
-from orchestrator.machine.process_identity import ProcessIdentity
+from orchestrator.machine.process_identity import ProcessIdentity, start_of
 
 NOBODY = 65534
 
@@ -296,3 +296,14 @@ def test_a_used_mark_does_not_age(tmp_path):
     os.utime(folder / MARK, (1, 1))
     claim(folder, "TMPDIR")
     assert time.time() - (folder / MARK).stat().st_mtime < 60
+
+
+def test_a_process_that_has_ended_is_dead_before_its_parent_takes_the_exit_code() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    identity = ProcessIdentity(pid=process.pid, started=start_of(process.pid), machine=ProcessIdentity.here().machine)
+    assert identity.alive()
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert identity.alive() is False
+    process.communicate()
+    assert identity.alive() is False

@@ -329,11 +329,11 @@ FILES = [
         ],
     ),
     (
-        f"{ONE_ROW}resources: {{gpus: 1.5, processes: cold, ranks: 0}}\n",
+        f"{ONE_ROW}resources: {{gpus: 1.5, processes: warm, ranks: 0}}\n",
         [
             "5: resources.gpus: more than one GPU must be a whole number, not 1.5; write 2",
-            "5: resources.processes: 'cold' is not a choice; choose auto, warm or fresh",
             "5: resources.ranks: must be a whole number from 1, not 0; write for example 4",
+            "5: resources.processes: no longer a key, because every trial has a process of its own; remove it",
         ],
     ),
     (

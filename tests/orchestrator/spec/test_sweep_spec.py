@@ -80,12 +80,12 @@ def test_a_short_file_has_defaults():
 def test_resources_budget_retries_and_scheduler():
     spec = read(
         "method: random\ntrials: 3\nrecipe: small\nparameters:\n  contrast.temperature: {min: 0.1, max: 0.2}\n"
-        "resources: {cpus: 2, gpus: 4, processes: fresh}\nbudget: {gpu_hours: 20, wall_hours: 8, trial_hours: 0.5}\n"
+        "resources: {cpus: 2, gpus: 4}\nbudget: {gpu_hours: 20, wall_hours: 8, trial_hours: 0.5}\n"
         "retries: {lost: 0, timed_out: 2, back_off_seconds: 0.5}\nmax_consecutive_failures: 0\n"
         "scheduler: {kind: hyperband, grace_fraction: 0.5, reduction_factor: 4, startup_trials: 2}\n"
     )
 
-    assert spec.space.resources == Resources(cpus=2, gpus=4, processes="fresh", ranks=4)
+    assert spec.space.resources == Resources(cpus=2, gpus=4, ranks=4)
     assert spec.space.budget == Budget(gpu_hours=20, wall_hours=8, trial_hours=0.5)
     assert spec.space.retries == Retries(lost=0, out_of_memory=3, timed_out=2, back_off_seconds=0.5)
     assert spec.space.max_consecutive_failures == 0

@@ -21,6 +21,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, Point, SweepRe
 from orchestrator.tracking.follower import Follower, RetryTimings
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import Server
+from orchestrator.tracking.uri import is_own_file
 from tests.orchestrator.tracking.conftest import CONFIG, World
 from tests.processes import is_alive
 
@@ -437,3 +438,37 @@ def test_a_follower_that_is_stopped_leaves_no_process(world: World) -> None:
     follower.stop()
     assert not is_alive(pid)
     follower.stop()
+
+
+def test_a_child_that_is_not_needed_at_once_starts_with_the_first_report(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    follower = InProcessFollower(world.uri, world.store.location, QUICK, at_once=False)
+    driver = Driver(world, follower, make_task, make_record)
+    follower.admit()
+    driver.begin(sweep)
+    driver.start("base0", 1)
+    wait_until(lambda: follower.children)
+    driver.end("base0")
+    driver.finish()
+    follower.close()
+    assert (len(follower.children), follower.lacking) == (1, "")
+    assert differences(world.store.location, sweep.name, world.uri) == []
+
+
+def test_a_follower_that_never_started_stops(world: World) -> None:
+    follower = InProcessFollower(world.uri, world.store.location, QUICK, at_once=False)
+    follower.stop()
+    follower.start()
+    assert not follower.children
+
+
+@pytest.mark.parametrize(
+    ("uri", "own"),
+    [("sqlite:///mlflow.db", True), ("sqlite:///no/such/folder/mlflow.db", False), ("http://host:5000", False)],
+)
+def test_a_store_that_may_refuse_access_is_asked_before_the_first_trial(
+    uri: str, own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_own_file(uri) is own

@@ -73,3 +73,13 @@ def test_it_stands_for_its_stream() -> None:
     json.dump({"a": 1}, stream)
     assert content.getvalue() == '{"a": 1}'
     assert not stream.isatty()
+
+
+def test_it_may_outlive_its_stream_and_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    content = io.StringIO()
+    stream = LastingStream(content)
+    stream.close()
+    assert not content.closed
+    content.close()
+    del stream  # which Python closes
+    assert caplog.messages == []

@@ -27,6 +27,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     (table.parent / "figures").mkdir(parents=True)
     table.write_text("| a | b |")
     (table.parent / "figures" / "bars.svg").write_text("<svg/>")
+    (table.parent / "figures" / ".drawn.json").write_text("{}")
     mirror.finish(world.results(sweep), {"markdown": table}, completed=True)
 
     (parent,) = world.runs("sweep")
@@ -38,6 +39,8 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     artifacts = {item.path for item in world.client.list_artifacts(parent.info.run_id)}
     documents = {"spec.yaml", "recipe.yaml", "resolved.json", "sweep.json"}
     assert artifacts == documents | {"tables", "figures", "environment"}
+    (figure,) = world.client.list_artifacts(parent.info.run_id, "figures")
+    assert figure.path == "figures/bars.svg"
     assert world.text(parent, "recipe.yaml") == "optim.lr: 0.01\n"
     assert "mlflow==" in world.text(parent, "environment/requirements.txt")
     assert world.json(parent, "environment/machines.json")["trials"] == [{"host": "here", "commit": "abc", "trials": 4}]

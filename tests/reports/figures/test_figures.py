@@ -3,6 +3,7 @@
 import math
 import re
 from pathlib import Path
+from typing import get_args
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +13,7 @@ import reports.figures
 from reports.figures.bars import draw_bars
 from reports.figures.classes import draw_classes
 from reports.figures.curves import draw_curves
+from reports.figures.draw import DRAWN_BY
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
@@ -19,6 +21,7 @@ from reports.figures.pareto import draw_pareto
 from reports.figures.plots import (
     BarRow,
     Bars,
+    ClassBars,
     Curve,
     Curves,
     Estimate,
@@ -27,6 +30,7 @@ from reports.figures.plots import (
     LinePlot,
     Pareto,
     ParetoPoint,
+    Plot,
 )
 from reports.figures.style import COLUMN, DARK, LIGHT, PAGE
 
@@ -167,6 +171,12 @@ def test_the_axis_is_logarithmic_where_the_values_are():
 def test_a_single_seed_has_no_band():
     figure = draw_curves(Curves(name="loss", curves=(curve("a", 1),)))
     assert figure.get_supxlabel() == ""
+
+
+def test_every_kind_of_figure_has_a_function_that_draws_it_and_is_drawn_here():
+    kinds = set(get_args(Plot)) | {ClassBars}
+    assert set(DRAWN_BY) == kinds
+    assert {draw for draw, _ in EXAMPLES.values()} == set(DRAWN_BY.values())
 
 
 def test_figures_are_drawn_without_pyplot():

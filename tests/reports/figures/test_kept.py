@@ -36,9 +36,9 @@ def bars(value: float, kind: type[Bars] = Bars) -> Bars:
 
 
 DRAWINGS = [
-    Drawing(name="means", plot=bars(1.0)),
-    Drawing(name="means-dark", plot=bars(1.0), dark=True),
-    Drawing(name="importance", plot=Importance(shares={"a": float("nan")})),
+    Drawing(figure="means", plot=bars(1.0)),
+    Drawing(figure="means", plot=bars(1.0), dark=True),
+    Drawing(figure="importance", plot=Importance(shares={"a": float("nan")})),
 ]
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_drawn_twice_and_only_what_shows_something_else(draws: Draws,
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert drawn_again(draws, folder) == []
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    changed = [Drawing(name="means", plot=bars(2.0)), *DRAWINGS[1:]]
+    changed = [Drawing(figure="means", plot=bars(2.0)), *DRAWINGS[1:]]
     assert drawn_again(draws, folder, changed) == ["means"]
 
 
@@ -111,13 +111,13 @@ def test_what_is_not_as_it_was_drawn_is_drawn_again(damage: str, draws: Draws, t
 
 def test_other_code_draws_everything_again(draws: Draws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing_module, "code_digest", lambda: "other")
-    fresh = [Drawing(name=item.name, plot=item.plot, dark=item.dark) for item in DRAWINGS]
+    fresh = [Drawing(figure=item.figure, plot=item.plot, dark=item.dark) for item in DRAWINGS]
     assert drawn_again(draws, tmp_path / "figures", fresh) == [item.name for item in DRAWINGS]
 
 
 def test_a_figure_that_is_not_drawn_keeps_no_other_from_it(draws: Draws, tmp_path: Path) -> None:
     draws.fails = "means"
-    changed = [Drawing(name=item.name, plot=bars(3.0), dark=item.dark) for item in DRAWINGS]
+    changed = [Drawing(figure=item.figure, plot=bars(3.0), dark=item.dark) for item in DRAWINGS]
     with pytest.raises(FigureError, match=r"^means: not drawn \(a reason\)$") as caught:
         write_drawings(changed, tmp_path / "figures", draws)
     assert list(caught.value.written) == ["means-dark", "importance"]
@@ -142,6 +142,6 @@ PLOTS: dict[str, Plot] = {
 
 
 def test_digests_differ_where_anything_does_and_only_there() -> None:
-    found = [Drawing(name="x", plot=plot, dark=dark).digest for plot in PLOTS.values() for dark in (False, True)]
+    found = [Drawing(figure="x", plot=plot, dark=dark).digest for plot in PLOTS.values() for dark in (False, True)]
     assert len(set(found)) == len(found)
-    assert Drawing(name="x", plot=curve(1.0)).digest == Drawing(name="y", plot=curve(1.0)).digest
+    assert Drawing(figure="x", plot=curve(1.0)).digest == Drawing(figure="y", plot=curve(1.0)).digest

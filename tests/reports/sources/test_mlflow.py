@@ -43,7 +43,7 @@ def figures(number: int) -> dict[str, float]:
 def swept(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RecordStore]:
     """A sweep in a store and in MLflow, and the store then gone from where reports look for it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("reports.figures.choose.write_figures", lambda *given, **named: {})  # they take seconds
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # they take seconds
     shutil.copy(migrated, "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # MLflow remembers relative ones
     Path("memory.yaml").write_text("name: ablation_memory\nrecipe: synthetic\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pytest
 
 from orchestrator.running.executors import in_flight as module
 from orchestrator.running.executors.base import ExecutorLostError
-from orchestrator.running.executors.in_flight import IDLE, NODE, POINT, RECORD, TASK, InFlight
+from orchestrator.running.executors.in_flight import InFlight
+from orchestrator.running.executors.packed_task import NODE, TASK
+from orchestrator.running.fork_server.request import DIED, POINT
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
 
 MEMORY = """2 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: d63)
@@ -30,7 +32,6 @@ class Cluster:
     max_concurrent: int | None = 2
     grace_seconds: float = 0.0
     capacity: Share = Share(cpus=8.0)
-    reuses_processes: bool = True
     killed: list[Any] = field(default_factory=list)
     full: list[Any] = field(default_factory=list)
     """Trials whose processes Ray has killed for memory."""
@@ -78,17 +79,33 @@ def test_a_process_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, m
     assert not in_flight.holds(1), "the limit is for the whole sweep"
 
 
-def test_a_process_that_cannot_use_its_gpu_any_more_runs_no_other_trial(tmp_path: Path) -> None:
-    controller, cluster = RecordingController(make_tasks(2, tmp_path)), Cluster()
-    in_flight = InFlight(controller, cluster)
+def test_what_is_taken_is_a_sum_that_is_kept(tmp_path: Path) -> None:
+    tasks = [
+        replace(task, share=Share(cpus=0.1 * (index + 1), gpus=0.3))
+        for index, task in enumerate(make_tasks(20, tmp_path))
+    ]
+    in_flight = InFlight(RecordingController(tasks), Cluster(max_concurrent=None, capacity=Share(cpus=1e3, gpus=1e3)))
+    trials = [launch(in_flight) for _ in range(20)]
+    assert in_flight.next_task() is None
+    shares = [task.share for task in tasks]
+    assert in_flight.taken.cpus == pytest.approx(sum(share.cpus for share in shares))
+    for trial in trials[:7]:
+        in_flight.lose(trial, "it died")
+    assert in_flight.taken.gpus == pytest.approx(sum(share.gpus for share in shares[7:]))
+    for trial in trials[7:]:
+        in_flight.lose(trial, "it died")
+    assert in_flight.taken == Share(cpus=0.0), "without what rounding has left"
+
+
+def test_a_trial_whose_process_died_is_lost_and_its_worker_continues(tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(1, tmp_path))
+    in_flight = InFlight(controller, Cluster())
     trial = launch(in_flight)
-    error = ErrorRecord(kind="AcceleratorError", message="CUDA error: device-side assert triggered", traceback="...")
-    ended = AttemptRecord(trial_id="trial0", attempt=1, state=State.USER_ERROR, started_at=0, ended_at=1, error=error)
-    assert not in_flight.receive(trial, {RECORD: json.dumps(ended.to_json())}), "Tune must not reuse the process"
-    assert not in_flight.receive(trial, {IDLE: True}), "nor after a report that was on its way"
-    assert cluster.killed == [trial]
-    in_flight.lose(trial, "the worker process died")
-    assert [event for event, _ in controller.events_of("trial0")] == ["started", "ended"]
+    assert in_flight.receive(trial, {DIED: "the process of the trial was killed by SIGSEGV"}), "Tune reuses the worker"
+    error = controller.records()["trial0"].error
+    assert error is not None
+    assert (error.kind, error.message) == ("WorkerLost", "the process of the trial was killed by SIGSEGV")
+    assert controller.finished
 
 
 def test_a_start_is_reported_once_and_as_soon_as_the_trial_runs(tmp_path: Path) -> None:

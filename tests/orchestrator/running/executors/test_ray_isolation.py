@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_cluster, ray_isolation, session_folder
+from orchestrator.running.executors import ray_cluster, ray_daemons, ray_isolation, session_folder
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
@@ -169,12 +169,18 @@ def test_ray_still_has_the_private_names_that_we_use() -> None:
     job = JobConfig.from_json({"client_job": True})  # job_of_this_path
     assert job._client_job is True
     assert JobConfig()._client_job is False
+    from ray._private.node import Node
+
+    assert all(callable(getattr(Node, name)) for name in ray_daemons.NOT_STARTED), "without_daemons"
 
 
 def test_a_ray_without_them_starts_and_a_line_says_what_is_lacking(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ray_isolation, "private", lambda _: None)
+    monkeypatch.setattr(ray_daemons, "private", lambda _: None)
+    with ray_daemons.without_daemons():
+        pass
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
     with ray_isolation.on_loopback():
         pass

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.running.executors.ray_tune import RayTune, ray
+from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
@@ -62,11 +62,10 @@ def reporting_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]
         return AttemptRecord(
             trial_id=task.trial_id,
             attempt=task.attempt,
-            state=State.DONE,
+            state=State.LOST,  # then its worker adds the node
             started_at=now,
             ended_at=now,
             environment={
-                "node": ray.get_runtime_context().get_node_id(),
                 "password": os.environ.get("MLFLOW_TRACKING_PASSWORD", "unset"),
                 "code": str(orchestrator.__file__),
                 "prefix": sys.prefix,

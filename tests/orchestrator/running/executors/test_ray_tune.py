@@ -6,40 +6,43 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 
 from orchestrator.errors import SweepError
-from orchestrator.running.executors import ray_cluster, ray_tune
+from orchestrator.running.executors import fork_server, ray_cluster, ray_tune
 from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
-from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.running.executors.trial_worker import TrialWorker
+from orchestrator.running.task import Share, Task, Work
+from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayTune]:
-    """A local cluster, stopped at the end of the module."""
-    executor = RayTune()
-    yield executor
-    executor.shutdown()
+    """A local cluster with its fork server, stopped at the end of the module."""
+    with fork_server((), cpus=1) as path:
+        executor = RayTune(server=path)
+        yield executor
+        executor.shutdown()
 
 
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda controller, work: RayTune(work=work).run(controller)
+        return lambda controller, work: RayTune(server=cluster.server, work=work).run(controller)
 
 
 def test_a_killed_worker_is_a_lost_trial_and_the_others_run(cluster: RayTune, tmp_path: Path) -> None:
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(work=dying_work()).run(controller)
+    RayTune(server=cluster.server, work=dying_work()).run(controller)
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
@@ -59,7 +62,7 @@ def test_a_trial_that_ends_as_lost_names_its_node(cluster: RayTune, tmp_path: Pa
         return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
 
     controller = RecordingController(make_tasks(1, tmp_path))
-    RayTune(work=work).run(controller)
+    RayTune(server=cluster.server, work=work).run(controller)
     (node,) = ray.nodes()
     assert controller.records()["trial0"].environment["node"] == node["NodeID"]
 
@@ -71,7 +74,7 @@ def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path:
 
     controller = RecordingController(make_tasks(1, tmp_path))
     controller.stop_states["trial0"] = State.TIMED_OUT
-    RayTune(work=work, grace_seconds=0.5).run(controller)
+    RayTune(server=cluster.server, work=work, grace_seconds=0.5).run(controller)
     assert controller.records()["trial0"].state is State.TIMED_OUT
 
 
@@ -87,28 +90,40 @@ def test_the_driver_keeps_its_signal_handlers_while_ray_starts_and_after(monkeyp
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_max_concurrent_is_kept_and_processes_are_reused(cluster: RayTune, tmp_path: Path) -> None:
+def noting_its_process(pause: float = 0.0) -> Work:
+    """`quick_work` with the process of the trial, and the worker that has handed it over, in the record."""
     quick = quick_work()
 
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         started_at = time.time()
-        time.sleep(0.3)
-        record = quick(task, report)
-        return AttemptRecord(
-            trial_id=record.trial_id,
-            attempt=record.attempt,
-            state=State.DONE,
-            started_at=started_at,
-            ended_at=time.time(),
-            metrics={"pid": os.getpid()},
-        )
+        time.sleep(pause)
+        record = quick(replace(task, config=replace(task.config, seed=0)), report)
+        metrics = {"pid": os.getpid(), "server": os.getppid(), "worker": int(os.environ["OF_THE_WORKER"])}
+        return replace(record, started_at=started_at, metrics=metrics)
 
+    return work
+
+
+class InWorker(TrialWorker):
+    """Tells the trial which worker it is."""
+
+    def run(self, task: bytes, report: Callable[[Mapping[str, Any]], object], node: str) -> dict[str, str]:
+        os.environ["OF_THE_WORKER"] = str(os.getpid())
+        return super().run(task, report, node)
+
+
+def test_each_trial_has_a_process_of_one_server_and_workers_stay(
+    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_tune, "TrialWorker", InWorker)
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(work=work, max_concurrent=1).run(controller)
+    RayTune(server=cluster.server, work=noting_its_process(0.3), max_concurrent=1).run(controller)
     records = sorted(controller.records().values(), key=lambda record: record.started_at)
     assert len(records) == 4
     assert all(earlier.ended_at <= later.started_at for earlier, later in itertools.pairwise(records))
-    assert len({record.metrics["pid"] for record in records}) < 4, "a warm process serves several CPU trials"
+    assert len({record.metrics["pid"] for record in records}) == 4, "no trial finds what another has left"
+    assert len({record.metrics["server"] for record in records}) == 1
+    assert len({record.metrics["worker"] for record in records}) == 1, "Ray starts no further process"
 
 
 def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_the_controller(
@@ -128,7 +143,7 @@ def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_t
     monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
     controller = Impatient(make_tasks(3, tmp_path))
     began = time.monotonic()
-    RayTune(work=work).run(controller)
+    RayTune(server=cluster.server, work=work).run(controller)
     assert time.monotonic() - began < 300
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
@@ -156,41 +171,16 @@ def test_an_autoscaling_cluster_has_capacity_before_it_has_nodes(
     assert fixed == Share(cpus=alive.get("CPU", 0.0), gpus=alive.get("GPU", 0.0))
 
 
-def test_trials_shorter_than_the_start_of_a_process_use_all_slots(cluster: RayTune, tmp_path: Path) -> None:
-    quick = quick_work()
-
-    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-        record = quick(task, report)
-        return replace(record, metrics={"pid": os.getpid()})
-
+def test_trials_shorter_than_the_start_of_a_worker_use_all_slots(
+    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_tune, "TrialWorker", InWorker)
     controller = RecordingController(make_tasks(30, tmp_path))
-    RayTune(work=work, max_concurrent=2).run(controller)
-    counts = Counter(record.metrics["pid"] for record in controller.records().values())
+    RayTune(server=cluster.server, work=noting_its_process(), max_concurrent=2).run(controller)
+    counts = Counter(record.metrics["worker"] for record in controller.records().values())
     assert counts.total() == 30
     assert len(counts) == 2
     assert min(counts.values()) > 5
-
-
-def test_after_an_error_that_ends_cuda_the_next_trial_has_another_process(cluster: RayTune, tmp_path: Path) -> None:
-    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-        now = time.time()
-        error = ErrorRecord(kind="AcceleratorError", message="CUDA error: misaligned address", traceback="...")
-        return AttemptRecord(
-            trial_id=task.trial_id,
-            attempt=task.attempt,
-            state=State.USER_ERROR if task.config.seed == 1 else State.DONE,
-            started_at=now,
-            ended_at=now,
-            metrics={"pid": os.getpid()},
-            error=error if task.config.seed == 1 else None,
-        )
-
-    controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(work=work, max_concurrent=1).run(controller)
-    records = [record for _, record in sorted(controller.records().items())]
-    assert [record.state for record in records] == [State.DONE, State.USER_ERROR, State.DONE, State.DONE]
-    first, second, third, fourth = (record.metrics["pid"] for record in records)
-    assert first == second != third == fourth
 
 
 def test_the_cluster_is_asked_about_once_a_second(
@@ -206,10 +196,16 @@ def test_the_cluster_is_asked_about_once_a_second(
 
     monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
     controller = RecordingController(make_tasks(8, tmp_path))
-    RayTune(work=quick_work()).run(controller)
+    RayTune(server=cluster.server, work=quick_work()).run(controller)
     assert len(controller.records()) == 8
     assert asked
     assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
+
+
+def test_a_worker_starts_a_fork_server_where_the_drivers_is_gone(cluster: RayTune, tmp_path: Path) -> None:
+    controller = RecordingController(make_tasks(2, tmp_path))
+    RayTune(server=str(tmp_path / "gone.sock"), work=quick_work()).run(controller)
+    assert controller.records()["trial0"].state is State.DONE
 
 
 def test_ray_client_is_refused_with_the_remedy() -> None:
