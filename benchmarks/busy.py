@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 
-from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
+from benchmarks.idle_sweep import idle_executor, idle_plan, run_idle
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, command_line, information, publish, share_at_least
 
@@ -49,11 +49,8 @@ def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figur
 
 def run(trials: int, seconds: float) -> dict[str, float]:
     """Run the sweep in the current folder; returns the seconds that `compare` takes."""
-    from orchestrator.running.executors.ray_tune import RayTune
-
-    executor = RayTune(max_concurrent=SLOTS, work=idle_work(seconds))
-    done = run_idle(idle_plan("busy", trials), executor)
-    executor.shutdown()
+    with idle_executor(SLOTS, seconds) as executor:
+        done = run_idle(idle_plan("busy", trials), executor)
     records = done.outcomes.values()
     between = max(record.ended_at for record in records) - min(record.started_at for record in records)
     return {"between": between, "whole": done.seconds}

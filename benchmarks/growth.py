@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.idle_sweep import idle_plan, idle_work, run_idle
+from benchmarks.idle_sweep import idle_executor, idle_plan, idle_work, run_idle
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
 from orchestrator.running.task import Task
@@ -77,11 +77,8 @@ def run(case: str, trials: int) -> dict[str, float]:
 
         done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends], mirrored=case == "mirrored")
     else:
-        from orchestrator.running.executors.ray_tune import RayTune
-
-        executor = RayTune(max_concurrent=SLOTS, work=idle_work())
-        done = run_idle(idle_plan("growth", trials), executor, [ends])
-        executor.shutdown()
+        with idle_executor(SLOTS) as executor:
+            done = run_idle(idle_plan("growth", trials), executor, [ends])
     tenth = trials // 10
     return {
         "seconds": done.seconds,

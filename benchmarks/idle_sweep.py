@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cloudpickle
 
 from benchmarks.process import cpu_seconds
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.executors.base import Executor
+from orchestrator.running.fork_server.request import DIED
 from orchestrator.running.task import Task, Work
 from orchestrator.running.tracker import Tracker
 from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.workload.loading import built_in
 from trainer.config import Runtime, TrainConfig
 
-__all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_plan", "idle_record", "idle_work", "run_idle"]
+if TYPE_CHECKING:
+    from orchestrator.running.executors.ray_tune import RayTune
+
+__all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_executor", "idle_plan", "idle_record", "idle_work", "run_idle"]
 
 REPORTS = 5
 """Reports of a trial."""
@@ -71,6 +81,25 @@ def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
         )
 
     return work
+
+
+@contextmanager
+def idle_executor(slots: int, seconds: float = 0.0) -> Iterator[RayTune]:
+    """Ray with idle trials of `seconds` on `slots` slots, and a fork server that has imported what real ones need."""
+    from orchestrator.running.executors import fork_server
+    from orchestrator.running.executors.ray_tune import RayTune
+    from orchestrator.running.executors.trial_worker import TrialWorker
+
+    with fork_server(built_in().extras.preload, cpus=1) as path:
+        executor = RayTune(max_concurrent=slots, work=idle_work(seconds), server=path)
+        first = Task(trial_id="first", attempt=1, config=TrainConfig(), runtime=Runtime(), workdir=Path("first"))
+        ready = TrialWorker(work=cloudpickle.dumps(idle_work()), server=path)
+        if DIED in (ended := ready.run(pickle.dumps(first), lambda _: None, node="")):
+            raise RuntimeError(ended[DIED])
+        try:
+            yield executor
+        finally:
+            executor.shutdown()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.idle_sweep import REPORTS, TRACKING_URI, idle_plan, idle_work, run_idle
+from benchmarks.idle_sweep import REPORTS, TRACKING_URI, idle_executor, idle_plan, run_idle
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_least, at_most, command_line, publish
 
@@ -66,12 +66,8 @@ def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
 
 def ours(trials: int) -> float:
     """Driver, Ray executor, record store and MLflow mirror."""
-    from orchestrator.running.executors.ray_tune import RayTune
-
-    executor = RayTune(max_concurrent=SLOTS, work=idle_work())
-    run = run_idle(idle_plan("overhead", trials), executor)
-    executor.shutdown()
-    return run.seconds
+    with idle_executor(SLOTS) as executor:
+        return run_idle(idle_plan("overhead", trials), executor).seconds
 
 
 def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:

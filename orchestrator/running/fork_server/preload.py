@@ -67,7 +67,7 @@ def preload(modules: Sequence[str]) -> None:
             logger.debug("%s cannot be imported: %s", name, error)
     from orchestrator.store.git_state import code_state
 
-    code_state()  # of the code that was just imported; every trial records it
+    code_state()  # every trial records of which code it is: of that which was just imported
 
 
 def why_unsafe() -> str:

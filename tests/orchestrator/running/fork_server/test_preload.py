@@ -63,7 +63,8 @@ def counting(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
     record = run_trial(task, report)
     new = sorted(name for name in sys.modules if name not in before)
     devices = [name for name in open_before if name.startswith(preload.DEVICES)]
-    facts = {**record.environment, "new": " ".join(new), "devices": " ".join(devices), "cuda": cuda}
+    hashed = str(sys.modules["trainer.code_digest"].present_files.cache_info().misses)
+    facts = {**record.environment, "hashed": hashed, "new": " ".join(new), "devices": " ".join(devices), "cuda": cuda}
     return replace(record, environment=facts)
 
 
@@ -72,6 +73,7 @@ def test_a_trial_imports_next_to_nothing_and_no_gpu_is_open_before_it(server: st
     assert record.state is State.DONE, record.error
     facts = record.environment
     assert len(facts["new"].split()) <= MOST_IMPORTS, facts["new"]
+    assert facts["hashed"] == "1", "the source files are read once, before the fork"
     assert (facts["devices"], facts["cuda"]) == ("", "False")
 
 
