@@ -125,7 +125,8 @@ class SweepRun:
         if self.documented is not self.sweep:
             self.write_documents()
         for path in artifacts.values():
-            self.server.write_file(self.run_id, path, "tables")
+            if not path.is_dir():  # the figures' folder has its own place
+                self.server.write_file(self.run_id, path, "tables")
         for folder in {path.parent / "figures" for path in artifacts.values()}:
             for path in sorted(folder.glob("[!.]*")):  # without the index of what is drawn
                 self.server.write_file(self.run_id, path, "figures")

@@ -28,7 +28,8 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     table.write_text("| a | b |")
     (table.parent / "figures" / "bars.svg").write_text("<svg/>")
     (table.parent / "figures" / ".drawn.json").write_text("{}")
-    mirror.finish(world.results(sweep), {"markdown": table}, completed=True)
+    files = {"markdown": table, "figures": table.parent / "figures"}
+    mirror.finish(world.results(sweep), files, completed=True)
 
     (parent,) = world.runs("sweep")
     assert (parent.info.status, parent.info.run_name) == ("FINISHED", "tiny")
@@ -41,6 +42,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     assert artifacts == documents | {"tables", "figures", "environment"}
     (figure,) = world.client.list_artifacts(parent.info.run_id, "figures")
     assert figure.path == "figures/bars.svg"
+    assert [item.path for item in world.client.list_artifacts(parent.info.run_id, "tables")] == ["tables/table.md"]
     assert world.text(parent, "recipe.yaml") == "optim.lr: 0.01\n"
     assert "mlflow==" in world.text(parent, "environment/requirements.txt")
     assert world.json(parent, "environment/machines.json")["trials"] == [{"host": "here", "commit": "abc", "trials": 4}]
