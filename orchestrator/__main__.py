@@ -55,7 +55,7 @@ def build_parser() -> Parser:
         "--keep",
         choices=("all", "last", "best"),
         default="all",
-        help="checkpoints of finished trials to keep (default: all)",
+        help="checkpoints to keep of finished trials that have two (default: all)",
     )
     clean.add_argument(
         "--forget-plans",

@@ -2,7 +2,7 @@
 
     <workdir>/last.pt        the newest; replaced by rename
     <workdir>/previous.pt    the one before, used if last.pt is damaged; removed when the trial is finished
-    <workdir>/best.pt        the weights with the best val/miou; a state dict
+    <workdir>/best.pt        the weights with the best val/miou; a state dict. Those of a finished trial are in last.pt
 
 Each file has a digest of its content (trainer/archive_digest.py), which is checked before the file is used.
 
@@ -19,7 +19,8 @@ import os
 import pickle
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class Checkpoint:
     """The moving average of the weights, if the trial keeps one."""
     scaler: Mapping[str, Any] | None = None
     """State of the loss scaler at float16 precision."""
+    best: Mapping[str, Tensor] | None = None
+    """The weights with the best val/miou, after the last step; None in files of before, where best.pt has them."""
 
 
 def fingerprint(config: TrainConfig) -> str:
@@ -92,9 +95,18 @@ class Checkpoints:
         flush_folder(self.best.parent)
 
     def finish(self, checkpoint: Checkpoint) -> None:
-        """Write last.pt of a finished trial and remove previous.pt."""
+        """Write last.pt of a finished trial, with the best weights; remove previous.pt and best.pt.
+
+        A damaged best.pt stays as it is. Equal weights are stored once.
+        """
+        with suppress(OSError, ValueError):
+            best = read_tensors(self.best)
+            equal = (item for item in (checkpoint.average, checkpoint.model) if item is not None and same(item, best))
+            checkpoint = replace(checkpoint, best=next(equal, best))
         self.save(checkpoint)
         self.previous.unlink(missing_ok=True)
+        if checkpoint.best is not None:
+            self.best.unlink(missing_ok=True)
 
     def load(self, config: TrainConfig) -> Checkpoint | None:
         """The newest intact checkpoint of this config, or None to start from scratch.
@@ -122,6 +134,13 @@ class Checkpoints:
                 path.unlink()  # otherwise the next save would replace an intact previous.pt with it
             else:
                 yield checkpoint
+
+
+def same(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    """Whether two state dicts are bit for bit the same."""
+    return weights.keys() == others.keys() and all(
+        torch.equal(weights[name].cpu(), other) and weights[name].dtype == other.dtype for name, other in others.items()
+    )
 
 
 def write_partial(values: dict[str, Any], path: Path) -> Path:

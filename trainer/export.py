@@ -47,7 +47,7 @@ def inference_network(workdir: Path, *, best: bool = False) -> tuple[Segmentor, 
         raise TrainerError(f"{workdir}: no checkpoint (last.pt); give the folder of a trained trial")
     weights = found.model if found.average is None else found.average
     if best:
-        weights = read_best(checkpoints.best)
+        weights = read_best(checkpoints.best) if found.best is None else found.best
     config = ModelConfig(**without_plugins(json.loads(found.config)["model"], workdir))
     return build_network(config, weights), config
 

@@ -91,7 +91,7 @@ def train_trial(
 
     The facts are those of the `TrialResult`. Checkpoints are copied to an object store as they are written.
     """
-    from orchestrator.store.image_counts import write_image_counts
+    from orchestrator.store.image_counts import PICTURE_FOLDER, write_image_counts
     from orchestrator.store.run_directory import RunDirectory
 
     workload = workload_of(task.config)
@@ -110,9 +110,16 @@ def train_trial(
     finally:
         copies.upload(ended=True)
     metrics, used = plain_numbers(result.metrics), {**found, **plain_texts(result.facts)}
-    if directory is None or result.count_NCK is None:
+    if directory is None:
         return metrics, {}, used
-    files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names)
+    drawn = sorted((task.workdir / PICTURE_FOLDER).glob("*.png")) if workload.is_built_in else []
+    pictures = {path.name: path.read_bytes() for path in drawn}
+    files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names, pictures)
+    with suppress(OSError):  # a user's own file in it keeps the folder
+        for path in drawn:
+            path.unlink()
+        if drawn:
+            (task.workdir / PICTURE_FOLDER).rmdir()
     return metrics, files, used
 
 

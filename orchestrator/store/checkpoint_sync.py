@@ -1,4 +1,4 @@
-"""Copies the checkpoints and pictures of a trial between the folder it works in and an object store.
+"""Copies the checkpoints of a trial between the folder it works in and an object store.
 
 With a run directory on a disk there is nothing to copy: a trial works in the run directory itself.
 """
@@ -17,9 +17,9 @@ from orchestrator.store.backends.object_store import ObjectFiles
 from orchestrator.store.records import trial_key
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["fetch_checkpoints", "fetch_pictures", "upload_checkpoints"]
+__all__ = ["fetch_checkpoints", "upload_checkpoints"]
 
-LAST, PREVIOUS, BEST, PICTURES = "last.pt", "previous.pt", "best.pt", "pictures"
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 UPLOADED = ".delivered.json"
 """In the folder a trial works in: the stamp, by name, of each file of which the store has a copy."""
@@ -44,16 +44,15 @@ def fetch_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) -> 
 def upload_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) -> None:
     """After the trainer wrote a checkpoint: copy what is new in `workdir` to the store. Raises StoreError.
 
-    Each object is written whole. Before last.pt is replaced, the store copies it to previous.pt, which is deleted once
-    the trainer has deleted its own previous.pt because the trial is finished.
+    Each object is written whole. Before last.pt is replaced, the store copies it to previous.pt. That and best.pt are
+    deleted once the trainer has deleted its own because the trial is finished, after its last.pt is in the store.
     """
     files = directory.files
     if not isinstance(files, ObjectFiles):
         return
     in_store, uploaded = files.sizes(trial_key(trial_id)), read_uploaded(workdir)
     keeps_previous = (workdir / PREVIOUS).exists()
-    pictures = [f"{PICTURES}/{path.name}" for path in sorted((workdir / PICTURES).glob("*.png"))]
-    for name in (name for name in (BEST, LAST, *pictures) if (workdir / name).exists()):
+    for name in (name for name in (BEST, LAST) if (workdir / name).exists()):
         current = stamp(str(workdir / name))
         if name in in_store and uploaded.get(name) == current:
             continue
@@ -62,17 +61,10 @@ def upload_checkpoints(directory: RunDirectory, trial_id: str, workdir: Path) ->
         files.upload(workdir / name, trial_key(trial_id, name))
         uploaded[name] = current
         write_uploaded(workdir, uploaded)
-    if PREVIOUS in in_store and not keeps_previous and (workdir / LAST).exists():
-        files.delete(trial_key(trial_id, PREVIOUS))
-
-
-def fetch_pictures(directory: RunDirectory, trial_id: str) -> list[Path]:
-    """The pictures of a finished trial as local files, sorted. Raises StoreError."""
-    folder, files = directory.trial_folder(trial_id) / PICTURES, directory.files
-    if isinstance(files, ObjectFiles):
-        for name in files.names(trial_key(trial_id, PICTURES)):
-            files.download(trial_key(trial_id, f"{PICTURES}/{name}"), folder / name)
-    return sorted(folder.glob("*.png"))
+    if not keeps_previous and (workdir / LAST).exists():
+        for name in (PREVIOUS, BEST):
+            if name in in_store and not (workdir / name).exists():
+                files.delete(trial_key(trial_id, name))
 
 
 def read_uploaded(workdir: Path) -> dict[str, str]:

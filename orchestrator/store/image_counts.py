@@ -1,18 +1,22 @@
-"""Image counts: what each image of the test split adds to a trial's figures, so that reports can resample the images.
+"""Image counts and pictures: what a finished trial leaves for the reports, in one file.
 
-    <run_dir>/trials/<trial_id>/images_001.npz   of attempt 1: `counts` (images x classes x 3) and the names `classes`
+    <run_dir>/trials/<trial_id>/images_001.npz   of attempt 1: `counts` (images x classes x 3), the names `classes`, and
+                                                 pictures of the test split such as `sheet.png`
 
-The worker writes the file when the trial is done, and the record of the attempt has its SHA-256
-(`AttemptRecord.files`). Axes: N images of the test split, C classes, K correct, labelled and predicted pixels.
+The counts say what each image of the test split adds to a trial's figures, so that reports can resample the images. The
+worker writes the file when the trial is done, and the record of the attempt has its SHA-256 (`AttemptRecord.files`); it
+is an archive, which `unzip` and `numpy.load` read. Axes: N images of the test split, C classes, K correct, labelled and
+predicted pixels.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile, ZipInfo
 
 from orchestrator.errors import DamagedError
 from orchestrator.store.records import AttemptRecord, trial_key
@@ -22,7 +26,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ImageCounts", "image_counts_name", "read_image_counts", "write_image_counts"]
+__all__ = [
+    "PICTURE_FOLDER",
+    "ImageCounts",
+    "image_counts_name",
+    "read_image_counts",
+    "read_pictures",
+    "write_image_counts",
+]
+
+PICTURE_FOLDER = "pictures"
+"""In the folder of a trial, where the trainer draws; trials of before have kept it."""
+PICTURE = ".png"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -40,14 +55,29 @@ def image_counts_name(attempt: int) -> str:
 
 
 def write_image_counts(
-    directory: RunDirectory, trial_id: str, attempt: int, count_NCK: NDArray[Any], classes: Sequence[str]
+    directory: RunDirectory,
+    trial_id: str,
+    attempt: int,
+    count_NCK: NDArray[Any] | None,
+    classes: Sequence[str],
+    pictures: Mapping[str, bytes] | None = None,
 ) -> dict[str, str]:
-    """Write the counts of an attempt; returns the SHA-256 by name of the file, for its record. Raises StoreError."""
+    """Write the counts, if there are any, and the PNG files `pictures` of an attempt.
+
+    Returns the SHA-256 by name of the file, for its record; empty if there is nothing to write. Raises StoreError.
+    """
     import numpy as np
 
     buffer = BytesIO()
-    np.savez_compressed(buffer, counts=count_NCK.astype(np.uint32), classes=np.array(classes, dtype=np.str_))
+    if count_NCK is not None:
+        np.savez_compressed(buffer, counts=count_NCK.astype(np.uint32), classes=np.array(classes, dtype=np.str_))
+    if pictures:
+        with ZipFile(buffer, "a") as archive:
+            for name, picture in sorted(pictures.items()):
+                archive.writestr(ZipInfo(name), picture)  # without the time, so that equal trials have equal files
     content = buffer.getvalue()
+    if not content:
+        return {}
     directory.files.write(trial_key(trial_id, image_counts_name(attempt)), content)
     return {image_counts_name(attempt): hashlib.sha256(content).hexdigest()}
 
@@ -59,6 +89,36 @@ def read_image_counts(directory: RunDirectory, record: AttemptRecord) -> ImageCo
     """
     import numpy as np
 
+    content = read_verified(directory, record)
+    if content is None:
+        return None
+    with np.load(BytesIO(content), allow_pickle=False) as stored:
+        if "counts" not in stored.files:
+            return None
+        return ImageCounts(
+            count_NCK=stored["counts"].astype(np.int64), classes=tuple(str(name) for name in stored["classes"])
+        )
+
+
+def read_pictures(directory: RunDirectory, record: AttemptRecord) -> dict[str, bytes]:
+    """The PNG files of the attempt `record` by their names, sorted; of a trial of before, those in its folder.
+
+    Raises DamagedError when a file is missing or not the one that was written.
+    """
+    content = read_verified(directory, record)
+    if content is not None:
+        with ZipFile(BytesIO(content)) as archive:
+            found = {name: archive.read(name) for name in sorted(archive.namelist()) if name.endswith(PICTURE)}
+        if found:
+            return found
+    folder = trial_key(record.trial_id, PICTURE_FOLDER)
+    names = sorted(name for name in directory.files.names(folder) if name.endswith(PICTURE))
+    pictures = {name: directory.files.read(f"{folder}/{name}") for name in names}
+    return {name: picture for name, picture in pictures.items() if picture is not None}
+
+
+def read_verified(directory: RunDirectory, record: AttemptRecord) -> bytes | None:
+    """The file of the attempt `record`; None if it has none. Raises DamagedError."""
     name = image_counts_name(record.attempt)
     if name not in record.files:
         return None
@@ -68,7 +128,4 @@ def read_image_counts(directory: RunDirectory, record: AttemptRecord) -> ImageCo
         raise DamagedError(f"{directory}/{key}: missing")
     if hashlib.sha256(content).hexdigest() != record.files[name]:
         raise DamagedError(f"{directory}/{key}: damaged (its content does not match the digest in the record)")
-    with np.load(BytesIO(content), allow_pickle=False) as stored:
-        return ImageCounts(
-            count_NCK=stored["counts"].astype(np.int64), classes=tuple(str(name) for name in stored["classes"])
-        )
+    return content

@@ -24,6 +24,9 @@ from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["RecordStore"]
 
+LOCK = "lock"
+"""In the folder of a trial of the built-in trainer, which nobody trains any more once it is done."""
+
 
 class RecordStore(RunDirectory):
     """A run directory that is also written, by the driver alone. Anybody may read it at any time.
@@ -214,6 +217,9 @@ class RecordStore(RunDirectory):
         self.check()
         self.point_log.flush(record.trial_id)
         self.write(trial_key(record.trial_id, attempt_name(record.attempt)), record.to_json())
+        if record.state is State.DONE and not self.files.remote:
+            with suppress(StoreError):  # nothing needs it gone
+                self.files.delete(trial_key(record.trial_id, LOCK))
 
     def compact(self, sweep_name: str) -> int:
         """Write the finished trials of a sweep to its Parquet cache; returns their number.

@@ -9,8 +9,9 @@ JSON files have a digest of their content (`sealed_json`), and lines of points a
 <run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
 <run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
                                                    in an object store points_001_00001.jsonl and so on
-<run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image (`orchestrator.store.image_counts`)
-<run_dir>/trials/<trial_id>/last.pt, best.pt       checkpoints of the built-in trainer
+<run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image, and pictures (`store.image_counts`)
+<run_dir>/trials/<trial_id>/last.pt                checkpoint of the built-in trainer; of a finished trial its weights,
+                                                   last and best; while it trains also previous.pt, best.pt and lock
 <run_dir>/trials/<trial_id>/work/                  what any other trainer writes (`orchestrator.store.work_folder`)
 <run_dir>/code/<digest>.json                       digests of the files of the trainer that ran, by their names
 <run_dir>/code/<digest>.patch                      uncommitted changes of our packages; only its owner may read it

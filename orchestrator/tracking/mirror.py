@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import StoreError
-from orchestrator.store.checkpoint_sync import fetch_pictures
+from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.store.image_counts import PICTURE_FOLDER, read_pictures
 from orchestrator.store.records import WORK, AttemptRecord, PlannedRun, State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -363,8 +365,10 @@ class Mirror:
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
         """Artifacts of an ended trial: pictures, figures per class, the traceback."""
-        for path in fetch_pictures(self.directory, record.trial_id):
-            self.server.write_file(child.run_id, path, "pictures")
+        with suppress(DamagedError), temporary_folder("pictures") as folder:  # `verify` names a damaged file
+            for name, picture in read_pictures(self.directory, record).items():
+                (folder / name).write_bytes(picture)
+                self.server.write_file(child.run_id, folder / name, PICTURE_FOLDER)
         shown = []
         for family in class_families(self.sweep.declared_metrics):
             if (table := class_table(family, record.metrics)) is not None:

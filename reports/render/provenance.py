@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator.errors import DamagedError
 from orchestrator.store.data_set_record import DataSetRecord
+from orchestrator.store.image_counts import read_pictures
 from orchestrator.store.records import AttemptRecord, title_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -138,11 +141,12 @@ def find_pictures(results: SweepResults, directory: RunDirectory) -> tuple[list[
     found: list[Picture] = []
     size, left_out = 0, 0
     for label, seed, trial_id in (run for part in results.parts for run in pictured_runs(part)):
+        drawn: Mapping[str, bytes] = {}
+        with suppress(DamagedError):  # `verify` names the file
+            drawn = read_pictures(directory, results.outcomes[trial_id])
         for stem, title in PICTURES.items():
-            path = directory.trial_folder(trial_id) / "pictures" / f"{stem}.png"
-            if not path.is_file():
+            if (content := drawn.get(f"{stem}.png")) is None:
                 continue
-            content = path.read_bytes()
             size += len(content)
             if size > MOST_PICTURE_BYTES:
                 left_out += 1

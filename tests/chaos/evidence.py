@@ -78,7 +78,7 @@ class Trial:
     broken_lines: int
     """Lines of points that are not what was written."""
     weights: Mapping[str, str] | None
-    """Digests of the members of best.pt: names, shapes and the bytes of each tensor. None without an intact file."""
+    """Digests of the tensors of last.pt, the best weights among them, by member. None without an intact file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def read_trials(run_dir: Path) -> dict[str, Trial]:
 
 
 def read_trial(folder: Path) -> Trial:
-    """A trial's records, points and best weights."""
+    """A trial's records, points and weights."""
     attempts = [read_attempt(path) for path in folder.iterdir() if ATTEMPT_FILE.fullmatch(path.name)]
     points: dict[int, dict[Key, list[bytes]]] = {}
     broken = 0
@@ -137,7 +137,7 @@ def read_trial(folder: Path) -> Trial:
         attempts=tuple(sorted(attempts, key=lambda attempt: attempt.number)),
         points={number: {key: tuple(values) for key, values in of.items()} for number, of in points.items()},
         broken_lines=broken,
-        weights=read_weights(folder / "best.pt"),
+        weights=read_weights(folder / "last.pt"),
     )
 
 
@@ -177,10 +177,13 @@ def read_point(line: bytes) -> dict[str, Any] | None:
 
 
 def read_weights(path: Path) -> dict[str, str] | None:
-    """Digests of what is in a checkpoint: torch saves a ZIP archive with a member for each tensor."""
+    """Digests of the tensors of a checkpoint: torch saves a ZIP archive with a member for each.
+
+    Another member holds the time that training took.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.partition("/")[2]]
+            names = [name for name in archive.namelist() if name.partition("/")[2].startswith("data/")]
             return {name.partition("/")[2]: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
     except (OSError, zipfile.BadZipFile):
         return None

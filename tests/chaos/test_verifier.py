@@ -126,7 +126,7 @@ def change_figure(folder: Path) -> None:
 
 def flip_weight(folder: Path) -> None:
     """One bit of one tensor; the archive is otherwise whole."""
-    path = trial(folder) / "best.pt"
+    path = trial(folder) / "last.pt"
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = max(members, key=lambda item: len(members[item]))
@@ -192,7 +192,7 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "open attempt",
     ),
     "a flipped bit in a weight": (flip_weight, "differing bits"),
-    "no weights": (lambda folder: (trial(folder) / "best.pt").unlink(), "differing bits"),
+    "no weights": (lambda folder: (trial(folder) / "last.pt").unlink(), "differing bits"),
     "a run that is RUNNING": (
         lambda folder: query(folder, "UPDATE runs SET status = 'RUNNING' WHERE OF_TRIAL"),
         "open run",

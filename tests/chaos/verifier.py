@@ -128,7 +128,7 @@ def check_trial(trial: Trial, reference: Trial, excuses: Excuses) -> Iterator[Fi
     excused = {step for trial_id, step in excuses.steps if trial_id == trial.trial_id}
     yield from missing_points(trial.trial_id, expected, held, excused)
     if trial.weights != reference.weights:
-        yield Finding("differing bits", f"{trial.trial_id}: best.pt {describe_weights(trial, reference)}")
+        yield Finding("differing bits", f"{trial.trial_id}: last.pt {describe_weights(trial, reference)}")
 
 
 def check_records(trial: Trial, reference: Trial, excuses: Excuses) -> Iterator[Finding]:

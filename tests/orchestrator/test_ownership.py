@@ -36,7 +36,7 @@ from orchestrator.machine.own_folder import (
 from orchestrator.machine.process_identity import ProcessIdentity
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures
+from orchestrator.store.checkpoint_sync import fetch_checkpoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -182,9 +182,9 @@ def mlflow_database(home: Path, plant_in: Callable[[Path], None]) -> None:
 
 
 def copies_of_an_object_store(home: Path, plant_in: Callable[[Path], None]) -> None:
-    """Checkpoints and pictures are copied to this machine."""
+    """Checkpoints are copied to this machine."""
     directory = RunDirectory(f"memory://{home.name}/runs")
-    for name in ("last.pt", "best.pt", "pictures/sheet.png"):
+    for name in ("last.pt", "best.pt"):
         directory.files.write(f"trials/a/{name}", b"of the store")
     folder = directory.trial_folder("a")
     folder.mkdir(parents=True)
@@ -195,7 +195,6 @@ def copies_of_an_object_store(home: Path, plant_in: Callable[[Path], None]) -> N
     yield
     fetch_checkpoints(directory, "a", folder)
     assert (folder / "last.pt").read_bytes() == b"of the store"
-    assert len(fetch_pictures(directory, "a")) == 1
 
 
 def run_directory(home: Path, plant_in: Callable[[Path], None]) -> None:
@@ -331,7 +330,6 @@ def copy_checkpoints(home: Path) -> None:
     for operation in (
         lambda: local_folder("memory://x"),
         lambda: fetch_checkpoints(directory, "a", named_for_user(home / "scratch", "scratch") / "0" / "trials" / "a"),
-        lambda: fetch_pictures(directory, "a"),
     ):
         with pytest.raises(StoreError, match=r"is not used; .* or set CONTRAST_SWEEP_SCRATCH to another folder"):
             operation()

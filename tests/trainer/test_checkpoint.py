@@ -210,6 +210,32 @@ def test_a_finished_trial_keeps_weights_alone(checkpoints):
     assert (found.step, found.optimizer, found.contrast) == (2, None, None)
 
 
+def test_a_finished_trial_has_its_best_weights_in_the_same_file(checkpoints, tmp_path):
+    checkpoints.save_best({"a": torch.arange(3.0)})
+    checkpoints.finish(make(step=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert torch.equal(checkpoints.load(CONFIG).best["a"], torch.arange(3.0))
+
+
+def test_equal_weights_are_stored_once(checkpoints):
+    weights = {"a": torch.randn(100_000)}
+    checkpoints.finish(make(step=2, model=weights, optimizer=None, contrast=None))
+    alone = checkpoints.last.stat().st_size
+    checkpoints.save_best(weights)
+    checkpoints.finish(make(step=2, model=weights, optimizer=None, contrast=None))
+    assert checkpoints.last.stat().st_size < alone + 10_000
+    assert torch.equal(checkpoints.load(CONFIG).best["a"], weights["a"])
+
+
+@pytest.mark.parametrize("content", [None, b"cut short"])
+def test_without_intact_best_weights_a_trial_finishes_all_the_same(checkpoints, content):
+    if content is not None:
+        checkpoints.best.write_bytes(content)
+    checkpoints.finish(make(step=2))
+    assert checkpoints.load(CONFIG).best is None
+    assert checkpoints.best.exists() == (content is not None)
+
+
 def test_best_is_a_plain_state_dict(checkpoints):
     weights = {"a": torch.randn(3)}
     checkpoints.save_best(weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer import TrainerError
+from trainer.checkpoint import Checkpoints
 from trainer.config import (
     ContrastConfig,
     DataConfig,
@@ -96,7 +96,7 @@ def test_an_exported_file_with_an_auxiliary_classifier_can_still_be_loaded(train
     _, workdir, _ = trained
     export_inference(workdir, tmp_path / "model.pt")
     content = torch.load(tmp_path / "model.pt", weights_only=True)
-    weights = torch.load(workdir / "best.pt", weights_only=True)
+    weights = torch.load(workdir / "last.pt", weights_only=True)["best"]
     content["weights"] |= {name: value for name, value in weights.items() if name.startswith("head.aux.")}
     torch.save(content, tmp_path / "older.pt")
     image = torch.rand(1, 3, 32, 64)
@@ -119,11 +119,15 @@ def test_the_average_is_exported_where_it_was_evaluated(tmp_path):
 
 def test_without_best_weights_it_says_to_take_the_last_ones(trained, tmp_path):
     _, workdir, _ = trained
-    shutil.copy(workdir / "last.pt", tmp_path)
+    before = Checkpoints(workdir).newest()
+    best, before.best = before.best, None  # as earlier versions wrote it, with best.pt beside it
+    Checkpoints(tmp_path).save(before)
     expected = rf"^{tmp_path}: cannot read the best weights \(best\.pt: {{}}\); export the last ones$"
     with pytest.raises(TrainerError, match=expected.format("No such file or directory")):
         inference_network(tmp_path, best=True)
-    (tmp_path / "best.pt").write_bytes((workdir / "best.pt").read_bytes()[:1000])
+    Checkpoints(tmp_path).save_best(best)
+    assert torch.equal(*(next(inference_network(path, best=True)[0].parameters()) for path in (workdir, tmp_path)))
+    (tmp_path / "best.pt").write_bytes((tmp_path / "best.pt").read_bytes()[:1000])
     with pytest.raises(TrainerError, match=expected.format("damaged, cut short, or its end is damaged")):
         inference_network(tmp_path, best=True)
     network, config = inference_network(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.backends import open_files
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.checkpoint_sync import fetch_checkpoints, fetch_pictures, upload_checkpoints
+from orchestrator.store.checkpoint_sync import fetch_checkpoints, upload_checkpoints
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.run_directory import RunDirectory
 
@@ -82,20 +82,18 @@ def test_an_upload_that_breaks_off_leaves_the_last_one(
     assert in_store(bucket)["last.pt"] == "step 20"
 
 
-def test_a_finished_trial_keeps_no_previous_and_shows_its_pictures(bucket: str, tmp_path: Path) -> None:
+def test_a_finished_trial_keeps_no_previous(bucket: str, tmp_path: Path) -> None:
     put(tmp_path, last="step 10")
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     put(tmp_path, last="step 20", previous="step 10")
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
     (tmp_path / "previous.pt").unlink()
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "sheet.png").write_bytes(b"png")
-    put(tmp_path, last="finished")
+    put(tmp_path, last="finished", best="weights")
     upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
-    assert in_store(bucket) == {"last.pt": "finished", "pictures/sheet.png": "png"}
-    (picture,) = fetch_pictures(RunDirectory(bucket), "a")
-    assert picture == RunDirectory(bucket).trial_folder("a") / "pictures" / "sheet.png"
-    assert picture.read_bytes() == b"png"
+    assert in_store(bucket) == {"last.pt": "finished", "best.pt": "weights"}
+    (tmp_path / "best.pt").unlink()  # the trainer has its content in last.pt
+    upload_checkpoints(RunDirectory(bucket), "a", tmp_path)
+    assert in_store(bucket) == {"last.pt": "finished"}
 
 
 def test_with_a_run_directory_on_a_disk_nothing_is_copied(tmp_path: Path) -> None:
@@ -105,7 +103,6 @@ def test_with_a_run_directory_on_a_disk_nothing_is_copied(tmp_path: Path) -> Non
     fetch_checkpoints(RunDirectory(tmp_path), "a", workdir)
     upload_checkpoints(RunDirectory(tmp_path), "a", workdir)
     assert [path.name for path in workdir.iterdir()] == ["last.pt"]
-    assert fetch_pictures(RunDirectory(tmp_path), "a") == []
 
 
 def test_an_object_store_gives_trials_a_folder_of_this_machine(bucket: str, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_sweep_beside_roots_works_in_its_own_folders(place: Place) -> None:
     assert {own[path][1] & 0o777 for path in ours} == {0o700}
     assert [path.name for path in (place.temporary / f"contrast-{NOBODY}").iterdir()] == [MARK]
     names = {name.rpartition("/")[2] for name in place.objects()}
-    assert {"sweep.json", "attempt_001.json", "last.pt", "best.pt"} <= names
+    assert {"sweep.json", "attempt_001.json", "last.pt"} <= names
     assert (place.home / "out").stat().st_uid == NOBODY
 
 

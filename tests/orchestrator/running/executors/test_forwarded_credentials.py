@@ -92,6 +92,6 @@ def test_workers_of_a_joined_cluster_have_the_credentials_that_are_named(
     assert done.returncode == 0, done.stdout + done.stderr
     files = pytest.importorskip("s3fs").S3FileSystem(use_listings_cache=False)
     names = {Path(path).name for path in files.find(f"{bucket}/runs/trials")}
-    assert {"attempt_001.json", "attempt_002.json", "last.pt", "best.pt"} <= names
+    assert {"attempt_001.json", "attempt_002.json", "last.pt"} <= names
     for path in (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         assert secret.encode() not in path.read_bytes(), path
