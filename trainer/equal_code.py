@@ -16,6 +16,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "d42afc43e90d",
         "29d8f00b4822",
         "a41bc5585a51",
+        "a1dda6b56d82",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""
