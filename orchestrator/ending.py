@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import FigureError, StyleError
 from orchestrator.plugins.table_style import TableStyle
@@ -15,10 +16,10 @@ from orchestrator.running.driver import Driver
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.follower import Follower
-from reports.figures.choose import drawings_of
-from reports.figures.kept import lacking
-from reports.figures.process import FigureProcess
-from reports.write import FIGURE_FOLDER, Reports
+
+if TYPE_CHECKING:  # what reports import takes 0.3 s, and this module is imported before the first trial starts
+    from reports.figures.process import FigureProcess
+    from reports.write import Reports
 
 __all__ = ["Ending", "draw_in_advance"]
 
@@ -64,6 +65,8 @@ class Ending:
 
     def add_tables(self, files: dict[str, Path], results: SweepResults, reports: list[Reports]) -> None:
         """Add the tables of `results` to `files`; if a style of a plugin raises, those of the others."""
+        from reports.write import Reports
+
         made = Reports(results, self.out / results.sweep.name, plugins=self.plugins, directory=self.store)
         reports.append(made)
         try:
@@ -97,4 +100,8 @@ def draw_in_advance(results: SweepResults, *, out: Path, process: FigureProcess)
 
     Without learning curves, because each trial that ends changes them.
     """
+    from reports.figures.choose import drawings_of
+    from reports.figures.kept import lacking
+    from reports.write import FIGURE_FOLDER
+
     process.prepare(lacking(drawings_of(results, None, dark=True), out / results.sweep.name / FIGURE_FOLDER))
