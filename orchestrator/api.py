@@ -35,6 +35,7 @@ from orchestrator.tracking.uri import is_own_file, tracking_uri_of
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
     from orchestrator.planning.adaptive.base import GrowingPlan
+    from orchestrator.running.closing import Closing
     from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
@@ -195,11 +196,8 @@ def carry_out(
         resources = resources_on(options.executor, spec.space.resources)
         figures = FigureProcess()
         stack.callback(closing.step, "the process that draws", figures.stop, brief=True)
-
-        def has_idle_cpu() -> bool:
-            return driver.only_runs and len(driver.running) * resources.cpus + 1 <= (os.cpu_count() or 1)
-
-        in_advance = FigureTracker(partial(draw_in_advance, out=options.out, process=figures), has_idle_cpu)
+        draw = partial(draw_in_advance, out=options.out, process=figures)
+        in_advance = FigureTracker(draw, lambda: has_idle_cpu(driver, resources.cpus))
         trackers = [follower, *make_trackers(todo), TableTracker(write), in_advance]
         driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
         executors = ExitStack()
@@ -246,12 +244,7 @@ def carry_out(
             )
             shown = show if cause is None and not driver.interrupted else None
             files = ending.take_steps(results_of(stored, driver), completed=outcome.completed, show=shown)
-    first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
-    if first is not None:
-        stopped = [f"stopped: {driver.halted}"] if driver.halted not in ("", INTERRUPTED) else []
-        for line in [*stopped, *closing.failures]:
-            first.add_note(line)
-        raise first
+    raise_first(cause, driver, closing)
     return replace(
         outcome,
         files=files,
@@ -259,6 +252,22 @@ def carry_out(
         mirror_failure=follower.failure,
         mirror_lacks=follower.lacking,
     )
+
+
+def raise_first(cause: Exception | None, driver: Driver, closing: Closing) -> None:
+    """Raise why the sweep ended early, with a note for each thing that failed after it; nothing if it did not."""
+    first = cause or (KeyboardInterrupt() if driver.interrupted else closing.defect)
+    if first is None:
+        return
+    stopped = [f"stopped: {driver.halted}"] if driver.halted not in ("", INTERRUPTED) else []
+    for line in [*stopped, *closing.failures]:
+        first.add_note(line)
+    raise first
+
+
+def has_idle_cpu(driver: Driver, cpus: float) -> bool:
+    """Whether no trial waits, and those that run with `cpus` each leave one of this machine idle."""
+    return driver.only_runs and len(driver.running) * cpus + 1 <= (os.cpu_count() or 1)
 
 
 def outcome_of(stored: StoredPlan, driver: Driver) -> SweepOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -169,6 +170,7 @@ def described(error: Exception) -> str:
 
 def main() -> None:
     """Follow the sweep that standard input tells of, until it is finished or the driver is gone."""
+    gc.enable()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a batch system sends it to all; the driver decides when to end
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
@@ -197,7 +199,3 @@ def deliver(child: FollowerProcess) -> None:
     except Exception as error:
         log_unexpected(error)
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -285,7 +285,7 @@ def test_a_process_that_is_left_is_found_by_its_mark_and_by_its_files(tmp_path: 
 def test_processes_are_told_apart_by_their_command_lines() -> None:
     lines = {
         1: "/x/python -m orchestrator.sweep tiny.yaml --name tiny",
-        2: "/x/python -m orchestrator.tracking.follower_process",
+        2: "/x/python -P -c import gc; ...; from orchestrator.tracking.follower_process import main; main()",
         3: "/x/ray/core/src/ray/raylet/raylet --raylet_socket_name=...",
         4: "/x/ray/core/src/ray/gcs/gcs_server --log_dir=...",
         5: "ray::RuntimeEnvAgent",

@@ -224,6 +224,7 @@ def main(options: str) -> None:
     for number in ENDING:  # they are for the driver
         signal.signal(number, lambda _number, _frame: None)
     warnings.filterwarnings("ignore", message=r".*use of fork\(\) may lead to deadlocks", category=DeprecationWarning)
+    gc.disable()  # imports make a million objects that stay, and the collector would look at them again and again
     with opened(given) as listener:
         preload(given.modules)
         if given.modules and (reason := why_unsafe()):
@@ -231,5 +232,6 @@ def main(options: str) -> None:
             given.run_again_without_modules(listener)
         gc.collect()
         gc.freeze()  # so that a trial does not copy what it only reads
+        gc.enable()
         address = Path(given.address) if given.address else None
         ForkServer(listener, driver=0 if given.driver else None, address=address).serve(given.idle_seconds)
