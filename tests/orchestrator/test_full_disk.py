@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import api, ending, sweep
+from orchestrator import api, sweep
 from orchestrator.api import RunOptions
 from orchestrator.commands.command_line import DONE, UNFINISHED, WRONG, guarded
 from orchestrator.ending import Ending
@@ -67,7 +67,7 @@ def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.Monkey
     def few(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
         return Reports(results, out, ["markdown", "csv"])
 
-    monkeypatch.setattr(ending, "Reports", few)
+    monkeypatch.setattr("reports.write.Reports", few)
     monkeypatch.setattr("reports.write.Reports", few)
     out = str(quick_options.out)
     return [str(tiny_space), "--out", out, "--executor", "serial", "--only", "w/o contrast"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import api, ending, sweep
+from orchestrator import api, sweep
 from orchestrator.__main__ import main as orchestrator
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
@@ -166,7 +166,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
         return Reports(results, out, STYLES)
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr(ending, "Reports", plain)
+    monkeypatch.setattr("reports.write.Reports", plain)
     monkeypatch.setattr("reports.write.Reports", plain)
     monkeypatch.setattr(api, "save_code", lambda *_: None)
     monkeypatch.setattr(ConsoleTracker, "say", lambda *given, **named: None)

@@ -55,7 +55,7 @@ def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.Monkey
     def few(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
         return Reports(results, out, ["markdown"])
 
-    monkeypatch.setattr(ending, "Reports", few)
+    monkeypatch.setattr("reports.write.Reports", few)
     monkeypatch.setattr("reports.write.Reports", few)
     return [str(tiny_space), "--out", str(quick_options.out), "--executor", "serial"]
 

@@ -75,8 +75,7 @@ PRELOAD = (
     "torch.utils.serialization.config",  # torch.save imports it
     "torchvision",
     "timm",
-    "PIL.JpegImagePlugin",  # with its first image, PIL imports its plugins
-    "PIL.PngImagePlugin",
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),  # PIL does, with its first image
     "trainer.workload.before_fork",
 )
 """What every trial imports."""

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["modules_of", "preload", "why_unsafe"]
 
 OWN = (
+    "encodings.cp437",  # of the names in an archive
     "orchestrator.running.worker",
     "orchestrator.store.checkpoint_sync",
     "orchestrator.store.image_counts",
     "orchestrator.store.run_directory",
 )
-"""What every trial imports of ours."""
+"""What every trial imports, and ours imports for it."""
 
 KNOWN = frozenset({"PIL", "numpy", "pandas", "scipy", "sklearn", "timm", "torch", "torchvision"})
 """Packages that may be imported before a fork. The workload's own files are not: they may do anything."""

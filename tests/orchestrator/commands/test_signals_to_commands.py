@@ -163,7 +163,8 @@ def processes_of_session(session: int) -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+            state, _, _, its_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
                 found.append((entry / "cmdline").read_text())
         except OSError:
             continue

@@ -179,6 +179,7 @@ def test_a_server_that_stays_away_costs_a_limited_time_and_what_is_missing_is_to
     driver.start("base0", 1)
     driver.end("base0")
     driver.finish()
+    wait_until(lambda: "final table" in follower.lacking)
     began = time.monotonic()
     follower.close()
     assert time.monotonic() - began < QUICK.outage_seconds / 2
