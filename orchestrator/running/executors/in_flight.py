@@ -25,7 +25,7 @@ CHECK_SECONDS = 1.0
 """Time between two checks of the running trials and of the cluster."""
 
 WARM_UP_SECONDS = 10.0
-"""How long finished processes wait for those that are starting: see `InFlight.holds`."""
+"""How long workers that have finished wait for those that are starting: see `InFlight.holds`."""
 
 
 class TuneTrial(Protocol):
@@ -33,7 +33,7 @@ class TuneTrial(Protocol):
 
     config: dict[str, Any]
     status: str
-    """PENDING while it waits for its process, RUNNING once it has it."""
+    """PENDING while it waits for its worker, RUNNING once it has it."""
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ class TaskInFlight:
 
     task: Task
     trial: TuneTrial | None = None
-    process: Any = None
-    """Ray's handle of the process that runs it; Tune lets go of it when it fails."""
+    worker: Any = None
+    """Ray's handle of its worker; Tune lets go of it when it fails."""
     started_at: float | None = None
     """Seconds since the epoch."""
     node: str = ""
@@ -64,9 +64,9 @@ class InFlight:
         """What the tasks take together. Kept, because Tune asks for a task at every step."""
         self.checked_at = 0.0
         self.waits_for: dict[int, set[int]] = {}
-        """By index of a task that is over, the tasks for whose start its process waits."""
+        """By index of a task that is over, the tasks for whose start its worker waits."""
         self.warm_at: float | None = None
-        """When processes stop to wait for others, on the monotonic clock."""
+        """When workers stop to wait for others, on the monotonic clock."""
         self.overfull = ""
         """Why the executor must start again with fewer tasks; empty while it need not."""
 
@@ -101,13 +101,13 @@ class InFlight:
         self.tasks[index_of(trial)].trial = trial
 
     def notice_starts(self) -> None:
-        """Tell the controller of the trials that have got their process."""
+        """Tell the controller of the trials that have got their worker."""
         for item in list(self.tasks.values()):
             if item.trial is not None and item.trial.status == "RUNNING":
                 self.start(item)
 
     def first_pending(self) -> TuneTrial | None:
-        """The trial that has waited longest for a process."""
+        """The trial that has waited longest for a worker."""
         trials = (item.trial for item in self.tasks.values() if item.trial is not None)
         return next((trial for trial in trials if trial.status == "PENDING"), None)
 
@@ -115,13 +115,13 @@ class InFlight:
         """Tell the controller that a task has started, once."""
         if item.started_at is None:
             item.started_at = time.time()
-            item.process = self.cluster.process_of(item.trial)
+            item.worker = self.cluster.worker_of(item.trial)
             self.controller.started(item.task)
 
     def receive(self, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
         """Handle a report: a point, or the record that ends the attempt. Returns whether the trial is to stop now.
 
-        After its record a trial stops, unless its process must wait (`holds`).
+        After its record a trial stops, unless its worker must wait (`holds`).
         """
         index = index_of(trial)
         item = self.tasks.get(index)
@@ -146,11 +146,11 @@ class InFlight:
         return self.controller.stop_state(item.task) is not None
 
     def holds(self, index: int) -> bool:
-        """Whether the process of a task that is over must wait for other processes that are starting.
+        """Whether the worker of a task that is over must wait for others that are starting.
 
-        Tune gives a free process to the trial that has waited longest, and cancels the process that was starting for
-        it. With trials shorter than the start of a process, one process would run them all, however many fit. A sweep
-        waits `WARM_UP_SECONDS` in total: on a cluster with other users, some processes never start.
+        Tune gives a free worker to the trial that has waited longest, and cancels the worker that was starting for
+        it. With trials shorter than the start of a worker, one worker would run them all, however many fit. A sweep
+        waits `WARM_UP_SECONDS` in total: on a cluster with other users, some workers never start.
         """
         alive = [self.tasks[number] for number in self.waits_for.get(index, ()) if number in self.tasks]
         if any(item.started_at is None for item in alive):
@@ -206,9 +206,9 @@ class InFlight:
 
     def fail(self, error: Exception) -> str:
         """Tune has ended with an exception: end or return every task; returns the reason in one line."""
-        started = {item.process: item.trial for item in self.tasks.values() if item.started_at is not None}
-        for process, message in self.cluster.memory_kills([process for process in started if process is not None]):
-            if (trial := started[process]) is not None:
+        started = {item.worker: item.trial for item in self.tasks.values() if item.started_at is not None}
+        for worker, message in self.cluster.memory_kills([worker for worker in started if worker is not None]):
+            if (trial := started[worker]) is not None:
                 self.lose(trial, message)
         reason = self.overfull or (
             str(error) if isinstance(error, ExecutorLostError) else f"Ray Tune failed ({short_line(error)})"

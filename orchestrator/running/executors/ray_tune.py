@@ -40,10 +40,10 @@ __all__ = ["RayTune"]
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 20.0
-"""Default time that a trial has to stop by itself before its process is killed."""
+"""Default time that a trial has to stop by itself before its worker is killed."""
 
 ASK_SECONDS = 1.0
-"""How long processes have to say that they are alive, after Tune has failed."""
+"""How long workers have to say that they are alive, after Tune has failed."""
 
 UNLIMITED = Share(cpus=1e9, gpus=1e9)
 
@@ -146,13 +146,13 @@ class RayTune:
         listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return {str(node["NodeID"]) for node in listed if node["Alive"] and node["Resources"].get("CPU")}
 
-    def process_of(self, trial: Any) -> Any:
-        """Handle of the process that runs a trial; None when it has none."""
+    def worker_of(self, trial: Any) -> Any:
+        """Handle of the worker of a trial; None when it has none."""
         return trial.temporary_state.ray_actor
 
-    def memory_kills(self, processes: Sequence[Any]) -> list[tuple[Any, str]]:
-        """Those of the processes that were killed for their node's memory, with Ray's messages."""
-        calls = {process.__ray_ready__.remote(): process for process in processes}
+    def memory_kills(self, workers: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Those of the workers that were killed for their node's memory, with Ray's messages."""
+        calls = {worker.__ray_ready__.remote(): worker for worker in workers}
         killed = []
         for call in ray.wait(list(calls), num_returns=len(calls), timeout=ASK_SECONDS)[0] if calls else ():
             try:
@@ -168,10 +168,10 @@ class RayTune:
         return self.cluster.dead_daemons()
 
     def kill(self, trial: Any) -> None:
-        """Kill a trial's process; Tune reports it as an error."""
-        process = self.process_of(trial)
-        if process is not None:
-            ray.kill(process)
+        """Kill a trial's worker, and so its process; Tune reports it as an error."""
+        worker = self.worker_of(trial)
+        if worker is not None:
+            ray.kill(worker)
 
     def shutdown(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -250,7 +250,7 @@ class ControllerScheduler(FIFOScheduler):
         self.in_flight = in_flight
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """The next trial to get a process. Tune asks at each step, so this also checks the running trials."""
+        """The next trial to get a worker. Tune asks at each step, so this also checks the running trials."""
         self.in_flight.notice_starts()
         self.in_flight.check()
         waiting: Any = self.in_flight.first_pending()
@@ -269,9 +269,9 @@ class ControllerScheduler(FIFOScheduler):
         self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """The trial was removed before it had a process."""
+        """The trial was removed before it had a worker."""
         self.in_flight.lose(trial, "the trial ended without a record")
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """The process or its node died; an exception of the trial itself arrives as a record."""
+        """The worker or its node died; an exception of the trial itself arrives as a record."""
         self.in_flight.lose(trial, cause_of(trial) or "the worker process died")

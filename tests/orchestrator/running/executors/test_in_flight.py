@@ -39,11 +39,11 @@ class Cluster:
     def nodes(self) -> set[str]:
         return {"one", "other"}
 
-    def process_of(self, trial: Any) -> int:
+    def worker_of(self, trial: Any) -> int:
         return id(trial)
 
-    def memory_kills(self, processes: Sequence[Any]) -> list[tuple[Any, str]]:
-        return [(id(trial), MEMORY) for trial in self.full if id(trial) in processes]
+    def memory_kills(self, workers: Sequence[Any]) -> list[tuple[Any, str]]:
+        return [(id(trial), MEMORY) for trial in self.full if id(trial) in workers]
 
     def kill(self, trial: Any) -> None:
         self.killed.append(trial)
@@ -66,7 +66,7 @@ def launch(in_flight: InFlight) -> Trial:
     return trial
 
 
-def test_a_process_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_waits_for_a_starting_one_for_a_limited_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_flight = InFlight(RecordingController(make_tasks(2, tmp_path)), Cluster())
     for _ in range(2):
         launch(in_flight)
