@@ -104,4 +104,6 @@ def draw_in_advance(results: SweepResults, *, out: Path, process: FigureProcess)
     from reports.figures.kept import lacking
     from reports.write import FIGURE_FOLDER
 
-    process.prepare(lacking(drawings_of(results, None, dark=True), out / results.sweep.name / FIGURE_FOLDER))
+    missing = lacking(drawings_of(results, None, dark=True), out / results.sweep.name / FIGURE_FOLDER)
+    with suppress(OSError):  # the end of the sweep says that no process can be started
+        process.prepare(missing)

@@ -20,7 +20,8 @@ import pytest
 from orchestrator.machine.own_folder import MARK, Mark, claim, make_temporary, temporary_root, write_mark
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from tests.end_to_end.conftest import PROJECT, environment, write_tiny
+from tests.end_to_end import mishaps
+from tests.end_to_end.conftest import environment, write_tiny
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
@@ -70,7 +71,8 @@ def place(s3_server: str, s3_settings: pytest.MonkeyPatch) -> Iterator[Place]:
         write_tiny(folder / "home")
         for path in (folder / "home", *(folder / "home").iterdir()):
             os.chown(path, NOBODY, NOBODY)
-        given = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(PROJECT)}
+        hook = mishaps.install(folder / "hook", "WITHOUT_FIGURES")  # this user may not be able to start an interpreter
+        given = {**hook, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
         values = {key: value for key, value in environment().items() if key != SCRATCH_FOLDER} | given
         probe = [*AS_NOBODY, sys.executable, "-c", "import orchestrator.api"]
         if subprocess.run(probe, cwd=folder, env=values, capture_output=True, check=False).returncode:
