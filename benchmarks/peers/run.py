@@ -1,6 +1,7 @@
 """Runs a peer and accounts for all of its processes: `python -m benchmarks.peers.run FOLDER KILL_AFTER WORDS...`.
 
-This process adopts every descendant, also those that daemonize, so that their CPU time is counted and none is left.
+This process adopts every descendant, also those that daemonize, so that none is left; a control group counts their CPU
+time where this user may make one (`cpu_account`), and otherwise that of those which were waited for.
 All of them are killed when `KILL_AFTER` trials have ended and their results have had time to be kept; 0 kills none.
 Prints a `Run` as JSON. Linux only.
 """
@@ -20,6 +21,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.peers.cpu_account import CpuAccount, cpu_account
 from benchmarks.peers.work import JOURNAL, Event, read_journal
 from benchmarks.process import environment
 
@@ -68,25 +70,37 @@ def main(folder: Path, kill_after: int, words: list[str]) -> Run:
     ctypes.CDLL(None, use_errno=True).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     journal = folder / "journal.jsonl"
     earlier = len(read_journal(journal))
-    began = time.time()
-    exit_code = wait_or_kill(words, folder, journal, lambda: len(settled(read_journal(journal)[earlier:])), kill_after)
-    seconds = time.time() - began
-    if not kill_after:
-        if exit_code != 0:
-            sys.exit("\n".join((folder / LOG).read_text(errors="replace").splitlines()[-3:]))
-        wait_for_descendants()
-    kill_descendants()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with cpu_account() as account:
+        before = cpu_seconds(account)
+        began = time.time()
+        exit_code = wait_or_kill(
+            words, folder, journal, lambda: len(settled(read_journal(journal)[earlier:])), kill_after
+        )
+        seconds = time.time() - began
+        if not kill_after:
+            if exit_code != 0:
+                sys.exit("\n".join((folder / LOG).read_text(errors="replace").splitlines()[-3:]))
+            wait_for_descendants()
+        kill_descendants()
+        used = cpu_seconds(account) - before
     events = read_journal(journal)[earlier:]
     steps = [float(event["time"]) for event in events if event["event"] == "step"]
     return Run(
         seconds=seconds,
         first_step_seconds=min(steps, default=began) - began,
-        cpu_seconds=used.ru_utime + used.ru_stime,
+        cpu_seconds=used,
         started=trials(events, "start"),
         ended=trials(events, "end"),
         settled=settled(events, began + seconds),
     )
+
+
+def cpu_seconds(account: CpuAccount | None) -> float:
+    """CPU seconds of all descendants so far; without an account, of those that were waited for."""
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    if account is None:
+        return others.ru_utime + others.ru_stime
+    return account.seconds() - own.ru_utime - own.ru_stime
 
 
 def wait_or_kill(

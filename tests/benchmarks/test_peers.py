@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks.peers import __main__ as peers
@@ -93,3 +96,33 @@ def test_only_peers_can_be_chosen(monkeypatch, capsys):
         peers.main()
     assert ended.value.code == 2
     assert "invalid choice: 'slurm'" in capsys.readouterr().err
+
+
+ABANDONS = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for it, as for workers of Ray
+if os.fork() == 0:
+    while time.process_time() < 0.5:
+        pass
+    os._exit(0)
+time.sleep(1.5)
+"""
+COUNTS = """
+import subprocess, sys
+from benchmarks.peers.cpu_account import cpu_account
+from benchmarks.peers.run import cpu_seconds
+with cpu_account() as account:
+    before = cpu_seconds(account)
+    subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)
+    print(account is not None, cpu_seconds(account) - before)
+print(account is None or not account.folder.exists())
+"""
+
+
+def test_processes_for_which_nobody_waits_count() -> None:
+    done = subprocess.run([sys.executable, "-c", COUNTS, ABANDONS], capture_output=True, text=True, check=True)
+    (counted, seconds), removed = done.stdout.splitlines()[0].split(), done.stdout.splitlines()[1]
+    assert removed == "True"
+    if counted == "False":
+        pytest.skip("this user may make no control group")
+    assert 0.5 <= float(seconds) < 1.5
