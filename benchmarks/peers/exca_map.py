@@ -11,7 +11,9 @@ from benchmarks.peers.work import SLOTS, TRIALS, train, unread
 class Experiment(pydantic.BaseModel):
     """All trials; those with a cached result do not run again."""
 
-    infra: exca.MapInfra = exca.MapInfra(folder="cache", cluster="processpool", max_jobs=SLOTS)
+    infra: exca.MapInfra = exca.MapInfra(
+        folder="cache", cluster="processpool", max_jobs=SLOTS, min_samples_per_job=TRIALS // SLOTS
+    )
 
     @infra.apply(item_uid=str)
     def scores(self, trials: Sequence[int]) -> Iterator[float]:
