@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.records import AttemptRecord
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.paced_tracker import PacedTracker
 
 __all__ = ["FigureTracker"]
 
@@ -16,7 +16,7 @@ MOST_TRIALS = 2000
 """Of a larger sweep nothing is drawn in advance: to compute what its figures show would keep the driver."""
 
 
-class FigureTracker:
+class FigureTracker(PacedTracker):
     """Calls `draw` when a trial has started or ended and a CPU is idle, at most every `pause_seconds`."""
 
     def __init__(
@@ -27,41 +27,20 @@ class FigureTracker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`has_idle_cpu`: whether no trial waits, and those that run leave a CPU of this machine idle."""
+        super().__init__(pause_seconds, clock)
         self.draw = draw
         self.has_idle_cpu = has_idle_cpu
-        self.pause_seconds = pause_seconds
-        self.clock = clock
-        self.drawn_at = -pause_seconds
-        self.outcomes: dict[str, AttemptRecord] = {}
-        self.sweep: SweepRecord
-
-    def planned(self, sweep: SweepRecord) -> None:
-        """The plan has grown."""
-        self.sweep = sweep
-
-    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Start from the outcomes of earlier runs."""
-        self.sweep, self.outcomes = sweep, dict(outcomes)
 
     def started(self, task: Task) -> None:
         """The last trial may leave a CPU idle."""
         self.draw_if_idle()
 
-    def reported(self, task: Task, point: Point) -> None:
-        """Nothing to draw."""
-
     def ended(self, task: Task, record: AttemptRecord) -> None:
         """A trial has left its CPUs; if none waits for them, they are idle."""
-        self.outcomes[task.trial_id] = record
+        super().ended(task, record)
         self.draw_if_idle()
-
-    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Nothing to draw: the final figures were drawn before."""
 
     def draw_if_idle(self) -> None:
         """Draw what there is, unless that was done just now."""
-        now = self.clock()
-        if now - self.drawn_at < self.pause_seconds or len(self.outcomes) > MOST_TRIALS or not self.has_idle_cpu():
-            return
-        self.drawn_at = now
-        self.draw(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
+        if len(self.outcomes) <= MOST_TRIALS and self.has_idle_cpu() and self.is_due():
+            self.draw(self.results)

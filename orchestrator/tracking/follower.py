@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import AccessError, TrackingError
+from orchestrator.machine.python_child import python_path
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.tracking.retries import BackOff, RetryTimings
@@ -32,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 CODE = "import gc; gc.disable(); from orchestrator.tracking.follower_process import main; main()"
 """Python's collector would look again and again at the objects that importing MLflow makes: a fifth of its time."""
-PACKAGES = Path(__file__).resolve().parents[2]
-"""Where the child finds this code, whatever the driver's current folder."""
 
 
 class Follower:
@@ -241,10 +240,9 @@ class Follower:
 
         It gets no arguments: the address of the server may hold a password, and everybody can read a command line.
         """
-        path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
         return subprocess.Popen(  # noqa: S603 - this interpreter, this module
             [sys.executable, "-P", "-c", CODE],
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": python_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from orchestrator.errors import StoreError, StyleError
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.records import AttemptRecord
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.paced_tracker import PacedTracker
 
 __all__ = ["TableTracker"]
 
 
-class TableTracker:
+class TableTracker(PacedTracker):
     """Rewrites the tables as trials end, at most every `pause_seconds`; the sweep itself writes the final ones."""
 
     def __init__(
@@ -25,35 +25,12 @@ class TableTracker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`write` writes the tables of a sweep: `reports.write.write_reports`, bound to a folder."""
+        super().__init__(pause_seconds, clock)
         self.write = write
-        self.pause_seconds = pause_seconds
-        self.clock = clock
-        self.written_at = -pause_seconds
-        self.outcomes: dict[str, AttemptRecord] = {}
-        self.sweep: SweepRecord
-
-    def planned(self, sweep: SweepRecord) -> None:
-        """The plan has grown."""
-        self.sweep = sweep
-
-    def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Start from the outcomes of earlier runs."""
-        self.sweep, self.outcomes = sweep, dict(outcomes)
-
-    def started(self, task: Task) -> None:
-        """Nothing to write."""
-
-    def reported(self, task: Task, point: Point) -> None:
-        """Nothing to write."""
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
         """Rewrite the tables, unless that was done just now."""
-        self.outcomes[task.trial_id] = record
-        now = self.clock()
-        if now - self.written_at >= self.pause_seconds:
-            self.written_at = now
+        super().ended(task, record)
+        if self.is_due():
             with suppress(StoreError, StyleError, OSError):  # the end of the sweep says what is wrong
-                self.write(SweepResults(sweep=self.sweep, outcomes=self.outcomes))
-
-    def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Nothing to write: the final table was written before."""
+                self.write(self.results)

@@ -19,16 +19,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
+from orchestrator.machine.python_child import how_ended, python_path
 from reports.figures.drawing import Drawing
 
 __all__ = ["FigureProcess", "Order"]
 
 MODULE = "reports.figures.child"
-PACKAGES = Path(__file__).resolve().parents[2]
-"""Where the child finds this code, whatever the caller's current folder."""
-
 SILENT_SECONDS = 60.0
 """Without a figure for so long, the process counts as hanging."""
 MOST_BYTES_IN_ADVANCE = 65_536
@@ -158,7 +155,7 @@ class FigureProcess:
                 code = self.process.wait(1.0)
         if code is None:
             return "without an exit code"
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return how_ended(code)
 
     def start(self) -> None:
         """Start the process, in a session of its own because Ctrl-C is for the driver. Raises OSError."""
@@ -166,12 +163,11 @@ class FigureProcess:
         seconds = struct.pack("ll", max(int(self.silent_seconds), 1), 0)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-        path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
         with theirs:
             try:
                 self.process = subprocess.Popen(  # noqa: S603 - this interpreter, this module
                     [sys.executable, "-P", "-m", MODULE, str(os.getpid())],
-                    env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+                    env={**os.environ, **ONE_THREAD, "PYTHONPATH": python_path()},
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

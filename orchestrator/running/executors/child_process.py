@@ -15,12 +15,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine.python_child import how_ended, module_path
 from orchestrator.running.executors.losses import cause_of_end
 
 __all__ = ["ChildProcess"]
-
-PACKAGES = Path(__file__).resolve().parents[3]
-"""Folder of our packages."""
 
 CODE = "import sys; sys.path[:] = {path!r}; from {module} import main; main({handle}, {parent})"
 MODULE = "orchestrator.running.executors.child"
@@ -46,8 +44,7 @@ class ChildProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             handle = theirs.fileno()
-            path = [str(PACKAGES), *(item for item in sys.path if item != str(PACKAGES))]
-            code = CODE.format(path=path, module=MODULE, handle=handle, parent=os.getpid())
+            code = CODE.format(path=module_path(), module=MODULE, handle=handle, parent=os.getpid())
             reading, writing = os.pipe()
             self.output = os.fdopen(reading, "rb", buffering=0)
             os.set_blocking(reading, False)
@@ -123,7 +120,7 @@ class ChildProcess:
             self.process.wait(KILLING_SECONDS)
             self.output.close()
         code = self.process.returncode
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = how_ended(code)
         return f"{how}: {cause_of_end(LOG_PREFIX.sub('', self.lines[-1]))}" if self.lines else how
 
 

@@ -24,6 +24,7 @@ from orchestrator.interrupts import ENDING
 from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.preload import preload, why_unsafe
 from orchestrator.running.fork_server.request import Ended, TrialRequest, receive_request
+from orchestrator.running.fork_server.starting import ServerOptions, opened
 from orchestrator.running.fork_server.trial_process import become_trial
 
 __all__ = ["ForkServer"]
@@ -217,8 +218,6 @@ class ForkServer:
 
 def main(options: str) -> None:
     """Run a server with the `ServerOptions` in JSON."""
-    from orchestrator.running.fork_server.starting import ServerOptions, opened
-
     given = ServerOptions(**json.loads(options))
     name_process("fork-server")
     for number in ENDING:  # they are for the driver

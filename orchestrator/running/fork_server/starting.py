@@ -19,11 +19,9 @@ from typing import NoReturn
 
 from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.machine.parent_process import end_with_parent
+from orchestrator.machine.python_child import module_path
 
 __all__ = ["ServerOptions", "connect", "opened", "server_of_this_process", "shared_server"]
-
-PACKAGES = Path(__file__).resolve().parents[3]
-"""Folder of our packages."""
 
 CODE = "import sys; sys.path[:] = {path!r}; from orchestrator.running.fork_server.server import main; main({options!r})"
 
@@ -67,8 +65,7 @@ class ServerOptions:
 
 def command(options: ServerOptions) -> list[str]:
     """The command line of a server, which looks for modules where this process does."""
-    path = [str(PACKAGES), *(item for item in sys.path if item != str(PACKAGES))]
-    return [sys.executable, "-c", CODE.format(path=path, options=json.dumps(asdict(options)))]
+    return [sys.executable, "-c", CODE.format(path=module_path(), options=json.dumps(asdict(options)))]
 
 
 @contextmanager

@@ -65,9 +65,7 @@ def run(request: TrialRequest, connection: Connection) -> int:
         task: Task = pickle.loads(request.task)  # noqa: S301
         name_process(f"trial {task.trial_id}")
         record = work(task, report)
-    except (EOFError, OSError, StopTrial) as error:
-        if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-            return died(connection, error)
+    except (EOFError, ConnectionError, StopTrial):
         return 1  # the client is gone, or has stopped work that does not catch it
     except Exception as error:
         return died(connection, error)
