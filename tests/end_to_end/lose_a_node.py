@@ -36,7 +36,6 @@ class Killer:
         self.held: set[str] = set()
         self.done: list[str] = []
         self.killed: dict[str, Any] = {}
-        self.gpus_left = 0.0
 
     def planned(self, sweep: object) -> None: ...
 
@@ -64,7 +63,13 @@ class Killer:
         del self.steps[task.trial_id]
         if record.state is State.DONE:
             self.done.append(task.trial_id)
-        self.gpus_left = self.resources()["GPU"]
+
+    def gpus_left(self) -> float:
+        """What the cluster has once it has noticed the loss, which takes its health checks up to half a minute."""
+        until = time.monotonic() + 60
+        while (left := self.resources()["GPU"]) > 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        return left
 
 
 def main(spec: str) -> None:
@@ -83,10 +88,11 @@ def main(spec: str) -> None:
         killer = Killer(cluster, ray.cluster_resources)
         with mock.patch.object(api, "runtime_of", return_value=runtime):
             result = api.sweep(spec, options=api.RunOptions(address=cluster.address), trackers=[killer])
+        left = killer.gpus_left()
     finally:
         ray.shutdown()
         cluster.shutdown()
-    summary: Mapping[str, Any] = {"completed": result.completed, "killed": killer.killed, "gpus_left": killer.gpus_left}
+    summary: Mapping[str, Any] = {"completed": result.completed, "killed": killer.killed, "gpus_left": left}
     Path("summary.json").write_text(json.dumps(summary), encoding="utf-8")
 
 
