@@ -105,6 +105,6 @@ def test_a_node_lost_in_mid_run_costs_no_finished_trial_and_no_bit(tmp_path: Pat
     for trial_id, history in lost.items():
         assert history[0]["environment"]["node"] == killed["node"]
         reached, again = steps(stormy, trial_id, 1)[-1], steps(stormy, trial_id, 2)
-        assert reached == mishaps.HELD_STEP
+        assert reached >= mishaps.HELD_STEP  # its process may take a few steps more until it notices the loss
         assert again[0] > reached - 4, "the second attempt began at the beginning"
         assert again[-1] == 80
