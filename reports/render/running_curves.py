@@ -23,6 +23,8 @@ LEFT, RIGHT, TOP, BOTTOM = 48.0, 8.0, 8.0, 22.0
 MOST_ROWS = 6
 """As many colours there are: the baseline and the rows that come first are drawn."""
 Y_TICKS, X_TICKS = 4, 3
+NAMES = {"train/loss": "Training loss"}
+"""Of metrics that no workload declares."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +87,9 @@ def chart_of(results: SweepResults, metric: str, curves: Mapping[str, Curve]) ->
         lines.append(Line(label=label, mean=mean, band=joined([*upper, *lower]) if several else ""))
     steps = (first + (last - first) * part / X_TICKS for part in range(X_TICKS + 1))
     values = (low + (high - low) * part / Y_TICKS for part in range(Y_TICKS + 1))
+    name = NAMES.get(metric, f"{column.header} {column.arrow}".strip())
     return Chart(
-        name=title_of(f"{column.header} {column.arrow}".strip(), sweep.data_sets[0].name if sweep.data_sets else ""),
+        name=title_of(name, sweep.data_sets[0].name if sweep.data_sets else ""),
         lines=tuple(lines),
         x_ticks=tuple((round(x(step), 1), f"{step:.0f}") for step in steps),
         y_ticks=tuple((round(y(value), 1), f"{value:.3g}") for value in values),

@@ -29,7 +29,7 @@ def test_rows_fill_the_axes_and_the_baseline_comes_first(sweep_of):
     curves = {"a#0": ((0, 4.0), (100, 2.0)), "base#0": ((0, 3.0), (100, 1.0)), "base#1": ((0, 4.0), (50, 1.5))}
     (chart,) = charts_of(results_of(sweep, {}), running({LOSS: curves, "val/miou": {}}))
     assert [line.label for line in chart.lines] == ["base", "a"]
-    assert chart.name == LOSS
+    assert chart.name == "Training loss"
     base, other = chart.lines
     assert other.mean == f"{LEFT},{TOP} {WIDTH - RIGHT},{y_of(2.0):.1f}"
     assert base.mean == f"{LEFT},{y_of(3.5):.1f} 250.0,{y_of(1.5):.1f} {WIDTH - RIGHT},{HEIGHT - BOTTOM}"
