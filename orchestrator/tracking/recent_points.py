@@ -16,7 +16,7 @@ __all__ = ["RecentPoints"]
 
 LOSS = "train/loss"
 POINTS = 100
-"""At most about so many are kept of a curve."""
+"""About as many are kept of a curve at most."""
 MOST_TRIALS = 500
 """Of more trials no curves are kept: a page shows few, and memory would grow with the sweep."""
 
