@@ -97,3 +97,15 @@ def test_the_command_runs(command: Command, prepared: Path, capsys: pytest.Captu
             return
     code = MAINS[program](words)
     assert code in EXIT_CODES.get(command.text, (0,)), capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_on_python_runs(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without Ray, which takes seconds to start."""
+    blocks = [text for language, text in fences("docs/python.md") if language == "python"]
+    for text in blocks:
+        exec(compile(text.replace("max_concurrent=2", 'executor="serial"'), "docs/python.md", "exec"), {})  # noqa: S102
+    lines = capsys.readouterr().out.splitlines()
+    assert len(blocks) == 2
+    assert lines[:2] == ["10", "True reports/out/ablation_memory+seeds=5/table.md"]
+    assert 0 <= float(lines[-1]) <= 1
