@@ -48,11 +48,11 @@ bench: .venv/installed
 
 # The site of the documentation, in build/site; a link that leads nowhere is an error. `make docs-serve` shows it while pages change.
 docs: .venv/installed
-	$(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open build/site/index.html"
 
 docs-serve: .venv/installed
-	$(BIN)/python -m mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

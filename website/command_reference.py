@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 __all__ = ["PROGRAMS", "Program", "commands_of", "reference"]
 
-WIDTH = 100
+WIDTH = 80
 """Columns of a usage line."""
 
 
@@ -62,7 +62,7 @@ def parser_of(program: Program) -> argparse.ArgumentParser:
 def commands_of(program: Program) -> Iterator[argparse.ArgumentParser]:
     """The parsers of a program's commands; its own if it has none."""
     parser = parser_of(program)
-    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not nested:
         yield parser
     for action in nested:
@@ -77,10 +77,15 @@ def reference(name: str) -> str:
 def section(parser: argparse.ArgumentParser) -> str:
     """A command."""
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
-    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")  # noqa: SLF001
+    formatter.add_usage(
+        parser.usage,
+        [action for action in parser._actions if action.dest != "help"],
+        parser._mutually_exclusive_groups,
+        prefix="",
+    )
     description = " ".join((parser.description or "").split())
     parts = [f"## {parser.prog}", escaped(description), f"```text\n{formatter.format_help().strip()}\n```"]
-    rows = [row(action, formatter) for action in parser._actions if action.dest != "help"]  # noqa: SLF001
+    rows = [row(action, formatter) for action in parser._actions if action.dest != "help"]
     if rows:
         parts.append("\n".join(["| option | meaning |", "| --- | --- |", *rows]))
     if parser.epilog:
@@ -91,10 +96,10 @@ def section(parser: argparse.ArgumentParser) -> str:
 def row(action: argparse.Action, formatter: argparse.HelpFormatter) -> str:
     """A line of the table of options."""
     names = ", ".join(action.option_strings)
-    value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))  # noqa: SLF001
+    value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
     if not names:
-        names, value = formatter._metavar_formatter(action, action.dest)(1)[0], ""  # noqa: SLF001
-    meaning = formatter._expand_help(action) if action.help else ""  # noqa: SLF001
+        names, value = formatter._metavar_formatter(action, action.dest)(1)[0], ""
+    meaning = formatter._expand_help(action) if action.help else ""
     return f"| `{names}{f' {value}' if value else ''}` | {escaped(meaning)} |"
 
 

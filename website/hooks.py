@@ -23,6 +23,8 @@ OPTIONS = re.compile(r"^<!-- options of python -m (.+) -->$", re.MULTILINE)
 NAMED_FENCE = re.compile(r"^( *```\w+) ([\w./-]+)$", re.MULTILINE)
 """The start of a code block with a file name, such as "yaml own.yaml"."""
 SOURCES = {uri: file for file, uri in PAGES.items()}
+LOGS = ("changelog.md", "benchmark_notes.md", "decisions.md")
+"""Pages that the search shows after the others."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -53,10 +55,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the options of commands, give code blocks their titles, and let links lead to where files are on the site."""
+    """Fill in the options of commands, give code blocks titles, and let links lead to where files are on the site."""
     uri = page.file.src_uri
     if uri.startswith("files/"):  # `shown_file` has made its links
         return markdown
+    if uri in LOGS:
+        page.meta["search"] = {"boost": 0.5}
     markdown = OPTIONS.sub(lambda mark: reference(mark[1]), markdown)
     markdown = NAMED_FENCE.sub(r'\1 title="\2"', markdown)
     return with_site_links(markdown, SOURCES.get(uri, f"docs/{uri}"))

@@ -1,8 +1,8 @@
 """Which files of the repository are pages of the site, and where links to other files lead.
 
 The same Markdown is read in the repository and on the site. A link to a file that is not a page, such as
-`../orchestrator/running/failures.py`, leads on the site to a page that shows the file; one to a folder, to a list of its
-files.
+`../orchestrator/running/failures.py`, leads on the site to a page that shows the file; one to a folder, to a list of
+its files.
 """
 
 from __future__ import annotations
@@ -29,8 +29,16 @@ PAGES = {
 """Files outside docs/ that are pages -> their paths on the site. The site has no other copy of their text."""
 SHOWN = "files/"
 """Folder of the site with the files that pages link to."""
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json", ".sh": "bash", ".toml": "toml", ".csv": "text", "": "text"}
-"""Suffixes of files that are shown as text -> the language of their highlighting. Any other file is offered as it is."""
+LANGUAGES = {
+    ".py": "python",
+    ".yaml": "yaml",
+    ".json": "json",
+    ".sh": "bash",
+    ".toml": "toml",
+    ".csv": "text",
+    "": "text",
+}
+"""Suffixes of files that are shown as text -> the language of their highlighting. Others are offered as they are."""
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 FENCE = re.compile(r"^( *)(`{3,})[^`\n]*\n.*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 
@@ -97,7 +105,7 @@ def outside_fences(text: str, change: Callable[[str], str]) -> str:
 
 
 def shown_file(file: str) -> str:
-    """The Markdown page of a file or folder that is linked to. Search does not find it: the pages are what is searched."""
+    """The Markdown page of a file or folder that is linked to; the search leaves it out."""
     head = f"---\nsearch: {{exclude: true}}\n---\n\n# {file}\n\n"
     place = PROJECT / file
     if place.is_dir():

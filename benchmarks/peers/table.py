@@ -24,9 +24,7 @@ SHORT = {WALL: "wall, s", FIRST: "first step, s", REPEATED: "re-run after a kill
 """Those of the README."""
 
 
-def peers_table(
-    figures: Sequence[dict[str, Any]], bold: str, columns: Mapping[str, str] = COLUMNS
-) -> list[str]:
+def peers_table(figures: Sequence[dict[str, Any]], bold: str, columns: Mapping[str, str] = COLUMNS) -> list[str]:
     """A Markdown table with a line for each peer, fastest first; that of `bold` is bold."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for figure in figures:

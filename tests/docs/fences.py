@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from website.command_reference import PROGRAMS
+
 __all__ = ["PAGES", "PROJECT", "SHELLS", "Command", "commands", "fences"]
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -21,8 +23,7 @@ PAGES = (
 """All but the logs (CHANGELOG.md, benchmarks/NOTES.md), whose commands are those of their dates."""
 SHELLS = ("sh", "bash", "console")
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)``` *$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`((?:python -m \S+|make|pip) [^`]+)`")
-"""The name of a program alone is not a command."""
+INLINE = re.compile(r"`((?:python -m [^\s`]+|make|pip) [^`]+)`")
 STARTS = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python3?|make|pip|mlflow|bash|ray|sbatch|export|createuser)\s")
 """How a command begins."""
 
@@ -50,12 +51,12 @@ def commands() -> list[Command]:
 
 
 def commands_of(page: str) -> Iterator[str]:
-    """The commands of a page."""
+    """The commands of a page; the name of a program alone is not one."""
     for language, text in fences(page):
         if language.partition(" ")[0] in SHELLS:
             for line in text.replace("\\\n", " ").splitlines():
                 if command := " ".join(re.sub(r"(^|\s)#.*$", "", line).split()):
                     yield command
     prose = FENCE.sub("", (PROJECT / page).read_text(encoding="utf-8"))
-    for text in INLINE.findall(" ".join(prose.split())):
-        yield text
+    found = INLINE.findall(" ".join(prose.split()))
+    yield from (text for text in found if text.removeprefix("python -m ") not in PROGRAMS)
