@@ -19,7 +19,7 @@ NOT_RUN = {
     "make docs": "tests/docs/test_site.py builds the site",
     "make bench*": "takes up to 40 minutes; tests/benchmarks runs each benchmark with --quick",
     "make .venv/installed": "installs; CI does it",
-    "bash benchmarks/card.sh": "needs a GPU; tests/benchmarks/test_card.py",
+    "bash benchmarks/card.sh": "needs a GPU",
     "python -m benchmarks.scale --quick": "tests/benchmarks/test_benchmarks.py runs it",
     "python -m benchmarks.peers*": "takes 12 minutes; tests/benchmarks/test_peers.py runs it with --quick",
     "python -m trainer.golden*": "takes two minutes; tests/trainer/golden",
