@@ -21,7 +21,7 @@ MOST_TRIED = 2000
 
 
 def unused_settings(spec: SweepSpec, rows: Sequence[ResolvedRow]) -> dict[str, tuple[str, ...]]:
-    """By label of a row, the dotted keys of its factors without effect, if there are any; `rows` are those of `spec`."""
+    """By label of a row, the dotted keys of its factors without effect, if there are any; `rows` are of `spec`."""
     values: dict[str, list[Any]] = {}
     for row in spec.rows:
         for item in row.settings:

@@ -19,6 +19,8 @@ MEAN, STD, SEEDS, BEST = "mean/", "std/", "seeds/", "best/"
 MOST_ROWS = 100
 """A sweep of more rows, and a search, whose rows grow in number, have the best figure so far only."""
 
+DIGITS = 6
+"""Decimals of a difference, so that it fits a column."""
 REPORTED = "final/"
 
 
@@ -53,7 +55,7 @@ class Baseline:
         """The figure of a planned run minus its baseline's; None for the baseline itself and while one is unknown."""
         own = figure_of(outcomes.get(planned.trial_id), self.metric)
         base = figure_of(outcomes.get(self.trials.get(planned, "")), self.metric)
-        return None if own is None or base is None else own - base
+        return None if own is None or base is None else round(own - base, DIGITS)
 
 
 def row_means(results: SweepResults) -> dict[str, float]:

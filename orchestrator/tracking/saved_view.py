@@ -27,8 +27,8 @@ DEFLATED = "deflate;"
 LONGEST_VIEW = 5000
 """In characters; MLflow 3.17 accepts 20,000, earlier releases 5,000."""
 MOST_LISTED = 30
-"""Named views of an experiment. MLflow saves no more of a user when there are 40, so further sweeps have their view under
-its link only."""
+"""Named views of an experiment. MLflow saves no more of a user when there are 40, so further sweeps have their view
+under its link only."""
 MOST_EXTRA_COLUMNS, MOST_AXES = 4, 6
 ESSENTIALS = ("searchFilter", "orderByKey", "orderByAsc", "selectedColumns")
 """What releases of MLflow before 3.17 show of a view."""
@@ -60,14 +60,21 @@ class SavedView:
         row = [column("tags", name) for name in ("row", *(["data_set"] if sweep.on_several else []), "seed")]
         extra = [column("metrics", fit_name(name)) for name in others[:MOST_EXTRA_COLUMNS]]
         taken = [column("metrics", fit_name(name)) for name in minutes]
-        columns = [*row, main, *difference, *taken, *extra, *varied[:MOST_AXES]]
+        figures = [main, *difference, *taken]
+        columns = [*row, *figures, *extra, *varied[:MOST_AXES]]
         state = {
             "searchFilter": runs_of_sweep(sweep.name),
             "orderByKey": main,
             "orderByAsc": sweep.goal == "minimize",
             "selectedColumns": columns,
             "columnOrder": [RUN_NAME, CREATED, *columns, DURATION],
-            "columnWidths": {row[0]: 200, row[-1]: 70, main: 120, **dict.fromkeys([*difference, *taken], 130)},
+            "columnWidths": {
+                RUN_NAME: 170,
+                CREATED: 140,
+                row[0]: 160,
+                row[-1]: 60,
+                **dict.fromkeys([*figures, *extra], 130),
+            },
             "runsHiddenMode": "FIRST_20_RUNS",
             "useGroupedValuesInCharts": False,
             **charts_of(sweep),
@@ -133,6 +140,8 @@ def charts_of(sweep: SweepRecord) -> dict[str, Any]:
                 "isReordered": True,
                 "deleted": False,
                 "isGenerated": False,
+                "columns": 2,
+                "cardHeight": 360,
             }
         ],
         "isAccordionReordered": True,

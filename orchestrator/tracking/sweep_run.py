@@ -47,8 +47,9 @@ class SweepRun:
                 "method": sweep.method,
                 "mlflow.source.name": "orchestrator.sweep",
             }
-            run_id = server.create(sweep.name, tags, clock())
-            run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
+            now = clock()
+            run_id = server.create(sweep.name, tags, now)
+            run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=now)
         elif run.status != "RUNNING":
             server.reopen(run.run_id)
         self.server = server

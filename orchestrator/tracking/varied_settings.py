@@ -6,10 +6,10 @@ What all rows have in common is logged once, on the run of the sweep.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.store.factor_names import short_names
 from orchestrator.store.records import PlannedRun, SweepRecord
 
 __all__ = ["UNUSED", "as_text", "parameter_names", "row_parameters"]
@@ -23,7 +23,11 @@ OWN = ("sweep", "row", "seed", "data_set")
 
 
 def parameter_names(sweep: SweepRecord) -> dict[str, str]:
-    """By dotted key, the parameter of each setting that differs between rows, or that a search draws."""
+    """By dotted key, the parameter of each setting that differs between rows, or that a search draws.
+
+    Its name is the key without the first block, `memory.kind` for `contrast.memory.kind`, in whatever sweep; the whole
+    key where two would look alike.
+    """
     levels: dict[str, set[str]] = {}
     for place, row in enumerate(sweep.rows):
         for key, value in row.factors.items():
@@ -32,7 +36,9 @@ def parameter_names(sweep: SweepRecord) -> dict[str, str]:
             levels[key].add("")
     drawn = [str(parameter["key"]) for parameter in sweep.search.get("parameters", ())]
     keys = list(dict.fromkeys([*drawn, *(key for key, texts in levels.items() if len(texts) > 1)]))
-    return {key: key if name in OWN else name for key, name in zip(keys, short_names(keys), strict=True)}
+    short = {key: key.partition(".")[2] or key for key in keys}
+    counts = Counter([*short.values(), *OWN])
+    return {key: name if counts[name] == 1 else key for key, name in short.items()}
 
 
 def row_parameters(sweep: SweepRecord, planned: PlannedRun, config: Mapping[str, Any]) -> dict[str, str]:

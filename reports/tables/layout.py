@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from orchestrator.store.factor_names import short_names
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import Column
-from reports.tables.row_headers import RowHeaders, level_texts
+from reports.tables.row_headers import RowHeaders, level_texts, short_names
 
 __all__ = [
     "Header",

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.factor_names import short_names
 from orchestrator.store.records import Row
 
-__all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "varied_keys"]
+__all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "short_names", "varied_keys"]
 
 CHECK = "✓"
 WITHOUT = "w/o "
@@ -107,6 +106,23 @@ def varied_keys(rows: Sequence[Row], baseline: str | None, group: Sequence[str] 
         seen.update(repr(row.factors.get(key, ...)) for row in varied)
     changing = [key for key in levels if len(levels[key]) > 1] or list(levels)
     return tuple(dict.fromkeys([*(key for key in group if key in levels), *changing]))
+
+
+def short_names(keys: Sequence[str]) -> tuple[str, ...]:
+    """The shortest ending of each dotted key that no other key shares.
+
+    >>> short_names(["contrast.memory.kind", "contrast.mining.kind", "contrast.temperature"])
+    ('memory.kind', 'mining.kind', 'temperature')
+    """
+    parts = [key.split(".") for key in keys]
+    names = []
+    for own in parts:
+        length = next(
+            (length for length in range(1, len(own)) if sum(other[-length:] == own[-length:] for other in parts) == 1),
+            len(own),
+        )
+        names.append(".".join(own[-length:]))
+    return tuple(names)
 
 
 def factor_text(value: Any) -> str:

@@ -5,12 +5,11 @@ import math
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.factor_names import short_names
 from orchestrator.store.records import State, TableRecord
 from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow
 from reports.tables.notes import Mark
-from reports.tables.row_headers import factor_text
+from reports.tables.row_headers import factor_text, short_names
 from reports.tables.table import build_table
 from tests.reports.conftest import results_of
 
