@@ -33,7 +33,7 @@ def serve(uri: str | None, port: int = 0, sweep: str | None = None) -> int:
         if sweep is not None:
             print(f"{sweep}: {sweep_link(store, page_of(store, sweep))}")
         return 0
-    port = port or free_port()
+    port = port or free_port(UI_PORT)
     print(f"MLflow: http://127.0.0.1:{port}/{page_of(store, sweep)} (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     with suppress(KeyboardInterrupt), interruptible(), running(command, store) as server:
@@ -84,11 +84,11 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def free_port() -> int:
-    """A port of this machine that is not in use: that of `mlflow ui`, which the end of a sweep names, if it is free."""
+def free_port(wanted: int = 0) -> int:
+    """A port of this machine that is not in use, `wanted` if possible."""
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", UI_PORT))
+            probe.bind(("127.0.0.1", wanted))
         except OSError:
             probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -145,10 +145,9 @@ def test_a_server_that_is_there_is_named_without_its_password(server: type[FakeS
     assert server.started == []
 
 
-def test_a_free_port_is_that_of_mlflow_unless_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_free_port_is_the_wanted_one_unless_it_is_in_use() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         used = probe.getsockname()[1]
-        monkeypatch.setattr(ui, "UI_PORT", used)
-        assert ui.free_port() != used
-    assert ui.free_port() == used
+        assert ui.free_port(used) != used
+    assert ui.free_port(used) == used
