@@ -40,7 +40,8 @@ def test_every_layout_can_be_checked_and_drawn(name, tmp_path, capsys):
 def test_counts_shares_and_sizes(tree, capsys):
     assert check(tree) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["train", "2", "0", "33.3%", f"{WIDTH}x8", "(2),", "RGB", "(2)"]
+    assert lines[0] == "3 splits, 6 pairs, none broken: a run accepts the data set"
+    assert lines[3].split() == ["train", "2", "0", "33.3%", f"{WIDTH}x8", "(2)", "RGB", "(2)"]
     road = next(line for line in lines if line.split()[:2] == ["0", "road"])
     assert road.split()[2:] == ["25.000", "2", "25.000", "2", "-", "0"]  # a quarter of what is labelled; test is void
     assert any("labels of test are dummies" in line for line in lines)
