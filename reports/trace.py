@@ -113,8 +113,8 @@ def describe_runs(results: SweepResults, row: str, cell: Cell, tracked: Tracked,
     yield TextTable(header=header, rows=cells, right=frozenset({header.index("seed")}))
     if len(cells) < len(lines):
         yield f"and {len(lines) - len(cells)} more; --all lists them"
-    if alike := [f"{name} {lines[0][name]}" for name in same if lines[0][name]]:
-        yield f"{'each' if len(lines) > 1 else 'and'}      {', '.join(alike)}"
+    if alike := [lines[0][name] if name == "state" else f"{name} {lines[0][name]}" for name in same if lines[0][name]]:
+        yield f"each      {', '.join(alike)}"
 
 
 def arithmetic(cell: Cell, most: int | None) -> list[str]:

@@ -165,7 +165,7 @@ class LeftTrial:
 
 def name_trials(trials: Sequence[LeftTrial]) -> str:
     """`pixel memory; region memory, seeds 0-2`, or `5 rows, seeds 0-2`."""
-    rows = list(dict.fromkeys(trial.row for trial in trials if trial.row))
+    rows = sorted({trial.row for trial in trials if trial.row})
     seeds = {trial.seed for trial in trials if trial.seed is not None}
     named = "; ".join(rows) if len(rows) <= MOST_ROWS_NAMED else f"{len(rows)} rows"
     listed = first_few(seed_ranges(seeds), MOST_NAMES)

@@ -90,15 +90,16 @@ def plan_as_text(
     selected = frozenset(record.trial_ids) if selection is None else selection.of(record)
     ended = {trial_id for trial_id in record.trial_ids if results.ended(trial_id)} - stale
     to_run = selected - ended - stale
-    counts = f"{len(record.trial_ids)} trials, {len(ended)} done already, {len(to_run)} to run"
+    counts = f"{len(record.trial_ids)} trials, {len(ended)} done already"
+    counts += f", {len(stale)} stale" if stale else ""
+    counts += f", {len(to_run)} to run"
+    counts += "" if selection is None else f" of the {len(selected)} selected"
     kinds = kinds_in_plan(record, plan_before(directory, record.name), state.outcomes, to_run)
     if set(kinds) - {Kind.NOT_RUN}:
-        counts = f"{counts} ({describe_kinds(kinds)})"
-    if stale:
-        counts = f"{counts}, {len(stale)} stale"
+        counts += f": {describe_kinds(kinds)}"
     parts: list[Part] = [
         Line(f"{record.name}: {' x '.join(factors_of(record))} = {len(record.cells)} runs", "bold"),
-        Line(counts if selection is None else f"{counts} of the {len(selected)} selected", "bold"),
+        Line(counts, "bold"),
         *(f"stale: {line}" for line in describe_stale(state, directory)),
     ]
     unfinished = [trial for trial in plan.trials if trial.trial_id in to_run]

@@ -111,7 +111,7 @@ class Reasons:
         changes = identity.differences(closest)
         detail = f"never run; closest is {closest.trial_id}, which differs in {describe_changes(changes)}"
         if trial_id in self.planned_before:
-            return Reason(trial_id=trial_id, kind=Kind.NOT_RUN, text="planned before", detail=detail)
+            return Reason(trial_id=trial_id, kind=Kind.NOT_RUN, text="planned, not run yet", detail=detail)
         if other_seed is not None:
             return Reason(trial_id=trial_id, kind=Kind.NEW_SEED, text="new seeds", detail=detail)
         if before is None and self.planned_before and self.row_of[trial_id][0] not in self.earlier_rows:

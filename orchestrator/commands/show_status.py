@@ -43,7 +43,7 @@ def show_sweeps(options: argparse.Namespace) -> int:
             parts += status_as_text(status, command, every=options.all)
             parts += [""] if len(statuses) > 1 else []
         elif status.results.unfinished and not status.running:
-            parts.append(Line(f"next for {name}: {command.sweep}", whole=True))
+            parts.append(Line(f"next for {name}:", command=command.sweep))
     print_parts(parts)
     return code
 

@@ -19,7 +19,7 @@ __all__ = ["NextCommands", "describe_never_run", "overview", "status_as_text"]
 
 MOST_ROWS = 8
 """Rows that are shown without `--all`; if there are more, `OF_MANY`."""
-OF_MANY = 6
+OF_MANY = 5
 MOST_RUNNING = 3
 MOST_FAILURES = 2
 MOST_DAMAGED = 2
@@ -43,7 +43,7 @@ class NextCommands:
 def describe_never_run(name: str, place: str, known: Sequence[str], command: str) -> Line:
     """One line for a sweep of which the run directory `place` has no plan; `known` are the sweeps that it has."""
     others = f" (which has {first_few(known, MOST_NAMES)})" if known else ""
-    return Line(f"{name}: never run in {place}{others}; run it with `{command}`", whole=True)
+    return Line(f"{name}: never run in {place}{others}; run it:", command=command)
 
 
 def overview(statuses: Mapping[str, SweepStatus | None]) -> TextTable:
@@ -78,15 +78,17 @@ def describe_rows(status: SweepStatus, *, every: bool) -> Iterator[Part]:
     sweep, rows = status.results.sweep, status.rows
     if not rows:  # a search that has drawn nothing
         return
-    words = shown_words(row.counts for row in rows)
+    words = tuple(word for word in shown_words(row.counts for row in rows) if word != "not run")
     metric = metric_named(sweep.metric, sweep.declared_metrics)
     decimals = sweep.table.precision.get(sweep.metric, metric.decimals)
     shown = rows
     if not every and len(rows) > MOST_ROWS:
         shown = tuple(sorted(rows, key=order_of(sweep))[:OF_MANY])
     header = ("row", *words, with_unit(metric.title or metric.name, metric))
-    cells = [(row.title, *count_cells(row.counts, words), mean_text(row.values, metric, decimals)) for row in shown]
-    yield from ("", TextTable(header=header, rows=cells, right=frozenset(range(1, len(header)))))
+    lines: list[Sequence[str | Line]] = [
+        (row.title, *count_cells(row.counts, words), mean_text(row.values, metric, decimals)) for row in shown
+    ]
+    yield from ("", TextTable(header=header, rows=lines, right=frozenset(range(1, len(header)))))
     if len(shown) < len(rows):
         hidden = total(row.counts for row in rows) - total(row.counts for row in shown)
         listed = ", ".join(f"{hidden[word]} {word}" for word in COUNTED if hidden[word])
@@ -163,17 +165,18 @@ def describe_failures(status: SweepStatus, command: str, *, every: bool) -> Iter
     """Each kind of failure: how often, where, and how to debug it; `every`: its trials and a traceback."""
     sweep = status.results.sweep
     shown = status.failures if every else status.failures[:MOST_FAILURES]
-    for group in shown:
+    for number, group in enumerate(shown):
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
         head = f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"
-        yield from ("", Line(head, STYLES["failed"]))
+        debug = Line("  debug it:", command=f"{command} --trial {group.trial_ids[0]} --debug")
         if every:
+            yield from ("", Line(head, STYLES["failed"]))
             yield from (f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in group.trial_ids)
             trace = group.error.traceback.rstrip() or group.error.summary
-            yield from (Line(f"  | {line}", whole=True) for line in trace.splitlines())
+            yield from (*(Line(f"  | {line}", whole=True) for line in trace.splitlines()), debug)
         else:
-            yield f"  {group.error.summary}{place_of(group.error)}"
-        yield Line(f"  debug it: {command} --trial {group.trial_ids[0]} --debug", whole=True)
+            text = f"{head} {group.error.summary}{place_of(group.error)}"
+            yield from (Line(text, STYLES["failed"]),) if number else ("", Line(text, STYLES["failed"]), debug)
     if rest := status.failures[len(shown) :]:
         yield f"and {len(rest)} more kinds of failure, {sum(len(group.trial_ids) for group in rest)} trials"
 
@@ -196,15 +199,14 @@ def describe_unfinished(status: SweepStatus) -> Iterator[Part]:
 
 
 def describe_next(status: SweepStatus, commands: NextCommands, *, every: bool) -> Iterator[Part]:
-    """What to type next, on a line of its own, so that it can be copied."""
+    """What to type next."""
     unfinished = len(status.results.unfinished)
     if status.running:
-        yield from ("", "next: it runs; MLflow's pages show the curves:")
-        yield Line("  python -m orchestrator ui", whole=True)
+        yield from ("", Line("next: see the curves in MLflow while it runs:", command="python -m orchestrator ui"))
     elif unfinished:
         trials = "the trial" if unfinished == 1 else f"the {unfinished} trials"
-        yield from ("", f"next: run {trials} without a result:", Line(f"  {commands.sweep}", whole=True))
+        yield from ("", Line(f"next: run {trials} without a result:", command=commands.sweep))
     else:
-        yield from ("", "next: write the table:", Line(f"  {commands.reports}", whole=True))
+        yield from ("", Line("next: write the table:", command=commands.reports))
     if not every and (unfinished or len(status.rows) > MOST_ROWS):
         yield Line("--all shows every row, traceback and trial id", "dim")

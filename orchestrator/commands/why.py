@@ -87,10 +87,13 @@ def row_of(plan: SweepRecord, group: Sequence[Reason]) -> tuple[str | Line, ...]
 
 
 def describe_results(group: Sequence[Reason]) -> str:
-    """`done on 2026-11-27 10:15, commit 17c5cb7`, with the first and the last date and the commits of the results."""
+    """`done on 2026-11-27 10:15, commit 17c5cb7`, with the first and the last time and the commits of the results."""
     records = [item.record for item in group if item.record is not None]
-    dates = sorted({local_time(record.ended_at) for record in records})
-    when = f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
+    times = sorted({local_time(record.ended_at) for record in records})
+    when = f"on {times[0]}"
+    if len(times) > 1:
+        (day, _), (last_day, last) = (time.split() for time in (times[0], times[-1]))
+        when += f" to {last}" if day == last_day else f" to {last_day} {last}"
     commits = dict.fromkeys(
         f"{commit[:7]}{' with changes' if record.environment.get('dirty') else ''}"
         for record in records

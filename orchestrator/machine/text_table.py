@@ -27,7 +27,9 @@ class Line:
     style: str = ""
     """On a terminal, as rich names it: `bold`, `green`."""
     whole: bool = False
-    """Not wrapped, so that it can be copied: a command."""
+    """Not wrapped: a line of a traceback."""
+    command: str = ""
+    """What follows the text, to be copied: it is on a line of its own where both do not fit into one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,27 +91,38 @@ def plain_lines(part: Part) -> Iterator[str]:
 
 def text_of(item: str | Line) -> str:
     """The text of a line or a cell."""
-    return item.text if isinstance(item, Line) else item
+    if isinstance(item, str):
+        return item
+    return f"{item.text} {item.command}" if item.command else item.text
 
 
 def show(parts: Iterable[Part], console: Console) -> None:
     """Print to a terminal: long lines and cells are wrapped between words."""
+    for part in parts:
+        if not isinstance(part, TextTable):
+            show_line(part if isinstance(part, Line) else Line(part), console)
+        elif part.narrowest <= console.width:
+            console.print(laid_out(part))
+        else:
+            show_line(Line("\n".join(plain_lines(part)), whole=True), console)
+
+
+def show_line(line: Line, console: Console) -> None:
+    """Print a line; later ones of a wrapped line are indented."""
     from rich.text import Text
 
-    for part in parts:
-        if isinstance(part, TextTable):
-            if part.narrowest <= console.width:
-                console.print(laid_out(part))
-                continue
-            part = Line("\n".join(plain_lines(part)), whole=True)
-        line = part if isinstance(part, Line) else Line(part)
-        if line.whole or len(line.text) <= console.width // 2:  # a character takes two columns at most
-            console.print(Text(line.text, style=line.style), soft_wrap=True)
-            continue
-        wrapped = Text(line.text, style=line.style).wrap(console, console.width - INDENT)
-        for number, piece in enumerate(wrapped):
-            piece.rstrip()
-            console.print(Text(" " * INDENT if number else "") + piece, soft_wrap=True)
+    found = Text(text_of(line), style=line.style)
+    if line.whole or found.cell_len <= console.width:
+        console.print(found, soft_wrap=True)
+        return
+    if line.command:
+        indent = len(line.text) - len(line.text.lstrip()) + INDENT
+        show_line(Line(line.text, line.style), console)
+        show_line(Line(" " * indent + line.command, line.style, whole=True), console)
+        return
+    for number, piece in enumerate(found.wrap(console, console.width - INDENT)):
+        piece.rstrip()
+        console.print(Text(" " * INDENT if number else "") + piece, soft_wrap=True)
 
 
 def laid_out(table: TextTable) -> Table:

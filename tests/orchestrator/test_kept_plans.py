@@ -187,7 +187,7 @@ def test_clean_counts_every_plan_and_says_what_it_would_remove(quick_look: set[s
     groups = sorted(line.split("  ") for line in lines[4:6])
     assert [group[:3] for group in groups] == [
         ["1", "trial", "tiny: pixel + region memory, seed 1"],
-        ["3", "trial", "tiny: w/o contrast; pixel + region memory, seeds 0, 1"],
+        ["3", "trial", "tiny: pixel + region memory; w/o contrast, seeds 0, 1"],
     ], "one failed, three are done"
     assert orchestrator(["clean", "--forget-plans", "--all"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -141,11 +141,11 @@ def report_lines(report: Report, *, every: bool = True) -> Iterator[Part]:
 
 
 def summary(report: Report) -> str:
-    """`3 splits, 701 pairs, none broken: a run accepts the data set`."""
+    """`3 splits, 701 pairs, none broken; a run accepts the data set`."""
     pairs = sum(split.census.images for split in report.splits)
     broken = sum(split.problems.count for split in report.splits)
     verdict = "a run accepts the data set" if report.intact else "a run is refused"
-    return f"{len(report.splits)} splits, {pairs} pairs, {broken or 'none'} broken: {verdict}"
+    return f"{len(report.splits)} splits, {pairs} pairs, {broken or 'none'} broken; {verdict}"
 
 
 def split_table(report: Report) -> TextTable:
