@@ -40,6 +40,8 @@ LITERAL = {
     "td.stub": "the same",
     "font-variant-numeric": "a property of CSS",
     "pandas-stubs": "a package",
+    "new Promise": "a class of JavaScript",
+    "Promise.resolve": "the same",
 }
 """Text -> why it is not read."""
 

@@ -266,7 +266,7 @@ def test_a_row_shows_its_mean_so_far(small: Scene, capsys: Capture) -> None:
     values = [
         25 + place / 1000 for place, trial in enumerate(small.plan.trials) if trial.config.contrast.source == "none"
     ]
-    assert line.split()[1] == "2/3"
+    assert line.split()[2] == "2/3"
     assert float(line.split()[-3]) == pytest.approx(sum(values[:2]) / 2, abs=0.01)
 
 
@@ -295,8 +295,8 @@ def test_several_sweeps_at_once(small: Scene, capsys: Capture) -> None:
     heads = [line for line in capsys.readouterr().out.splitlines() if " trials: " in line]
     assert heads == [
         "tiny: 15 trials: 9 reused, 6 to run: 2 failed before, 4 not run yet",
-        "other: 15 trials: 9 reused, 6 to run: 2 failed before, 4 not run yet",
-    ]
+        "other: 15 trials: 9 reused, 6 to run: 4 new seeds, 2 failed before",
+    ], "the other has no plan yet, but results of the first seeds"
     for name in ("status", "why"):
         assert orchestrator.main([name, "tiny.yaml", "other.yaml", "--name", "x"]) == 2
         assert capsys.readouterr().err == "--name x: the name of one sweep; give one SPEC.yaml\n"
