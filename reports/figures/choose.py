@@ -8,20 +8,21 @@ classes were scored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.drawing import Drawing
-from reports.figures.figure_data import FigureData
+from reports.figures.figure_data import FigureData, axis_title
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
 from reports.figures.kept import write_drawings
 from reports.figures.learning_curves import read_curves
-from reports.figures.plots import BAND, Curves, Importance, Pareto, ParetoPoint, Plot
+from reports.figures.plots import BAND, Curve, Curves, Importance, Pareto, ParetoPoint, Plot
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for
-from reports.tables.layout import Header
+from reports.tables.row_headers import key_titles
 
 __all__ = ["choose", "drawings_of", "write_figures"]
 
@@ -86,7 +87,8 @@ def choose(
         if classes.rows:
             found["classes"] = classes
     if importance:
-        found["importance"] = Importance(shares=dict(importance))
+        names = key_titles(tuple(importance))
+        found["importance"] = Importance(shares=dict(zip(names, importance.values(), strict=True)))
     if directory is not None:
         metrics = {"curves": results.sweep.watched_metric.name, "loss": LOSS}
         of_metrics = learning_curves(data, directory, [*metrics.values()])
@@ -121,12 +123,12 @@ def search_figures(data: FigureData) -> dict[str, Plot]:
                 key, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal
             )
             points = tuple(
-                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
+                ParetoPoint(label=data.titles[label], x=cost.mean * column.scale, y=cell.mean * data.column.scale)
                 for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
                 if cell.mean is not None and cost.mean is not None
             )
             pareto = Pareto(
-                x_name=f"{column.header} {column.arrow}",
+                x_name=axis_title(column),
                 y_name=data.title,
                 points=points,
                 x_up=column.direction == "up",
@@ -147,6 +149,11 @@ def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence
     curves = read_curves(directory, sweep, labels, {metric: column.scale for metric, column in columns.items()})
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
     return {
-        metric: Curves(name=Header.of(column).label, curves=curves[metric], note=note, data=data.data_note)
+        metric: Curves(name=axis_title(column), curves=titled(curves[metric], data), note=note, data=data.data_note)
         for metric, column in columns.items()
     }
+
+
+def titled(curves: Sequence[Curve], data: FigureData) -> tuple[Curve, ...]:
+    """The curves under the titles of their rows."""
+    return tuple(replace(curve, label=data.titles[curve.label]) for curve in curves)

@@ -16,7 +16,7 @@ from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
 from reports.figures.pareto import draw_pareto
 from reports.figures.plots import Bars, ClassBars, Curves, HeatMap, Importance, LinePlot, Pareto
-from reports.figures.style import DARK, LIGHT
+from reports.figures.style import DARK, LIGHT, PAPER
 
 __all__ = ["draw_files"]
 
@@ -33,5 +33,5 @@ DRAWN_BY: Mapping[type, Callable[..., Figure]] = {
 
 def draw_files(drawing: Drawing) -> dict[str, bytes]:
     """The content of the file of each format."""
-    figure = DRAWN_BY[type(drawing.plot)](drawing.plot, style=DARK if drawing.dark else LIGHT)
-    return render(figure, drawing.formats)
+    style = PAPER if drawing.paper else DARK if drawing.dark else LIGHT
+    return render(DRAWN_BY[type(drawing.plot)](drawing.plot, style=style), drawing.formats, style)

@@ -161,7 +161,7 @@ def facts_of(cell_text: CellText) -> tuple[str, ...]:
     found = cell_text.comparison
     if found is None or not cell_text.delta:
         return ()
-    facts = [f"Δ {minus(cell_text.delta)}, 95 % {minus(cell_text.interval)}"] if cell_text.interval else []
+    facts = [f"Δ {minus(cell_text.delta)}, 95% {minus(cell_text.interval)}"] if cell_text.interval else []
     if found.p_holm is not None:
         facts.append(
             f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}"

@@ -70,7 +70,7 @@ def escape(text: str) -> str:
     A character that pdflatex cannot print without further packages loses its accents or becomes its code point
     (`U+4E2D`).
     """
-    return re.sub(r"(?<=\d) \\%", r"\\,\\%", " ".join(escape_word(word) for word in text.split()))
+    return " ".join(escape_word(word) for word in text.split())
 
 
 def escape_word(word: str) -> str:

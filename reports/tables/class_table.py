@@ -23,7 +23,7 @@ from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note, explain_other_code
 from reports.tables.origin import seeds_of_other_code
-from reports.tables.row_headers import RowHeaders
+from reports.tables.row_headers import RowHeaders, row_titles
 from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
@@ -74,7 +74,8 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     if not best or baseline not in ranking:
         return None
     column = column_for(f"{family.name}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
-    columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
+    titles = row_titles(sweep)
+    columns = tuple(replace(column, key=label, name=titles[label], unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{family.name}{name}") for name in names}
     compared = compare_classes(cells, baseline, best, looks_of(sweep))
     other = seeds_of_other_code(results)
@@ -93,10 +94,10 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
         TableRow(label=name, factors={}, cell_texts=tuple(texts[label][name] for label in (baseline, *best)))
         for name in names
     )
-    headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((name,) for name in names))
+    headers = RowHeaders(names=("Class",), texts=tuple((name,) for name in names))
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
     unit = f" ({family.unit})" if family.unit else ""
-    caption = f"{family.family_title} of the classes{unit}, most gain of “{best[0]}” first."
+    caption = f"{family.family_title} of the classes{unit}, most gain of “{titles[best[0]]}” first."
     first = family == class_families(sweep.declared_metrics)[0]
     ending = "classes" if first else f"classes-{family.file_stem}"
     title = "classes" if first else f"{family.family_title} of the classes"
@@ -114,7 +115,7 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
         cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
         factors={row.label: {} for row in rows},
         layout=layout,
-        notes=notes_of(results, layout, column, baseline, best[0], texts[best[0]]),
+        notes=notes_of(results, layout, column, titles[baseline], titles[best[0]], texts[best[0]]),
     )
 
 
@@ -140,7 +141,7 @@ def notes_of(
     best: str,
     texts: Mapping[str, CellText],
 ) -> tuple[Note, ...]:
-    """What the marks mean, and which classes gain and lose in the row `best`."""
+    """What the marks mean, and which classes gain and lose in the row `best`; both rows by their titles."""
     sweep = results.sweep
     used, looks = marks_in(layout), looks_of(sweep)
     examples = next((data.examples for data in sweep.data), "images")
@@ -155,7 +156,14 @@ def notes_of(
         Mark.CHOSEN: explain_chosen(sweep),
         Mark.MISSING: f"no value: no run is done, or the class is not in its {examples}.",
     }
-    notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
+    short = {
+        Mark.DELTA: f"difference to “{baseline}”, paired by seed",
+        Mark.SIGNIFICANT: explanations[Mark.SIGNIFICANT].rstrip("."),
+        Mark.ALIKE: f"not significant{'' if Mark.SIGNIFICANT in used else f' ({TEST})'}",
+    }
+    notes = [
+        Note(mark=mark, text=text, short=short.get(mark, "")) for mark, text in explanations.items() if mark in used
+    ]
     if all(text.p is None for text in texts.values()):
         return (*notes, Note(text="Fewer than three seeds in common: no test."))
     better = -1 if column.direction == "down" else 1
@@ -164,8 +172,8 @@ def notes_of(
         for sign in (1, -1)
     )
     text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
-    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
-    return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks)))
+    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).", detail=True))
+    return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks), detail=True))
 
 
 def detectable_classes(
