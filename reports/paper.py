@@ -1,7 +1,7 @@
-"""A folder to put into a paper: tables and figures of several sweeps, and a document that includes them.
+r"""A folder to put into a paper: tables and figures of several sweeps, and a document that includes them.
 
 Tables are fragments, figures have the font of the document and no text that belongs into a caption, and `main.tex`
-shows how each is included: `\\input` and `\\includegraphics` need no change by hand.
+shows how each is included: `\input` and `\includegraphics` need no change by hand.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
         for name, by_format in files.items():
             paths.append(by_format["pdf"])
             caption = figure_caption(title, name, plots[name], results.sweep.data_sets)
-            body += figure_lines(f"figures/{stem}/{by_format['pdf'].name}", stem, name, caption, wide=is_wide(plots[name]))
+            body += figure_lines(
+                f"figures/{stem}/{by_format['pdf'].name}", stem, name, caption, wide=is_wide(plots[name])
+            )
         body.append(r"\clearpage")
     if len(tables) > 1:
         combined = combine_tables(tables, titles)

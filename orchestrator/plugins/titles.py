@@ -18,7 +18,7 @@ TITLES = "TITLES"
 def read_titles(source: PluginSource) -> Mapping[str, str]:
     """The titles of a plugin by name of the entry; none without the dictionary. Raises PluginError for a mistake."""
     module = import_module(source)
-    found = vars(module).get(TITLES, {})
+    found: Mapping[str, str] = vars(module).get(TITLES, {})
     texts = [*found, *found.values()] if isinstance(found, Mapping) else [None]
     if not all(isinstance(text, str) and text.strip() for text in texts):
         text = f'must map names of entries to texts; write {TITLES} = {{"my_name": "My name"}}'

@@ -5,7 +5,6 @@ cmr10 has the letters in TeX's encoding, not in that of Unicode: other character
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ FONT = "cmr10"
 INSTEAD = "STIXGeneral"
 """The font of a text with a character that Computer Modern lacks, such as an accent."""
 
-AS_THEY_ARE = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("$\\^_{|}~<>\"`")
+AS_THEY_ARE = frozenset(map(chr, range(0x20, 0x7F))) - frozenset('$\\^_{|}~<>"`')
 """ASCII characters that cmr10 has at their own place."""
 GREEK = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi omega Delta Sigma Omega"
 SYMBOLS = {
@@ -76,7 +75,7 @@ def to_mathtext(text: str) -> str | None:
     return "".join(parts)
 
 
-class MathtextFormatter(Formatter):  # type: ignore[misc] # matplotlib has no types for it
+class MathtextFormatter(Formatter):
     """The labels of the ticks of another formatter as mathtext."""
 
     def __init__(self, inner: Formatter) -> None:
@@ -87,7 +86,7 @@ class MathtextFormatter(Formatter):  # type: ignore[misc] # matplotlib has no ty
         super().set_axis(axis)
         self.inner.set_axis(axis)
 
-    def format_ticks(self, values: Sequence[float]) -> list[str]:
+    def format_ticks(self, values: list[float]) -> list[str]:
         """The labels of all ticks."""
         return [shown(label) for label in self.inner.format_ticks(values)]
 

@@ -65,7 +65,7 @@ def render_latex(table: Table) -> str:
             r"  \centering\emergencystretch=3em",
             f"  \\caption{{{caption}}}",
             *([f"  \\label{{{label}}}"] if number == 0 else []),
-            r"  \smallskip",
+            r"  \medskip",
             f"  {SIZES[found.size]}\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}",
             *tabular(layout, found),
             *(below(legend, found) if number == len(parts) - 1 else []),
@@ -120,11 +120,16 @@ def legend_of(notes: Sequence[Note]) -> str:
         (note for note in notes if note.mark in SYMBOLS),
         key=lambda note: ORDER.index(note.mark) if note.mark in ORDER else len(ORDER),
     )
-    texts = [f"{SYMBOLS[note.mark]}: {escape((note.short or note.text).rstrip('.'))}" for note in marked]
+    texts = [f"{SYMBOLS[note.mark]}: {with_math(escape((note.short or note.text).rstrip('.')))}" for note in marked]
     if texts:
         texts[0] = texts[0][:1].upper() + texts[0][1:]
-    sentences = [escape(note.text) for note in notes if note.mark not in SYMBOLS and not note.detail]
+    sentences = [with_math(escape(note.text)) for note in notes if note.mark not in SYMBOLS and not note.detail]
     return " ".join([*([f"{'; '.join(texts)}."] if texts else []), *sentences])
+
+
+def with_math(text: str) -> str:
+    """The variables of tests in italics."""
+    return text.replace(r"p $\leq$ 0", r"$p \leq$ 0").replace("paired t test", "paired $t$ test")
 
 
 def below(legend: str, found: Fit) -> list[str]:
@@ -142,7 +147,7 @@ def tabular(layout: TableLayout, found: Fit) -> list[str]:
     if found.wrapped is not None:
         kinds[found.wrapped] = f">{{\\raggedright\\arraybackslash}}p{{{found.wrapped_width:.0f}pt}}"
     small = SMALL_OF[found.size]
-    lines = [f"  \\begin{{tabular}}{{{''.join(kinds)}{'c' * len(layout.headers)}}}", r"    \toprule"]
+    lines = [f"  \\begin{{tabular}}{{@{{}}{''.join(kinds)}{'c' * len(layout.headers)}@{{}}}}", r"    \toprule"]
     if layout.spanners:
         lines += spanner_lines(layout)
     lines += [tex_line(heads(layout, shapes, found)), r"    \midrule"]

@@ -1,7 +1,7 @@
 r"""`ColumnShape`: a column of numbers whose cells are all of one width, so that decimal points and headers align.
 
-    31.57 ±2.81             the parts that a cell lacks leave their space empty (`\phantom`)
-    32.34 ±2.76  +0.77≈     marks stand in boxes of a fixed width, behind the figure that they qualify
+31.57 ±2.81             the parts that a cell lacks leave their space empty (`\phantom`)
+32.34 ±2.76  +0.77≈     marks stand in boxes of a fixed width, behind the figure that they qualify
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ColumnShape:
         )
 
     def cell(self, cell: CellText, small: str) -> str:
-        r"""A cell: `\textbf{43.10}\,{\scriptsize$\pm$0.52}\,$_{+1.20}$`; `small` is the size of the spread."""
+        r"""A cell: `43.10~{\scriptsize$\pm$0.52}\,$_{+1.20}$`; `small` is the size of the spread."""
         if not cell.mean:
             return f"\\emph{{{cell.missing}}}" if cell.missing else "--"
         best, second = cell.rank is Mark.BEST, cell.rank is Mark.SECOND
@@ -100,26 +100,28 @@ class ColumnShape:
         parts = []
         if self.std.whole:
             std = self.std.aligned(cell.std) if cell is not None and cell.std else ""
-            spread = f"\\,{{{small}$\\pm${std or self.std.widest}}}"
+            spread = f"~{{{small}$\\pm${std or self.std.widest}}}"
             parts.append(spread if std else f"\\phantom{{{spread}}}")
         if self.marks:
             marks = "".join(MARKS[mark] for mark in marks_of(cell)) if cell is not None else ""
-            parts.append(box(marks, MARK_EM * self.marks))
+            parts.append(box(f"^{{{marks}}}" if marks else "", MARK_EM * self.marks))
         if self.delta.whole:
             delta = self.delta.aligned_in_math(cell.delta) if cell is not None and cell.delta else ""
             subscript = f"\\,$_{{{delta or self.delta.widest}}}$"
             parts.append(subscript if delta else f"\\phantom{{{subscript}}}")
         if self.verdicts:
-            parts.append(box(verdict_of(cell) if cell is not None else "", VERDICT_EM))
+            verdict = verdict_of(cell) if cell is not None else ""
+            shown = f"_{{^{{{verdict}}}}}" if self.delta.whole else f"^{{{verdict}}}"  # behind a subscript, or a value
+            parts.append(box(shown if verdict else "", VERDICT_EM))
         return "".join(parts)
 
     def width(self, size: int, small: int) -> float:
         """Width in pt of its cells in a font of `size` pt, with spreads in one of `small` pt."""
-        gap, total = GAP_EM * size, self.mean.width(size)
+        total = self.mean.width(size)
         if self.std.whole:
-            total += gap + width_of("±", small) + self.std.width(small)
+            total += width_of(" ", size) + width_of("±", small) + self.std.width(small)
         if self.delta.whole:
-            total += gap + self.delta.width(max(5, min(6, size - 2)))
+            total += GAP_EM * size + self.delta.width(max(5, min(6, size - 2)))
         total += size * (MARK_EM * self.marks + VERDICT_EM * self.verdicts)
         low, high = (end.width(size) for end in self.ends)
         return max(total, low + high + width_of("[, ]", size) if low else 0.0, width_of(self.text, size))
@@ -138,5 +140,5 @@ def verdict_of(cell: CellText) -> str:
 
 
 def box(marks: str, em: float) -> str:
-    """Marks as a superscript in a box of a fixed width."""
-    return f"\\makebox[{em:.2g}em][l]{{{f'$^{{{marks}}}$' if marks else ''}}}"
+    """Marks in a box of a fixed width."""
+    return f"\\makebox[{em:.2g}em][l]{{{f'${marks}$' if marks else ''}}}"

@@ -82,7 +82,7 @@ def fit(layout: TableLayout) -> Fit | None:
     shapes = [ColumnShape.of(slots) for slots in column_slots(layout)]
     for limit, size, wraps in TRIES:
         leading, numbers = leading_widths(layout, size), number_widths(layout, shapes, size)
-        total = sum(leading) + sum(numbers) + 2 * SEPARATION * (len(leading) + len(numbers))
+        total = sum(leading) + sum(numbers) + 2 * SEPARATION * (len(leading) + len(numbers) - 1)
         if total <= limit:
             return Fit(wide=limit > COLUMN, size=size, width=total)
         if wraps and leading:

@@ -17,8 +17,8 @@ NAME = "all"
 def combine_tables(tables: Sequence[Table], titles: Sequence[str] = ()) -> Table:
     """One table of all rows; its columns are those of any sweep, in the order of their first appearance.
 
-    `titles` are headings of the sweeps, by default their names. Ranks, differences and tests are those within each sweep.
-    Raises ValueError for no table.
+    `titles` are the headings of the sweeps, by default their names. Ranks, differences and tests are those within each
+    sweep. Raises ValueError for no table.
     """
     if not tables:
         raise ValueError("no table to combine")
@@ -65,7 +65,10 @@ def block(table: Table, heading: str, keys: Sequence[str]) -> list[TableLine]:
         return Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)
 
     first = TableLine(heading=heading, ruled=True)
-    return [first, *(TableLine.of(row, [slot(row, key) for key in keys], (row.title or row.label,)) for row in table.rows)]
+    return [
+        first,
+        *(TableLine.of(row, [slot(row, key) for key in keys], (row.title or row.label,)) for row in table.rows),
+    ]
 
 
 def combined_notes(tables: Mapping[str, Table]) -> tuple[Note, ...]:

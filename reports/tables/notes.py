@@ -103,9 +103,7 @@ def merge_notes(tables: Mapping[str, Sequence[Note]]) -> list[Note]:
     for name, notes in tables.items():
         for note in notes:
             by_note.setdefault(note, []).append(name)
-    return in_order(
-        note if len(names) == len(tables) else of_some(note, names) for note, names in by_note.items()
-    )
+    return in_order(note if len(names) == len(tables) else of_some(note, names) for note, names in by_note.items())
 
 
 def of_some(note: Note, names: Sequence[str]) -> Note:

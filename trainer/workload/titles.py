@@ -57,9 +57,31 @@ PLUGIN_FIELDS = {
 FAMILIES = {
     name.lower(): name
     for name in (
-        *("CSPNet", "ConvNeXt", "ConvNeXtV2", "DLA", "DenseNet", "EdgeNeXt", "EfficientNet", "EfficientNetV2", "GhostNet"),
+        *(
+            "CSPNet",
+            "ConvNeXt",
+            "ConvNeXtV2",
+            "DLA",
+            "DenseNet",
+            "EdgeNeXt",
+            "EfficientNet",
+            "EfficientNetV2",
+            "GhostNet",
+        ),
         *("HRNetV2", "MaxViT", "MixNet", "MnasNet", "MobileNetV2", "MobileNetV3", "MobileNetV4", "RegNetX", "RegNetY"),
-        *("RepVGG", "Res2Net", "ResNeSt", "ResNeXt", "ResNet", "ResNetV2", "SEResNet", "SelecSLS", "Swin", "VGG", "ViT"),
+        *(
+            "RepVGG",
+            "Res2Net",
+            "ResNeSt",
+            "ResNeXt",
+            "ResNet",
+            "ResNetV2",
+            "SEResNet",
+            "SelecSLS",
+            "Swin",
+            "VGG",
+            "ViT",
+        ),
         "Xception",
     )
 } | {"hrnet": "HRNetV2"}
