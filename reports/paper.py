@@ -41,6 +41,11 @@ CAPTIONS = {
 }
 LONGEST_TITLE = 70
 """Characters of a caption that is also the title of a section."""
+HEADINGS = (
+    r"\makeatletter\renewcommand\section{\@startsection{section}{1}{0pt}{-3ex}{1.5ex}"
+    r"{\normalfont\large\bfseries\raggedright}}\makeatother"
+)
+"""Titles of sections for narrow columns."""
 FIRST_LINE = r"% Made by `python -m reports --paper`; compiles with pdflatex. Take \input and figures from here."
 
 
@@ -86,7 +91,7 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
         combined = combine_tables(tables, titles)
         paths.append(write(out / "tables" / "all.tex", render_latex(combined)))
         body = [r"\section{All sweeps}", r"\input{tables/all}", r"\clearpage", *body]
-    text = document("\n".join(body), "10pt,twocolumn", "margin=2cm,columnsep=8mm")
+    text = document("\n".join(body), "10pt,twocolumn", "margin=2cm,columnsep=8mm", [HEADINGS])
     paths.append(write(out / "main.tex", f"{FIRST_LINE}\n{text}"))
     return paths
 

@@ -61,6 +61,9 @@ SYMBOLS = {
     },
 }
 
+MATHTEXT = r"$\mathdefault{"
+"""Start of the labels that matplotlib itself makes for numbers."""
+
 
 def to_mathtext(text: str) -> str | None:
     """`text` as matplotlib's mathtext prints it in Computer Modern; None for one with a character that it lacks."""
@@ -100,8 +103,8 @@ class MathtextFormatter(Formatter):
 
 
 def shown(label: str) -> str:
-    """A label as mathtext; one that has no such form stays."""
-    found = to_mathtext(label)
+    """A label as mathtext; one that is mathtext, or has no such form, stays."""
+    found = None if label.startswith(MATHTEXT) else to_mathtext(label)
     return label if found is None else found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
 """The files contain neither a time nor a version."""
 
 FORMATS = tuple(METADATA)
+
+logging.getLogger("fontTools.ttLib").setLevel(logging.ERROR)  # the dates in cmr10 are unusual
 
 
 def render(figure: Figure, formats: Iterable[str] = FORMATS, style: Style = LIGHT) -> dict[str, bytes]:

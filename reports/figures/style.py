@@ -102,7 +102,7 @@ def settings(style: Style) -> Any:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "axes.formatter.use_mathtext": False,
+        "axes.formatter.use_mathtext": style.font == computer_modern.FONT,
         "axes.unicode_minus": True,
         "grid.color": style.grid,
         "grid.linewidth": 0.5,

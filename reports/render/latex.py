@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from reports.render.latex_cells import BOLD, BOLD_COMMAND, MARKS, VERDICTS, ColumnShape
+from reports.render.latex_cells import BOLD, BOLD_COMMANDS, MARKS, VERDICTS, ColumnShape
 from reports.render.latex_fit import SEPARATION, SMALL_OF, Fit, column_slots, fit, float_parts, header_lines
 from reports.render.latex_text import escape
 from reports.render.latex_width import PAGE, width_of
 from reports.tables.cell_text import Mark
-from reports.tables.layout import Header, RowHeader, TableLayout, TableLine
+from reports.tables.layout import RowHeader, TableLayout, TableLine
 from reports.tables.notes import Note
 from reports.tables.table import Table
 
@@ -54,15 +55,16 @@ def render_latex(table: Table) -> str:
     name = " ".join(table.name.split())
     label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
     legend = legend_of(table.notes)
-    parts = float_parts(table.layout, f"{table.caption} {legend}")
+    parts = float_parts(titled(table), f"{table.caption} {legend}")
     body: list[str] = []
     for number, layout in enumerate(parts):
         found = fit(layout) or Fit(wide=True, size=7, width=PAGE)
         kind = "table*" if found.wide else "table"
-        caption = caption_of(table.caption) if number == 0 else f"{escape(table.name)}, continued."
+        caption = caption_of(table.caption) if number == 0 else f"{continued(table)} (continued)."
         body += [
             f"\\begin{{{kind}}}[t]",
             r"  \centering\emergencystretch=3em",
+            *([] if number == 0 else [r"  \addtocounter{table}{-1}"]),
             f"  \\caption{{{caption}}}",
             *([f"  \\label{{{label}}}"] if number == 0 else []),
             r"  \medskip",
@@ -77,11 +79,23 @@ def render_latex(table: Table) -> str:
             f"% Made by `python -m reports` from the records of the sweep {name};",
             f"% needs \\usepackage{{{','.join(sorted(['booktabs', *used]))}}}.",
             *(f"% Not printed: {' '.join(note.text.split())}" for note in table.notes if note.detail),
-            *([BOLD_COMMAND] if any(BOLD in line for line in body) else []),
+            *(BOLD_COMMANDS if any(BOLD in line for line in body) else ()),
             *body,
             "",
         ]
     )
+
+
+def titled(table: Table) -> TableLayout:
+    """The layout with the titles of the rows in place of their labels."""
+    titles = {row.label: row.title for row in table.rows if row.title}
+    lines = []
+    for line in table.layout.lines:
+        headers = (
+            replace(item, text=titles[line.label]) if item.text == line.label else item for item in line.row_headers
+        )
+        lines.append(replace(line, row_headers=tuple(headers)) if line.label in titles else line)
+    return replace(table.layout, lines=tuple(lines))
 
 
 def render_preview(table: Table) -> str:
@@ -114,17 +128,24 @@ def caption_of(text: str) -> str:
     return f"\\textbf{{{escape(title[1])}}} {escape(title[2])}"
 
 
+def continued(table: Table) -> str:
+    """What the caption of a further part begins with."""
+    title = TITLE.match(" ".join(table.caption.split()))
+    return f"\\textbf{{{escape(title[1][:-1])}}}" if title else escape(table.name)
+
+
 def legend_of(notes: Sequence[Note]) -> str:
     """What the marks mean and what else a reader must know, in one paragraph."""
     marked = sorted(
         (note for note in notes if note.mark in SYMBOLS),
         key=lambda note: ORDER.index(note.mark) if note.mark in ORDER else len(ORDER),
     )
-    texts = [f"{SYMBOLS[note.mark]}: {with_math(escape((note.short or note.text).rstrip('.')))}" for note in marked]
-    if texts:
-        texts[0] = texts[0][:1].upper() + texts[0][1:]
-    sentences = [with_math(escape(note.text)) for note in notes if note.mark not in SYMBOLS and not note.detail]
-    return " ".join([*([f"{'; '.join(texts)}."] if texts else []), *sentences])
+    short = [f"{SYMBOLS[note.mark]}: {with_math(escape(note.short))}" for note in marked if note.short]
+    usual = "; ".join(dict.fromkeys(short))
+    sentences = [f"{usual[:1].upper()}{usual[1:]}."] if usual else []
+    sentences += [f"{SYMBOLS[note.mark]}: {with_math(escape(note.text))}" for note in marked if not note.short]
+    sentences += [with_math(escape(note.text)) for note in notes if note.mark not in SYMBOLS and not note.detail]
+    return " ".join(sentences)
 
 
 def with_math(text: str) -> str:
@@ -174,7 +195,7 @@ def heads(layout: TableLayout, shapes: Sequence[ColumnShape], found: Fit) -> Ite
 def stacked(lines: Sequence[str], kind: str) -> str:
     """The lines of a header above each other."""
     if len(lines) == 1:
-        return escape(lines[0])
+        return header_text(lines[0])
     return f"\\begin{{tabular}}[b]{{@{{}}{kind}@{{}}}}{BREAK.join(map(escape, lines))}\\end{{tabular}}"
 
 
@@ -185,21 +206,21 @@ def spanner_lines(layout: TableLayout) -> list[str]:
     """The headers above the headers, each with its rule."""
     cells, rules, start = [""] * len(layout.row_header_names), [], len(layout.row_header_names) + 1
     for header in layout.spanners:
-        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header)}}}")
+        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header.label)}}}")
         rules.append(f"\\cmidrule(lr){{{start}-{start + header.span - 1}}}")
         start += header.span
     return [tex_line(cells), f"    {' '.join(rules)}"]
 
 
-def header_text(header: Header) -> str:
-    """Text and arrow."""
-    return f"{escape(header.text)} {escape(header.arrow)}".strip()
+def header_text(label: str) -> str:
+    """A header; `p` is a variable."""
+    return "$p$" if label == "p" else escape(label)
 
 
 def heading(line: TableLine, layout: TableLayout) -> list[str]:
     """A text across all columns."""
     columns = len(layout.row_header_names) + len(layout.headers)
-    return [f"\\multicolumn{{{columns}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
+    return [f"\\multicolumn{{{columns}}}{{@{{}}l@{{}}}}{{\\emph{{{escape(line.heading)}}}}}"]
 
 
 def line_texts(line: TableLine, shapes: Sequence[ColumnShape], found: Fit, small: str) -> list[str]:

@@ -16,7 +16,7 @@ from reports.render.latex_width import width_of
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.layout import Slot
 
-__all__ = ["BOLD", "BOLD_COMMAND", "MARKS", "VERDICTS", "ColumnShape"]
+__all__ = ["BOLD", "BOLD_COMMANDS", "MARKS", "VERDICTS", "ColumnShape"]
 
 MARKS = {
     Mark.FEWER: r"\dagger",
@@ -33,8 +33,11 @@ GAP_EM = 0.17
 r"""Width of `\,`."""
 
 BOLD = r"\sweepbold"
-BOLD_COMMAND = rf"\providecommand{BOLD}[2]{{\phantom{{#1}}\llap{{\textbf{{#1}}}}\rlap{{\textbf{{#2}}}}\phantom{{#2}}}}"
-"""The parts of a number before and behind its point, bold but as wide as in the normal weight."""
+BOLD_COMMANDS = (
+    rf"\providecommand{BOLD}[1]{{{BOLD}parts#1;}}",
+    rf"\def{BOLD}parts#1.#2;{{\phantom{{#1}}\llap{{\textbf{{#1}}}}\rlap{{\textbf{{.#2}}}}\phantom{{.#2}}}}",
+)
+"""A number with a point, bold but as wide as in the normal weight, so that points align."""
 
 INTERVAL = re.compile(r"\[([-+]?\d+(?:\.\d+)?), ([-+]?\d+(?:\.\d+)?)\]")
 
@@ -82,8 +85,8 @@ class ColumnShape:
         r"""A cell: `43.10~{\scriptsize$\pm$0.52}\,$_{+1.20}$`; `small` is the size of the spread."""
         if not cell.mean:
             return f"\\emph{{{cell.missing}}}" if cell.missing else "--"
-        best, second = cell.rank is Mark.BEST, cell.rank is Mark.SECOND
-        mean = self.mean.aligned(cell.mean, BOLD if best else "", r"\underline" if second else "")
+        commands = {Mark.BEST: BOLD if "." in cell.mean else r"\textbf", Mark.SECOND: r"\underline"}
+        mean = self.mean.aligned(cell.mean, commands.get(cell.rank, ""))
         return mean + self.behind(cell, small)
 
     def plain(self, text: str, small: str) -> str:
@@ -141,4 +144,4 @@ def verdict_of(cell: CellText) -> str:
 
 def box(marks: str, em: float) -> str:
     """Marks in a box of a fixed width."""
-    return f"\\makebox[{em:.2g}em][l]{{{f'${marks}$' if marks else ''}}}"
+    return f"\\makebox[{em:.2g}em][l]{{${marks}$}}" if marks else f"\\hspace*{{{em:.2g}em}}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from reports.render.latex_cells import ColumnShape
 from reports.render.latex_width import COLUMN, PAGE, TEXT, width_of
@@ -122,14 +122,14 @@ def float_parts(layout: TableLayout, text: str) -> list[TableLayout]:
 
 
 def column_parts(layout: TableLayout) -> list[TableLayout]:
-    """The layout, or parts of its columns that fit on a page, each with the leading columns."""
+    """The layout, or parts of its columns that fit on a page, each with the leading columns, cut between spanners."""
     if fit(layout) is not None or len(layout.headers) < 2:
         return [layout]
-    cuts, start = [0], 0
+    ends = list(accumulate(header.span for header in layout.spanners))
+    cuts = [0]
     for end in range(2, len(layout.headers) + 1):
-        if end - start > 1 and fit(with_columns(layout, start, end)) is None:
-            start = end - 1
-            cuts.append(start)
+        if end - cuts[-1] > 1 and fit(with_columns(layout, cuts[-1], end)) is None:
+            cuts.append(max((place for place in ends if cuts[-1] < place < end), default=end - 1))
     return [with_columns(layout, first, last) for first, last in pairwise([*cuts, len(layout.headers)])]
 
 

@@ -54,18 +54,18 @@ class NumberShape:
         """A number of this shape, in plain text; empty where there is none."""
         return f"{self.sign}{'0' * self.whole}{'.000000000000'[: self.fraction]}" if self.whole else ""
 
-    def aligned(self, text: str, bold: str = "", wrap: str = "") -> str:
+    def aligned(self, text: str, command: str = "") -> str:
         r"""A number in text mode, padded to this shape.
 
-        `bold` is a command of two arguments, the parts before and behind the point; `wrap` one such as `\underline`.
+        `command` is one such as `\underline`.
         """
         sign, whole, fraction = parts_of(text)
         before = r"\phantom{" + "0" * (self.whole - len(whole)) + "}" if len(whole) < self.whole else ""
         before = (r"\phantom{" + SIGNS[self.sign] + "}" if self.sign and not sign else "") + before
         lacking = ".000000000000"[len(fraction) : self.fraction]
         behind = r"\phantom{" + lacking + "}" if lacking else ""
-        shown = f"{bold}{{{SIGNS[sign]}{whole}}}{{{fraction}}}" if bold else f"{SIGNS[sign]}{whole}{fraction}"
-        return f"{before}{f'{wrap}{{{shown}}}' if wrap else shown}{behind}"
+        shown = f"{SIGNS[sign]}{whole}{fraction}"
+        return f"{before}{f'{command}{{{shown}}}' if command else shown}{behind}"
 
     def aligned_in_math(self, text: str) -> str:
         """A signed number in math mode, padded to this shape."""

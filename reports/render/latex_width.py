@@ -7,8 +7,8 @@ from __future__ import annotations
 
 __all__ = ["COLUMN", "PAGE", "TEXT", "width_of"]
 
-COLUMN = 220.0
-"""One column of a two-column page: article on A4 has 221, on letter paper 230, CVPR 237, IEEEtran 252."""
+COLUMN = 228.0
+"""One column of a two-column page: article on letter paper has 230, CVPR 237, IEEEtran 252."""
 TEXT = 345.0
 """The text of a page with one column: article 345, LNCS 347, NeurIPS 397."""
 PAGE = 450.0

@@ -33,7 +33,7 @@ __all__ = ["build_class_table", "build_class_tables"]
 ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""
 
-TEST = "paired t test, Holm over rows x classes"
+TEST = "paired t test, Holm over rows × classes"
 PERCENT = 100.0
 """Scale of a column in per cent, whose differences are points."""
 MOST_ROWS = 2
@@ -97,7 +97,7 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     headers = RowHeaders(names=("Class",), texts=tuple((name,) for name in names))
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
     unit = f" ({family.unit})" if family.unit else ""
-    caption = f"{family.family_title} of the classes{unit}, most gain of “{titles[best[0]]}” first."
+    caption = f"{family.family_title} of the classes{unit}, sorted by the gain of “{titles[best[0]]}”."
     first = family == class_families(sweep.declared_metrics)[0]
     ending = "classes" if first else f"classes-{family.file_stem}"
     title = "classes" if first else f"{family.family_title} of the classes"
@@ -122,7 +122,7 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
 def compare_classes(
     cells: ByClass, baseline: str, labels: Sequence[str], looks: Looks | None
 ) -> dict[str, dict[str, Comparison]]:
-    """Each class of the rows `labels` against the baseline's, by row and class; p corrected over rows x classes."""
+    """Each class of the rows `labels` against the baseline's, by row and class; p corrected over rows × classes."""
     found = {
         (label, name): compare(paired(by_row[label].values, by_row[baseline].values)[1], looks)
         for label in labels

@@ -103,7 +103,14 @@ def merge_notes(tables: Mapping[str, Sequence[Note]]) -> list[Note]:
     for name, notes in tables.items():
         for note in notes:
             by_note.setdefault(note, []).append(name)
-    return in_order(note if len(names) == len(tables) else of_some(note, names) for note, names in by_note.items())
+    shorts: dict[Mark, set[str]] = {}
+    for note in by_note:
+        shorts.setdefault(note.mark, set()).add(note.short)
+    found = []
+    for note, names in by_note.items():
+        some = note if len(names) == len(tables) else of_some(note, names)
+        found.append(replace(some, short=note.short) if len(shorts[note.mark]) == 1 else some)
+    return in_order(found)
 
 
 def of_some(note: Note, names: Sequence[str]) -> Note:

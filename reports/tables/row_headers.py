@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -168,27 +168,29 @@ def key_titles(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def row_titles(sweep: SweepRecord) -> dict[str, str]:
-    """What figures and tables of classes call the rows, by label.
+    """What figures, papers and tables of classes call the rows, by label.
 
-    The labels; those of a grid by the values that the rows vary: `ResNet-50, inter-image`, `temperature 0.1`.
+    Labels that were made of settings become words: `temperature 0.1` for `temperature=0.1`, and `ResNet-50, inter-image`
+    for `backbone=resnet50, source=inter_image`. Those that the search space gives stay.
     """
-    labels = {row.label: row.label for row in sweep.rows}
-    keys = varied_keys(sweep.rows, sweep.baseline)
-    if sweep.method != "grid" or not keys:
-        return labels
-    names = dict(zip(keys, key_titles(keys), strict=True))
-    found = {
-        row.label: ", ".join(titled_value(row, key, names[key]) for key in keys)
-        for row in sweep.rows
-        if set(row.factors) >= set(keys)  # others, such as a baseline outside the grid, have their labels
-    }
-    found = labels | found
-    return found if len(set(found.values())) == len(found) else labels
+    keys = dict.fromkeys(key for row in sweep.rows for key in row.factors)
+    titled = {key for key in keys if all(key in row.titles for row in sweep.rows if key in row.factors)}
+    found = {row.label: row_title(row, titled) for row in sweep.rows}
+    return found if len(set(found.values())) == len(found) else {label: label for label in found}
 
 
-def titled_value(row: Row, key: str, name: str) -> str:
-    """A value in a list of several: by its title, or after the `name` of its key."""
-    return row.titles.get(key) or f"{name[:1].lower()}{name[1:]} {factor_text(row.factors[key])}"
+def row_title(row: Row, titled: Collection[str]) -> str:
+    """The title of a row; values of the keys `titled` say what they are of."""
+    parts = []
+    for setting in row.label.split(", "):
+        name, is_setting, _ = setting.partition("=")
+        key = next((key for key in row.factors if key == name or key.endswith(f".{name}")), None)
+        if not is_setting or key is None:
+            return row.label
+        (words,) = key_titles((key,))
+        text = value_text(row, key)
+        parts.append(text if key in titled else f"{words[:1].lower()}{words[1:]} {text}")
+    return ", ".join(parts)
 
 
 def value_text(row: Titled, key: str) -> str:

@@ -28,7 +28,10 @@ def invented(sweep: SweepRecord, *, lost: int = 0) -> SweepResults:
         shared = 0.02 * random.Random(run.seed).random()
         miou = 0.615 + 0.004 * places[run.row] + shared + 0.006 * noise.random()
         metrics = {"final/miou": miou, "final/pixel_accuracy": 0.3 + miou, "val/miou": miou - 0.01}
-        metrics |= {"cost/train_minutes": 0.3 + 0.1 * noise.random(), "cost/parameters_millions": 0.68 + places[run.row]}
+        metrics |= {
+            "cost/train_minutes": 0.3 + 0.1 * noise.random(),
+            "cost/parameters_millions": 0.68 + places[run.row],
+        }
         metrics |= {f"final/iou/{name}": miou - 0.5 * noise.random() * (name == "pole") for name in CLASSES}
         outcomes[run.trial_id] = AttemptRecord(
             trial_id=run.trial_id, attempt=1, state=State.DONE, started_at=0.0, ended_at=60.0, metrics=metrics

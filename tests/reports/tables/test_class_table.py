@@ -29,15 +29,15 @@ def test_gains_come_first_and_are_named(sweep_of, outcomes_of):
     assert [header.text for header in table.layout.headers] == [
         "base",
         "good",
-        "95 % interval of Δ",
+        "95% interval of Δ",
         "p",
         "middling",
     ]
     assert table.rows[0].cell_texts[1].delta == "+19.90"
     gains, sizes = table.notes[-2:]
-    assert gains.text == "“good” gains in: sky; loses in: car (at 5 %, corrected)."
+    assert gains.text == "“good” gains in: sky; loses in: car (at 5%, corrected)."
     assert sizes.text.startswith(
-        "Smallest difference of “good” to “base” that is found with 80 % power: from 0.98 (car)"
+        "Smallest difference of “good” to “base” that is found with 80% power: from 0.98 (car)"
     )
 
 

@@ -153,7 +153,7 @@ def test_runs_of_different_decoders_are_not_silently_compared(sweep_of, outcomes
     [
         ((0,), "; one seed in common: no test."),
         ((0, 1), "; 2 seeds in common: no test."),
-        ((0, 1, 2), "; none is significant at 5 % (paired t test, Holm over the rows)."),
+        ((0, 1, 2), "; none is significant at 5% (paired t test, Holm over the rows)."),
     ],
 )
 def test_the_difference_says_whether_it_was_tested(sweep_of, outcomes_of, seeds, end):
@@ -186,9 +186,7 @@ def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_
     assert plain(fixed) == []
 
 
-SMALLEST = (
-    "Smallest difference to “base” that is found with 80 % power: with 4 seeds mIoU {}, in the unit of the column"
-)
+SMALLEST = "Smallest difference to “base” that is found with 80% power: with 4 seeds mIoU {}, in the unit of the column"
 
 
 def test_the_smallest_difference_that_could_have_been_found_stands_below_the_table(sweep_of, outcomes_of):
