@@ -17,7 +17,7 @@ from orchestrator.store.sweep_results import SweepResults
 from reports.figures.choose import choose
 from reports.figures.drawing import Drawing
 from reports.figures.kept import write_drawings
-from reports.figures.plots import Bars, Curves, HeatMap, LinePlot, Plot, is_wide
+from reports.figures.plots import Bars, Curves, HeatMap, LinePlot, Parallel, Plot, is_wide
 from reports.render.latex import document, render_latex
 from reports.render.latex_text import escape
 from reports.render.provenance import figure_title
@@ -36,6 +36,7 @@ CAPTIONS = {
     "classes": "classes that gain and lose against the baseline",
     "pareto": "figure against cost, with the Pareto front",
     "importance": "share of the variation that each parameter explains",
+    "parallel": "parameters of the trials",
     "curves": "learning curves, mean over the seeds",
     "loss": "training loss, mean over the seeds",
 }
@@ -123,12 +124,12 @@ def without_notes(plot: Plot) -> Plot:
     """A plot without the notes below its axis, which a paper has in the caption."""
     if isinstance(plot, Curves):
         return replace(plot, note="", data="")
-    return replace(plot, note="") if isinstance(plot, Bars | HeatMap | LinePlot) else plot
+    return replace(plot, note="") if isinstance(plot, Bars | HeatMap | LinePlot | Parallel) else plot
 
 
 def figure_caption(title: str, name: str, plot: Plot, data_sets: Sequence[DataSetRecord]) -> str:
     """What the figure shows, of which sweep, and what its intervals and dots are."""
-    notes = [plot.note] if isinstance(plot, Bars | HeatMap | LinePlot | Curves) and plot.note else []
+    notes = [plot.note] if isinstance(plot, Bars | HeatMap | LinePlot | Curves | Parallel) and plot.note else []
     what = figure_title(name, CAPTIONS, data_sets)
     return " ".join(sentence(text) for text in (f"{title}: {what}", *(note[:1].upper() + note[1:] for note in notes)))
 

@@ -1,15 +1,14 @@
 """Which figures suit a sweep.
 
 An ablation gets bars; a grid a line over one numeric factor, a heat map over two factors, else bars; a search a Pareto
-front and the importance of its parameters. All get learning curves if there are points, and per-class differences if
-classes were scored.
+front, its parameters on parallel axes and their importance. All get learning curves if there are points, and per-class
+differences if classes were scored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -17,40 +16,19 @@ from reports.figures.differences import bars_of_differences, bars_of_means, clas
 from reports.figures.drawing import Drawing
 from reports.figures.figure_data import FigureData, axis_title
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
-from reports.figures.kept import write_drawings
 from reports.figures.learning_curves import read_curves
-from reports.figures.plots import BAND, Curve, Curves, Importance, Pareto, ParetoPoint, Plot
-from reports.tables.aggregate import aggregate
+from reports.figures.plots import BAND, Curve, Curves, Importance, Plot
+from reports.figures.searches import parallel_coordinates, pareto_front
 from reports.tables.columns import column_for
 from reports.tables.row_headers import key_titles
 
-__all__ = ["choose", "drawings_of", "write_figures"]
-
-COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
-"""The x axis of a Pareto front: the first of these that the trials report."""
+__all__ = ["choose", "drawings_of"]
 
 LOSS = "train/loss"
 """Metric of the points of the second figure of learning curves; the first is of the metric that is watched."""
 
 MOST_CURVES = 8
 """Of more learning curves the baseline and the best rows are drawn."""
-
-
-def write_figures(
-    results: SweepResults,
-    directory: RunDirectory,
-    out: Path,
-    *,
-    importance: Mapping[str, float] | None = None,
-    dark: bool = False,
-) -> dict[str, dict[str, Path]]:
-    """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
-
-    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark.svg`,
-    which a page shows on a dark background. One whose files are there is not drawn again. Raises StoreError when the
-    folder cannot be written.
-    """
-    return write_drawings(drawings_of(results, directory, importance=importance, dark=dark), out)
 
 
 def drawings_of(
@@ -60,7 +38,10 @@ def drawings_of(
     importance: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> list[Drawing]:
-    """What `write_figures` would draw; without a run directory there are no learning curves."""
+    """The drawings of the figures that suit a sweep; with `dark`, also those that a page shows on a dark background.
+
+    `importance` maps parameters of a search to shares. Without a run directory there are no learning curves.
+    """
     plots = choose(results, directory, importance=importance)
     darks = (False, True) if dark else (False,)
     return [Drawing(figure=name, plot=plot, dark=is_dark) for name, plot in plots.items() for is_dark in darks]
@@ -115,27 +96,9 @@ def row_figures(data: FigureData) -> dict[str, Plot]:
 
 
 def search_figures(data: FigureData) -> dict[str, Plot]:
-    """The metric against a cost, if the trials report one."""
-    for key in COSTS:
-        costs = aggregate(data.results, key)
-        if any(cell.n for cell in costs.values()):
-            column = column_for(
-                key, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal
-            )
-            points = tuple(
-                ParetoPoint(label=data.titles[label], x=cost.mean * column.scale, y=cell.mean * data.column.scale)
-                for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
-                if cell.mean is not None and cost.mean is not None
-            )
-            pareto = Pareto(
-                x_name=axis_title(column),
-                y_name=data.title,
-                points=points,
-                x_up=column.direction == "up",
-                y_up=data.sweep.goal != "minimize",
-            )
-            return {"pareto": pareto}
-    return {}
+    """The metric against a cost, if the trials report one, and their parameters, if there are two trials."""
+    found: dict[str, Plot | None] = {"pareto": pareto_front(data), "parallel": parallel_coordinates(data)}
+    return {name: plot for name, plot in found.items() if plot is not None}
 
 
 def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence[str]) -> dict[str, Curves]:

@@ -21,6 +21,8 @@ __all__ = [
     "HeatMap",
     "Importance",
     "LinePlot",
+    "Parallel",
+    "ParallelAxis",
     "Pareto",
     "ParetoPoint",
     "Plot",
@@ -69,6 +71,9 @@ class Bars:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassBars(Bars):
     """Differences of the classes, to be sorted from the largest gain to the largest loss."""
+
+    significant: tuple[str, ...] = ()
+    """Labels of the classes whose difference is significant, by the test of the table of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +163,29 @@ class Importance:
     """By parameter, usually summing to 1; NaN where unknown."""
 
 
-Plot = Bars | HeatMap | LinePlot | Pareto | Curves | Importance
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParallelAxis:
+    """One axis.   Axes: T trials."""
+
+    name: str
+    place_T: tuple[float, ...]
+    """Of the value of each trial, 0 at the bottom and 1 at the top."""
+    ticks: tuple[tuple[float, str], ...]
+    """Places and their values."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parallel:
+    """The parameters of the trials of a search, from the worst trial to the best."""
+
+    axes: tuple[ParallelAxis, ...]
+    """The last one is the metric."""
+    up: bool = True
+    """Whether more of the metric is better."""
+    note: str = ""
+
+
+Plot = Bars | HeatMap | LinePlot | Parallel | Pareto | Curves | Importance
 """The data of one figure."""
 
 
@@ -168,4 +195,4 @@ WIDE_MAP = 6
 
 def is_wide(plot: Plot) -> bool:
     """Whether a figure is as wide as both columns of a two-column page."""
-    return isinstance(plot, Pareto) or (isinstance(plot, HeatMap) and len(plot.x_levels) > WIDE_MAP)
+    return isinstance(plot, Pareto | Parallel) or (isinstance(plot, HeatMap) and len(plot.x_levels) > WIDE_MAP)

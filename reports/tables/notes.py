@@ -148,10 +148,10 @@ def is_outstanding(context: NoteContext) -> bool:
 
 def explain_best(context: NoteContext) -> str:
     """What bold means, and whether runs are still to come."""
-    text = f"best of its column{' so far' if is_outstanding(context) else ''}, by the value as printed; ties alike."
+    text = f"best of its column{' so far' if is_outstanding(context) else ''}, as printed"
     tested = any(text.p is not None for row in context.rows for text in row.cell_texts)
-    only = " Rows are tested against the baseline only." if tested and context.results.sweep.baseline else ""
-    return text + only
+    only = "; tested against the baseline only" if tested and context.results.sweep.baseline else ""
+    return f"{text}{only}."
 
 
 def explain_alike(context: NoteContext) -> str:
@@ -165,7 +165,7 @@ def explain_alike(context: NoteContext) -> str:
 def explain_difference(context: NoteContext) -> str:
     """What the subscript is, and whether it was tested."""
     baseline = context.results.sweep.baseline
-    text = f"mean difference to “{baseline}” over the seeds that both rows have, in the unit of the column"
+    text = f"mean difference to “{baseline}” over the seeds that both rows have"
     compared = [text.comparison for row in context.rows for text in row.cell_texts if text.comparison is not None]
     if any(item.distinguishable for item in compared):
         return f"{text}."

@@ -170,8 +170,8 @@ def key_titles(keys: Sequence[str]) -> tuple[str, ...]:
 def row_titles(sweep: SweepRecord) -> dict[str, str]:
     """What figures, papers and tables of classes call the rows, by label.
 
-    Labels that were made of settings become words: `temperature 0.1` for `temperature=0.1`, and `ResNet-50, inter-image`
-    for `backbone=resnet50, source=inter_image`. Those that the search space gives stay.
+    Labels that were made of settings become words: `temperature 0.1` for `temperature=0.1`, or `ResNet-50,
+    inter-image` for `backbone=resnet50, source=inter_image`. Those that the search space gives stay.
     """
     keys = dict.fromkeys(key for row in sweep.rows for key in row.factors)
     titled = {key for key in keys if all(key in row.titles for row in sweep.rows if key in row.factors)}

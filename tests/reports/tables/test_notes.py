@@ -170,7 +170,7 @@ def test_a_clear_difference_is_starred(sweep_of, outcomes_of):
     table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds)))
     assert [row.cell_texts[0].significant for row in table.rows] == [False, True, False]
     assert notes(table)[Mark.SIGNIFICANT] == "p ≤ 0.05 (paired t test, Holm over the rows)."
-    assert notes(table)[Mark.DELTA].endswith("in the unit of the column.")
+    assert notes(table)[Mark.DELTA].endswith("over the seeds that both rows have.")
     assert table.rows[1].cell_texts[0].interval.startswith("[+")
 
 
