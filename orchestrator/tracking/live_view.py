@@ -77,7 +77,7 @@ def outlook(progress: SweepProgress) -> str:
         f"{len(progress.running)} running" if progress.running else "",
         f"{len(progress.failures)} failed" if progress.failures else "",
         f"{len(progress.stopped)} stopped early" if progress.stopped else "",
-        "" if left is None else f"{left.words} left",
+        "" if left is None or left.high <= 0 else f"{left.words} left",
     )
     return ", ".join(filter(None, parts))
 

@@ -23,7 +23,7 @@ SURE = 0.05
 """Relative uncertainty that stays, however much was measured: the load of a machine changes."""
 OWN_ROW = 0.3
 """Further uncertainty of what was measured on a few steps of a row; it shrinks with each trial."""
-OTHER_ROW = 0.7
+OTHER_ROW = 0.9
 """Further uncertainty of a row of which nothing was measured, if one other was: its method or model may be slower."""
 LONGEST_END = 0.25
 """Most that the end of a trial is taken to last before one has ended, as a share of its training."""
@@ -145,8 +145,8 @@ class TimeLeft:
         if trial.last is None or steps is None:
             return self.length(trial.row, trial.expected, paces).less(now - trial.started_at)
         pace = pace_of(trial.row, paces)
-        rest = pace.times(max(steps - trial.last[0], 0)).less(now - trial.last[1])
-        return rest + self.end_of(trial.expected, pace)
+        rest = pace.times(max(steps - trial.last[0], 0)) + self.end_of(trial.expected, pace)
+        return rest.less(now - trial.last[1])
 
     def length(self, row: str, expected: ExpectedTrial, paces: Mapping[str, Pace]) -> TimeRange:
         """The duration of a trial that has not started."""

@@ -8,7 +8,13 @@ from typing import Self
 
 __all__ = ["TimeRange"]
 
-UNITS = ((20.0, "s", 1.0, 1.0), (90.0, "s", 1.0, 5.0), (5400.0, "min", 60.0, 1.0), (math.inf, "h", 3600.0, 0.5))
+UNITS = (
+    (20.0, "s", 1.0, 1.0),
+    (90.0, "s", 1.0, 5.0),
+    (300.0, "min", 60.0, 0.5),
+    (5400.0, "min", 60.0, 1.0),
+    (math.inf, "h", 3600.0, 0.5),
+)
 """Up to which number of seconds a unit is used, its name, its seconds, and the step to which it is rounded."""
 
 

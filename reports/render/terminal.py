@@ -22,7 +22,6 @@ MOST_MISSING_LISTED = 10
 """Runs without a result that are listed."""
 EXPLANATIONS = {
     Mark.ALIKE: "≈ not distinguishable from {reference}",
-    Mark.DELTA: "signed: difference to {reference}",
     Mark.SIGNIFICANT: "* p ≤ 0.05",
     Mark.FEWER: "† fewer seeds than planned",
     Mark.PROVISIONAL: "‡ runs are still to come",
@@ -97,12 +96,17 @@ def lead(table: Table) -> str:
 def legend(table: Table) -> Text:
     """What ±, bold, underlined and the marks mean, in one line, which a terminal wraps."""
     used = {note.mark for note in table.notes}
-    reference = f"“{table.baseline}”" if table.baseline else "the baseline" if Mark.DELTA in used else "the best"
-    n = len(table.seeds)
-    parts = [Text(f"mean ± standard deviation over {n} seeds" if n > 1 else "one seed")]
+    baseline = f"“{table.baseline}”" if table.baseline else "the baseline"
+    seeds = len(table.seeds)
+    figures = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    parts = [Text(f"{figures}, and difference to {baseline}" if Mark.DELTA in used else figures)]
     parts += [Text("best", style="bold")] if Mark.BEST in used else []
     parts += [Text("second", style="underline")] if Mark.SECOND in used else []
-    parts += [Text(text.format(reference=reference)) for mark, text in EXPLANATIONS.items() if mark in used]
+    parts += [
+        Text(text.format(reference="it" if Mark.DELTA in used else "the best"))
+        for mark, text in EXPLANATIONS.items()
+        if mark in used
+    ]
     further = sum(note.mark is Mark.NONE for note in table.notes)
     parts += [Text(f"{further} more note{'s' if further > 1 else ''} in the files")] if further else []
     return Text(" · ", style="dim").join(parts)

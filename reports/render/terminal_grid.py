@@ -90,19 +90,39 @@ class TerminalGrid:
         return Part(places=tuple(places), row_headers=tuple(widths), figures=figures)
 
     def split(self, places: Sequence[int], width: int) -> list[Part]:
-        """Parts of `places` that fit into `width`; the columns below one spanner stay together where they can."""
-        groups = [[place for place in group if place in places] for group in self.groups]
-        parts: list[list[int]] = []
-        for group in filter(None, groups):
-            if parts and self.fits([*parts[-1], *group], width):
-                parts[-1] += group
+        """Parts of `places` that fit into `width`.
+
+        The columns below one spanner stay together where they can, then a metric with its interval and p.
+        """
+        parts: list[list[int]] = [[]]
+        for group in self.groups:
+            whole = [place for place in group if place in places]
+            if self.fits([*parts[-1], *whole], width):
+                parts[-1] += whole
                 continue
-            parts.append([])
-            for place in group:
-                if parts[-1] and not self.fits([*parts[-1], place], width):
+            together = (
+                [whole]
+                if self.fits(whole, width)
+                else [[p for p in metric if p in places] for metric in self.metrics(group)]
+            )
+            for columns in filter(None, together):
+                if parts[-1] and not self.fits([*parts[-1], *columns], width):
                     parts.append([])
-                parts[-1].append(place)
+                for place in columns:
+                    if parts[-1] and not self.fits([*parts[-1], place], width):
+                        parts.append([])
+                    parts[-1].append(place)
         return [self.part(part, tight=True, width=width) for part in parts]
+
+    def metrics(self, group: range) -> list[list[int]]:
+        """The places of a group: each metric with the columns after it that are about it."""
+        found: list[list[int]] = []
+        for place in group:
+            if found and not self.headers[place].key and self.headers[found[-1][0]].key:
+                found[-1].append(place)
+            else:
+                found.append([place])
+        return found
 
     def fits(self, places: Sequence[int], width: int) -> bool:
         """Whether the columns at `places` fit side by side."""
