@@ -86,8 +86,8 @@ class ConsoleTracker:
             return
         value = record.metrics.get(metric.name)
         figure = "" if value is None else f", {metric.words} {metric.figure(value)}"
-        ahead = outlook(progress) if self.live is None else ""
-        self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}{ahead and f'; {ahead}'}")
+        ahead = ", ".join(outlook(progress)) if self.live is None else ""
+        self.say("; ".join(filter(None, [f"{place} {trial.label}: done in {seconds:.0f} s{figure}", ahead])))
         if self.live is None and len(progress.sweep.cells) <= MOST_RUNS:
             for row in progress.means.completed_by(record.trial_id):
                 best = ", best so far" if row.is_best else ""

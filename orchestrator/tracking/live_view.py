@@ -18,8 +18,9 @@ from orchestrator.tracking.short_label import short_label
 
 __all__ = ["LiveView", "outlook"]
 
-LOSS = "train/loss"
+LOSS, LOSS_TITLE = "train/loss", "loss"
 BEST = "best so far"
+LONGEST_REST = "10-12 min"
 GAP = 2
 """Cells between two columns."""
 ENOUGH_FOR_LABEL, WIDEST_LABEL = 22, 48
@@ -41,7 +42,7 @@ class LiveView:
         """Lines no longer than the terminal is wide, and fewer than it is high."""
         progress, width = self.progress, options.max_width
         running, rows = list(progress.running.values()), progress.means.rows()
-        yield head(progress)
+        yield head(progress, width)
         if progress.waits_for:
             yield Text(f"{progress.waits_for} · {duration(progress.waiting_seconds)}", style="yellow")
         lines = max(console.size.height - LINES_AROUND, FEWEST_LINES)
@@ -63,15 +64,22 @@ def more(count: int) -> list[Text]:
     return [Text(f"and {count} more", style="dim")] if count > 0 else []
 
 
-def head(progress: SweepProgress) -> Text:
-    """`ablation_memory: 4 of 15 done, 2 running, 6-8 min left, 2 min elapsed`."""
-    rest = [f"of {progress.total} done", outlook(progress), f"{duration(progress.elapsed_seconds)} elapsed"]
-    done = (f"{progress.done}", "bold green")
-    return Text.assemble((progress.sweep.name, "bold"), ": ", done, " ", ", ".join(filter(None, rest)))
+def head(progress: SweepProgress, width: int) -> Text:
+    """`ablation_memory: 4 of 15 done, 2 running, 6-8 min left, 2 min elapsed`; too long, it wraps between these."""
+    name, done = f"{progress.sweep.name}: ", str(progress.done)
+    rest = [f"of {progress.total} done", *outlook(progress), f"{duration(progress.elapsed_seconds)} elapsed"]
+    text = Text.assemble((name, "bold"), (done, "bold green"), f" {rest[0]}")
+    length = text.cell_len
+    for part in rest[1:]:
+        fits = length + len(part) + len(", ,") <= width
+        text.append(", " if fits else ",\n")
+        text.append(part)
+        length = len(part) + (length + len(", ") if fits else 0)
+    return text
 
 
-def outlook(progress: SweepProgress) -> str:
-    """`2 running, 1 failed, 6-8 min left`, without what is zero or unknown."""
+def outlook(progress: SweepProgress) -> list[str]:
+    """`2 running`, `1 failed` and `6-8 min left`, without what is zero or unknown."""
     left = progress.time_left
     parts = (
         f"{len(progress.running)} running" if progress.running else "",
@@ -79,7 +87,7 @@ def outlook(progress: SweepProgress) -> str:
         f"{len(progress.stopped)} stopped early" if progress.stopped else "",
         "" if left is None or left.high <= 0 else f"{left.words} left",
     )
-    return ", ".join(filter(None, parts))
+    return [part for part in parts if part]
 
 
 # -- the running trials
@@ -91,19 +99,21 @@ class Figures:
 
     title: str
     texts: Sequence[str]
+    widest: str = ""
+    """A text as long as others will be, so that the columns stay where they are."""
     style: str = ""
 
     @property
     def width(self) -> int:
         """Cells of its longest text."""
-        return max(map(cell_len, [self.title, *self.texts]))
+        return max(map(cell_len, [self.title, self.widest, *self.texts]))
 
 
 def running_table(progress: SweepProgress, running: Sequence[RunningTrial], width: int) -> Table:
-    """A line per trial: label, bar, step, loss, watched metric and time left; what is empty has no column."""
-    columns = [column for column in figures_of(progress, running) if any(column.texts)]
+    """A line per trial: label, bar, step, loss, watched metric and time left."""
+    columns = figures_of(progress, running)
     if room_beside(columns, width) < ENOUGH_FOR_LABEL:
-        columns = [column for column in columns if column.title != "loss"]
+        columns = [column for column in columns if column.title != LOSS_TITLE]
     room = room_beside(columns, width)
     longest = min(max(cell_len(text) for text in ("running", *(trial.label for trial in running))), WIDEST_LABEL)
     bar = min(max(room - GAP - longest, NARROWEST_BAR), WIDEST_BAR)
@@ -131,12 +141,14 @@ def figures_of(progress: SweepProgress, running: Sequence[RunningTrial]) -> list
         return ["" if value is None else digits(value) for value in values]
 
     rests = [progress.left.rest(trial.trial_id) if trial.has_reported else None for trial in running]
-    return [
-        Figures("step", [trial.place if trial.has_reported else "starting" for trial in running]),
-        Figures("loss", texts(LOSS, "{:.3f}".format)),
-        Figures(titled(watched.words, watched.unit), texts(watched.name, watched.digits), "bold"),
-        Figures("left", ["" if rest is None else rest.words for rest in rests]),
-    ]
+    places = [trial.place if trial.has_reported else "starting" for trial in running]
+    columns = [Figures("step", places, widest="starting")]
+    if LOSS in progress.reported_metrics:
+        columns.append(Figures(LOSS_TITLE, texts(LOSS, "{:.3f}".format)))
+    if watched.name in progress.reported_metrics:
+        title = f"{watched.words} {watched.unit}".rstrip()
+        columns.append(Figures(title, texts(watched.name, watched.digits), style="bold"))
+    return [*columns, Figures("left", ["" if rest is None else rest.short for rest in rests], widest=LONGEST_REST)]
 
 
 def room_beside(columns: Sequence[Figures], width: int) -> int:

@@ -69,6 +69,8 @@ class SweepProgress:
         self.stopped: set[str] = set()
         """Trials that a scheduler has stopped."""
         self.running: dict[str, RunningTrial] = {}
+        self.reported_metrics: set[str] = set()
+        """Names of the metrics that any trial has reported."""
         self.done = sum(key in outcomes and outcomes[key].state is State.DONE for key in sweep.trial_ids)
         self.preparation = ""
         """What is being started before trials can report; empty: nothing."""
@@ -102,6 +104,7 @@ class SweepProgress:
         trial = self.running[task.trial_id]
         trial.step = max(trial.step, point.step)
         trial.metrics.update(point.metrics)
+        self.reported_metrics.update(point.metrics)
         self.left.reported(task.trial_id, point.step)
 
     def ended(self, task: Task, record: AttemptRecord) -> RunningTrial:

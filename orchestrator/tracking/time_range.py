@@ -45,9 +45,20 @@ class TimeRange:
     @property
     def words(self) -> str:
         """`6-8 min`; `about 7 min` where both limits round to the same, `under 2 min` where the lower one is zero."""
+        low, high, unit = self.rounded
+        if low == "0":
+            return f"under {high} {unit}"
+        return f"about {high} {unit}" if low == high else f"{low}-{high} {unit}"
+
+    @property
+    def short(self) -> str:
+        """`6-8 min` in at most nine letters, for a column."""
+        return "{}-{} {}".format(*self.rounded)
+
+    @property
+    def rounded(self) -> tuple[str, str, str]:
+        """Both limits, rounded away from each other, and their unit."""
         _, unit, seconds, step = next(item for item in UNITS if self.high < item[0])
         low = math.floor(self.low / seconds / step) * step
         high = max(math.ceil(self.high / seconds / step), 1) * step
-        if low <= 0:
-            return f"under {high:g} {unit}"
-        return f"about {high:g} {unit}" if low == high else f"{low:g}-{high:g} {unit}"
+        return f"{low:g}", f"{high:g}", unit

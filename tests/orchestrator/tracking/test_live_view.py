@@ -110,6 +110,7 @@ def test_values_are_those_of_the_table(in_the_middle: SweepProgress, width: int)
     head = " ".join(lines[:2])
     assert head.startswith("ablation_memory: 6 of 15 done, 2 running, 1 failed, ")
     assert re.search(r", [\d.]+-[\d.]+ min left, \d+ min elapsed", head)
+    assert not any(re.search(r"\d$", line) for line in lines[:2]), "a number stays with its unit"
     running = next(line for line in lines if line.startswith("pixel memory, seed 1"))
     assert "120/180" in running
     assert " 31.02 " in running, "per cent"
