@@ -15,7 +15,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.idle_sweep import idle_executor, idle_plan, idle_work, run_idle
+from benchmarks.idle_sweep import idle_executor, idle_plan, run_idle
+from benchmarks.idle_work import IdleWork
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
 from orchestrator.running.task import Task
@@ -75,7 +76,7 @@ def run(case: str, trials: int) -> dict[str, float]:
     if case in WAYS:
         from orchestrator.running.executors.serial import Serial
 
-        done = run_idle(idle_plan("growth", trials), Serial(idle_work()), [ends], mirrored=case == "mirrored")
+        done = run_idle(idle_plan("growth", trials), Serial(IdleWork()), [ends], mirrored=case == "mirrored")
     else:
         with idle_executor(SLOTS) as executor:
             done = run_idle(idle_plan("growth", trials), executor, [ends])

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cloudpickle
-
+from benchmarks.idle_work import REPORTS, IdleWork
 from benchmarks.process import cpu_seconds
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.executors.base import Executor
 from orchestrator.running.fork_server.request import DIED
-from orchestrator.running.task import Task, Work
+from orchestrator.running.task import Task
 from orchestrator.running.tracker import Tracker
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.loading import built_in
 from trainer.config import Runtime, TrainConfig
@@ -27,10 +25,8 @@ from trainer.config import Runtime, TrainConfig
 if TYPE_CHECKING:
     from orchestrator.running.executors.ray_tune import RayTune
 
-__all__ = ["REPORTS", "TRACKING_URI", "IdleRun", "idle_executor", "idle_plan", "idle_record", "idle_work", "run_idle"]
+__all__ = ["TRACKING_URI", "IdleRun", "idle_executor", "idle_plan", "idle_record", "run_idle"]
 
-REPORTS = 5
-"""Reports of a trial."""
 RUNS = Path("runs")
 TRACKING_URI = "sqlite:///mlflow.db"
 
@@ -59,30 +55,6 @@ def idle_plan(name: str, trials: int) -> SweepPlan:
     return SweepPlan(record=idle_record(name, [trial.trial_id for trial in planned]), trials=planned)
 
 
-def idle_work(seconds: float = 0.0, reports: int = REPORTS) -> Work:
-    """Work that sleeps for `seconds` and reports `reports` times a metric that ends at `reports` / 10.
-
-    The record holds the ids of the process and of its parent.
-    """
-
-    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-        started_at = time.time()
-        for step in range(1, reports + 1):
-            time.sleep(seconds / reports)
-            report(Point(step=step, metrics={"val/miou": step / 10}, time=time.time(), attempt=task.attempt))
-        return AttemptRecord(
-            trial_id=task.trial_id,
-            attempt=task.attempt,
-            state=State.DONE,
-            started_at=started_at,
-            ended_at=time.time(),
-            metrics={"final/miou": 0.5},
-            environment={"process": str(os.getpid()), "parent": str(os.getppid())},
-        )
-
-    return work
-
-
 @contextmanager
 def idle_executor(slots: int, seconds: float = 0.0) -> Iterator[RayTune]:
     """Ray with idle trials of `seconds` on `slots` slots, and a fork server that has imported what real ones need."""
@@ -90,10 +62,10 @@ def idle_executor(slots: int, seconds: float = 0.0) -> Iterator[RayTune]:
     from orchestrator.running.executors.ray_tune import RayTune
     from orchestrator.running.executors.trial_worker import TrialWorker
 
-    with fork_server(built_in().extras.preload, cpus=1) as path:
-        executor = RayTune(max_concurrent=slots, work=idle_work(seconds), server=path)
+    with fork_server((*built_in().extras.preload, IdleWork.__module__), cpus=1) as path:
+        executor = RayTune(max_concurrent=slots, work=IdleWork(seconds), server=path)
         first = Task(trial_id="first", attempt=1, config=TrainConfig(), runtime=Runtime(), workdir=Path("first"))
-        ready = TrialWorker(work=cloudpickle.dumps(idle_work()), server=path)
+        ready = TrialWorker(work=pickle.dumps(IdleWork()), server=path)
         if DIED in (ended := ready.run(pickle.dumps(first), lambda _: None, node="")):
             raise RuntimeError(ended[DIED])
         try:

@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.idle_sweep import REPORTS, TRACKING_URI, idle_executor, idle_plan, run_idle
+from benchmarks.idle_sweep import TRACKING_URI, idle_executor, idle_plan, run_idle
+from benchmarks.idle_work import REPORTS
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_least, at_most, command_line, publish
 

@@ -29,6 +29,7 @@ from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
+from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import is_own_file, tracking_uri_of
 
@@ -193,7 +194,7 @@ def carry_out(
         save_code(store, plan.workload)
         follower = open_follower(options, plan.record.name)
         stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
-        write = partial(write_tables, out=options.out, plugins=spec.styles)
+        write = partial(write_running, out=options.out, plugins=spec.styles)
         resources = resources_on(options.executor, spec.space.resources)
         figures = FigureProcess()
         stack.callback(closing.step, "the process that draws", figures.stop, brief=True)
@@ -390,3 +391,21 @@ def write_tables(
     from reports.write import write_reports
 
     return write_reports(results, out / results.sweep.name, plugins=plugins, directory=directory)
+
+
+def write_running(
+    results: SweepResults,
+    running: RunningSweep,
+    page_only: bool,
+    *,
+    out: Path,
+    plugins: Mapping[str, TableStyle],
+) -> None:
+    """Write the provisional table of a running sweep in all styles and its page, or `page_only`."""
+    from reports.write import Reports
+
+    reports = Reports(results, out / results.sweep.name, plugins=plugins, running=running)
+    if page_only:
+        reports.write_page(reports.kept_figures)
+    else:
+        reports.write_tables()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 __all__ = ["frame", "runs", "styled"]
+
+WORDS = {
+    Mark.BEST: "Bold",
+    Mark.SECOND: "Underlined",
+    Mark.DELTA: "In brackets",
+    Mark.SIGNIFICANT: "*",
+}
+"""In place of those symbols of Markdown that are markup."""
 
 CSS = {Mark.BEST: "font-weight: bold", Mark.SECOND: "text-decoration: underline"}
 
@@ -60,8 +69,14 @@ def style_table(table: Table) -> Styler:
         .format_index(escape="html", axis=0)
         .format_index(escape="html", axis=1)
         .apply(lambda _: css, axis=None)
-        .set_caption(table.caption.replace("&", "&amp;").replace("<", "&lt;"))
+        .set_caption(html.escape(f"{table.caption} {legend(table)}".rstrip(), quote=False))
     )
+
+
+def legend(table: Table) -> str:
+    """What the marks of the printed rows mean, a sentence for each that is used."""
+    explained = [note for note in table.notes if note.mark in SYMBOLS]
+    return " ".join(f"{WORDS.get(note.mark, SYMBOLS[note.mark])}: {note.text}" for note in explained)
 
 
 def render_cell(cell_text: CellText) -> str:

@@ -133,7 +133,7 @@ def difference_lines(
     parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
     lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
     if found.interval is not None:
-        lines.append(f"interval  95 % [{found.interval.low:+.6g}, {found.interval.high:+.6g}] (Student's t)")
+        lines.append(f"interval  95% [{found.interval.low:+.6g}, {found.interval.high:+.6g}] (Student's t)")
     if found.untested is not None:
         lines.append(f"test      {found.untested.value}")
     if found.p_t is None or found.spread is None:

@@ -13,14 +13,16 @@ from orchestrator.plugins.error import PluginError
 from orchestrator.plugins.table_style import FILES, TableStyle
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures import choose
 from reports.figures.drawing import DrawFigures, Drawing
-from reports.figures.kept import lacking, write_drawings
+from reports.figures.kept import kept_figures, lacking, write_drawings
 from reports.render import STYLES
 from reports.render.html import render_html
 from reports.render.parquet import render_parquet
 from reports.render.provenance import Tracked, gather_provenance
+from reports.render.running_curves import charts_of
 from reports.sources.published import read_published
 from reports.tables.class_table import build_class_tables
 from reports.tables.data_set_table import build_data_set_table
@@ -87,9 +89,13 @@ class Reports:
         directory: RunDirectory | None = None,
         tracked: Tracked | None = None,
         table: Table | None = None,
+        running: RunningSweep | None = None,
     ) -> None:
-        """As in `write_reports`. Without the run directory there are no figures, and `write_tables` writes the page."""
-        self.results, self.out, self.directory, self.tracked = results, out, directory, tracked
+        """As in `write_reports`. Without the run directory no figures are drawn, and `write_tables` writes the page.
+
+        With `running`, it is the page of a running sweep.
+        """
+        self.results, self.out, self.directory, self.tracked, self.running = results, out, directory, tracked, running
         known = {**STYLES, **plugins}
         self.wanted = wanted_styles(tuple(styles), results.sweep.table.styles, (*FORMATS, *plugins))
         self.drawn = {style: known[style] for style in self.wanted if style != PARQUET}
@@ -111,7 +117,7 @@ class Reports:
         if PARQUET in self.wanted:
             paths[PARQUET] = write(self.out / FILES[PARQUET], render_parquet(self.results))
         if self.directory is None:
-            paths |= self.write_page({})
+            paths |= self.write_page(self.kept_figures)
         if mistakes:
             raise StyleError(tuple(mistakes.values()), self.in_order(paths))
         return self.in_order(paths)
@@ -122,6 +128,11 @@ class Reports:
         if self.directory is None:
             return []
         return choose.drawings_of(self.results, self.directory, importance=self.table.importance, dark=True)
+
+    @property
+    def kept_figures(self) -> Mapping[str, Mapping[str, Path]]:
+        """What the page of a running sweep shows: the figures of the last command."""
+        return kept_figures(self.out / FIGURE_FOLDER) if self.running is not None else {}
 
     def undrawn(self) -> list[Drawing]:
         """The figures that `write_figures` has to draw: the others are in the folder as they would be drawn."""
@@ -139,7 +150,9 @@ class Reports:
         paths = {FIGURE_FOLDER: self.out / FIGURE_FOLDER} if figures else {}
         if PAGE in self.drawn:
             provenance = gather_provenance(self.results, self.directory, figures=figures, tracked=self.tracked)
-            text = render_html(self.table, provenance, tuple(self.classes.values()))
+            charts = charts_of(self.results, self.running) if self.running is not None else ()
+            others = tuple(self.classes.values())
+            text = render_html(self.table, provenance, others, running=self.running, charts=charts)
             paths[PAGE] = write(self.out / FILES[PAGE], text)
         return paths
 

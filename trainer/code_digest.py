@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from orchestrator.workload import fields
-from orchestrator.workload.source_digest import code_digest, codes_in, joined, normalised, short, source_digest
+from orchestrator.workload.kept_digests import digests_of
+from orchestrator.workload.source_digest import code_digest, codes_in, joined, normalised, short
 from trainer.config import RESULT_VERSION
 from trainer.equal_code import EQUAL_CODE, EQUAL_RESULT_VERSION
 
@@ -69,7 +70,7 @@ def source_digests(package: Path, beside: Path | None = None) -> dict[str, str]:
     shared = {name: (beside or package.parent) / name for name in SHARED}
     counted = {name: path for name, path in below.items() if counts(name)}
     counted |= {name: path for name, path in shared.items() if path.exists()}
-    return {name: source_digest(path.read_text(encoding="utf-8", errors="replace")) for name, path in counted.items()}
+    return digests_of({name: path.read_text(encoding="utf-8", errors="replace") for name, path in counted.items()})
 
 
 def counts(name: str) -> bool:

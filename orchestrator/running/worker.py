@@ -112,14 +112,15 @@ def train_trial(
     metrics, used = plain_numbers(result.metrics), {**found, **plain_texts(result.facts)}
     if directory is None:
         return metrics, {}, used
-    drawn = sorted((task.workdir / PICTURE_FOLDER).glob("*.png")) if workload.is_built_in else []
+    folder = task.workdir / PICTURE_FOLDER
+    drawn = sorted([*folder.glob("*.png"), *folder.glob("compare_*.jpg")]) if workload.is_built_in else []
     pictures = {path.name: path.read_bytes() for path in drawn}
     files = write_image_counts(directory, task.trial_id, task.attempt, result.count_NCK, result.class_names, pictures)
     with suppress(OSError):  # a user's own file in it keeps the folder
         for path in drawn:
             path.unlink()
         if drawn:
-            (task.workdir / PICTURE_FOLDER).rmdir()
+            folder.rmdir()
     return metrics, files, used
 
 

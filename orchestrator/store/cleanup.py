@@ -27,7 +27,8 @@ RECORD_FILE = re.compile(r"trial\.json|attempt_\d+\.json|(before_\d+_)?points(_\
 PARTIAL_FILE = re.compile(rf"(pictures/)?\..+\.[0-9a-f]+{re.escape(PARTIAL)}|(last|best)\.pt{re.escape(PARTIAL)}")
 """What a crash has left partly written: as `atomic_file` names it, or the trainer."""
 TRIAL_FILE = re.compile(
-    rf"{RECORD_FILE.pattern}|{PARTIAL_FILE.pattern}|images_\d+\.npz|(last|previous|best)\.pt|lock|pictures/[^/]+\.png"
+    rf"{RECORD_FILE.pattern}|{PARTIAL_FILE.pattern}|images_\d+\.npz|(last|previous|best)\.pt|lock"
+    r"|pictures/[^/]+\.png|pictures/compare_[^/]+\.jpg"
     rf"|{re.escape(UPLOADED)}|{WORK}/.+"
 )
 """Every file that a trial writes, by its path in the trial's folder."""

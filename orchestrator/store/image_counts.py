@@ -1,7 +1,8 @@
 """Image counts and pictures: what a finished trial leaves for the reports, in one file.
 
     <run_dir>/trials/<trial_id>/images_001.npz   of attempt 1: `counts` (images x classes x 3), the names `classes`, and
-                                                 pictures of the test split such as `sheet.png`
+                                                 pictures of the test split such as `sheet.png`; some of its images
+                                                 each as `compare_0017_image.jpg`, `..._truth.png`, `..._prediction.png`
 
 The counts say what each image of the test split adds to a trial's figures, so that reports can resample the images. The
 worker writes the file when the trial is done, and the record of the attempt has its SHA-256 (`AttemptRecord.files`); it
@@ -12,6 +13,7 @@ predicted pixels.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -30,6 +32,7 @@ __all__ = [
     "PICTURE_FOLDER",
     "ImageCounts",
     "image_counts_name",
+    "read_compared_images",
     "read_image_counts",
     "read_pictures",
     "write_image_counts",
@@ -37,7 +40,9 @@ __all__ = [
 
 PICTURE_FOLDER = "pictures"
 """In the folder of a trial, where the trainer draws; trials of before have kept it."""
-PICTURE = ".png"
+PICTURE = re.compile(r"(?!compare_).+\.png")
+COMPARED = re.compile(r"compare_(\d+)_(image|truth|prediction)\.(?:jpg|png)")
+"""Names of the files of an image by which trials are compared: its number in the test split, and what it shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,7 +67,7 @@ def write_image_counts(
     classes: Sequence[str],
     pictures: Mapping[str, bytes] | None = None,
 ) -> dict[str, str]:
-    """Write the counts, if there are any, and the PNG files `pictures` of an attempt.
+    """Write the counts, if there are any, and the files `pictures` of an attempt.
 
     Returns the SHA-256 by name of the file, for its record; empty if there is nothing to write. Raises StoreError.
     """
@@ -108,13 +113,28 @@ def read_pictures(directory: RunDirectory, record: AttemptRecord) -> dict[str, b
     content = read_verified(directory, record)
     if content is not None:
         with ZipFile(BytesIO(content)) as archive:
-            found = {name: archive.read(name) for name in sorted(archive.namelist()) if name.endswith(PICTURE)}
+            found = {name: archive.read(name) for name in sorted(archive.namelist()) if PICTURE.fullmatch(name)}
         if found:
             return found
     folder = trial_key(record.trial_id, PICTURE_FOLDER)
-    names = sorted(name for name in directory.files.names(folder) if name.endswith(PICTURE))
+    names = sorted(name for name in directory.files.names(folder) if PICTURE.fullmatch(name))
     pictures = {name: directory.files.read(f"{folder}/{name}") for name in names}
     return {name: picture for name, picture in pictures.items() if picture is not None}
+
+
+def read_compared_images(directory: RunDirectory, record: AttemptRecord) -> dict[int, dict[str, bytes]]:
+    """By number of the test image, its `image` (JPEG), `truth` and `prediction` (PNG); empty if none are kept.
+
+    Raises DamagedError when the file is missing or not the one that was written.
+    """
+    content = read_verified(directory, record)
+    found: dict[int, dict[str, bytes]] = {}
+    if content is not None:
+        with ZipFile(BytesIO(content)) as archive:
+            for name in sorted(archive.namelist()):
+                if (match := COMPARED.fullmatch(name)) is not None:
+                    found.setdefault(int(match[1]), {})[match[2]] = archive.read(name)
+    return found
 
 
 def read_verified(directory: RunDirectory, record: AttemptRecord) -> bytes | None:

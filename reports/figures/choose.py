@@ -1,8 +1,8 @@
 """Which figures suit a sweep.
 
 An ablation gets bars; a grid a line over one numeric factor, a heat map over two factors, else bars; a search a Pareto
-front and the importance of its parameters. All get learning curves if there are points, and per-class differences if
-classes were scored.
+front, its parameters on parallel axes and their importance. All get learning curves if there are points, and per-class
+differences if classes were scored.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from reports.figures.figure_data import FigureData
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
 from reports.figures.kept import write_drawings
 from reports.figures.learning_curves import read_curves
-from reports.figures.plots import BAND, Curves, Importance, Pareto, ParetoPoint, Plot
-from reports.tables.aggregate import aggregate
+from reports.figures.plots import BAND, Curves, Importance, Plot
+from reports.figures.searches import parallel_coordinates, pareto_front
 from reports.tables.columns import column_for
 from reports.tables.layout import Header
 
 __all__ = ["choose", "drawings_of", "write_figures"]
-
-COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
-"""The x axis of a Pareto front: the first of these that the trials report."""
 
 LOSS = "train/loss"
 """Metric of the points of the second figure of learning curves; the first is of the metric that is watched."""
@@ -113,27 +110,9 @@ def row_figures(data: FigureData) -> dict[str, Plot]:
 
 
 def search_figures(data: FigureData) -> dict[str, Plot]:
-    """The metric against a cost, if the trials report one."""
-    for key in COSTS:
-        costs = aggregate(data.results, key)
-        if any(cell.n for cell in costs.values()):
-            column = column_for(
-                key, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal
-            )
-            points = tuple(
-                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
-                for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
-                if cell.mean is not None and cost.mean is not None
-            )
-            pareto = Pareto(
-                x_name=f"{column.header} {column.arrow}",
-                y_name=data.title,
-                points=points,
-                x_up=column.direction == "up",
-                y_up=data.sweep.goal != "minimize",
-            )
-            return {"pareto": pareto}
-    return {}
+    """The metric against a cost, if the trials report one, and their parameters, if there are two trials."""
+    found: dict[str, Plot | None] = {"pareto": pareto_front(data), "parallel": parallel_coordinates(data)}
+    return {name: plot for name, plot in found.items() if plot is not None}
 
 
 def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence[str]) -> dict[str, Curves]:

@@ -17,7 +17,7 @@ MOST_PER_SIDE = 20
 
 
 def draw_classes(data: ClassBars, *, style: Style = LIGHT, width: float = COLUMN) -> Figure:
-    """Bars sorted from the largest gain to the largest loss; gains and losses differ in colour and in direction."""
+    """Bars sorted from the largest gain to the largest loss; only those that are significant have a colour."""
     ordered = sorted(
         (item for item in data.rows if not math.isnan(item.estimate.mean)),
         key=lambda item: (-item.estimate.mean, item.label),
@@ -30,7 +30,9 @@ def draw_classes(data: ClassBars, *, style: Style = LIGHT, width: float = COLUMN
     with canvas(width, 0.35 + 0.155 * max(rows, 2) + height_of(foot), style) as (figure, axes):
         for place, item in zip(places, shown, strict=True):
             mean, ends = item.estimate.mean, item.estimate.interval
-            axes.barh(place, mean, height=0.7, color=style.gain if mean >= 0 else style.loss, alpha=0.75, linewidth=0)
+            tone = style.gain if mean >= 0 else style.loss
+            colour = tone if item.label in data.significant else style.muted
+            axes.barh(place, mean, height=0.7, color=colour, alpha=0.75, linewidth=0)
             if ends:
                 axes.plot(ends, (place, place), color=style.text, linewidth=0.9, solid_capstyle="butt")
         names = [fitted(item.label, 24, 1) for item in shown]

@@ -8,8 +8,11 @@ from orchestrator.workload.metric import class_families
 from reports.figures.figure_data import FigureData, estimate_of, gaps_of, interval_note
 from reports.figures.plots import BarRow, Bars, ClassBars, Estimate
 from reports.stats.comparisons import compare_with
-from reports.stats.pairs import paired
+from reports.stats.pairs import MIN_SEEDS, paired
 from reports.tables.aggregate import aggregate
+from reports.tables.class_table import MOST_ROWS as COMPARED_ROWS
+from reports.tables.class_table import compare_classes
+from reports.tables.sequential import looks_of
 
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
 
@@ -62,16 +65,22 @@ def class_differences(data: FigureData) -> ClassBars:
     if data.baseline is None or not others or not families:
         return ClassBars(name="", rows=())
     family = families[0]
-    metrics = [key for outcome in data.results.outcomes.values() for key in outcome.metrics]
+    metrics = dict.fromkeys(key for outcome in data.results.outcomes.values() for key in outcome.metrics)
+    cells = {key.removeprefix(family.name): aggregate(data.results, key) for key in metrics if family.covers(key)}
+    compared = compare_classes(cells, data.baseline, others[:COMPARED_ROWS], looks_of(data.sweep))[others[0]]
     classes = []
-    for key in dict.fromkeys(key for key in metrics if family.covers(key)):
-        cells = aggregate(data.results, key)
-        _, difference_N = paired(cells[others[0]].values, cells[data.baseline].values)
+    for label, by_row in cells.items():
+        _, difference_N = paired(by_row[others[0]].values, by_row[data.baseline].values)
         if len(difference_N):
-            classes.append(
-                BarRow(label=key.removeprefix(family.name), estimate=estimate_of(difference_N * family.scale))
-            )
+            classes.append(BarRow(label=label, estimate=estimate_of(difference_N * family.scale)))
     unit = f" ({family.unit})" if family.unit else ""
     name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: “{others[0]}” to “{data.baseline}”"
-    note = "95 % intervals, each for itself" if any(item.estimate.interval for item in classes) else ""
-    return ClassBars(name=name, rows=tuple(classes), note=note)
+    note = f"Fewer than {MIN_SEEDS} seeds: no test"
+    if any(item.estimate.interval for item in classes):
+        note = "95% intervals, each for itself; grey: not significant (Holm over rows x classes)"
+    return ClassBars(
+        name=name,
+        rows=tuple(classes),
+        note=note,
+        significant=tuple(label for label, found in compared.items() if found.distinguishable),
+    )

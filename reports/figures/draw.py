@@ -14,8 +14,9 @@ from reports.figures.formats import render
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
+from reports.figures.parallel import draw_parallel
 from reports.figures.pareto import draw_pareto
-from reports.figures.plots import Bars, ClassBars, Curves, HeatMap, Importance, LinePlot, Pareto
+from reports.figures.plots import Bars, ClassBars, Curves, HeatMap, Importance, LinePlot, Parallel, Pareto
 from reports.figures.style import DARK, LIGHT
 
 __all__ = ["draw_files"]
@@ -27,6 +28,7 @@ DRAWN_BY: Mapping[type, Callable[..., Figure]] = {
     HeatMap: draw_heatmap,
     Importance: draw_importance,
     LinePlot: draw_line,
+    Parallel: draw_parallel,
     Pareto: draw_pareto,
 }
 

@@ -100,7 +100,7 @@ def interval_note(data: FigureData, middle: str = "mean", dots: str = "seeds") -
     if max(cell.n for cell in data.cells.values()) < MIN_SEEDS:
         return f"Dots: {dots}; fewer than {MIN_SEEDS}: no interval"
     looks = ", not corrected for seeds added until decided" if data.sweep.looks is not None else ""
-    return f"95 % interval of the {middle}{looks}; dots: {dots}"
+    return f"95% interval of the {middle}{looks}; dots: {dots}"
 
 
 def gaps_of(cell: Cell) -> str:

@@ -15,7 +15,7 @@ from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store.disk_errors import disk_remedy
 from reports.figures.drawing import DrawFigures, Drawing
 
-__all__ = ["INDEX", "lacking", "write_drawings"]
+__all__ = ["INDEX", "kept_figures", "lacking", "write_drawings"]
 
 INDEX = ".drawn.json"
 """The index: by name of a figure, its `Drawing.digest` and the SHA-256 of each of its files."""
@@ -28,6 +28,19 @@ def lacking(drawings: Sequence[Drawing], folder: Path) -> list[Drawing]:
     """Those of `drawings` whose files are not in `folder` as they would be drawn."""
     index = read_index(folder)
     return [drawing for drawing in drawings if not is_kept(drawing, folder, index.get(drawing.name))]
+
+
+def kept_figures(folder: Path) -> dict[str, dict[str, Path]]:
+    """The SVG files of the figures in `folder` that are what was drawn last; name -> `svg` -> path."""
+    found: dict[str, dict[str, Path]] = {}
+    for name, entry in read_index(folder).items():
+        path = folder / f"{name}.svg"
+        try:
+            if digests({"svg": content_of(path)})["svg"] == entry["files"]["svg"]:
+                found[name] = {"svg": path}
+        except (OSError, KeyError, TypeError):  # removed, or an index that is not ours
+            continue
+    return found
 
 
 def write_drawings(

@@ -21,6 +21,8 @@ __all__ = [
     "HeatMap",
     "Importance",
     "LinePlot",
+    "Parallel",
+    "ParallelAxis",
     "Pareto",
     "ParetoPoint",
     "Plot",
@@ -68,6 +70,9 @@ class Bars:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassBars(Bars):
     """Differences of the classes, to be sorted from the largest gain to the largest loss."""
+
+    significant: tuple[str, ...] = ()
+    """Labels of the classes whose difference is significant, by the test of the table of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,5 +162,27 @@ class Importance:
     """By parameter, usually summing to 1; NaN where unknown."""
 
 
-Plot = Bars | HeatMap | LinePlot | Pareto | Curves | Importance
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParallelAxis:
+    """One axis.   Axes: T trials."""
+
+    name: str
+    place_T: tuple[float, ...]
+    """Of the value of each trial, 0 at the bottom and 1 at the top."""
+    ticks: tuple[tuple[float, str], ...]
+    """Places and their values."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parallel:
+    """The parameters of the trials of a search, from the worst trial to the best."""
+
+    axes: tuple[ParallelAxis, ...]
+    """The last one is the metric."""
+    up: bool = True
+    """Whether more of the metric is better."""
+    note: str = ""
+
+
+Plot = Bars | HeatMap | LinePlot | Parallel | Pareto | Curves | Importance
 """The data of one figure."""

@@ -1,6 +1,7 @@
 """A table as one self-contained HTML page: no requests, light and dark, wide and narrow screens.
 
-Its only script sorts the table and is allowed by its hash; the templates escape every text of the table.
+Its only script sorts the table, loads the page of a running sweep again, and is allowed by its hash; the templates
+escape every text of the table.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.store.records import title_of
+from orchestrator.store.running_sweep import RunningSweep
 from reports.render.markdown import minus
 from reports.render.provenance import Provenance
+from reports.render.running_curves import Chart
 from reports.tables.aggregate import Cell
 from reports.tables.cell_text import CellText
 from reports.tables.columns import Column
@@ -28,6 +31,10 @@ __all__ = ["render_html"]
 TEMPLATE = "page.html.jinja"
 SCRIPT = "script.js.jinja"
 SMALLEST_SHARE = 0.0005
+RELOAD_SECONDS = 10
+"""How often the page of a running sweep is loaded again."""
+STALE_SECONDS = 900
+"""A page that was not written for so long is of a sweep that has been killed, and is not loaded again."""
 EDGE = 4.0
 """Margin left and right of the outermost seeds in a strip, per cent of its width."""
 
@@ -53,7 +60,7 @@ class CellView:
     column: Column
     seeds: tuple[SeedLine, ...]
     tone: str
-    """`good`, `bad` or `even`: the direction of the difference."""
+    """`good` or `bad`: the direction of a significant difference; `even`: not significant, or not tested."""
     delta_width: int = 0
     """Characters reserved for the difference, so that the numbers of a column are aligned."""
     marks_width: int = 0
@@ -69,9 +76,20 @@ class CellView:
         return any(line.position is not None for line in self.seeds)
 
 
-def render_html(table: Table, provenance: Provenance | None = None, others: Sequence[Table] = ()) -> str:
-    """The whole page; `others` are shown below the figures."""
-    script = environment().get_template(SCRIPT).render().rstrip("\n")
+def render_html(
+    table: Table,
+    provenance: Provenance | None = None,
+    others: Sequence[Table] = (),
+    *,
+    running: RunningSweep | None = None,
+    charts: Sequence[Chart] = (),
+) -> str:
+    """The whole page; `others` are shown below the figures.
+
+    With `running`, it is the page of a running sweep, which shows `charts` and loads itself again.
+    """
+    paces = {"reload_seconds": RELOAD_SECONDS, "stale_seconds": STALE_SECONDS}
+    script = environment().get_template(SCRIPT).render(running=running is not None, **paces).rstrip("\n")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return (
         environment()
@@ -81,6 +99,9 @@ def render_html(table: Table, provenance: Provenance | None = None, others: Sequ
             views=views_by_key(table),
             provenance=provenance or Provenance(),
             others=[(other, views_by_key(other)) for other in others],
+            running=running,
+            charts=charts,
+            reload_seconds=RELOAD_SECONDS,
             script=script,
             script_hash=f"sha256-{digest}",
         )
@@ -150,7 +171,7 @@ def view_cell(
         cell_text=cell_text,
         column=column,
         seeds=tuple(lines),
-        tone="good" if gain > 0 else "bad" if gain < 0 else "even",
+        tone="even" if not cell_text.significant else "good" if gain > 0 else "bad",
         baseline_position=place(mean, low, high) if mean is not None else None,
         facts=facts_of(cell_text),
     )
@@ -161,7 +182,7 @@ def facts_of(cell_text: CellText) -> tuple[str, ...]:
     found = cell_text.comparison
     if found is None or not cell_text.delta:
         return ()
-    facts = [f"Δ {minus(cell_text.delta)}, 95 % {minus(cell_text.interval)}"] if cell_text.interval else []
+    facts = [f"Δ {minus(cell_text.delta)}, 95% {minus(cell_text.interval)}"] if cell_text.interval else []
     if found.p_holm is not None:
         facts.append(
             f"p = {p_text(found.p_t)}, Holm {p_text(found.p_holm)}" if found.p_t else f"Holm p = {p_text(found.p_holm)}"
@@ -172,10 +193,10 @@ def facts_of(cell_text: CellText) -> tuple[str, ...]:
 
 
 def percent(share: float | None) -> str:
-    """A share as `3.9 %`; `–` where there is none, and `< 0.1 %` for what would be printed as zero."""
+    """A share as `3.9%`; `–` where there is none, and `< 0.1%` for what would be printed as zero."""
     if share is None:
         return "–"
-    return "< 0.1 %" if 0 < share < SMALLEST_SHARE else f"{100 * share:.1f} %"
+    return "< 0.1%" if 0 < share < SMALLEST_SHARE else f"{100 * share:.1f}%"
 
 
 def place(value: float, low: float, high: float) -> float | None:

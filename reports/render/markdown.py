@@ -36,7 +36,7 @@ def escape(text: str) -> str:
 
 
 def render_markdown(table: Table) -> str:
-    """Title, caption, table, notes and the runs without result."""
+    """Title, caption, table, one line with what its marks mean, the other notes and the runs without result."""
     layout = table.layout
     headers = [header.label for header in layout.headers]
     if layout.spanners:
@@ -48,10 +48,9 @@ def render_markdown(table: Table) -> str:
     lines += [line(line_texts(item, len(rules))) for item in layout.lines]
     if table.notes:
         lines.append("")
-        lines += [
-            f"- {SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else f"- {escape(note.text)}"
-            for note in table.notes
-        ]
+        legend = [f"{SYMBOLS[note.mark]}: {escape(note.text)}" for note in table.notes if note.mark in SYMBOLS]
+        lines += [f"- {' '.join(legend)}"] if legend else []
+        lines += [f"- {escape(note.text)}" for note in table.notes if note.mark not in SYMBOLS]
     if table.missing_runs:
         lines += ["", f"Runs without result ({table.runs_done} of {table.runs_planned} are done):", ""]
         lines += [

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.errors import DamagedError
 from orchestrator.store.data_set_record import DataSetRecord
-from orchestrator.store.image_counts import read_pictures
-from orchestrator.store.records import AttemptRecord, title_of
+from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
-from reports.tables.aggregate import Gap, aggregate, rank_rows
+from reports.render.compared_images import ComparedImages
+from reports.render.pictures import Picture, find_pictures
+from reports.tables.aggregate import Gap
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import Origin
 
-__all__ = ["FigureView", "Picture", "Provenance", "Run", "Tracked", "figure_title", "gather_provenance"]
+__all__ = ["FigureView", "Provenance", "Run", "Tracked", "figure_title", "gather_provenance"]
 
 MOST_RUNS = 300
-MOST_PICTURE_BYTES = 1_500_000
-"""Of all pictures of a page together; those that exceed it are counted, not shown."""
-PICTURES = {
-    "sheet": "Test images, labels and predictions",
-    "confusion": "Confusion matrix",
-    "embedding": "Embedding, first two principal components",
-}
 TITLES = {
     "means": "Means with seeds",
     "differences": "Differences to the baseline",
@@ -37,6 +28,7 @@ TITLES = {
     "interaction": "Two factors and their interaction",
     "classes": "Classes that gain and lose",
     "pareto": "Against the cost",
+    "parallel": "Parameters of the trials",
     "importance": "What mattered",
     "curves": "Learning curves",
     "loss": "Training loss",
@@ -86,23 +78,15 @@ class FigureView:
     dark: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """A picture of a trial as a data URI."""
-
-    title: str
-    row: str
-    seed: int
-    uri: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Runs, figures and pictures behind a table."""
+    """Runs, figures, images and pictures behind a table."""
 
     runs: tuple[Run, ...] = ()
     runs_left_out: int = 0
     figures: tuple[FigureView, ...] = ()
+    compared: tuple[ComparedImages, ...] = ()
+    """Test images of the baseline and the best row, of each data set whose trials keep them."""
     pictures: tuple[Picture, ...] = ()
     pictures_left_out: int = 0
 
@@ -116,7 +100,7 @@ def gather_provenance(
 ) -> Provenance:
     """The provenance of a sweep.
 
-    Runs come from the records, pictures of the best row and the baseline from `directory`. `figures` are those that
+    Runs come from the records, pictures of the baseline and the best row from `directory`. `figures` are those that
     `reports.figures.choose.write_figures` wrote (name -> format -> path, dark ones as `<name>-dark`).
     """
     rows = rows_by_trial(results.sweep)
@@ -126,46 +110,15 @@ def gather_provenance(
         address = url if re.match(r"https?://", url) else ""
         record = results.outcomes.get(trial_id)
         runs.append(Run(rows=labels, seed=seed, trial_id=trial_id, record=record, tracked=run_id, address=address))
-    pictures, left_out = find_pictures(results, directory) if directory is not None else ([], 0)
+    compared, pictures, left_out = find_pictures(results, directory) if directory is not None else ([], [], 0)
     return Provenance(
         runs=tuple(runs),
         runs_left_out=max(0, len(rows) - MOST_RUNS),
         figures=tuple(view_figures(figures or {}, results.sweep.data_sets)),
+        compared=tuple(compared),
         pictures=tuple(pictures),
         pictures_left_out=left_out,
     )
-
-
-def find_pictures(results: SweepResults, directory: RunDirectory) -> tuple[list[Picture], int]:
-    """Pictures of the best row and of the baseline, of their first finished seed; and how many were too large."""
-    found: list[Picture] = []
-    size, left_out = 0, 0
-    for label, seed, trial_id in (run for part in results.parts for run in pictured_runs(part)):
-        drawn: Mapping[str, bytes] = {}
-        with suppress(DamagedError):  # `verify` names the file
-            drawn = read_pictures(directory, results.outcomes[trial_id])
-        for stem, title in PICTURES.items():
-            if (content := drawn.get(f"{stem}.png")) is None:
-                continue
-            size += len(content)
-            if size > MOST_PICTURE_BYTES:
-                left_out += 1
-                continue
-            uri = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-            found.append(Picture(title=title, row=label, seed=seed, uri=uri))
-    return found, left_out
-
-
-def pictured_runs(results: SweepResults) -> Iterator[tuple[str, int, str]]:
-    """Row, seed and trial of the runs whose pictures are shown of one data set."""
-    sweep = results.sweep
-    cells = aggregate(results, sweep.metric)
-    ranking = rank_rows(sweep, cells)
-    trials = {(run.row, run.seed): run.trial_id for run in sweep.cells}
-    data = sweep.data_sets[0].name if sweep.data_sets else ""
-    for label in dict.fromkeys([*ranking[:1], *(label for label in ranking if label == sweep.baseline)]):
-        seed = min(cells[label].values)
-        yield title_of(label, data), seed, trials[label, seed]
 
 
 def figure_title(name: str, titles: Mapping[str, str], data_sets: Sequence[DataSetRecord]) -> str:

@@ -116,4 +116,4 @@ def signed_rank_text(count: int) -> str:
             f"Its differences are not tested: with {count} data sets {test} has no p below {least_p(count):g}, and "
             f"{MIN_DATA_SETS} are needed for one below 0.05."
         )
-    return f"Its differences are judged by {test}: each data set is one observation; exact, two-sided, at 5 %."
+    return f"Its differences are judged by {test}: each data set is one observation; exact, two-sided, at 5%."

@@ -6,11 +6,12 @@ tests of the table are one family, of every row of the sweep with every class: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.store.records import State
+from orchestrator.store.records import State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.data_record import DataRecord
 from orchestrator.workload.metric import Metric, class_families
 from reports.stats.comparisons import Comparison, compare, corrected
 from reports.stats.looks import Looks
@@ -28,7 +29,7 @@ from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
 
-__all__ = ["build_class_table", "build_class_tables"]
+__all__ = ["MOST_ROWS", "build_class_table", "build_class_tables", "compare_classes"]
 
 ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""
@@ -89,11 +90,10 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     better = -1 if column.direction == "down" else 1
     gain = {name: texts[best[0]][name].cell.delta for name in names}
     names.sort(key=lambda name: (gain[name] is None, -better * (gain[name] or 0.0), name))
-    rows = tuple(
-        TableRow(label=name, factors={}, cell_texts=tuple(texts[label][name] for label in (baseline, *best)))
-        for name in names
-    )
-    headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((name,) for name in names))
+    cell_texts = {name: tuple(texts[label][name] for label in (baseline, *best)) for name in names}
+    never = [] if column.direction == "down" else never_right(cells)
+    rows = tuple(TableRow(label=name, factors={}, cell_texts=cell_texts[name]) for name in names if name not in never)
+    headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((row.label,) for row in rows))
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
     unit = f" ({family.unit})" if family.unit else ""
     caption = f"{family.family_title} of the classes{unit}, most gain of “{best[0]}” first."
@@ -111,11 +111,36 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
         seeds=sweep.seeds,
         columns=columns,
         rows=rows,
-        cells={row.label: tuple(text.cell for text in row.cell_texts) for row in rows},
-        factors={row.label: {} for row in rows},
+        cells={name: tuple(text.cell for text in row) for name, row in cell_texts.items()},
+        factors={name: {} for name in names},
         layout=layout,
-        notes=notes_of(results, layout, column, baseline, best[0], texts[best[0]]),
+        notes=(
+            *notes_of(results, layout, column, baseline, best[0], texts[best[0]]),
+            *(Note(text=text) for text in left_out(sweep, names, never)),
+        ),
     )
+
+
+def never_right(cells: ByClass) -> list[str]:
+    """The classes whose figure is zero in every run, unless all are."""
+    values = {
+        name: [value for cell in by_row.values() for value in cell.values.values()] for name, by_row in cells.items()
+    }
+    zero = [name for name, found in values.items() if found and not any(found)]
+    return zero if len(zero) < len(cells) else []
+
+
+def left_out(sweep: SweepRecord, reported: Collection[str], never: Sequence[str]) -> list[str]:
+    """Why classes are not in the table: `never` right, or not `reported` because no test example shows them."""
+    data = sweep.data[0] if len(sweep.data) == 1 else DataRecord(title="")
+    texts = []
+    if never:
+        names = name_classes(sorted(never))
+        texts.append(f"Not listed, because none of their {data.labelled} is right in any run: {names}.")
+    absent = [name for name in data.class_names if name not in reported]
+    if absent and set(reported) < set(data.class_names):
+        texts.append(f"Absent from the test split: {name_classes(absent)}.")
+    return texts
 
 
 def compare_classes(
@@ -164,7 +189,7 @@ def notes_of(
         for sign in (1, -1)
     )
     text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
-    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).".replace("%", " %")))
+    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected)."))
     return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks)))
 
 

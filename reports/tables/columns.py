@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.workload.metric import Metric, metric_named
 
-__all__ = ["Column", "column_for"]
+__all__ = ["Column", "column_for", "in_readable_time"]
 
 COST_PREFIX = "cost/"
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+"""In each unit of times; step times stay in milliseconds."""
+MOST_SECONDS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,3 +104,27 @@ def column_for(
         ranked = column.ranked or not key.startswith(COST_PREFIX)
         return replace(column, direction="down" if direction == "down" else "up", ranked=ranked)
     return column
+
+
+def in_readable_time(column: Column, means: Iterable[float | None]) -> Column:
+    """A column of times in the unit in which its `means`, in the unit of the records, show something.
+
+    Seconds while the shortest is below a minute and all have at most three digits, hours where all have a tenth of one
+    and the longest has two; else minutes. Any other column, and one already in that unit, stays as it is.
+    """
+    known = (
+        [abs(mean) * column.scale * SECONDS[column.unit] for mean in means if mean] if column.unit in SECONDS else []
+    )
+    if not known:
+        return column
+    least, most = min(known), max(known)
+    unit = "min"
+    if least < SECONDS["min"] and most < MOST_SECONDS:
+        unit = "s"
+    elif least >= SECONDS["h"] / 10 and most >= 2 * SECONDS["h"]:
+        unit = "h"
+    if unit == column.unit:
+        return column
+    tens = least >= 10 * SECONDS[unit]
+    decimals = {"s": 0 if tens else 1, "min": 1, "h": 1 if tens else 2}[unit]
+    return replace(column, unit=unit, scale=column.scale * SECONDS[column.unit] / SECONDS[unit], decimals=decimals)

@@ -21,10 +21,10 @@ def combine_tables(tables: Sequence[Table]) -> Table:
     """
     if not tables:
         raise ValueError("no table to combine")
-    columns: dict[str, Column] = {}
+    columns: dict[tuple[str, str], Column] = {}
     for table in tables:
         for column in table.columns:
-            columns.setdefault(column.key, column)
+            columns.setdefault(identity(column), column)
     names = ", ".join(table.name for table in tables)
     return Table(
         name=NAME,
@@ -49,11 +49,16 @@ def combine_tables(tables: Sequence[Table]) -> Table:
     )
 
 
-def block(table: Table, keys: Sequence[str]) -> list[TableLine]:
-    """The lines of one sweep below its name; a column that it does not have is empty."""
-    places = {column.key: place for place, column in enumerate(table.columns)}
+def identity(column: Column) -> tuple[str, str]:
+    """Metric and unit: two sweeps may show times in different units."""
+    return column.key, column.unit
 
-    def slot(row: TableRow, key: str) -> Slot:
+
+def block(table: Table, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
+    """The lines of one sweep below its name; a column that it does not have is empty."""
+    places = {identity(column): place for place, column in enumerate(table.columns)}
+
+    def slot(row: TableRow, key: tuple[str, str]) -> Slot:
         if key not in places:
             return Slot()
         return Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)

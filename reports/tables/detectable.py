@@ -16,7 +16,7 @@ from reports.tables.layout import TableRow
 
 __all__ = ["POWER_TEXT", "Detectable", "detectable", "detectable_note"]
 
-POWER_TEXT = f"{POWER:.0%} power".replace("%", " %")
+POWER_TEXT = f"{POWER:.0%} power"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

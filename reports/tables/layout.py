@@ -151,7 +151,7 @@ def list_layout(
     for column in columns:
         headers.append(Header.of(column))
         if column.key in intervals:
-            headers += [Header(text="95 % interval of Δ"), Header(text="p")]
+            headers += [Header(text="95% interval of Δ"), Header(text="p")]
         if column.key in beside:
             headers.append(Header(text=f"{column.name}, published", arrow=column.arrow))
     lines = []

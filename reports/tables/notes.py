@@ -109,29 +109,29 @@ def explain_best(context: NoteContext) -> str:
     """What bold means, and whether runs are still to come."""
     cells = [text.cell for row in context.rows for text in row.cell_texts]
     outstanding = any(gap.outstanding for cell in cells for gap in cell.gaps.values())
-    text = f"best of its column{' so far' if outstanding else ''}, by the value as printed; ties alike."
+    text = f"best of its column{' so far' if outstanding else ''}, as printed"
     tested = any(text.p is not None for row in context.rows for text in row.cell_texts)
-    only = " Rows are tested against the baseline only." if tested and context.results.sweep.baseline else ""
-    return text + only
+    only = "; tested against the baseline only" if tested and context.results.sweep.baseline else ""
+    return f"{text}{only}."
 
 
 def explain_alike(context: NoteContext) -> str:
     """Which row the marked ones were compared with."""
     baseline = context.results.sweep.baseline
     if baseline is None:
-        return "not distinguishable from the best of its column (paired t test at 5 %, Holm over all pairs of rows)."
-    return f"not distinguishable from “{baseline}” (paired t test at 5 %, Holm over the rows)."
+        return "not distinguishable from the best of its column (paired t test at 5%, Holm over all pairs of rows)."
+    return f"not distinguishable from “{baseline}” (paired t test at 5%, Holm over the rows)."
 
 
 def explain_difference(context: NoteContext) -> str:
     """What the subscript is, and whether it was tested."""
     baseline = context.results.sweep.baseline
-    text = f"mean difference to “{baseline}” over the seeds that both rows have, in the unit of the column"
+    text = f"mean difference to “{baseline}” over the seeds that both rows have"
     compared = [text.comparison for row in context.rows for text in row.cell_texts if text.comparison is not None]
     if any(item.distinguishable for item in compared):
         return f"{text}."
     if any(item.p_holm is not None for item in compared):
-        return f"{text}; none is significant at 5 % (paired t test, Holm over the rows)."
+        return f"{text}; none is significant at 5% (paired t test, Holm over the rows)."
     seeds = max((item.n for item in compared), default=0)
     if not 0 < seeds < MIN_SEEDS:
         return f"{text}."

@@ -22,7 +22,7 @@ from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
-from reports.tables.columns import Column, column_for
+from reports.tables.columns import Column, column_for, in_readable_time
 from reports.tables.image_limits import image_notes
 from reports.tables.key_notes import key_notes
 from reports.tables.layout import (
@@ -109,8 +109,9 @@ def build_table(
     maps the parameters of a search to shares. The run `directory` has what each test image adds to the figures. Raises
     StoreError when the baseline is not among the rows.
     """
-    sweep, columns = results.sweep, table_columns(results.sweep)
-    cells = [aggregate(results, column.key) for column in columns]
+    sweep = results.sweep
+    cells = [aggregate(results, column.key) for column in table_columns(sweep)]
+    columns = in_readable_times(sweep, cells)
     shown = shown_rows(results)
     rows = make_rows(results, columns, cells, shown)
     matched = match_published(published, shown) if published is not None else {}
@@ -181,6 +182,15 @@ def table_columns(sweep: SweepRecord) -> tuple[Column, ...]:
             direction=table.direction.get(key),
         )
         for key in keys
+    )
+
+
+def in_readable_times(sweep: SweepRecord, cells: Sequence[Mapping[str, Cell]]) -> tuple[Column, ...]:
+    """`table_columns` with times in units that suit their `cells`, unless the table sets their precision."""
+    fixed = {in_split(key, sweep.table.split) for key in sweep.table.precision}
+    return tuple(
+        column if column.key in fixed else in_readable_time(column, (cell.mean for cell in by_row.values()))
+        for column, by_row in zip(table_columns(sweep), cells, strict=True)
     )
 
 
@@ -285,7 +295,7 @@ def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance:
     """The importance of parameters, which split is shown, and what is left out."""
     notes = []
     if importance:
-        shares = ", ".join(f"{key} {share:.0%}".replace("%", " %") for key, share in importance.items())
+        shares = ", ".join(f"{key} {share:.0%}" for key, share in importance.items())
         notes.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
     notes += prior_notes(sweep)
     if sweep.table.split == "val":

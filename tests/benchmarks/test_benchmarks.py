@@ -33,7 +33,7 @@ from benchmarks.report import (
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = {
     *("__main__", "report", "page", "process", "in_process", "stopwatch"),
-    *("idle_sweep", "naive_contrast", "contrast_memory", "gpu_feed"),
+    *("idle_sweep", "idle_work", "naive_contrast", "contrast_memory", "gpu_feed"),
 }
 """Modules that benchmarks share."""
 ELSEWHERE = {"data", "tracking"}

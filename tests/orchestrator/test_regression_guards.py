@@ -17,7 +17,8 @@ import pytest
 import ray
 from mlflow import MlflowClient
 
-from benchmarks.idle_sweep import REPORTS, idle_plan, idle_work
+from benchmarks.idle_sweep import idle_plan
+from benchmarks.idle_work import REPORTS, IdleWork
 from benchmarks.in_process import InProcessFollower
 from orchestrator.running.driver import Driver
 from orchestrator.running.executors import fork_server
@@ -85,7 +86,8 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
     folder = tmp_path_factory.mktemp("ray")
     calls: Counter[str] = Counter()
     with fork_server((), cpus=1) as path, pytest.MonkeyPatch.context() as patch:
-        executor = RayTune(max_concurrent=SLOTS, work=idle_work(), server=path)
+        assert b"ray" not in ray.cloudpickle.dumps(IdleWork()), "the process of each trial would import Ray"
+        executor = RayTune(max_concurrent=SLOTS, work=IdleWork(), server=path)
         counted(patch, ray, STATUS_CALLS, calls)
         began = time.monotonic()
         outcomes = run(folder, RAY_TRIALS, executor)
@@ -108,7 +110,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
         counted(patch, LocalFiles, ("append", "write", "sync"), calls)
         counted(patch, MlflowClient, WRITES, calls)
         began = time.monotonic()
-        outcomes = run(folder, LOCAL_TRIALS, Serial(idle_work()), [follower])
+        outcomes = run(folder, LOCAL_TRIALS, Serial(IdleWork()), [follower])
         seconds = time.monotonic() - began
         follower.close()
     assert not follower.lacking

@@ -19,3 +19,12 @@ def test_the_styler_shows_the_printed_table_and_escapes(tmp_path, store, example
     assert "44.00 ± 0.95 (+3.05*)" in page
     assert "pixel &amp; region &lt;memory&gt;" in page
     assert "font-weight: bold" in page
+
+
+def test_the_styler_explains_the_marks_that_it_shows(tmp_path, store, example):
+    store(tmp_path, example)
+    page = reports.styled("ablation_memory", tmp_path).to_html()
+    caption = page[page.index("<caption>") : page.index("</caption>")]
+    for part in ("Bold: best of its column", "Underlined: second best.", "In brackets: mean difference", "≈: not dist"):
+        assert part in caption
+    assert "<u>" not in caption

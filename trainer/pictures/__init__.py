@@ -16,6 +16,7 @@ from trainer.evaluate import evaluating
 from trainer.metrics import Scores
 from trainer.models.segmentor import Segmentor
 from trainer.pictures.canvas import save
+from trainer.pictures.compared import save_compared
 from trainer.pictures.confusion import draw_confusion
 from trainer.pictures.embedding import draw_embedding, sample_embedding
 from trainer.pictures.sheet import draw_sheet
@@ -38,7 +39,7 @@ def draw_pictures(
     device: torch.device,
     base_size: BaseSizeConfig = OWN_SIZE,
 ) -> tuple[Path, ...]:
-    """Write sheet.png, confusion.png and embedding.png of `split` to `folder`; returns their paths.
+    """Write sheet.png, confusion.png, embedding.png and the compared images of `split` to `folder`; returns the paths.
 
     The model sees images at `base_size`. The images are evenly spaced over the split, so they are the same for every
     trial. Files are below 300 kB.
@@ -46,7 +47,8 @@ def draw_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     names, palette = source.class_names, source.palette
     with evaluating(model):
-        examples = [source.read(split, index) for index in evenly_spaced(source.size(split), EMBEDDED_IMAGES)]
+        indices = evenly_spaced(source.size(split), EMBEDDED_IMAGES)
+        examples = [source.read(split, index) for index in indices]
         seen = [sample_embedding(model, pair, len(names), device, base_size) for pair in examples]
         shown = evenly_spaced(len(examples), SHEET_IMAGES)
     pictures = {
@@ -54,7 +56,12 @@ def draw_pictures(
         "confusion": draw_confusion(scores.pixels, names),
         "embedding": draw_embedding(seen, names, palette),
     }
-    return tuple(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items())
+    compared = [
+        path
+        for index, example, item in zip(indices, examples, seen, strict=True)
+        for path in save_compared(folder, index, *example, item.prediction_HW, palette)
+    ]
+    return (*(save(picture, folder / f"{name}.png", palette) for name, picture in pictures.items()), *compared)
 
 
 def evenly_spaced(size: int, count: int) -> list[int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from trainer.data.source import Colour
 
-__all__ = ["BLACK", "FONT", "LINE", "WHITE", "draw_legend", "legend_height", "save"]
+__all__ = ["BLACK", "FONT", "LINE", "WHITE", "draw_legend", "legend_height", "save", "write"]
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 FONT = ImageFont.load_default()
@@ -25,13 +26,19 @@ MOST_EXACT = 192
 def save(picture: Image.Image, path: Path, exact: Sequence[Colour] = ()) -> Path:
     """Write a PNG of at most 256 colours, including `exact`; a picture above `MAX_BYTES` is made smaller."""
     while True:
-        path.unlink(missing_ok=True)  # it may be a link, which is not followed
-        with path.open("xb") as file:
-            reduced(picture, tuple(exact)[:MOST_EXACT]).save(file, format="PNG", optimize=True)
+        write(reduced(picture, tuple(exact)[:MOST_EXACT]), path, format="PNG", optimize=True)
         if path.stat().st_size < MAX_BYTES or min(picture.size) < SMALLEST_SIDE:
             return path
         width, height = picture.size
         picture = picture.resize((width * 4 // 5, height * 4 // 5), Image.Resampling.LANCZOS)
+
+
+def write(picture: Image.Image, path: Path, **options: Any) -> Path:
+    """Write a picture with `options` of `Image.save`; returns the path."""
+    path.unlink(missing_ok=True)  # it may be a link, which is not followed
+    with path.open("xb") as file:
+        picture.save(file, **options)
+    return path
 
 
 def reduced(picture: Image.Image, exact: Sequence[Colour]) -> Image.Image:

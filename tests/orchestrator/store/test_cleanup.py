@@ -24,7 +24,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, sweep: SweepRecord, ma
         store.end(make_record(trial_id))
     for name in ("last.pt", "best.pt", "previous.pt", ".attempt_001.json.1.partial"):
         store.files.write(f"trials/base0/{name}", b"12345")
-    store.files.write("trials/old1/pictures/sheet.png", b"1234567")
+    store.files.write("trials/old1/pictures/sheet.png", b"1234")
+    store.files.write("trials/old1/pictures/compare_0003_image.jpg", b"567")
     return store
 
 

@@ -7,12 +7,23 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import DamagedError
-from orchestrator.store.image_counts import read_image_counts, read_pictures, write_image_counts
+from orchestrator.store.image_counts import (
+    read_compared_images,
+    read_image_counts,
+    read_pictures,
+    write_image_counts,
+)
 from orchestrator.store.record_store import RecordStore
 from tests.orchestrator.store.test_parquet_cache import MakeRecord
 
 COUNTS = np.arange(24, dtype=np.int64).reshape(4, 2, 3)
 PICTURES = {"sheet.png": b"one", "confusion.png": b"two"}
+COMPARED = {
+    "compare_0003_image.jpg": b"i",
+    "compare_0003_truth.png": b"t",
+    "compare_0003_prediction.png": b"p",
+    "compare_0012_truth.png": b"u",
+}
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -62,3 +73,15 @@ def test_a_damaged_or_missing_file_is_named(store: RecordStore, make_record: Mak
     store.files.delete("trials/a/images_001.npz")
     with pytest.raises(DamagedError, match=r"images_001.npz: missing"):
         read_pictures(store, record)
+
+
+def test_compared_images_are_no_pictures_of_the_trial(store: RecordStore, make_record: MakeRecord) -> None:
+    """The pictures go to MLflow, one request each; the images only to the page."""
+    files = write_image_counts(store, "a", 1, COUNTS, ("road", "sky"), PICTURES | COMPARED)
+    record = replace(make_record("a"), files=files)
+    assert read_pictures(store, record) == PICTURES
+    assert read_compared_images(store, record) == {
+        3: {"image": b"i", "truth": b"t", "prediction": b"p"},
+        12: {"truth": b"u"},
+    }
+    assert read_compared_images(store, make_record("b")) == {}

@@ -104,7 +104,9 @@ def test_a_search_has_a_front_and_the_importance_it_is_given(sweep_of, outcomes_
     values = {label: [{MIOU: 0.4 + 0.01 * i, "cost/train_minutes": 6.0 - i}] for i, label in enumerate(rows)}
     sweep = sweep_of(rows, method="tpe", baseline=None, seeds=(0,))
     outcomes = outcomes_of(values)
-    assert list(choose(results_of(sweep, outcomes), RunDirectory(tmp_path))) == ["pareto"]
+    assert list(choose(results_of(sweep, outcomes), RunDirectory(tmp_path))) == ["pareto"], (
+        "its plan names no parameters"
+    )
     assert list(choose(results_of(sweep, outcomes), RunDirectory(tmp_path), importance={"contrast.weight": 1.0})) == [
         "pareto",
         "importance",
@@ -201,5 +203,5 @@ def test_intervals_of_seeds_added_until_decided_are_called_uncorrected(sweep_of,
     sweep = sweep_of({"a": {}, "b": {}}, seeds=(0, 1, 2))
     outcomes = outcomes_of(values)
     plain, growing = (FigureData.of(results_of(item, outcomes)) for item in (sweep, replace(sweep, looks=(3, 10))))
-    assert interval_note(plain) == "95 % interval of the mean; dots: seeds"
+    assert interval_note(plain) == "95% interval of the mean; dots: seeds"
     assert "not corrected for seeds added until decided" in interval_note(growing)

@@ -17,6 +17,7 @@ from reports.figures.draw import DRAWN_BY
 from reports.figures.heatmap import draw_heatmap
 from reports.figures.importance import draw_importance
 from reports.figures.line import draw_line
+from reports.figures.parallel import draw_parallel
 from reports.figures.pareto import draw_pareto
 from reports.figures.plots import (
     BarRow,
@@ -28,6 +29,8 @@ from reports.figures.plots import (
     HeatMap,
     Importance,
     LinePlot,
+    Parallel,
+    ParallelAxis,
     Pareto,
     ParetoPoint,
     Plot,
@@ -44,7 +47,7 @@ def estimate(mean, seeds=3):
     return Estimate(values=values, interval=(mean - 0.5, mean + 0.5)) if seeds > 2 else Estimate(values=values)
 
 
-def bars(*rows, note="95 % interval of the mean; dots: seeds"):
+def bars(*rows, note="95% interval of the mean; dots: seeds"):
     return Bars(name="mIoU (%) ↑", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
 
 
@@ -77,7 +80,16 @@ def pareto(count, label="trial", **changes):
 
 def classes(count, name="class", **changes):
     items = tuple(BarRow(label=f"{i} {name}", estimate=estimate(3 * math.sin(i))) for i in range(count))
-    return Bars(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", rows=items, **changes)
+    return ClassBars(name=f"Δ IoU (%): “{HOSTILE}” to “{LONG}”", rows=items, **changes)
+
+
+def parallel(axes, trials, name="parameter", **changes):
+    ticks = tuple((place / 4, f"{place} {name}") for place in range(5))
+    places = [tuple(abs(math.sin(place + trial)) for trial in range(trials)) for place in range(axes)]
+    return Parallel(
+        axes=tuple(ParallelAxis(name=f"{i} {name}", place_T=item, ticks=ticks) for i, item in enumerate(places)),
+        **changes,
+    )
 
 
 EXAMPLES = {
@@ -113,8 +125,11 @@ EXAMPLES = {
     "pareto-nothing": (draw_pareto, pareto(0)),
     "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
     "classes-many": (draw_classes, classes(171)),
-    "classes-nothing": (draw_classes, Bars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
+    "classes-nothing": (draw_classes, ClassBars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
     "importance": (draw_importance, Importance(shares={"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan})),
+    "parallel": (draw_parallel, parallel(4, 12, note="A line per trial, 12 trials")),
+    "parallel-hostile": (draw_parallel, parallel(7, 300, HOSTILE, note=LONG)),
+    "parallel-two": (draw_parallel, parallel(2, 2, LONG, up=False)),
     "importance-nothing": (draw_importance, Importance(shares={})),
 }
 
@@ -182,3 +197,19 @@ def test_every_kind_of_figure_has_a_function_that_draws_it_and_is_drawn_here():
 def test_figures_are_drawn_without_pyplot():
     for path in Path(reports.figures.__file__).parent.glob("*.py"):
         assert not re.search(r"import.*pyplot", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("style", [LIGHT, DARK])
+def test_only_significant_classes_have_a_colour(style):
+    rows = tuple(BarRow(label=label, estimate=estimate(mean)) for label, mean in (("a", 2.0), ("b", 1.0), ("c", -2.0)))
+    figure = draw_classes(ClassBars(name="Δ", rows=rows, significant=("a", "c")), style=style)
+    found = [mpl.colors.to_hex(patch.get_facecolor()) for patch in figure.axes[0].patches]
+    assert found == [style.gain, style.muted, style.loss]
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_best_trial_of_a_search_is_drawn_last(up):
+    data = parallel(3, 6, up=up)
+    metric = data.axes[-1].place_T
+    best = metric.index(max(metric) if up else min(metric))
+    assert list(draw_parallel(data).axes[0].lines[0].get_ydata()) == [axis.place_T[best] for axis in data.axes]

@@ -10,7 +10,7 @@ from orchestrator.errors import FigureError
 from orchestrator.machine.sealed_json import seal, unseal
 from reports.figures import drawing as drawing_module
 from reports.figures.drawing import Drawing
-from reports.figures.kept import INDEX, lacking, write_drawings
+from reports.figures.kept import INDEX, kept_figures, lacking, write_drawings
 from reports.figures.plots import BarRow, Bars, ClassBars, Curve, Curves, Estimate, Importance, Plot
 
 
@@ -145,3 +145,16 @@ def test_digests_differ_where_anything_does_and_only_there() -> None:
     found = [Drawing(figure="x", plot=plot, dark=dark).digest for plot in PLOTS.values() for dark in (False, True)]
     assert len(set(found)) == len(found)
     assert Drawing(figure="x", plot=curve(1.0)).digest == Drawing(figure="y", plot=curve(1.0)).digest
+
+
+def test_the_page_of_a_running_sweep_gets_what_was_drawn_last(draws: Draws, tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    assert kept_figures(folder) == {
+        name: {"svg": folder / f"{name}.svg"} for name in ("means", "means-dark", "importance")
+    }
+    (folder / "means.svg").write_bytes(b"another's")
+    (folder / "importance.svg").unlink()
+    assert list(kept_figures(folder)) == ["means-dark"]
+    (folder / INDEX).write_bytes(seal({"means-dark": 7}))
+    assert kept_figures(folder) == {}
+    assert kept_figures(tmp_path / "none") == {}

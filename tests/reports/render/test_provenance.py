@@ -1,7 +1,7 @@
 """What the page shows besides the table: runs, figures and pictures within bounds."""
 
 from orchestrator.store.run_directory import RunDirectory
-from reports.render import provenance
+from reports.render import pictures, provenance
 from reports.render.provenance import embeddable, gather_provenance
 
 
@@ -31,9 +31,9 @@ def test_pictures_of_the_best_and_the_baseline_within_bounds(tmp_path, example, 
         folder.mkdir(parents=True)
         (folder / "sheet.png").write_bytes(b"x" * 100)
     found = gather_provenance(example, RunDirectory(tmp_path))
-    assert [picture.row for picture in found.pictures] == ["pixel & region <memory>", "w/o contrast"]
+    assert [picture.row for picture in found.pictures] == ["w/o contrast", "pixel & region <memory>"]
     assert found.pictures[0].uri.startswith("data:image/png;base64,eHh4")
-    monkeypatch.setattr(provenance, "MOST_PICTURE_BYTES", 150)
+    monkeypatch.setattr(pictures, "MOST_PICTURE_BYTES", 150)
     found = gather_provenance(example, RunDirectory(tmp_path))
     assert (len(found.pictures), found.pictures_left_out) == (1, 1)
 

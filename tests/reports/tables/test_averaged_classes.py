@@ -130,7 +130,7 @@ def test_the_page_shows_the_census():
     rows = [metrics(NAMES[::2])] * 3
     page = render_html(table(rows, rows, data=[data(findings=("no label of test shows sky",))]))
     assert "<summary>Data: own data, 3 classes</summary>" in page
-    assert "<td>test</td><td>2</td><td>2 of 3</td><td>50.0 %</td><td>4x4 (2)</td><td>RGB (2)</td>" in page
-    assert "<tr><td>sky</td><td>33.3 %</td><td>1</td><td>0.0 %</td><td>0</td></tr>" in page
+    assert "<td>test</td><td>2</td><td>2 of 3</td><td>50.0%</td><td>4x4 (2)</td><td>RGB (2)</td>" in page
+    assert "<tr><td>sky</td><td>33.3%</td><td>1</td><td>0.0%</td><td>0</td></tr>" in page
     assert "<li>no label of test shows sky</li>" in page
     assert "<summary>Data:" not in render_html(table(rows, rows, data=[data(splits=())]))

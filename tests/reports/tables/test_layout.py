@@ -129,7 +129,7 @@ def test_the_best_rows_of_a_search(sweep_of, outcomes_of, goal, labels):
     sweep = sweep_of(rows, seeds=(0,), method="tpe", goal=goal, table=TableRecord(columns=(MIOU,), top=2))
     table = build_table(results_of(sweep, outcomes_of(values, seeds=(0,))), None, {"x": 0.75, "y": 0.25})
     assert [row.label for row in table.rows] == labels
-    assert any(note.text.endswith("(fANOVA): x 75 %, y 25 %.") for note in table.notes)
+    assert any(note.text.endswith("(fANOVA): x 75%, y 25%.") for note in table.notes)
 
 
 def test_very_many_rows_are_cut_to_the_best(sweep_of, outcomes_of):
@@ -146,7 +146,7 @@ def test_intervals_have_their_own_columns(sweep_of, outcomes_of):
     table = build_table(results_of(sweep, outcomes_of({"base": [0.1, 0.2, 0.3], "a": [0.2, 0.31, 0.42]})))
     assert [header.text for header in table.layout.headers] == [
         "mIoU (%)",
-        "95 % interval of Δ",
+        "95% interval of Δ",
         "p",
         "Step (ms)",
     ]

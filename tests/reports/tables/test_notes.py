@@ -153,7 +153,7 @@ def test_runs_of_different_decoders_are_not_silently_compared(sweep_of, outcomes
     [
         ((0,), "; one seed in common: no test."),
         ((0, 1), "; 2 seeds in common: no test."),
-        ((0, 1, 2), "; none is significant at 5 % (paired t test, Holm over the rows)."),
+        ((0, 1, 2), "; none is significant at 5% (paired t test, Holm over the rows)."),
     ],
 )
 def test_the_difference_says_whether_it_was_tested(sweep_of, outcomes_of, seeds, end):
@@ -170,7 +170,7 @@ def test_a_clear_difference_is_starred(sweep_of, outcomes_of):
     table = build_table(results_of(sweep_of(ROWS, seeds=seeds), outcomes_of(values, seeds=seeds)))
     assert [row.cell_texts[0].significant for row in table.rows] == [False, True, False]
     assert notes(table)[Mark.SIGNIFICANT] == "p ≤ 0.05 (paired t test, Holm over the rows)."
-    assert notes(table)[Mark.DELTA].endswith("in the unit of the column.")
+    assert notes(table)[Mark.DELTA].endswith("over the seeds that both rows have.")
     assert table.rows[1].cell_texts[0].interval.startswith("[+")
 
 
@@ -186,9 +186,7 @@ def test_seeds_added_until_decided_are_tested_for_every_look(sweep_of, outcomes_
     assert plain(fixed) == []
 
 
-SMALLEST = (
-    "Smallest difference to “base” that is found with 80 % power: with 4 seeds mIoU {}, in the unit of the column"
-)
+SMALLEST = "Smallest difference to “base” that is found with 80% power: with 4 seeds mIoU {}, in the unit of the column"
 
 
 def test_the_smallest_difference_that_could_have_been_found_stands_below_the_table(sweep_of, outcomes_of):

@@ -8,6 +8,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import State, TableRecord
 from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow
+from reports.tables.combined_table import combine_tables
 from reports.tables.notes import Mark
 from reports.tables.row_headers import factor_text, short_names
 from reports.tables.table import build_table
@@ -189,3 +190,31 @@ def test_the_caption_of_the_file_overrides_the_question(sweep_of):
     table = build_table(results_of(sweep, {}))
     assert table.caption.startswith("Memories compared. Synthetic")
     assert table.label == "tab:mine"
+
+
+def seconds(sweep_of, outcomes_of, name, minutes, **table):
+    columns = ("final/miou", "cost/train_minutes")
+    sweep = sweep_of({"a": {}, "b": {"x": 1}}, name=name, table=TableRecord(columns=columns, **table))
+    values = {
+        row: [{"final/miou": 0.4, "cost/train_minutes": minutes + 0.01 * seed} for seed in range(3)] for row in "ab"
+    }
+    return build_table(results_of(sweep, outcomes_of(values)))
+
+
+def test_a_column_of_times_has_one_unit_unless_the_table_sets_its_precision(sweep_of, outcomes_of):
+    quick = seconds(sweep_of, outcomes_of, "quick", 0.38)
+    assert quick.layout.headers[1].text == "Train (s)"
+    assert [row.cell_texts[1].mean for row in quick.rows] == ["23", "23"]
+    assert quick.rows[0].cell_texts[1].cell.mean == pytest.approx(0.39), "in the unit of the records"
+    fixed = seconds(sweep_of, outcomes_of, "quick", 0.38, precision={"cost/train_minutes": 3})
+    assert fixed.layout.headers[1].text == "Train (min)"
+    assert fixed.rows[0].cell_texts[1].mean == "0.390"
+
+
+def test_sweeps_with_times_in_different_units_have_two_columns_in_one_table(sweep_of, outcomes_of):
+    tables = [seconds(sweep_of, outcomes_of, name, minutes) for name, minutes in (("quick", 0.38), ("slow", 12.0))]
+    combined = combine_tables(tables)
+    assert [header.text for header in combined.layout.headers] == ["mIoU (%)", "Train (s)", "Train (min)"]
+    of_rows = [[slot.cell_text and slot.cell_text.mean for slot in line.slots] for line in combined.layout.lines]
+    assert of_rows[1] == ["40.00", "23", None]
+    assert of_rows[4] == ["40.00", None, "12.0"]

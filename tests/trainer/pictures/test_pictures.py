@@ -14,6 +14,7 @@ from trainer.data.loading.transforms import image_tensor
 from trainer.evaluate import evaluate
 from trainer.pictures import draw_pictures, evenly_spaced
 from trainer.pictures.canvas import MAX_BYTES, save
+from trainer.pictures.compared import WIDTH, save_compared
 from trainer.pictures.confusion import draw_confusion, shade
 from trainer.pictures.embedding import principal_components, sample_embedding
 from trainer.pictures.sheet import CELL_WIDTH, GAP, WRONG, draw_errors, draw_sheet
@@ -30,12 +31,18 @@ def make_model(**contrast):
 
 
 @pytest.mark.parametrize("source", ["none", "inter_image"])
-def test_three_small_files_the_same_twice(tmp_path, source):
+def test_small_files_the_same_twice(tmp_path, source):
     model = make_model(source=source).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     scores = evaluate(model, SOURCE, "test", batch_size=2, device=CPU)
     first, again = (draw_pictures(model, SOURCE, "test", scores, tmp_path / name, CPU) for name in "ab")
-    assert [path.name for path in first] == ["sheet.png", "confusion.png", "embedding.png"]
+    assert [path.name for path in first[:3]] == ["sheet.png", "confusion.png", "embedding.png"]
+    assert [path.name for path in first[3:6]] == [
+        "compare_0000_image.jpg",
+        "compare_0000_truth.png",
+        "compare_0000_prediction.png",
+    ]
+    assert len(first) == 3 + 3 * 5, "of all five images of the split"
     assert all(path.stat().st_size < 300_000 for path in first)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert model.training
@@ -137,4 +144,33 @@ def test_a_split_without_labels_is_drawn_too(tmp_path, monkeypatch):
     )
     model = make_model()
     scores = evaluate(model, SOURCE, "test", batch_size=1, device=CPU)
-    assert len(draw_pictures(model, SOURCE, "test", scores, tmp_path, CPU)) == 3
+    assert len(draw_pictures(model, SOURCE, "test", scores, tmp_path, CPU)) == 3 + 3 * 5
+
+
+def test_a_compared_image_keeps_its_classes_as_indices_and_void_is_transparent(tmp_path):
+    image, label = SOURCE.read("test", 0)
+    label = label.copy()
+    label[:8] = 255
+    guess = np.full_like(label, 3)
+    photo, truth, prediction = save_compared(tmp_path, 17, image, label, guess, SOURCE.palette)
+    assert photo.name == "compare_0017_image.jpg"
+    with Image.open(truth) as found:
+        assert (np.asarray(found) == label).all(), "at their own size: 80 pixels are fewer than 240"
+        assert found.convert("RGBA").getpixel((0, 0))[3] == 0
+        y, x = map(int, np.argwhere(label != 255)[0])
+        assert found.convert("RGBA").getpixel((x, y)) == (*SOURCE.palette[label[y, x]], 255)
+    with Image.open(prediction) as found:
+        assert (np.asarray(found.convert("RGB")) == SOURCE.palette[3]).all()
+    with Image.open(photo) as found:
+        assert found.size == (80, 48)
+        assert abs(np.asarray(found).mean() - image.mean()) < 2
+
+
+def test_a_large_image_is_reduced_and_stays_small(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    label = np.random.default_rng(1).integers(0, 11, (360, 480), dtype=np.uint8)
+    paths = save_compared(tmp_path, 0, noise, label, label, SOURCE.palette)
+    for path in paths:
+        with Image.open(path) as found:
+            assert found.size == (WIDTH, 180)
+    assert sum(path.stat().st_size for path in paths) < 100_000, "of noise; photographs are a fifth of it"

@@ -1,0 +1,117 @@
+"""What the figures of a search show: its metric against a cost, and the parameters of its trials."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.figures.figure_data import FigureData
+from reports.figures.grids import level_text, short
+from reports.figures.plots import Parallel, ParallelAxis, Pareto, ParetoPoint
+from reports.tables.aggregate import aggregate
+from reports.tables.columns import column_for, in_readable_time
+
+__all__ = ["parallel_coordinates", "pareto_front"]
+
+COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
+"""The x axis of a Pareto front: the first of these that the trials report."""
+MOST_LINES = 300
+"""Of more trials the best are drawn."""
+MOST_TICKS = 5
+APART = 0.08
+"""Smallest distance of two ticks on an axis from 0 to 1."""
+
+
+def pareto_front(data: FigureData) -> Pareto | None:
+    """The metric against a cost; None if the trials report none."""
+    for key in COSTS:
+        costs = aggregate(data.results, key)
+        if any(cell.n for cell in costs.values()):
+            column = column_for(
+                key, metrics=data.sweep.declared_metrics, metric=data.sweep.metric, goal=data.sweep.goal
+            )
+            column = in_readable_time(column, (cost.mean for cost in costs.values()))
+            points = tuple(
+                ParetoPoint(label=label, x=cost.mean * column.scale, y=cell.mean * data.column.scale)
+                for (label, cell), cost in zip(data.cells.items(), costs.values(), strict=True)
+                if cell.mean is not None and cost.mean is not None
+            )
+            return Pareto(
+                x_name=f"{column.header} {column.arrow}",
+                y_name=data.title,
+                points=points,
+                x_up=column.direction == "up",
+                y_up=data.sweep.goal != "minimize",
+            )
+    return None
+
+
+def parallel_coordinates(data: FigureData) -> Parallel | None:
+    """An axis for each parameter that the trials vary and one for the metric; None with fewer than two trials.
+
+    Trials with a value of the metric are drawn, the best last.
+    """
+    ranked = data.ranking()
+    labels = list(reversed(ranked[:MOST_LINES]))
+    factors = {row.label: row.factors for row in data.sweep.rows}
+    parameters = [item["key"] for item in data.sweep.search.get("parameters", ())]
+    axes = []
+    for item in data.sweep.search.get("parameters", ()):
+        key = item["key"]
+        values = [factors[label].get(key) for label in labels]
+        if len({repr(value) for value in values}) > 1:
+            name = short(key) if [short(other) for other in parameters].count(short(key)) == 1 else key
+            axes.append(axis_of(name.capitalize(), values, log=str(item["kind"]).endswith("log_uniform")))
+    if len(labels) < 2 or not axes:
+        return None
+    means = [float(data.cells[label].mean or 0.0) * data.column.scale for label in labels]
+    note = f"the {MOST_LINES} best of {len(ranked)} trials" if len(ranked) > MOST_LINES else f"{len(ranked)} trials"
+    return Parallel(
+        axes=(*axes, axis_of(data.title, means, log=False)),
+        up=data.sweep.goal != "minimize",
+        note="; ".join(filter(None, (data.data_note, f"A line per trial, {note}; blue: better; dashed: the best"))),
+    )
+
+
+def axis_of(name: str, values: Sequence[Any], *, log: bool) -> ParallelAxis:
+    """The places of the values of one axis: numbers on a linear or log scale, anything else as evenly spaced levels."""
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if not numeric or len(set(values)) < 2:
+        levels = sorted({level_of(value) for value in values})
+        spread = max(len(levels) - 1, 1)
+        places = [levels.index(level_of(value)) / spread for value in values]
+        return ParallelAxis(
+            name=name, place_T=tuple(places), ticks=tuple((at / spread, text) for at, text in enumerate(levels))
+        )
+    log = log and min(values) > 0
+    value_T = np.array([math.log10(value) if log else float(value) for value in values])
+    low, high = float(value_T.min()), float(value_T.max())
+    place_T = (value_T - low) / (high - low)
+    ticks = []
+    for place in tick_places(place_T):
+        at = low + place * (high - low)
+        ticks.append((place, rounded(10**at if log else at)))
+    return ParallelAxis(name=name, place_T=tuple(place_T.tolist()), ticks=tuple(ticks))
+
+
+def rounded(value: float) -> str:
+    """A number with three digits: `0.0316`, `5000`."""
+    return f"{float(f'{value:.3g}'):.10g}"
+
+
+def tick_places(place_T: NDArray[np.float64]) -> list[float]:
+    """The values themselves if they are few and apart, else evenly spaced places from 0 to 1."""
+    own = np.unique(place_T)
+    if len(own) <= MOST_TICKS and np.diff(own).min() >= APART:
+        return [float(place) for place in own]
+    return [float(place) for place in np.linspace(0.0, 1.0, MOST_TICKS)]
+
+
+def level_of(value: Any) -> str:
+    """A level of a categorical parameter, as in the search space file."""
+    return json.dumps(value) if isinstance(value, list | dict) else level_text(value)
