@@ -70,7 +70,7 @@ class ConsoleTracker:
         watched = self.progress.sweep.watched_metric
         if self.live is None and watched.name in point.metrics:
             trial = self.progress.running[task.trial_id]
-            figure = watched.figure(point.metrics[watched.name])
+            figure = watched.with_unit(watched.digits(point.metrics[watched.name]))
             self.say(f"  {trial.label}: step {trial.place}, {watched.words} {figure}")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
@@ -85,14 +85,14 @@ class ConsoleTracker:
             self.say(f"{place} {trial.label}: {record.state.words} after {seconds:.0f} s{reason}", style=style)
             return
         value = record.metrics.get(metric.name)
-        figure = "" if value is None else f", {metric.words} {metric.figure(value)}"
+        figure = "" if value is None else f", {metric.words} {metric.with_unit(metric.digits(value))}"
         ahead = ", ".join(outlook(progress)) if self.live is None else ""
         self.say("; ".join(filter(None, [f"{place} {trial.label}: done in {seconds:.0f} s{figure}", ahead])))
         if self.live is None and len(progress.sweep.cells) <= MOST_RUNS:
             for row in progress.means.completed_by(record.trial_id):
                 best = ", best so far" if row.is_best else ""
-                unit = f" {metric.unit}".rstrip()
-                self.say(f"  {row.title}: {metric.words} {row.text(metric)}{unit} over {row.expected} seeds{best}")
+                mean = metric.with_unit(row.text(metric))
+                self.say(f"  {row.title}: {metric.words} {mean} over {row.expected} seeds{best}")
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """Remove the live view."""

@@ -62,9 +62,9 @@ class Metric:
         """A recorded value as tables show it, without its unit: `63.25` for a share of 0.6325."""
         return f"{value * self.scale:.{self.decimals}f}"
 
-    def figure(self, value: float) -> str:
-        """A recorded value with its unit: `63.25 %`."""
-        return f"{self.digits(value)} {self.unit}".rstrip()
+    def with_unit(self, digits: str) -> str:
+        """Digits with the unit: `63.25%`, `1.5 min`."""
+        return f"{digits}{self.unit}" if self.unit == "%" else f"{digits} {self.unit}".rstrip()
 
     @property
     def words(self) -> str:

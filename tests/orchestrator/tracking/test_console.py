@@ -57,12 +57,12 @@ def test_plain_output_has_a_line_per_event_and_no_markup(
         "tiny: 4 trials, 0 done already, 2 to run",
         "starting Ray",
         "importing torch (once per node)",
-        "  with | pipe, seed 0: step 50/100, val mIoU 25.00 %",
+        "  with | pipe, seed 0: step 50/100, val mIoU 25.00%",
     ]
-    assert lines[4].startswith("[1/4] with | pipe, seed 0: done in 60 s, mIoU 50.00 %; 1 running")
+    assert lines[4].startswith("[1/4] with | pipe, seed 0: done in 60 s, mIoU 50.00%; 1 running")
     assert lines[5] == "[2/4] with | pipe, seed 1: user error after 60 s (ValueError: broken)"
-    assert lines[6].startswith("[2/4] with | pipe, seed 1: done in 60 s, mIoU 75.00 %")
-    assert lines[7:] == ["  with | pipe: mIoU 62.50 ± 17.68 % over 2 seeds, best so far"]
+    assert lines[6].startswith("[2/4] with | pipe, seed 1: done in 60 s, mIoU 75.00%")
+    assert lines[7:] == ["  with | pipe: mIoU 62.50 ± 17.68% over 2 seeds, best so far"]
 
 
 def test_a_terminal_keeps_a_line_per_trial_and_wraps_it_between_words(
@@ -84,7 +84,7 @@ def test_a_terminal_keeps_a_line_per_trial_and_wraps_it_between_words(
     text = console.export_text().replace("best so far", "best so far\n")  # each view replaces the last
     lines = [line.rstrip() for line in text.splitlines()]
     assert max(map(cell_len, lines)) <= 60
-    assert "[1/4] with | pipe, seed 0: done in 60 s, mIoU 50.00 %" in lines
+    assert "[1/4] with | pipe, seed 0: done in 60 s, mIoU 50.00%" in lines
     place = lines.index("[2/4] with | pipe, seed 1: data error after 60 s (DataError:")
     assert lines[place + 1 :][:2] == [
         "the images of the test split have other sizes than their",
