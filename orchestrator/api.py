@@ -31,7 +31,7 @@ from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults, Verification
-from orchestrator.tracking.uri import is_own_file, tracking_uri_of
+from orchestrator.tracking.uri import is_own_file, sweep_link, tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
@@ -96,6 +96,8 @@ class SweepOutcome:
     """Why MLflow did not get everything."""
     mirror_lacks: str = ""
     """What MLflow did not get: `3 trials and the final table`. `python -m orchestrator sync` delivers it."""
+    mlflow_link: str | None = None
+    """Address of the sweep in MLflow's pages; None where it is not known."""
 
     @property
     def completed(self) -> bool:
@@ -257,6 +259,7 @@ def carry_out(
         failures=tuple(closing.failures),
         mirror_failure=follower.failure,
         mirror_lacks=follower.lacking,
+        mlflow_link=sweep_link(tracking_uri_of(options.tracking_uri), follower.page) if follower.page else None,
     )
 
 

@@ -37,6 +37,7 @@ from orchestrator.planning.rows_on_data import (
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
+from orchestrator.planning.unused_settings import unused_settings
 from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
@@ -232,6 +233,7 @@ def plan_record(
         data_sets=records,
         workload=spec.workload.name,
         metrics=(*spec.workload.metrics, *(spec.extension.metrics if spec.extension is not None else ())),
+        unused=unused_settings(spec, groups[0].rows),
     )
 
 

@@ -85,13 +85,13 @@ def chart_of(results: SweepResults, metric: str, curves: Mapping[str, Curve]) ->
         several = any(least < most for _, _, least, most in found)
         mean = joined((x(step), y(middle)) for step, middle, _, _ in found)
         lines.append(Line(label=label, mean=mean, band=joined([*upper, *lower]) if several else ""))
-    steps = (first + (last - first) * part / X_TICKS for part in range(X_TICKS + 1))
+    steps = sorted({round(first + (last - first) * part / X_TICKS) for part in range(X_TICKS + 1)})
     values = (low + (high - low) * part / Y_TICKS for part in range(Y_TICKS + 1))
     name = NAMES.get(metric, f"{column.header} {column.arrow}".strip())
     return Chart(
         name=title_of(name, sweep.data_sets[0].name if sweep.data_sets else ""),
         lines=tuple(lines),
-        x_ticks=tuple((round(x(step), 1), f"{step:.0f}") for step in steps),
+        x_ticks=tuple((round(x(step), 1), str(step)) for step in steps),
         y_ticks=tuple((round(y(value), 1), f"{value:.3g}") for value in values),
     )
 

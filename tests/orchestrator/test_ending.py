@@ -200,7 +200,7 @@ import sys
 from orchestrator import api, sweep
 
 class NoFollower:
-    failure, lacking = None, ""
+    failure, lacking, page = None, "", ""
     def __getattr__(self, name):
         return lambda *given, **named: None
 

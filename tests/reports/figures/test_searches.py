@@ -69,3 +69,11 @@ def test_levels_of_mixed_types_and_equal_metrics_have_places():
     assert [axis.name for axis in found.axes] == ["Kind", "mIoU (%) ↑"]
     assert sorted(found.axes[0].place_T) == [0.0, 0.5, 1.0]
     assert found.axes[1].place_T == (0.0, 0.0, 0.0)
+
+
+def test_the_baseline_is_no_trial_and_a_parameter_that_a_trial_lacks_is_at_the_bottom():
+    draws = [{"contrast.anchors.per_class": 50}, {}, {"contrast.anchors.per_class": 100}, {"contrast.source": "none"}]
+    found = parallel_coordinates(FigureData.of(search([0.4, 0.6, 0.5, 0.9], draws, baseline="trial 3")))
+    (anchors, _) = found.axes
+    assert anchors.place_T == pytest.approx((0.15, 1.0, 0.0))
+    assert anchors.ticks == ((0.0, "–"), (0.15, "50"), (1.0, "100"))
