@@ -28,6 +28,7 @@ from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+UI = "`python -m orchestrator ui`"
 MOST_MISSING_LISTED = 20
 """Missing trials that are listed at the end."""
 
@@ -232,17 +234,23 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         tell(f"stopped: {outcome.halted}", "red")
     for line in outcome.failures:
         tell(f"not done: {line}", "red")
-    for place in closing_lines(outcome, console):
+    for place in closing_lines(outcome, options, console):
         console.print(place, soft_wrap=True)  # so that it can be copied
     if outcome.mirror_failure is not None or outcome.mirror_lacks:
         console.print(Text(describe_lacking(outcome, options), style="yellow"), soft_wrap=True)
 
 
-def closing_lines(outcome: SweepOutcome, console: Console) -> list[Text]:
-    """Where the results of the sweep are, a line for each place."""
+def closing_lines(outcome: SweepOutcome, options: argparse.Namespace, console: Console) -> list[Text]:
+    """Where the results of the sweep are, a line for each place: the page, and MLflow."""
+    from rich.text import Text
+
     from orchestrator.commands.written_files import where_written
 
-    return [where_written(outcome.files, brief=console.is_terminal)] if outcome.files else []
+    lines = [where_written(outcome.files, brief=console.is_terminal)] if outcome.files else []
+    if (link := outcome.mlflow_link) is not None:
+        served = "" if tracking_uri_of(options.tracking_uri).startswith("http") else f"; {UI} serves it"
+        lines.append(Text.assemble("MLflow: ", (link, f"link {link}"), served))
+    return lines
 
 
 def describe_lacking(outcome: SweepOutcome, options: argparse.Namespace) -> str:
