@@ -84,7 +84,10 @@ def build_parser() -> Parser:
     verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
     add_all(verify, "list every damaged file")
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
-    ui.add_argument("--port", type=int, default=0, help="port (default: a free one)")
+    ui.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="print the address of this sweep")
+    add_choice(ui)
+    add_run_dir(ui)
+    ui.add_argument("--port", type=int, default=0, help="port (default: 5000 if it is free)")
     add_tracking_uri(ui)
     doctor = add("doctor", look_around, "check everything around a sweep that can keep it from running")
     doctor.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="check also what this sweep needs")
@@ -220,10 +223,14 @@ def verify_files(options: argparse.Namespace) -> int:
 
 
 def open_ui(options: argparse.Namespace) -> int:
-    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C."""
+    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C.
+
+    The address is that of the list of all runs or, with SPEC.yaml, of the saved view of its sweep.
+    """
     from orchestrator.commands.ui import serve
 
-    return serve(options.tracking_uri, options.port)
+    sweep = None if options.spec is None else recorded_name(options.spec, options)
+    return serve(options.tracking_uri, options.port, sweep)
 
 
 def look_around(options: argparse.Namespace) -> int:

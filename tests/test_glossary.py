@@ -42,6 +42,7 @@ LITERAL = {
     "pandas-stubs": "a package",
     "new Promise": "a class of JavaScript",
     "Promise.resolve": "the same",
+    "cardHeight": "a key of MLflow's saved views",
 }
 """Text -> why it is not read."""
 

@@ -81,10 +81,10 @@ def test_clean_lists_first_and_deletes_with_yes(
 
 
 def test_ui_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str | None, int]] = []
-    monkeypatch.setattr("orchestrator.commands.ui.serve", lambda uri, port: asked.append((uri, port)) or 0)
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr("orchestrator.commands.ui.serve", lambda *given: asked.append(given) or 0)
     assert main(["ui", "--port", "5001", "--tracking-uri", "sqlite:///a.db"]) == 0
-    assert asked == [("sqlite:///a.db", 5001)]
+    assert asked == [("sqlite:///a.db", 5001, None)]
 
 
 @pytest.mark.parametrize(
