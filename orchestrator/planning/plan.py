@@ -214,7 +214,10 @@ def plan_record(
         looks=(spec.until.first, spec.until.last) if spec.until is not None else None,
         goal=spec.space.metric[0].goal,
         baseline=spec.baseline,
-        rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
+        rows=tuple(
+            Row(label=row.label, factors=(factors := row.factors()), titles=spec.workload.titles(factors, config))
+            for row, (config, _) in zip(spec.rows, groups[0].pairs, strict=True)
+        ),
         seeds=spec.seeds,
         cells=tuple(
             PlannedRun(row=row, seed=seed, trial_id=trial.trial_id, data=name if len(names) > 1 else "")

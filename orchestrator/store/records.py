@@ -189,6 +189,8 @@ class Row:
     label: str
     factors: Mapping[str, Any]
     """Values that this row sets, by dotted config key."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What tables and figures call values of `factors`, by key; one that is not in it is shown as it is typed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

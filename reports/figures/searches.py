@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figures.figure_data import FigureData
-from reports.figures.grids import level_text, short
+from reports.figures.figure_data import FigureData, axis_title
 from reports.figures.plots import Parallel, ParallelAxis, Pareto, ParetoPoint
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for, in_readable_time
+from reports.tables.row_headers import factor_text, key_titles
 
 __all__ = ["parallel_coordinates", "pareto_front"]
 
@@ -44,7 +43,7 @@ def pareto_front(data: FigureData) -> Pareto | None:
                 if cell.mean is not None and cost.mean is not None
             )
             return Pareto(
-                x_name=f"{column.header} {column.arrow}",
+                x_name=axis_title(column),
                 y_name=data.title,
                 points=points,
                 x_up=column.direction == "up",
@@ -60,15 +59,15 @@ def parallel_coordinates(data: FigureData) -> Parallel | None:
     """
     ranked = [label for label in data.ranking() if label != data.sweep.baseline]
     labels = list(reversed(ranked[:MOST_LINES]))
-    factors = {row.label: row.factors for row in data.sweep.rows}
-    parameters = [item["key"] for item in data.sweep.search.get("parameters", ())]
+    rows = {row.label: row for row in data.sweep.rows}
+    parameters = data.sweep.search.get("parameters", ())
+    names = key_titles([item["key"] for item in parameters])
     axes = []
-    for item in data.sweep.search.get("parameters", ()):
+    for item, name in zip(parameters, names, strict=True):
         key = item["key"]
-        values = [factors[label].get(key) for label in labels]
+        values = [rows[label].titles.get(key, rows[label].factors.get(key)) for label in labels]
         if len({repr(value) for value in values}) > 1:
-            name = short(key) if [short(other) for other in parameters].count(short(key)) == 1 else key
-            axes.append(axis_of(name.capitalize(), values, log=str(item["kind"]).endswith("log_uniform")))
+            axes.append(axis_of(name, values, log=str(item["kind"]).endswith("log_uniform")))
     if len(labels) < 2 or not axes:
         return None
     means = [float(data.cells[label].mean or 0.0) * data.column.scale for label in labels]
@@ -122,5 +121,5 @@ def tick_places(place_K: NDArray[np.float64]) -> list[float]:
 
 
 def level_of(value: Any) -> str:
-    """A level of a categorical parameter, as in the search space file."""
-    return json.dumps(value) if isinstance(value, list | dict) else level_text(value)
+    """A level of a categorical parameter; a dash for trials without it."""
+    return "–" if value is None else factor_text(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reports.tables.columns import Column
 from reports.tables.layout import Header, Slot, TableLayout, TableLine, TableRow
@@ -14,10 +14,11 @@ __all__ = ["combine_tables"]
 NAME = "all"
 
 
-def combine_tables(tables: Sequence[Table]) -> Table:
+def combine_tables(tables: Sequence[Table], titles: Sequence[str] = ()) -> Table:
     """One table of all rows; its columns are those of any sweep, in the order of their first appearance.
 
-    Ranks, differences and tests are those within each sweep. Raises ValueError for no table.
+    `titles` are the headings of the sweeps, by default their names. Ranks, differences and tests are those within each
+    sweep. Raises ValueError for no table.
     """
     if not tables:
         raise ValueError("no table to combine")
@@ -25,7 +26,8 @@ def combine_tables(tables: Sequence[Table]) -> Table:
     for table in tables:
         for column in table.columns:
             columns.setdefault(identity(column), column)
-    names = ", ".join(table.name for table in tables)
+    headings = titles or [table.name for table in tables]
+    names = ", ".join(headings)
     return Table(
         name=NAME,
         caption=f"Sweeps {names}. Differences and ranks are those within each sweep, against its own baseline. "
@@ -40,9 +42,13 @@ def combine_tables(tables: Sequence[Table]) -> Table:
         layout=TableLayout(
             row_header_names=("Variant",),
             headers=tuple(Header.of(column) for column in columns.values()),
-            lines=tuple(line for table in tables for line in block(table, list(columns))),
+            lines=tuple(
+                line
+                for table, heading in zip(tables, headings, strict=True)
+                for line in block(table, heading, list(columns))
+            ),
         ),
-        notes=combined_notes(tables),
+        notes=combined_notes(dict(zip(headings, tables, strict=True))),
         missing_runs=tuple(missing for table in tables for missing in table.missing_runs),
         runs_done=sum(table.runs_done for table in tables),
         runs_planned=sum(table.runs_planned for table in tables),
@@ -54,8 +60,8 @@ def identity(column: Column) -> tuple[str, str]:
     return column.key, column.unit
 
 
-def block(table: Table, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
-    """The lines of one sweep below its name; a column that it does not have is empty."""
+def block(table: Table, heading: str, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
+    """The lines of one sweep below its heading; a column that it does not have is empty."""
     places = {identity(column): place for place, column in enumerate(table.columns)}
 
     def slot(row: TableRow, key: tuple[str, str]) -> Slot:
@@ -63,21 +69,24 @@ def block(table: Table, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
             return Slot()
         return Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)
 
-    heading = TableLine(heading=table.name, ruled=True)
-    return [heading, *(TableLine.of(row, [slot(row, key) for key in keys]) for row in table.rows)]
+    first = TableLine(heading=heading, ruled=True)
+    return [
+        first,
+        *(TableLine.of(row, [slot(row, key) for key in keys], (row.title or row.label,)) for row in table.rows),
+    ]
 
 
-def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
-    """Notes common to all tables once, the others after the names of their sweeps; then the protocols."""
-    notes = merge_notes({table.name: table.notes for table in tables})
+def combined_notes(tables: Mapping[str, Table]) -> tuple[Note, ...]:
+    """Notes common to all tables once, the others after the headings of their sweeps; then the protocols."""
+    notes = merge_notes({name: table.notes for name, table in tables.items()})
     protocols: dict[str, list[str]] = {}
-    for table in tables:
+    for name, table in tables.items():
         if table.protocol:
-            protocols.setdefault(table.protocol, []).append(table.name)
+            protocols.setdefault(table.protocol, []).append(name)
     means: dict[str, list[str]] = {}
-    for table in tables:
+    for name, table in tables.items():
         if table.averaged:
-            means.setdefault(table.averaged, []).append(table.name)
+            means.setdefault(table.averaged, []).append(name)
     for text, names in means.items():
         notes.append(Note(text=text if len(names) == len(tables) else f"({', '.join(names)}) {text}"))
     different = len(protocols) > 1
