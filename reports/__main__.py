@@ -21,6 +21,7 @@ from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.sweep_choice import add_choice, chosen_name, chosen_styles
 from orchestrator.commands.written_files import where_written
 from orchestrator.errors import StoreError, StyleError, shortened
+from orchestrator.machine.text_table import print_parts
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
@@ -122,7 +123,8 @@ def console() -> Console:
 def print_trace(arguments: argparse.Namespace) -> int:
     """Print how one cell was computed."""
     results = load(arguments.spec, arguments)
-    sys.stdout.write(trace(results, arguments.row, arguments.metric, runs_of(results.sweep, arguments)))
+    tracked = runs_of(results.sweep, arguments)
+    print_parts(trace(results, arguments.row, arguments.metric, tracked, every=arguments.all))
     return DONE
 
 
@@ -176,7 +178,8 @@ def parse_trace(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m reports trace", description="How a cell of a table was computed.")
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
     parser.add_argument("row", help="label of the row")
-    parser.add_argument("metric", help="name of the metric, for example final/miou")
+    parser.add_argument("metric", help="header of the column, for example mIoU, or name of any metric")
+    parser.add_argument("--all", action="store_true", help="show every seed, of however many")
     add_source(parser)
     return parser.parse_args(argv)
 
