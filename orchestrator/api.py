@@ -35,6 +35,7 @@ from orchestrator.tracking.uri import is_own_file, sweep_link, tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
+    from orchestrator.ending import ShowTable
     from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors.base import Executor
@@ -163,12 +164,12 @@ def carry_out(
     make_trackers: TrackerFactory,
     selection: TrialSelection | None = None,
     command: str = "",
-    show: Callable[[Mapping[str, Path]], None] = lambda _: None,
+    show: ShowTable | None = None,
 ) -> SweepOutcome:
     """Run the missing trials of a plan, or those of `selection`, and write the tables.
 
-    `command` is the command line of the sweep; `status` shows it beside failed trials. `show` gets the final tables by
-    style as soon as they are written, before figures and MLflow are complete.
+    `command` is the command line of the sweep; `status` shows it beside failed trials. `show` is called with the
+    final tables as soon as they are written, before figures and MLflow are complete.
     """
     from orchestrator.doctor.before_a_sweep import check_before_sweep
     from orchestrator.ending import Ending, draw_in_advance
@@ -217,9 +218,13 @@ def carry_out(
                     environment=environment,
                     modules=modules_of(plan.workload),
                     debug=options.debug,
+                    preparing=driver.preparing,
                 )
             )
-            follower.admit()
+            if not is_own_file(tracking_uri_of(options.tracking_uri)):
+                driver.preparing("waiting for MLflow")
+                follower.admit()
+                driver.preparing("")
             return executor
 
         cause: Exception | None = None
