@@ -18,6 +18,7 @@ from typing import Any
 from orchestrator.store.records import SweepRecord
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.row_figures import difference_name
+from orchestrator.tracking.row_means import shown_metric
 from orchestrator.tracking.varied_settings import parameter_names
 
 __all__ = ["LONGEST_VIEW", "TAG", "SavedView", "runs_of_sweep", "view_key"]
@@ -52,11 +53,14 @@ class SavedView:
     @classmethod
     def of(cls, sweep: SweepRecord, created_at: float) -> SavedView:
         """The view of a sweep: sorted by its metric, best first, and grouped by row if rows have several seeds."""
-        varied = [column("params", name) for name in parameter_names(sweep).values()]
-        main = column("metrics", fit_name(sweep.metric))
-        difference = [column("metrics", fit_name(difference_name(sweep.metric)))] if sweep.baseline else []
+        varied = [column("params", fit_name(name)) for name in parameter_names(sweep).values()]
+        metric = shown_metric(sweep).name
+        main = column("metrics", fit_name(metric))
+        difference = [column("metrics", fit_name(difference_name(sweep)))] if sweep.baseline else []
         minutes = [metric.name for metric in sweep.declared_metrics if metric.unit == "min"][:1]
-        others = [name for name in sweep.table.columns if name not in (sweep.metric, *minutes) and name[-1:] != "/"]
+        others = [
+            name for name in sweep.table.columns if name not in (sweep.metric, metric, *minutes) and name[-1:] != "/"
+        ]
         row = [column("tags", name) for name in ("row", *(["data_set"] if sweep.on_several else []), "seed")]
         extra = [column("metrics", fit_name(name)) for name in others[:MOST_EXTRA_COLUMNS]]
         taken = [column("metrics", fit_name(name)) for name in minutes]
@@ -122,8 +126,10 @@ def runs_of_sweep(sweep: str) -> str:
 def charts_of(sweep: SweepRecord) -> dict[str, Any]:
     """The charts of the page, in a section before those that MLflow adds for all metrics."""
     section = view_key(sweep.name)
-    metric, watched = fit_name(sweep.metric), fit_name(sweep.watched_metric.name)
-    axes = [*(["row"] if sweep.method == "ablation" else []), *parameter_names(sweep).values()][:MOST_AXES]
+    metric, watched = fit_name(shown_metric(sweep).name), fit_name(sweep.watched_metric.name)
+    axes = [*(["row"] if sweep.method == "ablation" else []), *map(fit_name, parameter_names(sweep).values())][
+        :MOST_AXES
+    ]
     charts: list[dict[str, Any]] = [
         {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": [metric], "showAllRuns": True},
         {"type": "BAR", "metricKey": metric},
