@@ -44,7 +44,7 @@ from orchestrator.tracking.trial_run import (
     same,
     storable,
 )
-from orchestrator.tracking.varied_settings import as_text, row_parameters
+from orchestrator.tracking.varied_settings import VariedSettings, as_text
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, load, source_of
 from orchestrator.workload.metric import class_families
 
@@ -92,7 +92,7 @@ class Mirror:
         self.sweep: SweepRecord
         self.sweep_run: SweepRun
         self.planned: dict[str, list[PlannedRun]] = {}
-        self.factors: dict[str, Mapping[str, Any]] = {}
+        self.varied: VariedSettings
         self.outcomes: dict[str, AttemptRecord] = {}
         """The attempt that counts of each ended trial."""
         self.baseline: Baseline
@@ -122,7 +122,7 @@ class Mirror:
     def plan(self, sweep: SweepRecord) -> None:
         """Take over the plan, or a longer one."""
         self.sweep = sweep
-        self.factors = {row.label: row.factors for row in sweep.rows}
+        self.varied = VariedSettings(sweep)
         self.baseline = Baseline(sweep)
         self.planned = {}
         for planned in sweep.cells:
@@ -287,7 +287,7 @@ class Mirror:
             "trial_id": planned.trial_id,
             **self.schedule_tags(planned),
             "data_digest": self.trial_facts(planned.trial_id).get("data", ""),
-            **{f"factor.{name}": as_text(value) for name, value in self.factors.get(planned.row, {}).items()},
+            **{f"factor.{name}": as_text(value) for name, value in self.varied.factors.get(planned.row, {}).items()},
             **link,
         }
         first = next(self.directory.points(planned.trial_id), None)
@@ -342,7 +342,7 @@ class Mirror:
         if digest := facts.get("data", ""):
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
             self.server.write_input(child.run_id, self.data_name(config, digest), digest, profile)
-        return row_parameters(self.sweep, planned, config)
+        return self.varied.parameters(planned, config)
 
     def data_name(self, config: Mapping[str, Any], digest: str) -> str:
         """The name of the data set with this digest; that of a workload that names none is `inputs`."""

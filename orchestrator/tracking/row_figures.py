@@ -9,7 +9,7 @@ from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRe
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_means import RowMeans, shown_metric
 
-__all__ = ["BEST", "DIFFERENCE", "MEAN", "SEEDS", "STD", "Baseline", "difference_name", "row_means"]
+__all__ = ["DIFFERENCE", "Baseline", "difference_name", "row_means"]
 
 DIFFERENCE = "difference/"
 """Start of the name of a child run's metric: its figure minus that of the baseline with the same seed and data."""

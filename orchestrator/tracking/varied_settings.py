@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.store.records import PlannedRun, SweepRecord
 
-__all__ = ["UNUSED", "as_text", "parameter_names", "row_parameters"]
+__all__ = ["UNUSED", "VariedSettings", "as_text", "parameter_names"]
 
 UNUSED = "–"
 """Logged for a setting without effect whose values are words: MLflow's parallel coordinates leave out a run that lacks
@@ -41,30 +41,35 @@ def parameter_names(sweep: SweepRecord) -> dict[str, str]:
     return {key: name if counts[name] == 1 else key for key, name in short.items()}
 
 
-def row_parameters(sweep: SweepRecord, planned: PlannedRun, config: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters of a planned run: its row, seed and data set, and the varied settings that have an effect in it.
+class VariedSettings:
+    """The varied settings of a sweep, looked up once: a grid may have 10,000 rows."""
 
-    `config` is the trial's canonical configuration.
-    """
-    found = {"row": planned.row, "seed": str(planned.seed)}
-    if planned.data:
-        found["data_set"] = planned.data
-    factors = next((row.factors for row in sweep.rows if row.label == planned.row), {})
-    unused = sweep.unused.get(planned.row, ())
-    only_drawn = sweep.is_search and planned.row != sweep.baseline  # what is not drawn has no effect
-    for key, name in parameter_names(sweep).items():
-        value = factors.get(key, None if only_drawn else config.get(key, sweep.settings.get(key)))
-        if key in unused:
-            if has_words(sweep, key):
-                found[name] = UNUSED
-        elif value is not None:
-            found[name] = as_text(value)
-    return found
+    def __init__(self, sweep: SweepRecord) -> None:
+        self.sweep = sweep
+        self.names = parameter_names(sweep)
+        self.factors = {row.label: row.factors for row in sweep.rows}
+        self.words = {key for row in sweep.rows for key, value in row.factors.items() if isinstance(value, (str, bool))}
+        """Keys that a row sets to a text, or switches on or off."""
 
+    def parameters(self, planned: PlannedRun, config: Mapping[str, Any]) -> dict[str, str]:
+        """Those of a planned run: its row, seed and data set, and the varied settings that have an effect in it.
 
-def has_words(sweep: SweepRecord, key: str) -> bool:
-    """Whether a row sets `key` to a text, or switches it on or off."""
-    return any(isinstance(row.factors.get(key), (str, bool)) for row in sweep.rows)
+        `config` is the trial's canonical configuration.
+        """
+        sweep, factors = self.sweep, self.factors.get(planned.row, {})
+        found = {"row": planned.row, "seed": str(planned.seed)}
+        if planned.data:
+            found["data_set"] = planned.data
+        unused = sweep.unused.get(planned.row, ())
+        only_drawn = sweep.is_search and planned.row != sweep.baseline  # what is not drawn has no effect
+        for key, name in self.names.items():
+            value = factors.get(key, None if only_drawn else config.get(key, sweep.settings.get(key)))
+            if key in unused:
+                if key in self.words:
+                    found[name] = UNUSED
+            elif value is not None:
+                found[name] = as_text(value)
+        return found
 
 
 def as_text(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.store.records import PlannedRun, Row, SweepRecord
-from orchestrator.tracking.varied_settings import parameter_names, row_parameters
+from orchestrator.tracking.varied_settings import VariedSettings, parameter_names
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = {
 
 def parameters(sweep: SweepRecord, row: str, **config: Any) -> dict[str, str]:
     own = {key.replace("__", "."): value for key, value in config.items()}
-    return row_parameters(sweep, PlannedRun(row=row, seed=1, trial_id="t"), {**CONFIG, **own})
+    return VariedSettings(sweep).parameters(PlannedRun(row=row, seed=1, trial_id="t"), {**CONFIG, **own})
 
 
 def test_a_run_has_the_settings_that_differ_between_rows(varied: SweepRecord) -> None:
@@ -51,14 +51,14 @@ def test_a_setting_without_effect_is_a_dash_or_left_out_where_the_others_are_num
 
 def test_the_runs_of_several_data_sets_say_which(varied: SweepRecord) -> None:
     planned = PlannedRun(row="cold", seed=0, trial_id="t", data="CamVid")
-    assert row_parameters(varied, planned, CONFIG)["data_set"] == "CamVid"
+    assert VariedSettings(varied).parameters(planned, CONFIG)["data_set"] == "CamVid"
 
 
 def test_a_drawn_run_has_what_was_drawn(sweep: SweepRecord) -> None:
     drawn = Row(label="trial 1", factors={"optim.lr": 0.2, "contrast.source": "none"})
     parameters = [{"key": "contrast.source"}, {"key": "contrast.temperature"}, {"key": "optim.lr"}]
     search = replace(sweep, method="tpe", baseline=None, rows=(drawn,), cells=(), search={"parameters": parameters})
-    found = row_parameters(search, PlannedRun(row="trial 1", seed=0, trial_id="t"), CONFIG)
+    found = VariedSettings(search).parameters(PlannedRun(row="trial 1", seed=0, trial_id="t"), CONFIG)
     assert found == {"row": "trial 1", "seed": "0", "source": "none", "lr": "0.2"}
 
 
