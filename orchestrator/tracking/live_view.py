@@ -144,7 +144,7 @@ def figures_of(progress: SweepProgress, running: Sequence[RunningTrial]) -> list
     places = [trial.place if trial.has_reported else "starting" for trial in running]
     columns = [Figures("step", places, widest="starting")]
     if LOSS in progress.reported_metrics:
-        columns.append(Figures(LOSS_TITLE, texts(LOSS, "{:.3f}".format)))
+        columns.append(Figures(LOSS_TITLE, texts(LOSS, "{:.3f}".format), widest="10.000"))
     if watched.name in progress.reported_metrics:
         title = f"{watched.words} {watched.unit}".rstrip()
         columns.append(Figures(title, texts(watched.name, watched.digits), style="bold"))
