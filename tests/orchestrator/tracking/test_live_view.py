@@ -86,7 +86,7 @@ def lines_of(progress: SweepProgress, width: int, height: int = 40, **environmen
         file=io.StringIO(), width=width, height=height, force_terminal=True, record=True, _environ=environment
     )
     console.print(LiveView(progress))
-    return [line.rstrip() for line in console.export_text().splitlines()]
+    return [line.rstrip() for line in console.export_text().splitlines()[1:]]  # the first is empty
 
 
 def words_of(progress: SweepProgress) -> set[str]:
