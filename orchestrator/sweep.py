@@ -21,6 +21,7 @@ from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.commands.sweep_choice import given_options
+from orchestrator.machine.text_table import print_parts
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
@@ -57,7 +58,10 @@ sys.modules[__name__].__class__ = CallableModule
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = build_parser().parse_args(argv)
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.all and not options.dry_run:
+        parser.error("--all: shows the whole plan; give it with --dry-run")
     if options.debug:
         options.executor = "serial"
     return guarded(
@@ -79,8 +83,8 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             print(plan_as_json(plan, directory, selection, options.stale))
         else:
-            lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
-            print("\n".join(lines))
+            given = (options.max_concurrent, selection, options.stale)
+            print_parts(plan_as_text(spec, plan, directory, *given, every=options.all))
         return DONE
 
 
@@ -106,6 +110,7 @@ def build_parser() -> Parser:
     parser.add_argument("--seeds", metavar="N", help="number of seeds per row, or a list such as 11,12,13")
     parser.add_argument("--name", metavar="NAME", help="name of the sweep (default: file, recipe, --set and --seeds)")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and exit")
+    parser.add_argument("--all", action="store_true", help="with --dry-run: show every row and note")
     parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: start a local one)")

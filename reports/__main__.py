@@ -21,11 +21,13 @@ from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.sweep_choice import add_choice, chosen_name, chosen_styles
 from orchestrator.commands.written_files import where_written
 from orchestrator.errors import StoreError, StyleError, shortened
+from orchestrator.machine.text_table import print_parts
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.terminal import draws
 from orchestrator.tracking.uri import tracking_uri_of
+from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
 from reports.render.terminal import TerminalTable
@@ -91,7 +93,9 @@ def report(arguments: argparse.Namespace) -> int:
     if len(tables) > 1:
         show(combine_tables(tables))
     if arguments.paper is not None:
-        sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory))
+        sys.stdout.writelines(
+            f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory, arguments.font)
+        )
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
@@ -122,7 +126,8 @@ def console() -> Console:
 def print_trace(arguments: argparse.Namespace) -> int:
     """Print how one cell was computed."""
     results = load(arguments.spec, arguments)
-    sys.stdout.write(trace(results, arguments.row, arguments.metric, runs_of(results.sweep, arguments)))
+    tracked = runs_of(results.sweep, arguments)
+    print_parts(trace(results, arguments.row, arguments.metric, tracked, every=arguments.all))
     return DONE
 
 
@@ -167,6 +172,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
     parser.add_argument("--paper", type=Path, metavar="FOLDER", help="write LaTeX tables, figures and main.tex there")
+    parser.add_argument(
+        "--font", choices=PAPER_FONTS, default=PAPER_FONTS[0], help="of the figures of --paper (%(default)s)"
+    )
     add_source(parser)
     return parser.parse_args(argv)
 
@@ -176,7 +184,8 @@ def parse_trace(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m reports trace", description="How a cell of a table was computed.")
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
     parser.add_argument("row", help="label of the row")
-    parser.add_argument("metric", help="name of the metric, for example final/miou")
+    parser.add_argument("metric", help="header of the column, for example mIoU, or name of any metric")
+    parser.add_argument("--all", action="store_true", help="show every seed, of however many")
     add_source(parser)
     return parser.parse_args(argv)
 

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.api import write_tables
-from orchestrator.machine.first_few import first_few
+from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.machine.text_table import Line, Part
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -31,10 +32,12 @@ from orchestrator.tracking.trial_run import (
 )
 from orchestrator.tracking.uri import tracking_uri_of
 
-__all__ = ["SyncResult", "differences", "sync_sweeps"]
+__all__ = ["SyncResult", "describe_differences", "describe_sync", "differences", "sync_sweeps"]
 
 LISTED = 5
 """Most missing or extra points that are named for a run."""
+MOST_LINES = 10
+"""Differences and refusals of a sweep that are shown without `--all`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +118,7 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
         if here:
             lines = retries.run(partial(compare, server, here[0], record, expected))
             difference = baseline.difference(planned, results.outcomes)
-            wanted = {} if difference is None else {difference_name(results.sweep.metric): difference}
+            wanted = {} if difference is None else {difference_name(results.sweep): difference}
             found += [f"{label}: {line}" for line in (*lines, *other_figures(here[0], wanted))]
     for run in retries.run(lambda: list(server.runs(f"tags.sweep = '{name}' AND tags.role = 'sweep'")))[:1]:
         found += other_figures(run, row_means(results))
@@ -149,3 +152,19 @@ def other_figures(run: RunFacts, wanted: Mapping[str, float]) -> Iterator[str]:
 def comparable(reading: Reading) -> tuple[str, int, int, str]:
     """A key that is equal for equal points; NaN equals NaN."""
     return reading.key, reading.step, milliseconds(reading.time), repr(reading.value)
+
+
+def describe_sync(done: SyncResult, *, every: bool = False) -> list[Part]:
+    """What the terminal shows of a sweep that was delivered: how many trials, and which were refused and why."""
+    trials = len(done.sweep.trial_ids)
+    head = f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others"
+    refused = [f"  refused: {trial_id}: {reason}" for trial_id, reason in done.refused.items()]
+    return [head, *(Line(line, "red") for line in first_lines(refused, None if every else MOST_LINES))]
+
+
+def describe_differences(name: str, found: Sequence[str], *, every: bool = False) -> list[Part]:
+    """What the terminal shows of the `differences` of sweep `name`."""
+    if not found:
+        return [f"{name}: MLflow and the run directory are equal"]
+    head = f"{name}: {len(found)} difference{'s' if len(found) > 1 else ''} between MLflow and the run directory"
+    return [Line(head, "bold"), *first_lines([f"  {line}" for line in found], None if every else MOST_LINES)]

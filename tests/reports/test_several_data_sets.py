@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import reports
+from orchestrator.machine.text_table import plain
 from orchestrator.store.run_directory import RunDirectory
 from reports.figures.choose import choose, learning_curves
 from reports.figures.differences import bars_of_means
@@ -119,8 +120,8 @@ def test_figures_of_a_grid_say_of_which_data_set_they_are(tmp_path, two_data_set
 
 
 def test_a_trace_shows_the_cell_on_each_data_set(two_data_sets):
-    text = trace(two_data_sets, "pixel memory", "final/miou")
-    assert "ablation_memory · pixel memory on CamVid · final/miou" in text
+    text = "\n".join(plain(trace(two_data_sets, "pixel memory", "final/miou")))
+    assert "ablation_memory · pixel memory on CamVid · mIoU (final/miou)" in text
     assert "shown as  60.98 ± 0.44 (+0.03) %, best" in text
 
 

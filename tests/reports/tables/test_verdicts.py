@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.machine.text_table import plain
 from orchestrator.store.records import State, TableRecord
 from reports.render.csv import render_csv
 from reports.render.html import views_by_key
@@ -102,7 +103,7 @@ def test_the_marks_of_a_cell_never_contradict_each_other_or_another_file(results
             assert (float(written) <= 0.05 if written else False) == differs
             assert bool(written) == (text.p is not None)
             assert text.p is None or any("Holm" in fact for fact in views[row.label][key].facts)
-            told = trace(results, row.label, key)
+            told = "\n".join(plain(trace(results, row.label, key)))
             assert ("mark      not distinguishable" in told) == alike
             if text.p is not None:
                 assert f"after Holm over {text.comparison.family} " in told
