@@ -70,8 +70,9 @@ class LiveView:
         most_rows = lines - min(len(running), most_running)
         if len(rows) > most_rows:
             rows = tuple(progress.means.best_first()[:most_rows])
-        yield Text("")
-        yield row_table(progress, rows, width)
+        if rows:  # a search begins without
+            yield Text("")
+            yield row_table(progress, rows, width)
         yield from more(len(progress.means.rows()) - most_rows)
 
 
@@ -87,7 +88,7 @@ def head(progress: SweepProgress, width: int) -> Text:
     text = Text.assemble((name, "bold"), (done, "bold green"), f" {rest[0]}")
     length = text.cell_len
     for part in rest[1:]:
-        fits = length + len(part) + len(", ,") <= width
+        fits = length + len(part) + len(", ") + len(",") <= width
         text.append(", " if fits else ",\n")
         text.append(part)
         length = len(part) + (length + len(", ") if fits else 0)

@@ -172,6 +172,11 @@ def test_nothing_started_yet(progress: SweepProgress, clock: Clock) -> None:
     assert lines_of(progress, 80)[1] == "starting the first trial · 2 s"
 
 
+def test_a_search_before_its_first_draw(sweep: SweepRecord, clock: Clock) -> None:
+    progress = SweepProgress(replace(sweep, rows=(), cells=(), baseline=None), {}, {}, clock=clock, rows=10)
+    assert lines_of(progress, 80) == ["tiny: 0 of 10 done, 0 s elapsed", "starting the first trial · 0 s"]
+
+
 @pytest.mark.parametrize("width", range(8, 60))
 @pytest.mark.parametrize("label", ["pixel + region memory, seed 2", "w/o contrast, seed 0", "記憶 なし, seed 1"])
 def test_a_short_label_fits_and_keeps_its_seed(label: str, width: int) -> None:
