@@ -27,6 +27,7 @@ from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.terminal import draws
 from orchestrator.tracking.uri import tracking_uri_of
+from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
 from reports.render.terminal import TerminalTable
@@ -92,7 +93,9 @@ def report(arguments: argparse.Namespace) -> int:
     if len(tables) > 1:
         show(combine_tables(tables))
     if arguments.paper is not None:
-        sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory))
+        sys.stdout.writelines(
+            f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory, arguments.font)
+        )
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
@@ -169,6 +172,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
     parser.add_argument("--paper", type=Path, metavar="FOLDER", help="write LaTeX tables, figures and main.tex there")
+    parser.add_argument(
+        "--font", choices=PAPER_FONTS, default=PAPER_FONTS[0], help="of the figures of --paper (%(default)s)"
+    )
     add_source(parser)
     return parser.parse_args(argv)
 

@@ -15,10 +15,10 @@ from orchestrator.store.data_set_record import DataSetRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.choose import choose
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import PAPER_FONTS, Drawing
 from reports.figures.kept import write_drawings
 from reports.figures.plots import Bars, Curves, HeatMap, LinePlot, Parallel, Plot, is_wide
-from reports.render.latex import document, render_latex
+from reports.render.latex import document, render_latex, with_math
 from reports.render.latex_text import escape
 from reports.render.provenance import figure_title
 from reports.tables.class_table import build_class_tables
@@ -42,6 +42,7 @@ CAPTIONS = {
 }
 LONGEST_TITLE = 70
 """Characters of a caption that is also the title of a section."""
+FONTS = {"computer-modern": (), "times": (r"\usepackage{times}",)}
 HEADINGS = (
     r"\makeatletter\renewcommand\section{\@startsection{section}{1}{0pt}{-3ex}{1.5ex}"
     r"{\normalfont\large\bfseries\raggedright}}\makeatother"
@@ -50,10 +51,13 @@ HEADINGS = (
 FIRST_LINE = r"% Made by `python -m reports --paper`; compiles with pdflatex. Take \input and figures from here."
 
 
-def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirectory) -> list[Path]:
+def write_paper(
+    sweeps: Sequence[SweepResults], out: Path, directory: RunDirectory, font: str = PAPER_FONTS[0]
+) -> list[Path]:
     """Write `main.tex`, `tables/*.tex` and `figures/*/*.pdf` into the folder `out`; returns the paths.
 
-    Several sweeps also get one table of all. Raises StoreError when a file cannot be written.
+    `font` is that of the figures and of `main.tex`, one of `PAPER_FONTS`. Several sweeps also get one table of all.
+    Raises StoreError when a file cannot be written.
     """
     paths: list[Path] = []
     tables: list[Table] = []
@@ -78,7 +82,7 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
             put(f"{stem}-{classes}", of_classes)
         plots = choose(results, directory, importance=table.importance)
         files = write_drawings(
-            [Drawing(figure=name, plot=without_notes(plot), paper=True) for name, plot in plots.items()],
+            [Drawing(figure=name, plot=without_notes(plot), paper=font) for name, plot in plots.items()],
             out / "figures" / stem,
         )
         for name, by_format in files.items():
@@ -91,8 +95,9 @@ def write_paper(sweeps: Sequence[SweepResults], out: Path, directory: RunDirecto
     if len(tables) > 1:
         combined = combine_tables(tables, titles)
         paths.append(write(out / "tables" / "all.tex", render_latex(combined)))
-        body = [r"\section{All sweeps}", r"\input{tables/all}", r"\clearpage", *body]
-    text = document("\n".join(body), "10pt,twocolumn", "margin=2cm,columnsep=8mm", [HEADINGS])
+        first = [r"\tableofcontents", r"\section{All sweeps}", r"\input{tables/all}", r"\clearpage"]
+        body = [*first, *body]
+    text = document("\n".join(body), "10pt,twocolumn", "margin=2cm,columnsep=8mm", [*FONTS[font], HEADINGS])
     paths.append(write(out / "main.tex", f"{FIRST_LINE}\n{text}"))
     return paths
 
@@ -130,8 +135,18 @@ def without_notes(plot: Plot) -> Plot:
 def figure_caption(title: str, name: str, plot: Plot, data_sets: Sequence[DataSetRecord]) -> str:
     """What the figure shows, of which sweep, and what its intervals and dots are."""
     notes = [plot.note] if isinstance(plot, Bars | HeatMap | LinePlot | Curves | Parallel) and plot.note else []
-    what = figure_title(name, CAPTIONS, data_sets)
+    captions = dict(CAPTIONS)
+    if isinstance(plot, LinePlot):
+        captions["factor"] = f"{plot.y_name} over {lower(plot.x_name)}"
+    if isinstance(plot, HeatMap):
+        captions["interaction"] = f"{plot.name} over {lower(plot.y_name)} and {lower(plot.x_name)}"
+    what = figure_title(name, captions, data_sets)
     return " ".join(sentence(text) for text in (f"{title}: {what}", *(note[:1].upper() + note[1:] for note in notes)))
+
+
+def lower(name: str) -> str:
+    """The name of an axis within a sentence."""
+    return name[:1].lower() + name[1:]
 
 
 def file_stem(name: str) -> str:
@@ -146,7 +161,7 @@ def figure_lines(path: str, stem: str, name: str, caption: str, *, wide: bool) -
         f"\\begin{{{kind}}}[t]",
         r"  \centering",
         f"  \\includegraphics[width={width},height=.6\\textheight,keepaspectratio]{{{path}}}",
-        f"  \\caption{{{escape(caption)}}}",
+        f"  \\caption{{{with_math(escape(caption))}}}",
         f"  \\label{{fig:{stem}-{name}}}",
         f"\\end{{{kind}}}",
     ]

@@ -15,10 +15,13 @@ import numpy as np
 
 from reports.figures.plots import Plot
 
-__all__ = ["DrawFigures", "Drawing"]
+__all__ = ["PAPER_FONTS", "DrawFigures", "Drawing"]
 
 LIGHT_FORMATS, DARK_FORMATS, PAPER_FORMATS = ("pdf", "png", "svg"), ("svg",), ("pdf",)
 """A page also has dark figures, and those of a paper are in the font of its text."""
+
+PAPER_FONTS = ("computer-modern", "times")
+"""That of LaTeX, and that of CVPR, ICCV and NeurIPS."""
 
 LIBRARIES = ("matplotlib", "fonttools", "numpy", "pillow")
 """Installed packages of which the bytes of a figure depend on the version."""
@@ -26,13 +29,14 @@ LIBRARIES = ("matplotlib", "fonttools", "numpy", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure in light or in dark colours, or for a paper."""
+    """A figure in light or in dark colours, or in the font of a paper."""
 
     figure: str
     """Its name, such as `means`."""
     plot: Plot
     dark: bool = False
-    paper: bool = False
+    paper: str = ""
+    """One of `PAPER_FONTS`, for a figure of a paper."""
 
     @property
     def name(self) -> str:

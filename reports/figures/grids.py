@@ -100,5 +100,6 @@ def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
     if found is None:
         return "Interaction: needs a seed with every cell"
     largest = float(np.abs(found.residual_YX).max())
-    text = f"Interaction: {100 * found.share:.0f}% of variation, up to {largest:.{column.decimals}f} {column.unit}"
+    unit = "points" if column.unit == "%" else column.unit
+    text = f"Interaction: {100 * found.share:.0f}% of variation, up to {largest:.{column.decimals}f} {unit}"
     return f"{text.strip()}, p = {found.p:.2g}" if found.p is not None else f"{text.strip()}; one seed: no test"

@@ -13,7 +13,7 @@ from reports.figures.text import fitted
 
 __all__ = ["legend_height", "legend_label", "place_legend", "place_names"]
 
-LETTERS = 30
+LETTERS = 36
 BESIDE = 1.4
 """Inches beside the axes of a figure with labels of rows, at most."""
 LINE = 0.145

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from reports.figures import computer_modern
 
-__all__ = ["COLUMN", "DARK", "LIGHT", "PAGE", "PAPER", "Style", "canvas"]
+__all__ = ["COLUMN", "DARK", "LIGHT", "PAGE", "PAPERS", "Style", "canvas"]
 
 COLUMN = 3.3
 """Width of one column of a two-column paper, inches."""
@@ -69,8 +69,11 @@ DARK = Style(
     gain="#56b4e9",
     loss="#e57a3c",
 )
-PAPER = replace(LIGHT, font=computer_modern.FONT)
-"""In the font of a LaTeX document."""
+PAPERS = {
+    "computer-modern": replace(LIGHT, font=computer_modern.FONT),
+    "times": replace(LIGHT, font="STIXGeneral"),
+}
+"""Figures of papers, by the font of the text (`reports.figures.drawing.PAPER_FONTS`)."""
 
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 """One for each repetition of the palette."""

@@ -20,7 +20,7 @@ from reports.tables.layout import RowHeader, TableLayout, TableLine
 from reports.tables.notes import Note
 from reports.tables.table import Table
 
-__all__ = ["document", "render_latex", "render_preview"]
+__all__ = ["document", "render_latex", "render_preview", "with_math"]
 
 PREAMBLE = (
     r"\usepackage{amssymb,array,booktabs,graphicx}",
@@ -28,7 +28,10 @@ PREAMBLE = (
     r"\providecommand\multirow[3]{#3}",
 )
 """Preamble of our own documents, which must compile with any TeX distribution."""
-FLOAT_PAGES = r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}\makeatother"
+FLOAT_PAGES = (
+    r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}"
+    r"\setlength{\@dblfptop}{0pt}\setlength{\@dblfpsep}{18pt}\makeatother"
+)
 """Pages with floats only are filled from the top."""
 PACKAGES = {r"\checkmark": "amssymb", r"\arraybackslash": "array", r"\multirow": "multirow"}
 """The package of each command that a fragment may use; every one needs booktabs."""
@@ -150,7 +153,8 @@ def legend_of(notes: Sequence[Note]) -> str:
 
 def with_math(text: str) -> str:
     """The variables of tests in italics."""
-    return text.replace(r"p $\leq$ 0", r"$p \leq$ 0").replace("paired t test", "paired $t$ test")
+    text = re.sub(r"\bp (=|\$\\leq\$) ", lambda match: f"$p {match[1].strip('$')}$ ", text)
+    return text.replace("paired t test", "paired $t$ test")
 
 
 def below(legend: str, found: Fit) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from reports.tables.cell_text import Mark
 from reports.tables.columns import Column
 from reports.tables.layout import Header, Slot, TableLayout, TableLine, TableRow
 from reports.tables.notes import Note, merge_notes
@@ -12,6 +14,13 @@ from reports.tables.table import Table
 __all__ = ["combine_tables"]
 
 NAME = "all"
+
+SHORT = {
+    Mark.DELTA: "difference to the baseline of the sweep, paired by seed",
+    Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm within the sweep)",
+    Mark.ALIKE: "not significant (paired t test, Holm within the sweep), without a baseline against the best row",
+}
+"""What the marks mean in all sweeps."""
 
 
 def combine_tables(tables: Sequence[Table], titles: Sequence[str] = ()) -> Table:
@@ -27,10 +36,9 @@ def combine_tables(tables: Sequence[Table], titles: Sequence[str] = ()) -> Table
         for column in table.columns:
             columns.setdefault(identity(column), column)
     headings = titles or [table.name for table in tables]
-    names = ", ".join(headings)
     return Table(
         name=NAME,
-        caption=f"Sweeps {names}. Differences and ranks are those within each sweep, against its own baseline. "
+        caption="All sweeps. Differences and ranks are those within each sweep, against its own baseline. "
         "Mean ± sample standard deviation over seeds.",
         label=f"tab:{NAME}",
         question="All sweeps",
@@ -78,7 +86,8 @@ def block(table: Table, heading: str, keys: Sequence[tuple[str, str]]) -> list[T
 
 def combined_notes(tables: Mapping[str, Table]) -> tuple[Note, ...]:
     """Notes common to all tables once, the others after the headings of their sweeps; then the protocols."""
-    notes = merge_notes({name: table.notes for name, table in tables.items()})
+    merged = merge_notes({name: table.notes for name, table in tables.items()})
+    notes = [replace(note, short=SHORT[note.mark]) if note.short and note.mark in SHORT else note for note in merged]
     protocols: dict[str, list[str]] = {}
     for name, table in tables.items():
         if table.protocol:
@@ -92,7 +101,7 @@ def combined_notes(tables: Mapping[str, Table]) -> tuple[Note, ...]:
     different = len(protocols) > 1
     for protocol, names in protocols.items():
         whose = f" of {', '.join(names)}" if different else ""
-        notes.append(Note(text=f"Protocol{whose}: {protocol.rstrip('.')}."))
+        notes.append(Note(text=f"Protocol{whose}: {protocol.rstrip('.')}.", detail=different))
     if different:
         notes.append(Note(text="The protocols differ: compare within a sweep only."))
     return tuple(notes)
