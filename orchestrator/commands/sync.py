@@ -118,7 +118,7 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
         if here:
             lines = retries.run(partial(compare, server, here[0], record, expected))
             difference = baseline.difference(planned, results.outcomes)
-            wanted = {} if difference is None else {difference_name(results.sweep.metric): difference}
+            wanted = {} if difference is None else {difference_name(results.sweep): difference}
             found += [f"{label}: {line}" for line in (*lines, *other_figures(here[0], wanted))]
     for run in retries.run(lambda: list(server.runs(f"tags.sweep = '{name}' AND tags.role = 'sweep'")))[:1]:
         found += other_figures(run, row_means(results))

@@ -173,7 +173,7 @@ class Mirror:
         if key in self.children:
             self.server.log(run.run_id, tags={"role": "superseded"})
             return
-        difference = run.metrics.get(fit_name(difference_name(self.sweep.metric)))
+        difference = run.metrics.get(fit_name(difference_name(self.sweep)))
         self.children[key] = child = ChildRun(run.run_id, status, remembered, bool(run.params), difference)
         if status == "FINISHED" and not child.link:
             self.complete_runs.setdefault(key[2], run.run_id)
@@ -318,7 +318,7 @@ class Mirror:
         pair = (planned.trial_id, self.baseline.trials[planned])
         ended_at = max(self.outcomes[trial_id].ended_at for trial_id in pair)
         step = last_step(self.trial_facts(planned.trial_id), {})
-        return [Reading(difference_name(self.sweep.metric), child.difference, step, ended_at)]
+        return [Reading(difference_name(self.sweep), child.difference, step, ended_at)]
 
     def log_differences(self, runs: Iterable[PlannedRun]) -> None:
         """Log the difference of each run that is complete and lacks it, because its baseline ended later."""

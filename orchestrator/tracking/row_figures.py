@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
-import statistics
 from collections.abc import Mapping
 
 from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.row_means import RowMeans, shown_metric
 
 __all__ = ["BEST", "DIFFERENCE", "MEAN", "SEEDS", "STD", "Baseline", "difference_name", "row_means"]
 
 DIFFERENCE = "difference/"
 """Start of the name of a child run's metric: its figure minus that of the baseline with the same seed and data."""
 MEAN, STD, SEEDS, BEST = "mean/", "std/", "seeds/", "best/"
-"""Starts of the names of a sweep's metrics, each followed by a row; `best/` by the metric of the sweep."""
+"""Starts of the names of a sweep's metrics, each followed by a row; `best/` by the metric of the table."""
 MOST_ROWS = 100
 """A sweep of more rows, and a search, whose rows grow in number, have the best figure so far only."""
 
@@ -24,9 +23,9 @@ DIGITS = 6
 REPORTED = "final/"
 
 
-def difference_name(metric: str) -> str:
+def difference_name(sweep: SweepRecord) -> str:
     """`difference/miou` for `final/miou`."""
-    return DIFFERENCE + metric.removeprefix(REPORTED)
+    return DIFFERENCE + shown_metric(sweep).name.removeprefix(REPORTED)
 
 
 def figure_of(record: AttemptRecord | None, metric: str) -> float | None:
@@ -39,7 +38,7 @@ class Baseline:
 
     def __init__(self, sweep: SweepRecord) -> None:
         """Of a sweep without a baseline nothing is compared."""
-        self.metric = sweep.metric
+        self.metric = shown_metric(sweep).name
         trials = {(run.seed, run.data): run.trial_id for run in sweep.cells if run.row == sweep.baseline}
         self.compared: dict[str, list[PlannedRun]] = {}
         """By trial of the baseline, the planned runs that are compared with it."""
@@ -59,27 +58,24 @@ class Baseline:
 
 
 def row_means(results: SweepResults) -> dict[str, float]:
-    """Mean, sample standard deviation and number of seeds of each row by name of a metric; or the best figure so far.
+    """Mean, sample standard deviation and number of seeds of each row by name of a metric; or the best row so far.
 
     Rows are numbered as in the plan, so that MLflow, which sorts by name, lists them in that order.
     """
-    sweep = results.sweep
-    values: dict[str, list[float]] = {}
-    for run in sweep.cells:
-        value = figure_of(results.outcomes.get(run.trial_id), sweep.metric)
-        values.setdefault(run.title, []).extend([] if value is None else [value])
-    if sweep.is_search or len(values) > MOST_ROWS:
-        known = [value for row in values.values() for value in row if not math.isnan(value)]
-        return {BEST + sweep.metric: (max if sweep.goal == "maximize" else min)(known)} if known else {}
-    digits = len(str(len(values)))
+    means = RowMeans(results.sweep, results.outcomes)
+    rows = means.rows()
+    if results.sweep.is_search or len(rows) > MOST_ROWS:
+        best = means.best_first()[0].mean if rows else None
+        return {} if best is None else {BEST + means.metric.name: best}
+    digits = len(str(len(rows)))
     found = {}
-    for number, (title, row) in enumerate(values.items(), start=1):
-        name = f"{number:0{digits}d} {readable(title)}"
-        if row:
-            found[MEAN + name] = statistics.fmean(row)
-            found[SEEDS + name] = float(len(row))
-        if len(row) > 1 and all(map(math.isfinite, row)):
-            found[STD + name] = statistics.stdev(row)
+    for number, row in enumerate(rows, start=1):
+        name = f"{number:0{digits}d} {readable(row.title)}"
+        if row.mean is not None:
+            found[MEAN + name] = row.mean
+            found[SEEDS + name] = float(len(row.values))
+        if row.std is not None:
+            found[STD + name] = row.std
     return found
 
 

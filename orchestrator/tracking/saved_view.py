@@ -18,6 +18,7 @@ from typing import Any
 from orchestrator.store.records import SweepRecord
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.row_figures import difference_name
+from orchestrator.tracking.row_means import shown_metric
 from orchestrator.tracking.varied_settings import parameter_names
 
 __all__ = ["LONGEST_VIEW", "TAG", "SavedView", "runs_of_sweep", "view_key"]
@@ -52,29 +53,14 @@ class SavedView:
     @classmethod
     def of(cls, sweep: SweepRecord, created_at: float) -> SavedView:
         """The view of a sweep: sorted by its metric, best first, and grouped by row if rows have several seeds."""
-        varied = [column("params", name) for name in parameter_names(sweep).values()]
-        main = column("metrics", fit_name(sweep.metric))
-        difference = [column("metrics", fit_name(difference_name(sweep.metric)))] if sweep.baseline else []
-        minutes = [metric.name for metric in sweep.declared_metrics if metric.unit == "min"][:1]
-        others = [name for name in sweep.table.columns if name not in (sweep.metric, *minutes) and name[-1:] != "/"]
-        row = [column("tags", name) for name in ("row", *(["data_set"] if sweep.on_several else []), "seed")]
-        extra = [column("metrics", fit_name(name)) for name in others[:MOST_EXTRA_COLUMNS]]
-        taken = [column("metrics", fit_name(name)) for name in minutes]
-        figures = [main, *difference, *taken]
-        columns = [*row, *figures, *extra, *varied[:MOST_AXES]]
+        columns = columns_of(sweep)
         state = {
             "searchFilter": runs_of_sweep(sweep.name),
-            "orderByKey": main,
+            "orderByKey": column("metrics", shown_metric(sweep).name),
             "orderByAsc": sweep.goal == "minimize",
-            "selectedColumns": columns,
+            "selectedColumns": list(columns),
             "columnOrder": [RUN_NAME, CREATED, *columns, DURATION],
-            "columnWidths": {
-                RUN_NAME: 170,
-                CREATED: 140,
-                row[0]: 160,
-                row[-1]: 60,
-                **dict.fromkeys([*figures, *extra], 130),
-            },
+            "columnWidths": {RUN_NAME: 170, CREATED: 140, **columns},
             "runsHiddenMode": "FIRST_20_RUNS",
             "useGroupedValuesInCharts": False,
             **charts_of(sweep),
@@ -84,11 +70,6 @@ class SavedView:
             groups = [{"mode": "tag", "groupByData": key} for key in keys]
             state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": groups}
         return cls(sweep.name, created_at, state)
-
-    @property
-    def key(self) -> str:
-        """What its link names."""
-        return view_key(self.sweep)
 
     def value(self, tags: Mapping[str, str]) -> str:
         """The value of its tag of an experiment that has `tags`; empty where it would be too long."""
@@ -106,7 +87,7 @@ class SavedView:
     @property
     def tag(self) -> str:
         """Name of its tag."""
-        return TAG + self.key
+        return TAG + view_key(self.sweep)
 
 
 def view_key(sweep: str) -> str:
@@ -119,11 +100,27 @@ def runs_of_sweep(sweep: str) -> str:
     return f"tags.sweep = '{sweep}' AND tags.role = 'trial'"
 
 
+def columns_of(sweep: SweepRecord) -> dict[str, int]:
+    """The columns and their widths in pixels: row, seed, figure, difference, minutes, other figures, settings."""
+    shown, names = shown_metric(sweep).name, [metric.name for metric in sweep.declared_metrics if metric.unit == "min"]
+    differences, minutes = [difference_name(sweep)] if sweep.baseline else [], names[:1]
+    others = [name for name in sweep.table.columns if name not in (sweep.metric, *minutes) and not name.endswith("/")]
+    columns = {column("tags", "row"): 160}
+    if sweep.on_several:
+        columns[column("tags", "data_set")] = 120
+    columns[column("tags", "seed")] = 60
+    figures = [shown, *differences, *minutes, *others[:MOST_EXTRA_COLUMNS]]
+    columns |= {column("metrics", name): 130 for name in figures}
+    return columns | {column("params", name): 110 for name in list(parameter_names(sweep).values())[:MOST_AXES]}
+
+
 def charts_of(sweep: SweepRecord) -> dict[str, Any]:
     """The charts of the page, in a section before those that MLflow adds for all metrics."""
     section = view_key(sweep.name)
-    metric, watched = fit_name(sweep.metric), fit_name(sweep.watched_metric.name)
-    axes = [*(["row"] if sweep.method == "ablation" else []), *parameter_names(sweep).values()][:MOST_AXES]
+    metric, watched = fit_name(shown_metric(sweep).name), fit_name(sweep.watched_metric.name)
+    axes = [*(["row"] if sweep.method == "ablation" else []), *map(fit_name, parameter_names(sweep).values())][
+        :MOST_AXES
+    ]
     charts: list[dict[str, Any]] = [
         {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": [metric], "showAllRuns": True},
         {"type": "BAR", "metricKey": metric},
@@ -170,7 +167,7 @@ def line_chart(metric: str) -> dict[str, Any]:
 
 def column(kind: str, name: str) -> str:
     """MLflow's name of a column of metrics, params or tags."""
-    return f"{kind}.`{name}`"
+    return f"{kind}.`{fit_name(name)}`"
 
 
 def deflated(state: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ NOT_RUN = {
     "git diff *": "shows what a test has written",
     # serves until Ctrl-C
     "mlflow ui": "serves until Ctrl-C; tests/browser opens it",
-    "python -m orchestrator ui": "serves until Ctrl-C; tests/orchestrator/commands/test_ui.py",
+    "python -m orchestrator ui*": "serves until Ctrl-C; tests/orchestrator/commands/test_ui.py",
     # needs a server or a cluster
     "RAY_AUTH_MODE=token*": "needs a cluster; tests/end_to_end/test_cluster.py starts one",
     "python -m orchestrator sync --tracking-uri *": "needs a server; tests/orchestrator/commands/test_sync.py",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord, TableRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_figures import Baseline, difference_name, readable, row_means
 
@@ -40,15 +40,14 @@ def test_what_is_not_done_does_not_count(
     assert row_means(SweepResults(sweep=sweep, outcomes=known)) == {"mean/1 without": 0.25, "seeds/1 without": 1.0}
     infinite = {**outcomes, "base0": make_record("base0", final__miou=math.inf)}
     means = row_means(SweepResults(sweep=sweep, outcomes=infinite))
-    assert means["mean/1 without"] == math.inf
-    assert "std/1 without" not in means
+    assert (means["mean/1 without"], means["seeds/1 without"]) == (0.5, 1.0)
 
 
 def test_a_search_has_its_best_figure_so_far(sweep: SweepRecord, outcomes: dict[str, AttemptRecord]) -> None:
     search = replace(sweep, method="random")
     assert row_means(SweepResults(sweep=search, outcomes=outcomes)) == {"best/final/miou": 0.5}
     smallest = replace(search, goal="minimize")
-    assert row_means(SweepResults(sweep=smallest, outcomes=outcomes)) == {"best/final/miou": 0.25}
+    assert row_means(SweepResults(sweep=smallest, outcomes=outcomes)) == {"best/final/miou": 0.375}
     assert row_means(SweepResults(sweep=search, outcomes={})) == {}
 
 
@@ -93,6 +92,11 @@ def test_a_difference_is_of_the_same_data_set(sweep: SweepRecord, outcomes: dict
     assert [baseline.difference(cell, outcomes) for cell in cells if cell.row != "without"] == [0.25, 0.0]
 
 
-def test_the_difference_is_named_after_the_metric() -> None:
-    assert difference_name("final/miou") == "difference/miou"
-    assert difference_name("val/miou") == "difference/val/miou"
+def test_figures_are_of_the_split_of_the_table(sweep: SweepRecord, make_record: MakeRecord) -> None:
+    on_val = replace(sweep, table=TableRecord(split="val"))
+    assert (difference_name(sweep), difference_name(on_val)) == ("difference/miou", "difference/val/miou")
+    known = {
+        key: make_record(key, final__miou=0.5, val__miou=value) for key, value in (("base0", 0.25), ("full0", 0.5))
+    }
+    assert Baseline(on_val).difference(sweep.cells[1], known) == 0.25
+    assert row_means(SweepResults(sweep=on_val, outcomes=known))["mean/1 without"] == 0.25

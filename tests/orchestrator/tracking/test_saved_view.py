@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store.records import Row, SweepRecord, TableRecord
+from orchestrator.store.records import SweepRecord, TableRecord
+from orchestrator.tracking import saved_view
 from orchestrator.tracking.saved_view import LONGEST_VIEW, SavedView, deflated, view_key
 from orchestrator.tracking.uri import runs_page, sweep_link
 
@@ -72,16 +73,17 @@ def test_a_full_menu_of_views_is_left_to_its_users(ablation: SweepRecord) -> Non
     assert state_in(value) == view.state
 
 
-def test_a_view_that_would_be_too_long_loses_its_charts_then_everything(ablation: SweepRecord) -> None:
-    def with_keys(length: int) -> str:
-        keys = [f"block.{number}{hex(hash((number, length)))}{number * 'x'}" for number in range(length)]
-        rows = (Row(label="none", factors={}), Row(label="all", factors=dict.fromkeys(keys, 1)))
-        return SavedView.of(replace(ablation, rows=rows, name="n" * 80), 0.0).value({})
-
-    assert "compareRunCharts" in state_in(json.loads(with_keys(3))["state"])
-    columns = tuple(f"final/{number:04d}{'x' * 1000}" for number in range(4))
-    wide = replace(ablation, table=TableRecord(columns=columns))
-    assert len(SavedView.of(wide, 0.0).value({})) <= LONGEST_VIEW
+def test_a_view_that_would_be_too_long_loses_its_charts_then_everything(
+    ablation: SweepRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = SavedView.of(ablation, 0.0)
+    whole = view.value({})
+    assert len(whole) < LONGEST_VIEW / 3
+    monkeypatch.setattr(saved_view, "LONGEST_VIEW", len(whole) - 1)
+    plain = state_in(json.loads(view.value({}))["state"])
+    assert plain == {key: value for key, value in view.state.items() if not key.startswith("compareRun")}
+    monkeypatch.setattr(saved_view, "LONGEST_VIEW", 300)
+    assert view.value({}) == ""
 
 
 @pytest.mark.parametrize(
