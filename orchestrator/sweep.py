@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 UI = "`python -m orchestrator ui`"
+"""Serves the pages of a database on this machine."""
 MOST_MISSING_LISTED = 20
 """Missing trials that are listed at the end."""
 
@@ -253,8 +254,8 @@ def closing_lines(outcome: SweepOutcome, options: argparse.Namespace, console: C
 
     lines = [where_written(outcome.files, brief=console.is_terminal)] if outcome.files else []
     if (link := outcome.mlflow_link) is not None:
-        served = "" if tracking_uri_of(options.tracking_uri).startswith("http") else f"; {UI} serves it"
-        lines.append(Text.assemble("MLflow: ", (link, f"link {link}"), served))
+        served = "" if tracking_uri_of(options.tracking_uri).startswith("http") else f" (with {UI})"
+        lines.append(Text.assemble(f"MLflow{served}: ", (link, f"link {link}")))
     return lines
 
 

@@ -34,7 +34,7 @@ CAPTIONS = {
     "factor": "mean over the factor",
     "interaction": "means of two factors",
     "classes": "classes that gain and lose against the baseline",
-    "pareto": "figure against cost, with the Pareto front",
+    "pareto": "metric against cost, with the Pareto front",
     "importance": "share of the variation that each parameter explains",
     "parallel": "parameters of the trials",
     "curves": "learning curves, mean over the seeds",
@@ -43,6 +43,7 @@ CAPTIONS = {
 LONGEST_TITLE = 70
 """Characters of a caption that is also the title of a section."""
 FONTS = {"computer-modern": (), "times": (r"\usepackage{times}",)}
+"""Lines of the preamble for each of `PAPER_FONTS`."""
 HEADINGS = (
     r"\makeatletter\renewcommand\section{\@startsection{section}{1}{0pt}{-3ex}{1.5ex}"
     r"{\normalfont\large\bfseries\raggedright}}\makeatother"
@@ -66,7 +67,7 @@ def write_paper(
     titles = section_titles(sweeps)
 
     def put(stem: str, table: Table) -> None:
-        if table.label in labels:  # one search space with several recipes
+        if table.label and table.label in labels:  # one search space with several recipes
             table = replace(table, label=f"{table.label}-{stem}")
         labels.add(table.label)
         paths.append(write(out / "tables" / f"{stem}.tex", render_latex(table)))
@@ -76,7 +77,7 @@ def write_paper(
         stem = file_stem(results.sweep.name)
         table = make_table(results, directory=directory)
         tables.append(table)
-        body += [f"\\section{{{escape(title)}}}", escape(sentence(results.sweep.question)), ""]
+        body += [f"\\section{{{escape(title)}}}", escape(sentence(results.sweep.question or title)), ""]
         put(stem, table)
         for classes, of_classes in build_class_tables(results).items():
             put(f"{stem}-{classes}", of_classes)
@@ -103,15 +104,17 @@ def write_paper(
 
 
 def section_titles(sweeps: Sequence[SweepResults]) -> list[str]:
-    """A title for each sweep: its caption if it is short, else its name in words; its data set where two are equal."""
+    """A title for each sweep: its caption if it is short, else its name in words; the data set where two are equal."""
     found = []
     for results in sweeps:
         caption = " ".join(results.sweep.table.caption.split()).rstrip(".")
         found.append(caption if 0 < len(caption) <= LONGEST_TITLE else words(results.sweep.name))
-    return [
+    found = [
         f"{title} on {data_of(results)}" if found.count(title) > 1 else title
         for title, results in zip(found, sweeps, strict=True)
     ]
+    names = [words(results.sweep.name) for results in sweeps]
+    return [name if found.count(title) > 1 else title for title, name in zip(found, names, strict=True)]
 
 
 def words(name: str) -> str:

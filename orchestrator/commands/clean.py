@@ -62,7 +62,7 @@ def clean(
     if not (plans or found):
         return [Line(total, "bold"), *details]
     if not delete:
-        hint = [] if every else [Line("--all lists each of them", "dim")]
+        hint: list[Part] = [] if every else ["", Line("--all lists each of them", "dim")]
         return [Line(f"{total}; --yes deletes them", "bold"), *details, *hint]
     with store.lock():
         store.forget_plans(plans)

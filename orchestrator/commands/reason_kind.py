@@ -11,7 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["Kind", "describe_kinds", "kind_of_unfinished", "kinds_in_plan", "plan_before"]
+__all__ = ["Kind", "describe_kinds", "kind_of_unfinished", "kinds_in_plan", "plan_before", "rows_with"]
 
 
 class Kind(Enum):
@@ -56,6 +56,11 @@ def plan_before(directory: RunDirectory, name: str) -> SweepRecord | None:
     return None
 
 
+def rows_with(plan: SweepRecord, trial_ids: Collection[str]) -> frozenset[str]:
+    """The rows of a plan to which one of these trials belongs."""
+    return frozenset(run.title for run in plan.cells if run.trial_id in trial_ids)
+
+
 def kinds_in_plan(
     plan: SweepRecord, earlier: SweepRecord | None, outcomes: Mapping[str, AttemptRecord], to_run: Collection[str]
 ) -> Counter[Kind]:
@@ -63,22 +68,21 @@ def kinds_in_plan(
 
     Reads no trial, so it does not know what differs from other finished trials; `orchestrator.commands.reasons` does.
     """
-    before = {} if earlier is None else {(run.title, run.seed): run.trial_id for run in earlier.cells}
-    planned_before, rows_before = set(before.values()), {row for row, _ in before}
-    rows_done = {
-        run.title for run in plan.cells if (record := outcomes.get(run.trial_id)) and record.state is State.DONE
-    }
+    cells = () if earlier is None else earlier.cells
+    planned_before, rows_before = {run.trial_id for run in cells}, {run.title for run in cells}
+    done = {trial_id for trial_id, record in outcomes.items() if record.state is State.DONE}
+    unchanged = rows_with(plan, planned_before | done)
     first = {run.trial_id: run for run in reversed(plan.cells) if run.trial_id in to_run}
 
-    def kind(trial_id: str, row: str, seed: int) -> Kind:
+    def kind(trial_id: str, row: str) -> Kind:
         if (record := outcomes.get(trial_id)) is not None:
             return kind_of_unfinished(record.state)
         if trial_id in planned_before:
             return Kind.NOT_RUN
-        if (row, seed) in before:
-            return Kind.CHANGED
-        if row in rows_done:
+        if row in unchanged:
             return Kind.NEW_SEED
-        return Kind.NEW_ROW if before and row not in rows_before else Kind.NOT_RUN
+        if row in rows_before:
+            return Kind.CHANGED
+        return Kind.NEW_ROW if rows_before else Kind.NOT_RUN
 
-    return Counter(kind(run.trial_id, run.title, run.seed) for run in first.values())
+    return Counter(kind(run.trial_id, run.title) for run in first.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.commands.closest_trial import FinishedTrials, Identity
 from orchestrator.commands.local_time import local_time
-from orchestrator.commands.reason_kind import Kind, kind_of_unfinished, plan_before
+from orchestrator.commands.reason_kind import Kind, kind_of_unfinished, plan_before, rows_with
 from orchestrator.errors import DamagedError, shortened
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan, Trial
@@ -112,7 +112,7 @@ class Reasons:
         detail = f"never run; closest is {closest.trial_id}, which differs in {describe_changes(changes)}"
         if trial_id in self.planned_before:
             return Reason(trial_id=trial_id, kind=Kind.NOT_RUN, text="planned, not run yet", detail=detail)
-        if other_seed is not None:
+        if other_seed is not None or self.row_of[trial_id][0] in self.unchanged_rows:
             return Reason(trial_id=trial_id, kind=Kind.NEW_SEED, text="new seeds", detail=detail)
         if before is None and self.planned_before and self.row_of[trial_id][0] not in self.earlier_rows:
             return Reason(trial_id=trial_id, kind=Kind.NEW_ROW, text="new rows", detail=detail)
@@ -144,6 +144,11 @@ class Reasons:
     def planned_before(self) -> frozenset[str]:
         """Ids of the trials in that plan."""
         return frozenset(self.earlier_trials.values())
+
+    @cached_property
+    def unchanged_rows(self) -> frozenset[str]:
+        """The rows of which that plan has a trial."""
+        return rows_with(self.plan.record, self.planned_before)
 
     @cached_property
     def earlier_rows(self) -> frozenset[str]:

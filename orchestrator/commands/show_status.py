@@ -80,9 +80,10 @@ def next_commands(spec: Path, status: SweepStatus | None, options: argparse.Name
     # a sweep that was run from Python has no command line; options that only the sweep takes are unknown
     words = [str(spec), *given_words(options)]
     words += ["--run-dir", options.run_dir] if options.run_dir != "runs" else []
-    sweep, reports = (shlex.join(["python", "-m", module, *words]) for module in ("orchestrator.sweep", "reports"))
+    programs = (("orchestrator.sweep",), ("reports",), ("orchestrator", "ui"))
+    sweep, reports, ui = (shlex.join(["python", "-m", *program, *words]) for program in programs)
     recorded = "" if status is None else status.results.sweep.command
-    return NextCommands(sweep=recorded or sweep, reports=reports)
+    return NextCommands(sweep=recorded or sweep, reports=reports, ui=ui)
 
 
 def print_json(found: Sequence[Mapping[str, Any]]) -> None:

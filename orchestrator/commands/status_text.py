@@ -38,6 +38,8 @@ class NextCommands:
     """Runs or resumes the sweep."""
     reports: str
     """Writes its tables."""
+    ui: str
+    """Shows its curves."""
 
 
 def describe_never_run(name: str, place: str, known: Sequence[str], command: str) -> Line:
@@ -202,7 +204,7 @@ def describe_next(status: SweepStatus, commands: NextCommands, *, every: bool) -
     """What to type next."""
     unfinished = len(status.results.unfinished)
     if status.running:
-        yield from ("", Line("next: see the curves in MLflow while it runs:", command="python -m orchestrator ui"))
+        yield from ("", Line("next: see the curves in MLflow while it runs:", command=commands.ui))
     elif unfinished:
         trials = "the trial" if unfinished == 1 else f"the {unfinished} trials"
         yield from ("", Line(f"next: run {trials} without a result:", command=commands.sweep))

@@ -101,6 +101,8 @@ class ConsoleTracker:
     def show_table(self, table: RenderableType) -> None:
         """Print the final table in place of the live view, before the figures are drawn."""
         self.stop_live()
+        if draws(self.console):
+            self.console.print()
         self.console.print(table, soft_wrap=not draws(self.console))
 
     def stop_live(self) -> None:

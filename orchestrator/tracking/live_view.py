@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +27,9 @@ GAP = 2
 ENOUGH_FOR_LABEL, WIDEST_LABEL = 22, 48
 """Cells of the column of labels; with less than the first, the loss and the bar are left out."""
 NARROWEST_BAR, WIDEST_BAR = 8, 24
-LINES_AROUND = 10
+DRAWN_SECONDS = 0.4
+"""How long a view is kept; it is shown twice a second."""
+LINES_AROUND = 11
 """Lines of the view that show neither a trial nor a row: head, titles, what is left out, and empty ones."""
 FEWEST_LINES = 4
 """Lines for trials and rows in the lowest terminal."""
@@ -37,11 +40,24 @@ class LiveView:
 
     def __init__(self, progress: SweepProgress) -> None:
         self.progress = progress
+        self.drawn_at = float("-inf")
+        self.drawn: list[Segment] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lines no longer than the terminal is wide, and fewer than it is high."""
+        """Lines no longer than the terminal is wide, and fewer than it is high.
+
+        Each line that is printed above has the view drawn again, so it is taken from memory then.
+        """
+        now = self.progress.clock()
+        if now - self.drawn_at >= DRAWN_SECONDS:
+            self.drawn_at, self.drawn = now, list(console.render(Group(*self.draw(console, options)), options))
+        yield from self.drawn
+
+    def draw(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The view of this moment."""
         progress, width = self.progress, options.max_width
         running, rows = list(progress.running.values()), progress.means.rows()
+        yield Text("")
         yield head(progress, width)
         if progress.waits_for:
             yield Text(f"{progress.waits_for} · {duration(progress.waiting_seconds)}", style="yellow")
@@ -54,8 +70,9 @@ class LiveView:
         most_rows = lines - min(len(running), most_running)
         if len(rows) > most_rows:
             rows = tuple(progress.means.best_first()[:most_rows])
-        yield Text("")
-        yield row_table(progress, rows, width)
+        if rows:  # a search begins without
+            yield Text("")
+            yield row_table(progress, rows, width)
         yield from more(len(progress.means.rows()) - most_rows)
 
 
@@ -71,7 +88,7 @@ def head(progress: SweepProgress, width: int) -> Text:
     text = Text.assemble((name, "bold"), (done, "bold green"), f" {rest[0]}")
     length = text.cell_len
     for part in rest[1:]:
-        fits = length + len(part) + len(", ,") <= width
+        fits = length + len(part) + len(", ") + len(",") <= width
         text.append(", " if fits else ",\n")
         text.append(part)
         length = len(part) + (length + len(", ") if fits else 0)
@@ -144,7 +161,7 @@ def figures_of(progress: SweepProgress, running: Sequence[RunningTrial]) -> list
     places = [trial.place if trial.has_reported else "starting" for trial in running]
     columns = [Figures("step", places, widest="starting")]
     if LOSS in progress.reported_metrics:
-        columns.append(Figures(LOSS_TITLE, texts(LOSS, "{:.3f}".format)))
+        columns.append(Figures(LOSS_TITLE, texts(LOSS, "{:.3f}".format), widest="10.000"))
     if watched.name in progress.reported_metrics:
         title = f"{watched.words} {watched.unit}".rstrip()
         columns.append(Figures(title, texts(watched.name, watched.digits), style="bold"))

@@ -36,7 +36,7 @@ FLOAT_PAGES = (
 PACKAGES = {r"\checkmark": "amssymb", r"\arraybackslash": "array", r"\multirow": "multirow"}
 """The package of each command that a fragment may use; every one needs booktabs."""
 
-SIZES = {10: r"\normalsize", 9: r"\small", 8: r"\footnotesize", 7: r"\scriptsize", 5: r"\tiny"}
+SIZES = {9: r"\small", 8: r"\footnotesize", 7: r"\scriptsize", 5: r"\tiny"}
 """In a document of 10 pt."""
 TITLE = re.compile(r"(.{1,90}?[.?!]) ([A-Z].*)")
 """A caption with a short first sentence, which is set in bold."""
@@ -200,10 +200,8 @@ def stacked(lines: Sequence[str], kind: str) -> str:
     """The lines of a header above each other."""
     if len(lines) == 1:
         return header_text(lines[0])
-    return f"\\begin{{tabular}}[b]{{@{{}}{kind}@{{}}}}{BREAK.join(map(escape, lines))}\\end{{tabular}}"
-
-
-BREAK = r"\\"
+    text = r"\\".join(map(escape, lines))
+    return f"\\begin{{tabular}}[b]{{@{{}}{kind}@{{}}}}{text}\\end{{tabular}}"
 
 
 def spanner_lines(layout: TableLayout) -> list[str]:

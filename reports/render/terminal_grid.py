@@ -100,12 +100,7 @@ class TerminalGrid:
             if self.fits([*parts[-1], *whole], width):
                 parts[-1] += whole
                 continue
-            together = (
-                [whole]
-                if self.fits(whole, width)
-                else [[p for p in metric if p in places] for metric in self.metrics(group)]
-            )
-            for columns in filter(None, together):
+            for columns in [whole] if self.fits(whole, width) else self.metrics(whole):
                 if parts[-1] and not self.fits([*parts[-1], *columns], width):
                     parts.append([])
                 for place in columns:
@@ -114,10 +109,10 @@ class TerminalGrid:
                     parts[-1].append(place)
         return [self.part(part, tight=True, width=width) for part in parts]
 
-    def metrics(self, group: range) -> list[list[int]]:
-        """The places of a group: each metric with the columns after it that are about it."""
+    def metrics(self, places: Sequence[int]) -> list[list[int]]:
+        """The places, each metric's with those of the columns after it that are about it."""
         found: list[list[int]] = []
-        for place in group:
+        for place in places:
             if found and not self.headers[place].key and self.headers[found[-1][0]].key:
                 found[-1].append(place)
             else:

@@ -50,7 +50,7 @@ def test_one_command_gives_one_table_and_reuses_what_is_there(tiny_space: Path, 
     assert "pixel + region memory on other scenes, seed 1: failed: E: m" in text
     assert "(6 of 8 are done)" in text
     directory = RunDirectory("runs")
-    commands = NextCommands(sweep="run it", reports="")
+    commands = NextCommands(sweep="run it", reports="", ui="")
     lines = plain(status_as_text(read_status(directory, "more", now=1e9), commands, every=True))
     assert any(line.startswith("  pixel + region memory on other scenes, seed 1 [") for line in lines)
     reasons = plain(describe_reasons(plan_sweep(read_spec(MORE), run_dir=Path("runs")), directory, every=True))

@@ -155,7 +155,7 @@ def test_accepted_results_are_marked_in_every_table_and_not_asked_about_again(
     assert again.outcomes == first.outcomes
     results = load_sweep(RunDirectory("runs"), "tiny")
     folder = options.out / "tiny"
-    assert "- §: computed by other code of the trainer than this plan's: w/o" in (folder / "table.md").read_text()
+    assert "§: computed by other code of the trainer than this plan's: w/o" in (folder / "table.md").read_text()
     assert "\\S" in (folder / "table.tex").read_text()
     assert "§" in (folder / "table.html").read_text()
     assert "other_code_seeds" in (folder / "table.csv").read_text()

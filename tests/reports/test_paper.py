@@ -91,3 +91,18 @@ def test_wide_figures_stand_over_both_columns(tmp_path, sweep_of, outcomes_of):
     main = (tmp_path / "main.tex").read_text()
     assert main.count(r"\begin{figure*}") == 1
     assert r"width=\textwidth,height=.6\textheight,keepaspectratio]{figures/ablation_memory/pareto.pdf}" in main
+
+
+def test_sweeps_without_label_question_and_caption_have_some_of_their_own(tmp_path, sweep_of, outcomes_of):
+    table = TableRecord(columns=("final/miou",), caption="Memory.")
+    rows = {"base": {}, "a & b_1": {"x": 1}}
+    sweeps = [sweep_of(rows, name=name, question="", table=table) for name in ("memory", "memory@other")]
+    write_paper([results_of(item, outcomes_of(FULL)) for item in sweeps], tmp_path, RunDirectory(tmp_path / "runs"))
+    main = (tmp_path / "main.tex").read_text()
+    assert re.findall(r"\\section{(.*)}\n(.*)\n", main)[1:] == [
+        ("Memory", "Memory."),
+        ("Memory@other", "Memory@other."),
+    ]
+    for name in ("memory", "memory-other"):
+        text = (tmp_path / "tables" / f"{name}.tex").read_text()
+        assert r"\label{tab:memory" in text

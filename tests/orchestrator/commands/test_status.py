@@ -16,7 +16,11 @@ from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State,
 
 MakeRecord = Callable[..., AttemptRecord]
 NOW = 10_000.0
-COMMANDS = NextCommands(sweep="python -m orchestrator.sweep tiny.yaml", reports="python -m reports tiny.yaml")
+COMMANDS = NextCommands(
+    sweep="python -m orchestrator.sweep tiny.yaml",
+    reports="python -m reports tiny.yaml",
+    ui="python -m orchestrator ui tiny.yaml",
+)
 
 
 def shown(status: SweepStatus, *, every: bool = False) -> list[str]:

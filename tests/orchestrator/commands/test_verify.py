@@ -106,7 +106,7 @@ def test_random_flipped_bits_give_no_wrong_table_and_no_traceback(
                 assert any(str(path.relative_to("runs")) in note.text for note in table.notes), where
             else:
                 assert render_markdown(table) == text, where
-            assert status_as_text(read_status(directory, "tiny", 0.0), NextCommands(sweep="", reports=""))
+            assert status_as_text(read_status(directory, "tiny", 0.0), NextCommands(sweep="", reports="", ui=""))
             with suppress(StoreError):
                 assert unreferenced_trials(directory) == [], where
             finished_identities(directory)

@@ -117,6 +117,8 @@ def explained(directory: RunDirectory, spec: SweepSpec, *, every: bool = False) 
     assert sum(int(line.split()[0]) for line in lines[3:] if line[:6].strip().isdigit()) == len(plan.trials)
     dry = plain(plan_as_text(spec, plan, directory))
     assert f"{kinds[Kind.REUSED]} done already, {sum(kinds[k] for k in to_run)} to run" in dry[1]
+    if directory.sweep_names() == [plan.record.name] and set(to_run) != {Kind.NOT_RUN}:
+        assert dry[1].partition(" to run: ")[2] == lines[0].partition(" to run: ")[2], "both know the earlier plan"
     return lines
 
 
@@ -161,6 +163,22 @@ def test_a_changed_key_with_its_values(swept: SweepPlan, directory: RunDirectory
     everywhere = explained(directory, read_space(SPACE, settings=["optim.lr=0.5"]), every=True)
     assert "4 with changed keys" in everywhere[0]
     assert everywhere[-1].endswith("which differs in optim.lr: 0.01 -> 0.5; seed: 0 -> 1")
+
+
+def test_edits_at_once(swept: SweepPlan, directory: RunDirectory, read_space: ReadSpace) -> None:
+    edited = SPACE.replace("seeds: 2", "seeds: 3").replace("kind: pixel}", "kind: pixel, contrast.temperature: 0.2}")
+    lines = explained(directory, read_space(edited + "  region: {contrast.memory.kind: region}\n"))
+    assert lines[0] == "s: 9 trials: 2 reused, 7 to run: 1 new seed, 3 of new rows, 3 with changed keys"
+
+
+def test_a_new_seed_of_a_row_of_which_nothing_is_done(
+    swept: SweepPlan, directory: RunDirectory, read_space: ReadSpace
+) -> None:
+    """It is planned, so it has not changed."""
+    more = SPACE + "  region: {contrast.memory.kind: region}\n"
+    RecordStore("runs").write_sweep(plan_in(directory, read_space(more)).record)
+    lines = explained(directory, read_space(more.replace("seeds: 2", "seeds: 3")))
+    assert lines[0] == "s: 9 trials: 3 reused, 6 to run: 3 new seeds, 1 failed before, 2 not run yet"
 
 
 def test_a_new_row_and_a_planned_one(swept: SweepPlan, directory: RunDirectory, read_space: ReadSpace) -> None:

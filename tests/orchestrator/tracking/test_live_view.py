@@ -86,7 +86,7 @@ def lines_of(progress: SweepProgress, width: int, height: int = 40, **environmen
         file=io.StringIO(), width=width, height=height, force_terminal=True, record=True, _environ=environment
     )
     console.print(LiveView(progress))
-    return [line.rstrip() for line in console.export_text().splitlines()]
+    return [line.rstrip() for line in console.export_text().splitlines()[1:]]  # the first is empty
 
 
 def words_of(progress: SweepProgress) -> set[str]:
@@ -170,6 +170,11 @@ def test_what_is_being_started_is_said(progress: SweepProgress, clock: Clock, ma
 def test_nothing_started_yet(progress: SweepProgress, clock: Clock) -> None:
     clock.now += 2
     assert lines_of(progress, 80)[1] == "starting the first trial · 2 s"
+
+
+def test_a_search_before_its_first_draw(sweep: SweepRecord, clock: Clock) -> None:
+    progress = SweepProgress(replace(sweep, rows=(), cells=(), baseline=None), {}, {}, clock=clock, rows=10)
+    assert lines_of(progress, 80) == ["tiny: 0 of 10 done, 0 s elapsed", "starting the first trial · 0 s"]
 
 
 @pytest.mark.parametrize("width", range(8, 60))
