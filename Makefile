@@ -1,5 +1,5 @@
-# `make sweep` runs the first ablation, `make test` checks everything but what is slow, `make test-all` that too, and
-# `make bench` measures it beside the alternatives. Each installs into .venv on its first run.
+# `make sweep` runs the first ablation, `make test` checks everything but what is slow, `make test-all` that too,
+# `make bench` measures it beside the alternatives, and `make docs` builds the site. Each installs into .venv on its first run.
 
 PYTHON ?= python3
 SPEC ?= search_spaces/ablation_memory.yaml
@@ -7,7 +7,7 @@ DEVICE ?= cpu
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: sweep test test-all suites chaos bench lint clean
+.PHONY: sweep test test-all suites chaos bench docs docs-serve lint clean
 
 sweep: .venv/installed
 	$(BIN)/python -m orchestrator.sweep $(SPEC)
@@ -45,6 +45,14 @@ chaos: .venv/installed
 # `make bench DEVICE=cuda`, `make bench JSON=reports/results`, `make bench ONLY="scale busy"`
 bench: .venv/installed
 	$(BIN)/python -m benchmarks --device $(DEVICE) $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
+
+# The site of the documentation, in build/site; a link that leads nowhere is an error. `make docs-serve` shows it while pages change.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
+docs-serve: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

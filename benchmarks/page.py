@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md, made from the files with the figures.
+"""The tables of docs/benchmarks.md and of the README, made from the files with the figures.
 
 `python -m benchmarks.page` writes them again. A table stands between `<!-- KIND of FILE -->` and `<!-- /KIND -->`.
 Benchmarks that write FILE write its table, too.
@@ -9,33 +9,35 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.table import peers_table
+from benchmarks.peers.table import SHORT, peers_table
 from benchmarks.process import PROJECT
 from benchmarks.report import amount
 
-__all__ = ["PAGE", "goals_table", "refresh", "refreshed"]
+__all__ = ["PAGES", "goals_table", "refresh", "refreshed"]
 
-PAGE = PROJECT / "docs" / "benchmarks.md"
+PAGES = (PROJECT / "docs" / "benchmarks.md", PROJECT / "README.md")
 BLOCK = re.compile(r"<!-- (?P<kind>\w+) of (?P<file>\S+) -->\n.*?<!-- /(?P=kind) -->", re.DOTALL)
 OURS = "ours, store and MLflow"
 
 
 def main() -> int:
     """Write all tables again."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
 def refresh(written: Path | None) -> None:
-    """Write all tables again, if the page has one of this file."""
-    text = PAGE.read_text(encoding="utf-8")
-    files = {(PROJECT / block["file"]).resolve() for block in BLOCK.finditer(text)}
-    if written is not None and written.resolve() in files:
-        PAGE.write_text(refreshed(text), encoding="utf-8")
+    """Write all tables of the pages that have one of this file again."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        files = {(PROJECT / block["file"]).resolve() for block in BLOCK.finditer(text)}
+        if written is not None and written.resolve() in files:
+            page.write_text(refreshed(text), encoding="utf-8")
 
 
 def refreshed(text: str) -> str:
@@ -75,7 +77,11 @@ def goals_table(figures: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-TABLES = {"goals": goals_table, "peers": lambda figures: peers_table(figures, OURS)}
+TABLES: dict[str, Callable[[Sequence[dict[str, Any]]], list[str]]] = {
+    "goals": goals_table,
+    "peers": lambda figures: peers_table(figures, OURS),
+    "peers_short": lambda figures: peers_table(figures, OURS, SHORT),
+}
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ if __name__ == "__main__":
     exit_at_signals()  # first, because the imports below take a second
 
 import argparse
-import shlex
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
-from orchestrator.commands.sweep_choice import add_choice, chosen_name, given_options
+from orchestrator.commands.sweep_choice import add_choice, given_options, recorded_name, require_one_name
+from orchestrator.machine.text_table import Line, print_parts
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.run_directory import RunDirectory
-from orchestrator.store.sweep_results import find_name
 from orchestrator.workload.loading import built_in
 
 __all__ = ["main"]
@@ -43,12 +41,14 @@ def build_parser() -> Parser:
         command.set_defaults(run=run)
         return command
 
-    status = add("status", show_status, "count done, running, failed and missing trials of a sweep")
-    add_spec(status)
+    status = add("status", show_status, "show how far sweeps are: rows, what runs now, failures, what to type next")
+    add_specs(status)
+    add_all(status, "show every row, and of failures the trials and a traceback")
     status.add_argument("--json", action="store_true", help="print JSON")
     status.add_argument("--plans", action="store_true", help="list every plan the sweep has had, and what differs")
-    why = add("why", show_reasons, "explain why each trial would run or be reused")
-    add_spec(why)
+    why = add("why", show_reasons, "explain why trials would run or be reused")
+    add_specs(why)
+    add_all(why, "show each trial, field by field")
     clean = add("clean", clean_up, "delete trials that no plan refers to, and unneeded checkpoints")
     add_run_dir(clean)
     clean.add_argument(
@@ -65,6 +65,7 @@ def build_parser() -> Parser:
         help="let go of the earlier plans of this sweep (default: of all), and of trials that only they refer to",
     )
     clean.add_argument("--yes", action="store_true", help="delete; without it they are listed only")
+    add_all(clean, "list each trial and file")
     sync = add("sync", synchronize, "copy to MLflow what it lacks of the run directory")
     sync.add_argument(
         "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: every sweep (default)"
@@ -73,6 +74,7 @@ def build_parser() -> Parser:
     add_run_dir(sync)
     add_tracking_uri(sync)
     sync.add_argument("--check", action="store_true", help="compare the two and write nothing")
+    add_all(sync, "list every difference")
     verify = add("verify", verify_files, "check that every file of a run directory is what was written")
     verify.add_argument(
         "spec", nargs="?", default="all", metavar="SPEC.yaml|all", help="search space file; all: everything (default)"
@@ -80,8 +82,12 @@ def build_parser() -> Parser:
     add_choice(verify)
     add_run_dir(verify)
     verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
+    add_all(verify, "list every damaged file")
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
-    ui.add_argument("--port", type=int, default=0, help="port (default: a free one)")
+    ui.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="print the address of this sweep")
+    add_choice(ui)
+    add_run_dir(ui)
+    ui.add_argument("--port", type=int, default=0, help="port (default: 5000 if it is free)")
     add_tracking_uri(ui)
     doctor = add("doctor", look_around, "check everything around a sweep that can keep it from running")
     doctor.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="check also what this sweep needs")
@@ -109,11 +115,16 @@ def build_parser() -> Parser:
     return parser
 
 
-def add_spec(parser: argparse.ArgumentParser) -> None:
-    """The options of commands on one sweep."""
-    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
+def add_specs(parser: argparse.ArgumentParser) -> None:
+    """The options of commands on sweeps."""
+    parser.add_argument("specs", type=Path, nargs="+", metavar="SPEC.yaml", help="search space files")
     add_choice(parser)
     add_run_dir(parser)
+
+
+def add_all(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--all`."""
+    parser.add_argument("--all", action="store_true", help=f"{what} (default: a summary)")
 
 
 def add_run_dir(parser: argparse.ArgumentParser) -> None:
@@ -126,48 +137,29 @@ def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite:///mlflow.db)")
 
 
-def recorded_name(spec: Path, options: argparse.Namespace) -> str:
-    """The name of the recorded sweep that the options mean."""
-    name, exact = chosen_name(spec, options)
-    directory = RunDirectory(options.run_dir)
-    return name if exact else find_name(name, directory.sweep_names(), str(directory))
-
-
 def show_status(options: argparse.Namespace) -> int:
-    """Show the status of a sweep, also while it runs. The exit code is 0 when no trial has to run any more, else 1."""
-    from orchestrator.commands.status import read_status, status_as_json, status_as_text
+    """Show the status of sweeps, also while they run.
 
-    name = recorded_name(options.spec, options)
-    if options.plans:
-        from orchestrator.commands.plans import plans_as_json, plans_as_text
+    The exit code is 0 when no trial has to run any more, or the sweep never ran, else 1.
+    """
+    from orchestrator.commands.show_status import show_plans, show_sweeps
 
-        directory = RunDirectory(options.run_dir)
-        print(plans_as_json(directory, name) if options.json else "\n".join(plans_as_text(directory, name)))
-        return DONE
-    status = read_status(RunDirectory(options.run_dir), name, time.time())
-    if options.json:
-        print(status_as_json(status))
-    else:
-        # a sweep that was run from Python has no command line; options that only the sweep takes are unknown
-        given = [word for setting in options.set for word in ("--set", setting)]
-        given += [word for entry in options.data for word in ("--data", entry)]
-        for option in ("recipe", "seeds", "name"):
-            given += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
-        words = ["python", "-m", "orchestrator.sweep", str(options.spec), *given, "--run-dir", options.run_dir]
-        print("\n".join(status_as_text(status, status.results.sweep.command or shlex.join(words))))
-    return UNFINISHED if status.results.unfinished else DONE
+    return show_plans(options) if options.plans else show_sweeps(options)
 
 
 def show_reasons(options: argparse.Namespace) -> int:
-    """Show for each trial why it would run or be reused, and in which fields it differs from the closest trial."""
+    """Show how many trials would run or be reused and why; --all: each trial, and what differs from the closest one."""
     from orchestrator.commands.why import describe_reasons
     from orchestrator.planning.naming import plan_in
     from orchestrator.spec.workload_in_use import reading_for
 
-    spec = read_spec(options.spec, **given_options(options))
+    require_one_name(options, options.specs)
     directory = RunDirectory(options.run_dir)
-    with reading_for(spec.workload):
-        print("\n".join(describe_reasons(plan_in(directory, spec), directory)))
+    for number, path in enumerate(options.specs):
+        spec = read_spec(path, **given_options(options))
+        with reading_for(spec.workload):
+            separator = [""] if number else []
+            print_parts([*separator, *describe_reasons(plan_in(directory, spec), directory, every=options.all)])
     return DONE
 
 
@@ -180,7 +172,7 @@ def clean_up(options: argparse.Namespace) -> int:
     from orchestrator.store.record_store import RecordStore
 
     store = RecordStore(options.run_dir)
-    print("\n".join(clean(store, options.keep, delete=options.yes, forget=options.forget_plans)))
+    print_parts(clean(store, options.keep, delete=options.yes, forget=options.forget_plans, every=options.all))
     return DONE
 
 
@@ -189,7 +181,7 @@ def synchronize(options: argparse.Namespace) -> int:
 
     The exit code is 1 when something was refused, or differs.
     """
-    from orchestrator.commands.sync import differences, sync_sweeps
+    from orchestrator.commands.sync import describe_differences, describe_sync, differences, sync_sweeps
 
     if options.spec == "all":
         names = RunDirectory(options.run_dir).sweep_names()
@@ -201,13 +193,11 @@ def synchronize(options: argparse.Namespace) -> int:
         for name in names:
             found = differences(options.run_dir, name, options.tracking_uri)
             wrong += len(found)
-            print("\n".join(f"{name}: {line}" for line in found or ["MLflow and the run directory are equal"]))
+            print_parts(describe_differences(name, found, every=options.all))
         return UNFINISHED if wrong else DONE
     for done in sync_sweeps(options.run_dir, names, options.tracking_uri):
         wrong += len(done.refused)
-        trials = len(done.sweep.trial_ids)
-        print(f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others")
-        print("".join(f"  refused: {key}: {reason}\n" for key, reason in done.refused.items()), end="")
+        print_parts(describe_sync(done, every=options.all))
     return UNFINISHED if wrong else DONE
 
 
@@ -228,15 +218,19 @@ def verify_files(options: argparse.Namespace) -> int:
     cache = built_in().extras.cache
     if options.deep and cache is not None:
         verify_local_cache(cache, found)
-    print("\n".join(describe(found)))
+    print_parts(describe(found, every=options.all))
     return UNFINISHED if found.damaged else DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:
-    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C."""
+    """Serve MLflow's pages for the database that sweeps write to, on this machine only, until Ctrl-C.
+
+    The address is that of the list of all runs or, with SPEC.yaml, of the saved view of its sweep.
+    """
     from orchestrator.commands.ui import serve
 
-    return serve(options.tracking_uri, options.port)
+    sweep = None if options.spec is None else recorded_name(options.spec, options)
+    return serve(options.tracking_uri, options.port, sweep)
 
 
 def look_around(options: argparse.Namespace) -> int:
@@ -263,9 +257,13 @@ def look_around(options: argparse.Namespace) -> int:
     for finding in examine(question):
         findings.append(finding)
         if not options.json:
-            print(finding.line, flush=True)
-    print(findings_as_json(findings) if options.json else summary(findings))
-    return DONE if all(finding.ok for finding in findings) else UNFINISHED
+            print_parts([Line(finding.line, "" if finding.ok else "red")])
+    ok = all(finding.ok for finding in findings)
+    if options.json:
+        print(findings_as_json(findings))
+    else:
+        print_parts([Line(summary(findings), "bold" if ok else "bold red")])
+    return DONE if ok else UNFINISHED
 
 
 def write_schema_files(options: argparse.Namespace) -> int:

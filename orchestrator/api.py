@@ -31,10 +31,11 @@ from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults, Verification
-from orchestrator.tracking.uri import is_own_file, tracking_uri_of
+from orchestrator.tracking.uri import is_own_file, sweep_link, tracking_uri_of
 
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Question
+    from orchestrator.ending import ShowTable
     from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.closing import Closing
     from orchestrator.running.executors.base import Executor
@@ -95,6 +96,8 @@ class SweepOutcome:
     """Why MLflow did not get everything."""
     mirror_lacks: str = ""
     """What MLflow did not get: `3 trials and the final table`. `python -m orchestrator sync` delivers it."""
+    mlflow_link: str | None = None
+    """Address of the sweep in MLflow's pages; None where it is not known."""
 
     @property
     def completed(self) -> bool:
@@ -161,12 +164,12 @@ def carry_out(
     make_trackers: TrackerFactory,
     selection: TrialSelection | None = None,
     command: str = "",
-    show: Callable[[Mapping[str, Path]], None] = lambda _: None,
+    show: ShowTable | None = None,
 ) -> SweepOutcome:
     """Run the missing trials of a plan, or those of `selection`, and write the tables.
 
-    `command` is the command line of the sweep; `status` shows it beside failed trials. `show` gets the final tables by
-    style as soon as they are written, before figures and MLflow are complete.
+    `command` is the command line of the sweep; `status` shows it beside failed trials. `show` is called with the
+    final tables as soon as they are written, before figures and MLflow are complete.
     """
     from orchestrator.doctor.before_a_sweep import check_before_sweep
     from orchestrator.ending import Ending, draw_in_advance
@@ -215,9 +218,13 @@ def carry_out(
                     environment=environment,
                     modules=modules_of(plan.workload),
                     debug=options.debug,
+                    preparing=driver.preparing,
                 )
             )
-            follower.admit()
+            if not is_own_file(tracking_uri_of(options.tracking_uri)):
+                driver.preparing("waiting for MLflow")
+                follower.admit()
+                driver.preparing("")
             return executor
 
         cause: Exception | None = None
@@ -252,6 +259,7 @@ def carry_out(
         failures=tuple(closing.failures),
         mirror_failure=follower.failure,
         mirror_lacks=follower.lacking,
+        mlflow_link=sweep_link(tracking_uri_of(options.tracking_uri), follower.page) if follower.page else None,
     )
 
 

@@ -18,10 +18,15 @@ from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.follower import Follower
 
 if TYPE_CHECKING:  # what reports import takes 0.3 s, and this module is imported before the first trial starts
+    from rich.console import RenderableType
+
     from reports.figures.process import FigureProcess
     from reports.write import Reports
 
-__all__ = ["Ending", "draw_in_advance"]
+__all__ = ["Ending", "ShowTable", "draw_in_advance"]
+
+ShowTable = Callable[[Mapping[str, Path], Callable[[], "RenderableType"]], None]
+"""Shows the final table: gets the files written so far by style, and what makes the table for a terminal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,18 +44,16 @@ class Ending:
     """Folder of the tables of all sweeps."""
     plugins: Mapping[str, TableStyle]
 
-    def take_steps(
-        self, results: SweepResults, *, completed: bool, show: Callable[[Mapping[str, Path]], None] | None
-    ) -> dict[str, Path]:
+    def take_steps(self, results: SweepResults, *, completed: bool, show: ShowTable | None) -> dict[str, Path]:
         """Write the tables and end the sweep; returns what is written, by style.
 
-        `show` gets the tables as soon as they are written. What fails is a line of `closing`; the next command does it.
+        `show` is called as soon as the tables are written. What fails is a line of `closing`; the next command does it.
         """
         step, name, files = self.closing.step, results.sweep.name, dict[str, Path]()
         reports: list[Reports] = []
         step("tables", lambda: self.add_tables(files, results, reports))
         if files and show is not None:
-            step("output", partial(show, files))
+            step("output", partial(show, files, partial(for_terminal, reports[0])))
         if files:
             step("figures", lambda: self.begin_figures(reports[0]))
         step("points", self.store.point_log.close, brief=True)
@@ -93,6 +96,13 @@ class Ending:
         files.update(written)
         if mistake is not None:
             raise mistake
+
+
+def for_terminal(reports: Reports) -> RenderableType:
+    """The table of a sweep; the command itself lists the runs without a result."""
+    from reports.render.terminal import TerminalTable
+
+    return TerminalTable(reports.table, lists_missing=False)
 
 
 def draw_in_advance(results: SweepResults, *, out: Path, process: FigureProcess) -> None:

@@ -10,7 +10,7 @@ if __name__ == "__main__":
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from orchestrator.api import RunOptions, SweepOutcome, carry_out
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.commands.sweep_choice import given_options
+from orchestrator.machine.text_table import print_parts
 from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
@@ -28,14 +29,18 @@ from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.tracking.uri import tracking_uri_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from orchestrator.running.tracker import Tracker
 
 __all__ = ["main"]
 
+UI = "`python -m orchestrator ui`"
+"""Serves the pages of a database on this machine."""
 MOST_MISSING_LISTED = 20
 """Missing trials that are listed at the end."""
 
@@ -53,7 +58,10 @@ sys.modules[__name__].__class__ = CallableModule
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = build_parser().parse_args(argv)
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.all and not options.dry_run:
+        parser.error("--all: shows the whole plan; give it with --dry-run")
     if options.debug:
         options.executor = "serial"
     return guarded(
@@ -75,8 +83,8 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             print(plan_as_json(plan, directory, selection, options.stale))
         else:
-            lines = plan_as_text(spec, plan, directory, options.max_concurrent, selection, options.stale)
-            print("\n".join(lines))
+            given = (options.max_concurrent, selection, options.stale)
+            print_parts(plan_as_text(spec, plan, directory, *given, every=options.all))
         return DONE
 
 
@@ -102,6 +110,7 @@ def build_parser() -> Parser:
     parser.add_argument("--seeds", metavar="N", help="number of seeds per row, or a list such as 11,12,13")
     parser.add_argument("--name", metavar="NAME", help="name of the sweep (default: file, recipe, --set and --seeds)")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and exit")
+    parser.add_argument("--all", action="store_true", help="with --dry-run: show every row and note")
     parser.add_argument("--json", action="store_true", help="one JSON event per line; with --dry-run the plan as JSON")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="serial: run in this process")
     parser.add_argument("--address", metavar="ADDR", help="Ray cluster to join (default: start a local one)")
@@ -157,10 +166,12 @@ def run_plan(
 ) -> int:
     """Run the missing trials, write the tables, and return the exit code."""
     from rich.console import Console
+    from rich.text import Text
 
     from orchestrator.tracking.console import ConsoleTracker
     from orchestrator.tracking.json_events import EventTracker
     from orchestrator.tracking.lasting_stream import LastingStream
+    from orchestrator.tracking.terminal import draws
 
     output, errors = (cast("TextIO", LastingStream(stream)) for stream in (sys.stdout, sys.stderr))
     console = Console(file=errors if options.json else output, highlight=False)
@@ -169,13 +180,17 @@ def run_plan(
     shown: list[ConsoleTracker] = []
 
     def make_trackers(todo: Sequence[Trial]) -> list[Tracker]:
-        costs = CostBook(directory.local_folder / CACHE).of_all(todo)
-        shown.append(ConsoleTracker(console, costs, expected_rows))
+        expected = CostBook(directory.local_folder / CACHE).expected(todo)
+        shown.append(ConsoleTracker(console, expected, expected_rows))
         return [*shown, EventTracker(output)] if options.json else [*shown]
 
-    def show(files: Mapping[str, Path]) -> None:
-        if not options.json and "markdown" in files:
-            shown[0].show_table(files["markdown"].read_text(encoding="utf-8"))
+    def show(files: Mapping[str, Path], draw: Callable[[], RenderableType]) -> None:
+        if options.json:
+            return
+        if draws(console):
+            shown[0].show_table(draw())
+        elif "markdown" in files:
+            shown[0].show_table(Text(files["markdown"].read_text(encoding="utf-8")))
 
     run_options = RunOptions(**{item.name: getattr(options, item.name) for item in fields(RunOptions)})
     outcome = carry_out(spec, plan, run_options, make_trackers, selection, command_of(options), show)
@@ -199,8 +214,13 @@ def command_of(options: argparse.Namespace) -> str:
 
 
 def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: Console) -> None:
-    """The last lines: which trials are missing and why, where the tables are, and what MLflow lacks."""
+    """The last lines: which trials are missing and why, where to look, and what MLflow lacks."""
     from rich.text import Text
+
+    from orchestrator.tracking.terminal import draws
+
+    def tell(line: str, style: str = "") -> None:
+        console.print(Text(line, style=style), soft_wrap=not draws(console))
 
     missing = outcome.missing
     for trial_id in missing[:MOST_MISSING_LISTED]:
@@ -209,7 +229,7 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         if record is not None and record.error is not None:
             reason += f" ({record.error.summary})"
         label = outcome.plan.record.label_of(trial_id)
-        console.print(Text(f"missing: {label} [{trial_id}]: {reason}"), soft_wrap=True)
+        tell(f"missing: {label} [{trial_id}]: {reason}")
     if len(missing) > MOST_MISSING_LISTED:
         more = (
             f"missing: {len(missing) - MOST_MISSING_LISTED} more; `python -m orchestrator status {options.spec} "
@@ -217,13 +237,26 @@ def print_summary(outcome: SweepOutcome, options: argparse.Namespace, console: C
         )
         console.print(Text(f"{more} all"), soft_wrap=True)
     if outcome.halted:
-        console.print(Text(f"stopped: {outcome.halted}", style="red"), soft_wrap=True)
+        tell(f"stopped: {outcome.halted}", "red")
     for line in outcome.failures:
-        console.print(Text(f"not done: {line}", style="red"), soft_wrap=True)
-    if outcome.files:
-        console.print(Text(f"tables: {', '.join(str(path) for path in outcome.files.values())}"), soft_wrap=True)
+        tell(f"not done: {line}", "red")
+    for place in closing_lines(outcome, options, console):
+        console.print(place, soft_wrap=True)  # so that it can be copied
     if outcome.mirror_failure is not None or outcome.mirror_lacks:
         console.print(Text(describe_lacking(outcome, options), style="yellow"), soft_wrap=True)
+
+
+def closing_lines(outcome: SweepOutcome, options: argparse.Namespace, console: Console) -> list[Text]:
+    """Where the results of the sweep are, a line for each place: the page, and MLflow."""
+    from rich.text import Text
+
+    from orchestrator.commands.written_files import where_written
+
+    lines = [where_written(outcome.files, brief=console.is_terminal)] if outcome.files else []
+    if (link := outcome.mlflow_link) is not None:
+        served = "" if tracking_uri_of(options.tracking_uri).startswith("http") else f" (with {UI})"
+        lines.append(Text.assemble(f"MLflow{served}: ", (link, f"link {link}")))
+    return lines
 
 
 def describe_lacking(outcome: SweepOutcome, options: argparse.Namespace) -> str:

@@ -12,20 +12,28 @@ if __name__ == "__main__":
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.sweep_choice import add_choice, chosen_name, chosen_styles
+from orchestrator.commands.written_files import where_written
 from orchestrator.errors import StoreError, StyleError, shortened
+from orchestrator.machine.text_table import print_parts
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.terminal import draws
 from orchestrator.tracking.uri import tracking_uri_of
+from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
+from reports.render.terminal import TerminalTable
 from reports.sources.run_directory import load_sweep
 from reports.tables.combined_table import combine_tables
+from reports.tables.table import Table
 from reports.trace import trace
 from reports.write import FORMATS, make_table, write_reports
 
@@ -66,7 +74,7 @@ def report(arguments: argparse.Namespace) -> int:
             if name not in known:
                 text = "is of a plugin that is not named any more; add it to `plugins`, or give it by --with"
                 sys.stderr.write(f"{results.sweep.name}: the table style {name} {text}\n")
-        sys.stdout.write(render_markdown(tables[-1]) + "\n")
+        show(tables[-1])
         if arguments.paper is None:
             try:
                 paths = write_reports(
@@ -81,20 +89,45 @@ def report(arguments: argparse.Namespace) -> int:
             except StyleError as error:  # the tables of the other styles and sweeps are written
                 paths = error.written
                 mistakes.append(str(error))
-            sys.stdout.writelines(f"wrote {path}\n" for path in paths.values())
+            show_place(paths)
     if len(tables) > 1:
-        sys.stdout.write(render_markdown(combine_tables(tables)) + "\n")
+        show(combine_tables(tables))
     if arguments.paper is not None:
-        sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory))
+        sys.stdout.writelines(
+            f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory, arguments.font)
+        )
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
 
 
+def show(table: Table) -> None:
+    """Print a table: in a terminal as one, for anything else in Markdown."""
+    if draws(console()):
+        console().print(TerminalTable(table))
+        console().print()
+    else:
+        sys.stdout.write(render_markdown(table) + "\n")
+
+
+def show_place(paths: Mapping[str, Path]) -> None:
+    """Say where the files of a sweep are, if there are any."""
+    if paths and draws(console()):
+        console().print(where_written(paths, brief=True), soft_wrap=True)
+    elif paths:
+        sys.stdout.write(f"{where_written(paths, brief=False).plain}\n")
+
+
+def console() -> Console:
+    """Standard output, as it is at the moment."""
+    return Console(file=sys.stdout, highlight=False)
+
+
 def print_trace(arguments: argparse.Namespace) -> int:
     """Print how one cell was computed."""
     results = load(arguments.spec, arguments)
-    sys.stdout.write(trace(results, arguments.row, arguments.metric, runs_of(results.sweep, arguments)))
+    tracked = runs_of(results.sweep, arguments)
+    print_parts(trace(results, arguments.row, arguments.metric, tracked, every=arguments.all))
     return DONE
 
 
@@ -139,6 +172,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("reports/out"), help="folder of the reports (%(default)s)")
     parser.add_argument("--paper", type=Path, metavar="FOLDER", help="write LaTeX tables, figures and main.tex there")
+    parser.add_argument(
+        "--font", choices=PAPER_FONTS, default=PAPER_FONTS[0], help="of the figures of --paper (%(default)s)"
+    )
     add_source(parser)
     return parser.parse_args(argv)
 
@@ -148,7 +184,8 @@ def parse_trace(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m reports trace", description="How a cell of a table was computed.")
     parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
     parser.add_argument("row", help="label of the row")
-    parser.add_argument("metric", help="name of the metric, for example final/miou")
+    parser.add_argument("metric", help="header of the column, for example mIoU, or name of any metric")
+    parser.add_argument("--all", action="store_true", help="show every seed, of however many")
     add_source(parser)
     return parser.parse_args(argv)
 

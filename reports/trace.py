@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from orchestrator.errors import StoreError
-from orchestrator.spec.settings import closest
+from orchestrator.machine.first_few import first_few
+from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.store.records import title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
@@ -19,6 +19,7 @@ from reports.tables.aggregate import Cell, aggregate
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import column_for
 from reports.tables.layout import p_text
+from reports.tables.metric_words import find_metric, find_row
 from reports.tables.missing_runs import rows_by_trial
 from reports.tables.origin import origins_of
 from reports.tables.selection import mark_chosen
@@ -27,6 +28,10 @@ from reports.tables.table import shown_rows, table_columns
 
 __all__ = ["trace"]
 
+MOST_SEEDS = 6
+"""Seeds that are shown without `--all`."""
+OWN = ("seed", "value", "trial")
+"""Columns that are shown even if all their values are equal."""
 MARKS = {
     Mark.ALIKE: "not distinguishable from the row it is compared with",
     Mark.FEWER: "fewer seeds than planned",
@@ -36,22 +41,21 @@ MARKS = {
 }
 
 
-def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None = None) -> str:
-    """How the cell of `row` and `metric` was computed, as text; `tracked` maps trial ids to MLflow runs.
+def trace(
+    results: SweepResults, row: str, metric: str, tracked: Tracked | None = None, *, every: bool = False
+) -> list[Part]:
+    """How a cell was computed: what the table shows, then its trials, the arithmetic and the test.
 
-    In a sweep over several data sets, the cell on each. Raises StoreError, suggesting the closest name, when there is
-    no such row or metric.
+    `row` and `metric` are names or the words of the table (`metric_words`); `tracked` maps trial ids to MLflow runs;
+    `every`: all seeds, of however many. In a sweep over several data sets, the cell on each. Raises StoreError,
+    suggesting the closest names, when there is no such row or metric.
     """
     if len(results.sweep.data_sets) > 1:
-        return "\n".join(trace(part, row, metric, tracked) for part in results.parts)
+        found = [trace(part, row, metric, tracked, every=every) for part in results.parts]
+        return [line for number, parts in enumerate(found) for line in (*([""] if number else []), *parts)]
     sweep = results.sweep
-    labels = [item.label for item in sweep.rows]
-    if row not in labels:
-        raise StoreError(f"sweep {sweep.name!r}: no row {row!r}; {closest(row, labels)}")
+    row, metric = find_row(sweep, row), find_metric(results, metric)
     cells = aggregate(results, metric)
-    known = sorted({key for record in results.outcomes.values() for key in record.metrics})
-    if known and metric not in known and not any(cell.n for cell in cells.values()):
-        raise StoreError(f"sweep {sweep.name!r}: no metric {metric!r}; {closest(metric, known)}")
     columns = {column.key: column for column in table_columns(sweep)}
     column = columns.get(metric) or column_for(
         metric, metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal
@@ -60,61 +64,68 @@ def trace(results: SweepResults, row: str, metric: str, tracked: Tracked | None 
     texts = make_cell_texts(column, cells, origins_of(results), sweep.baseline, printed, looks)
     text = mark_chosen(sweep, metric, texts)[row]
     data = sweep.data_sets[0].name if sweep.data_sets else ""
-    lines = [f"{sweep.name} · {title_of(row, data)} · {metric}", ""]
-    lines += run_lines(results, row, cells[row], tracked or {})
-    lines += ["", *arithmetic(cells[row])]
+    named = f"{column.name} ({metric})" if column.name != metric else metric
+    parts: list[Part] = [Line(f"{sweep.name} · {title_of(row, data)} · {named}", "bold")]
     if text.mean:
         shown = f"{text.mean}{f' ± {text.std}' if text.std else ''}{f' ({text.delta})' if text.delta else ''}"
         rank = {Mark.BEST: ", best", Mark.SECOND: ", second"}.get(text.rank, "")
-        lines.append(f"shown as  {shown} {column.unit}".rstrip() + rank)
-    lines += [f"mark      {MARKS[mark]}" for mark in text.marks]
+        parts.append(Line(f"shown as  {shown} {column.unit}".rstrip() + rank, "bold"))
+    parts += [f"mark      {MARKS[mark]}" for mark in text.marks]
+    most = None if every else MOST_SEEDS
+    parts += ["", *describe_runs(results, row, cells[row], tracked or {}, most)]
+    parts += ["", *arithmetic(cells[row], most)]
     if sweep.baseline is not None and row != sweep.baseline and cells[row].n and cells[sweep.baseline].n:
         values = {label: cell.values for label, cell in cells.items()}
         # the table does not test a cost
-        found = text.comparison or compare_with(sweep.baseline, values, looks=looks)[row]
-        lines += ["", *difference_lines(cells, row, sweep.baseline, found, looks)]
-    return "\n".join(lines) + "\n"
+        comparison = text.comparison or compare_with(sweep.baseline, values, looks=looks)[row]
+        parts += ["", *difference_lines(cells, row, sweep.baseline, comparison, looks, most)]
+    return parts
 
 
-def run_lines(results: SweepResults, row: str, cell: Cell, tracked: Tracked) -> list[str]:
-    """One line per planned seed."""
-    table = [["seed", "trial", "attempt", "state", "value", "commit", "code", "data", "MLflow run", "shared with"]]
-    for (trial_id, seed), rows in rows_by_trial(results.sweep).items():
-        if row not in rows:
-            continue
+def describe_runs(results: SweepResults, row: str, cell: Cell, tracked: Tracked, most: int | None) -> Iterator[Part]:
+    """A line per planned seed; what is the same for all of them is in one line below."""
+    runs = {key: rows for key, rows in rows_by_trial(results.sweep).items() if row in rows}
+    lines = []
+    for (trial_id, seed), rows in runs.items():
         record = results.outcomes.get(trial_id)
         facts = record.environment if record is not None else {}
         commit = facts.get("commit", "")[:10] + ("+" + facts["diff"][:7] if facts.get("diff") else "")
         value = cell.values.get(seed)
-        table.append(
-            [
-                str(seed),
-                trial_id,
-                str(record.attempt) if record is not None else "-",
-                record.state.value if record is not None else "not run",
-                cell.gaps[seed].value if value is None else repr(value),
-                commit or "-",
-                facts.get("code", "") or "-",
-                facts.get("data", "")[:10] or "-",
-                tracked.get(trial_id, ("-", ""))[0],
-                ", ".join(label for label in rows if label != row) or "-",
-            ]
+        lines.append(
+            {
+                "seed": str(seed),
+                "value": cell.gaps[seed].value if value is None else repr(value),
+                "trial": trial_id,
+                "state": record.state.words if record is not None else "not run",
+                "attempt": str(record.attempt) if record is not None else "",
+                "commit": commit,
+                "code": facts.get("code", ""),
+                "data": facts.get("data", "")[:10],
+                "MLflow run": tracked.get(trial_id, ("", ""))[0],
+                "shared with": first_few([label for label in rows if label != row], most or len(rows)),
+            }
         )
-    kept = [place for place in range(len(table[0])) if place < 5 or any(line[place] != "-" for line in table[1:])]
-    widths = [max(len(line[place]) for line in table) for place in kept]
-    return [
-        "  ".join(line[place].ljust(width) for place, width in zip(kept, widths, strict=True)).rstrip()
-        for line in table
-    ]
+    if not lines:
+        return
+    same = [name for name in lines[0] if name not in OWN and len({line[name] for line in lines}) == 1]
+    header = [name for name in lines[0] if name not in same]
+    cells = [[line[name] or "-" for name in header] for line in lines[:most]]
+    yield TextTable(header=header, rows=cells, right=frozenset({header.index("seed")}))
+    if len(cells) < len(lines):
+        yield f"and {len(lines) - len(cells)} more; --all lists them"
+    if alike := [lines[0][name] if name == "state" else f"{name} {lines[0][name]}" for name in same if lines[0][name]]:
+        yield f"each      {', '.join(alike)}"
 
 
-def arithmetic(cell: Cell) -> list[str]:
-    """Mean and standard deviation, step by step."""
+def arithmetic(cell: Cell, most: int | None) -> list[str]:
+    """Mean and standard deviation, step by step, with the first `most` values."""
     values = list(cell.values.values())
     mean, std = cell.mean, cell.std
     if mean is None:
         return ["no value: no planned run has one"]
-    terms = " + ".join(f"{value:.6g}" for value in values)
+    terms = " + ".join(f"{value:.6g}" for value in values[:most])
+    if most is not None and len(values) > most:
+        terms += f" + {len(values) - most} more"
     lines = [f"mean      ({terms}) / {len(values)} = {mean:.6g}"]
     if std is not None:
         squares = math.fsum((value - mean) ** 2 for value in values)
@@ -124,14 +135,18 @@ def arithmetic(cell: Cell) -> list[str]:
 
 
 def difference_lines(
-    cells: Mapping[str, Cell], row: str, baseline: str, found: Comparison, looks: Looks | None
+    cells: Mapping[str, Cell], row: str, baseline: str, found: Comparison, looks: Looks | None, most: int | None
 ) -> list[str]:
-    """The paired differences to the baseline and their test."""
+    """The paired differences to the baseline, the first `most` of them one by one, and their test."""
     seeds, difference_N = paired(cells[row].values, cells[baseline].values)
     if not seeds:
         return [f"against “{baseline}”: no seed in common"]
-    parts = ", ".join(f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True))
-    lines = [f"against “{baseline}”", f"pairs     {parts}", f"mean      {difference_N.mean():+.6g}"]
+    pairs = [f"seed {seed}: {value:+.6g}" for seed, value in zip(seeds, difference_N, strict=True)]
+    lines = [
+        f"against “{baseline}”",
+        f"pairs     {first_few(pairs, most or len(pairs))}",
+        f"mean      {difference_N.mean():+.6g}",
+    ]
     if found.interval is not None:
         lines.append(f"interval  95% [{found.interval.low:+.6g}, {found.interval.high:+.6g}] (Student's t)")
     if found.untested is not None:

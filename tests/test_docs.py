@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from trainer.config.train import RESULT_VERSION
+from website.repository import PAGES as SITE_PAGES
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "trainer", "reports", "benchmarks")
-OUTPUT = ("table.md", "tables/table.md", "reports/out/")
-"""Files that a sweep writes."""
+OUTPUT = ("table.md", "classes.md", "tables/table.md", "reports/out/", "files/", *SITE_PAGES.values())
+"""Files that a sweep writes, and pages of the site."""
 HISTORY = ("CHANGELOG.md", "benchmarks/NOTES.md")
 """Logs, which name modules as they were called at their date."""
 
@@ -162,8 +163,8 @@ def test_every_class_and_constant_that_a_page_names_is_in_the_code(page: str) ->
     assert not [name for name in names if not re.search(rf"\b{name}\b", CODE)], page
 
 
-def test_the_map_in_the_readme_names_files_that_exist() -> None:
-    block = read("README.md").split("## Map of the files")[1].split("```")[1]
+def test_the_map_of_the_files_names_files_that_exist() -> None:
+    block = read("docs/architecture.md").split("## Map of the files")[1].split("```")[1]
     folders: list[tuple[int, str]] = []
     checked = 0
     for line in filter(None, block.splitlines()):
@@ -183,11 +184,15 @@ def test_the_map_in_the_readme_names_files_that_exist() -> None:
     assert checked > 30
 
 
-def test_the_result_in_the_readme_says_of_which_result_version_it_is() -> None:
+def test_the_result_on_camvid_says_of_which_result_version_it_is() -> None:
     """Until the sweep has been run again, a reader must see that the code has changed since."""
-    readme = " ".join(read("README.md").replace("**", "").split())
-    block = readme[readme.index("<!-- result -->") : readme.index("<!-- /result -->")]
+    page = " ".join(read("docs/camvid_result.md").replace("**", "").split())
+    block = page[page.index("<!-- result -->") : page.index("<!-- /result -->")]
     (shown,) = re.findall(r"with result version (\d+)", block)
     assert f"result version {shown}. " in read("reports/results/camvid_memory/table.md")
     if int(shown) != RESULT_VERSION:
         assert f"The result version is {RESULT_VERSION} now" in block
+
+
+def test_the_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) <= 100

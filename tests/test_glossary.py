@@ -40,6 +40,9 @@ LITERAL = {
     "td.stub": "the same",
     "font-variant-numeric": "a property of CSS",
     "pandas-stubs": "a package",
+    "new Promise": "a class of JavaScript",
+    "Promise.resolve": "the same",
+    "cardHeight": "a key of MLflow's saved views",
 }
 """Text -> why it is not read."""
 

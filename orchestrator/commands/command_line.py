@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from orchestrator.errors import SweepError
 from orchestrator.interrupts import INTERRUPTED, interruptible
@@ -21,6 +22,14 @@ __all__ = ["DONE", "INTERRUPTED", "UNFINISHED", "WRONG", "Parser", "guarded"]
 DONE, UNFINISHED, WRONG = 0, 1, 2
 """Exit codes: every planned trial is done; some failed or are missing, or the end of the sweep did; wrong usage or
 specification. After a signal: `INTERRUPTED`."""
+
+
+WHOLE_WORDS: Mapping[str, Any] = {
+    "break_long_words": False,
+    "break_on_hyphens": False,
+    "replace_whitespace": False,
+    "subsequent_indent": "  ",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,8 +77,12 @@ def guarded(command: Callable[[], int], interrupted: str = "interrupted; run the
     return code
 
 
-def say(line: str) -> None:
-    """Write a line without secrets to stderr, which may be a terminal that was closed."""
+def say(text: str) -> None:
+    """Write lines without secrets to stderr, which may be a terminal that was closed; on one, words stay whole."""
     with suppress(OSError):
-        sys.stderr.write(f"{redacted(line)}\n")
+        lines = redacted(text).split("\n")
+        if sys.stderr.isatty():
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            lines = [piece for line in lines for piece in textwrap.wrap(line, width or 80, **WHOLE_WORDS) or [""]]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
         sys.stderr.flush()

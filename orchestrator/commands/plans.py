@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.commands.local_time import local_time
+from orchestrator.commands.which_trials import seed_ranges
 from orchestrator.machine.first_few import first_few
+from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.store.kept_plans import KeptPlan
 from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["differences", "plans_as_json", "plans_as_text"]
 
+MOST_PLANS = 8
+"""Plans that are shown without `--all`: the newest ones."""
 MOST_NAMED = 4
 """Rows or settings that are named for one difference; the others are counted."""
 PLAIN_FIELDS = ("question", "method", "recipe", "metric", "goal", "baseline", "looks", "models")
 ABSENT = "not set"
 
 
-def plans_as_text(directory: RunDirectory, name: str) -> list[str]:
-    """Lines for the terminal. Raises StoreError when there is no such sweep."""
+def plans_as_text(directory: RunDirectory, name: str, *, every: bool = False) -> list[Part]:
+    """What the terminal shows: the newest plans, or with `every` all. Raises StoreError when there is no such sweep."""
     entries = list(described(directory, name))
-    lines = [f"{name}: {len(entries)} plan{'s' if len(entries) > 1 else ''}"]
-    for entry in entries:
-        number, date, done = entry["number"] or "-", entry["date"] or "since the last", entry["done"]
-        trials = f"{entry['trials']} trials" if done is None else f"{done} of {entry['trials']} trials done"
-        lines.append(f"{number:>4}  {date:<16}  {trials}: {'; '.join(entry['differs'])}")
-    return [*lines, "`python -m reports SPEC.yaml --plan N` writes the table of a numbered plan as it was then"]
+    shown = entries if every else entries[-MOST_PLANS:]
+    parts: list[Part] = [Line(f"{name}: {len(entries)} plan{'s' if len(entries) > 1 else ''}", "bold")]
+    if earlier := entries[: -len(shown)]:
+        parts.append(f"the first {len(earlier)} are not shown; --all lists them")
+    rows = [
+        (
+            str(entry["number"] or "-"),
+            str(entry["date"] or "since the last"),
+            f"{'-' if entry['done'] is None else entry['done']}/{entry['trials']}",
+            "; ".join(entry["differs"]),
+        )
+        for entry in shown
+    ]
+    header = ("plan", "kept on", "done", "what differs from the one before")
+    return [
+        *parts,
+        "",
+        TextTable(header=header, rows=rows, right=frozenset({0, 2})),
+        "",
+        "`python -m reports SPEC.yaml --plan N` writes the table of a numbered plan as it was then",
+    ]
 
 
-def plans_as_json(directory: RunDirectory, name: str) -> str:
+def plans_as_json(directory: RunDirectory, name: str) -> dict[str, Any]:
     """The same as JSON; `number`, `date` and `done` are null for a plan that is not kept yet because it still runs."""
-    return json.dumps({"sweep": name, "plans": list(described(directory, name))}, indent=1)
+    return {"sweep": name, "plans": list(described(directory, name))}
 
 
 def described(directory: RunDirectory, name: str) -> Iterator[dict[str, Any]]:
@@ -60,7 +78,7 @@ def differences(before: SweepRecord, after: SweepRecord) -> Iterator[str]:
         if was != now:
             yield f"{key}: {was} -> {now}"
     if before.seeds != after.seeds:
-        yield f"seeds: {listed(before.seeds)} -> {listed(after.seeds)}"
+        yield f"seeds: {', '.join(seed_ranges(before.seeds))} -> {', '.join(seed_ranges(after.seeds))}"
     rows_before, rows_after = ({row.label: row for row in sweep.rows} for sweep in (before, after))
     yield from named("new rows", [label for label in rows_after if label not in rows_before])
     yield from named("without rows", [label for label in rows_before if label not in rows_after])
@@ -104,10 +122,3 @@ def named(kind: str, texts: list[str]) -> Iterator[str]:
     """`kind: a, b and 3 more`; nothing without texts."""
     if texts:
         yield f"{kind}: {first_few(texts, MOST_NAMED)}"
-
-
-def listed(seeds: tuple[int, ...]) -> str:
-    """`0-4`, or the seeds one by one."""
-    if len(seeds) > 1 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
-        return f"{seeds[0]}-{seeds[-1]}"
-    return ", ".join(map(str, seeds))

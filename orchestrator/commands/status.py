@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
-from orchestrator.planning.cost_forecast import duration
+from orchestrator.errors import DamagedError
+from orchestrator.store.record_files import steps_of
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 
-__all__ = ["FailureGroup", "RunningAttempt", "SweepStatus", "read_status", "status_as_json", "status_as_text"]
+__all__ = [
+    "COUNTED",
+    "FailureGroup",
+    "RowStatus",
+    "RunningAttempt",
+    "SweepStatus",
+    "never_run_as_json",
+    "read_status",
+    "status_as_json",
+]
 
 FRESH_SECONDS = 900.0
 """A trial whose attempt has not ended counts as running until it has been silent for this long."""
+COUNTED = ("done", "running", "failed", "stopped", "cancelled", "damaged", "not run")
+"""What a trial is counted as, in the order in which the counts are shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,13 +50,32 @@ class RunningAttempt:
     trial_id: str
     attempt: int
     step: int
+    """The last one that it reported."""
+    steps: int | None = None
+    """Of the whole trial, where they are known."""
     watched: float | None
     """Last value of the metric that is watched."""
     silent_seconds: float
     """Since its last point."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
+class RowStatus:
+    """The planned runs of a row, on one data set."""
+
+    title: str
+    counts: Counter[str] = field(default_factory=Counter)
+    """By the words of `COUNTED`."""
+    values: list[float] = field(default_factory=list)
+    """Finite values of the sweep's metric, of those that are done."""
+
+    @property
+    def planned(self) -> int:
+        """Number of runs."""
+        return self.counts.total()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepStatus:
     """The results of a sweep, and what runs now."""
 
@@ -52,11 +87,41 @@ class SweepStatus:
         """Trials in this state; a trial that runs again does not count."""
         return sum(self.results.state_of(key) is state for key in self.idle)
 
-    @property
+    def counted_as(self, trial_id: str) -> str:
+        """One of `COUNTED`."""
+        if trial_id in self.running_ids:
+            return "running"
+        state = self.results.state_of(trial_id)
+        if state is None:
+            return "not run"
+        return state.words if state.words in COUNTED else "failed"
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Trials by the words of `COUNTED`."""
+        return Counter(map(self.counted_as, self.results.sweep.trial_ids))
+
+    @cached_property
+    def rows(self) -> tuple[RowStatus, ...]:
+        """Each row, on each data set, in the order of the plan."""
+        found: dict[str, RowStatus] = {}
+        for run in self.results.sweep.cells:
+            row = found.setdefault(run.title, RowStatus(title=run.title))
+            row.counts[word := self.counted_as(run.trial_id)] += 1
+            if word == "done":
+                value = self.results.outcomes[run.trial_id].metrics.get(self.results.sweep.metric, math.nan)
+                row.values += [value] if math.isfinite(value) else []
+        return tuple(found.values())
+
+    @cached_property
+    def running_ids(self) -> frozenset[str]:
+        """Ids of the trials that run."""
+        return frozenset(attempt.trial_id for attempt in self.running)
+
+    @cached_property
     def idle(self) -> tuple[str, ...]:
         """Ids of the trials that do not run at the moment."""
-        running = {attempt.trial_id for attempt in self.running}
-        return tuple(key for key in self.results.sweep.trial_ids if key not in running)
+        return tuple(key for key in self.results.sweep.trial_ids if key not in self.running_ids)
 
     @property
     def to_resume(self) -> tuple[AttemptRecord, ...]:
@@ -70,7 +135,7 @@ class SweepStatus:
         return {
             record.trial_id: record.error.message
             for record in self.results.damaged
-            if record.error is not None and record.trial_id in self.idle
+            if record.error is not None and record.trial_id not in self.running_ids
         }
 
     @property
@@ -83,10 +148,15 @@ def read_status(directory: RunDirectory, name: str, now: float) -> SweepStatus:
     """The status of sweep `name` at the time `now`, in seconds since the epoch. Raises StoreError if it never ran."""
     results = directory.results(name)
     running, watched = [], results.sweep.watched_metric.name
+    started = set(directory.files.names("trials"))
     for trial_id in results.unfinished:
+        if trial_id not in started:
+            continue
         ended = results.outcomes.get(trial_id)
         points = list(directory.points(trial_id))
         if (attempt := running_attempt(trial_id, points, ended.attempt if ended else 0, now, watched)) is not None:
+            with suppress(DamagedError):  # without it the number of steps is unknown
+                attempt = replace(attempt, steps=steps_of(directory.trial_facts(trial_id)))
             running.append(attempt)
     running_ids = {attempt.trial_id for attempt in running}
     failed = [
@@ -131,9 +201,9 @@ def group_failures(records: Sequence[AttemptRecord]) -> tuple[FailureGroup, ...]
     return tuple(sorted(found, key=lambda group: -len(group.trial_ids)))
 
 
-def status_as_json(status: SweepStatus) -> str:
+def status_as_json(status: SweepStatus) -> dict[str, Any]:
     """Counts and trial ids; failures by their error signature."""
-    content = {
+    return {
         "sweep": status.results.sweep.name,
         "trials": len(status.results.sweep.trial_ids),
         "done": status.count(State.DONE),
@@ -145,43 +215,9 @@ def status_as_json(status: SweepStatus) -> str:
         "damaged": status.damaged,
         "missing": list(status.not_run),
     }
-    return json.dumps(content, indent=1)
 
 
-def status_as_text(status: SweepStatus, command: str) -> list[str]:
-    """Lines for the terminal; `command` is the command line of the sweep."""
-    sweep = status.results.sweep
-    failed = sum(len(group.trial_ids) for group in status.failures)
-    counts = [f"{status.count(State.DONE)} done", f"{len(status.running)} running", f"{failed} failed"]
-    counts += [
-        f"{status.count(state)} {state.words}"
-        for state in (State.STOPPED, State.CANCELLED, State.DAMAGED)
-        if status.count(state)
-    ]
-    lines = [f"{sweep.name}: {len(sweep.trial_ids)} trials: {', '.join(counts)}, {len(status.not_run)} not run"]
-    for trial in status.running:
-        words = status.results.sweep.watched_metric.words
-        figure = "" if trial.watched is None else f", {words} {trial.watched:.4f}"
-        attempt = "" if trial.attempt == 1 else f", attempt {trial.attempt}"
-        silence = f", last report {duration(trial.silent_seconds)} ago"
-        label = sweep.label_of(trial.trial_id)
-        lines.append(f"running  {label} [{trial.trial_id}]: step {trial.step}{figure}{attempt}{silence}")
-    for group in status.failures:
-        count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
-        lines += ["", f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"]
-        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in group.trial_ids]
-        trace = group.error.traceback.rstrip() or group.error.summary
-        lines += [f"  | {line}" for line in trace.splitlines()]
-        lines.append(f"  debug it: {command} --trial {group.trial_ids[0]} --debug")
-    if status.damaged:
-        lines += ["", "damaged, to run again:"]
-        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]: {reason}" for trial_id, reason in status.damaged.items()]
-    if status.to_resume:
-        lines += ["", "to run again:"]
-        lines += [
-            f"  {sweep.label_of(item.trial_id)} [{item.trial_id}]: {item.state.words}" for item in status.to_resume
-        ]
-    if status.not_run:
-        lines += ["", "not run:"]
-        lines += [f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in status.not_run]
-    return lines
+def never_run_as_json(name: str) -> Mapping[str, Any]:
+    """The same of a sweep that never ran."""
+    nothing = {"trials": 0, "done": 0, "running": [], "failed": {}, "damaged": {}, "missing": []}
+    return {"sweep": name, **nothing, "never_run": True}

@@ -7,13 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import SpecError
 from orchestrator.plugins.table_style import TableStyle
 from orchestrator.spec.named_plugin import NamedPlugin
 from orchestrator.spec.sweep_spec import plugins_of, read_spec, read_sweep_name
 from orchestrator.spec.table_styles import load_styles
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_results import find_name
 
-__all__ = ["add_choice", "chosen_name", "chosen_styles", "given_options"]
+__all__ = [
+    "add_choice",
+    "chosen_name",
+    "chosen_styles",
+    "given_options",
+    "given_words",
+    "recorded_name",
+    "require_one_name",
+]
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +50,19 @@ def chosen_name(spec: Path, options: argparse.Namespace) -> tuple[str, bool]:
     return plan_in(RunDirectory(options.run_dir), read_spec(spec, **given)).record.name, exact
 
 
+def recorded_name(spec: Path, options: argparse.Namespace) -> str:
+    """The name of the recorded sweep that the options mean; that of `chosen_name` if none is recorded."""
+    name, exact = chosen_name(spec, options)
+    directory = RunDirectory(options.run_dir)
+    return name if exact else find_name(name, directory.sweep_names(), str(directory))
+
+
+def require_one_name(options: argparse.Namespace, specs: Sequence[Path]) -> None:
+    """Raise SpecError where `--name`, the name of one sweep, is given with several files."""
+    if options.name and len(specs) > 1:
+        raise SpecError(f"--name {options.name}: the name of one sweep; give one SPEC.yaml")
+
+
 def chosen_styles(
     specs: Sequence[Path], options: argparse.Namespace, plugins: Sequence[str]
 ) -> Mapping[str, TableStyle]:
@@ -57,3 +80,12 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
     """The options that are part of a sweep's name, as `read_spec` takes them."""
     names = {"recipe": options.recipe, "data": options.data, "settings": options.set}
     return {**names, "seeds": options.seeds, "name": options.name}
+
+
+def given_words(options: argparse.Namespace) -> list[str]:
+    """The same options as words of a command line."""
+    words = [word for setting in options.set for word in ("--set", setting)]
+    words += [word for entry in options.data for word in ("--data", entry)]
+    for option in ("recipe", "seeds", "name"):
+        words += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
+    return words

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.api import write_tables
-from orchestrator.machine.first_few import first_few
+from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.machine.text_table import Line, Part
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
@@ -18,13 +19,25 @@ from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds
 from orchestrator.tracking.retries import Retries, RetryTimings
-from orchestrator.tracking.trial_run import REUSED, STATUS, Reading, key_of, link_readings, trial_readings
+from orchestrator.tracking.row_figures import DIFFERENCE, Baseline, difference_name, row_means
+from orchestrator.tracking.trial_run import (
+    REUSED,
+    STATUS,
+    Reading,
+    key_of,
+    link_readings,
+    same,
+    storable,
+    trial_readings,
+)
 from orchestrator.tracking.uri import tracking_uri_of
 
-__all__ = ["SyncResult", "differences", "sync_sweeps"]
+__all__ = ["SyncResult", "describe_differences", "describe_sync", "differences", "sync_sweeps"]
 
 LISTED = 5
 """Most missing or extra points that are named for a run."""
+MOST_LINES = 10
+"""Differences and refusals of a sweep that are shown without `--all`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +91,8 @@ def sync_sweep(server: Server, directory: RunDirectory, name: str, retries: Retr
 def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryTimings | None = None) -> list[str]:
     """How MLflow differs from the run directory for sweep `name`, one line each; empty when they are equal.
 
-    Compares every point of every metric of every run: value, step and time. Raises StoreError, TrackingError.
+    Compares every point of every metric of every run: value, step and time; and the figures that MLflow has besides,
+    differences to the baseline and means of rows. Raises StoreError, TrackingError.
     """
     directory, retries = RunDirectory(run_dir), Retries(timings)
     results = directory.results(name)
@@ -86,6 +100,7 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
     runs: dict[tuple[str, ...], list[RunFacts]] = {}
     for run in retries.run(lambda: list(server.runs(f"tags.sweep = '{name}' AND tags.role = 'trial'"))):
         runs.setdefault(tuple(run.tags.get(tag, "") for tag in ("row", "seed", "trial_id")), []).append(run)
+    baseline = Baseline(results.sweep)
     found = []
     for planned in results.sweep.cells:
         record = results.outcomes.get(planned.trial_id)
@@ -102,7 +117,11 @@ def differences(run_dir: Path | str, name: str, uri: str | None, timings: RetryT
             found.append(f"{label}: {len(here)} runs instead of one")
         if here:
             lines = retries.run(partial(compare, server, here[0], record, expected))
-            found += [f"{label}: {line}" for line in lines]
+            difference = baseline.difference(planned, results.outcomes)
+            wanted = {} if difference is None else {difference_name(results.sweep): difference}
+            found += [f"{label}: {line}" for line in (*lines, *other_figures(here[0], wanted))]
+    for run in retries.run(lambda: list(server.runs(f"tags.sweep = '{name}' AND tags.role = 'sweep'")))[:1]:
+        found += other_figures(run, row_means(results))
     return found
 
 
@@ -111,7 +130,8 @@ def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expecte
     lines = []
     if record is not None and run.status != STATUS[record.state]:
         lines.append(f"{run.status} instead of {STATUS[record.state]}")
-    held = Counter(comparable(item) for key in run.metrics for item in server.history(run.run_id, key))
+    keys = [key for key in run.metrics if not key.startswith(DIFFERENCE)]
+    held = Counter(comparable(item) for key in keys for item in server.history(run.run_id, key))
     wanted = Counter(comparable(item._replace(key=fit_name(item.key))) for item in expected)
     for what, points in (("lacks", wanted - held), ("also has", held - wanted)):
         if points:
@@ -120,6 +140,31 @@ def compare(server: Server, run: RunFacts, record: AttemptRecord | None, expecte
     return lines
 
 
+def other_figures(run: RunFacts, wanted: Mapping[str, float]) -> Iterator[str]:
+    """Which of the figures `wanted`, by name, a run lacks or has otherwise."""
+    for name, value in wanted.items():
+        held = run.metrics.get(fit_name(name))
+        if held is None or not same(held, storable(value)):
+            found = "lacks" if held is None else f"has {held} as"
+            yield f"MLflow {found} {name}, which is {value}"
+
+
 def comparable(reading: Reading) -> tuple[str, int, int, str]:
     """A key that is equal for equal points; NaN equals NaN."""
     return reading.key, reading.step, milliseconds(reading.time), repr(reading.value)
+
+
+def describe_sync(done: SyncResult, *, every: bool = False) -> list[Part]:
+    """What the terminal shows of a sweep that was delivered: how many trials, and which were refused and why."""
+    trials = len(done.sweep.trial_ids)
+    head = f"{done.sweep.name}: {len(done.delivered)} of {trials} trials delivered, MLflow had the others"
+    refused = [f"  refused: {trial_id}: {reason}" for trial_id, reason in done.refused.items()]
+    return [head, *(Line(line, "red") for line in first_lines(refused, None if every else MOST_LINES))]
+
+
+def describe_differences(name: str, found: Sequence[str], *, every: bool = False) -> list[Part]:
+    """What the terminal shows of the `differences` of sweep `name`."""
+    if not found:
+        return [f"{name}: MLflow and the run directory are equal"]
+    head = f"{name}: {len(found)} difference{'s' if len(found) > 1 else ''} between MLflow and the run directory"
+    return [Line(head, "bold"), *first_lines([f"  {line}" for line in found], None if every else MOST_LINES)]

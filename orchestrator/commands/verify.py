@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from orchestrator.errors import DamagedError, StoreError
+from orchestrator.machine.first_few import first_lines
 from orchestrator.machine.sealed_json import unseal
+from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.digests import json_digest
 from orchestrator.planning.plan import CACHE
 from orchestrator.store.backends import LocalFiles
@@ -26,6 +28,9 @@ from orchestrator.workload.loading import BUILT_IN, built_in
 from orchestrator.workload.local_cache import LocalCache
 
 __all__ = ["Verification", "describe", "verify", "verify_local_cache"]
+
+MOST_DAMAGED = 10
+"""Damaged files that are named without `--all`."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -232,11 +237,19 @@ def verify_local_cache(cache: LocalCache, found: Verification) -> None:
             found.add(cache.title, verified=True)
 
 
-def describe(found: Verification) -> list[str]:
-    """Lines for the terminal: counts by kind of file, then every damaged file."""
-    lines = [
-        f"{kind}: {tally.verified} verified"
-        + (f", {tally.unverified} unverified (written without a digest)" if tally.unverified else "")
-        for kind, tally in found.tallies.items()
-    ]
-    return [*lines, *(f"damaged: {line}" for line in found.damaged), f"{len(found.damaged)} damaged"]
+def describe(found: Verification, *, every: bool = False) -> list[Part]:
+    """What the terminal shows: counts, by kind of file too, then damaged files, of which `every` shows all."""
+    verified = sum(tally.verified for tally in found.tallies.values())
+    unverified = sum(tally.unverified for tally in found.tallies.values())
+    counts = f"{len(found.damaged)} damaged, {verified} verified"
+    counts += f", {unverified} unverified (written without a digest)" if unverified else ""
+    parts: list[Part] = [Line(counts, "bold red" if found.damaged else "bold")]
+    damaged = [f"damaged: {line}" for line in found.damaged]
+    parts += (Line(line, "red") for line in first_lines(damaged, None if every else MOST_DAMAGED))
+    if found.tallies:
+        header = ("kind", "verified", *(["unverified"] if unverified else []))
+        rows = [
+            (kind, str(tally.verified), str(tally.unverified))[: len(header)] for kind, tally in found.tallies.items()
+        ]
+        parts += ["", TextTable(header=header, rows=rows, right=frozenset({1, 2}))]
+    return parts

@@ -1,127 +1,114 @@
-"""Why a trial would run or be reused: a comparison of its identity (config, data, result version) field by field."""
+"""`why`: how many trials would run or be reused and why, in groups; with `--all` a line for each trial."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 
 from orchestrator.commands.local_time import local_time
-from orchestrator.errors import DamagedError
-from orchestrator.planning.identity import canonical
+from orchestrator.commands.reason_kind import Kind, describe_kinds
+from orchestrator.commands.reasons import Reason, Reasons, value_text
+from orchestrator.commands.which_trials import describe_trials
+from orchestrator.machine.first_few import first_few, first_lines
+from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.plan import SweepPlan
-from orchestrator.planning.stale import describe_difference, plan_state, remedy
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.planning.stale import remedy
+from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["Identity", "describe_reason", "describe_reasons", "finished_identities", "nearest"]
+__all__ = ["describe_reasons", "group_reasons", "summary"]
 
-MOST_FIELDS_LISTED = 6
-"""Differing fields that are named."""
-
-ABSENT = "not set"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """What a trial's id is a function of: its config by dotted key, `data` (a digest) and `result_version`."""
-
-    trial_id: str
-    content: Mapping[str, Any]
-
-    def differences(self, other: Identity) -> dict[str, tuple[Any, Any]]:
-        """For each key that differs, the value in `other` and the value here."""
-        keys = sorted(self.content.keys() | other.content.keys())
-        pairs = {key: (other.content.get(key, ABSENT), self.content.get(key, ABSENT)) for key in keys}
-        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+MOST_GROUPS = 10
+"""Groups that are shown without `--all`."""
+MOST_KEYS = 3
+"""Changed keys that are named for a group."""
+MOST_COMMITS = 2
+MOST_FILES = 3
+"""Files that cannot be read and are named without `--all`."""
+STYLES = {"runs": "yellow", "stale": "red", "reused": "green"}
 
 
-def describe_reasons(plan: SweepPlan, directory: RunDirectory) -> list[str]:
-    """One line for each trial of `plan`, in running order, after those for files that cannot be read."""
-    state = plan_state(plan.record, directory, plan.record.trial_ids)
-    stale = {item.trial_id: describe_difference(item.code, directory) for item in state.stale}
-    finished, lines = finished_identities(directory)
-    for trial in plan.trials:
-        content = {**canonical(trial.config), "data": trial.data_digest, **plan.workload.identity}
-        identity = Identity(trial_id=trial.trial_id, content=content)
-        label, record = plan.record.label_of(trial.trial_id), state.outcomes.get(trial.trial_id)
-        difference = stale.get(trial.trial_id) or accepted_difference(state.plan, record, directory)
-        lines.append(describe_reason(label, identity, record, finished, difference, stale=trial.trial_id in stale))
-    return [*lines, f"stale: {remedy(state.stale)}"] if stale else lines
+def describe_reasons(plan: SweepPlan, directory: RunDirectory, *, every: bool = False) -> list[Part]:
+    """A summary, then a line for each group of reasons; with `every` also one for each trial, in running order."""
+    reasons = Reasons(plan, directory)
+    found = list(reasons)
+    parts: list[Part] = [Line(summary(plan.record, found), "bold")]
+    parts += first_lines(reasons.unreadable, None if every else MOST_FILES)
+    groups = group_reasons(found)
+    shown = groups if every else groups[:MOST_GROUPS]
+    rows = [row_of(plan.record, group) for group in shown]
+    if groups:
+        parts += ["", TextTable(header=("trials", "", "why", "which"), rows=rows, right=frozenset({0}))]
+    if rest := groups[len(shown) :]:
+        parts.append(f"and {len(rest)} more reasons, {sum(map(len, rest))} trials")
+    if reasons.stale:
+        parts += ["", f"stale: {remedy(reasons.state.stale)}"]
+    if not every:
+        return [*parts, "", Line("--all shows each trial", "dim")] if found else parts
+    labels = plan.record.labels
+    lines = (
+        Line(f"{item.kind.verb:<9}{labels[item.trial_id]} [{item.trial_id}]: {item.detail}", STYLES[item.kind.verb])
+        for item in found
+    )
+    return [*parts, "", *lines]
 
 
-def accepted_difference(plan: SweepRecord, record: AttemptRecord | None, directory: RunDirectory) -> str:
-    """How the code of an attempt differs from the present one; empty where it does not."""
-    if record is None or plan.equals_code(record.code):
-        return ""
-    return f"{describe_difference(record.code, directory)}, accepted"
+def summary(plan: SweepRecord, reasons: Iterable[Reason]) -> str:
+    """`ablation_memory: 15 trials: 12 reused, 3 to run: 3 new seeds`."""
+    counts = Counter(item.kind for item in reasons)
+    to_run = counts.total() - counts[Kind.REUSED] - counts[Kind.STALE]
+    text = f"{counts[Kind.REUSED]} reused, {to_run} to run"
+    text += f": {describe_kinds(counts)}" if to_run else ""
+    if counts[Kind.STALE]:
+        text += f"; {counts[Kind.STALE]} stale: code changed"
+    return f"{plan.name}: {counts.total()} trial{'' if counts.total() == 1 else 's'}: {text}"
 
 
-def finished_identities(directory: RunDirectory) -> tuple[list[Identity], list[str]]:
-    """The identities of all trials in the run directory that are done, and a line for each that cannot be read."""
-    outcomes = directory.outcomes(directory.files.names("trials"))
-    done = [trial_id for trial_id, record in outcomes.items() if record.state is State.DONE]
-    found: list[Identity] = []
-    damaged: list[str] = []
-    for trial_id, known in zip(done, directory.files.map(partial(facts_or_damage, directory), done), strict=True):
-        if isinstance(known, DamagedError):
-            damaged.append(f"damaged  {known}")
-        else:
-            content = dict(known.get("config", {}))
-            content.update({key: known[key] for key in ("data", "result_version", "workload") if key in known})
-            found.append(Identity(trial_id=trial_id, content=content))
-    return found, damaged
+def group_reasons(reasons: Iterable[Reason]) -> list[list[Reason]]:
+    """Reasons that are shown together: what runs first, then what is stale, then what is reused; the largest first."""
+    groups: dict[Hashable, list[Reason]] = {}
+    for item in reasons:
+        groups.setdefault((item.kind, item.text, tuple(item.changes)), []).append(item)
+    order = list(STYLES)
+    return sorted(groups.values(), key=lambda group: (order.index(group[0].kind.verb), -len(group)))
 
 
-def facts_or_damage(directory: RunDirectory, trial_id: str) -> dict[str, Any] | DamagedError:
-    """What a trial's id is a function of, or why that cannot be read."""
-    try:
-        return directory.trial_facts(trial_id)
-    except DamagedError as error:
-        return error
+def row_of(plan: SweepRecord, group: Sequence[Reason]) -> tuple[str | Line, ...]:
+    """How many trials, what happens to them, why, and which they are."""
+    kind, text = group[0].kind, group[0].text
+    if kind is Kind.REUSED:
+        text = f"{describe_results(group)}{f', {text}' if text else ''}"
+    elif kind is Kind.CHANGED:
+        text = describe_changes(group)
+    elif kind is Kind.FAILED:
+        text = f"failed before: {text}"
+    which = describe_trials(plan, {item.trial_id for item in group})
+    return str(len(group)), Line(kind.verb, STYLES[kind.verb]), text, which
 
 
-def nearest(trial: Identity, known: Iterable[Identity]) -> Identity | None:
-    """The trial of `known` that differs in the fewest fields; of several the first."""
-    others = [other for other in known if other.trial_id != trial.trial_id]
-    return min(others, key=lambda other: len(trial.differences(other)), default=None)
+def describe_results(group: Sequence[Reason]) -> str:
+    """`done on 2026-11-27 10:15, commit 17c5cb7`, with the first and the last time and the commits of the results."""
+    records = [item.record for item in group if item.record is not None]
+    times = sorted({local_time(record.ended_at) for record in records})
+    when = f"on {times[0]}"
+    if len(times) > 1:
+        (day, _), (last_day, last) = (time.split() for time in (times[0], times[-1]))
+        when += f" to {last}" if day == last_day else f" to {last_day} {last}"
+    commits = dict.fromkeys(
+        f"{commit[:7]}{' with changes' if record.environment.get('dirty') else ''}"
+        for record in records
+        if (commit := record.environment.get("commit", ""))
+    )
+    named = f", commit{'s' if len(commits) > 1 else ''} {first_few(list(commits), MOST_COMMITS)}" if commits else ""
+    return f"done {when}{named}"
 
 
-def describe_reason(
-    label: str,
-    trial: Identity,
-    record: AttemptRecord | None,
-    finished: Iterable[Identity] = (),
-    difference: str = "",
-    *,
-    stale: bool = False,
-) -> str:
-    """Why `trial` would run or be reused: by its attempt that counts, else by its difference to the `finished` ones.
-
-    `difference` says how other code computed it; `stale`, that the sweep would stop because of that.
-    """
-    head = f"{label} [{trial.trial_id}]"
-    if record is not None:
-        when = local_time(record.ended_at)
-        if record.state is State.DONE:
-            code = record.environment.get("commit", "")[:7]
-            changes = " with changes" if record.environment.get("dirty") else ""
-            verb = "stale " if stale else "reused"
-            commit = f", commit {code}{changes}" if code else ""
-            return f"{verb}   {head}: done on {when}{commit}{f', {difference}' if difference else ''}"
-        if record.state is State.DAMAGED and record.error is not None:
-            return f"runs     {head}: {record.error.message}"
-        error = f" ({record.error.summary})" if record.error else ""
-        verb, by = ("stale", f", with a checkpoint {difference}") if stale else ("runs ", "")
-        return f"{verb}    {head}: attempt {record.attempt} was {record.state.words} on {when}{error}{by}"
-    if stale:
-        return f"stale    {head}: interrupted, with a checkpoint {difference}"
-    closest = nearest(trial, finished)
-    if closest is None:
-        return f"runs     {head}: no trial has been run here"
-    differences = trial.differences(closest)
-    named = [f"{key}: {was} -> {now}" for key, (was, now) in list(differences.items())[:MOST_FIELDS_LISTED]]
-    if len(differences) > MOST_FIELDS_LISTED:
-        named.append(f"and {len(differences) - MOST_FIELDS_LISTED} more")
-    return f"runs     {head}: never run; closest is {closest.trial_id}, which differs in {'; '.join(named)}"
+def describe_changes(group: Sequence[Reason]) -> str:
+    """`schedule.steps: 180 -> 60`; of a key with several changes the first, and how many more there are."""
+    texts = []
+    for key in list(group[0].changes)[:MOST_KEYS]:
+        pairs = [item.changes[key] for item in group]
+        changes = list(dict.fromkeys(f"{value_text(was)} -> {value_text(now)}" for was, now in pairs))
+        texts.append(f"{key}: {first_few(changes, 1)}")
+    more = len(group[0].changes) - MOST_KEYS
+    return "; ".join(texts) + (f"; and {more} more keys" if more > 0 else "")

@@ -69,5 +69,6 @@ def findings_as_json(findings: Sequence[Finding]) -> str:
 
 def summary(findings: Sequence[Finding]) -> str:
     """The last line."""
-    problems = sum(not finding.ok for finding in findings)
-    return f"{len(findings)} checks, {problems or 'no'} problem{'' if problems == 1 else 's'}"
+    problems = [finding.name for finding in findings if not finding.ok]
+    text = f"{len(findings)} checks, {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
+    return f"{text}: {', '.join(problems)}" if problems else text

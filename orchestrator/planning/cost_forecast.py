@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from orchestrator.machine.json_text import parse_json
 from orchestrator.planning.digests import read_cache, write_cache
@@ -17,7 +17,7 @@ from orchestrator.planning.plan import Trial
 from orchestrator.store.records import AttemptRecord, State
 from orchestrator.workload.loading import workload_of
 
-__all__ = ["Cost", "CostBook", "describe_cost", "duration"]
+__all__ = ["Cost", "CostBook", "ExpectedTrial", "describe_cost", "duration"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +36,21 @@ class Cost:
         return self.step_seconds * (workload_of(config).steps(config) or 0) + self.other_seconds
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedTrial:
+    """What is known of a trial before it runs."""
+
+    steps: int | None
+    """None where the workload does not say."""
+    cost: Cost | None = None
+    """Of finished trials of its shape; None before the first one."""
+
+    @classmethod
+    def of(cls, config: Any, cost: Cost | None = None) -> Self:
+        """A trial with this config."""
+        return cls(steps=workload_of(config).steps(config), cost=cost)
+
+
 class CostBook:
     """The latest cost of each shape, kept in `cache_dir`; if the file is lost, only forecasts are lost."""
 
@@ -52,12 +67,9 @@ class CostBook:
         """The cost of a trial of this shape; None before the first one has finished."""
         return self.costs.get(shape_of(config))
 
-    def of_all(self, trials: Sequence[Trial]) -> dict[str, float]:
-        """The cost of each trial by id: in seconds when those of all shapes are known, else in steps."""
-        seconds = {trial.trial_id: cost.seconds(trial.config) for trial in trials if (cost := self.of(trial.config))}
-        if len(seconds) == len(trials):
-            return seconds
-        return {trial.trial_id: float(workload_of(trial.config).steps(trial.config) or 1) for trial in trials}
+    def expected(self, trials: Sequence[Trial]) -> dict[str, ExpectedTrial]:
+        """What is known of each trial, by its id."""
+        return {trial.trial_id: ExpectedTrial.of(trial.config, self.of(trial.config)) for trial in trials}
 
     def note(self, config: Any, record: AttemptRecord, workdir: Path) -> None:
         """Record the cost of a trial that was done in its first attempt; other attempts did not train all steps."""

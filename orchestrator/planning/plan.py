@@ -37,6 +37,7 @@ from orchestrator.planning.rows_on_data import (
 )
 from orchestrator.planning.selection import check_selection
 from orchestrator.planning.table_columns import unknown_columns
+from orchestrator.planning.unused_settings import unused_settings
 from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
@@ -213,7 +214,10 @@ def plan_record(
         looks=(spec.until.first, spec.until.last) if spec.until is not None else None,
         goal=spec.space.metric[0].goal,
         baseline=spec.baseline,
-        rows=tuple(Row(label=row.label, factors=row.factors()) for row in spec.rows),
+        rows=tuple(
+            Row(label=row.label, factors=(factors := row.factors()), titles=spec.workload.titles(factors, config))
+            for row, (config, _) in zip(spec.rows, groups[0].pairs, strict=True)
+        ),
         seeds=spec.seeds,
         cells=tuple(
             PlannedRun(row=row, seed=seed, trial_id=trial.trial_id, data=name if len(names) > 1 else "")
@@ -232,6 +236,7 @@ def plan_record(
         data_sets=records,
         workload=spec.workload.name,
         metrics=(*spec.workload.metrics, *(spec.extension.metrics if spec.extension is not None else ())),
+        unused=unused_settings(spec, groups[0].rows),
     )
 
 

@@ -141,6 +141,11 @@ class Driver:
         for tracker in self.trackers:
             tracker.finish(self.outcomes, artifacts, completed)
 
+    def preparing(self, what: str) -> None:
+        """Tell the trackers what is being started before trials can report; empty: nothing any more."""
+        for tracker in self.trackers:
+            tracker.preparing(what)
+
     def halt(self, reason: str) -> None:
         """Start no further trial, and stop the running ones at their next report."""
         self.halted = self.halted or reason

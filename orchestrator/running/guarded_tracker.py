@@ -49,6 +49,11 @@ class GuardedTracker:
         """The sweep is over."""
         self.tell("finish", outcomes, artifacts, completed)
 
+    def preparing(self, what: str) -> None:
+        """Something is being started; few trackers want to know (`PreparationTracker`)."""
+        if hasattr(self.tracker, "preparing"):
+            self.tell("preparing", what)
+
     def tell(self, event: str, *values: Any) -> None:
         """Call one method; KeyboardInterrupt passes, because it is for the sweep."""
         if self.failed and event != "finish":

@@ -9,7 +9,7 @@ from typing import Protocol
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 
-__all__ = ["Tracker"]
+__all__ = ["PreparationTracker", "Tracker"]
 
 
 class Tracker(Protocol):
@@ -32,3 +32,10 @@ class Tracker(Protocol):
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
         """The sweep is over: all outcomes, the files written for it, and whether every trial has ended."""
+
+
+class PreparationTracker(Tracker, Protocol):
+    """A tracker that is also told what the sweep waits for before trials can report. No tracker needs to be one."""
+
+    def preparing(self, what: str) -> None:
+        """What is being started at the moment, such as `starting Ray`; empty: nothing any more. After `begin`."""

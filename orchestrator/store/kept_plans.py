@@ -42,7 +42,7 @@ class KeptPlan:
 
     def shows_the_same(self, other: KeptPlan) -> bool:
         """Whether both give the same table, whatever command line and folders led to it."""
-        plans = (replace(item.sweep, command="", settings={}) for item in (self, other))
+        plans = (replace(item.sweep, command="", settings={}, unused={}) for item in (self, other))
         if next(plans) != next(plans):
             return False
         return (self.attempts, self.begun, self.verified) == (other.attempts, other.begun, other.verified)

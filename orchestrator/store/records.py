@@ -189,6 +189,8 @@ class Row:
     label: str
     factors: Mapping[str, Any]
     """Values that this row sets, by dotted config key."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What tables and figures call values of `factors`, by key; one that is not in it is shown as it is typed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,6 +296,9 @@ class SweepRecord:
     """Settings with less effect than they say, with their rows: one sentence each, shown below the table."""
     data_sets: tuple[DataSetRecord, ...] = ()
     """With `data:`, the data sets on which every row is trained; each planned run names one."""
+    unused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By label of a row, the factors of the sweep that have no effect in it, if there are any; empty in plans of before
+    and in large grids."""
 
     @cached_property
     def declared_metrics(self) -> tuple[Metric, ...]:

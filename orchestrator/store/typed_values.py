@@ -116,12 +116,13 @@ def mapping_reader(kind: Any) -> Reader:
             refuse(values, dict)
         if set(map(type, values.values())) <= plain:
             return values
+        found = {}
         for name, value in values.items():
             try:
-                read(value)
+                found[name] = read(value)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        return values
+        return found
 
     return read_mapping
 

@@ -1,29 +1,32 @@
-"""ConsoleTracker: shows a sweep in the terminal, as a live table or, without a terminal, as plain lines."""
+"""ConsoleTracker: shows a sweep in the terminal, as a live view or, without a terminal, as plain lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from orchestrator.planning.cost_forecast import duration
+from orchestrator.planning.cost_forecast import ExpectedTrial
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
-from orchestrator.tracking.progress import RunningTrial, SweepProgress
+from orchestrator.tracking.live_view import LiveView, outlook
+from orchestrator.tracking.progress import SweepProgress
+from orchestrator.tracking.terminal import draws
 
 __all__ = ["ConsoleTracker"]
 
+MOST_RUNS = 1000
+"""Plain output has a line for each row that is complete, in sweeps of at most this many runs."""
+
 
 class ConsoleTracker:
-    """Shows counts, the time left, and the latest loss and main metric of each running trial."""
+    """Shows what runs, the means so far and the time left; what has ended stays as a line each."""
 
-    def __init__(self, console: Console, todo: Mapping[str, float], rows: int = 0) -> None:
-        """`todo` maps the ids of the trials to run to their cost; a search draws trials until there are `rows` rows."""
+    def __init__(self, console: Console, todo: Mapping[str, ExpectedTrial], rows: int = 0) -> None:
+        """`todo`: the trials to run by id; a search draws trials until there are `rows` rows."""
         self.console = console
         self.todo = todo
         self.rows = rows
@@ -31,25 +34,31 @@ class ConsoleTracker:
         self.live: Live | None = None
 
     def begin(self, sweep: SweepRecord, outcomes: Mapping[str, AttemptRecord]) -> None:
-        """Print what is to run and start the live table."""
-        to_draw = max(0, self.rows - len(sweep.rows))
-        self.progress = SweepProgress(sweep, outcomes, self.todo, to_draw=to_draw)
-        reused = self.progress.done
-        title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {len(self.todo) + to_draw} to run"
-        self.console.print(Text(title, style="bold"))
+        """Print what is to run and start the live view."""
+        self.progress = SweepProgress(sweep, outcomes, self.todo, rows=self.rows)
+        reused, to_run = self.progress.done, len(self.todo) + self.progress.to_draw
+        title = f"{sweep.name}: {self.progress.total} trials, {reused} done already, {to_run} to run"
+        self.say(title, style="bold")
         for record in outcomes.values():
             if record.state is State.DAMAGED and record.error is not None:
                 label = sweep.label_of(record.trial_id)
                 again = "; it runs again" if record.trial_id in self.todo else ""
                 self.say(f"damaged: {label} [{record.trial_id}]: {record.error.message}{again}", style="yellow")
-        if self.console.is_terminal and (self.todo or to_draw):
-            self.live = Live(get_renderable=self.view, console=self.console, refresh_per_second=2, transient=True)
+        if draws(self.console) and to_run:
+            view = LiveView(self.progress)
+            self.live = Live(view, console=self.console, refresh_per_second=2, transient=True)
             self.live.start()
 
     def planned(self, sweep: SweepRecord) -> None:
         """The plan has grown."""
         if hasattr(self, "progress"):
-            self.progress.sweep = sweep
+            self.progress.planned(sweep)
+
+    def preparing(self, what: str) -> None:
+        """Something is being started before trials can report; plain output gets a line."""
+        self.progress.preparing(what)
+        if what and self.live is None:
+            self.say(what)
 
     def started(self, task: Task) -> None:
         """A trial starts."""
@@ -61,72 +70,47 @@ class ConsoleTracker:
         watched = self.progress.sweep.watched_metric
         if self.live is None and watched.name in point.metrics:
             trial = self.progress.running[task.trial_id]
-            self.say(f"  {trial.label}: step {trial.place}, {watched.words} {point.metrics[watched.name]:.4f}")
+            figure = watched.with_unit(watched.digits(point.metrics[watched.name]))
+            self.say(f"  {trial.label}: step {trial.place}, {watched.words} {figure}")
 
     def ended(self, task: Task, record: AttemptRecord) -> None:
-        """Print one permanent line."""
+        """Print one permanent line, and in plain output one for a row that is complete."""
         trial = self.progress.ended(task, record)
-        progress = self.progress
-        place = f"[{progress.done + len(progress.failures)}/{progress.total}]"
+        progress, metric = self.progress, self.progress.means.metric
+        place = f"[{progress.ended_trials}/{progress.total}]"
         seconds = record.ended_at - record.started_at
-        if record.state is State.DONE:
-            metric = progress.sweep.main_metric
-            value = record.metrics.get(metric.name)
-            figure = "" if value is None else f", {metric.words} {value:.4f}"
-            self.say(f"{place} {trial.label}: done in {seconds:.0f} s{figure}; {self.outlook()}")
-        else:
+        if record.state is not State.DONE:
             reason = f" ({record.error.summary})" if record.error else ""
             style = "yellow" if record.state in (State.STOPPED, State.CANCELLED) else "red"
             self.say(f"{place} {trial.label}: {record.state.words} after {seconds:.0f} s{reason}", style=style)
+            return
+        value = record.metrics.get(metric.name)
+        figure = "" if value is None else f", {metric.words} {metric.with_unit(metric.digits(value))}"
+        ahead = ", ".join(outlook(progress)) if self.live is None else ""
+        self.say("; ".join(filter(None, [f"{place} {trial.label}: done in {seconds:.0f} s{figure}", ahead])))
+        if self.live is None and len(progress.sweep.cells) <= MOST_RUNS:
+            for row in progress.means.completed_by(record.trial_id):
+                best = ", best so far" if row.is_best else ""
+                mean = metric.with_unit(row.text(metric))
+                self.say(f"  {row.title}: {metric.words} {mean} over {row.expected} seeds{best}")
 
     def finish(self, outcomes: Mapping[str, AttemptRecord], artifacts: Mapping[str, Path], completed: bool) -> None:
-        """Remove the live table."""
+        """Remove the live view."""
         self.stop_live()
 
-    def show_table(self, text: str) -> None:
-        """Print the final table in place of the live one, before the figures are drawn."""
+    def show_table(self, table: RenderableType) -> None:
+        """Print the final table in place of the live view, before the figures are drawn."""
         self.stop_live()
-        self.console.print(Text(text), soft_wrap=True)
+        if draws(self.console):
+            self.console.print()
+        self.console.print(table, soft_wrap=not draws(self.console))
 
     def stop_live(self) -> None:
-        """Remove the live table, if there is one."""
+        """Remove the live view, if there is one."""
         if self.live is not None:
             self.live.stop()
             self.live = None
 
     def say(self, line: str, style: str = "") -> None:
-        """Print one line, never wrapped and never read as markup: a row label may look like some."""
-        self.console.print(Text(line, style=style), soft_wrap=True)
-
-    def outlook(self) -> str:
-        """`2 running, 0 failed, about 3 min left`."""
-        eta = self.progress.eta_seconds
-        left = "estimating" if eta is None else f"about {duration(eta)} left"
-        return f"{len(self.progress.running)} running, {len(self.progress.failures)} failed, {left}"
-
-    def view(self) -> Group:
-        """The live table."""
-        progress = self.progress
-        head = Text.assemble(
-            (f"{progress.done}", "bold green"),
-            f" of {progress.total} done · {self.outlook()} · {duration(progress.elapsed_seconds)} elapsed",
-        )
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        watched = progress.sweep.watched_metric
-        for title in ("running", "", "step", "loss", watched.words):
-            table.add_column(title, justify="left" if title == "running" else "right")
-        for trial in list(progress.running.values()):  # the driver's thread changes them meanwhile
-            table.add_row(*running_row(trial, watched.name))
-        return Group(head, table)
-
-
-def running_row(trial: RunningTrial, watched: str) -> tuple[Text | ProgressBar, ...]:
-    """Table cells of one running trial."""
-    loss, value = trial.metrics.get("train/loss"), trial.metrics.get(watched)
-    return (
-        Text(trial.label),
-        ProgressBar(total=trial.steps, completed=trial.step, width=24),
-        Text(trial.place),
-        Text("" if loss is None else f"{loss:.3f}"),
-        Text("" if value is None else f"{value:.4f}", style="bold"),
-    )
+        """Print a line, never read as markup: a row label may look like some. A terminal wraps it between words."""
+        self.console.print(Text(line, style=style), soft_wrap=not draws(self.console))

@@ -83,6 +83,11 @@ class Delivery:
         parts = [f"{trials} trial{'s' if trials > 1 else ''}"] if trials else []
         return " and ".join(parts if self.finished else [*parts, "the final table"])
 
+    @property
+    def page(self) -> str:
+        """Path of MLflow's page with the runs of the sweep; empty until something was compared, and after an error."""
+        return self.mirror.sweep_run.page if self.mirror is not None else ""
+
     def trial_changed(self, trial_id: str, *, running: bool) -> None:
         """The run directory has something new about a trial, which is running or has ended."""
         if running:

@@ -68,6 +68,8 @@ class Follower:
         """Why MLflow lacks something at present; None while all is well."""
         self.lacking = ""
         """What MLflow lacks at present, `3 trials and the final table`; empty if nothing, or if the child died."""
+        self.page = ""
+        """Path of MLflow's page with the runs of the sweep, once it is known."""
         self.refused: AccessError | None = None
         self.failing_since: float | None = None
         self.blocked = False
@@ -258,6 +260,7 @@ class Follower:
             self.blocked = state.get("blocked", False)
             self.note(state["failure"], failing=state["failing"])
             self.lacking, self.finished = state["lacking"], state["finished"]
+            self.page = state.get("page") or self.page
             if not self.answered:
                 self.answered = True
                 if self.sweep:

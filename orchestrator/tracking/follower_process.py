@@ -48,6 +48,7 @@ class FollowerProcess:
         self.server: Server | None = None
         self.delivery: Delivery | None = None
         self.failure, self.failing, self.blocked = "", False, False
+        self.page = ""
         self.told: dict[str, Any] = {}
         self.holder = ""
         """The driver, as `holder_of` tells it."""
@@ -154,7 +155,8 @@ class FollowerProcess:
         state = {"refused": refused, "blocked": self.blocked, "failure": self.failure, "failing": self.failing}
         state |= {"lacking": "", "finished": False}
         if self.delivery is not None:
-            state |= {"lacking": self.delivery.lacking, "finished": self.delivery.finished}
+            self.page = self.delivery.page or self.page
+            state |= {"lacking": self.delivery.lacking, "finished": self.delivery.finished, "page": self.page}
         if state != self.told:
             self.told = state
             with suppress(BrokenPipeError):  # nobody hears it any more: `abandon` follows

@@ -20,6 +20,8 @@ MOST_SECONDS = 10.0
 """While trials report, the page is at most this old."""
 PAUSES = 50.0
 """A pause is at least this number of times as long as writing took: of tables that take seconds, 2% of the time."""
+LONGEST_PAUSE = 300.0
+"""Seconds; a page that is much older says that nobody writes it any more."""
 
 
 class TableTracker(PacedTracker):
@@ -75,5 +77,6 @@ class TableTracker(PacedTracker):
             self.write(self.results, self.points.now(), not self.changed)
         self.changed = False
         if self.imported:
-            self.pause_seconds = max(self.shortest, PAUSES * (self.clock() - self.done_at))
+            pause = min(PAUSES * (self.clock() - self.done_at), LONGEST_PAUSE)
+            self.pause_seconds = max(pause, self.shortest)
         self.imported = True

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,71 +17,43 @@ from typing import Any
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.store.image_counts import PICTURE_FOLDER, read_pictures
+from orchestrator.store.record_files import steps_of
 from orchestrator.store.records import WORK, AttemptRecord, PlannedRun, State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.child_run import CODE, FAILURE, MODEL, REMEMBERED, ChildRun
+from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server
-from orchestrator.tracking.sweep_run import SweepRun
+from orchestrator.tracking.row_figures import DIFFERENCE, Baseline, difference_name
+from orchestrator.tracking.sweep_run import SweepRun, as_json
 from orchestrator.tracking.trial_run import (
-    ENVIRONMENT,
     REUSED,
     STATUS,
     Reading,
     RunKey,
-    as_text,
     class_table,
     curve_only,
-    data_set_of,
     final_readings,
     key_of,
     last_step,
     link_readings,
+    name_of,
     new_readings,
+    old_name_of,
     outcome_tags,
+    same,
+    storable,
 )
+from orchestrator.tracking.varied_settings import VariedSettings, as_text
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, load, source_of
 from orchestrator.workload.metric import class_families
 
 __all__ = ["Mirror"]
 
-PARENT, SOURCE = "mlflow.parentRunId", "mlflow.source.name"
+PARENT, SOURCE, RUN_NAME = "mlflow.parentRunId", "mlflow.source.name", "mlflow.runName"
 TABLES_LOGGED = "mlflow.loggedArtifacts"
-FAILURE = ("failure", "failure_kind", "failure_signature")
-MODEL = "model"
-"""Tag of a run with a logged model: the model's address."""
-CODE = f"{ENVIRONMENT}code"
-"""Tag of an ended run: digest of the trainer's code."""
-REMEMBERED = ("attempt", "state", REUSED, MODEL, CODE, *FAILURE)
-"""Tags of a child run that later decisions need."""
-
-
-@dataclass(slots=True)
-class ChildRun:
-    """What is known of a child run."""
-
-    run_id: str
-    status: str
-    tags: Mapping[str, str]
-    """Those of `REMEMBERED`."""
-    described: bool = False
-    """It has its parameters and its data set."""
-    fresh: bool = False
-    """Created by this object, so there is nothing in it to look up."""
-    logged: set[tuple[str, int]] | None = None
-    """Metric and step of each point it holds; None: unknown. Kept while the trial runs, as are the next two."""
-    last: dict[str, Reading] = field(default_factory=dict)
-    offsets: dict[str, int] = field(default_factory=dict)
-    """Bytes read so far of each file of the trial's curve."""
-
-    @property
-    def link(self) -> str:
-        """Id of the run that holds the curves for it; empty for a run with curves of its own."""
-        return self.tags.get(REUSED, "")
-
-    def holds(self, record: AttemptRecord) -> bool:
-        """Whether it is complete up to this record: the status is written last."""
-        attempt = (self.tags.get("attempt"), self.tags.get("state"))
-        return self.status == STATUS[record.state] and attempt == (str(record.attempt), record.state.value)
+CONFIG = "config.json"
+"""Artifact with the whole canonical configuration of a trial."""
 
 
 def parent_status(results: SweepResults, completed: bool, interrupted: bool) -> str:
@@ -121,7 +92,10 @@ class Mirror:
         self.sweep: SweepRecord
         self.sweep_run: SweepRun
         self.planned: dict[str, list[PlannedRun]] = {}
-        self.factors: dict[str, Mapping[str, Any]] = {}
+        self.varied: VariedSettings
+        self.outcomes: dict[str, AttemptRecord] = {}
+        """The attempt that counts of each ended trial."""
+        self.baseline: Baseline
         self.children: dict[RunKey, ChildRun] = {}
         self.complete_runs: dict[str, str] = {}
         """By trial id the finished run that holds its curves, in this sweep or another."""
@@ -134,6 +108,7 @@ class Mirror:
         A run that a killed driver left RUNNING becomes KILLED unless its trial is `running`.
         """
         self.plan(results.sweep)
+        self.outcomes = dict(results.outcomes)
         of_sweep = f"tags.sweep = '{self.sweep.name}' AND tags.role"
         known = next(iter(self.server.runs(f"{of_sweep} = 'sweep'")), None)
         self.sweep_run = SweepRun(self.server, self.sweep, known, self.live_table, self.clock)
@@ -141,12 +116,14 @@ class Mirror:
             self.add_child(run, running)
         self.find_elsewhere(results)
         self.sweep_run.count(results, running)
+        self.log_differences(self.sweep.cells)
         return [key for key in self.planned if key in results.outcomes and self.lacks(results.outcomes[key])]
 
     def plan(self, sweep: SweepRecord) -> None:
         """Take over the plan, or a longer one."""
         self.sweep = sweep
-        self.factors = {row.label: row.factors for row in sweep.rows}
+        self.varied = VariedSettings(sweep)
+        self.baseline = Baseline(sweep)
         self.planned = {}
         for planned in sweep.cells:
             self.planned.setdefault(planned.trial_id, []).append(planned)
@@ -155,6 +132,8 @@ class Mirror:
         """Bring a trial up to the points in the run directory, and with a `record` to its end."""
         if trial_id not in self.planned:
             return
+        if record is not None:
+            self.outcomes[trial_id] = record
         first, *others = self.planned[trial_id]
         own = self.children.get(key_of(first))
         complete = self.complete_runs.get(trial_id)
@@ -167,6 +146,7 @@ class Mirror:
         if record is not None:
             for planned in others:
                 self.link(planned, record, complete)
+            self.log_differences(self.baseline.compared.get(trial_id, ()))
 
     def finish(self, results: SweepResults, artifacts: Mapping[str, Path], *, completed: bool) -> None:
         """Attach tables and figures, close the runs of interrupted trials, then the parent run."""
@@ -193,11 +173,16 @@ class Mirror:
         if key in self.children:
             self.server.log(run.run_id, tags={"role": "superseded"})
             return
-        self.children[key] = child = ChildRun(run.run_id, status, remembered, described=bool(run.params))
+        difference = run.metrics.get(fit_name(difference_name(self.sweep)))
+        self.children[key] = child = ChildRun(run.run_id, status, remembered, bool(run.params), difference)
         if status == "FINISHED" and not child.link:
             self.complete_runs.setdefault(key[2], run.run_id)
         if tags.get(PARENT) != self.sweep_run.run_id:  # somebody deleted the parent
             self.server.log(run.run_id, tags={PARENT: self.sweep_run.run_id})
+        planned = next((item for item in self.planned.get(key[2], ()) if key_of(item) == key), None)
+        if planned is not None and tags.get(RUN_NAME) == old_name_of(planned):
+            self.server.log(run.run_id, tags=self.schedule_tags(planned))
+            self.server.rename(run.run_id, name_of(planned))
 
     def find_elsewhere(self, results: SweepResults) -> None:
         """Find the trials whose curves are in runs of other sweeps; one listing, and only if any may be."""
@@ -244,6 +229,7 @@ class Mirror:
         tags = outcome_tags(record) | self.checkpoint_tags(trial_id)
         tags["curve_only"] = json.dumps(curve_only(record, child.last))
         readings += final_readings(record, child.last, last_step(facts, child.last))
+        readings += self.new_difference(child, planned)
         for name in FAILURE:
             if name in child.tags and not tags[name]:
                 self.server.remove_tag(child.run_id, name)
@@ -263,9 +249,8 @@ class Mirror:
             return
         child = self.open_run(planned, {REUSED: complete})
         tags = outcome_tags(record) | self.checkpoint_tags(planned.trial_id) | {REUSED: complete}
-        self.write(
-            child, link_readings(record, self.trial_facts(planned.trial_id)), tags, self.describe(child, planned)
-        )
+        readings = link_readings(record, self.trial_facts(planned.trial_id)) + self.new_difference(child, planned)
+        self.write(child, readings, tags, self.describe(child, planned))
         self.close(child, record, tags)
 
     def open_run(self, planned: PlannedRun, link: Mapping[str, str] | None = None) -> ChildRun:
@@ -298,19 +283,49 @@ class Mirror:
             "role": "trial",
             "sweep": self.sweep.name,
             "row": planned.row,
-            **data_set_of(planned),
             "seed": str(planned.seed),
             "trial_id": planned.trial_id,
+            **self.schedule_tags(planned),
             "data_digest": self.trial_facts(planned.trial_id).get("data", ""),
-            **{f"factor.{name}": as_text(value) for name, value in self.factors.get(planned.row, {}).items()},
+            **{f"factor.{name}": as_text(value) for name, value in self.varied.factors.get(planned.row, {}).items()},
             **link,
         }
         first = next(self.directory.points(planned.trial_id), None)
         started_at = self.clock() if first is None else first.time
-        run_id = self.server.create(f"{planned.title} · seed {planned.seed}", tags, started_at)
+        run_id = self.server.create(name_of(planned), tags, started_at)
         child = ChildRun(run_id, "RUNNING", dict(link), fresh=True)
         self.children[key_of(planned)] = child
         return child
+
+    def schedule_tags(self, planned: PlannedRun) -> dict[str, str]:
+        """What tells runs of a row in several sweeps apart: recipe, data set and number of steps, where known."""
+        facts = self.trial_facts(planned.trial_id)
+        recipes = {item.name: item.recipe for item in self.sweep.data_sets}
+        steps = steps_of(facts)
+        tags = {
+            "recipe": recipes.get(planned.data, self.sweep.recipe),
+            "data_set": planned.data or self.data_name(facts.get("config", {}), facts.get("data", "")),
+            "steps": str(steps) if steps else "",
+        }
+        return {key: text for key, text in tags.items() if text}
+
+    def new_difference(self, child: ChildRun, planned: PlannedRun) -> list[Reading]:
+        """The difference of a run to its baseline, if it is known and the run does not hold it."""
+        value = self.baseline.difference(planned, self.outcomes)
+        if value is None or (child.difference is not None and same(child.difference, storable(value))):
+            return []
+        child.difference = storable(value)
+        pair = (planned.trial_id, self.baseline.trials[planned])
+        ended_at = max(self.outcomes[trial_id].ended_at for trial_id in pair)
+        step = last_step(self.trial_facts(planned.trial_id), {})
+        return [Reading(difference_name(self.sweep), child.difference, step, ended_at)]
+
+    def log_differences(self, runs: Iterable[PlannedRun]) -> None:
+        """Log the difference of each run that is complete and lacks it, because its baseline ended later."""
+        for planned in runs:
+            child = self.children.get(key_of(planned))
+            if child is not None and child.status != "RUNNING" and (readings := self.new_difference(child, planned)):
+                self.server.log(child.run_id, readings)
 
     def checkpoint_tags(self, trial_id: str) -> dict[str, str]:
         """`checkpoint.best` and `checkpoint.last`, or `checkpoint.folder`: addresses of what exists."""
@@ -327,13 +342,7 @@ class Mirror:
         if digest := facts.get("data", ""):
             profile = {key: value for key, value in config.items() if key.startswith("data.")}
             self.server.write_input(child.run_id, self.data_name(config, digest), digest, profile)
-        params = {key: as_text(value) for key, value in config.items()}
-        return params | {
-            "sweep": self.sweep.name,
-            "row": planned.row,
-            **data_set_of(planned),
-            "seed": str(planned.seed),
-        }
+        return self.varied.parameters(planned, config)
 
     def data_name(self, config: Mapping[str, Any], digest: str) -> str:
         """The name of the data set with this digest; that of a workload that names none is `inputs`."""
@@ -346,6 +355,8 @@ class Mirror:
         if child.fresh:
             return
         for key in self.server.run(child.run_id).metrics:
+            if key.startswith(DIFFERENCE):
+                continue
             for reading in self.server.history(child.run_id, key):
                 child.logged.add((key, reading.step))
                 if key not in child.last or child.last[key].step <= reading.step:
@@ -364,7 +375,9 @@ class Mirror:
         child.described = child.described or bool(params)
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
-        """Artifacts of an ended trial: pictures, figures per class, the traceback."""
+        """Artifacts of an ended trial: its configuration, pictures, figures per class, the traceback."""
+        config = self.trial_facts(record.trial_id).get("config", {})
+        self.server.write_text(child.run_id, CONFIG, as_json(config))
         with suppress(DamagedError), temporary_folder("pictures") as folder:  # `verify` names a damaged file
             for name, picture in read_pictures(self.directory, record).items():
                 (folder / name).write_bytes(picture)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["LONGEST_NOTE", "LONGEST_VALUE", "fit_name", "fit_value", "in_batches", "read_name"]
+__all__ = ["LONGEST_NAME", "LONGEST_NOTE", "LONGEST_VALUE", "fit_name", "fit_value", "in_batches", "read_name"]
 
 T = TypeVar("T")
 

@@ -46,7 +46,15 @@ from orchestrator.machine.own_folder import remove_stale, temporary_folder  # no
 from orchestrator.redaction import one_line, without_password  # noqa: E402
 from orchestrator.store.bounded_file import read_file  # noqa: E402
 from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
-from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, LONGEST_VALUE, fit_name, fit_value, in_batches, read_name  # noqa: E402
+from orchestrator.tracking.mlflow_limits import (  # noqa: E402
+    LONGEST_NAME,
+    LONGEST_NOTE,
+    LONGEST_VALUE,
+    fit_name,
+    fit_value,
+    in_batches,
+    read_name,
+)
 from orchestrator.tracking.remedies import diagnose  # noqa: E402
 from orchestrator.tracking.trial_run import Reading  # noqa: E402
 from orchestrator.tracking.uri import SQLITE, database_file  # noqa: E402
@@ -56,6 +64,8 @@ __all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "
 for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets these levels
     logging.getLogger(noisy).setLevel(logging.CRITICAL)  # a traceback for each locked database is not for users
 mlflow.store.db.utils.MAX_RETRY_COUNT = 1  # a file that is no database took ten silent tries and 100 seconds
+
+logger = logging.getLogger(__name__)
 
 EXPERIMENT = "contrast-sweep"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
@@ -100,6 +110,8 @@ class Server:
         """Name for messages."""
         self.closed = False
         """Another thread may set it: no request is made any more."""
+        self.experiment_tags: dict[str, str] = {}
+        """Tags of the experiment, as they were when it was opened, and those set since."""
         with self.in_one_line():
             create_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
@@ -138,6 +150,7 @@ class Server:
                 raise MlflowException("no experiment id in the answer")
             if experiment.lifecycle_stage != "active":
                 raise MlflowException(f"The experiment {number} must be in the 'active' state")
+            self.experiment_tags.update(experiment.tags)
             return number
         if not create:
             raise TrackingError(
@@ -189,7 +202,10 @@ class Server:
         fitted = {fit_name(key): fit_value(text, LONGEST_NOTE) for key, text in tags.items()}
         with self.in_one_line():
             run = self.client.create_run(
-                self.experiment, start_time=milliseconds(started_at), tags=fitted, run_name=fit_value(name, 250)
+                self.experiment,
+                start_time=milliseconds(started_at),
+                tags=fitted,
+                run_name=fit_value(name, LONGEST_NAME),
             )
         run_id = str(run.info.run_id)
         self.keep_cut(run_id, tags)
@@ -224,6 +240,27 @@ class Server:
                 whole = {"as": fit_name(name), "name": name, "value": value}
                 file = f"{FULL_TEXT}/{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
                 self.write_text(run_id, file, json.dumps(whole, indent=1, ensure_ascii=False))
+
+    def tag_experiment(self, key: str, value: str) -> bool:
+        """Set a tag of the experiment, unless it has this value; returns whether it has it now.
+
+        A store that does not know such tags, or a user without the right, is no error: nothing else depends on them.
+        """
+        if self.experiment_tags.get(key) == value:
+            return True
+        try:
+            with self.in_one_line():
+                self.client.set_experiment_tag(self.experiment, key, value)
+        except TrackingError as error:
+            logger.debug("%s", error)
+            return False
+        self.experiment_tags[key] = value
+        return True
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        with self.in_one_line():
+            self.client.update_run(run_id, name=fit_value(name, LONGEST_NAME))
 
     def remove_tag(self, run_id: str, key: str) -> None:
         """Remove a tag."""

@@ -12,9 +12,13 @@ from orchestrator.store.git_state import code_state
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.environment import installed_packages, machines
-from orchestrator.tracking.mlflow_limits import LONGEST_NOTE
+from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server
-from orchestrator.tracking.trial_run import Reading, as_text
+from orchestrator.tracking.row_figures import row_means
+from orchestrator.tracking.saved_view import SavedView, runs_of_sweep, view_key
+from orchestrator.tracking.trial_run import Reading, same, storable
+from orchestrator.tracking.uri import runs_page
+from orchestrator.tracking.varied_settings import as_text, parameter_names
 
 __all__ = ["SweepRun", "counts_of", "for_page", "note_of"]
 
@@ -43,8 +47,9 @@ class SweepRun:
                 "method": sweep.method,
                 "mlflow.source.name": "orchestrator.sweep",
             }
-            run_id = server.create(sweep.name, tags, clock())
-            run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=clock())
+            now = clock()
+            run_id = server.create(sweep.name, tags, now)
+            run = RunFacts(run_id=run_id, status="RUNNING", tags=tags, started_at=now)
         elif run.status != "RUNNING":
             server.reopen(run.run_id)
         self.server = server
@@ -55,26 +60,37 @@ class SweepRun:
         self.clock = clock
         self.documented: SweepRecord | None = None
         self.refreshed_at = float("-inf")
-        self.counted: dict[str, float] = {key: run.metrics[key] for key in run.metrics if key.startswith("trials/")}
+        self.counted = dict(run.metrics)
+        """Counters and figures of rows as MLflow has them, by its names."""
+        self.has_view = False
+        """Whether MLflow has the saved view of the sweep."""
         self.note = run.tags.get(NOTE, "")
         self.describe(run)
 
     def describe(self, run: RunFacts) -> None:
-        """Log what `run` lacks of the parameters, question and code version, then the documents."""
+        """Log what `run` lacks of the parameters, question and code version, then the documents.
+
+        The parameters are what all trials have in common: those of a child run are what its row sets.
+        """
         sweep = self.sweep
         params = {key: getattr(sweep, key) for key in ("method", "recipe", "metric", "goal", "baseline")}
         params["data_sets"] = ", ".join(item.name for item in sweep.data_sets)
+        varied = parameter_names(sweep)
+        params |= {key: as_text(value) for key, value in sweep.settings.items() if key not in varied}
         tags = {"question": sweep.question, "mlflow.source.git.commit": code_state().commit}
         tags = {key: value for key, value in tags.items() if value and run.tags.get(key) != value}
         if not self.note:
             tags[NOTE] = self.note = note_of(sweep, "")
-        missing = {key: value for key, value in params.items() if value and key not in run.params}
+        missing = {key: value for key, value in params.items() if value and fit_name(key) not in run.params}
         self.server.log(self.run_id, tags=tags, params=missing)
         self.write_documents()
 
     def write_documents(self) -> None:
-        """Write the plan and its sources as artifacts; called again when the plan has grown."""
+        """Write the plan and its sources as artifacts, and the saved view; called again when the plan has grown."""
         sweep = self.sweep
+        view = SavedView.of(sweep, self.began)
+        value = view.value(self.server.experiment_tags)
+        self.has_view = bool(value) and self.server.tag_experiment(view.tag, value)
         given = sweep.to_json()
         keys = ("name", "question", "method", "recipe", "metric", "goal", "baseline", "seeds", "protocol", "search")
         resolved = {key: given[key] for key in keys} | {"settings": given["settings"], "rows": given["rows"]}
@@ -91,6 +107,14 @@ class SweepRun:
             self.server.write_text(self.run_id, name, text)
         self.documented = sweep
 
+    @property
+    def page(self) -> str:
+        """Path of MLflow's page with the runs of the sweep."""
+        name, experiment = self.sweep.name, self.server.experiment
+        if self.has_view:
+            return runs_page(experiment, viewStateShareKey=view_key(name))
+        return runs_page(experiment, searchFilter=runs_of_sweep(name))
+
     def refresh(self, results: SweepResults, running: Collection[str]) -> None:
         """Update counters and provisional table, unless that was done less than `REFRESH_SECONDS` ago."""
         now = self.clock()
@@ -104,14 +128,16 @@ class SweepRun:
             self.write_note(state + for_page(self.live_table.read_text(encoding="utf-8")))
 
     def count(self, results: SweepResults, running: Collection[str]) -> None:
-        """Log the counters that have changed; their step is the number of seconds since the run began."""
+        """Log the counters and the figures of rows that have changed; their step is the seconds since the run began."""
         self.sweep = results.sweep
-        counts = counts_of(results, running)
-        changed = {key: float(value) for key, value in counts.items() if self.counted.get(key) != value}
+        figures = {**counts_of(results, running), **row_means(results)}
+        values = {key: storable(value) for key, value in figures.items()}
+        known = {key: self.counted.get(fit_name(key)) for key in values}
+        changed = {key: value for key, value in values.items() if (held := known[key]) is None or not same(held, value)}
         now = self.clock()
         step = max(0, int(now - self.began))
         self.server.log(self.run_id, [Reading(key, value, step, now) for key, value in changed.items()])
-        self.counted.update(changed)
+        self.counted.update({fit_name(key): value for key, value in changed.items()})
 
     def write_note(self, table: str) -> None:
         """Write question and table to the run's description."""

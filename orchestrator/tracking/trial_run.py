@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -18,17 +17,18 @@ __all__ = [
     "STATUS",
     "Reading",
     "RunKey",
-    "as_text",
     "class_table",
     "curve_only",
-    "data_set_of",
     "final_readings",
     "key_of",
     "last_step",
     "link_readings",
+    "name_of",
     "new_readings",
+    "old_name_of",
     "outcome_tags",
     "same",
+    "storable",
     "trial_readings",
 ]
 
@@ -73,9 +73,14 @@ def key_of(planned: PlannedRun) -> RunKey:
     return planned.row, planned.seed, planned.trial_id
 
 
-def data_set_of(planned: PlannedRun) -> dict[str, str]:
-    """Tag and parameter `data_set`, its name; none in a sweep that has one data set."""
-    return {"data_set": planned.data} if planned.data else {}
+def name_of(planned: PlannedRun) -> str:
+    """Name of a child run, with the seed before what MLflow cuts: `s0 · pixel memory`."""
+    return f"s{planned.seed} · {planned.title}"
+
+
+def old_name_of(planned: PlannedRun) -> str:
+    """The name that it had in version 0.1 until November 2026."""
+    return f"{planned.title} · seed {planned.seed}"
 
 
 def new_readings(points: Iterable[Point], logged: set[tuple[str, int]], last: dict[str, Reading]) -> list[Reading]:
@@ -151,11 +156,6 @@ def class_table(family: Metric, metrics: Mapping[str, float]) -> dict[str, Any] 
     """The figures of a family per class in MLflow's table format; None for a trial without."""
     rows = [[key.removeprefix(family.name), storable(value)] for key, value in metrics.items() if family.covers(key)]
     return {"columns": ["class", family.file_stem], "data": rows} if rows else None
-
-
-def as_text(value: Any) -> str:
-    """A config value as a person would type it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def storable(value: float) -> float:

@@ -1,13 +1,18 @@
-"""The address of MLflow's tracking store."""
+"""The address of MLflow's tracking store, and those of its pages."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
-__all__ = ["SQLITE", "database_file", "is_own_file", "tracking_uri_of"]
+from orchestrator.redaction import without_password
+
+__all__ = ["SQLITE", "UI_PORT", "database_file", "is_own_file", "runs_page", "sweep_link", "tracking_uri_of"]
 
 SQLITE = "sqlite:///"
+UI_PORT = 5000
+"""Where `mlflow ui` serves unless told otherwise."""
 
 
 def tracking_uri_of(given: str | None) -> str:
@@ -26,3 +31,24 @@ def is_own_file(uri: str) -> bool:
     if path is None:
         return False
     return os.access(path, os.R_OK | os.W_OK) if path.exists() else os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def runs_page(experiment: str, **query: str) -> str:
+    """Path of MLflow's list of the runs of an experiment, by its id.
+
+    `query`: `viewStateShareKey` opens a saved view, `searchFilter` lists some of the runs only. MLflow 3.17 opens an
+    experiment at its pages for language models unless the path says otherwise.
+    """
+    return (
+        f"#/experiments/{experiment}/runs?{urlencode({'workflowType': 'machine_learning', **query}, quote_via=quote)}"
+    )
+
+
+def sweep_link(uri: str, page: str) -> str | None:
+    """Address of `page` of the store at `uri`; of a database on this machine, the one at which `mlflow ui` serves it.
+
+    None for a store whose pages have no address that we know, such as a database server.
+    """
+    if uri.startswith(("http://", "https://")):
+        return f"{without_password(uri).rstrip('/')}/{page}"
+    return f"http://127.0.0.1:{UI_PORT}/{page}" if uri.startswith(SQLITE) else None

@@ -23,9 +23,9 @@ def describe_settings(configs: Sequence[Any]) -> str:
 
 
 def describe_seeds(seeds: Sequence[int]) -> str:
-    """`seed 0`, `seeds 0-2` or `seeds 11, 13`."""
+    """`seed 0`, `seeds 0–2` or `seeds 11, 13`."""
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
-        return f"seeds {seeds[0]}-{seeds[-1]}"
+        return f"seeds {seeds[0]}–{seeds[-1]}"
     return f"seeds {', '.join(map(str, seeds))}"

@@ -65,6 +65,9 @@ class Extras:
 
     reported: Callable[[Any, Inputs], Collection[str]] | None = None
     """The metrics that a trial reports; not given: all that are declared."""
+    titles: Callable[[Mapping[str, Any], Any], Mapping[str, str]] | None = None
+    """What tables and figures call the values that a row sets by dotted key, given those and its config:
+    `EfficientNet-Lite0` for `tf_efficientnet_lite0`. A value that it leaves out is shown as it is typed."""
     notes: Callable[[Sequence[PlannedRow]], Iterable[str]] | None = None
     """Sentences below the table: settings with less effect than they say."""
     forecast: Callable[[Sequence[PlannedRow]], Iterable[str]] | None = None

@@ -99,6 +99,10 @@ class LoadedWorkload:
         names = {metric.name for metric in self.metrics}
         return names | {validation_name(name) for name in names}
 
+    def titles(self, factors: Mapping[str, Any], config: Any) -> Mapping[str, str]:
+        """What tables call the values of `factors`, by key; those that are shown as they are typed are left out."""
+        return {} if self.extras.titles is None else self.extras.titles(factors, config)
+
     def steps(self, config: Any) -> int | None:
         """Number of steps of a trial; None where the workload does not say."""
         if not self.extras.steps_key:

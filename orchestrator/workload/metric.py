@@ -58,6 +58,14 @@ class Metric:
         """Factor from the recorded value to the shown one."""
         return 100.0 if self.unit == "%" else 1.0
 
+    def digits(self, value: float) -> str:
+        """A recorded value as tables show it, without its unit: `63.25` for a share of 0.6325."""
+        return f"{value * self.scale:.{self.decimals}f}"
+
+    def with_unit(self, digits: str) -> str:
+        """Digits with the unit: `63.25%`, `1.5 min`."""
+        return f"{digits}{self.unit}" if self.unit == "%" else f"{digits} {self.unit}".rstrip()
+
     @property
     def words(self) -> str:
         """The title in running text: `val mIoU` for `Val mIoU`."""

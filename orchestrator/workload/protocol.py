@@ -51,7 +51,7 @@ class Workload(Protocol):
     def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:
         """How the figures of these configs were measured, for the caption of the table, without its full stop.
 
-        `seeds` is `seeds 0-4`. `data` says what the data is, in a sweep over several data sets only.
+        `seeds` is `seeds 0–4`. `data` says what the data is, in a sweep over several data sets only.
         `orchestrator.workload.same_or_varied` names what differs between rows. By default it is the first line of the
         docstring of the class, or its name, and the settings that all rows share.
         """

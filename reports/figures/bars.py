@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports.figures.legend import place_names
 from reports.figures.plots import BarRow, Bars
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, literal, under
@@ -31,7 +32,7 @@ def draw_bars(data: Bars, *, style: Style = LIGHT, width: float = COLUMN) -> Fig
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(labels) - 0.45, -0.55)
-        figure.supxlabel(foot)
+        place_names(figure, foot, width)
         axes.grid(axis="x")
         axes.margins(x=0.04)
         if not numbers:

@@ -8,45 +8,27 @@ differences if classes were scored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.drawing import Drawing
-from reports.figures.figure_data import FigureData
+from reports.figures.figure_data import FigureData, axis_title
 from reports.figures.grids import factors_of, heatmap_of, is_full, is_numeric, line_over
-from reports.figures.kept import write_drawings
 from reports.figures.learning_curves import read_curves
-from reports.figures.plots import BAND, Curves, Importance, Plot
+from reports.figures.plots import BAND, Curve, Curves, Importance, Plot
 from reports.figures.searches import parallel_coordinates, pareto_front
 from reports.tables.columns import column_for
-from reports.tables.layout import Header
+from reports.tables.row_headers import key_titles
 
-__all__ = ["choose", "drawings_of", "write_figures"]
+__all__ = ["choose", "drawings_of"]
 
 LOSS = "train/loss"
 """Metric of the points of the second figure of learning curves; the first is of the metric that is watched."""
 
 MOST_CURVES = 8
 """Of more learning curves the baseline and the best rows are drawn."""
-
-
-def write_figures(
-    results: SweepResults,
-    directory: RunDirectory,
-    out: Path,
-    *,
-    importance: Mapping[str, float] | None = None,
-    dark: bool = False,
-) -> dict[str, dict[str, Path]]:
-    """Write the figures that suit a sweep into the folder `out`; returns name -> format -> path.
-
-    `importance` maps parameters of a search to shares. With `dark`, each figure is also written as `<name>-dark.svg`,
-    which a page shows on a dark background. One whose files are there is not drawn again. Raises StoreError when the
-    folder cannot be written.
-    """
-    return write_drawings(drawings_of(results, directory, importance=importance, dark=dark), out)
 
 
 def drawings_of(
@@ -56,7 +38,10 @@ def drawings_of(
     importance: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> list[Drawing]:
-    """What `write_figures` would draw; without a run directory there are no learning curves."""
+    """The drawings of the figures that suit a sweep; with `dark`, also those that a page shows on a dark background.
+
+    `importance` maps parameters of a search to shares. Without a run directory there are no learning curves.
+    """
     plots = choose(results, directory, importance=importance)
     darks = (False, True) if dark else (False,)
     return [Drawing(figure=name, plot=plot, dark=is_dark) for name, plot in plots.items() for is_dark in darks]
@@ -83,7 +68,8 @@ def choose(
         if classes.rows:
             found["classes"] = classes
     if importance:
-        found["importance"] = Importance(shares=dict(importance))
+        names = key_titles(tuple(importance))
+        found["importance"] = Importance(shares=dict(zip(names, importance.values(), strict=True)))
     if directory is not None:
         metrics = {"curves": results.sweep.watched_metric.name, "loss": LOSS}
         of_metrics = learning_curves(data, directory, [*metrics.values()])
@@ -126,6 +112,11 @@ def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence
     curves = read_curves(directory, sweep, labels, {metric: column.scale for metric, column in columns.items()})
     note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
     return {
-        metric: Curves(name=Header.of(column).label, curves=curves[metric], note=note, data=data.data_note)
+        metric: Curves(name=axis_title(column), curves=titled(curves[metric], data), note=note, data=data.data_note)
         for metric, column in columns.items()
     }
+
+
+def titled(curves: Sequence[Curve], data: FigureData) -> tuple[Curve, ...]:
+    """The curves under the titles of their rows."""
+    return tuple(replace(curve, label=data.titles[curve.label]) for curve in curves)

@@ -6,6 +6,7 @@ import math
 
 from matplotlib.figure import Figure
 
+from reports.figures.legend import place_names
 from reports.figures.plots import ClassBars
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, under
@@ -44,7 +45,7 @@ def draw_classes(data: ClassBars, *, style: Style = LIGHT, width: float = COLUMN
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(rows - 0.4, -0.6)
         axes.axvline(0, color=style.text, linewidth=0.6)
-        figure.supxlabel(foot)
+        place_names(figure, foot, width)
         axes.grid(axis="x")
         if not shown:
             axes.text(0.5, 0.5, "no class in common", transform=axes.transAxes, ha="center", color=style.muted)

@@ -26,7 +26,7 @@ def bars_of_means(data: FigureData) -> Bars:
     labels = data.best(MOST_ROWS)
     rows = tuple(
         BarRow(
-            label=label,
+            label=data.titles[label],
             estimate=data.estimate(label),
             baseline=label == data.sweep.baseline,
             note=gaps_of(data.cells[label]),
@@ -48,9 +48,10 @@ def bars_of_differences(data: FigureData, baseline: str) -> Bars:
             values=tuple(map(float, difference_N * scale)),
             interval=(item.interval.low * scale, item.interval.high * scale) if item.interval else None,
         )
-        rows.append(BarRow(label=label, estimate=estimate, note=gaps_of(data.cells[label]) or str(item.untested or "")))
+        note = gaps_of(data.cells[label]) or str(item.untested or "")
+        rows.append(BarRow(label=data.titles[label], estimate=estimate, note=note))
     note = note_of(data, labels, "mean difference", "seed pairs")
-    return Bars(name=f"Δ {data.on_data(data.title)} to “{baseline}”", rows=tuple(rows), note=note)
+    return Bars(name=f"Δ {data.on_data(data.title)} to “{data.titles[baseline]}”", rows=tuple(rows), note=note)
 
 
 def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
@@ -74,10 +75,11 @@ def class_differences(data: FigureData) -> ClassBars:
         if len(difference_N):
             classes.append(BarRow(label=label, estimate=estimate_of(difference_N * family.scale)))
     unit = f" ({family.unit})" if family.unit else ""
-    name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: “{others[0]}” to “{data.baseline}”"
+    rows = f"“{data.titles[others[0]]}” to “{data.titles[data.baseline]}”"
+    name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: {rows}"
     note = f"Fewer than {MIN_SEEDS} seeds: no test"
     if any(item.estimate.interval for item in classes):
-        note = "95% intervals, each for itself; grey: not significant (Holm over rows x classes)"
+        note = "95% intervals, each for itself; grey: not significant (Holm over rows × classes)"
     return ClassBars(
         name=name,
         rows=tuple(classes),

@@ -17,7 +17,7 @@ from reports.figures.line import draw_line
 from reports.figures.parallel import draw_parallel
 from reports.figures.pareto import draw_pareto
 from reports.figures.plots import Bars, ClassBars, Curves, HeatMap, Importance, LinePlot, Parallel, Pareto
-from reports.figures.style import DARK, LIGHT
+from reports.figures.style import DARK, LIGHT, PAPERS
 
 __all__ = ["draw_files"]
 
@@ -35,5 +35,5 @@ DRAWN_BY: Mapping[type, Callable[..., Figure]] = {
 
 def draw_files(drawing: Drawing) -> dict[str, bytes]:
     """The content of the file of each format."""
-    figure = DRAWN_BY[type(drawing.plot)](drawing.plot, style=DARK if drawing.dark else LIGHT)
-    return render(figure, drawing.formats)
+    style = PAPERS[drawing.paper] if drawing.paper else DARK if drawing.dark else LIGHT
+    return render(DRAWN_BY[type(drawing.plot)](drawing.plot, style=style), drawing.formats, style)

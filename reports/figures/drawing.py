@@ -15,10 +15,13 @@ import numpy as np
 
 from reports.figures.plots import Plot
 
-__all__ = ["DrawFigures", "Drawing"]
+__all__ = ["PAPER_FONTS", "DrawFigures", "Drawing"]
 
-LIGHT_FORMATS, DARK_FORMATS = ("pdf", "png", "svg"), ("svg",)
-"""Papers are light; a page also has dark figures."""
+LIGHT_FORMATS, DARK_FORMATS, PAPER_FORMATS = ("pdf", "png", "svg"), ("svg",), ("pdf",)
+"""A page also has dark figures, and those of a paper are in the font of its text."""
+
+PAPER_FONTS = ("computer-modern", "times")
+"""That of LaTeX, and that of CVPR, ICCV and NeurIPS."""
 
 LIBRARIES = ("matplotlib", "fonttools", "numpy", "pillow")
 """Installed packages of which the bytes of a figure depend on the version."""
@@ -26,12 +29,14 @@ LIBRARIES = ("matplotlib", "fonttools", "numpy", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure in light or in dark colours."""
+    """A figure in light or in dark colours, or in the font of a paper."""
 
     figure: str
     """Its name, such as `means`."""
     plot: Plot
     dark: bool = False
+    paper: str = ""
+    """One of `PAPER_FONTS`, for a figure of a paper."""
 
     @property
     def name(self) -> str:
@@ -41,12 +46,12 @@ class Drawing:
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats of its files."""
-        return DARK_FORMATS if self.dark else LIGHT_FORMATS
+        return PAPER_FORMATS if self.paper else DARK_FORMATS if self.dark else LIGHT_FORMATS
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the data, the code that draws them, and the versions of the libraries, hexadecimal."""
-        text = json.dumps([code_digest(), self.plot, self.dark], default=plain, separators=(",", ":"))
+        text = json.dumps([code_digest(), self.plot, self.dark, self.paper], default=plain, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,14 @@ from reports.stats.intervals import mean_interval
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.columns import Column, column_for
-from reports.tables.layout import Header
+from reports.tables.row_headers import row_titles
 
-__all__ = ["FigureData", "estimate_of", "gaps_of", "interval_note"]
+__all__ = ["FigureData", "axis_title", "estimate_of", "gaps_of", "interval_note"]
+
+SPLITS = {"train": "Training", "val": "Validation"}
+"""What an axis says for the first part of a metric's name."""
+AXES = {"cost/train_minutes": "Training time", "cost/step_ms": "Time per step"}
+"""What an axis says where the header of the column is too short for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +49,8 @@ class FigureData:
 
     @property
     def title(self) -> str:
-        """Name, unit and direction of the metric."""
-        return Header.of(self.column).label
+        """Name and unit of the metric, for an axis."""
+        return axis_title(self.column)
 
     @property
     def data_note(self) -> str:
@@ -52,7 +58,7 @@ class FigureData:
         return f"Data set: {self.sweep.data_sets[0].name}" if self.sweep.data_sets else ""
 
     def on_data(self, text: str) -> str:
-        """`text`, and the data set if the sweep names it: `mIoU (%) ↑ on CamVid`."""
+        """`text`, and the data set if the sweep names it: `mIoU (%) on CamVid`."""
         return title_of(text, self.sweep.data_sets[0].name if self.sweep.data_sets else "")
 
     @property
@@ -80,14 +86,28 @@ class FigureData:
         count = len(labels) - (self.baseline is not None)
         return f"the {count} best of {len(self.sweep.rows)} rows" + (" and the baseline" if self.baseline else "")
 
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """What figures call the rows, by label."""
+        return row_titles(self.sweep)
+
     def estimate(self, label: str) -> Estimate:
-        """Seeds of a row and, from three seeds on, the 95 % interval of their mean."""
+        """Seeds of a row and, from three seeds on, the 95% interval of their mean."""
         value_N = np.array([self.cells[label].values[seed] for seed in sorted(self.cells[label].values)])
         return estimate_of(value_N * self.column.scale)
 
 
+def axis_title(column: Column) -> str:
+    """What an axis shows, in words: `Validation mIoU (%)`, `Training loss`."""
+    split, slash, rest = column.name.partition("/")
+    name = AXES.get(column.key) or column.name.replace("Val ", "Validation ").replace("Best val ", "Best validation ")
+    if slash and split in SPLITS:
+        name = f"{SPLITS[split]} {rest.replace('_', ' ')}"
+    return f"{name} ({column.unit})" if column.unit else name
+
+
 def estimate_of(value_N: NDArray[np.float64]) -> Estimate:
-    """Values with the 95 % interval of their mean, from three on. Equal values give equal intervals."""
+    """Values with the 95% interval of their mean, from three on. Equal values give equal intervals."""
     values = tuple(map(float, value_N))
     if len(values) < MIN_SEEDS:
         return Estimate(values=values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import matplotlib.backends.backend_svg  # noqa: F401 - both are imported with th
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from reports.figures.style import LIGHT, settings
+from reports.figures.style import LIGHT, Style, settings
 
 __all__ = ["PNG_DPI", "render"]
 
@@ -26,11 +27,16 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
 
 FORMATS = tuple(METADATA)
 
+logging.getLogger("fontTools.ttLib").setLevel(logging.ERROR)  # the dates in cmr10 are unusual
 
-def render(figure: Figure, formats: Iterable[str] = FORMATS) -> dict[str, bytes]:
-    """The content of a file of each format. Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG."""
+
+def render(figure: Figure, formats: Iterable[str] = FORMATS, style: Style = LIGHT) -> dict[str, bytes]:
+    """The content of a file of each format, of a figure drawn in `style`.
+
+    Fonts are embedded as TrueType in the PDF and drawn as paths in the SVG.
+    """
     contents = {}
-    with rc_context(settings(LIGHT)):
+    with rc_context(settings(style)):
         for kind in formats:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=dict(METADATA[kind]))

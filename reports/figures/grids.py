@@ -13,6 +13,7 @@ from reports.figures.figure_data import FigureData, interval_note
 from reports.figures.plots import HeatMap, LinePlot
 from reports.stats.interaction import interaction
 from reports.tables.columns import Column
+from reports.tables.row_headers import key_titles, level_texts
 
 __all__ = ["factors_of", "heatmap_of", "is_full", "is_numeric", "line_over"]
 
@@ -44,22 +45,18 @@ def is_full(rows: Sequence[Row], factors: Factors) -> bool:
     return len(set(pairs)) == len(pairs) > len(first) * len(second) / 2
 
 
-def short(key: str) -> str:
-    """Last part of a dotted key, in words."""
-    return key.rpartition(".")[2].replace("_", " ")
-
-
 def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
     """The metric over one numeric factor."""
     ordered = sorted(rows, key=lambda row: float(row.factors[key]))
+    (name,) = key_titles((key,))
     outside = data.baseline if all(row.label != data.baseline for row in rows) else None
     return LinePlot(
-        x_name=short(key).capitalize(),
+        x_name=name,
         y_name=data.title,
-        label=short(key),
+        label=name,
         at=tuple(float(row.factors[key]) for row in ordered),
         estimates=tuple(data.estimate(row.label) for row in ordered),
-        reference=(outside, data.estimate(outside)) if outside is not None else None,
+        reference=(data.titles[outside], data.estimate(outside)) if outside is not None else None,
         note="; ".join(filter(None, (data.data_note, interval_note(data)))),
     )
 
@@ -67,6 +64,8 @@ def line_over(data: FigureData, rows: Sequence[Row], key: str) -> LinePlot:
 def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatMap:
     """Means of a two-factor grid; the factor with more levels is on the x axis."""
     (y_key, y_levels), (x_key, x_levels) = sorted(factors.items(), key=lambda item: len(item[1]))
+    y_texts, x_texts = level_texts(rows, y_key), level_texts(rows, x_key)
+    y_name, x_name = key_titles((y_key, x_key))
     seeds = data.sweep.seeds
     value_SYX = np.full((len(seeds), len(y_levels), len(x_levels)), np.nan)
     y_place = {repr(level): place for place, level in enumerate(y_levels)}
@@ -79,10 +78,10 @@ def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatM
     shape = value_SYX.shape[1:]
     return HeatMap(
         name=data.title,
-        x_name=short(x_key).capitalize(),
-        y_name=short(y_key).capitalize(),
-        x_levels=tuple(map(level_text, x_levels)),
-        y_levels=tuple(map(level_text, y_levels)),
+        x_name=x_name,
+        y_name=y_name,
+        x_levels=tuple(level_text(x_texts, level) for level in x_levels),
+        y_levels=tuple(level_text(y_texts, level) for level in y_levels),
         mean_YX=cells_S.mean().to_numpy().reshape(shape),
         std_YX=cells_S.std().to_numpy().reshape(shape) if len(seeds) > 1 else None,
         decimals=data.column.decimals,
@@ -90,9 +89,9 @@ def heatmap_of(data: FigureData, rows: Sequence[Row], factors: Factors) -> HeatM
     )
 
 
-def level_text(level: object) -> str:
-    """A level as in the search space file."""
-    return "–" if level is None else f"{level:g}" if isinstance(level, float) else str(level)
+def level_text(texts: Mapping[str, str], level: object) -> str:
+    """What tables call a level; a dash for rows without the key."""
+    return "–" if level is None else texts[repr(level)]
 
 
 def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
@@ -101,5 +100,6 @@ def interaction_note(value_SYX: NDArray[np.float64], column: Column) -> str:
     if found is None:
         return "Interaction: needs a seed with every cell"
     largest = float(np.abs(found.residual_YX).max())
-    text = f"Interaction: {100 * found.share:.0f}% of variation, up to {largest:.{column.decimals}f} {column.unit}"
+    unit = "points" if column.unit == "%" else column.unit
+    text = f"Interaction: {100 * found.share:.0f}% of variation, up to {largest:.{column.decimals}f} {unit}"
     return f"{text.strip()}, p = {found.p:.2g}" if found.p is not None else f"{text.strip()}; one seed: no test"

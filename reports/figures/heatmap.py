@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from reports.figures.plots import HeatMap
+from reports.figures.plots import HeatMap, is_wide
 from reports.figures.style import COLUMN, LIGHT, PAGE, Style, canvas
 from reports.figures.text import fitted, height_of, literal, under
 
@@ -15,16 +15,13 @@ __all__ = ["draw_heatmap"]
 MAP = "cividis"
 """Rises in brightness, and is safe for all kinds of colour blindness."""
 
-WIDE_MAP = 6
-"""A heat map of more levels is as wide as both columns of the page."""
-
 
 def draw_heatmap(data: HeatMap, *, style: Style = LIGHT, width: float | None = None) -> Figure:
     """Cells coloured from the lowest to the highest mean. Brighter means higher, not better.
 
     A map with more than six levels on the x axis is as wide as both columns of a page, unless `width` says otherwise.
     """
-    width = width or (PAGE if len(data.x_levels) > WIDE_MAP else COLUMN)
+    width = width or (PAGE if is_wide(data) else COLUMN)
     columns, rows = len(data.x_levels), len(data.y_levels)
     seen = data.mean_YX[np.isfinite(data.mean_YX)]
     letters = int((width - 1.6) / columns / 0.06)  # in the width of a cell

@@ -6,6 +6,7 @@ import math
 
 from matplotlib.figure import Figure
 
+from reports.figures.legend import place_names
 from reports.figures.plots import Importance
 from reports.figures.style import COLUMN, LIGHT, Style, canvas
 from reports.figures.text import fitted, height_of, under
@@ -35,7 +36,7 @@ def draw_importance(data: Importance, *, style: Style = LIGHT, width: float = CO
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(max(len(ordered), 1) - 0.4, -0.6)
         axes.set_xlim(0, 1.18 * max((value for _, value in ordered if math.isfinite(value)), default=1.0) or 1.0)
-        figure.supxlabel(foot)
+        place_names(figure, foot, width)
         if not ordered:
             axes.text(0.5, 0.5, "too few trials", transform=axes.transAxes, ha="center", color=style.muted)
     return figure

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from reports.figures.style import COLUMN
 from reports.figures.text import fitted
 
-__all__ = ["legend_height", "legend_label", "place_legend"]
+__all__ = ["legend_height", "legend_label", "place_legend", "place_names"]
 
-LETTERS = 30
+LETTERS = 36
+BESIDE = 1.4
+"""Inches beside the axes of a figure with labels of rows, at most."""
 LINE = 0.145
 """Inches per line of the legend."""
 
@@ -46,4 +49,13 @@ def place_legend(figure: Figure, labels: Sequence[str], foot: str, width: float 
             title=foot or None,
         )
     elif foot:
+        figure.supxlabel(foot)
+
+
+def place_names(figure: Figure, foot: str, width: float = COLUMN) -> None:
+    """The name of the x axis, and a note if there is one: below the axes if it is short, else below the figure."""
+    axes = figure.axes[0]
+    if "\n" not in foot and len(foot) <= int((width - BESIDE) * 17):
+        axes.set_xlabel(foot, fontsize=rcParams["figure.labelsize"])
+    else:
         figure.supxlabel(foot)

@@ -26,6 +26,7 @@ __all__ = [
     "Pareto",
     "ParetoPoint",
     "Plot",
+    "is_wide",
 ]
 
 BAND = "Band: ± sample standard deviation"
@@ -186,3 +187,12 @@ class Parallel:
 
 Plot = Bars | HeatMap | LinePlot | Parallel | Pareto | Curves | Importance
 """The data of one figure."""
+
+
+WIDE_MAP = 6
+"""A heat map of more levels is as wide as both columns of the page."""
+
+
+def is_wide(plot: Plot) -> bool:
+    """Whether a figure is as wide as both columns of a two-column page."""
+    return isinstance(plot, Pareto | Parallel) or (isinstance(plot, HeatMap) and len(plot.x_levels) > WIDE_MAP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figures.figure_data import FigureData
-from reports.figures.grids import level_text, short
+from reports.figures.figure_data import FigureData, axis_title
 from reports.figures.plots import Parallel, ParallelAxis, Pareto, ParetoPoint
 from reports.tables.aggregate import aggregate
 from reports.tables.columns import column_for, in_readable_time
+from reports.tables.row_headers import factor_text, key_titles
 
 __all__ = ["parallel_coordinates", "pareto_front"]
 
@@ -23,6 +22,8 @@ COSTS = ("cost/gpu_hours", "cost/train_minutes", "cost/parameters_millions")
 MOST_LINES = 300
 """Of more trials the best are drawn."""
 MOST_TICKS = 5
+ABSENT = 0.15
+"""Where the numbers begin on an axis from 0 to 1, if a trial lacks the parameter."""
 APART = 0.08
 """Smallest distance of two ticks on an axis from 0 to 1."""
 
@@ -42,7 +43,7 @@ def pareto_front(data: FigureData) -> Pareto | None:
                 if cell.mean is not None and cost.mean is not None
             )
             return Pareto(
-                x_name=f"{column.header} {column.arrow}",
+                x_name=axis_title(column),
                 y_name=data.title,
                 points=points,
                 x_up=column.direction == "up",
@@ -54,19 +55,19 @@ def pareto_front(data: FigureData) -> Pareto | None:
 def parallel_coordinates(data: FigureData) -> Parallel | None:
     """An axis for each parameter that the trials vary and one for the metric; None with fewer than two trials.
 
-    Trials with a value of the metric are drawn, the best last.
+    Trials with a value of the metric are drawn, the best last; the baseline has no drawn parameters.
     """
-    ranked = data.ranking()
+    ranked = [label for label in data.ranking() if label != data.sweep.baseline]
     labels = list(reversed(ranked[:MOST_LINES]))
-    factors = {row.label: row.factors for row in data.sweep.rows}
-    parameters = [item["key"] for item in data.sweep.search.get("parameters", ())]
+    rows = {row.label: row for row in data.sweep.rows}
+    parameters = data.sweep.search.get("parameters", ())
+    names = key_titles([item["key"] for item in parameters])
     axes = []
-    for item in data.sweep.search.get("parameters", ()):
+    for item, name in zip(parameters, names, strict=True):
         key = item["key"]
-        values = [factors[label].get(key) for label in labels]
+        values = [rows[label].titles.get(key, rows[label].factors.get(key)) for label in labels]
         if len({repr(value) for value in values}) > 1:
-            name = short(key) if [short(other) for other in parameters].count(short(key)) == 1 else key
-            axes.append(axis_of(name.capitalize(), values, log=str(item["kind"]).endswith("log_uniform")))
+            axes.append(axis_of(name, values, log=str(item["kind"]).endswith("log_uniform")))
     if len(labels) < 2 or not axes:
         return None
     means = [float(data.cells[label].mean or 0.0) * data.column.scale for label in labels]
@@ -79,24 +80,31 @@ def parallel_coordinates(data: FigureData) -> Parallel | None:
 
 
 def axis_of(name: str, values: Sequence[Any], *, log: bool) -> ParallelAxis:
-    """The places of the values of one axis: numbers on a linear or log scale, anything else as evenly spaced levels."""
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if not numeric or len(set(values)) < 2:
+    """The places of the values of one axis: numbers on a linear or log scale, anything else as evenly spaced levels.
+
+    A trial without the parameter, whose value is None, is at the bottom of the numbers.
+    """
+    known = [value for value in values if value is not None]
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    if not numeric or len(set(known)) < 2:
         levels = sorted({level_of(value) for value in values})
         spread = max(len(levels) - 1, 1)
         places = [levels.index(level_of(value)) / spread for value in values]
         return ParallelAxis(
             name=name, place_T=tuple(places), ticks=tuple((at / spread, text) for at, text in enumerate(levels))
         )
-    log = log and min(values) > 0
-    value_T = np.array([math.log10(value) if log else float(value) for value in values])
-    low, high = float(value_T.min()), float(value_T.max())
-    place_T = (value_T - low) / (high - low)
-    ticks = []
-    for place in tick_places(place_T):
-        at = low + place * (high - low)
+    log = log and min(known) > 0
+    value_K = np.array([math.log10(value) if log else float(value) for value in known])
+    low, high = float(value_K.min()), float(value_K.max())
+    bottom = 0.0 if len(known) == len(values) else ABSENT
+    place_K = bottom + (1 - bottom) * (value_K - low) / (high - low)
+    ticks = [] if not bottom else [(0.0, level_of(None))]
+    for place in tick_places(place_K):
+        at = low + (place - bottom) / (1 - bottom) * (high - low)
         ticks.append((place, rounded(10**at if log else at)))
-    return ParallelAxis(name=name, place_T=tuple(place_T.tolist()), ticks=tuple(ticks))
+    remaining = iter(place_K.tolist())
+    places = [0.0 if value is None else next(remaining) for value in values]
+    return ParallelAxis(name=name, place_T=tuple(places), ticks=tuple(ticks))
 
 
 def rounded(value: float) -> str:
@@ -104,14 +112,14 @@ def rounded(value: float) -> str:
     return f"{float(f'{value:.3g}'):.10g}"
 
 
-def tick_places(place_T: NDArray[np.float64]) -> list[float]:
-    """The values themselves if they are few and apart, else evenly spaced places from 0 to 1."""
-    own = np.unique(place_T)
+def tick_places(place_K: NDArray[np.float64]) -> list[float]:
+    """The values themselves if they are few and apart, else evenly spaced places over their range."""
+    own = np.unique(place_K)
     if len(own) <= MOST_TICKS and np.diff(own).min() >= APART:
         return [float(place) for place in own]
-    return [float(place) for place in np.linspace(0.0, 1.0, MOST_TICKS)]
+    return [float(place) for place in np.linspace(own[0], own[-1], MOST_TICKS)]
 
 
 def level_of(value: Any) -> str:
-    """A level of a categorical parameter, as in the search space file."""
-    return json.dumps(value) if isinstance(value, list | dict) else level_text(value)
+    """A level of a categorical parameter; a dash for trials without it."""
+    return "–" if value is None else factor_text(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib import rc_context
@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["COLUMN", "DARK", "LIGHT", "PAGE", "Style", "canvas"]
+from reports.figures import computer_modern
+
+__all__ = ["COLUMN", "DARK", "LIGHT", "PAGE", "PAPERS", "Style", "canvas"]
 
 COLUMN = 3.3
 """Width of one column of a two-column paper, inches."""
@@ -39,6 +41,8 @@ class Style:
     """One colour per series, distinguishable with every colour blindness; repeated with other dashes."""
     gain: str
     loss: str
+    font: str = "DejaVu Sans"
+    """Shipped with matplotlib, as all that we use: the same bytes on every machine."""
 
     @property
     def first(self) -> str:
@@ -65,6 +69,11 @@ DARK = Style(
     gain="#56b4e9",
     loss="#e57a3c",
 )
+PAPERS = {
+    "computer-modern": replace(LIGHT, font=computer_modern.FONT),
+    "times": replace(LIGHT, font="STIXGeneral"),
+}
+"""Figures of papers, by the font of the text (`reports.figures.drawing.PAPER_FONTS`)."""
 
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 """One for each repetition of the palette."""
@@ -81,9 +90,10 @@ def line_style(style: Style, index: int) -> dict[str, Any]:
 def settings(style: Style) -> Any:
     """Matplotlib settings for `rc_context`."""
     return {
-        "font.family": "DejaVu Sans",  # shipped with matplotlib: the same bytes on every machine
+        "font.family": [style.font, "DejaVu Sans"],
+        "mathtext.fontset": "cm",
         "font.size": FONT_SIZE,
-        "text.parse_math": False,  # `$` is a character
+        "text.parse_math": style.font == computer_modern.FONT,  # elsewhere `$` is a character
         "text.usetex": False,
         "text.color": style.text,
         "axes.titlesize": FONT_SIZE,
@@ -95,7 +105,7 @@ def settings(style: Style) -> Any:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "axes.formatter.use_mathtext": False,
+        "axes.formatter.use_mathtext": style.font == computer_modern.FONT,
         "axes.unicode_minus": True,
         "grid.color": style.grid,
         "grid.linewidth": 0.5,
@@ -133,4 +143,6 @@ def canvas(width: float, height: float, style: Style) -> Iterator[tuple[Figure, 
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.add_subplot()
+        if style.font == computer_modern.FONT:
+            computer_modern.set_in_computer_modern(figure)
         figure.draw_without_rendering()  # makes the ticks with these settings and computes the layout

@@ -1,7 +1,8 @@
 r"""A table in LaTeX with booktabs: a fragment for `\input`, and a preview that compiles with pdflatex by itself.
 
-A table wider than the text or taller than a page is scaled down, a table of more than 45 lines continues in another
-float, and long words may break, so that no box is overfull.
+Nothing is left to be done by hand: a table stands in one column of a paper if it is narrow enough, else over the page;
+decimal points are aligned; a table of many rows or columns continues in another float. What the marks mean stands below
+it in one paragraph, and what only matters to who checks the table is a comment.
 """
 
 from __future__ import annotations
@@ -10,73 +11,94 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from reports.render.latex_cells import BOLD, BOLD_COMMANDS, MARKS, VERDICTS, ColumnShape
+from reports.render.latex_fit import SEPARATION, SMALL_OF, Fit, column_slots, fit, float_parts, header_lines
 from reports.render.latex_text import escape
-from reports.tables.cell_text import CellText, Mark
-from reports.tables.layout import Header, RowHeader, Slot, TableLayout, TableLine
+from reports.render.latex_width import PAGE, width_of
+from reports.tables.cell_text import Mark
+from reports.tables.layout import RowHeader, TableLayout, TableLine
+from reports.tables.notes import Note
 from reports.tables.table import Table
 
-__all__ = ["PACKAGES", "document", "render_latex", "render_preview"]
+__all__ = ["document", "render_latex", "render_preview", "with_math"]
 
-PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "multirow")
-"""What the fragment needs in the preamble."""
 PREAMBLE = (
-    f"\\usepackage{{{','.join(PACKAGES[:-1])}}}",
+    r"\usepackage{amssymb,array,booktabs,graphicx}",
     r"\IfFileExists{multirow.sty}{\usepackage{multirow}}{} % a small TeX has none: the text stands in the first line",
     r"\providecommand\multirow[3]{#3}",
 )
 """Preamble of our own documents, which must compile with any TeX distribution."""
-FLOAT_PAGES = r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}\makeatother"
+FLOAT_PAGES = (
+    r"\makeatletter\setlength{\@fptop}{0pt}\setlength{\@fpsep}{18pt}"
+    r"\setlength{\@dblfptop}{0pt}\setlength{\@dblfpsep}{18pt}\makeatother"
+)
 """Pages with floats only are filled from the top."""
+PACKAGES = {r"\checkmark": "amssymb", r"\arraybackslash": "array", r"\multirow": "multirow"}
+"""The package of each command that a fragment may use; every one needs booktabs."""
 
-LINES_PER_FLOAT = 45
-LONG_LABEL = 36
-"""Characters above which a leading column has a fixed width and wraps its texts."""
-WIDEST_IN_COLUMN = 80
-"""Characters above which the table spans both columns of a two-column paper (`table*`)."""
+SIZES = {9: r"\small", 8: r"\footnotesize", 7: r"\scriptsize", 5: r"\tiny"}
+"""In a document of 10 pt."""
+TITLE = re.compile(r"(.{1,90}?[.?!]) ([A-Z].*)")
+"""A caption with a short first sentence, which is set in bold."""
 
-MARKS = {
-    Mark.ALIKE: r"\approx",
-    Mark.FEWER: r"\dagger",
-    Mark.PROVISIONAL: r"\ddagger",
-    Mark.MIXED: r"\S",
-    Mark.CHOSEN: r"\|",
-    Mark.SHARED: r"\P",
-}
 SYMBOLS = {
-    **{mark: f"$^{{{symbol}}}$" for mark, symbol in MARKS.items()},
+    **{mark: f"$^{{{symbol}}}$" for mark, symbol in {**MARKS, **VERDICTS, Mark.SHARED: r"\P"}.items()},
     Mark.BEST: r"\textbf{Bold}",
-    Mark.SECOND: r"\underline{Underlined}",
-    Mark.DELTA: r"$_\mathrm{subscript}$",
-    Mark.SIGNIFICANT: "$_{*}$",
+    Mark.SECOND: r"\underline{underlined}",
+    Mark.DELTA: "subscript",
     Mark.MISSING: "--",
-    Mark.PUBLISHED: r"\emph{Published}",
+    Mark.PUBLISHED: r"\emph{published}",
 }
+ORDER = (Mark.BEST, Mark.SECOND, Mark.DELTA, Mark.SIGNIFICANT, Mark.ALIKE)
+"""Of the legend; the other marks follow."""
 
 
 def render_latex(table: Table) -> str:
     """A `table` environment with caption, label, tabular and notes: a fragment."""
     name = " ".join(table.name.split())
     label = re.sub(r"[^\w:.+@/-]", "-", table.label or f"tab:{table.name}", flags=re.ASCII)
-    parts = split_lines(table.layout)
-    lines = [
-        f"% Made by `python -m reports` from the records of the sweep {name}; needs",
-        f"% \\usepackage{{{','.join(PACKAGES)}}}",
-    ]
-    kind = "table*" if width_of(table.layout) > WIDEST_IN_COLUMN else "table"
+    legend = legend_of(table.notes)
+    parts = float_parts(titled(table), f"{table.caption} {legend}")
+    body: list[str] = []
     for number, layout in enumerate(parts):
-        caption = escape(table.caption) if number == 0 else f"{escape(table.name)}, continued."
-        lines += [
+        found = fit(layout) or Fit(wide=True, size=7, width=PAGE)
+        kind = "table*" if found.wide else "table"
+        caption = caption_of(table.caption) if number == 0 else f"{continued(table)} (continued)."
+        body += [
             f"\\begin{{{kind}}}[t]",
             r"  \centering\emergencystretch=3em",
+            *([] if number == 0 else [r"  \addtocounter{table}{-1}"]),
             f"  \\caption{{{caption}}}",
             *([f"  \\label{{{label}}}"] if number == 0 else []),
-            r"  \smallskip",
-            r"  \small\setlength{\tabcolsep}{4pt}",
-            *tabular(layout),
-            *(notes_of(table) if number == len(parts) - 1 else []),
+            r"  \medskip",
+            f"  {SIZES[found.size]}\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}",
+            *tabular(layout, found),
+            *(below(legend, found) if number == len(parts) - 1 else []),
             f"\\end{{{kind}}}",
         ]
-    return "\n".join(lines) + "\n"
+    used = [package for command, package in PACKAGES.items() if any(command in line for line in body)]
+    return "\n".join(
+        [
+            f"% Made by `python -m reports` from the records of the sweep {name};",
+            f"% needs \\usepackage{{{','.join(sorted(['booktabs', *used]))}}}.",
+            *(f"% Not printed: {' '.join(note.text.split())}" for note in table.notes if note.detail),
+            *(BOLD_COMMANDS if any(BOLD in line for line in body) else ()),
+            *body,
+            "",
+        ]
+    )
+
+
+def titled(table: Table) -> TableLayout:
+    """The layout with the titles of the rows in place of their labels."""
+    titles = {row.label: row.title for row in table.rows if row.title}
+    lines = []
+    for line in table.layout.lines:
+        headers = (
+            replace(item, text=titles[line.label]) if item.text == line.label else item for item in line.row_headers
+        )
+        lines.append(replace(line, row_headers=tuple(headers)) if line.label in titles else line)
+    return replace(table.layout, lines=tuple(lines))
 
 
 def render_preview(table: Table) -> str:
@@ -84,13 +106,14 @@ def render_preview(table: Table) -> str:
     return document(render_latex(table))
 
 
-def document(body: str, options: str = "10pt", geometry: str = "margin=2cm") -> str:
-    """A document with what our fragments need."""
+def document(body: str, options: str = "10pt", geometry: str = "margin=2cm", preamble: Sequence[str] = ()) -> str:
+    """A document with what our fragments need, and further lines of the `preamble`."""
     return "\n".join(
         [
             f"\\documentclass[{options}]{{article}}",
             f"\\usepackage[a4paper,{geometry}]{{geometry}}",
             *PREAMBLE,
+            *preamble,
             FLOAT_PAGES,
             r"\begin{document}",
             body.rstrip("\n"),
@@ -100,195 +123,130 @@ def document(body: str, options: str = "10pt", geometry: str = "margin=2cm") -> 
     )
 
 
-def placed(line: TableLine) -> Iterator[tuple[int, Slot]]:
-    """The slots of a line with the column of numbers in which each starts."""
-    place = 0
-    for slot in line.slots:
-        yield place, slot
-        place += slot.span
+def caption_of(text: str) -> str:
+    """The caption, its first sentence in bold if it is short and others follow."""
+    title = TITLE.match(" ".join(text.split()))
+    if title is None:
+        return escape(text)
+    return f"\\textbf{{{escape(title[1])}}} {escape(title[2])}"
 
 
-def width_of(layout: TableLayout) -> int:
-    """Approximate width in characters."""
-    widths = [
-        max([len(name), *(min(len(line.row_headers[place].text), LONG_LABEL) for line in headed(layout))])
-        for place, name in enumerate(layout.row_header_names)
-    ]
-    numbers = [len(header.label) for header in layout.headers]
-    for line in layout.lines:
-        for place, slot in placed(line):
-            cell = slot.cell_text
-            if slot.span == 1:
-                text = slot.text if cell is None else f"{cell.mean} {cell.std} {cell.delta}"
-                numbers[place] = max(numbers[place], len(text))
-    return sum(widths) + sum(numbers) + 2 * (len(widths) + len(numbers))
+def continued(table: Table) -> str:
+    """What the caption of a further part begins with."""
+    title = TITLE.match(" ".join(table.caption.split()))
+    return f"\\textbf{{{escape(title[1][:-1])}}}" if title else escape(table.name)
 
 
-def headed(layout: TableLayout) -> list[TableLine]:
-    """The lines that are not headings."""
-    return [line for line in layout.lines if line.row_headers]
+def legend_of(notes: Sequence[Note]) -> str:
+    """What the marks mean and what else a reader must know, in one paragraph."""
+    marked = sorted(
+        (note for note in notes if note.mark in SYMBOLS),
+        key=lambda note: ORDER.index(note.mark) if note.mark in ORDER else len(ORDER),
+    )
+    short = [f"{SYMBOLS[note.mark]}: {with_math(escape(note.short))}" for note in marked if note.short]
+    usual = "; ".join(dict.fromkeys(short))
+    sentences = [f"{usual[:1].upper()}{usual[1:]}."] if usual else []
+    sentences += [f"{SYMBOLS[note.mark]}: {with_math(escape(note.text))}" for note in marked if not note.short]
+    sentences += [with_math(escape(note.text)) for note in notes if note.mark not in SYMBOLS and not note.detail]
+    return " ".join(sentences)
 
 
-def split_lines(layout: TableLayout) -> list[TableLayout]:
-    """The layout in parts that fit on a page each; a row header that spans a cut is repeated after it."""
-    parts = []
-    cuts = [0]
-    height = 0
-    for place, line in enumerate(layout.lines):
-        height += max((-(-len(header.text) // LONG_LABEL) for header in line.row_headers), default=1) or 1
-        if height > LINES_PER_FLOAT and place > cuts[-1]:
-            cuts.append(place)
-            height = 1
-    for start, end in zip(cuts, [*cuts[1:], len(layout.lines)], strict=True):
-        lines = list(layout.lines[start:end])
-        if start and lines[0].row_headers:
-            headers = []
-            for place, header in enumerate(lines[0].row_headers):
-                rest = (n for n, line in enumerate(lines[1:], 1) if line.row_headers and line.row_headers[place].lines)
-                headers.append(header if header.lines else replace(header, lines=next(rest, len(lines))))
-            lines[0] = replace(lines[0], row_headers=tuple(headers))
-        for place, line in enumerate(lines):
-            left = len(lines) - place
-            headers = [replace(header, lines=min(header.lines, left)) for header in line.row_headers]
-            lines[place] = replace(line, row_headers=tuple(headers))
-        parts.append(replace(layout, lines=tuple(lines)))
-    return parts
+def with_math(text: str) -> str:
+    """The variables of tests in italics."""
+    text = re.sub(r"\bp (=|\$\\leq\$) ", lambda match: f"$p {match[1].strip('$')}$ ", text)
+    return text.replace("paired t test", "paired $t$ test")
 
 
-def tabular(layout: TableLayout) -> list[str]:
-    """The tabular, scaled down if it is wider than the text or taller than most of a page."""
-    long = [
-        max((len(line.row_headers[place].text) for line in headed(layout)), default=0) > LONG_LABEL
-        for place in range(len(layout.row_header_names))
-    ]
-    wide = r">{\raggedright\arraybackslash}p{0.42\linewidth}"
-    kinds = ["c" if layout.checks and place else wide if is_long else "l" for place, is_long in enumerate(long)]
-    widths = column_widths(layout)
-    headers = [*map(escape, layout.row_header_names), *map(header_text, layout.headers)]
-    lines = [f"  \\sbox0{{\\begin{{tabular}}{{{''.join(kinds)}{'r' * len(layout.headers)}}}", r"    \toprule"]
+def below(legend: str, found: Fit) -> list[str]:
+    """The legend, as wide as the column or as a table over the page."""
+    if not legend:
+        return []
+    width = f"{max(found.width, PAGE / 2):.0f}pt" if found.wide else r"\linewidth"
+    return ["", r"  \smallskip", f"  \\parbox{{{width}}}{{\\footnotesize\\raggedright {legend}}}"]
+
+
+def tabular(layout: TableLayout, found: Fit) -> list[str]:
+    """The tabular."""
+    shapes = [ColumnShape.of(slots) for slots in column_slots(layout)]
+    kinds = ["c" if layout.checks and place else "l" for place in range(len(layout.row_header_names))]
+    if found.wrapped is not None:
+        kinds[found.wrapped] = f">{{\\raggedright\\arraybackslash}}p{{{found.wrapped_width:.0f}pt}}"
+    small = SMALL_OF[found.size]
+    lines = [f"  \\begin{{tabular}}{{@{{}}{''.join(kinds)}{'c' * len(layout.headers)}@{{}}}}", r"    \toprule"]
     if layout.spanners:
         lines += spanner_lines(layout)
-    lines += [tex_line(headers), r"    \midrule"]
+    lines += [tex_line(heads(layout, shapes, found)), r"    \midrule"]
     for place, line in enumerate(layout.lines):
         if line.ruled and place:
             lines.append(r"    \midrule")
-        lines.append(tex_line(line_texts(line, widths, long)))
-    return [
-        *lines,
-        r"    \bottomrule",
-        r"  \end{tabular}}",
-        r"  \ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi",
-        r"  \ifdim\dimexpr\ht0+\dp0\relax>.7\textheight\sbox0{\resizebox*{!}{.7\textheight}{\usebox0}}\fi",
-        r"  \usebox0",
-    ]
+        cells = heading(line, layout) if line.heading else line_texts(line, shapes, found, SIZES[small])
+        lines.append(tex_line(cells))
+    return [*lines, r"    \bottomrule", r"  \end{tabular}"]
+
+
+def heads(layout: TableLayout, shapes: Sequence[ColumnShape], found: Fit) -> Iterator[str]:
+    """The headers of all columns, on two lines where they are wider than their cells."""
+    for place, name in enumerate(layout.row_header_names):
+        texts = (line.row_headers[place].text for line in layout.lines if line.row_headers)
+        width = max((width_of(text, found.size) for text in texts), default=0.0)
+        kind = "c" if layout.checks and place else "l"
+        yield stacked(header_lines(name, width, found.size), kind) if place != found.wrapped else escape(name)
+    for header, shape in zip(layout.headers, shapes, strict=True):
+        width = shape.width(found.size, SMALL_OF[found.size])
+        yield stacked(header_lines(header.label, width, found.size), "c")
+
+
+def stacked(lines: Sequence[str], kind: str) -> str:
+    """The lines of a header above each other."""
+    if len(lines) == 1:
+        return header_text(lines[0])
+    text = r"\\".join(map(escape, lines))
+    return f"\\begin{{tabular}}[b]{{@{{}}{kind}@{{}}}}{text}\\end{{tabular}}"
 
 
 def spanner_lines(layout: TableLayout) -> list[str]:
     """The headers above the headers, each with its rule."""
     cells, rules, start = [""] * len(layout.row_header_names), [], len(layout.row_header_names) + 1
     for header in layout.spanners:
-        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header)}}}")
+        cells.append(f"\\multicolumn{{{header.span}}}{{c}}{{{header_text(header.label)}}}")
         rules.append(f"\\cmidrule(lr){{{start}-{start + header.span - 1}}}")
         start += header.span
     return [tex_line(cells), f"    {' '.join(rules)}"]
 
 
-def header_text(header: Header) -> str:
-    """Text and arrow."""
-    return f"{escape(header.text)} {escape(header.arrow)}".strip()
+def header_text(label: str) -> str:
+    """A header; `p` is a variable."""
+    return "$p$" if label == "p" else escape(label)
 
 
-def notes_of(table: Table) -> list[str]:
-    """What the marks mean."""
-    texts = [
-        f"{SYMBOLS[note.mark]}: {escape(note.text)}" if note.mark in SYMBOLS else escape(note.text)
-        for note in table.notes
-    ]
-    if not texts:
-        return []
-    return [
-        "",
-        r"  \smallskip",
-        r"  \parbox{\linewidth}{\footnotesize\raggedright\emergencystretch=3em",
-        *(f"    {text} \\par" for text in texts[:-1]),
-        f"    {texts[-1]}}}",
-    ]
+def heading(line: TableLine, layout: TableLayout) -> list[str]:
+    """A text across all columns."""
+    columns = len(layout.row_header_names) + len(layout.headers)
+    return [f"\\multicolumn{{{columns}}}{{@{{}}l@{{}}}}{{\\emph{{{escape(line.heading)}}}}}"]
 
 
-def column_widths(layout: TableLayout) -> list[tuple[str, str]]:
-    """Per column of numbers its widest difference and marks: cells without them reserve the width."""
-    widths = [("", "")] * len(layout.headers)
-    for line in layout.lines:
-        for place, slot in placed(line):
-            if slot.cell_text is not None and slot.span == 1:
-                delta, marks = widths[place]
-                widths[place] = (
-                    max(delta, difference(slot.cell_text), key=len),
-                    max(marks, marks_of(slot.cell_text), key=len),
-                )
-    return widths
-
-
-def line_texts(line: TableLine, widths: Sequence[tuple[str, str]], long: Sequence[bool]) -> list[str]:
-    """Row headers and cells of one line; a heading spans all of them."""
-    if line.heading:
-        return [f"\\multicolumn{{{len(long) + len(widths)}}}{{l}}{{\\emph{{{escape(line.heading)}}}}}"]
-    texts = [row_header_text(header, is_long) for header, is_long in zip(line.row_headers, long, strict=True)]
+def line_texts(line: TableLine, shapes: Sequence[ColumnShape], found: Fit, small: str) -> list[str]:
+    """Row headers and cells of one line."""
+    texts = [row_header_text(header, wraps=place == found.wrapped) for place, header in enumerate(line.row_headers)]
     if line.shared:
         texts[0] += SYMBOLS[Mark.SHARED]
-    for place, slot in placed(line):
-        text = slot_text(slot, widths[place] if slot.span == 1 else ("", ""))
+    place = 0
+    for slot in line.slots:
+        shape = shapes[place] if slot.span == 1 else ColumnShape.of([slot])
+        text = shape.plain(slot.text, small) if slot.cell_text is None else shape.cell(slot.cell_text, small)
         texts.append(text if slot.span == 1 else f"\\multicolumn{{{slot.span}}}{{c}}{{{text}}}")
+        place += slot.span
     return texts
 
 
-def row_header_text(header: RowHeader, is_long: bool) -> str:
+def row_header_text(header: RowHeader, *, wraps: bool) -> str:
     """A leading cell; it spans several lines where equal neighbours are merged."""
     if header.lines == 0:
         return ""
     text = escape(header.text)
-    return f"\\multirow{{{header.lines}}}{{{'=' if is_long else '*'}}}{{{text}}}" if header.lines > 1 and text else text
+    return f"\\multirow{{{header.lines}}}{{{'=' if wraps else '*'}}}{{{text}}}" if header.lines > 1 and text else text
 
 
-def slot_text(slot: Slot, width: tuple[str, str]) -> str:
-    """A cell, or a plain text with typographic minus signs."""
-    if slot.cell_text is not None:
-        return render_cell(slot.cell_text, width)
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(slot.text))
-
-
-def difference(cell_text: CellText) -> str:
-    """The digits of the subscript, with its star."""
-    return f"{cell_text.delta}{'*' if cell_text.significant else ''}" if cell_text.delta else ""
-
-
-def marks_of(cell_text: CellText) -> str:
-    """The superscript."""
-    return "".join(MARKS[mark] for mark in cell_text.marks)
-
-
-def render_cell(cell_text: CellText, width: tuple[str, str]) -> str:
-    r"""`\textbf{43.10}\,{\scriptsize $\pm$\,0.52}\,$^{\dagger}_{+1.20}$`."""
-    if not cell_text.mean:
-        return f"\\emph{{{cell_text.missing}}}" if cell_text.missing else SYMBOLS[Mark.MISSING]
-    text = cell_text.mean.replace("-", "$-$")
-    if cell_text.rank is Mark.BEST:
-        text = f"\\textbf{{{text}}}"
-    elif cell_text.rank is Mark.SECOND:
-        text = f"\\underline{{{text}}}"
-    if cell_text.std:
-        text += f"\\,{{\\scriptsize $\\pm$\\,{cell_text.std}}}"
-    delta, marks = difference(cell_text), marks_of(cell_text)
-    above = f"^{{{marks}}}" if marks else f"^{{\\phantom{{{width[1]}}}}}" if width[1] else ""
-    if delta:
-        sign = "" if delta[0] in "+-" else r"\phantom{+}"
-        missing = r"\phantom{*}" if width[0].endswith("*") and not delta.endswith("*") else ""
-        return f"{text}\\,$\\vphantom{{0}}{above}_{{{sign}{delta}{missing}}}$"
-    if width[0]:
-        return f"{text}\\,$\\vphantom{{0}}{above}_{{\\phantom{{{width[0]}}}}}$"
-    return f"{text}$\\vphantom{{0}}{above}$" if above else text
-
-
-def tex_line(cells: Sequence[str]) -> str:
+def tex_line(cells: Iterator[str] | Sequence[str]) -> str:
     """One line of the tabular."""
     return f"    {' & '.join(cells)} \\\\"

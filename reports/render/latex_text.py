@@ -65,12 +65,12 @@ ESCAPES = {
 
 
 def escape(text: str) -> str:
-    """`text` on one line, printed as it is; a word of more than 20 characters may break.
+    """`text` on one line, printed as it is; a word of more than 20 characters may break, and ` - ` becomes a dash.
 
     A character that pdflatex cannot print without further packages loses its accents or becomes its code point
     (`U+4E2D`).
     """
-    return re.sub(r"(?<=\d) \\%", r"\\,\\%", " ".join(escape_word(word) for word in text.split()))
+    return " ".join("--" if word == "-" else escape_word(word) for word in text.split())
 
 
 def escape_word(word: str) -> str:

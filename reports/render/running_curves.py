@@ -13,6 +13,7 @@ from statistics import fmean
 from orchestrator.store.records import title_of
 from orchestrator.store.running_sweep import Curve, RunningSweep
 from orchestrator.store.sweep_results import SweepResults
+from reports.tables.aggregate import aggregate, rank_rows
 from reports.tables.columns import column_for
 
 __all__ = ["Chart", "Line", "charts_of"]
@@ -21,7 +22,7 @@ WIDTH, HEIGHT = 460.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 8.0, 8.0, 22.0
 """Margins of the axes, in the units of the view box."""
 MOST_ROWS = 6
-"""As many colours there are: the baseline and the rows that come first are drawn."""
+"""As many colours there are: the baseline and the best rows so far are drawn."""
 Y_TICKS, X_TICKS = 4, 3
 NAMES = {"train/loss": "Training loss"}
 """Of metrics that no workload declares."""
@@ -59,9 +60,10 @@ def chart_of(results: SweepResults, metric: str, curves: Mapping[str, Curve]) ->
     """The curves of one metric: of each row the mean of the seeds that have reported a step, and their range."""
     sweep = results.sweep
     column = column_for(metric, metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
-    labels = sorted((row.label for row in sweep.rows), key=lambda label: label != sweep.baseline)
+    ranking = rank_rows(sweep, aggregate(results, sweep.metric))
+    labels = dict.fromkeys([*ranking, *(row.label for row in sweep.rows)])
     summaries: dict[str, list[tuple[int, float, float, float]]] = {}
-    for label in labels:
+    for label in sorted(labels, key=lambda label: label != sweep.baseline):
         own = [curves[trial_id] for _, trial_id in sweep.runs_by_row[label] if trial_id in curves]
         if own and len(summaries) < MOST_ROWS:
             summaries[label] = summary(own, column.scale)
@@ -85,13 +87,13 @@ def chart_of(results: SweepResults, metric: str, curves: Mapping[str, Curve]) ->
         several = any(least < most for _, _, least, most in found)
         mean = joined((x(step), y(middle)) for step, middle, _, _ in found)
         lines.append(Line(label=label, mean=mean, band=joined([*upper, *lower]) if several else ""))
-    steps = (first + (last - first) * part / X_TICKS for part in range(X_TICKS + 1))
+    steps = sorted({round(first + (last - first) * part / X_TICKS) for part in range(X_TICKS + 1)})
     values = (low + (high - low) * part / Y_TICKS for part in range(Y_TICKS + 1))
     name = NAMES.get(metric, f"{column.header} {column.arrow}".strip())
     return Chart(
         name=title_of(name, sweep.data_sets[0].name if sweep.data_sets else ""),
         lines=tuple(lines),
-        x_ticks=tuple((round(x(step), 1), f"{step:.0f}") for step in steps),
+        x_ticks=tuple((round(x(step), 1), str(step)) for step in steps),
         y_ticks=tuple((round(y(value), 1), f"{value:.3g}") for value in values),
     )
 

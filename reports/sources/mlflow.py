@@ -11,6 +11,7 @@ from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepR
 from orchestrator.store.sweep_results import SweepResults, Verification, find_name
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server
+from orchestrator.tracking.row_figures import DIFFERENCE
 from orchestrator.tracking.trial_run import ENVIRONMENT, LARGEST, RESOURCES, REUSED
 
 __all__ = ["load_from_mlflow", "tracked_runs"]
@@ -97,9 +98,10 @@ def below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def metrics_of(server: Server, run: RunFacts) -> dict[str, float]:
-    """The metrics of a run's record: its last values, without those that only its curves have."""
+    """The metrics of a run's record: its last values, without its difference and those that only its curves have."""
     aside = set(parse_json(run.tags.get("curve_only", "[]")))
-    values = {key: value for key, value in run.metrics.items() if key not in aside}
+    kept = (key for key in run.metrics if key not in aside and not key.startswith(DIFFERENCE))
+    values = {key: run.metrics[key] for key in kept}
     cut = full_names(server, run.run_id) if any(read_name(key) is None for key in values) else {}
     return {read_name(key) or cut.get(key, key): restored(value) for key, value in values.items()}
 

@@ -59,7 +59,7 @@ class CellText:
     std: str
     delta: str
     interval: str
-    """95 % interval of `delta`, `[+0.41, +2.10]`; empty below three shared seeds."""
+    """95% interval of `delta`, `[+0.41, +2.10]`; empty below three shared seeds."""
     rank: Mark
     """`BEST`, `SECOND` or `NONE`."""
     marks: tuple[Mark, ...]

@@ -24,7 +24,7 @@ from reports.tables.detectable import POWER_TEXT, detectable
 from reports.tables.layout import TableLayout, TableRow, list_layout, marks_in
 from reports.tables.notes import Note, explain_other_code
 from reports.tables.origin import seeds_of_other_code
-from reports.tables.row_headers import RowHeaders
+from reports.tables.row_headers import RowHeaders, row_titles
 from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
@@ -34,7 +34,7 @@ __all__ = ["MOST_ROWS", "build_class_table", "build_class_tables", "compare_clas
 ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""
 
-TEST = "paired t test, Holm over rows x classes"
+TEST = "paired t test, Holm over rows × classes"
 PERCENT = 100.0
 """Scale of a column in per cent, whose differences are points."""
 MOST_ROWS = 2
@@ -75,7 +75,8 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     if not best or baseline not in ranking:
         return None
     column = column_for(f"{family.name}any", metrics=sweep.declared_metrics, metric=sweep.metric, goal=sweep.goal)
-    columns = tuple(replace(column, key=label, name=label, unit="") for label in (baseline, *best))
+    titles = row_titles(sweep)
+    columns = tuple(replace(column, key=label, name=titles[label], unit="") for label in (baseline, *best))
     cells = {name: aggregate(results, f"{family.name}{name}") for name in names}
     compared = compare_classes(cells, baseline, best, looks_of(sweep))
     other = seeds_of_other_code(results)
@@ -93,10 +94,10 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
     cell_texts = {name: tuple(texts[label][name] for label in (baseline, *best)) for name in names}
     never = [] if column.direction == "down" else never_right(cells)
     rows = tuple(TableRow(label=name, factors={}, cell_texts=cell_texts[name]) for name in names if name not in never)
-    headers = RowHeaders(names=(f"Class (baseline: {baseline})",), texts=tuple((row.label,) for row in rows))
+    headers = RowHeaders(names=("Class",), texts=tuple((row.label,) for row in rows))
     layout = list_layout(headers, columns, rows, published={}, intervals={best[0]})
     unit = f" ({family.unit})" if family.unit else ""
-    caption = f"{family.family_title} of the classes{unit}, most gain of “{best[0]}” first."
+    caption = f"{family.family_title} of the classes{unit}, sorted by the gain of “{titles[best[0]]}”."
     first = family == class_families(sweep.declared_metrics)[0]
     ending = "classes" if first else f"classes-{family.file_stem}"
     title = "classes" if first else f"{family.family_title} of the classes"
@@ -115,7 +116,7 @@ def build_class_table(results: SweepResults, family: Metric) -> Table | None:
         factors={name: {} for name in names},
         layout=layout,
         notes=(
-            *notes_of(results, layout, column, baseline, best[0], texts[best[0]]),
+            *notes_of(results, layout, column, titles[baseline], titles[best[0]], texts[best[0]]),
             *(Note(text=text) for text in left_out(sweep, names, never)),
         ),
     )
@@ -146,7 +147,7 @@ def left_out(sweep: SweepRecord, reported: Collection[str], never: Sequence[str]
 def compare_classes(
     cells: ByClass, baseline: str, labels: Sequence[str], looks: Looks | None
 ) -> dict[str, dict[str, Comparison]]:
-    """Each class of the rows `labels` against the baseline's, by row and class; p corrected over rows x classes."""
+    """Each class of the rows `labels` against the baseline's, by row and class; p corrected over rows × classes."""
     found = {
         (label, name): compare(paired(by_row[label].values, by_row[baseline].values)[1], looks)
         for label in labels
@@ -165,7 +166,7 @@ def notes_of(
     best: str,
     texts: Mapping[str, CellText],
 ) -> tuple[Note, ...]:
-    """What the marks mean, and which classes gain and lose in the row `best`."""
+    """What the marks mean, and which classes gain and lose in the row `best`; both rows by their titles."""
     sweep = results.sweep
     used, looks = marks_in(layout), looks_of(sweep)
     examples = next((data.examples for data in sweep.data), "images")
@@ -180,7 +181,14 @@ def notes_of(
         Mark.CHOSEN: explain_chosen(sweep),
         Mark.MISSING: f"no value: no run is done, or the class is not in its {examples}.",
     }
-    notes = [Note(mark=mark, text=text) for mark, text in explanations.items() if mark in used]
+    short = {
+        Mark.DELTA: f"difference to “{baseline}”, paired by seed",
+        Mark.SIGNIFICANT: explanations[Mark.SIGNIFICANT].rstrip("."),
+        Mark.ALIKE: f"not significant{'' if Mark.SIGNIFICANT in used else f' ({TEST})'}",
+    }
+    notes = [
+        Note(mark=mark, text=text, short=short.get(mark, "")) for mark, text in explanations.items() if mark in used
+    ]
     if all(text.p is None for text in texts.values()):
         return (*notes, Note(text="Fewer than three seeds in common: no test."))
     better = -1 if column.direction == "down" else 1
@@ -189,8 +197,8 @@ def notes_of(
         for sign in (1, -1)
     )
     text = f"“{best}” gains in: {name_classes(gains)}; loses in: {name_classes(losses)}"
-    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected)."))
-    return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks)))
+    notes.append(Note(text=f"{text} (at {ALPHA:.0%}, corrected).", detail=True))
+    return (*notes, Note(text=detectable_classes(column, texts, baseline, best, looks), detail=True))
 
 
 def detectable_classes(

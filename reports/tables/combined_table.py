@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from reports.tables.cell_text import Mark
 from reports.tables.columns import Column
 from reports.tables.layout import Header, Slot, TableLayout, TableLine, TableRow
 from reports.tables.notes import Note, merge_notes
@@ -13,11 +15,19 @@ __all__ = ["combine_tables"]
 
 NAME = "all"
 
+SHORT = {
+    Mark.DELTA: "difference to the baseline of the sweep, paired by seed",
+    Mark.SIGNIFICANT: "p ≤ 0.05 (paired t test, Holm within the sweep)",
+    Mark.ALIKE: "not significant (paired t test, Holm within the sweep), without a baseline against the best row",
+}
+"""What the marks mean in all sweeps."""
 
-def combine_tables(tables: Sequence[Table]) -> Table:
+
+def combine_tables(tables: Sequence[Table], titles: Sequence[str] = ()) -> Table:
     """One table of all rows; its columns are those of any sweep, in the order of their first appearance.
 
-    Ranks, differences and tests are those within each sweep. Raises ValueError for no table.
+    `titles` are the headings of the sweeps, by default their names. Ranks, differences and tests are those within each
+    sweep. Raises ValueError for no table.
     """
     if not tables:
         raise ValueError("no table to combine")
@@ -25,10 +35,10 @@ def combine_tables(tables: Sequence[Table]) -> Table:
     for table in tables:
         for column in table.columns:
             columns.setdefault(identity(column), column)
-    names = ", ".join(table.name for table in tables)
+    headings = titles or [table.name for table in tables]
     return Table(
         name=NAME,
-        caption=f"Sweeps {names}. Differences and ranks are those within each sweep, against its own baseline. "
+        caption="All sweeps. Differences and ranks are those within each sweep, against its own baseline. "
         "Mean ± sample standard deviation over seeds.",
         label=f"tab:{NAME}",
         question="All sweeps",
@@ -40,9 +50,13 @@ def combine_tables(tables: Sequence[Table]) -> Table:
         layout=TableLayout(
             row_header_names=("Variant",),
             headers=tuple(Header.of(column) for column in columns.values()),
-            lines=tuple(line for table in tables for line in block(table, list(columns))),
+            lines=tuple(
+                line
+                for table, heading in zip(tables, headings, strict=True)
+                for line in block(table, heading, list(columns))
+            ),
         ),
-        notes=combined_notes(tables),
+        notes=combined_notes(dict(zip(headings, tables, strict=True))),
         missing_runs=tuple(missing for table in tables for missing in table.missing_runs),
         runs_done=sum(table.runs_done for table in tables),
         runs_planned=sum(table.runs_planned for table in tables),
@@ -54,8 +68,8 @@ def identity(column: Column) -> tuple[str, str]:
     return column.key, column.unit
 
 
-def block(table: Table, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
-    """The lines of one sweep below its name; a column that it does not have is empty."""
+def block(table: Table, heading: str, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
+    """The lines of one sweep below its heading; a column that it does not have is empty."""
     places = {identity(column): place for place, column in enumerate(table.columns)}
 
     def slot(row: TableRow, key: tuple[str, str]) -> Slot:
@@ -63,27 +77,31 @@ def block(table: Table, keys: Sequence[tuple[str, str]]) -> list[TableLine]:
             return Slot()
         return Slot(cell_text=row.cell_texts[places[key]], column=table.columns[places[key]], label=row.label)
 
-    heading = TableLine(heading=table.name, ruled=True)
-    return [heading, *(TableLine.of(row, [slot(row, key) for key in keys]) for row in table.rows)]
+    first = TableLine(heading=heading, ruled=True)
+    return [
+        first,
+        *(TableLine.of(row, [slot(row, key) for key in keys], (row.title or row.label,)) for row in table.rows),
+    ]
 
 
-def combined_notes(tables: Sequence[Table]) -> tuple[Note, ...]:
-    """Notes common to all tables once, the others after the names of their sweeps; then the protocols."""
-    notes = merge_notes({table.name: table.notes for table in tables})
+def combined_notes(tables: Mapping[str, Table]) -> tuple[Note, ...]:
+    """Notes common to all tables once, the others after the headings of their sweeps; then the protocols."""
+    merged = merge_notes({name: table.notes for name, table in tables.items()})
+    notes = [replace(note, short=SHORT[note.mark]) if note.short and note.mark in SHORT else note for note in merged]
     protocols: dict[str, list[str]] = {}
-    for table in tables:
+    for name, table in tables.items():
         if table.protocol:
-            protocols.setdefault(table.protocol, []).append(table.name)
+            protocols.setdefault(table.protocol, []).append(name)
     means: dict[str, list[str]] = {}
-    for table in tables:
+    for name, table in tables.items():
         if table.averaged:
-            means.setdefault(table.averaged, []).append(table.name)
+            means.setdefault(table.averaged, []).append(name)
     for text, names in means.items():
         notes.append(Note(text=text if len(names) == len(tables) else f"({', '.join(names)}) {text}"))
     different = len(protocols) > 1
     for protocol, names in protocols.items():
         whose = f" of {', '.join(names)}" if different else ""
-        notes.append(Note(text=f"Protocol{whose}: {protocol.rstrip('.')}."))
+        notes.append(Note(text=f"Protocol{whose}: {protocol.rstrip('.')}.", detail=different))
     if different:
         notes.append(Note(text="The protocols differ: compare within a sweep only."))
     return tuple(notes)

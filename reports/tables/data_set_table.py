@@ -20,7 +20,7 @@ from reports.tables.cell_text import Mark
 from reports.tables.columns import Column
 from reports.tables.layout import Header, Slot, TableLayout, list_layout, marks_in
 from reports.tables.missing_runs import find_missing_runs
-from reports.tables.notes import Note, NoteContext, explain_marks, in_order, merge_notes
+from reports.tables.notes import Note, NoteContext, explain_marks, in_order, merge_notes, of_some
 from reports.tables.row_headers import RowHeaders
 from reports.tables.table import MOST_ROWS, Table, build_table, table_columns, write_caption
 from reports.tables.verification import verification_text
@@ -52,7 +52,8 @@ def build_data_set_table(
         across = across_table(results, list(parts.values()), next(iter(tables.values())))
         notes = [*in_order([*notes, *notes_across(notes, results, across, name)]), Note(text=across_text(sweep))]
         groups.append(group_of(name, across))
-    notes += [Note(text=text) for text in (*selection_notes(sweep, published), verification_text(results))]
+    notes += [Note(text=text) for text in selection_notes(sweep, published)]
+    notes.append(Note(text=verification_text(results), detail=True))
     first = groups[0]
     return replace(
         first,
@@ -173,11 +174,12 @@ def notes_across(notes: Sequence[Note], results: SweepResults, across: Table, na
     context = NoteContext(results=results, columns=across.columns, rows=across.rows, missing_runs=())
     own = mark_texts(results.sweep)
     for note in explain_marks(context, used):
-        text = own.get(note.mark, note.text)
+        if (text := own.get(note.mark)) is not None:
+            note = replace(note, text=text, short="")
         if note.mark not in explained:
-            yield replace(note, text=text)
-        elif text not in {other.text for other in notes} and note.mark not in (Mark.DELTA, Mark.BEST):
-            yield replace(note, text=f"({name}) {text}")
+            yield note
+        elif note.text not in {other.text for other in notes} and note.mark not in (Mark.DELTA, Mark.BEST):
+            yield of_some(note, (name,))
 
 
 def join_layouts(groups: Sequence[Table]) -> TableLayout:

@@ -43,7 +43,7 @@ CLASS_SCORES: dict[str, Callable[[Array], Array]] = {"iou": class_iou, "accuracy
 FEWEST_IMAGES = 10
 """Of fewer images nothing is said: their spread is hardly known."""
 NORMAL = 1.96
-"""Half the width of a 95 % interval in standard errors."""
+"""Half the width of a 95% interval in standard errors."""
 TOLERANCE = 1e-6
 
 

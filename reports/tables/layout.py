@@ -6,13 +6,13 @@ A `TableLayout` is lines of slots in no format yet, which every renderer walks o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.columns import Column
-from reports.tables.row_headers import RowHeaders, level_texts, short_names
+from reports.tables.row_headers import RowHeaders, key_titles, level_texts
 
 __all__ = [
     "Header",
@@ -37,8 +37,12 @@ class TableRow:
     """One row of a table with its cells, one per column."""
 
     label: str
+    title: str = ""
+    """What a table of several sweeps calls the row; empty: its label."""
     factors: Mapping[str, Any]
     """Dotted keys and values of the whole row, as planned."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What values of `factors` are called, by key; others are shown as they are typed."""
     cell_texts: tuple[CellText, ...]
     baseline: bool = False
     shared: bool = False
@@ -209,7 +213,7 @@ def matrix_keys(
     if len(keys) != 2 or not all(key in row for row in factors for key in keys):
         return None
     pairs = [tuple(repr(row[key]) for key in keys) for row in factors]
-    levels = [len(level_texts(factors, key)) for key in keys]
+    levels = [len({repr(row[key]) for row in factors}) for key in keys]
     if len(set(pairs)) < len(pairs) or len(pairs) * 2 <= levels[0] * levels[1] or min(levels) < 2:
         return None
     first, second = keys
@@ -222,7 +226,7 @@ def matrix_layout(keys: tuple[str, str], columns: Sequence[Column], rows: Sequen
     down, across = keys
     inside = [row for row in rows if down in row.factors and across in row.factors]
     outside = [row for row in rows if down not in row.factors or across not in row.factors]
-    down_levels, across_levels = (level_texts([row.factors for row in inside], key) for key in keys)
+    down_levels, across_levels = (level_texts(inside, key) for key in keys)
     ranked = [place for place, column in enumerate(columns) if column.ranked] or [0]
     places = ranked[: max(1, WIDEST_MATRIX // len(across_levels))]
     by_pair = {(repr(row.factors[down]), repr(row.factors[across])): row for row in inside}
@@ -244,7 +248,7 @@ def matrix_layout(keys: tuple[str, str], columns: Sequence[Column], rows: Sequen
     for number, (level, text) in enumerate(down_levels.items()):
         slots = tuple(slot(by_pair.get((level, other)), place) for place in places for other in across_levels)
         lines.append(TableLine(row_headers=(RowHeader(text=text),), slots=slots, ruled=number == 0 and bool(outside)))
-    down_name, across_name = short_names(keys)
+    down_name, across_name = key_titles(keys)
     return TableLayout(
         row_header_names=(f"{down_name} ↓ {across_name} →",),
         spanners=tuple(Header.of(columns[place], span=len(across_levels)) for place in places),

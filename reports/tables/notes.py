@@ -29,6 +29,7 @@ __all__ = [
     "explain_other_code",
     "in_order",
     "merge_notes",
+    "of_some",
     "shared_rows",
     "write_notes",
 ]
@@ -40,6 +41,10 @@ class Note:
 
     text: str
     mark: Mark = Mark.NONE
+    short: str = ""
+    """The same in few words, for a legend on one line; empty where the text is short."""
+    detail: bool = False
+    """Of use to who checks the table rather than to a reader of the paper; LaTeX has it as a comment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,7 @@ class NoteContext:
 
 def write_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
     """Notes for the marks in `used`, then for failed and missing runs, then for what makes rows incomparable."""
-    return [*explain_marks(context, used), *(Note(text=text) for text in plain_notes(context, used))]
+    return [*explain_marks(context, used), *plain_notes(context, used)]
 
 
 def explain_marks(context: NoteContext, used: Set[Mark]) -> list[Note]:
@@ -81,7 +86,12 @@ def explain_marks(context: NoteContext, used: Set[Mark]) -> list[Note]:
         ),
         Mark.PUBLISHED: lambda context: context.published,
     }
-    return [Note(mark=mark, text=explain(context)) for mark, explain in explanations.items() if mark in used]
+    short = short_legend(context, used)
+    return [
+        Note(mark=mark, text=explain(context), short=short.get(mark, ""))
+        for mark, explain in explanations.items()
+        if mark in used
+    ]
 
 
 def merge_notes(tables: Mapping[str, Sequence[Note]]) -> list[Note]:
@@ -93,10 +103,20 @@ def merge_notes(tables: Mapping[str, Sequence[Note]]) -> list[Note]:
     for name, notes in tables.items():
         for note in notes:
             by_note.setdefault(note, []).append(name)
-    return in_order(
-        note if len(names) == len(tables) else replace(note, text=f"({', '.join(names)}) {note.text}")
-        for note, names in by_note.items()
-    )
+    shorts: dict[Mark, set[str]] = {}
+    for note in by_note:
+        shorts.setdefault(note.mark, set()).add(note.short)
+    found = []
+    for note, names in by_note.items():
+        some = note if len(names) == len(tables) else of_some(note, names)
+        found.append(replace(some, short=note.short) if len(shorts[note.mark]) == 1 else some)
+    return in_order(found)
+
+
+def of_some(note: Note, names: Sequence[str]) -> Note:
+    """A note of the tables called `names` only."""
+    start = f"({', '.join(names)})"
+    return replace(note, text=f"{start} {note.text}", short=f"{start} {note.short}" if note.short else "")
 
 
 def in_order(notes: Iterable[Note]) -> list[Note]:
@@ -105,11 +125,30 @@ def in_order(notes: Iterable[Note]) -> list[Note]:
     return sorted(notes, key=lambda note: marks.index(note.mark) if note.mark in marks else len(marks))
 
 
+def short_legend(context: NoteContext, used: Set[Mark]) -> dict[Mark, str]:
+    """The marks that papers share, in few words."""
+    baseline = context.results.sweep.baseline
+    tested = "paired t test, Holm" if baseline else "paired t test, Holm over all pairs"
+    other = f"“{baseline}”" if baseline else "the best"
+    alike = "not significant" if Mark.DELTA in used else f"not significantly different from {other}"
+    return {
+        Mark.BEST: f"best{' so far' if is_outstanding(context) else ''}",
+        Mark.SECOND: "second best",
+        Mark.DELTA: f"difference to {other}, paired by seed",
+        Mark.SIGNIFICANT: f"p ≤ 0.05 ({tested})",
+        Mark.ALIKE: alike if Mark.SIGNIFICANT in used else f"{alike} ({tested})",
+    }
+
+
+def is_outstanding(context: NoteContext) -> bool:
+    """Whether runs of the rows shown are still to come."""
+    cells = [text.cell for row in context.rows for text in row.cell_texts]
+    return any(gap.outstanding for cell in cells for gap in cell.gaps.values())
+
+
 def explain_best(context: NoteContext) -> str:
     """What bold means, and whether runs are still to come."""
-    cells = [text.cell for row in context.rows for text in row.cell_texts]
-    outstanding = any(gap.outstanding for cell in cells for gap in cell.gaps.values())
-    text = f"best of its column{' so far' if outstanding else ''}, as printed"
+    text = f"best of its column{' so far' if is_outstanding(context) else ''}, as printed"
     tested = any(text.p is not None for row in context.rows for text in row.cell_texts)
     only = "; tested against the baseline only" if tested and context.results.sweep.baseline else ""
     return f"{text}{only}."
@@ -172,21 +211,21 @@ def name_labels(labels: Sequence[str]) -> str:
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
+def plain_notes(context: NoteContext, used: set[Mark]) -> list[Note]:
     """Sentences that explain no mark."""
-    sweep, texts = context.results.sweep, []
+    sweep, notes = context.results.sweep, list[Note]()
     if (looks := looks_of(sweep)) is not None:
-        texts.append(f"Seeds were added until decided: {looks.correction}.")
+        notes.append(Note(text=f"Seeds were added until decided: {looks.correction}."))
     if len(sweep.seeds) == 1 and any(column.ranked for column in context.columns):
-        texts.append("One seed per row: nothing is called best.")
+        notes.append(Note(text="One seed per row: nothing is called best."))
     if line := detectable_note(context.columns, context.rows, sweep.baseline, looks_of(sweep)):
-        texts.append(line)
+        notes.append(Note(text=line, detail=True))
     by_kind: dict[str, list[tuple[str, int]]] = {}
     for missing in context.missing_runs:
         if missing.gap.of_run:
             heading = f"{missing.gap.value.capitalize()}{f' ({missing.kind})' if missing.kind else ''}"
             by_kind.setdefault(heading, []).extend((row, missing.seed) for row in missing.rows)
-    texts += [f"{heading}: {name_runs(runs)}." for heading, runs in by_kind.items()]
+    notes += [Note(text=f"{heading}: {name_runs(runs)}.") for heading, runs in by_kind.items()]
     for place, column in enumerate(context.columns):
         runs = [
             (row.label, seed)
@@ -195,7 +234,7 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
             if gap is Gap.NOT_FINITE
         ]
         if runs:
-            texts.append(f"{column.name} is not a finite number: {name_runs(runs)}.")
+            notes.append(Note(text=f"{column.name} is not a finite number: {name_runs(runs)}."))
     outcomes = [context.results.outcomes[key] for key in sweep.trial_ids if key in context.results.outcomes]
     checks = [("device", "costs are not comparable"), ("decoder", "the pixels of JPEG images may differ")]
     origins = {Origin.of(item, sweep) for item in outcomes if item.state is State.DONE}
@@ -204,8 +243,9 @@ def plain_notes(context: NoteContext, used: set[Mark]) -> list[str]:
     for key, consequence in checks:
         names = sorted({item.environment.get(key, "") for item in outcomes if item.state is State.DONE} - {""})
         if len(names) > 1:
-            texts.append(f"The runs come from {len(names)} {key}s ({', '.join(names)}): {consequence}.")
-    return texts
+            text = f"The runs come from {len(names)} {key}s ({', '.join(names)}): {consequence}."
+            notes.append(Note(text=text))
+    return notes
 
 
 def name_partial(context: NoteContext, mark: Mark) -> str:

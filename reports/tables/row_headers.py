@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from orchestrator.store.records import Row
+from orchestrator.store.records import Row, SweepRecord
 
-__all__ = ["CHECK", "RowHeaders", "factor_text", "make_row_headers", "short_names", "varied_keys"]
+__all__ = [
+    "CHECK",
+    "RowHeaders",
+    "factor_text",
+    "key_titles",
+    "level_texts",
+    "make_row_headers",
+    "row_titles",
+    "short_names",
+    "value_text",
+    "varied_keys",
+]
 
 CHECK = "✓"
 WITHOUT = "w/o "
 """How the label of a row without a component starts (`leave_one_out`)."""
 FEWEST_COMPONENTS = 2
+VAGUE = ("kind", "labels", "name", "source", "weight")
+"""Last parts of keys that say little without the part before them: `Contrast source`, not `Source`."""
+
+
+class Titled(Protocol):
+    """A row of a plan or of a table."""
+
+    @property
+    def factors(self) -> Mapping[str, Any]:
+        """Values by dotted key."""
+        ...
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What tables call some of them."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +88,7 @@ def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
     components = {pattern: keys for pattern, keys in components.items() if not all(pattern)}
     if len(components) < FEWEST_COMPONENTS:
         return None
-    names = dict(zip(full.factors, short_names(tuple(full.factors)), strict=True))
+    names = dict(zip(full.factors, key_titles(tuple(full.factors)), strict=True))
     headers = []
     for pattern, keys in components.items():
         alone = [
@@ -85,11 +112,11 @@ def factor_columns(
     keys = varied_keys(rows, baseline, group)
     if not keys:
         return ("Variant",), [(row.label,) for row in rows]
-    texts = [tuple(factor_text(row.factors[key]) if key in row.factors else "" for key in keys) for row in rows]
+    texts = [tuple(value_text(row, key) if key in row.factors else "" for key in keys) for row in rows]
     for index, row in enumerate(rows):
         if (row.label == baseline and not set(row.factors) <= set(keys)) or not any(texts[index]):
             texts[index] = (row.label, *[""] * (len(keys) - 1))
-    names = short_names(keys)
+    names = key_titles(keys)
     if len(set(texts)) == len(texts):
         return names, texts
     return ("Variant", *names), [(row.label, *text) for row, text in zip(rows, texts, strict=True)]
@@ -125,6 +152,52 @@ def short_names(keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def key_titles(keys: Sequence[str]) -> tuple[str, ...]:
+    """`short_names` in words, for the head of a column or an axis.
+
+    >>> key_titles(["contrast.memory.pixels_per_class", "contrast.source"])
+    ('Pixels per class', 'Contrast source')
+    """
+    found = []
+    for key, name in zip(keys, short_names(keys), strict=True):
+        if name in VAGUE:
+            name = ".".join(key.split(".")[-2:])
+        words = name.replace(".", " ").replace("_", " ")
+        found.append(words[:1].upper() + words[1:])
+    return tuple(found)
+
+
+def row_titles(sweep: SweepRecord) -> dict[str, str]:
+    """What figures, papers and tables of classes call the rows, by label.
+
+    Labels that were made of settings become words: `temperature 0.1` for `temperature=0.1`, or `ResNet-50,
+    inter-image` for `backbone=resnet50, source=inter_image`. Those that the search space gives stay.
+    """
+    keys = dict.fromkeys(key for row in sweep.rows for key in row.factors)
+    titled = {key for key in keys if all(key in row.titles for row in sweep.rows if key in row.factors)}
+    found = {row.label: row_title(row, titled) for row in sweep.rows}
+    return found if len(set(found.values())) == len(found) else {label: label for label in found}
+
+
+def row_title(row: Row, titled: Collection[str]) -> str:
+    """The title of a row; values of the keys `titled` say what they are of."""
+    parts = []
+    for setting in row.label.split(", "):
+        name, is_setting, _ = setting.partition("=")
+        key = next((key for key in row.factors if key == name or key.endswith(f".{name}")), None)
+        if not is_setting or key is None:
+            return row.label
+        (words,) = key_titles((key,))
+        text = value_text(row, key)
+        parts.append(text if key in titled else f"{words[:1].lower()}{words[1:]} {text}")
+    return ", ".join(parts)
+
+
+def value_text(row: Titled, key: str) -> str:
+    """What a table calls the value of a row's factor `key`."""
+    return row.titles.get(key) or factor_text(row.factors[key])
+
+
 def factor_text(value: Any) -> str:
     """A factor's value as a reader would write it; a drawn float has four digits."""
     if isinstance(value, bool):
@@ -136,6 +209,6 @@ def factor_text(value: Any) -> str:
     return "none" if value is None else json.dumps(value, default=str)
 
 
-def level_texts(factors: Sequence[Mapping[str, Any]], key: str) -> Mapping[str, str]:
-    """Text of each level of factor `key` by its `repr`, in the order of the rows, given the factors of each."""
-    return {repr(row[key]): factor_text(row[key]) for row in factors if key in row}
+def level_texts(rows: Sequence[Titled], key: str) -> Mapping[str, str]:
+    """Text of each level of factor `key` by its `repr`, in the order of the rows."""
+    return {repr(row.factors[key]): value_text(row, key) for row in rows if key in row.factors}

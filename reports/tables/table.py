@@ -39,7 +39,7 @@ from reports.tables.layout import (
 from reports.tables.missing_runs import MissingRun, find_missing_runs
 from reports.tables.notes import Note, NoteContext, shared_rows, write_notes
 from reports.tables.origin import origins_of, seeds_of_other_code
-from reports.tables.row_headers import make_row_headers, varied_keys
+from reports.tables.row_headers import make_row_headers, row_titles, varied_keys
 from reports.tables.selection import mark_chosen, prior_notes
 from reports.tables.sequential import looks_of
 from reports.tables.verification import verification_text
@@ -131,8 +131,9 @@ def build_table(
     notes = [*write_notes(context, used), *extra_notes(sweep, layout, len(rows), importance or {})]
     images = image_notes(results, directory, columns, rows) if directory is not None else []
     keys = key_notes(results, [row.label for row in shown])
+    details = (*images, verification_text(results))
     plain = (*images, averaged.note, *keys, *data_notes(sweep), verification_text(results))
-    notes += [Note(text=text) for text in plain if text]
+    notes += [Note(text=text, detail=text in details) for text in plain if text]
     if published is not None and below:
         layout = with_published(layout, columns, f"Published, not ours: {published.title}", below)
         notes += [Note(text=f"Published rows: {note}")] if Mark.PUBLISHED not in used else []
@@ -229,10 +230,13 @@ def make_rows(
         for column, by_row in zip(columns, cells, strict=True)
     ]
     shared = {label for group in shared_rows(sweep) for label in group}
+    titles = row_titles(sweep)
     return tuple(
         TableRow(
             label=row.label,
+            title=titles[row.label],
             factors=row.factors,
+            titles=row.titles,
             cell_texts=tuple(texts[row.label] for texts in by_column),
             baseline=row.label == sweep.baseline,
             shared=row.label in shared,
@@ -293,19 +297,19 @@ def with_published(
 
 def extra_notes(sweep: SweepRecord, layout: TableLayout, shown: int, importance: Mapping[str, float]) -> list[Note]:
     """The importance of parameters, which split is shown, and what is left out."""
-    notes = []
+    notes, details = list[str](), list[str]()
     if importance:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in importance.items())
-        notes.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
+        details.append(f"Share of the variation of {sweep.metric} that each parameter explains (fANOVA): {shares}.")
     notes += prior_notes(sweep)
     if sweep.table.split == "val":
         notes.append("Figures of the validation split, at the last step of training; not those of the test split.")
     if layout.left_out:
-        notes.append(f"Not shown in the matrix: {', '.join(layout.left_out)}; all stand in the CSV file.")
+        details.append(f"Not shown in the matrix: {', '.join(layout.left_out)}; all stand in the CSV file.")
     if shown < len(sweep.rows):
         best = "" if sweep.table.rows else "the best "
         notes.append(f"Shown are {best}{shown} of {len(sweep.rows)} rows; all stand in the CSV file.")
-    return [Note(text=text) for text in notes]
+    return [*(Note(text=text) for text in notes), *(Note(text=text, detail=True) for text in details)]
 
 
 def data_notes(sweep: SweepRecord) -> list[str]:

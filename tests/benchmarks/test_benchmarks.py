@@ -52,16 +52,17 @@ def test_the_table_names_every_file():
 
 def test_the_page_shows_the_figures_of_the_files():
     """Every goal is shown, and so is every peer; a missed goal cannot be left out."""
-    text = page.PAGE.read_text(encoding="utf-8")
-    assert page.refreshed(text) == text, "run `python -m benchmarks.page`"
+    texts = [shown.read_text(encoding="utf-8") for shown in page.PAGES]
+    assert [page.refreshed(text) for text in texts] == texts, "run `python -m benchmarks.page`"
+    assert all("of reports/results/peers_cpu_2cores.json" in text for text in texts)
     kept = json.loads((PROJECT / "reports" / "results" / "bench_cpu_2cores.json").read_text(encoding="utf-8"))
     shown = page.goals_table(kept["figures"])
     assert len(shown) == 2 + sum(bool(item["goal"]) for item in kept["figures"])
-    assert all(line in text for line in shown)
+    assert all(line in texts[0] for line in shown)
 
 
 def test_the_page_names_every_benchmark():
-    lines = page.PAGE.read_text(encoding="utf-8").splitlines()
+    lines = page.PAGES[0].read_text(encoding="utf-8").splitlines()
     named = [line.split("`")[1] for line in lines if line.startswith("| `")]
     assert named == [item.name for item in BENCHMARKS]
 
@@ -70,7 +71,9 @@ def test_whoever_writes_a_file_writes_its_table(tmp_path, monkeypatch):
     """Other files and a file that does not exist yet leave the page as it is."""
     written, shown = tmp_path / "results" / "peers.json", tmp_path / "page"
     shown.write_text("before\n<!-- peers of results/peers.json -->\n<!-- /peers -->\nafter\n")
-    monkeypatch.setattr(page, "PAGE", shown)
+    short = tmp_path / "short"
+    short.write_text("<!-- peers_short of results/peers.json -->\n<!-- /peers_short -->\n")
+    monkeypatch.setattr(page, "PAGES", (shown, short))
     monkeypatch.setattr(page, "PROJECT", tmp_path)
     page.refresh(tmp_path / "other.json")
     assert "Not measured" not in shown.read_text()
@@ -92,6 +95,7 @@ def test_whoever_writes_a_file_writes_its_table(tmp_path, monkeypatch):
         "| slow | 20.0 | - | - | 3 | - |",
     ]
     assert (lines[0], lines[-1]) == ("before", "after")
+    assert "| **ours, store and MLflow** | **10.0** | **-** | **-** |\n| slow | 20.0 | - | 3 |" in short.read_text()
     assert page.refreshed(shown.read_text()) == shown.read_text()
 
 

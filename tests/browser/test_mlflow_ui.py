@@ -35,6 +35,15 @@ pytestmark = [
 SECONDS = 60_000
 """How long to wait for the page, ms; measured times have their own limits."""
 LIMIT_SECONDS = 3.0
+COLUMNS = """() => [...document.querySelectorAll('.ag-header-cell')]
+    .sort((one, other) => one.getBoundingClientRect().left - other.getBoundingClientRect().left)
+    .map(cell => cell.getAttribute('col-id'))"""
+"""Names of the columns in MLflow's list, from left to right."""
+CELLS = """names => [...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]
+    .map(row => Number(row.getAttribute('row-index'))).sort((one, other) => one - other)
+    .map(index => names.map(name =>
+        document.querySelector(`.ag-row[row-index="${index}"] [col-id="${CSS.escape(name)}"]`)?.innerText ?? ''))"""
+"""Texts of columns with these names, row by row."""
 FILTER_BOX = "input[placeholder*='metrics.rmse']"
 
 
@@ -92,7 +101,8 @@ def fill(store: RecordStore, rows: int, seeds: int, knobs: int) -> None:
         if index == 0:
             (store.workdir(cell.trial_id) / "pictures").mkdir(parents=True)
             picture.save(store.workdir(cell.trial_id) / "pictures" / "sheet.png")
-        metrics = {"final/miou": 0.3 + index / 1e4, **{f"final/iou/class {number}": 0.5 for number in range(19)}}
+        metrics = {"final/miou": 0.3 + index / 1e4, "cost/train_minutes": 1.5}
+        metrics |= {f"final/iou/class {number}": 0.5 for number in range(19)}
         store.end(
             AttemptRecord(
                 trial_id=cell.trial_id, attempt=1, state=State.DONE, started_at=1e9, ended_at=1e9 + 60, metrics=metrics
@@ -127,9 +137,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_the_list_nests_children_below_their_sweep(site: Site, page: Any) -> None:
     page.goto(f"{site.server.uri}/{page_of(site.backend)}")
     page.get_by_text("16 matching runs").wait_for()
-    assert page.get_by_text("row 4 · seed 2", exact=True).count() == 0
+    assert page.get_by_text("s2 · row 4", exact=True).count() == 0
     unfold(page)
-    page.get_by_text("row 4 · seed 2", exact=True).first.wait_for()
+    page.get_by_text("s2 · row 4", exact=True).first.wait_for()
 
 
 def test_the_page_of_the_sweep_shows_the_table_and_the_children(site: Site, page: Any) -> None:
@@ -140,12 +150,56 @@ def test_the_page_of_the_sweep_shows_the_table_and_the_children(site: Site, page
     text = table.inner_text()
     assert [f"row {row}" in text for row in range(5)] == [True] * 5
     assert "30.01 ± 0.01" in text
-    page.get_by_text("row 3 · seed 1").first.wait_for()
+    page.get_by_text("s1 · row 3").first.wait_for()
     page.get_by_text("trials/done").first.wait_for(state="attached")
 
 
+def test_the_link_of_a_sweep_opens_its_view(site: Site, page: Any) -> None:
+    """Row, seed, figure, difference and minutes, sorted by the figure and grouped by row, best first."""
+    page.set_viewport_size({"width": 2400, "height": 1000})  # columns beyond the edge would not be there
+    page.goto(f"{site.server.uri}/{page_of(site.backend, 'memory')}")
+    page.get_by_text("15 matching runs").wait_for()
+    page.get_by_text("s0 · row 0", exact=True).first.wait_for()
+    assert page.get_by_test_id("saved-views-trigger").inner_text() == "memory"
+    assert [name for name in page.evaluate(COLUMNS) if "`" in (name or "")] == [
+        "attributes.`Run Name`",
+        "tags.`row`",
+        "tags.`seed`",
+        "metrics.`final/miou`",
+        "metrics.`difference/miou`",
+        "metrics.`cost/train_minutes`",
+        "params.`memory.kind`",
+    ]
+    shown = page.evaluate(CELLS, ["attributes.`Run Name`", "tags.`seed`", "metrics.`difference/miou`"])
+    found = [(name_in(name), seed, round(float(difference.split(" ")[0]), 6)) for name, seed, difference in shown[:5]]
+    assert found == [
+        ("Group: row 4", "", 0.0012),
+        ("s2 · row 4", "2", 0.0012),
+        ("s1 · row 4", "1", 0.0012),
+        ("s0 · row 4", "0", 0.0012),
+        ("Group: row 3", "", 0.0009),
+    ]
+
+
+def test_the_charts_of_the_view_show_what_was_varied(site: Site, page: Any) -> None:
+    page.goto(f"{site.server.uri}/{page_of(site.backend, 'memory')}&compareRunsMode=CHART")
+    axes = page.locator("svg .dimension .label")
+    axes.nth(2).wait_for(state="attached")
+    assert axes.all_text_contents() == ["row", "memory.kind", "final/miou"]
+    page.get_by_text("val/miou").first.wait_for()
+
+
+def test_the_comparison_of_five_children_shows_what_was_varied(site: Site, page: Any) -> None:
+    runs = quote(json.dumps([site.runs[f"s0 · row {row}"].info.run_id for row in range(5)]))
+    page.goto(f"{site.server.uri}/#/compare-runs?runs={runs}&experiments={quote(json.dumps([site.experiment]))}")
+    page.get_by_text("Comparing 5 Runs").first.wait_for()
+    page.locator(".js-plotly-plot .parcoords").first.wait_for(state="attached")
+    axes = page.evaluate("document.querySelector('.js-plotly-plot').data[0].dimensions.map(axis => axis.label)")
+    assert axes[:2] == ["memory.kind", "row"]
+
+
 def test_five_children_are_compared_in_a_chart(site: Site, page: Any) -> None:
-    names = [f"row {row} · seed 0" for row in range(5)]
+    names = [f"s0 · row {row}" for row in range(5)]
     runs = quote(json.dumps([site.runs[name].info.run_id for name in names]))
     metric, experiments = quote(json.dumps("val/miou")), quote(json.dumps([site.experiment]))
     keys = quote(json.dumps(["val/miou"]))
@@ -155,11 +209,11 @@ def test_five_children_are_compared_in_a_chart(site: Site, page: Any) -> None:
     page.locator(".js-plotly-plot .scatterlayer .trace").nth(4).wait_for(state="attached")
     drawn = page.evaluate("[...document.querySelector('.js-plotly-plot').data].map(line => [line.name, [...line.y]])")
     curves = {name.split(" (")[0]: values for name, values in drawn}
-    assert curves == {f"row {row} · seed 0": [0.05 + 3 * row / 1e4, 0.1 + 3 * row / 1e4] for row in range(5)}
+    assert curves == {f"s0 · row {row}": [0.05 + 3 * row / 1e4, 0.1 + 3 * row / 1e4] for row in range(5)}
 
 
 def test_a_picture_of_a_trial_is_shown(site: Site, page: Any) -> None:
-    page.goto(site.run_url("row 0 · seed 0", "/artifacts/pictures/sheet.png"))
+    page.goto(site.run_url("s0 · row 0", "/artifacts/pictures/sheet.png"))
     image = page.locator("img[src*='blob:'], img[src*='get-artifact'], img[src*='sheet']").first
     image.wait_for(state="attached")
     page.wait_for_function("image => image.complete && image.naturalWidth === 64", arg=image.element_handle())
@@ -178,7 +232,7 @@ def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(tmp_path
             box = page.locator(FILTER_BOX)
             box.fill(f"tags.row = 'row {row}' AND tags.seed = '{seed}'")
             box.press("Enter")
-            page.get_by_text(f"row {row} · seed {seed}", exact=True).first.wait_for()
+            page.get_by_text(f"s{seed} · row {row}", exact=True).first.wait_for()
             page.get_by_text("2 matching runs").wait_for()  # the trial, and its sweep above it
 
         filtering = [seconds(lambda row=row: find(row, row % 4)) for row in (17, 101, 202)]
@@ -189,9 +243,14 @@ def test_a_thousand_trials_are_listed_and_filtered_within_three_seconds(tmp_path
     assert statistics.median(filtering) < LIMIT_SECONDS, filtering
 
 
+def name_in(text: str) -> str:
+    """The name of a run or group in the text of its cell, without its colour."""
+    return next(line for line in text.split("\n") if not line.startswith("#"))
+
+
 def unfold(page: Any) -> None:
     """Show the children of the sweep in the list."""
-    page.locator("[role=row]", has_text="memory").locator("button, svg").first.click()
+    page.locator("[role=row]", has_text="memory").locator("button:visible").first.click()
 
 
 def seconds(action: Callable[[], Any]) -> float:

@@ -296,7 +296,7 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
 
 @pytest.mark.slow
 def test_status_shows_one_traceback_and_a_command_that_stops_in_the_debugger(broken: Played, stage: Stage) -> None:
-    code, output = stage.run("orchestrator", "status", "broken.yaml")
+    code, output = stage.run("orchestrator", "status", "broken.yaml", "--all")
     assert code == 1
     assert "broken: 50 trials: 0 done, 0 running, 3 failed, 47 not run" in output
     assert "user error, 3 trials, signature" in output

@@ -79,7 +79,7 @@ class NoFollower(Tracker):
     """A tracker that mirrors nothing."""
 
     failure = None
-    lacking = ""
+    lacking = page = ""
 
     def admit(self) -> None:
         pass

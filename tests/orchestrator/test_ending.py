@@ -135,8 +135,8 @@ def test_the_table_is_shown_before_figures_are_drawn_and_these_while_the_executo
     assert sum(text.count("| Variant |") for text in shown) == 1
     last = shown[-1].splitlines()
     assert last[0].startswith("missing: pixel + region memory, seed 1 [")
-    assert last[-1].startswith("tables: ")
-    assert last[-1].endswith("/tiny/figures")
+    assert last[-1].startswith("page: ")
+    assert last[-1].endswith("/tiny")
 
 
 def test_figures_that_are_not_drawn_are_a_line_and_the_next_command_draws_them(
@@ -200,7 +200,7 @@ import sys
 from orchestrator import api, sweep
 
 class NoFollower:
-    failure, lacking = None, ""
+    failure, lacking, page = None, "", ""
     def __getattr__(self, name):
         return lambda *given, **named: None
 

@@ -70,11 +70,12 @@ def test_the_list_of_plans_says_what_differs(edited: dict[str, bytes], capsys: C
     lines = capsys.readouterr().out.splitlines()
     shown = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "DATE", line) for line in lines]
     question = "question: Does a memory help? -> Does a large memory help?"
-    assert shown[:4] == [
+    assert [line for line in shown if line][:5] == [
         "tiny: 3 plans",
-        "   1  DATE  3 of 4 trials done: first plan",
-        "   2  DATE  4 of 4 trials done: same plan, other results",
-        f"   3  DATE  6 of 6 trials done: {question}; new rows: region memory; text of the search space",
+        "plan  kept on           done  what differs from the one before",
+        "   1  DATE   3/4  first plan",
+        "   2  DATE   4/4  same plan, other results",
+        f"   3  DATE   6/6  {question}; new rows: region memory; text of the search space",
     ]
     assert orchestrator(["status", "tiny.yaml", "--plans", "--json"]) == 0
     plans = json.loads(capsys.readouterr().out)["plans"]
@@ -182,18 +183,26 @@ def test_clean_counts_every_plan_and_says_what_it_would_remove(quick_look: set[s
     assert capsys.readouterr().out == "unreferenced trials: 0, unneeded files: 0, together 0.0 MB\n"
     assert orchestrator(["clean", "--forget-plans"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"plan 1 of tiny, 4 trials, kept on \d{4}-\d\d-\d\d \d\d:\d\d", lines[0])
-    shown = sorted(re.sub(r"  trials/.*", "", line) for line in lines[1:-1])
+    assert lines[3].split() == ["what", "of", "steps", "state", "size"]
+    groups = sorted(line.split("  ") for line in lines[4:6])
+    assert [group[:3] for group in groups] == [
+        ["1", "trial", "tiny: pixel + region memory, seed 1"],
+        ["3", "trial", "tiny: pixel + region memory; w/o contrast, seeds 0, 1"],
+    ], "one failed, three are done"
+    assert orchestrator(["clean", "--forget-plans", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"plan 1 of tiny, 4 trials, kept on \d{4}-\d\d-\d\d \d\d:\d\d", lines[1])
+    shown = sorted(re.sub(r"  trials/.*", "", line) for line in lines[2:])
     assert shown == [
         "tiny, pixel + region memory, seed 0, 8 steps, done on 1970-01-01 00:02, 0.0 MB",
         "tiny, pixel + region memory, seed 1, 8 steps, user error on 1970-01-01 00:02, 0.0 MB",
         "tiny, w/o contrast, seed 0, 8 steps, done on 1970-01-01 00:02, 0.0 MB",
         "tiny, w/o contrast, seed 1, 8 steps, done on 1970-01-01 00:02, 0.0 MB",
     ]
-    assert lines[-1].startswith("plans: 1, unreferenced trials: 4, unneeded files: 0, together 0.0 MB; --yes deletes")
+    assert lines[0].startswith("plans: 1, unreferenced trials: 4, unneeded files: 0, together 0.0 MB; --yes deletes")
     assert quick_look <= set(store.files.names("trials")), "nothing is deleted without --yes"
     assert orchestrator(["clean", "--forget-plans", "tiny", "--yes"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "deleted 1 plans and 4 of 4, 0.0 MB"
+    assert capsys.readouterr().out.splitlines()[0] == "deleted 1 plan and 4 of 4, 0.0 MB"
     assert not quick_look & set(store.files.names("trials"))
     assert store.kept_numbers("tiny") == [2]
 
@@ -201,7 +210,7 @@ def test_clean_counts_every_plan_and_says_what_it_would_remove(quick_look: set[s
 def test_the_trials_of_a_deleted_sweep_still_say_what_they_were(quick_look: set[str], capsys: Capture) -> None:
     store = RecordStore("runs")
     store.files.delete_folder("sweeps/tiny")
-    assert orchestrator(["clean"]) == 0
+    assert orchestrator(["clean", "--all"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 9
     assert sum(line.startswith("tiny, w/o contrast, seed 1, 6 steps, done on ") for line in lines) == 1

@@ -29,8 +29,8 @@ def test_status_counts_groups_and_names_the_debug_command(swept: Path, capsys: C
     assert main(["status", "tiny.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "tiny: 4 trials: 3 done, 0 running, 1 failed, 0 not run"
-    assert "user error, 1 trial, signature 0ddba11a:" in lines
-    again = "  debug it: python -m orchestrator.sweep tiny.yaml --run-dir runs --trial "
+    assert "user error, 1 trial, signature 0ddba11a: E: m" in lines
+    again = "  debug it: python -m orchestrator.sweep tiny.yaml --trial "
     assert any(line.startswith(again) for line in lines)
 
 
@@ -46,22 +46,19 @@ def test_status_as_json(swept: Path, capsys: Capture) -> None:
 def test_status_of_a_complete_sweep_is_zero(tiny_space: Path, quick_options: RunOptions, capsys: Capture) -> None:
     assert api.sweep(tiny_space, seeds=1, options=quick_options).completed
     assert main(["status", "tiny.yaml", "--seeds", "1"]) == 0
-    assert capsys.readouterr().out == "tiny+seeds=1: 2 trials: 2 done, 0 running, 0 failed, 0 not run\n"
-
-
-def test_a_sweep_never_run_is_one_line(tiny_space: Path, capsys: Capture) -> None:
-    assert main(["status", "tiny.yaml"]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "no sweep 'tiny'" in error
-
-
-def test_why_has_a_line_for_each_trial(swept: Path, capsys: Capture) -> None:
-    assert main(["why", "tiny.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tiny+seeds=1: 2 trials: 2 done, 0 running, 0 failed, 0 not run"
+    assert lines[-1] == "next: write the table: python -m reports tiny.yaml --seeds 1"
+
+
+def test_why_counts_first_and_has_a_line_for_each_trial_with_all(swept: Path, capsys: Capture) -> None:
+    assert main(["why", "tiny.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("tiny: 4 trials: 3 reused, 1 to run: 1 failed before\n")
+    assert main(["why", "tiny.yaml", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()[-4:]
     assert sorted(line.split()[0] for line in lines) == ["reused", "reused", "reused", "runs"]
-    assert main(["why", "tiny.yaml", "--seeds", "1", "--set", "optim.lr=0.5"]) == 0
-    line = capsys.readouterr().out.splitlines()[0]
+    assert main(["why", "tiny.yaml", "--seeds", "1", "--set", "optim.lr=0.5", "--all"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
     assert line.startswith("runs     w/o contrast, seed 0 [")
     assert line.endswith("which differs in optim.lr: 0.01 -> 0.5")
 
@@ -74,19 +71,20 @@ def test_clean_lists_first_and_deletes_with_yes(
     store.end(make_record("forgotten"))
     assert main(["clean"]) == 0
     shown = capsys.readouterr().out
-    assert "trials/forgotten" in shown
-    assert shown.endswith("unreferenced trials: 1, unneeded files: 0, together 0.0 MB; --yes deletes them\n")
+    assert shown.startswith("unreferenced trials: 1, unneeded files: 0, together 0.0 MB; --yes deletes them\n")
+    assert main(["clean", "--all"]) == 0
+    assert "trials/forgotten" in capsys.readouterr().out
     assert main(["clean", "--yes"]) == 0
-    assert capsys.readouterr().out.endswith("deleted 1 of 1, 0.0 MB\n")
+    assert capsys.readouterr().out.startswith("deleted 1 of 1, 0.0 MB\n")
     assert not Path("runs/trials/forgotten").exists()
     assert len(list(Path("runs/trials").iterdir())) == 4
 
 
 def test_ui_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str | None, int]] = []
-    monkeypatch.setattr("orchestrator.commands.ui.serve", lambda uri, port: asked.append((uri, port)) or 0)
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr("orchestrator.commands.ui.serve", lambda *given: asked.append(given) or 0)
     assert main(["ui", "--port", "5001", "--tracking-uri", "sqlite:///a.db"]) == 0
-    assert asked == [("sqlite:///a.db", 5001)]
+    assert asked == [("sqlite:///a.db", 5001, None)]
 
 
 @pytest.mark.parametrize(

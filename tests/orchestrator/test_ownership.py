@@ -34,6 +34,7 @@ from orchestrator.machine.own_folder import (
     write_mark,
 )
 from orchestrator.machine.process_identity import ProcessIdentity
+from orchestrator.machine.text_table import plain
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
@@ -212,10 +213,10 @@ def run_directory(home: Path, plant_in: Callable[[Path], None]) -> None:
     for folder in ("", "trials", "trash"):
         plant_in(home / "runs" / folder)
     yield
-    lines = clean(store, "all", delete=True)
+    lines = plain(clean(store, "all", delete=True, every=True))
     assert "trials/mixed: left alone, because this program did not write pipe, thesis in it" in lines
     assert "trials/data-0: left alone, because this program did not write index, pixels, thesis in it" in lines
-    assert lines[-1].startswith("deleted 1 of 1")
+    assert lines[0].startswith("deleted 1 of 1")
     assert not (home / "runs" / "trials" / "old").exists()
     assert not (home / "runs" / ".removed-stale").exists()
 

@@ -49,9 +49,10 @@ def test_the_dry_run_runs_what_is_selected(tiny_space: Path, capsys: Capture) ->
     assert main(["tiny.yaml", "--dry-run", "--only", DONE_ROW]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "4 trials, 0 done already, 2 to run of the 2 selected"
-    assert lines[-2:] == [
-        "  w/o contrast           seed 0 to run, seed 1 to run",
-        "  pixel + region memory  seed 0 not selected, seed 1 not selected",
+    assert lines[-3:] == [
+        "row                    done  to run      not selected",
+        "w/o contrast           -     seeds 0, 1  -",
+        "pixel + region memory  -     -           seeds 0, 1",
     ]
     assert main(["tiny.yaml", "--dry-run", "--json", "--only", DONE_ROW]) == 0
     entries = json.loads(capsys.readouterr().out)["trials"]

@@ -9,8 +9,10 @@ import pytest
 from orchestrator import api
 from orchestrator.api import RunOptions, carry_out
 from orchestrator.commands.plans import plans_as_text
-from orchestrator.commands.status import read_status, status_as_text
+from orchestrator.commands.status import read_status
+from orchestrator.commands.status_text import NextCommands, status_as_text
 from orchestrator.commands.why import describe_reasons
+from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import TrialSelection, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import State
@@ -48,9 +50,10 @@ def test_one_command_gives_one_table_and_reuses_what_is_there(tiny_space: Path, 
     assert "pixel + region memory on other scenes, seed 1: failed: E: m" in text
     assert "(6 of 8 are done)" in text
     directory = RunDirectory("runs")
-    lines = status_as_text(read_status(directory, "more", now=1e9), "run it")
+    commands = NextCommands(sweep="run it", reports="", ui="")
+    lines = plain(status_as_text(read_status(directory, "more", now=1e9), commands, every=True))
     assert any(line.startswith("  pixel + region memory on other scenes, seed 1 [") for line in lines)
-    reasons = describe_reasons(plan_sweep(read_spec(MORE), run_dir=Path("runs")), directory)
+    reasons = plain(describe_reasons(plan_sweep(read_spec(MORE), run_dir=Path("runs")), directory, every=True))
     assert sum(line.startswith("reused   w/o contrast on other scenes, seed ") for line in reasons) == 2
 
 
@@ -69,5 +72,5 @@ def test_a_further_data_set_is_another_plan_of_the_same_sweep(tiny_space: Path, 
     third = "{name: third, data.synthetic.seed: 2}"
     outcome = api.sweep(write_space("synthetic", OTHER, third), options=quick_options)
     assert len(outcome.plan.trials) == 12
-    (line,) = [line for line in plans_as_text(RunDirectory("runs"), "more") if "data sets:" in line]
+    (line,) = [line for line in plain(plans_as_text(RunDirectory("runs"), "more")) if "data sets:" in line]
     assert "data sets: Synthetic scenes, other scenes -> Synthetic scenes, other scenes, third" in line

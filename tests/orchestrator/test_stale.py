@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.commands.why import describe_reasons
+from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.planning.stale import StaleCodeError
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
@@ -123,19 +125,21 @@ def test_the_dry_run_and_why_name_the_files(tiny_space: Path, options: RunOption
     api.sweep(tiny_space, options=options)
     change_code()
     spec, plan = planned(tiny_space)
-    text = "\n".join(plan_as_text(spec, plan, RunDirectory("runs")))
-    assert "4 trials, 0 done already, 0 to run, 4 stale" in text
+    text = "\n".join(plain(plan_as_text(spec, plan, RunDirectory("runs"))))
+    assert "4 trials, 0 done already, 4 stale, 0 to run" in text
     assert f"which differs in {SAMPLER}" in text
-    assert "seed 0 stale" in text
+    assert re.search(r"^row +done +to run +stale$", text, re.MULTILINE)
+    assert re.search(r"^w/o contrast +- +- +seeds 0, 1$", text, re.MULTILINE)
     entries = json.loads(plan_as_json(plan, RunDirectory("runs")))["trials"]
     assert {entry["status"] for entry in entries} == {"stale"}
-    reasons = describe_reasons(plan, RunDirectory("runs"))
-    assert all(line.startswith("stale ") and SAMPLER in line for line in reasons[:4])
-    assert "--rerun-stale" in reasons[4]
-    again = "\n".join(plan_as_text(spec, plan, RunDirectory("runs"), choice="rerun"))
+    reasons = plain(describe_reasons(plan, RunDirectory("runs"), every=True))
+    assert reasons[0] == f"{plan.record.name}: 4 trials: 0 reused, 0 to run; 4 stale: code changed"
+    assert all(line.startswith("stale ") and SAMPLER in line for line in reasons[-4:])
+    assert any(line.startswith("stale: --rerun-stale") for line in reasons)
+    again = "\n".join(plain(plan_as_text(spec, plan, RunDirectory("runs"), choice="rerun")))
     assert "4 trials, 0 done already, 4 to run" in again
     assert "4 trials, 4 done already, 0 to run" in "\n".join(
-        plan_as_text(spec, plan, RunDirectory("runs"), choice="accept")
+        plain(plan_as_text(spec, plan, RunDirectory("runs"), choice="accept"))
     )
 
 
@@ -151,7 +155,7 @@ def test_accepted_results_are_marked_in_every_table_and_not_asked_about_again(
     assert again.outcomes == first.outcomes
     results = load_sweep(RunDirectory("runs"), "tiny")
     folder = options.out / "tiny"
-    assert "- §: computed by other code of the trainer than this plan's: w/o" in (folder / "table.md").read_text()
+    assert "§: computed by other code of the trainer than this plan's: w/o" in (folder / "table.md").read_text()
     assert "\\S" in (folder / "table.tex").read_text()
     assert "§" in (folder / "table.html").read_text()
     assert "other_code_seeds" in (folder / "table.csv").read_text()
@@ -159,8 +163,9 @@ def test_accepted_results_are_marked_in_every_table_and_not_asked_about_again(
     assert all("mixed" in text.marks for row in table.rows for text in row.cell_texts if text.mean)
     classes = build_class_tables(results)["classes"]
     assert all("mixed" in text.marks for row in classes.rows for text in row.cell_texts)
-    reasons = describe_reasons(planned(tiny_space)[1], RunDirectory("runs"))
-    assert all(line.startswith("reused") and line.endswith(", accepted") for line in reasons)
+    reasons = plain(describe_reasons(planned(tiny_space)[1], RunDirectory("runs"), every=True))
+    assert reasons[0] == "tiny: 4 trials: 4 reused, 0 to run"
+    assert all(line.startswith("reused") and line.endswith(", accepted") for line in reasons[-4:])
 
 
 def test_rerun_trials_count_and_the_earlier_plan_keeps_its_figures(

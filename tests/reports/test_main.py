@@ -1,5 +1,6 @@
 """`python -m reports` as a user meets it: output, exit codes, one-line errors."""
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,7 +27,8 @@ def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, e
     output = capsys.readouterr()
     assert "| w/o contrast¶ | 40.95 ± 0.58 |" in output.out
     assert "region memory, seed 1: failed: DivergedError" in output.out
-    assert "wrote reports/out/ablation_memory/table.html" in output.out
+    folder = "reports/out/ablation_memory"
+    assert output.out.endswith(f"\npage: {folder}/table.html; all files: {folder}\n"), "one line instead of ten paths"
     assert output.err == ""
     assert sorted(path.name for path in (project / "reports/out/ablation_memory").iterdir()) == [
         "figures",
@@ -39,13 +41,38 @@ def test_an_incomplete_sweep_is_shown_and_counts_as_unfinished(project, store, e
     ]
 
 
+class FakeTerminal(io.StringIO):
+    """Standard output that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm-256color", True), ("dumb", False)])
+def test_a_terminal_gets_a_table_and_a_link_to_the_page(project, store, example, monkeypatch, term, drawn):
+    store(project / "runs", example)
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # they take seconds
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout", FakeTerminal())
+    assert command.main(["memory.yaml"]) == 1
+    shown = sys.stdout.getvalue()
+    assert ("| Variant |" in shown) != drawn
+    assert ("\x1b[1m43.91" in shown or "\x1b[1m44.00" in shown) == drawn, "the best in bold"
+    assert (f"file://{project}/reports/out/ablation_memory/table.html" in shown) == drawn
+    assert "page: " in shown
+
+
 def test_a_complete_sweep_exits_with_zero(project, store, sweep_of, outcomes_of, capsys):
     store(project / "elsewhere", results_of(sweep_of({"base": {}}), outcomes_of({"base": [0.1, 0.2, 0.3]})))
     arguments = ["memory.yaml", "--run-dir", "elsewhere", "--out", "tables", "--style", "latex", "--style", "csv"]
     assert command.main(arguments) == 0
     names = sorted(path.name for path in (project / "tables/ablation_memory").iterdir())
     assert names == ["figures", "table.csv", "table.tex"]
-    assert capsys.readouterr().out.count("wrote ") == 3
+    line = "tables: tables/ablation_memory (table.tex, table.csv, figures)\n"
+    assert capsys.readouterr().out.endswith(f"\n{line}")
 
 
 def test_another_recipe_is_another_sweep(project, store, sweep_of, outcomes_of, capsys, monkeypatch):
@@ -134,6 +161,6 @@ def test_styles_of_plugins(project, store, example, capsys, monkeypatch):
     capsys.readouterr()
     assert command.main(["memory.yaml", "--style", "labels", "--style", "markdown"]) == 2
     output = capsys.readouterr()
-    assert output.out.endswith("wrote reports/out/ablation_memory/table.md\n")
+    assert output.out.endswith("tables: reports/out/ablation_memory/table.md\n")
     assert output.err.startswith(f"{project}/style.py:2: TypeError: ")
     assert output.err.endswith("; the table style labels wrote no table.txt\n")

@@ -113,8 +113,8 @@ def test_each_family_has_a_table_of_classes_and_less_is_a_gain_where_it_is_decla
     tables = build_class_tables(results)
     assert list(tables) == ["classes", "classes-loss"]
     recall, loss = tables.values()
-    assert recall.caption.startswith("Recall of the classes (%), most gain of “better” first.")
-    assert loss.caption.startswith("Loss of the classes, most gain of “better” first.")
+    assert recall.caption.startswith("Recall of the classes (%), sorted by the gain of “better”.")
+    assert loss.caption.startswith("Loss of the classes, sorted by the gain of “better”.")
     assert [row.label for row in loss.rows] == [row.label for row in recall.rows], "loss is 1 - recall"
     assert loss.label == "tab:moods-classes-loss"
     assert "points" not in " ".join(note.text for note in loss.notes)

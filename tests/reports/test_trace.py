@@ -3,11 +3,17 @@
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.machine.text_table import plain
 from reports.trace import trace
 
 
+def told(results, *given, **named):
+    """The trace as it is piped."""
+    return "\n".join(plain(trace(results, *given, **named)))
+
+
 def test_the_arithmetic_is_that_of_the_table(example):
-    text = trace(example, "pixel memory", "final/miou", {"pixel memory#0": ("run-7", "")})
+    text = told(example, "pixel memory", "final/miou", {"pixel memory#0": ("run-7", "")})
     assert "mean      (0.4399 + 0.4251 + 0.4311) / 3 = 0.432033" in text
     assert "std       sqrt(0.000110827 / (3 - 1)) = 0.00744401" in text
     assert "shown as  43.20 ± 0.74 (+2.25) %, second" in text
@@ -20,12 +26,14 @@ def test_the_arithmetic_is_that_of_the_table(example):
 
 
 def test_gaps_and_shared_trials_are_named(example):
-    text = trace(example, "region memory", "final/miou")
-    assert "user_error  failed" in text
+    text = told(example, "region memory", "final/miou")
+    assert [line.split() for line in text.splitlines() if line.lstrip().startswith("1 ")] == [
+        ["1", "failed", "region", "memory#1", "user", "error"]
+    ]
     assert "n         2 of 3 planned seeds" in text
     assert "shared with" not in text
-    assert "weight 0" in trace(example, "w/o contrast", "final/miou")
-    assert "no value: no planned run has one" in trace(example, "all | of_it*", "final/miou")
+    assert "weight 0" in told(example, "w/o contrast", "final/miou")
+    assert "no value: no planned run has one" in told(example, "all | of_it*", "final/miou")
 
 
 @pytest.mark.parametrize(

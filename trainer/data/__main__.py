@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.streams import prepare_streams
+from orchestrator.machine.text_table import print_parts
 from trainer.config import DataConfig
 from trainer.data import DATASETS, open_source
 from trainer.data.check import examine, report_lines, write_sheet
@@ -66,7 +67,7 @@ def check(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     report = examine(source, samples=given.samples, absent_classes=given.absent_classes == "allow")
-    print("\n".join(report_lines(report)))
+    print_parts(report_lines(report, every=given.all))
     if given.out is not None:
         try:
             write_sheet(report, given.out)
@@ -101,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
         help="classes that no training label shows: as data.absent_classes (default: refuse)",
     )
     check_parser.add_argument("--root", help="the same as PATH")
+    check_parser.add_argument("--all", action="store_true", help="list every class, note and broken file")
     check_parser.add_argument("--out", type=Path, help="write a sheet of images and labels to this PNG file")
     check_parser.add_argument(
         "--samples", type=sample_count, default=3, help="rows of the sheet per split (default: 3)"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from orchestrator.machine.first_few import first_lines
+from orchestrator.machine.text_table import Line, Part, TextTable
 from trainer.data.census import Census, SplitCensus, SplitCount, describe_sizes, find_duplicates, findings_in
 from trainer.data.left_over import left_over
 from trainer.data.problems import Problems
@@ -25,6 +27,10 @@ OPACITY = 0.55
 """Of the label's colours over the image."""
 SMALLEST_SHARE = 0.001
 """The report marks classes with a smaller share, whose IoU varies strongly between seeds."""
+MOST_CLASSES, RAREST = 12, 8
+"""Of more than `MOST_CLASSES` classes only the `RAREST` are shown without `--all`."""
+MOST_LINES = 5
+"""Notes, or broken files, that are shown without `--all`."""
 
 
 @dataclass(slots=True)
@@ -112,39 +118,74 @@ def sample_numbers(count: int, wanted: int) -> set[int]:
     return {round(place) for place in np.linspace(0, count - 1, min(wanted, count))} if count else set()
 
 
-def report_lines(report: Report) -> Iterator[str]:
-    """The report as text."""
-    source, splits = report.source, {split.split: split.census for split in report.splits}
-    yield f"{'split':<10}{'pairs':>8}{'broken':>8}{'void':>8}  sizes (width x height), modes"
-    for item in report.splits:
-        split = splits[item.split]
-        void = "-" if split.void_share is None else f"{split.void_share:.1%}"
-        stored = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items()) or "-"
-        sizes = describe_sizes(split.sizes)
-        yield f"{item.split:<10}{split.images:>8}{item.problems.count:>8}{void:>8}  {sizes}, {stored}"
+def report_lines(report: Report, *, every: bool = True) -> Iterator[Part]:
+    """What the terminal shows: whether a run is refused, splits, classes and findings; in full with `every`."""
+    splits = {split.split: split.census for split in report.splits}
+    yield Line(summary(report), "bold" if report.intact else "bold red")
     yield ""
-    width = max(len("class"), *map(len, source.class_names))
-    yield f"{'id':>3} {'class':<{width}}" + "".join(f"{name + ' %':>13}{'images':>8}" for name in splits)
-    for index, name in enumerate(source.class_names):
-        yield f"{index:>3} {name:<{width}}" + "".join(describe_class(split, index) for split in splits.values())
-    yield f"    *: below {SMALLEST_SHARE:.1%} of the labelled pixels"
-    if source.unlabelled:
-        yield f"    labels of {', '.join(sorted(source.unlabelled))} are dummies: do not train or evaluate on it"
+    yield split_table(report)
+    yield ""
+    yield from class_lines(report, splits, every=every)
+    if report.source.unlabelled:
+        dummies = ", ".join(sorted(report.source.unlabelled))
+        yield f"labels of {dummies} are dummies: do not train or evaluate on it"
     census = report.census
-    yield from (f"note: {text}" for text in findings_in(census, census.splits))
-    yield from (f"left over: {text}" for text in report.left_over)
+    most = None if every else MOST_LINES
+    yield from first_lines([f"note: {text}" for text in findings_in(census, census.splits)], most)
+    yield from first_lines([f"left over: {text}" for text in report.left_over], most)
     for head, lines in (("broken:", report.broken), ("a run is refused:", report.refusals)):
         if lines:
             yield ""
             yield head
-            yield from (f"  {line}" for line in lines)
+            yield from first_lines([f"  {line}" for line in lines], most)
 
 
-def describe_class(split: SplitCensus, index: int) -> str:
+def summary(report: Report) -> str:
+    """`3 splits, 701 pairs, none broken; a run accepts the data set`."""
+    pairs = sum(split.census.images for split in report.splits)
+    broken = sum(split.problems.count for split in report.splits)
+    verdict = "a run accepts the data set" if report.intact else "a run is refused"
+    return f"{len(report.splits)} splits, {pairs} pairs, {broken or 'none'} broken; {verdict}"
+
+
+def split_table(report: Report) -> TextTable:
+    """Pairs, broken files, void, sizes and modes of each split."""
+    rows = []
+    for item in report.splits:
+        split = item.census
+        void = "-" if split.void_share is None else f"{split.void_share:.1%}"
+        modes = ", ".join(f"{mode} ({count})" for mode, count in split.modes.items()) or "-"
+        counts = (str(split.images), str(item.problems.count), void)
+        rows.append((item.split, *counts, describe_sizes(split.sizes), modes))
+    header = ("split", "pairs", "broken", "void", "width x height", "mode")
+    return TextTable(header=header, rows=rows, right=frozenset({1, 2, 3}))
+
+
+def class_lines(report: Report, splits: Mapping[str, SplitCensus], *, every: bool) -> Iterator[Part]:
+    """Share and images of each class in each split; of many classes the rarest, unless `every`."""
+    names = report.source.class_names
+    shown = list(range(len(names)))
+    if not every and len(names) > MOST_CLASSES:
+        first = next(iter(splits.values()))
+        shown = sorted(sorted(shown, key=lambda index: first.pixels[index])[:RAREST])
+    header = ["id", "class"]
+    for name in splits:
+        header += [f"{name} %", "images"]
+    rows = [
+        (str(index), names[index], *(cell for split in splits.values() for cell in class_cells(split, index)))
+        for index in shown
+    ]
+    yield TextTable(header=header, rows=rows, right=frozenset({0, *range(2, len(header))}))
+    if len(shown) < len(names):
+        yield f"and {len(names) - len(shown)} classes with more pixels in {next(iter(splits))}; --all lists them"
+    yield f"*: below {SMALLEST_SHARE:.1%} of the labelled pixels"
+
+
+def class_cells(split: SplitCensus, index: int) -> tuple[str, str]:
     """Share of the labelled pixels in percent (`*` if tiny, `-` if none), and number of images with the class."""
     pixels, total = split.pixels[index], split.labelled
     share = "-" if pixels == 0 else f"{'*' if pixels < SMALLEST_SHARE * total else ''}{100 * pixels / total:.3f}"
-    return f"{share:>13}{split.images_with[index]:>8}"
+    return share, str(split.images_with[index])
 
 
 def write_sheet(report: Report, path: Path) -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.plugins.titles import read_titles
 from orchestrator.workload.caption import same_or_varied
 from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.extension import Extension
@@ -43,6 +44,7 @@ from trainer.workload.key_forecast import TrainPixels, describe_keys, expected_k
 from trainer.workload.machine_checks import check_data, check_weights
 from trainer.workload.metrics import METRICS
 from trainer.workload.protocol import protocol_of
+from trainer.workload.titles import value_titles
 
 __all__ = ["WORKLOAD", "ContrastiveSegmentation"]
 
@@ -137,6 +139,7 @@ class ContrastiveSegmentation(Workload):
         usual_causes=USUAL_CAUSES,
         add_plugin=lambda source, others: add_plugin(source, others),
         reported=lambda config, inputs: reported(config, inputs.facts),
+        titles=value_titles,
         notes=idle_notes,
         forecast=lambda rows: forecast(rows),
         protocol=protocol_of,
@@ -208,7 +211,9 @@ def add_plugin(source: PluginSource, others: Extension | None) -> Extension:
     """What the plugins `others` and another one add to the configuration. Raises PluginError."""
     from trainer.plugins.options import with_plugin  # not for the sweeps that have none
 
-    return with_plugin(source, others)
+    extension = with_plugin(source, others)
+    read_titles(source)  # refuses wrong ones
+    return extension
 
 
 @lru_cache(maxsize=4096)

@@ -8,10 +8,9 @@ from orchestrator.workload.caption import same_or_varied
 from trainer.config import TrainConfig, setting
 from trainer.data import UNNAMED
 from trainer.workload.datasets import DataFacts
+from trainer.workload.titles import WEIGHT_TITLES, backbone_title, head_title, size_text
 
 __all__ = ["caption_sentence", "images_text"]
-
-WEIGHT_TITLES = {"none": "random init", "imagenet": "ImageNet"}
 
 
 def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, data: str = "") -> str:
@@ -24,9 +23,9 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, 
     def same(value: Callable[[TrainConfig], str], what: str) -> str:
         return same_or_varied((value(config) for config in configs), what)
 
-    backbone = same(lambda config: config.model.backbone, "backbone")
+    backbone = same(lambda config: backbone_title(config.model), "backbone")
     weights = same(lambda config: WEIGHT_TITLES.get(config.model.weights, "own weights"), "weights")
-    head = same(lambda config: f"{config.model.head} head", "head")
+    head = same(lambda config: head_title(config.model), "head")
     if not data:
         titles = (f"{data_title(facts)}, {config.data.test_split} split" for config, facts in rows)
         data = same_or_varied(titles, "data").replace("varied data", "Varied data") + images_text(rows)
@@ -54,16 +53,16 @@ def data_title(facts: DataFacts) -> str:
 
 
 def crop_title(config: TrainConfig) -> str:
-    """`crop 512x512`, after the base size where one is set: `short side 520, crop 512x512`."""
-    base, crop = config.data.base_size, f"crop {'x'.join(map(str, config.data.crop))}"
+    """`crop 512×512`, after the base size where one is set: `short side 520, crop 512×512`."""
+    base, crop = config.data.base_size, f"crop {size_text(config.data.crop)}"
     sides = (f"{name} side {side}" for name, side in (("short", base.short), ("long", base.long)) if side is not None)
     return ", ".join((*sides, crop))
 
 
 def evaluation_title(config: TrainConfig) -> str:
-    """Views of an image that are evaluated: `512x1024-window multi-scale (0.75, 1) evaluation with flip`."""
+    """Views of an image that are evaluated: `512×1024-window multi-scale (0.75, 1) evaluation with flip`."""
     evaluation = config.evaluation
-    view = "whole-image" if evaluation.window is None else f"{'x'.join(map(str, evaluation.window))}-window"
+    view = "whole-image" if evaluation.window is None else f"{size_text(evaluation.window)}-window"
     scales, flip = setting(evaluation, "scales"), setting(evaluation, "flip")
     size = "single-scale" if scales == (1.0,) else f"multi-scale ({', '.join(f'{scale:g}' for scale in scales)})"
     return f"{view} {size} evaluation{' with flip' if flip else ''}"

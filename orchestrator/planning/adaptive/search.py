@@ -80,7 +80,7 @@ class TrialBuilder:
         errors.raise_any()
         factors = {key: json_value(value) for key, value in suggested.items()}
         (trial,) = seeded_trials(row.config, self.spec.seeds, inputs.digest)
-        return Row(label=drawn_label(number), factors=factors), trial
+        return Row(label=drawn_label(number), factors=factors, titles=workload.titles(factors, row.config)), trial
 
 
 class SearchPlan(GrowingPlan):

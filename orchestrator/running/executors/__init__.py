@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -37,12 +37,13 @@ def open_executor(
     environment: Mapping[str, str] | None = None,
     modules: Sequence[str] = (),
     debug: bool = False,
+    preparing: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Executor]:
     """The executor `ray` or `serial`; a Ray cluster that is started here ends with the body.
 
     `environment`: variables that workers of a cluster get from this process. `modules`: what the fork server of a node
-    imports. `debug` opens the debugger where a trial raises, with `serial` only. Raises SweepError when the cluster at
-    `address` cannot be joined.
+    imports. `debug` opens the debugger where a trial raises, with `serial` only. `preparing` is told what is being
+    started, and gets an empty text once nothing is. Raises SweepError when the cluster at `address` cannot be joined.
     """
     if name == "serial":
         from orchestrator.running.executors.serial import Serial
@@ -50,6 +51,7 @@ def open_executor(
 
         yield Serial(partial(run_trial, inspect=True) if debug else run_trial, gpus=visible_gpus())
         return
+    from orchestrator.running.executors.preparation import Preparation, imports_of
     from orchestrator.running.executors.session_folder import remove_stale_sessions
     from orchestrator.running.executors.supervisor import Supervisor, SupervisorTimings
 
@@ -60,10 +62,17 @@ def open_executor(
     with ExitStack() as stack:
         stack.callback(remove_stale_sessions)
         if address is None:
-            make = partial(make, server=stack.enter_context(fork_server(modules, resources.cpus)))
-            executor = Supervisor(pickle.dumps(make), private=True)
+            server = stack.enter_context(fork_server(modules, resources.cpus))
+            make = partial(make, server=server)
+            preparation = Preparation(preparing, "starting Ray", partial(imports_of, server, modules))
+            executor = Supervisor(pickle.dumps(make), private=True, preparation=preparation)
         else:
-            executor = Supervisor(pickle.dumps(make), SupervisorTimings(restarting_seconds=45.0), most_restarts=1)
+            executor = Supervisor(
+                pickle.dumps(make),
+                SupervisorTimings(restarting_seconds=45.0),
+                most_restarts=1,
+                preparation=Preparation(preparing, f"joining the Ray cluster at {address}"),
+            )
         stack.callback(executor.shutdown)
         yield executor
 

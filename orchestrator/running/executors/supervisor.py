@@ -17,6 +17,7 @@ from orchestrator.running.executors.base import ExecutorLostError, SweepControll
 from orchestrator.running.executors.child_process import ChildProcess
 from orchestrator.running.executors.controller_link import Call, Failed, Finished, Ready, Refused
 from orchestrator.running.executors.losses import lost_record
+from orchestrator.running.executors.preparation import Preparation
 from orchestrator.running.task import Share, Task
 from orchestrator.store.records import AttemptRecord, Point, State
 
@@ -68,10 +69,15 @@ class Supervisor:
         *,
         most_restarts: int = MOST_RESTARTS,
         private: bool = False,
+        preparation: Preparation | None = None,
     ) -> None:
-        """Starts the executor; it is `private` if nobody else uses what it has started. Raises SweepError."""
+        """Starts the executor; it is `private` if nobody else uses what it has started. Raises SweepError.
+
+        `preparation` tells the user what is being started.
+        """
         self.content = content
         self.private = private
+        self.preparation = preparation or Preparation(lambda _: None, "")
         self.most_restarts = most_restarts
         self.timings = timings or SupervisorTimings()
         self.capacity = Share(cpus=0.0)
@@ -101,6 +107,7 @@ class Supervisor:
 
     def start(self, limit: float) -> ChildProcess:
         """Start a child. Raises ExecutorLostError when the executor in it has not started after `limit` seconds."""
+        self.preparation.begin()
         child = self.child = ChildProcess(self.content)
         try:
             match child.receive(limit):
@@ -125,6 +132,7 @@ class Supervisor:
         silent_seconds = 0.0
         warned = False
         while True:
+            self.preparation.look()
             try:
                 message = child.receive(self.timings.check_seconds)
             except EOFError:
@@ -206,6 +214,7 @@ class Supervisor:
 
     def report(self, controller: SweepController, trial_id: str, point: Point) -> None:
         """Pass a point on; it is progress if the trial has never come so far."""
+        self.preparation.end()
         if point.step > self.last_steps.get(trial_id, 0):
             self.last_steps[trial_id] = point.step
             self.restarts = 0

@@ -24,7 +24,7 @@ from orchestrator.interrupts import ENDING
 from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.preload import preload, why_unsafe
 from orchestrator.running.fork_server.request import Ended, TrialRequest, receive_request
-from orchestrator.running.fork_server.starting import ServerOptions, opened
+from orchestrator.running.fork_server.starting import ServerOptions, note_imported, opened
 from orchestrator.running.fork_server.trial_process import become_trial
 
 __all__ = ["ForkServer"]
@@ -229,6 +229,7 @@ def main(options: str) -> None:
         if given.modules and (reason := why_unsafe()):
             sys.stderr.write(f"trials import everything themselves: {reason}\n")
             given.run_again_without_modules(listener)
+        note_imported(listener)
         gc.collect()
         gc.freeze()  # so that a trial does not copy what it only reads
         gc.enable()

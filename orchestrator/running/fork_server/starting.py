@@ -21,12 +21,23 @@ from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.machine.python_child import module_path
 
-__all__ = ["ServerOptions", "connect", "opened", "server_of_this_process", "shared_server"]
+__all__ = [
+    "ServerOptions",
+    "connect",
+    "has_imported",
+    "note_imported",
+    "opened",
+    "server_of_this_process",
+    "shared_server",
+]
 
 CODE = "import sys; sys.path[:] = {path!r}; from orchestrator.running.fork_server.server import main; main({options!r})"
 
 IDLE_SECONDS = 20.0
 """How long a shared server waits for another trial."""
+
+IMPORTED = "imported"
+"""File beside the socket of a server that has imported its modules."""
 
 ADDRESS = ".forks"
 """Ending of the files that name the sockets of shared servers."""
@@ -95,6 +106,17 @@ def listening(folder: Path) -> Iterator[socket.socket]:
         listener.bind(str(folder / "fork.sock"))
         listener.listen(BACKLOG)
         yield listener
+
+
+def note_imported(listener: socket.socket) -> None:
+    """In a server: let `has_imported` know. On a full disk it does not, which costs nobody a trial."""
+    with suppress(OSError):
+        Path(listener.getsockname()).with_name(IMPORTED).touch()
+
+
+def has_imported(path: str) -> bool:
+    """Whether the server whose socket is at `path`, on this node, has imported its modules."""
+    return Path(path).with_name(IMPORTED).exists()
 
 
 @contextmanager

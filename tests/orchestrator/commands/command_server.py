@@ -27,7 +27,7 @@ IMPORTED = (
     "orchestrator.__main__",
     "orchestrator.api",
     "orchestrator.commands.clean",
-    "orchestrator.commands.status",
+    "orchestrator.commands.show_status",
     "orchestrator.commands.sync",
     "orchestrator.commands.ui",
     "orchestrator.commands.verify",

@@ -30,9 +30,9 @@ ENCODINGS = ("ascii", "latin-1")
 
 SPEC = "tiny.yaml"
 ARGUMENTS = {
-    "status": [[SPEC], [SPEC, "--json"], [SPEC, "--plans"]],
-    "why": [[SPEC]],
-    "clean": [[]],
+    "status": [[SPEC], [SPEC, "--json"], [SPEC, "--plans"], [SPEC, "--all"]],
+    "why": [[SPEC], [SPEC, "--all"]],
+    "clean": [[], ["--all"]],
     "sync": [["--tracking-uri", "sqlite:///mlflow.db"], ["--check", "--tracking-uri", "sqlite:///mlflow.db"]],
     "verify": [[], [SPEC, "--deep"]],
     "ui": [["--tracking-uri", "http://größe.example"]],

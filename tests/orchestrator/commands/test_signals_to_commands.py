@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONFIG = {"contrast.source": "none", "schedule.steps": 100, "seed": 0}
 
 WORKING = {
-    "status tiny.yaml": "orchestrator.commands.status:read_status",
+    "status tiny.yaml": "orchestrator.commands.show_status:read_status",
     "why tiny.yaml": "orchestrator.commands.why:describe_reasons",
     "verify": "orchestrator.commands.verify:verify_trial",
     "clean --yes": "orchestrator.store.record_store:RecordStore.clean",

@@ -8,12 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.status import FRESH_SECONDS, read_status, status_as_text
+from orchestrator.commands.status import FRESH_SECONDS, SweepStatus, read_status
+from orchestrator.commands.status_text import NextCommands, status_as_text
+from orchestrator.machine.text_table import plain
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 NOW = 10_000.0
+COMMANDS = NextCommands(
+    sweep="python -m orchestrator.sweep tiny.yaml",
+    reports="python -m reports tiny.yaml",
+    ui="python -m orchestrator ui tiny.yaml",
+)
+
+
+def shown(status: SweepStatus, *, every: bool = False) -> list[str]:
+    """The lines of a status when piped."""
+    return plain(status_as_text(status, COMMANDS, every=every))
 
 
 @pytest.fixture
@@ -75,14 +87,21 @@ def test_failures_are_grouped_by_their_place_the_largest_group_first(
         store.end(replace(make_record(trial_id, state=State.USER_ERROR), error=error))
     status = read_status(store, sweep.name, NOW)
     assert [group.trial_ids for group in status.failures] == [("full0", "full1"), ("base0",)]
-    lines = status_as_text(status, "python -m orchestrator.sweep tiny.yaml")
+    lines = shown(status, every=True)
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 3 failed, 1 not run"
     assert "user error, 2 trials, signature bbbbbbbb:" in lines
     assert "user error, 1 trial, signature aaaaaaaa:" in lines
     assert "  | Trace of full0" in lines
     assert "  | Trace of full1" not in lines, "one traceback stands for its group"
     assert "  debug it: python -m orchestrator.sweep tiny.yaml --trial full0 --debug" in lines
-    assert lines[-2:] == ["not run:", "  without, seed 1 [base1]"]
+    assert lines[lines.index("not run:") + 1] == "  without, seed 1 [base1]"
+    in_short = shown(status)
+    assert "user error, 2 trials, signature bbbbbbbb: ValueError: full0" in in_short, "of the first trial"
+    assert not any("Trace" in line for line in in_short)
+    assert in_short[-2:] == [
+        "next: run the 4 trials without a result: python -m orchestrator.sweep tiny.yaml",
+        "--all shows every row, traceback and trial id",
+    ]
 
 
 def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
@@ -91,8 +110,7 @@ def test_a_stopped_trial_is_no_failure_and_runs_again_in_an_ablation(
     begin(store, "full0", 1)
     store.end(replace(make_record("full0", state=State.STOPPED), error=None))
     status = read_status(store, sweep.name, NOW)
-    lines = status_as_text(status, "")
+    lines = shown(status, every=True)
     assert lines[0] == "tiny: 4 trials: 0 done, 0 running, 0 failed, 1 stopped, 3 not run"
-    assert lines[1:4] == ["", "to run again:", "  with | pipe, seed 0 [full0]: stopped"], (
-        "an ablation needs complete trials"
-    )
+    again = lines.index("to run again:")
+    assert lines[again + 1] == "  with | pipe, seed 0 [full0]: stopped", "an ablation needs complete trials"

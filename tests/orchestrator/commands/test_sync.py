@@ -74,7 +74,9 @@ def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, c
         "without, seed 1 [base1]: no run",
     ]
     assert main(["sync", "--check"]) == 1
-    assert capsys.readouterr().out.count("\n") == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tiny: 3 differences between MLflow and the run directory"
+    assert lines[1:] == [f"  {line}" for line in differences("runs", "tiny", None)]
 
 
 def test_the_command_says_what_it_did(filled: RecordStore, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -49,7 +49,7 @@ class FakeServer:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> type[FakeServer]:
     monkeypatch.setattr(ui.subprocess, "Popen", FakeServer)
-    monkeypatch.setattr(ui, "page_of", lambda store: f"page of {store}")
+    monkeypatch.setattr(ui, "page_of", lambda store, sweep=None: f"page of {sweep or store}")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     FakeServer.started, FakeServer.code = [], 0
     return FakeServer
@@ -94,7 +94,7 @@ from orchestrator.commands import ui
 
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
-ui.page_of = lambda store: ""
+ui.page_of = lambda store, sweep: ""
 sys.exit(__main__.main(sys.argv[1:]))
 """
 """Runs our command as a terminal does, also where the tests run under nohup."""
@@ -133,14 +133,21 @@ def test_the_page_is_the_list_of_our_runs(tmp_path: Path, migrated: Path) -> Non
     assert ui.page_of(uri) == "", "no sweep yet"
     experiment = Server(uri).experiment
     assert ui.page_of(uri) == f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+    listed = f"#/experiments/{experiment}/runs?workflowType=machine_learning&searchFilter=tags.sweep%20%3D%20%27tiny%27"
+    assert ui.page_of(uri, "tiny").startswith(listed), "a sweep without view"
 
 
 def test_a_server_that_is_there_is_named_without_its_password(server: type[FakeServer], capsys: Any) -> None:
     assert ui.serve("https://me:secret@mlflow.example.org/path") == 0
     assert capsys.readouterr().out == "MLflow is served at https://mlflow.example.org/path already\n"
+    assert ui.serve("https://me:secret@mlflow.example.org/path", sweep="tiny") == 0
+    assert capsys.readouterr().out.endswith("\ntiny: https://mlflow.example.org/path/page of tiny\n")
     assert server.started == []
 
 
-def test_a_free_port_is_free() -> None:
+def test_a_free_port_is_the_wanted_one_unless_it_is_in_use() -> None:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", ui.free_port()))
+        probe.bind(("127.0.0.1", 0))
+        used = probe.getsockname()[1]
+        assert ui.free_port(used) != used
+    assert ui.free_port(used) == used

@@ -49,7 +49,7 @@ def test_every_answer_is_a_line_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
         "problem  exit: the check failed (SystemExit: a library ends the program); please report it",
         "problem  hanging: no answer in 2 s; a file system or a server hangs; try another folder or address",
     ]
-    assert summary(found) == "6 checks, 5 problems"
+    assert summary(found) == "6 checks, 5 problems: problem, refusal, defect, exit, hanging"
     assert summary(found[:1]) == "1 checks, no problems"
     assert json.loads(findings_as_json(found))[1] == {
         "name": "problem",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.planning.cost_forecast import Cost, CostBook, describe_cost, duration
+from orchestrator.planning.cost_forecast import Cost, CostBook, ExpectedTrial, describe_cost, duration
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
 from orchestrator.store.records import AttemptRecord, State
@@ -50,9 +50,12 @@ def test_unknown_shapes_are_reported_and_not_guessed(costs: CostBook) -> None:
     assert nothing == "forecast: none, because no trial of these shapes has finished here"
 
 
-def test_costs_are_in_seconds_when_all_are_known(costs: CostBook) -> None:
-    assert costs.of_all(trials(SHORT, LONG)) == {"0": 60.0, "1": 160.0}
-    assert costs.of_all(trials(SHORT, OTHER, LONG)) == {"0": 100.0, "1": 100.0, "2": 300.0}
+def test_what_is_known_of_a_trial_are_its_steps_and_the_cost_of_its_shape(costs: CostBook) -> None:
+    assert costs.expected(trials(SHORT, OTHER, LONG)) == {
+        "0": ExpectedTrial(steps=100, cost=COST),
+        "1": ExpectedTrial(steps=100),
+        "2": ExpectedTrial(steps=300, cost=COST),
+    }
 
 
 def test_costs_come_from_first_attempts_and_are_kept(tmp_path: Path, make_record: Callable[..., AttemptRecord]) -> None:

@@ -112,9 +112,9 @@ def test_the_record_of_a_plan_is_complete(folder):
     assert record.spec == MEMORY
     assert SweepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
     assert record.protocol == (
-        "Synthetic scenes, test split (48 images, trained on 96), resnet18 (random init) + deeplabv3 head, "
-        "crop 64x64, batch 8, 10 steps, "
-        "seeds 0-1, whole-image single-scale evaluation"
+        "Synthetic scenes, test split (48 images, trained on 96), ResNet-18 (random init) + DeepLabV3, "
+        "crop 64×64, batch 8, 10 steps, "
+        "seeds 0–1, whole-image single-scale evaluation"
     )
 
 
@@ -123,7 +123,7 @@ def test_the_caption_says_what_varies(folder):
 
     sentence = plan(f"{text}  schedule.steps: {{values: [10, 20]}}\n").record.protocol
 
-    assert "varied backbone (random init) + deeplabv3 head" in sentence
+    assert "varied backbone (random init) + DeepLabV3" in sentence
     assert "varied number of steps, seeds 3, 9," in sentence
 
 

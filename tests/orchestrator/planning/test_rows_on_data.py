@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.errors import SpecError
+from orchestrator.machine.text_table import plain
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec, read_sweep_name
@@ -156,9 +157,9 @@ def test_missing_data_is_reported_where_the_data_set_is_named(planned: Callable[
 def test_a_dry_run_shows_each_row_on_each_data_set(planned: Callable[..., SweepPlan], read_space: ReadSpace) -> None:
     text = f"{SPACE}data: [synthetic, ./mine]\n"
     plan, directory = planned(text), RunDirectory("runs")
-    lines = plan_as_text(read_space(text), plan, directory)
+    lines = plain(plan_as_text(read_space(text), plan, directory))
     assert lines[0] == "s: 2 rows x 2 data sets x 2 seeds = 8 runs"
-    assert "  full on mine               seed 0 to run, seed 1 to run" in lines
+    assert "full on mine               -     seeds 0, 1" in lines
     assert any(line.startswith("data: mine: train 2 images") for line in lines)
     assert any(line.startswith("mine: keys per anchor") for line in lines)
     entries = json.loads(plan_as_json(plan, directory))["trials"]

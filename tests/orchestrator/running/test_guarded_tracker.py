@@ -112,3 +112,23 @@ def test_the_line_holds_no_secret(
     (line,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     assert "https://host refused ***" in line
     assert "battery" not in line
+
+
+class Prepared(Recording):
+    """A tracker that also wants to know what is being started."""
+
+    def preparing(self, what: str) -> None:
+        self.events.append(what)
+        if self.error is not None:
+            raise self.error
+
+
+def test_only_trackers_that_want_to_know_are_told_what_is_being_started(
+    store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, told, broken = Recording(), Prepared(), Prepared(error=ValueError("no terminal"))
+    driver = Driver(store, [plain, told, broken])
+    driver.preparing("starting Ray")
+    driver.preparing("")
+    assert (plain.events, told.events, broken.events) == ([], ["starting Ray", ""], ["starting Ray"])
+    assert [entry.getMessage().split(" failed")[0] for entry in caplog.records] == ["Prepared.preparing"]

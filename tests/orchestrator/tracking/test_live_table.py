@@ -12,7 +12,7 @@ from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking import recent_points
-from orchestrator.tracking.live_table import TableTracker
+from orchestrator.tracking.live_table import LONGEST_PAUSE, TableTracker
 from orchestrator.tracking.recent_points import POINTS, RecentPoints
 
 MakeTask = Callable[..., Task]
@@ -126,3 +126,15 @@ def test_of_very_many_trials_no_further_curves_are_kept(
         points.reported(make_task(trial_id), Point(step=1, metrics={"train/loss": 1.0}))
     assert list(points.now().curves["train/loss"]) == ["base0"]
     assert len(points.now().trials) == 2
+
+
+def test_no_pause_is_so_long_that_the_page_looks_abandoned(
+    sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    written = Written(seconds=60.0)
+    tracker = TableTracker(written, pause_seconds=5.0, clock=lambda: written.now)
+    tracker.begin(sweep, {})
+    for _ in range(3):
+        tracker.ended(make_task("base0"), make_record("base0"))
+        written.now += LONGEST_PAUSE
+    assert len(written.tables) == 3

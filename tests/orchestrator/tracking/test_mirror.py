@@ -1,12 +1,20 @@
 """The mirror in MLflow: complete, without doubles, and whole again after a crash."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
+
+from orchestrator.commands import ui
 from orchestrator.running.task import Task
 from orchestrator.store.data_set_record import DataSetRecord
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, Row, State, SweepRecord
+from orchestrator.tracking.mirror import Mirror
+from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
+from orchestrator.tracking.saved_view import view_key
 from reports.sources.mlflow import load_from_mlflow
 from tests.orchestrator.tracking.conftest import CONFIG, World
 
@@ -33,9 +41,19 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
 
     (parent,) = world.runs("sweep")
     assert (parent.info.status, parent.info.run_name) == ("FINISHED", "tiny")
-    counts = {key.removeprefix("trials/"): value for key, value in parent.data.metrics.items()}
-    assert counts == {"planned": 4, "done": 4, "failed": 0, "stopped": 0, "running": 0, "missing": 0}
-    assert parent.data.params["metric"] == "final/miou"
+    counts = {key: value for key, value in parent.data.metrics.items() if key.startswith("trials/")}
+    expected = {"planned": 4, "done": 4, "failed": 0, "stopped": 0, "running": 0, "missing": 0}
+    assert counts == {f"trials/{key}": value for key, value in expected.items()}
+    means = {key: value for key, value in parent.data.metrics.items() if key not in counts}
+    assert means == {
+        "mean/1 without": 0.5,
+        "std/1 without": 0.0,
+        "seeds/1 without": 2,
+        "mean/2 with pipe": 0.5,
+        "std/2 with pipe": 0.0,
+        "seeds/2 with pipe": 2,
+    }
+    assert (parent.data.params["metric"], parent.data.params["optim.lr"]) == ("final/miou", "0.01")
     assert parent.data.tags["mlflow.note.content"] == "Does it work?\n\n| a | b |"
     artifacts = {item.path for item in world.client.list_artifacts(parent.info.run_id)}
     documents = {"spec.yaml", "recipe.yaml", "resolved.json", "sweep.json"}
@@ -50,16 +68,13 @@ def test_a_sweep_is_a_parent_with_a_child_per_row_and_seed(
     assert len(world.runs("trial")) == 4
     child = world.child("without", 1)
     assert child.info.status == "FINISHED"
-    assert child.data.params == {
-        "sweep": "tiny",
-        "row": "without",
-        "seed": "1",
-        "data.name": "camvid",
-        "data.crop": "[96, 128]",
-        "optim.lr": "0.01",
-        "schedule.steps": "30",
-    }
+    assert child.data.params == {"row": "without", "seed": "1", "source": "none"}
+    assert world.json(child, "config.json") == {**CONFIG, "data.crop": [96, 128]}
+    assert child.info.run_name == "s1 · without"
+    assert "difference/miou" not in child.data.metrics, "it is the baseline"
+    assert world.curve(world.child("with | pipe", 1), "difference/miou") == [(30, 0.0)]
     tags = child.data.tags
+    assert (tags["recipe"], tags["data_set"], tags["steps"]) == ("synthetic", "camvid", "30")
     assert tags["mlflow.parentRunId"] == parent.info.run_id
     expected = {"factor.contrast.source": "none", "trial_id": "base1", "attempt": "1", "state": "done"}
     assert expected.items() <= tags.items()
@@ -103,6 +118,80 @@ def test_a_killed_driver_leaves_no_double_and_nothing_running(
     assert len(children) == 4
     assert {run.info.status for run in children} == {"FINISHED"}
     assert world.curve(world.child("with | pipe", 0), "train/loss") == [(10, 0.1), (20, 0.05), (30, 1 / 30)]
+
+
+def test_the_difference_comes_when_both_are_done_and_the_tables_do_not_have_it(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    mirror = world.mirror()
+    mirror.open(world.results(sweep))
+    world.train(mirror, make_task("full0"), make_record("full0", final__miou=0.75), 10)
+    assert "difference/miou" not in world.child("with | pipe", 0).data.metrics
+    world.train(mirror, make_task("base0"), make_record("base0", final__miou=0.5), 10)
+    assert world.child("with | pipe", 0).data.metrics["difference/miou"] == 0.25
+    world.store.end(make_record("base1", final__miou=0.5))
+    world.store.end(make_record("full1", final__miou=0.25))
+    world.catch_up(sweep)
+    assert world.curve(world.child("with | pipe", 1), "difference/miou") == [(0, -0.25)]
+    assert world.catch_up(sweep) == []
+    metrics = {key: record.metrics for key, record in load_from_mlflow(world.uri, "tiny").outcomes.items()}
+    assert metrics == {key: record.metrics for key, record in world.results(sweep).outcomes.items()}
+
+
+def test_runs_of_earlier_versions_get_name_tags_and_difference_once(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    """Their parameters, which MLflow does not change, stay."""
+    mirror = world.mirror()
+    mirror.open(world.results(sweep))
+    for trial_id, figure in (("base0", 0.5), ("full0", 0.75)):
+        world.train(mirror, make_task(trial_id), make_record(trial_id, final__miou=figure), 10)
+    for run in world.runs("trial"):
+        world.client.update_run(run.info.run_id, name=f"{run.data.tags['row']} · seed 0")
+        world.client.delete_tag(run.info.run_id, "recipe")
+    world.client.update_run(world.child("with | pipe", 0).info.run_id, name="my best")
+    assert world.catch_up(sweep) == []
+    renamed, own = world.child("without", 0), world.child("with | pipe", 0)
+    assert (renamed.info.run_name, renamed.data.tags["recipe"]) == ("s0 · without", "synthetic")
+    assert own.info.run_name == "my best", "a name that a user gave stays"
+    assert len(world.runs("trial")) == 2
+
+
+def test_the_sweep_has_a_saved_view_that_is_written_once(world: World, sweep: SweepRecord) -> None:
+    assert world.catch_up(sweep) == []
+    experiment = world.client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    tag = f"mlflow.sharedViewState.{view_key('tiny')}"
+    value = experiment.tags[tag]
+    assert json.loads(value)["name"] == "tiny"
+    world.client.set_experiment_tag(experiment.experiment_id, "mine", "stays")
+    server = Server(world.uri)
+    changed: list[str] = []
+    server.client.set_experiment_tag = lambda *given: changed.append(given[1])
+    mirror = Mirror(server, world.store)
+    mirror.open(world.results(sweep))
+    assert changed == []
+    assert mirror.sweep_run.page == ui.page_of(world.uri, "tiny")
+    assert f"viewStateShareKey={view_key('tiny')}" in mirror.sweep_run.page
+    mirror = Mirror(server, world.store)
+    mirror.open(world.results(replace(sweep, goal="minimize")))
+    assert changed == [tag]
+
+
+def test_a_store_that_refuses_the_view_gets_everything_else(
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+) -> None:
+    def refuse(*given: object) -> None:
+        raise MlflowException("no such endpoint", error_code=ENDPOINT_NOT_FOUND)
+
+    server = Server(world.uri)
+    server.client.set_experiment_tag = refuse
+    mirror = Mirror(server, world.store)
+    mirror.open(world.results(sweep))
+    world.train(mirror, make_task("base0"), make_record("base0", final__miou=0.5), 10)
+    assert world.child("without", 0).info.status == "FINISHED"
+    assert "searchFilter=tags.sweep" in mirror.sweep_run.page
+    assert "searchFilter=tags.sweep" in ui.page_of(world.uri, "tiny")
 
 
 def test_of_two_runs_of_a_trial_one_is_superseded(
@@ -221,10 +310,10 @@ def test_the_runs_of_several_data_sets_are_named_after_them(
     for trial_id, figure in (("a0", 0.5), ("b0", 0.6)):
         world.train(mirror, make_task(trial_id), make_record(trial_id, final__miou=figure), 10)
     runs = {run.data.tags["mlflow.runName"]: run for run in world.runs("trial")}
-    assert set(runs) == {"without on CamVid · seed 0", "without on own data · seed 0"}
+    assert set(runs) == {"s0 · without on CamVid", "s0 · without on own data"}
     (parent,) = world.runs("sweep")
     assert parent.data.params["data_sets"] == "CamVid, own data"
-    run = runs["without on own data · seed 0"]
+    run = runs["s0 · without on own data"]
     assert run.data.tags["data_set"] == run.data.params["data_set"] == "own data"
     assert run.data.metrics["final/miou"] == 0.6
     assert world.catch_up(sweep) == []
@@ -322,12 +411,10 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:
     long = "x" * 20_000
-    config = {
-        "schedule.steps": 30,
-        "notes": long,
-        "c++ (fast)": "yes",
-        **{f"knob.{index}": index for index in range(300)},
-    }
+    knobs = {"notes": long, "c++ (fast)": "yes", **{f"knob.{index}": index for index in range(300)}}
+    rows = (Row(label="without", factors=knobs), *sweep.rows[1:])
+    sweep = replace(sweep, rows=rows)
+    config = {"schedule.steps": 30, **knobs}
     error = ErrorRecord(kind="ValueError", message="m" * 9000)
     mirror = world.mirror()
     mirror.open(world.results(sweep))
@@ -338,7 +425,8 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
     mirror.deliver("base0", record)
 
     child = world.child("without", 0)
-    assert len(child.data.params) == 306
+    assert len(child.data.params) == 304
+    assert world.json(child, "config.json") == config
     assert child.data.params["c:2b::2b: :28:fast:29:"] == "yes"
     assert child.data.params["notes"] == "x" * 4999 + "…"
     assert child.data.metrics["final/iou/traffic sign :28:front:29:"] == 0.5
@@ -348,7 +436,7 @@ def test_what_mlflow_finds_too_long_too_many_or_odd_is_logged_whole(
         for path in world.client.list_artifacts(child.info.run_id, "full_text")
         for item in [world.json(child, path.path)]
     }
-    assert whole == {"notes": long, "failure": f"ValueError: {'m' * 9000}", name: ""}
+    assert whole == {"notes": long, "factor.notes": long, "failure": f"ValueError: {'m' * 9000}", name: ""}
     assert world.catch_up(sweep) == []
 
 

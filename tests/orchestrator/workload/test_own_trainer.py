@@ -110,7 +110,7 @@ def test_a_sweep_trains_reuses_and_shows_what_the_trainer_reports(options: RunOp
     first = api.sweep("s.yaml", options=options)
     assert first.completed
     table = first.files["markdown"].read_text(encoding="utf-8")
-    assert "A parabola, varied rate, seeds 0-1" in table
+    assert "A parabola, varied rate, seeds 0–1" in table
     assert "Error ↓" in table
     assert "mIoU" not in table
     assert "**0." in table  # the smaller error is bold

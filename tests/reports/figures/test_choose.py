@@ -8,10 +8,11 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
-from reports.figures.choose import choose, write_figures
+from reports.figures.choose import choose, drawings_of
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences
 from reports.figures.figure_data import FigureData, gaps_of, interval_note
 from reports.figures.grids import factors_of, heatmap_of, line_over
+from reports.figures.kept import write_drawings
 from reports.figures.learning_curves import read_curves
 from tests.reports.conftest import results_of
 
@@ -44,7 +45,7 @@ def two_factors(sweep_of, outcomes_of):
 
 
 def test_an_ablation_has_bars_and_differences(example, tmp_path):
-    paths = write_figures(example, RunDirectory(tmp_path / "runs"), tmp_path / "figures", dark=True)
+    paths = write_drawings(drawings_of(example, RunDirectory(tmp_path / "runs"), dark=True), tmp_path / "figures")
     assert list(paths) == ["means", "means-dark", "differences", "differences-dark"]
     assert all(path.stat().st_size > 1000 for by_kind in paths.values() for path in by_kind.values())
     assert paths["means"]["pdf"] == tmp_path / "figures" / "means.pdf"
@@ -180,10 +181,7 @@ def test_many_rows_leave_the_best_bars(sweep_of, outcomes_of):
 def test_nothing_measured_is_no_figure(sweep_of, outcomes_of, tmp_path):
     sweep = sweep_of({"a": {}, "b": {}})
     assert choose(results_of(sweep, {}), RunDirectory(tmp_path)) == {}
-    assert (
-        write_figures(results_of(sweep, outcomes_of({"a": [State.LOST]})), RunDirectory(tmp_path), tmp_path / "figures")
-        == {}
-    )
+    assert drawings_of(results_of(sweep, outcomes_of({"a": [State.LOST]})), RunDirectory(tmp_path)) == []
 
 
 def test_gaps_are_named(example):
@@ -195,7 +193,7 @@ def test_gaps_are_named(example):
 def test_a_folder_that_cannot_be_written_is_one_line(example, tmp_path):
     (tmp_path / "figures").write_text("a file")
     with pytest.raises(StoreError, match=r"figures/means: cannot be written"):
-        write_figures(example, RunDirectory(tmp_path), tmp_path / "figures")
+        write_drawings(drawings_of(example, RunDirectory(tmp_path)), tmp_path / "figures")
 
 
 def test_intervals_of_seeds_added_until_decided_are_called_uncorrected(sweep_of, outcomes_of):

@@ -48,11 +48,11 @@ def estimate(mean, seeds=3):
 
 
 def bars(*rows, note="95% interval of the mean; dots: seeds"):
-    return Bars(name="mIoU (%) ↑", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
+    return Bars(name="mIoU (%)", rows=tuple(BarRow(label=label, estimate=item) for label, item in rows), note=note)
 
 
 def line(label, at, estimates, **changes):
-    values = {"x_name": "Temperature", "y_name": "mIoU (%) ↑", "note": "95 % interval", **changes}
+    values = {"x_name": "Temperature", "y_name": "mIoU (%)", "note": "95% interval", **changes}
     return LinePlot(label=label, at=tuple(at), estimates=tuple(estimates), **values)
 
 
@@ -64,7 +64,7 @@ def grid(rows, columns, *, suffix="", missing=(), **changes):
         "x_levels": tuple(f"{x}{suffix}" for x in range(columns)),
         "y_levels": tuple(f"{y}{suffix}" for y in range(rows)),
     }
-    return HeatMap(name="mIoU (%) ↑", x_name="Temperature", y_name="Memory", mean_YX=mean_YX, **levels, **changes)
+    return HeatMap(name="mIoU (%)", x_name="Temperature", y_name="Memory", mean_YX=mean_YX, **levels, **changes)
 
 
 def curve(label, seeds=3, steps=10):
@@ -75,7 +75,7 @@ def curve(label, seeds=3, steps=10):
 
 def pareto(count, label="trial", **changes):
     points = tuple(ParetoPoint(label=f"{i} {label}", x=i + 1.0, y=50 - 20 / (i + 1)) for i in range(count))
-    return Pareto(x_name="GPU time (h) ↓", y_name="mIoU (%) ↑", points=points, **changes)
+    return Pareto(x_name="GPU time (h)", y_name="mIoU (%)", points=points, **changes)
 
 
 def classes(count, name="class", **changes):
@@ -111,19 +111,19 @@ EXAMPLES = {
     "line-underscore": (draw_line, line("_hidden", (1, 2), (NONE, estimate(44)), reference=("_b", estimate(44.0)))),
     "line-many": (draw_line, line("t", range(1000, 41000, 1000), map(estimate, range(40)))),
     "line-nothing": (draw_line, line("t", (1, 2), (NONE, NONE), reference=("b", NONE))),
-    "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3 % of variation")),
+    "heatmap": (draw_heatmap, grid(3, 4, std_YX=np.full((3, 4), 0.4), note="Interaction: 3% of variation")),
     "heatmap-missing": (draw_heatmap, grid(2, 6, missing=[(0, 1)], std_YX=np.full((2, 6), np.nan))),
     "heatmap-labels": (draw_heatmap, grid(3, 6, suffix=f" {HOSTILE}", note=LONG * 2)),
     "heatmap-forty": (draw_heatmap, grid(40, 4)),
     "heatmap-nothing": (draw_heatmap, grid(1, 2, missing=[(0, 0), (0, 1)])),
-    "curves": (draw_curves, Curves(name="Val mIoU (%) ↑", curves=(curve("a"), curve(HOSTILE), curve("_b", 1)))),
-    "curves-forty": (draw_curves, Curves(name="loss", curves=tuple(curve(f"{i} {LONG}") for i in range(40)))),
-    "curves-one-point": (draw_curves, Curves(name="loss", curves=(curve("a", 2, 1),))),
-    "curves-nothing": (draw_curves, Curves(name="loss", curves=())),
+    "curves": (draw_curves, Curves(name="Validation mIoU (%)", curves=(curve("a"), curve(HOSTILE), curve("_b", 1)))),
+    "curves-forty": (draw_curves, Curves(name="Training loss", curves=tuple(curve(f"{i} {LONG}") for i in range(40)))),
+    "curves-one-point": (draw_curves, Curves(name="Training loss", curves=(curve("a", 2, 1),))),
+    "curves-nothing": (draw_curves, Curves(name="Training loss", curves=())),
     "pareto": (draw_pareto, pareto(12, HOSTILE)),
     "pareto-many": (draw_pareto, pareto(200, LONG)),
     "pareto-nothing": (draw_pareto, pareto(0)),
-    "classes": (draw_classes, classes(11, HOSTILE, note="95 % intervals")),
+    "classes": (draw_classes, classes(11, HOSTILE, note="95% intervals")),
     "classes-many": (draw_classes, classes(171)),
     "classes-nothing": (draw_classes, ClassBars(name="Δ", rows=(BarRow(label="a", estimate=NONE),))),
     "importance": (draw_importance, Importance(shares={"contrast.temperature": 0.7, HOSTILE: 0.3, LONG: math.nan})),
@@ -184,7 +184,7 @@ def test_the_axis_is_logarithmic_where_the_values_are():
 
 
 def test_a_single_seed_has_no_band():
-    figure = draw_curves(Curves(name="loss", curves=(curve("a", 1),)))
+    figure = draw_curves(Curves(name="Training loss", curves=(curve("a", 1),)))
     assert figure.get_supxlabel() == ""
 
 

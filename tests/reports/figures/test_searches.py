@@ -29,7 +29,7 @@ def search(values, draws=DRAWS, **changes):
 
 def test_each_parameter_that_varies_has_an_axis_on_its_own_scale():
     found = parallel_coordinates(FigureData.of(search([0.4, 0.6, 0.5])))
-    assert [axis.name for axis in found.axes] == ["Temperature", "Kind", "Per class", "mIoU (%) ↑"]
+    assert [axis.name for axis in found.axes] == ["Temperature", "Memory kind", "Per class", "mIoU (%)"]
     temperature, kind, anchors, miou = found.axes
     assert temperature.place_T == pytest.approx((0.0, 0.5, 1.0)), "worst trial first; logarithmic"
     assert kind.place_T == (1.0, 1.0, 0.0)
@@ -51,7 +51,7 @@ def test_where_less_is_better_the_order_turns():
 def test_trials_without_a_value_are_left_out_and_one_alone_is_no_figure():
     two = parallel_coordinates(FigureData.of(search([0.4, None, 0.5])))
     assert len(two.axes[0].place_T) == 2
-    assert [axis.name for axis in two.axes] == ["Temperature", "Per class", "mIoU (%) ↑"], "kind is pixel in both"
+    assert [axis.name for axis in two.axes] == ["Temperature", "Per class", "mIoU (%)"], "kind is pixel in both"
     assert parallel_coordinates(FigureData.of(search([0.4, None, None]))) is None
     assert "parallel" in choose(search([0.4, None, 0.5]), None)
 
@@ -66,6 +66,14 @@ def test_of_many_trials_the_best_are_drawn(monkeypatch):
 def test_levels_of_mixed_types_and_equal_metrics_have_places():
     draws = [{"contrast.memory.kind": [64, 64]}, {"contrast.memory.kind": None}, {"contrast.memory.kind": True}]
     found = parallel_coordinates(FigureData.of(search([0.5, 0.5, 0.5], draws)))
-    assert [axis.name for axis in found.axes] == ["Kind", "mIoU (%) ↑"]
+    assert [axis.name for axis in found.axes] == ["Memory kind", "mIoU (%)"]
     assert sorted(found.axes[0].place_T) == [0.0, 0.5, 1.0]
     assert found.axes[1].place_T == (0.0, 0.0, 0.0)
+
+
+def test_the_baseline_is_no_trial_and_a_parameter_that_a_trial_lacks_is_at_the_bottom():
+    draws = [{"contrast.anchors.per_class": 50}, {}, {"contrast.anchors.per_class": 100}, {"contrast.source": "none"}]
+    found = parallel_coordinates(FigureData.of(search([0.4, 0.6, 0.5, 0.9], draws, baseline="trial 3")))
+    (anchors, _) = found.axes
+    assert anchors.place_T == pytest.approx((0.15, 1.0, 0.0))
+    assert anchors.ticks == ((0.0, "–"), (0.15, "50"), (1.0, "100"))

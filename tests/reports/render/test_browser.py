@@ -2,14 +2,22 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from orchestrator.store.records import ErrorRecord, SweepRecord, TableRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.running_sweep import RunningSweep, TrialProgress
+from orchestrator.workload.metric import Metric
+from reports.render.html import render_html
+from reports.render.provenance import gather_provenance
+from reports.render.running_curves import charts_of
+from reports.tables.table import build_table
 from reports.write import write_reports
 from tests.reports.conftest import results_of
+from tests.reports.render.test_compared_images import swept
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -137,3 +145,87 @@ def test_the_page_fits_the_screen_in_both_schemes(open_page, scheme, width):
     shown = page.locator(f".gallery .{scheme}").first
     assert shown.is_visible()
     assert not page.locator(f".gallery .{'dark' if scheme == 'light' else 'light'}").first.is_visible()
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 2), (1280, 4)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_compared_images_fit_the_screen_and_leave_no_white_block(browser, tmp_path, width, columns, scheme):
+    results, directory = swept(tmp_path)
+    file = tmp_path / "table.html"
+    file.write_text(render_html(build_table(results), gather_provenance(results, directory)), encoding="utf-8")
+    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    panels = page.locator(".panels").first.locator("figure")
+    tops = {round(panels.nth(place).bounding_box()["y"]) for place in range(4)}
+    assert len(tops) == 4 / columns
+    assert page.locator(".panels img").nth(2).evaluate("(image) => image.naturalWidth") == 6
+    for image in page.locator("figure img").all():
+        ground = image.evaluate("(item) => getComputedStyle(item).backgroundColor")
+        assert ground == "rgba(0, 0, 0, 0)", "what is transparent shows the page"
+    inverted = page.locator(".pictures img").first.evaluate("(item) => getComputedStyle(item).filter")
+    assert ("invert" in inverted) == (scheme == "dark")
+
+
+def running_page(results, done, at):
+    """The page of a running sweep with `done` as its question, written at `at`."""
+    curves = {"w-o contrast#0": ((10, 2.0), (20, 1.0)), "pixel memory#0": ((10, 2.5), (20, 1.5))}
+    trials = tuple(TrialProgress(label=f"pixel memory, seed {seed}", step=20, steps=180) for seed in range(3))
+    watched = Metric(name="val/miou", title="Val mIoU", unit="%")
+    running = RunningSweep(at=at, watched=watched, trials=trials, curves={"train/loss": curves})
+    sweep = replace(results.sweep, question=done)
+    table = build_table(replace(results, sweep=sweep))
+    return render_html(table, gather_provenance(results), running=running, charts=charts_of(results, running))
+
+
+def until(page, condition):
+    """Wait for a condition; the page refuses to evaluate text itself, as `wait_for_function` would have it."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(condition)
+
+
+def test_the_page_of_a_running_sweep_stays_where_it_was_read_and_ends_with_the_final_one(
+    browser, tmp_path, example, monkeypatch
+):
+    monkeypatch.setattr("reports.render.html.RELOAD_SECONDS", 1)
+    file = tmp_path / "table.html"
+    now = datetime.now(UTC)
+    file.write_text(running_page(example, "first", now), encoding="utf-8")
+    page = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark").new_page()
+    said, loads = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("load", lambda: loads.append(1))
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".gallery polyline").count() == 3, "two rows share their trials"
+    page.locator("#runs summary").click()
+    page.evaluate("document.querySelector('table.sortable th:nth-child(2) button').click()")
+    page.evaluate("window.scrollTo(0, 700)")
+    page.mouse.move(1, 1)
+    file.write_text(running_page(example, "second", now), encoding="utf-8")
+    page.locator(".question", has_text="second").wait_for()
+    until(page, "window.scrollY === 700")
+    assert page.evaluate("document.querySelector('#runs').open")
+    assert page.locator("table.sortable th").nth(1).get_attribute("aria-sort") == "descending"
+    file.write_text(render_html(build_table(example)), encoding="utf-8")
+    page.locator(".running").wait_for(state="detached")
+    count = len(loads)
+    page.wait_for_timeout(1500)
+    assert len(loads) == count, "the final page is not loaded again"
+    assert said == []
+
+
+def test_a_page_that_nobody_writes_any_more_says_so_and_stops(browser, tmp_path, example, monkeypatch):
+    monkeypatch.setattr("reports.render.html.RELOAD_SECONDS", 1)
+    file = tmp_path / "table.html"
+    file.write_text(running_page(example, "killed", datetime.now(UTC) - timedelta(hours=1)), encoding="utf-8")
+    page = browser.new_context().new_page()
+    loads = []
+    page.on("load", lambda: loads.append(1))
+    page.goto(file.as_uri())
+    page.locator(".running.stale", has_text="Nothing has been written since").wait_for()
+    page.wait_for_timeout(1200)
+    assert len(loads) == 1

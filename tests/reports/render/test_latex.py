@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.store.records import TableRecord
 from reports.render.latex import document, render_latex, render_preview
+from reports.render.latex_fit import header_lines
 from reports.render.latex_text import escape
 from reports.sources.published import read_published
 from reports.tables.table import build_table
@@ -55,23 +56,47 @@ def test_braces_balance_and_lines_have_equal_cells(sweep_of, outcomes_of):
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     lines = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {2}
-    assert not any(re.search(r"(?<!\\)[%#]", line) for line in text.splitlines()[2:])
-    assert text.count(r"\end{table}") == 1
+    table = text[text.index(r"\begin{table") :]  # before it, comments and commands
+    assert not any(re.search(r"(?<!\\)[%#]", line) for line in table.splitlines())
+    assert text.count(r"\end{table*}") == 1
 
 
 def test_rules_are_booktabs_and_none_is_vertical(example):
     text = render_latex(build_table(example))
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\hline")] == [1, 2, 1, 0]
-    assert r"\begin{tabular}{lrrrrr}" in text
+    assert r"\begin{tabular}{@{}lccccc@{}}" in text
     assert text.startswith("% Made by `python -m reports`")
 
 
 def test_cells_are_marked_and_aligned(example):
     text = render_latex(build_table(example))
-    assert r"\textbf{44.00}\,{\scriptsize $\pm$\,0.95}\,$\vphantom{0}^{\phantom{\approx\S}}_{+3.05*}$" in text
-    assert r"\underline{43.20}\,{\scriptsize $\pm$\,0.74}" in text
-    assert r"41.69\,{\scriptsize $\pm$\,0.54}\,$\vphantom{0}^{\approx}_{+0.74\phantom{*}}$" in text
-    assert r"43.78\,{\scriptsize $\pm$\,1.09}\,$\vphantom{0}^{\dagger}_{+2.52\phantom{*}}$" in text
+    space, star, alike = r"\hspace*{0.5em}", r"\makebox[0.7em][l]{$_{^{*}}$}", r"\makebox[0.7em][l]{$_{^{\approx}}$}"
+    assert rf"\sweepbold{{44.00}}~{{\scriptsize$\pm$0.95}}{space}\,$_{{+3.05}}${star}" in text
+    assert r"\underline{43.20}~{\scriptsize$\pm$0.74}\makebox[0.5em][l]{$^{\S}$}\,$_{+2.25}$" in text
+    assert rf"41.69~{{\scriptsize$\pm$0.54}}{space}\,$_{{+0.74}}${alike}" in text
+    assert r"43.78~{\scriptsize$\pm$1.09}\makebox[0.5em][l]{$^{\dagger}$}\,$_{+2.52}$\hspace*{0.7em}" in text
+    assert r"40.95~{\scriptsize$\pm$0.58}\hspace*{0.5em}\phantom{\,$_{+0.00}$}" in text, "of the baseline"
+
+
+def test_numbers_of_unequal_length_are_padded(sweep_of, outcomes_of):
+    values = {"base": [-0.001, -0.002, -0.003], "a": [0.09, 0.101, 0.11], "b": [1.0, 1.0, 1.0]}
+    text = render_latex(
+        build_table(results_of(sweep_of({label: {"x": label} for label in values}), outcomes_of(values)))
+    )
+    assert r"\phantom{00}$-$0.20" in text
+    assert r"\phantom{$-$}\phantom{0}\underline{10.03}" in text
+    assert r"\phantom{$-$}\sweepbold{100.00}" in text
+    assert r"\,$_{\phantom{0}+10.23}$" in text
+
+
+def test_what_only_a_checker_needs_is_a_comment(example):
+    head, begin, table = render_latex(build_table(example)).partition(r"\begin{table")
+    assert "% Not printed: Smallest difference to" in head
+    assert begin
+    assert "Smallest difference" not in table
+    assert (
+        table.count(r"\textbf{Bold}: best so far; \underline{underlined}: second best; subscript: difference to") == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,5 +196,24 @@ def test_a_table_of_many_rows_continues_in_a_second_float(sweep_of):
     text = render_latex(build_table(results_of(sweep_of(rows), {})))
     assert text.count(r"\begin{table") == 2
     assert text.count(r"\label") == 1
-    assert "continued." in text
+    assert "(continued)." in text
     assert text.count("row 44 &") == text.count("row 45 &") == 1
+
+
+def test_a_table_too_wide_for_a_page_continues_with_its_other_columns(sweep_of, outcomes_of):
+    columns = tuple(f"final/measured_{letter}" for letter in "abcdefghijkl")
+    sweep = sweep_of({"base": {"x": 0}, "other": {"x": 1}}, columns=columns)
+    metrics = dict.fromkeys(columns, 0.5) | {"final/miou": 0.5}
+    text = render_latex(
+        build_table(results_of(sweep, outcomes_of({label: [metrics] * 3 for label in ("base", "other")})))
+    )
+    assert text.count(r"\begin{table*}") == text.count("\n    base & ") > 1
+    assert all(text.count(f"measured\\_{letter} ") == 1 for letter in "abcdefghijkl")
+
+
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [("mIoU (%) ↑", ("mIoU (%) ↑",)), ("Positives per anchor", ("Positives", "per anchor")), ("word", ("word",))],
+)
+def test_a_header_wider_than_its_cells_has_two_lines(header, lines):
+    assert header_lines(header, 60.0, 9) == lines

@@ -65,3 +65,11 @@ def test_the_page_draws_them_with_the_colours_of_their_rows(sweep_of):
     assert '<polygon class="row0"' not in page
     assert '<i class="row1"></i>&lt;b&gt;' in page
     assert page.count("Learning curves so far") == 1
+
+
+def test_of_many_rows_the_baseline_and_the_best_so_far_are_drawn(sweep_of, outcomes_of):
+    rows = {f"row {number}": {"x": number} for number in range(9)}
+    outcomes = outcomes_of({f"row {number}": [number / 10] for number in range(3, 9)})
+    curves = {f"{label}#0": ((0, 2.0), (9, 1.0)) for label in rows}
+    (chart,) = charts_of(results_of(sweep_of(rows), outcomes), running({LOSS: curves}))
+    assert [line.label for line in chart.lines] == ["row 0", "row 8", "row 7", "row 6", "row 5", "row 4"]

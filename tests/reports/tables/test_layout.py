@@ -91,7 +91,7 @@ def test_the_factor_named_runs_down(sweep_of):
 def test_architectures_are_groups(sweep_of):
     rows = grid(("r18", 0.1), ("r18", 0.2), ("r50", 0.1), ("r50", 0.2))
     table = build_table(results_of(sweep_of(rows, method="grid", baseline=None), {}))
-    assert table.layout.row_header_names == ("backbone", "temperature")
+    assert table.layout.row_header_names == ("Backbone", "Temperature")
     assert row_headers(table) == [
         (("r18", 2), ("0.1", 1)),
         (("r18", 0), ("0.2", 1)),

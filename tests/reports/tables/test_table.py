@@ -118,7 +118,7 @@ def test_a_grid_has_one_column_per_factor(sweep_of):
         "t=0.1": {"contrast.temperature": 0.1, "contrast.memory.pixels_per_class": 200, "contrast.weight": 1.0},
     }
     table = build_table(results_of(sweep_of(rows, method="grid"), {}))
-    assert table.layout.row_header_names == ("temperature", "pixels_per_class")  # the weight is the same everywhere
+    assert table.layout.row_header_names == ("Temperature", "Pixels per class")  # the weight is the same everywhere
     assert [headers(line) for line in table.layout.lines] == [("w/o contrast", ""), ("0.05", "100"), ("0.1", "200")]
 
 
@@ -130,7 +130,7 @@ def test_a_grid_point_as_baseline_shows_its_factors(sweep_of):
 
 def test_labels_are_kept_where_rows_have_the_same_factors(sweep_of):
     table = build_table(results_of(sweep_of({"one": {"x": 1}, "again": {"x": 1}}, method="grid", baseline=None), {}))
-    assert table.layout.row_header_names == ("Variant", "x")
+    assert table.layout.row_header_names == ("Variant", "X")
     assert [headers(line) for line in table.layout.lines] == [("one", "1"), ("again", "1")]
 
 

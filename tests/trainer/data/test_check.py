@@ -38,12 +38,24 @@ def test_every_layout_can_be_checked_and_drawn(name, tmp_path, capsys):
 
 
 def test_counts_shares_and_sizes(tree, capsys):
-    assert check(tree) == 0
+    assert check(tree, "--all") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["train", "2", "0", "33.3%", f"{WIDTH}x8", "(2),", "RGB", "(2)"]
+    assert lines[0] == "3 splits, 6 pairs, none broken; a run accepts the data set"
+    assert lines[3].split() == ["train", "2", "0", "33.3%", f"{WIDTH}x8", "(2)", "RGB", "(2)"]
     road = next(line for line in lines if line.split()[:2] == ["0", "road"])
     assert road.split()[2:] == ["25.000", "2", "25.000", "2", "-", "0"]  # a quarter of what is labelled; test is void
     assert any("labels of test are dummies" in line for line in lines)
+
+
+def test_of_many_classes_the_rarest_are_shown(tree, capsys):
+    """Cityscapes has 19; the labels of the tree show few of them."""
+    assert check(tree) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24, "with the notes"
+    assert "and 11 classes with more pixels in train; --all lists them" in lines
+    shown = [line for line in lines[1:] if line[:2].strip().isdigit()]
+    assert len(shown) == 8
+    assert all(line.split()[-6:-4] == ["-", "0"] for line in shown), "no pixel of train"
 
 
 def test_all_that_is_broken_is_listed(tree, capsys):

@@ -27,9 +27,9 @@ FACTS = DataFacts(
 
 
 def test_one_config_is_described_in_full():
-    assert caption_sentence([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], "seeds 0-1") == (
-        "CamVid, test split (32 images, trained on 96), tf_efficientnet_lite0 (ImageNet) + hrnet head, crop 160x208, "
-        "batch 8, 300 steps, seeds 0-1, whole-image single-scale evaluation"
+    assert caption_sentence([(CONFIG, FACTS), (replace(CONFIG, seed=1), FACTS)], "seeds 0–1") == (
+        "CamVid, test split (32 images, trained on 96), EfficientNet-Lite0 (ImageNet) + HRNet head, crop 160×208, "
+        "batch 8, 300 steps, seeds 0–1, whole-image single-scale evaluation"
     )
 
 
@@ -38,7 +38,7 @@ def test_one_config_is_described_in_full():
 )
 def test_a_base_size_stands_before_the_crop(base, text):
     config = replace(CONFIG, data=replace(CONFIG.data, base_size=BaseSizeConfig(**base)))
-    assert f"hrnet head, {text} 160x208, batch 8" in caption_sentence([(config, FACTS)], "seed 0")
+    assert f"HRNet head, {text} 160×208, batch 8" in caption_sentence([(config, FACTS)], "seed 0")
     assert "head, varied crop, batch" in caption_sentence([(config, FACTS), (CONFIG, FACTS)], "seed 0")
 
 
@@ -49,7 +49,7 @@ def test_own_weights_are_not_described_by_path():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "text"), [((5,), "seed 5"), ((0, 1, 2), "seeds 0-2"), ((2, 3), "seeds 2-3"), ((1, 3, 5), "seeds 1, 3, 5")]
+    ("seeds", "text"), [((5,), "seed 5"), ((0, 1, 2), "seeds 0–2"), ((2, 3), "seeds 2–3"), ((1, 3, 5), "seeds 1, 3, 5")]
 )
 def test_seeds_in_words(seeds, text):
     assert describe_seeds(seeds) == text
@@ -60,7 +60,7 @@ def test_seeds_in_words(seeds, text):
     [
         (EvaluationConfig(), "whole-image single-scale evaluation"),
         (EvaluationConfig(flip=True), "whole-image single-scale evaluation with flip"),
-        (EvaluationConfig(window=(512, 1024)), "512x1024-window single-scale evaluation"),
+        (EvaluationConfig(window=(512, 1024)), "512×1024-window single-scale evaluation"),
         (EvaluationConfig(scales=(0.75, 1.0), flip=True), "whole-image multi-scale (0.75, 1) evaluation with flip"),
     ],
 )

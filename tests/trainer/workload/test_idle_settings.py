@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.commands.dry_run import plan_as_text
+from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.store.records import SweepRecord
@@ -119,7 +120,7 @@ def test_a_setting_that_does_not_act_in_one_row_is_a_note_of_the_plan_and_of_the
     notes = made.record.notes
     assert [text.removeprefix("contrast.memory.") for text in notes] == ([] if note is None else [note])
     assert SweepRecord.from_json(made.record.to_json()).notes == notes
-    lines = plan_as_text(spec, made, RunDirectory("runs"))
+    lines = plain(plan_as_text(spec, made, RunDirectory("runs")))
     assert [line for line in lines if line.startswith("note: ")] == [f"note: {text}" for text in notes]
 
 

@@ -1,0 +1,59 @@
+"""Unused settings: factors of a sweep that have no effect in a row, such as a temperature without contrast.
+
+MLflow shows the others only. Whether a setting has an effect is tried out: the row computes the same with each other
+value that the sweep gives it, or it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.planning.build_config import ResolvedRow
+from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.workload.loaded import LoadedWorkload
+
+__all__ = ["is_unused", "unused_settings"]
+
+MOST_TRIED = 2000
+"""Rows times factors of a sweep for which it is tried out, about 0.1 ms each; of a larger grid nothing is known."""
+
+
+def unused_settings(spec: SweepSpec, rows: Sequence[ResolvedRow]) -> dict[str, tuple[str, ...]]:
+    """By label of a row, the dotted keys of its factors without effect, if there are any; `rows` are of `spec`."""
+    values: dict[str, list[Any]] = {}
+    for row in spec.rows:
+        for item in row.settings:
+            values.setdefault(item.key, []).append(item.value)
+    for parameter in spec.search.parameters if spec.search is not None else ():
+        values.setdefault(parameter.key, []).extend(parameter.bounds())
+    if len(rows) * len(values) > MOST_TRIED:
+        return {}
+    found = {
+        row_spec.label: tuple(key for key in values if is_unused(row.config, key, values[key], spec.workload))
+        for row_spec, row in zip(spec.rows, rows, strict=True)
+    }
+    return {label: keys for label, keys in found.items() if keys}
+
+
+def is_unused(config: Any, key: str, values: Iterable[Any], workload: LoadedWorkload) -> bool:
+    """Whether the normalised `config` computes the same with each of `values` of setting `key`, one of them another."""
+    parts = key.split(".")
+    tried = False
+    try:
+        for value in values:
+            other = with_value(config, parts, value)
+            if workload.normalised(other) != config:
+                return False
+            tried = tried or other != config
+    except (AttributeError, TypeError, ValueError):  # an option of a plugin, or a value that this row refuses
+        return False
+    return tried
+
+
+def with_value(block: Any, parts: Sequence[str], value: Any) -> Any:
+    """`block` with `value` at the key with these parts. Raises AttributeError, TypeError, ValueError."""
+    name, *rest = parts
+    changes: Mapping[str, Any] = {name: with_value(getattr(block, name), rest, value) if rest else value}
+    return replace(block, **changes)
