@@ -25,16 +25,24 @@ def unused_settings(spec: SweepSpec, rows: Sequence[ResolvedRow]) -> dict[str, t
     values: dict[str, list[Any]] = {}
     for row in spec.rows:
         for item in row.settings:
-            values.setdefault(item.key, []).append(item.value)
+            add(values.setdefault(item.key, []), (item.value,))
     for parameter in spec.search.parameters if spec.search is not None else ():
-        values.setdefault(parameter.key, []).extend(parameter.bounds())
+        add(values.setdefault(parameter.key, []), parameter.bounds())
     if len(rows) * len(values) > MOST_TRIED:
         return {}
-    found = {
-        row_spec.label: tuple(key for key in values if is_unused(row.config, key, values[key], spec.workload))
-        for row_spec, row in zip(spec.rows, rows, strict=True)
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    of_config: dict[str, tuple[str, ...]] = {}  # rows that differ in unused settings only have equal configurations
+    for row_spec, row in zip(spec.rows, rows, strict=True):
+        known = repr(row.config)
+        if known not in of_config:
+            of_config[known] = tuple(key for key in values if is_unused(row.config, key, values[key], spec.workload))
+        found[row_spec.label] = of_config[known]
     return {label: keys for label, keys in found.items() if keys}
+
+
+def add(known: list[Any], values: Iterable[Any]) -> None:
+    """Add what is not there yet: a factor of a grid has few values in many rows."""
+    known += [value for value in values if value not in known]
 
 
 def is_unused(config: Any, key: str, values: Iterable[Any], workload: LoadedWorkload) -> bool:

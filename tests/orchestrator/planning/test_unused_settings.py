@@ -53,3 +53,22 @@ def test_the_baseline_of_a_search_does_not_use_what_is_drawn(read_space: Any, tm
 def test_a_large_grid_is_not_tried(read_space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unused_settings, "MOST_TRIED", 19)
     assert unused(read_space, tmp_path, ROWS) == {}
+
+
+def test_a_grid_tries_each_value_few_times(read_space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    with_value = unused_settings.with_value
+    monkeypatch.setattr(
+        unused_settings,
+        "with_value",
+        lambda block, parts, value: tried.append(parts[-1]) or with_value(block, parts, value),
+    )
+    values = [round(0.01 * number, 2) for number in range(1, 31)]
+    text = (
+        "method: grid\nrecipe: small\nparameters:\n"
+        f"  contrast.temperature: {{values: {values}}}\n  contrast.source: {{values: [none, inter_image]}}\n"
+    )
+    found = unused(read_space, tmp_path, text)
+    assert len(found) == 30, "temperatures without contrast"
+    assert set(found.values()) == {("contrast.temperature",)}
+    assert len(tried) < 10 * len(values), "every row without contrast computes the same"
