@@ -32,11 +32,11 @@ def unused_settings(spec: SweepSpec, rows: Sequence[ResolvedRow]) -> dict[str, t
         return {}
     found: dict[str, tuple[str, ...]] = {}
     of_config: dict[str, tuple[str, ...]] = {}  # rows that differ in unused settings only have equal configurations
-    for row_spec, row in zip(spec.rows, rows, strict=True):
-        known = repr(row.config)
-        if known not in of_config:
-            of_config[known] = tuple(key for key in values if is_unused(row.config, key, values[key], spec.workload))
-        found[row_spec.label] = of_config[known]
+    for label, resolved in zip((row.label for row in spec.rows), rows, strict=True):
+        config = resolved.config
+        if (text := repr(config)) not in of_config:
+            of_config[text] = tuple(key for key in values if is_unused(config, key, values[key], spec.workload))
+        found[label] = of_config[text]
     return {label: keys for label, keys in found.items() if keys}
 
 

@@ -58,11 +58,12 @@ def test_a_large_grid_is_not_tried(read_space: Any, tmp_path: Path, monkeypatch:
 def test_a_grid_tries_each_value_few_times(read_space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     with_value = unused_settings.with_value
-    monkeypatch.setattr(
-        unused_settings,
-        "with_value",
-        lambda block, parts, value: tried.append(parts[-1]) or with_value(block, parts, value),
-    )
+
+    def counted(block: Any, parts: Any, value: Any) -> Any:
+        tried.append(parts[-1])
+        return with_value(block, parts, value)
+
+    monkeypatch.setattr(unused_settings, "with_value", counted)
     values = [round(0.01 * number, 2) for number in range(1, 31)]
     text = (
         "method: grid\nrecipe: small\nparameters:\n"
