@@ -20,6 +20,7 @@ import pytest
 from orchestrator.machine.own_folder import MARK, Mark, claim, make_temporary, temporary_root, write_mark
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
+from orchestrator.workload import kept_digests
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import environment, write_tiny
 
@@ -116,7 +117,7 @@ def test_a_sweep_beside_roots_works_in_its_own_folders(place: Place) -> None:
         f"contrast-sweep-scratch-{NOBODY}",
     }
     assert {own[path][1] & 0o777 for path in ours} == {0o700}
-    assert [path.name for path in (place.temporary / f"contrast-{NOBODY}").iterdir()] == [MARK]
+    assert {path.name for path in (place.temporary / f"contrast-{NOBODY}").iterdir()} == {MARK, kept_digests.FILE}
     names = {name.rpartition("/")[2] for name in place.objects()}
     assert {"sweep.json", "attempt_001.json", "last.pt"} <= names
     assert (place.home / "out").stat().st_uid == NOBODY
