@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.machine.atomic_file import replace_file
-from orchestrator.machine.own_folder import claim, open_file, open_folder, temporary_root
+from orchestrator.machine.own_folder import claim, named_for_user, open_file, open_folder
 from orchestrator.workload import source_digest
 
-__all__ = ["digests_of"]
+__all__ = ["digests_of", "folder_of_digests"]
 
 FILE = "source_digests.json"
 MOST = 2000
@@ -23,7 +24,7 @@ MOST = 2000
 def digests_of(texts: Mapping[str, str]) -> dict[str, str]:
     """The `source_digest` of each text, by the same names.
 
-    They are kept among the temporary files of this user, by SHA-256 of the text and of the code that makes them: a kept
+    They are kept in a folder of this user that stays, by SHA-256 of the text and of the code that makes them: a kept
     one is that of the very same text. A file that is damaged, or another user's, is not read.
     """
     makers = maker()
@@ -40,6 +41,11 @@ def digests_of(texts: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def folder_of_digests() -> Path:
+    """The folder in which this user's digests are kept."""
+    return named_for_user(tempfile.gettempdir(), "digests")
+
+
 def maker() -> str:
     """What makes a digest: the version of Python, and the code."""
     code = Path(source_digest.__file__).read_bytes()
@@ -48,7 +54,7 @@ def maker() -> str:
 
 def read_kept() -> dict[str, str]:
     """The digests that are kept, by key; none of a file that is missing, damaged or another's."""
-    with suppress(OSError, ValueError, KeyError, TypeError), open_folder(temporary_root()) as folder:
+    with suppress(OSError, ValueError, KeyError, TypeError), open_folder(folder_of_digests()) as folder:
         with open_file(FILE, folder) as file:
             content = json.loads(file.readall())
         body = str(content["digests"])
@@ -64,5 +70,5 @@ def write_kept(kept: Mapping[str, str]) -> None:
     content = {"sha256": hashlib.sha256(body.encode()).hexdigest(), "digests": body}
     with suppress(OSError):
         replace_file(
-            claim(temporary_root(), "TMPDIR") / FILE, json.dumps(content).encode(), durable=False, private=True
+            claim(folder_of_digests(), "TMPDIR") / FILE, json.dumps(content).encode(), durable=False, private=True
         )

@@ -19,7 +19,6 @@ from orchestrator.machine.own_folder import MARK, temporary_root
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, SweepRecord
-from orchestrator.workload import kept_digests
 from tests.end_to_end.conftest import write_tiny
 from tests.orchestrator.commands.command_server import Command, CommandServer
 from tests.processes import is_alive
@@ -156,7 +155,7 @@ def check_end(command: Command, number: signal.Signals, folder: Path) -> None:
     assert list(folder.rglob("*.partial")) == []
     assert list(folder.rglob(".contrast-doctor*")) == []
     own = folder / "tmp" / temporary_root().name
-    assert {path.name for path in own.iterdir()} <= {MARK, kept_digests.FILE} if own.exists() else True
+    assert {path.name for path in own.iterdir()} <= {MARK} if own.exists() else True
 
 
 def processes_of_session(session: int) -> list[str]:

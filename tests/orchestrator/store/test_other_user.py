@@ -20,7 +20,6 @@ import pytest
 from orchestrator.machine.own_folder import MARK, Mark, claim, make_temporary, temporary_root, write_mark
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from orchestrator.workload import kept_digests
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import environment, write_tiny
 
@@ -115,9 +114,10 @@ def test_a_sweep_beside_roots_works_in_its_own_folders(place: Place) -> None:
     assert {path.name for path in ours} == {  # torch has a cache beside them
         temporary_root().name.replace("0", str(NOBODY)),
         f"contrast-sweep-scratch-{NOBODY}",
+        f"contrast-sweep-digests-{NOBODY}",
     }
     assert {own[path][1] & 0o777 for path in ours} == {0o700}
-    assert {path.name for path in (place.temporary / f"contrast-{NOBODY}").iterdir()} == {MARK, kept_digests.FILE}
+    assert {path.name for path in (place.temporary / f"contrast-{NOBODY}").iterdir()} == {MARK}
     names = {name.rpartition("/")[2] for name in place.objects()}
     assert {"sweep.json", "attempt_001.json", "last.pt"} <= names
     assert (place.home / "out").stat().st_uid == NOBODY

@@ -10,9 +10,8 @@ from unittest import mock
 
 import pytest
 
-from orchestrator.machine.own_folder import temporary_root
 from orchestrator.workload import kept_digests, source_digest
-from orchestrator.workload.kept_digests import digests_of
+from orchestrator.workload.kept_digests import digests_of, folder_of_digests
 
 TEXTS = {"a.py": "x = 1  # one\n", "b.py": "def f():\n    return 2\n", "draft.py": "def f(:\n"}
 WANTED = {name: source_digest.source_digest(text) for name, text in TEXTS.items()}
@@ -22,7 +21,7 @@ WANTED = {name: source_digest.source_digest(text) for name, text in TEXTS.items(
 def own_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of kept digests, in a folder for this test alone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return temporary_root() / kept_digests.FILE
+    return folder_of_digests() / kept_digests.FILE
 
 
 def computed(texts: dict[str, str]) -> tuple[dict[str, str], int]:
