@@ -94,7 +94,7 @@ def edit_line(folder: Path, edit: Callable[[dict[str, object]], object]) -> None
 def query(folder: Path, text: str) -> None:
     """Change MLflow's database; OF_TRIAL stands for a condition that is true of one trial's run."""
     text = text.replace(
-        "OF_TRIAL", "run_uuid IN (SELECT run_uuid FROM runs WHERE name LIKE 'w/o%' AND run_uuid != 'other')"
+        "OF_TRIAL", "run_uuid IN (SELECT run_uuid FROM runs WHERE name LIKE '%w/o%' AND run_uuid != 'other')"
     )
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         changed = connection.execute(text).rowcount
