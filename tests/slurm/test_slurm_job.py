@@ -41,7 +41,7 @@ rows:
   plain: {{}}
   {HELD_ROW}: {{contrast.temperature: {mishaps.HELD}, schedule.steps: {STEPS}, schedule.eval_every_steps: 60}}
 """
-MOST_LINES = 40
+MOST_LINES = 48
 ENDS_SECONDS = 240.0
 
 
