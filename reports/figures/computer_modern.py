@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
+from reports.math_symbols import MATH_SYMBOLS
+
 __all__ = ["FONT", "set_in_computer_modern", "to_mathtext"]
 
 FONT = "cmr10"
@@ -19,7 +21,6 @@ INSTEAD = "STIXGeneral"
 
 AS_THEY_ARE = frozenset(map(chr, range(0x20, 0x7F))) - frozenset('$\\^_{|}~<>"`')
 """ASCII characters that cmr10 has at their own place."""
-GREEK = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi omega Delta Sigma Omega"
 SYMBOLS = {
     "$": r"\$",
     "“": "``",
@@ -43,20 +44,7 @@ SYMBOLS = {
             "<": "<",
             ">": ">",
             "~": r"\sim",
-            "−": "-",
-            "±": r"\pm",
-            "×": r"\times",
-            "·": r"\cdot",
-            "≤": r"\leq",
-            "≥": r"\geq",
-            "≈": r"\approx",
-            "≠": r"\neq",
-            "∞": r"\infty",
-            "→": r"\rightarrow",
-            "←": r"\leftarrow",
-            "↑": r"\uparrow",
-            "↓": r"\downarrow",
-            **{letter: f"\\{name}" for letter, name in zip("αβγδεηθκλμνπρστφωΔΣΩ", GREEK.split(), strict=True)},
+            **MATH_SYMBOLS,
         }.items()
     },
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from reports.math_symbols import MATH_SYMBOLS
+
 __all__ = ["escape"]
 
 LONG_WORD = 20
 """Characters above which a word may break."""
 
-GREEK = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi omega Delta Sigma Omega"
 
 ESCAPES = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -37,19 +38,6 @@ ESCAPES = {
     **{
         character: f"${command}$"
         for character, command in {
-            "−": "-",
-            "±": r"\pm",
-            "×": r"\times",
-            "·": r"\cdot",
-            "≤": r"\leq",
-            "≥": r"\geq",
-            "≈": r"\approx",
-            "≠": r"\neq",
-            "∞": r"\infty",
-            "→": r"\rightarrow",
-            "←": r"\leftarrow",
-            "↑": r"\uparrow",
-            "↓": r"\downarrow",
             "†": r"\dagger",
             "‡": r"\ddagger",
             "✓": r"\checkmark",
@@ -58,7 +46,7 @@ ESCAPES = {
             "³": "^3",
             "µ": r"\mu",
             "°": r"^\circ",
-            **{letter: f"\\{name}" for letter, name in zip("αβγδεηθκλμνπρστφωΔΣΩ", GREEK.split(), strict=True)},
+            **MATH_SYMBOLS,
         }.items()
     },
 }
