@@ -13,7 +13,7 @@ from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.cost_forecast import duration
 from orchestrator.store.records import ErrorRecord, SweepRecord
-from orchestrator.workload.metric import Metric, metric_named
+from orchestrator.workload.metric import Metric, metric_named, titled
 
 __all__ = ["NextCommands", "describe_never_run", "overview", "status_as_text"]
 
@@ -86,7 +86,7 @@ def describe_rows(status: SweepStatus, *, every: bool) -> Iterator[Part]:
     shown = rows
     if not every and len(rows) > MOST_ROWS:
         shown = tuple(sorted(rows, key=order_of(sweep))[:OF_MANY])
-    header = ("row", *words, with_unit(metric.title or metric.name, metric))
+    header = ("row", *words, titled(metric.title or metric.name, metric.unit))
     lines: list[Sequence[str | Line]] = [
         (row.title, *count_cells(row.counts, words), mean_text(row.values, metric, decimals)) for row in shown
     ]
@@ -137,11 +137,6 @@ def mean_text(values: Sequence[float], metric: Metric, decimals: int) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) * metric.scale:.{decimals}f}"
 
 
-def with_unit(title: str, metric: Metric) -> str:
-    """`mIoU (%)`."""
-    return f"{title} ({metric.unit})" if metric.unit else title
-
-
 def describe_running(status: SweepStatus, *, every: bool) -> Iterator[Part]:
     """What runs now: how far it is, and when it reported last."""
     metric = status.results.sweep.watched_metric
@@ -157,7 +152,7 @@ def describe_running(status: SweepStatus, *, every: bool) -> Iterator[Part]:
         )
         for trial in shown
     ]
-    header = ("running now", "step", with_unit(metric.words, metric), "last report")
+    header = ("running now", "step", titled(metric.words, metric.unit), "last report")
     yield from ("", TextTable(header=header, rows=rows, right=frozenset({1, 2, 3})))
     if len(shown) < len(status.running):
         yield f"and {len(status.running) - len(shown)} more"

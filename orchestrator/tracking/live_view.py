@@ -16,6 +16,7 @@ from orchestrator.planning.cost_forecast import duration
 from orchestrator.tracking.progress import RunningTrial, SweepProgress
 from orchestrator.tracking.row_means import RowMean
 from orchestrator.tracking.short_label import short_label
+from orchestrator.workload.metric import titled
 
 __all__ = ["LiveView", "outlook"]
 
@@ -196,11 +197,6 @@ def row_table(progress: SweepProgress, rows: Sequence[RowMean], width: int) -> T
         mean = Text(text, style="bold green" if row.is_best else "")
         table.add_row(Text(short_label(row.title, label)), row.seeds, mean, BEST if row.is_best else "")
     return table
-
-
-def titled(name: str, unit: str) -> str:
-    """`mIoU (%)`."""
-    return f"{name} ({unit})" if unit else name
 
 
 def grid() -> Table:

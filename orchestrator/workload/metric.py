@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Counts", "Metric", "class_families", "metric_named", "validation_name", "watched_metric"]
+__all__ = ["Counts", "Metric", "class_families", "metric_named", "titled", "validation_name", "watched_metric"]
 
 Counts = Literal["", "accuracy", "mean_accuracy", "iou", "mean_iou"]
 """How a metric follows from the counts of a trial: see `Metric.counts`."""
@@ -120,3 +120,8 @@ def watched_metric(metrics: Iterable[Metric]) -> Metric | None:
         return None
     name = validation_name(declared[0].name)
     return next((metric for metric in declared if metric.name == name), declared[0])
+
+
+def titled(name: str, unit: str) -> str:
+    """A header with its unit: `mIoU (%)`."""
+    return f"{name} ({unit})" if unit else name

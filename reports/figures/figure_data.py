@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.store.records import SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.workload.metric import titled
 from reports.figures.plots import Estimate
 from reports.stats.intervals import mean_interval
 from reports.stats.pairs import MIN_SEEDS
@@ -103,7 +104,7 @@ def axis_title(column: Column) -> str:
     name = AXES.get(column.key) or column.name.replace("Val ", "Validation ").replace("Best val ", "Best validation ")
     if slash and split in SPLITS:
         name = f"{SPLITS[split]} {rest.replace('_', ' ')}"
-    return f"{name} ({column.unit})" if column.unit else name
+    return titled(name, column.unit)
 
 
 def estimate_of(value_N: NDArray[np.float64]) -> Estimate:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.workload.metric import Metric, metric_named
+from orchestrator.workload.metric import Metric, metric_named, titled
 
 __all__ = ["Column", "column_for", "in_readable_time"]
 
@@ -44,7 +44,7 @@ class Column:
     @property
     def header(self) -> str:
         """Name and unit, for example `mIoU (%)`."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+        return titled(self.name, self.unit)
 
     @property
     def arrow(self) -> str:
