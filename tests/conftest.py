@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ def pytest_runtest_logfinish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def without_flushes() -> Iterator[None]:
+    """Nothing is to survive a crash of the machine, and a flush takes milliseconds. Tests of flushes count them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of decoded images for this test run, which processes that tests start inherit."""
     with pytest.MonkeyPatch.context() as patch:
@@ -75,7 +85,17 @@ def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's schema; creating one takes seconds, copying it does not."""
     from mlflow import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
+    event.listen(Engine, "connect", flush_never)
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
+
+
+def flush_never(connection: object, _record: object) -> None:
+    """Let SQLite not wait for the disk in this process; `without_flushes` says why."""
+    if isinstance(connection, sqlite3.Connection):
+        with suppress(sqlite3.Error):  # a damaged database, which a test is about
+            connection.execute("PRAGMA synchronous = OFF")
