@@ -79,9 +79,10 @@ def check_trial(
     archive: Archive, directory: RunDirectory, trial_id: str, seed: int, attempts: Sequence[StoredAttempt]
 ) -> None:
     """Raise DamagedError unless the files of a trial belong together and to its id."""
-    with archive.naming(trial_key(trial_id, "trial.json")):
-        facts = directory.trial_file(trial_id).facts
-        if not has_identity(facts):
+    key = trial_key(trial_id, "trial.json")
+    with archive.naming(key):
+        facts = unseal(archive.read(key) or b"").values
+        if not has_identity(facts) or not isinstance(facts["config"], dict):
             raise ValueError("does not say what the id of the trial is a function of")
         require_identity(facts, trial_id, seed)
     files: dict[str, str] = {}

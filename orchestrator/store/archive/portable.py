@@ -46,7 +46,8 @@ def portable_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
         changed["settings"] = portable_value(plan["settings"])
     if "data_sets" in plan:
         changed["data_sets"] = [
-            {**item, "settings": portable_value(item.get("settings", {}))} for item in plan["data_sets"]
+            item | {"settings": portable_value(item["settings"])} if "settings" in item else item
+            for item in plan["data_sets"]
         ]
     return changed
 
