@@ -1,4 +1,4 @@
-"""`python -m orchestrator COMMAND`: status, why, clean, verify; export, import; sync and ui of MLflow; doctor; schema."""
+"""`python -m orchestrator COMMAND`: status, why, clean, verify, export, import, sync, ui, doctor, schema."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def build_parser() -> Parser:
     add_run_dir(verify)
     verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
     add_all(verify, "list every damaged file")
-    export = add("export", export_results, "write a sweep's results to a file that others can verify, tabulate and extend")
+    export = add(
+        "export", export_results, "write a sweep's results to a file that others can verify, tabulate and extend"
+    )
     export.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
     export.add_argument("file", type=Path, metavar="FILE.zip", help="archive to write; an earlier archive is replaced")
     add_choice(export)

@@ -108,8 +108,8 @@ def write_all(loaded: Sequence[LoadedSweep], arguments: argparse.Namespace, styl
     if arguments.paper is not None:
         every_sweep = [sweep.results for sweep in loaded]
         directories = [sweep.directory for sweep in loaded]
-        paths = write_paper(every_sweep, arguments.paper, directories, arguments.font)
-        sys.stdout.writelines(f"wrote {path}\n" for path in paths)
+        written = write_paper(every_sweep, arguments.paper, directories, arguments.font)
+        sys.stdout.writelines(f"wrote {path}\n" for path in written)
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
@@ -187,7 +187,9 @@ def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tupl
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as typed attributes: spec, recipe, style, out, paper, run_dir."""
     parser = Parser(prog="python -m reports", description="Tables of sweeps, from their records.")
-    parser.add_argument("spec", type=Path, nargs="+", metavar="SPEC.yaml|FILE.zip", help="search space files, or archives")
+    parser.add_argument(
+        "spec", type=Path, nargs="+", metavar="SPEC.yaml|FILE.zip", help="search space files, or archives"
+    )
     parser.add_argument(
         "--style",
         action="append",

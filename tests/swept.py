@@ -87,7 +87,7 @@ def pretend_to_train(folder: Path) -> Iterator[RunOptions]:
 
 
 def sweep_once(folder: Path) -> None:
-    """Finish the sweep `tiny` in an empty folder: two rows, two seeds, two plans with a result; one trial failed once."""
+    """Finish the sweep `tiny` in an empty folder: two rows, two seeds, two kept plans; one trial failed once."""
     write_tiny(folder)
     with pretend_to_train(folder) as options:
         assert not api.sweep("tiny.yaml", options=options).completed

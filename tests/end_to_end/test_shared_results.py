@@ -62,5 +62,6 @@ def test_published_results_are_verified_rebuilt_and_extended(
         refused = command_here(*words)
         assert refused.returncode == 2
         assert refused.stderr.startswith("tampered.zip: trials/")
-        assert refused.stderr.endswith("attempt_001.json: its content does not match its digest; get the file again "
-                                       "from where it was published\n")
+        assert refused.stderr.endswith(
+            "attempt_001.json: its content does not match its digest; get the file again from where it was published\n"
+        )

@@ -148,7 +148,7 @@ def test_all_files_are_those_of_the_run_directory(place: Path, capsys: Capture) 
     assert sorted(name for name in here if here[name] != there.get(name)) == []
     assert here.keys() == there.keys()
     names = {name.removeprefix("tiny/") for name in here}
-    assert {"table.md", "table.tex", "table.csv", "table.html", "runs.parquet", "plan_1/table.md"} <= names
+    assert {"table.md", "table.tex", "table.csv", "table.html", "runs.parquet", "plan_1/table.csv"} <= names
     page = here["tiny/table.html"].decode()
     assert "data:image/png;base64," in page
     assert "Other test images would also move the differences" in page, "the counts per image are used"

@@ -35,7 +35,7 @@ class Imported:
     files: int
     """Number of files that were written."""
     plan: bool
-    """Whether the plan of the archive is now the plan of the sweep; False if the run directory had it or a later one."""
+    """Whether the plan of the archive is now that of the sweep; False if the run directory had it or a later one."""
 
 
 @dataclass(kw_only=True)
@@ -119,7 +119,7 @@ def add_files(
 
 
 def add_points(changes: Changes, contents: Contents, store: RecordStore, trial_id: str) -> None:
-    """What is lacking of a trial's curves: those of an archive and of a run directory begin alike, and one is longer."""
+    """What is lacking of the curves of a trial: those of both begin alike, and one may be longer."""
     content = contents.archive.read(trial_key(trial_id, POINTS))
     names = files_of(POINT_FILE, store.files.names(trial_key(trial_id)))
     known = b"".join(store.files.read(trial_key(trial_id, name)) or b"" for name in names)
@@ -147,21 +147,22 @@ def attempts_in(lines: bytes) -> Iterator[int]:
 def add_plans(changes: Changes, contents: Contents, store: RecordStore) -> None:
     """What is lacking of the plans: those that the sweep has had, then the present one.
 
-    A run directory that has the plan of the archive among its earlier ones has extended it since, and keeps its own. One
+    A run directory with the plan of the archive among its earlier ones has extended it since, and keeps its own. One
     whose plan is among the earlier ones of the archive gets that of the archive.
     """
     name, plan = contents.plan.name, contents.plan
+    current = store.sweep(name) if store.files.read(sweep_key(name)) is not None else None
     own = {number: store.kept_plan(name, number) for number in store.kept_numbers(name)}
     for kept in contents.kept:
         if kept.number not in own:
             changes.add(plan_key(name, kept.number))
         elif not own[kept.number].shows_the_same(kept):
             changes.conflicts.append(f"{plan_key(name, kept.number)}: another plan than that of the archive")
-    current = store.sweep(name) if store.files.read(sweep_key(name)) is not None else None
-    has_it = (current, *(item.sweep for item in own.values()))
-    if any(item is not None and item.shows_the_same(plan) for item in has_it):
-        return
-    if current is None or any(item.sweep.shows_the_same(current) for item in contents.kept):
+    if current is None:
         changes.add(sweep_key(name))
-    else:
+    elif current.shows_the_same(plan):
+        return
+    elif any(item.sweep.shows_the_same(current) for item in contents.kept):
+        changes.add(sweep_key(name))
+    elif not any(item.sweep.shows_the_same(plan) for item in own.values()):
         changes.conflicts.append(f"{sweep_key(name)}: another plan than that of the archive")

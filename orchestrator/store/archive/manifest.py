@@ -1,4 +1,4 @@
-"""Manifest: what an archive says of itself; its mark is that of this program, without which nothing in it is believed."""
+"""Manifest: what an archive says of itself, with our mark, without which nothing in it is believed."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from orchestrator.errors import DamagedError, StoreError, shortened
@@ -29,6 +30,8 @@ AGAIN = "get the file again from where it was published"
 OURS = "name a file that `python -m orchestrator export` wrote"
 ENCRYPTED = 1
 """Bit of the flags of an entry."""
+END, END_BYTES = b"PK\x05\x06", 22
+"""How the record begins that ends a zip file without a comment, and its size."""
 BROKEN = (BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError, struct.error)
 """What Python raises for a file that is no zip file, or a damaged one."""
 
@@ -87,7 +90,7 @@ class Archive:
         size = self.zip_file.getinfo(member).file_size
         try:
             with self.zip_file.open(member) as stream:
-                return size, hashlib.file_digest(stream, "sha256").hexdigest()
+                return size, hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type] # has readinto
         except BadZipFile:
             return size, ""
 
@@ -122,12 +125,21 @@ def opened(path: Path, name: str = "", remedy: str = AGAIN) -> Iterator[Archive]
         except OSError as error:
             raise StoreError(f"{name}: cannot be read ({error.strerror}); {OURS}") from error
         try:
+            require_end(file)
             zip_file = stack.enter_context(ZipFile(file))
         except BROKEN as error:
             raise DamagedError(f"{name}: not a whole archive ({in_one_line(error)}); {remedy}") from error
         archive = Archive(zip_file, name, remedy)
         archive.verify(os.fstat(file.fileno()).st_size)
         yield archive
+
+
+def require_end(file: BinaryIO) -> None:
+    """Raise ValueError for a file without the end of an archive: a part of one may end in a zip file within it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - END_BYTES, 0))
+    if not file.read().startswith(END):
+        raise ValueError("its end is missing")
 
 
 def is_archive(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Writes an archive: equal members give equal bytes, on any machine and with any zlib, because nothing is compressed."""
+"""Writes an archive. Equal members give equal bytes on any machine with any zlib, because nothing is compressed."""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ def contents_of(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def forge(place: Path) -> Callable[..., Path]:
-    """`forge(contents)` writes an archive with a right manifest; `listed`: files of the manifest, if they are others."""
+    """`forge(contents)` writes an archive with a right manifest; `listed`: its files, if they are others."""
 
     def write(contents: Mapping[str, bytes], *, listed: Mapping[str, bytes] | None = None) -> Path:
-        path = place / "forged.zip"
+        path = Path("forged.zip")
         with path.open("wb") as file:
             if listed is None:
                 write_archive(file, "tiny", sorted(contents.items()))

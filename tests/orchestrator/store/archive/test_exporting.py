@@ -38,7 +38,9 @@ def failed_trial(directory: RunDirectory) -> str:
     return next(run.trial_id for run in runs if run.row != "w/o contrast" and run.seed == FAILED_ONCE)
 
 
-def test_it_holds_plans_records_curves_pictures_and_code_and_nothing_else(place: Path, contents: dict[str, bytes]) -> None:
+def test_it_holds_plans_records_curves_pictures_and_code_and_nothing_else(
+    place: Path, contents: dict[str, bytes]
+) -> None:
     directory = RunDirectory("runs")
     failed = failed_trial(directory)
     expected = {f"trials/{key}/{name}" for key in directory.sweep("tiny").trial_ids for name in TRIAL_FILES}
@@ -116,7 +118,9 @@ def test_what_has_not_ended_does_not_travel(place: Path, contents: dict[str, byt
 def test_a_plan_travels_without_the_folders_of_its_machine(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = RecordStore("runs")
     values, _ = unseal(Path("runs/sweeps/tiny/sweep.json").read_bytes())
-    values["command"] = "python -m orchestrator.sweep /home/ada/tiny.yaml --set data.root=/data/cam --run-dir /scratch/a"
+    values["command"] = (
+        "python -m orchestrator.sweep /home/ada/tiny.yaml --set data.root=/data/cam --run-dir /scratch/a"
+    )
     values["settings"] |= {"data.root": "/data/cam", "list": ["/data/x", "y/z"]}
     store.write_as_it_is("sweeps/tiny/sweep.json", seal(values))
     plan, verified = unseal((export(), contents_of(Path("again.zip"))["sweeps/tiny/sweep.json"])[1])
@@ -158,7 +162,9 @@ def test_damage_is_refused_and_the_earlier_archive_stays(place: Path, name: str,
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 4
         path.write_bytes(content)
-    with pytest.raises(DamagedError, match=rf"^runs\b.*trials/{trial_id}/{name}.*; `python -m orchestrator verify`[^\n]*$"):
+    with pytest.raises(
+        DamagedError, match=rf"^runs\b.*trials/{trial_id}/{name}.*; `python -m orchestrator verify`[^\n]*$"
+    ):
         export("tiny.zip")
     assert Path("tiny.zip").read_bytes() == before
     assert not list(Path().glob(".*partial"))
@@ -172,7 +178,9 @@ def test_a_file_of_another_program_is_not_replaced(place: Path) -> None:
     Path("link.zip").symlink_to("thesis.zip")
     os.mkfifo("pipe.zip")
     for name in ("theirs.zip", "thesis.zip", "folder.zip", "link.zip", "pipe.zip"):
-        with pytest.raises(StoreError, match=rf"^{name}: there is a file that is no archive of this program; remove it"):
+        with pytest.raises(
+            StoreError, match=rf"^{name}: there is a file that is no archive of this program; remove it"
+        ):
             export(name)
     assert Path("thesis.zip").read_text() == "mine"
 
@@ -186,7 +194,9 @@ def test_a_file_of_another_program_is_not_replaced(place: Path) -> None:
         (["tiny.yaml", "tiny.yaml/a.zip"], "tiny.yaml/a.zip: cannot be written ("),
     ],
 )
-def test_wrong_usage_is_one_line(place: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_line(
+    place: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["export", *words]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(message)
@@ -215,5 +225,7 @@ def test_an_unfinished_sweep_is_exported_as_it_is(place: Path, capsys: pytest.Ca
             shutil.rmtree(f"runs/trials/{run.trial_id}")
     assert main(["export", "tiny.yaml", "part.zip"]) == 0
     assert "part.zip: tiny, 4 of 6 trials, 2 earlier plans, no checkpoints" in capsys.readouterr().out
-    done = [record.state for record in RunDirectory("runs").outcomes(RunDirectory("runs").sweep("tiny").trial_ids).values()]
+    done = [
+        record.state for record in RunDirectory("runs").outcomes(RunDirectory("runs").sweep("tiny").trial_ids).values()
+    ]
     assert done == [State.DONE] * 4

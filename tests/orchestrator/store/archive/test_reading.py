@@ -58,7 +58,7 @@ def key_of(contents: Files, name: str) -> str:
     return min(key for key in contents if key.endswith(f"/{name}"))
 
 
-def rebuilt(path: Path, change: Callable[[ZipInfo, bytes], None | tuple[ZipInfo, bytes]]) -> Path:
+def rebuilt(path: Path, change: Callable[[ZipInfo, bytes], tuple[ZipInfo, bytes] | None]) -> Path:
     """A copy of the archive at `path` with other entries: None leaves one out."""
     with ZipFile(path) as source, ZipFile("rebuilt.zip", "w") as target:
         for entry in source.infolist():
@@ -72,8 +72,8 @@ def test_what_was_written_is_read(place: Path, contents: Files) -> None:
     with opened(Path("tiny.zip")) as archive:
         files = read_contents(archive).directory.files
         for key in ("trials", "sweeps/tiny", "sweeps/tiny/plans", "trials/nowhere"):
-            present = os.listdir(f"runs/{key}") if Path("runs", key).exists() else []
-            assert sorted(files.names(key)) == sorted({*present} - {"records.parquet"} - {"last.pt"})
+            present = {path.name for path in Path("runs", key).glob("*")} - {"records.parquet"}
+            assert set(files.names(key)) == present
         trial = f"trials/{files.names('trials')[0]}"
         sizes = {name: len(content) for name, content in contents.items() if name.startswith(f"{trial}/")}
         assert {f"{trial}/{name}": size for name, size in files.sizes(trial).items()} == sizes
@@ -204,7 +204,7 @@ def test_a_part_of_an_archive_is_refused(place: Path) -> None:
     whole = Path("tiny.zip").read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30, len(whole) - 1):
         Path("part.zip").write_bytes(whole[:size])
-        refused(Path("part.zip"), "part.zip: not a whole archive (File is not a zip file); get the file again")
+        refused(Path("part.zip"), "part.zip: not a whole archive (its end is missing); get the file again")
 
 
 def test_the_file_of_a_later_version_is_refused_with_the_remedy(place: Path, contents: Files) -> None:
@@ -228,7 +228,10 @@ def test_the_file_of_a_later_version_is_refused_with_the_remedy(place: Path, con
             "theirs.zip: manifest.json: it lacks the mark or the digest of this program; get the file again",
         ),
         (seal({"made_by": "contrast-sweep", "format": 1}), "theirs.zip: manifest.json: sweep: missing; get the file"),
-        (seal({"made_by": "contrast-sweep", "format": "1", "sweep": "x"}), "theirs.zip: manifest.json: format: text '1'"),
+        (
+            seal({"made_by": "contrast-sweep", "format": "1", "sweep": "x"}),
+            "theirs.zip: manifest.json: format: text '1'",
+        ),
         (
             seal({"made_by": "contrast-sweep", "format": 1, "sweep": "x", "members": {"a": {"size": -1}}}),
             "theirs.zip: manifest.json: members: a: sha256: missing; get the file again",
@@ -290,7 +293,7 @@ def test_the_files_of_a_trial_must_belong_together(place: Path, contents: Files,
     other = next(name for name in contents if name.endswith("images_001.npz") and name != pictures)
     message = f"forged.zip: {pictures}: its content does not match the digest in its record; get the file again"
     refused(forge({**contents, pictures: contents[other]}), message)
-    unnamed = pictures.replace("001", "007")
+    unnamed = pictures.replace("images_001", "images_007")
     refused(forge({**contents, unnamed: b"PK"}), f"forged.zip: {unnamed}: no record refers to it; get the file again")
     trial = pictures.rpartition("/")[0]
     left = {name: content for name, content in contents.items() if not name.startswith(f"{trial}/attempt")}
@@ -343,7 +346,7 @@ def test_no_pickle_is_loaded(place: Path, contents: Files, forge: Forge, capsys:
     with opened(path) as archive:
         found = read_contents(archive)
         record = found.attempts[trial_id][0].record
-        with pytest.raises(DamagedError, match="not what this program writes .Object arrays cannot be loaded"):
+        with pytest.raises(DamagedError, match=r"not what this program writes \(Object arrays cannot be loaded"):
             read_image_counts(found.directory, record)
     assert report([str(path), "--out", "out"]) == 0
     assert "Without the counts per test images of " in capsys.readouterr().out
@@ -361,12 +364,14 @@ def test_whatever_bit_is_flipped_it_is_refused_or_changes_nothing(place: Path, c
         changed = bytearray(whole)
         changed[position] ^= 1 << draw.randrange(8)
         Path("flipped.zip").write_bytes(changed)
+        found, message = None, ""
         try:
-            assert read(Path("flipped.zip")) == contents, position
-            unchanged += 1
+            found = read(Path("flipped.zip"))
         except SweepError as error:
-            assert "\n" not in str(error)
-            assert str(error).startswith("flipped.zip: "), position
+            message = str(error)
+        assert found == contents or message.startswith("flipped.zip: "), position
+        assert "\n" not in message
+        unchanged += found is not None
     assert unchanged < FLIPS, "times and attributes of the directory, which nobody reads"
 
 
