@@ -160,8 +160,8 @@ def describe_rows(
 
 
 def seeds_text(seeds: Collection[int]) -> str:
-    """`seeds 0-2`; `-` for none."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seed_ranges(seeds))}" if seeds else "-"
+    """`seeds 0-2`; a dash for none."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seed_ranges(seeds))}" if seeds else "–"
 
 
 def factors_of(record: SweepRecord) -> list[str]:
