@@ -27,9 +27,9 @@ class WaitingLine:
     because standard output may be JSON. A context, at whose end nothing is shown any more.
     """
 
-    def __init__(self, stream: TextIO | None = None, after_seconds: float | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, after_seconds: float = AFTER_SECONDS) -> None:
         self.stream = sys.stderr if stream is None else stream
-        self.after_seconds = AFTER_SECONDS if after_seconds is None else after_seconds
+        self.after_seconds = after_seconds
         self.timer: Timer | None = None
         self.live: Live | None = None
 
