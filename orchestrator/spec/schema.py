@@ -29,7 +29,7 @@ from orchestrator.spec.settings import SettingsBlock, quoted, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, KeyPath
 
-__all__ = ["BLOCKS", "NOT_GIVEN", "Parameter", "SearchSpace", "lacks"]
+__all__ = ["BLOCKS", "Parameter", "SearchSpace", "lacks"]
 
 NOT_GIVEN: Any = object()
 """The `value` of a parameter that has none; null is a value."""
