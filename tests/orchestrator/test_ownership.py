@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.api import prepare_temporary_folder
+from orchestrator.opening import prepare_temporary_folder
 from orchestrator.commands.clean import clean
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.machine.own_folder import (

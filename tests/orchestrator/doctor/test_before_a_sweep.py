@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator import api, sweep
-from orchestrator.api import RunOptions, question_of
+from orchestrator.opening import question_of
+from orchestrator.run_options import RunOptions
 from orchestrator.commands.command_line import DONE, WRONG
 from orchestrator.doctor import machine
 from orchestrator.doctor.before_a_sweep import check_before_sweep
