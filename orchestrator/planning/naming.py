@@ -17,9 +17,7 @@ __all__ = ["plan_in"]
 WEIGHTS = "model.weights"
 
 
-def plan_in(
-    directory: RunDirectory, spec: SweepSpec, preparing: Callable[[str], None] = lambda _: None
-) -> SweepPlan:
+def plan_in(directory: RunDirectory, spec: SweepSpec, preparing: Callable[[str], None] = lambda _: None) -> SweepPlan:
     """The plan of `spec` under its name in a run directory.
 
     Another data set than the one that the sweep of the plain name holds gives another name, `...+data=folder-1a2b3c`;

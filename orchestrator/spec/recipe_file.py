@@ -39,4 +39,3 @@ def parse_recipe(document: Document) -> Recipe:
     text = f"must be a block of `key: value` lines, not {quoted(searches)}; see {README}"
     mistake = f"{document.origin(SEARCH_BLOCK)}: {SEARCH_BLOCK}: {text}"
     return Recipe(settings=replace(settings, mistakes=(*settings.mistakes, mistake)))
-

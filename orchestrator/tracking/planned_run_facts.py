@@ -1,4 +1,4 @@
-"""PlannedRunFacts: what MLflow is told of a row and seed besides its curves: tags, parameters, data set, checkpoints."""
+"""PlannedRunFacts: what MLflow is told of a row and seed besides its curves: tags, parameters, data set."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.opening import prepare_temporary_folder
 from orchestrator.commands.clean import clean
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.machine.own_folder import (
@@ -35,6 +34,7 @@ from orchestrator.machine.own_folder import (
 )
 from orchestrator.machine.process_identity import ProcessIdentity
 from orchestrator.machine.text_table import plain
+from orchestrator.opening import prepare_temporary_folder
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints

@@ -34,13 +34,13 @@ def read_census(source: Source, config: DataConfig, digest: str, remember: Remem
     name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}"
 
     def count() -> str:
-        return canonical_json(count_census(source, config, f"{name}.json").to_json()).decode("ascii")
+        return canonical_json(count_census(source, f"{name}.json").to_json()).decode("ascii")
 
     what = f"{config.name}: decoding every image and label, once"
     return Census.from_json(json.loads(remember(name, count, file=f"{name}.json", what=what)))
 
 
-def count_census(source: Source, config: DataConfig, name: str) -> Census:
+def count_census(source: Source, name: str) -> Census:
     """The census that is kept in the file `name` beside the decoded pixels, or a new one."""
     folder = kept_folder()
     if folder is not None and (found := load_census(folder / name)) is not None:
