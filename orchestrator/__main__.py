@@ -164,14 +164,17 @@ def show_reasons(options: argparse.Namespace) -> int:
     from orchestrator.commands.why import describe_reasons
     from orchestrator.planning.naming import plan_in
     from orchestrator.spec.workload_in_use import reading_for
+    from orchestrator.tracking.waiting_line import WaitingLine
 
     require_one_name(options, options.specs)
     directory = RunDirectory(options.run_dir)
     for number, path in enumerate(options.specs):
         spec = read_spec(path, **given_options(options))
         with reading_for(spec.workload):
+            with WaitingLine() as waiting:
+                plan = plan_in(directory, spec, waiting)
             separator = [""] if number else []
-            print_parts([*separator, *describe_reasons(plan_in(directory, spec), directory, every=options.all)])
+            print_parts([*separator, *describe_reasons(plan, directory, every=options.all)])
     return DONE
 
 

@@ -29,12 +29,27 @@ def unchanged_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG0
     return content_digest(path)
 
 
-def recall(cache_dir: Path, key: str, compute: Callable[[], str], *, file: str = "digests.json") -> str:
-    """The cached result of `compute` for `key`; computed again when the cache was lost."""
+def recall(
+    cache_dir: Path,
+    key: str,
+    compute: Callable[[], str],
+    *,
+    file: str = "digests.json",
+    what: str = "",
+    preparing: Callable[[str], None] = lambda _: None,
+) -> str:
+    """The cached result of `compute` for `key`; computed again when the cache was lost.
+
+    `preparing` is told what is computed, and by an empty text that this is over.
+    """
     path = cache_dir / file
     known = read_cache(path)
     if key not in known:
-        known[key] = compute()
+        preparing(what or "reading the inputs of the trials")
+        try:
+            known[key] = compute()
+        finally:
+            preparing("")
         with suppress(OSError):  # a cache that cannot be written costs time, nothing else
             write_cache(path, known)
     return known[key]
