@@ -83,7 +83,7 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     if with_mlflow:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        from orchestrator.tracking.mlflow_store import create_database
+        from orchestrator.tracking.mlflow_database import create_database
 
         create_database(TRACKING_URI)
         callbacks = [MLflowLoggerCallback(tracking_uri=TRACKING_URI, experiment_name="overhead")]

@@ -29,7 +29,9 @@ from orchestrator.running.task import Task
 from orchestrator.store.record_store import RecordStore
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower
-from orchestrator.tracking.mlflow_store import MlflowClient, Server, create_database
+from orchestrator.tracking.mlflow_database import create_database
+from orchestrator.tracking.mlflow_store import Server
+from orchestrator.tracking.quiet_mlflow import MlflowClient
 from trainer.config import Runtime, TrainConfig
 
 METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")

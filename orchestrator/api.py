@@ -6,7 +6,6 @@ outcome = sweep("search_spaces/ablation_memory.yaml", seeds=5)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,30 +14,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StoreError, SweepError
+from orchestrator.errors import StoreError
 from orchestrator.interrupts import ending_gently
-from orchestrator.machine.own_folder import ForeignFolderError, claim, remove_stale, temporary_root
-from orchestrator.planning.cost_forecast import CostBook
 from orchestrator.planning.naming import plan_in
-from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
-from orchestrator.planning.stale import StaleTrials
+from orchestrator.planning.plan import SweepPlan, Trial, TrialSelection
 from orchestrator.plugins.table_style import TableStyle
-from orchestrator.running.driver import INTERRUPTED, Driver, RunPolicy
+from orchestrator.run_options import RunOptions
+from orchestrator.running.driver import INTERRUPTED, Driver
 from orchestrator.running.stored_plan import StoredPlan, store_plan
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.records import AttemptRecord, code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
-from orchestrator.store.running_sweep import RunningSweep
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import is_own_file, sweep_link, tracking_uri_of
 
 if TYPE_CHECKING:
-    from orchestrator.doctor.finding import Question
     from orchestrator.ending import ShowTable
-    from orchestrator.planning.adaptive.base import GrowingPlan
     from orchestrator.running.closing import Closing
-    from orchestrator.running.executors.base import Executor
     from orchestrator.running.tracker import Tracker
     from orchestrator.spec.blocks import Resources
     from orchestrator.store.record_store import RecordStore
@@ -50,30 +43,6 @@ TrackerFactory = Callable[[Sequence[Trial]], Sequence["Tracker"]]
 """Makes the trackers of a sweep from the trials that still have to run."""
 
 __all__ = ["RunOptions", "SweepOutcome", "TrackerFactory", "TrialSelection", "carry_out", "plan", "sweep"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOptions:
-    """Where a sweep runs, and where its results are written."""
-
-    run_dir: str | Path = "runs"
-    """A folder, or a URL such as s3://bucket/prefix."""
-    out: Path = Path("reports/out")
-    """Folder of the tables."""
-    tracking_uri: str | None = None
-    """MLflow's store; None: the environment's MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
-    executor: str = "ray"
-    """`ray`, or `serial`: in this process."""
-    address: str | None = None
-    """Ray cluster to join; None: start a local one."""
-    forward_env: Sequence[str] = ()
-    """Names of environment variables that workers on a cluster get with their values; no others travel."""
-    max_concurrent: int | None = None
-    """Most trials that run at once."""
-    stale: StaleTrials = "refuse"
-    """What to do with results of other code of the trainer: `refuse` raises StaleCodeError, `rerun`, `accept`."""
-    debug: bool = False
-    """With the serial executor: open the debugger where a trial raises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,67 +141,30 @@ def carry_out(
     final tables as soon as they are written, before figures and MLflow are complete.
     """
     from orchestrator.doctor.before_a_sweep import check_before_sweep
-    from orchestrator.ending import Ending, draw_in_advance
-    from orchestrator.running.closing import Closing
-    from orchestrator.running.executors import open_executor, resources_on
-    from orchestrator.running.fork_server.preload import modules_of
+    from orchestrator.opening import executor_of, open_growing_plan, open_parts, prepare_temporary_folder, question_of
     from orchestrator.running.forwarded_environment import forwarded_environment
     from orchestrator.store.record_store import RecordStore
-    from orchestrator.tracking.figures_in_advance import FigureTracker
-    from orchestrator.tracking.live_table import TableTracker
-    from reports.figures.process import FigureProcess
 
     environment = forwarded_environment(options.forward_env)
     prepare_temporary_folder()
     plan = replace(plan, record=replace(plan.record, command=command))
     store = RecordStore(options.run_dir)
-    cache_dir = store.local_folder / CACHE
-    closing = Closing()
     with reading_for(plan.workload), store.lock(), ExitStack() as stack:
         stored = store_plan(plan, open_growing_plan(spec, plan, store), store, selection, options.stale)
         plan, todo = stored.plan, stored.todo
         if todo or stored.growing is not None:  # a command that only writes tables needs none of it
             check_before_sweep(question_of(options, spec.space.resources, len(todo), plan.workload))
         save_code(store, plan.workload)
+        trackers = make_trackers(todo)
         follower = open_follower(options, plan.record.name)
-        stack.callback(closing.step, "the process that writes to MLflow", follower.stop, brief=True)
-        write = partial(write_running, out=options.out, plugins=spec.styles)
-        resources = resources_on(options.executor, spec.space.resources)
-        figures = FigureProcess()
-        stack.callback(closing.step, "the process that draws", figures.stop, brief=True)
-        draw = partial(draw_in_advance, out=options.out, process=figures)
-        in_advance = FigureTracker(draw, lambda: has_idle_cpu(driver, resources.cpus))
-        trackers = [follower, *make_trackers(todo), TableTracker(write), in_advance]
-        driver = Driver(store, trackers, policy_of(spec, resources), costs=CostBook(cache_dir))
-        executors = ExitStack()
-        stack.callback(closing.step, "the executor", executors.close, brief=True)
-
-        def start_executor() -> Executor:
-            """The executor takes seconds to start, as MLflow does where it may refuse access: before any trial."""
-            executor = executors.enter_context(
-                open_executor(
-                    options.executor,
-                    resources,
-                    address=options.address,
-                    max_concurrent=options.max_concurrent,
-                    environment=environment,
-                    modules=modules_of(plan.workload),
-                    debug=options.debug,
-                    preparing=driver.preparing,
-                )
-            )
-            if not is_own_file(tracking_uri_of(options.tracking_uri)):
-                driver.preparing("waiting for MLflow")
-                follower.admit()
-                driver.preparing("")
-            return executor
-
+        parts = open_parts(spec, options, store, follower, trackers, stack)
+        driver, closing = parts.driver, parts.closing
+        start = partial(executor_of, parts, plan, options, environment)
         cause: Exception | None = None
         with ending_gently(driver.interrupt):
             try:
-                driver.run(
-                    plan, stored.outcomes, runtime_of(resources), start_executor, stored.growing, stored.selected
-                )
+                runtime = runtime_of(driver.policy.resources)
+                driver.run(plan, stored.outcomes, runtime, start, stored.growing, stored.selected)
             except KeyboardInterrupt:  # the second signal
                 driver.interrupted = closing.at_once = True
             except Exception as error:
@@ -240,18 +172,8 @@ def carry_out(
             if lost := store.taken_over:  # tables and MLflow are the other driver's now
                 raise StoreError(lost) from cause
             outcome = outcome_of(stored, driver)
-            ending = Ending(
-                driver=driver,
-                store=store,
-                executors=executors,
-                figures=figures,
-                follower=follower,
-                closing=closing,
-                out=options.out,
-                plugins=spec.styles,
-            )
             shown = show if cause is None and not driver.interrupted else None
-            files = ending.take_steps(results_of(stored, driver), completed=outcome.completed, show=shown)
+            files = parts.take_steps(results_of(stored, driver), completed=outcome.completed, show=shown)
     raise_first(cause, driver, closing)
     return replace(
         outcome,
@@ -274,11 +196,6 @@ def raise_first(cause: Exception | None, driver: Driver, closing: Closing) -> No
     raise first
 
 
-def has_idle_cpu(driver: Driver, cpus: float) -> bool:
-    """Whether no trial waits, and those that run with `cpus` each leave one of this machine idle."""
-    return driver.only_runs and len(driver.running) * cpus + 1 <= (os.cpu_count() or 1)
-
-
 def outcome_of(stored: StoredPlan, driver: Driver) -> SweepOutcome:
     """How the sweep ended, before anything is written."""
     return SweepOutcome(
@@ -291,64 +208,6 @@ def results_of(stored: StoredPlan, driver: Driver) -> SweepResults:
     reused = {key: item for key, item in stored.attempts.items() if driver.outcomes.get(key) is item.record}
     verification = Verification(without_digest=without_digest(reused))  # all else was written by this command
     return SweepResults(sweep=driver.plan.record, outcomes=driver.outcomes, verification=verification)
-
-
-def question_of(options: RunOptions, resources: Resources, trials: int, workload: LoadedWorkload) -> Question:
-    """What `doctor` is asked about a sweep that runs `trials` trials, or more if a search adds them."""
-    from orchestrator.doctor.finding import Question
-
-    at_a_time = 1
-    if options.executor == "ray" and options.address is None:
-        at_a_time = max(min(trials, int((os.cpu_count() or 1) // max(resources.cpus, 1.0))), 1)
-        at_a_time = min(at_a_time, options.max_concurrent or at_a_time)
-    return Question(
-        run_dir=str(options.run_dir),
-        tracking_uri=options.tracking_uri,
-        address=options.address,
-        executor=options.executor,
-        out=options.out,
-        trials_at_a_time=at_a_time,
-        workload=workload,
-    )
-
-
-def prepare_temporary_folder() -> None:
-    """Remove what killed processes of this user left among its temporary files.
-
-    Raises SweepError if the folder for them is another's: later, Ray would only say that it cannot start.
-    """
-    try:
-        claim(temporary_root(), "TMPDIR")
-    except ForeignFolderError as error:
-        raise SweepError(str(error)) from error
-    except OSError:  # a full disk concerns only what needs the folder
-        return
-    remove_stale()
-
-
-def open_growing_plan(spec: SweepSpec, plan: SweepPlan, directory: RunDirectory) -> GrowingPlan | None:
-    """The plan with the trials that earlier commands added; None for a plan that is complete from the start."""
-    if spec.search is not None:
-        from orchestrator.planning.adaptive.search import open_search
-
-        return open_search(spec, spec.search, plan, directory)
-    if spec.until is None:
-        return None
-    from orchestrator.planning.adaptive.seeds import SequentialSeeds
-    from reports.tables.sequential import open_rows
-
-    return SequentialSeeds(plan, spec.until, partial(open_rows, first=spec.until.first, last=spec.until.last))
-
-
-def policy_of(spec: SweepSpec, resources: Resources) -> RunPolicy:
-    """What the search space says about retries and limits, with the resources as the executor has them."""
-    space = spec.space
-    return RunPolicy(
-        resources=resources,
-        retries=space.retries,
-        budget=space.budget,
-        max_consecutive_failures=space.max_consecutive_failures,
-    )
 
 
 def runtime_of(resources: Resources) -> Runtime:
@@ -394,21 +253,3 @@ def write_tables(
     from reports.write import write_reports
 
     return write_reports(results, out / results.sweep.name, plugins=plugins, directory=directory)
-
-
-def write_running(
-    results: SweepResults,
-    running: RunningSweep,
-    page_only: bool,
-    *,
-    out: Path,
-    plugins: Mapping[str, TableStyle],
-) -> None:
-    """Write the provisional table of a running sweep in all styles and its page, or `page_only`."""
-    from reports.write import Reports
-
-    reports = Reports(results, out / results.sweep.name, plugins=plugins, running=running)
-    if page_only:
-        reports.write_page(reports.kept_figures)
-    else:
-        reports.write_tables()

@@ -30,6 +30,7 @@ from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import tracking_uri_of
+from orchestrator.tracking.waiting_line import WaitingLine
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -73,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
     spec = read_spec(options.spec, **given_options(options))
     directory = RunDirectory(options.run_dir)
-    plan = plan_in(directory, spec)
+    with WaitingLine() as waiting:
+        plan = plan_in(directory, spec, waiting)
     selection = None
     if options.only or options.trial:
         selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))

@@ -14,7 +14,7 @@ from reports.stats.comparisons import Comparison, compare_with
 from reports.stats.looks import Looks
 from reports.stats.p_values import ALPHA
 from reports.stats.pairs import paired
-from reports.stats.power import detectable_difference, seeds_needed
+from reports.stats.power import POWER, detectable_difference, seeds_needed
 from reports.tables.aggregate import Cell, aggregate
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import column_for
@@ -109,7 +109,7 @@ def describe_runs(results: SweepResults, row: str, cell: Cell, tracked: Tracked,
         return
     same = [name for name in lines[0] if name not in OWN and len({line[name] for line in lines}) == 1]
     header = [name for name in lines[0] if name not in same]
-    cells = [[line[name] or "-" for name in header] for line in lines[:most]]
+    cells = [[line[name] or "–" for name in header] for line in lines[:most]]
     yield TextTable(header=header, rows=cells, right=frozenset({header.index("seed")}))
     if len(cells) < len(lines):
         yield f"and {len(lines) - len(cells)} more; --all lists them"
@@ -158,7 +158,8 @@ def difference_lines(
     lines.append(f"p         {p_text(found.p_t)} {test}, {p_text(found.p_holm)} after {over}")
     if looks is None:
         level = ALPHA / found.family
-        lines.append(f"could see {detectable_difference(found.spread, found.n, level):.6g} four times in five")
+        detectable = detectable_difference(found.spread, found.n, level)
+        lines.append(f"power     {POWER:.0%} for a difference of {detectable:.6g}, the smallest detectable")
         needed = seeds_needed(float(difference_N.mean()), found.spread, level)
-        lines += [f"seeds     about {needed} would show a difference of this size four times in five"] if needed else []
+        lines += [f"seeds     about {needed} for {POWER:.0%} power at this difference"] if needed else []
     return lines

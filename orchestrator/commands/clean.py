@@ -160,7 +160,7 @@ class LeftTrial:
     @property
     def group(self) -> tuple[str, str, str]:
         """Sweep, steps and state: trials in which these are equal are shown together."""
-        return self.sweep, "-" if self.steps is None else str(self.steps), self.state
+        return self.sweep, "–" if self.steps is None else str(self.steps), self.state
 
 
 def name_trials(trials: Sequence[LeftTrial]) -> str:

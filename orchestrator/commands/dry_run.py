@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from typing import Any
 
-from orchestrator.commands.reason_kind import Kind, describe_kinds, kinds_in_plan, plan_before
+from orchestrator.commands.reason_kind import EarlierPlan, Kind, describe_kinds
 from orchestrator.commands.which_trials import seed_ranges
 from orchestrator.machine.first_few import first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
@@ -94,7 +94,7 @@ def plan_as_text(
     counts += f", {len(stale)} stale" if stale else ""
     counts += f", {len(to_run)} to run"
     counts += "" if selection is None else f" of the {len(selected)} selected"
-    kinds = kinds_in_plan(record, plan_before(directory, record.name), state.outcomes, to_run)
+    kinds = EarlierPlan(record, directory, state.outcomes).kinds(to_run)
     if set(kinds) - {Kind.NOT_RUN}:
         counts += f": {describe_kinds(kinds)}"
     parts: list[Part] = [
@@ -160,8 +160,8 @@ def describe_rows(
 
 
 def seeds_text(seeds: Collection[int]) -> str:
-    """`seeds 0-2`; `-` for none."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seed_ranges(seeds))}" if seeds else "-"
+    """`seeds 0-2`; a dash for none."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seed_ranges(seeds))}" if seeds else "–"
 
 
 def factors_of(record: SweepRecord) -> list[str]:

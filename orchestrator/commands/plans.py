@@ -32,7 +32,7 @@ def plans_as_text(directory: RunDirectory, name: str, *, every: bool = False) ->
         parts.append(f"the first {len(earlier)} are not shown; --all lists them")
     rows = [
         (
-            str(entry["number"] or "-"),
+            str(entry["number"] or "–"),
             str(entry["date"] or "since the last"),
             f"{'-' if entry['done'] is None else entry['done']}/{entry['trials']}",
             "; ".join(entry["differs"]),

@@ -11,7 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 
-__all__ = ["Kind", "describe_kinds", "kind_of_unfinished", "kinds_in_plan", "plan_before", "rows_with"]
+__all__ = ["EarlierPlan", "Kind", "describe_kinds", "kind_of_unfinished"]
 
 
 class Kind(Enum):
@@ -49,40 +49,45 @@ def describe_kinds(counts: Mapping[Kind, int]) -> str:
     return ", ".join(kind.words(counts[kind]) for kind in Kind if kind.verb == "runs" and counts.get(kind))
 
 
-def plan_before(directory: RunDirectory, name: str) -> SweepRecord | None:
-    """The recorded plan of a sweep; None without one, or where it is damaged, which planning has said already."""
-    with suppress(StoreError):
-        return directory.sweep(name)
-    return None
+class EarlierPlan:
+    """The recorded plan of a sweep, which the present one replaces, and what it tells of trials without an attempt.
 
-
-def rows_with(plan: SweepRecord, trial_ids: Collection[str]) -> frozenset[str]:
-    """The rows of a plan to which one of these trials belongs."""
-    return frozenset(run.title for run in plan.cells if run.trial_id in trial_ids)
-
-
-def kinds_in_plan(
-    plan: SweepRecord, earlier: SweepRecord | None, outcomes: Mapping[str, AttemptRecord], to_run: Collection[str]
-) -> Counter[Kind]:
-    """Why the trials `to_run` of a plan run, as far as plans and outcomes tell; `earlier` is the recorded plan.
-
-    Reads no trial, so it does not know what differs from other finished trials; `orchestrator.commands.reasons` does.
+    Empty without one, or where it is damaged, which planning has said already. Reads no trial, so it does not know what
+    differs from other finished trials; `orchestrator.commands.reasons` does.
     """
-    cells = () if earlier is None else earlier.cells
-    planned_before, rows_before = {run.trial_id for run in cells}, {run.title for run in cells}
-    done = {trial_id for trial_id, record in outcomes.items() if record.state is State.DONE}
-    unchanged = rows_with(plan, planned_before | done)
-    first = {run.trial_id: run for run in reversed(plan.cells) if run.trial_id in to_run}
 
-    def kind(trial_id: str, row: str) -> Kind:
-        if (record := outcomes.get(trial_id)) is not None:
-            return kind_of_unfinished(record.state)
-        if trial_id in planned_before:
+    def __init__(self, plan: SweepRecord, directory: RunDirectory, outcomes: Mapping[str, AttemptRecord]) -> None:
+        """`outcomes`: the attempts that count of the trials of `plan`."""
+        self.plan = plan
+        self.outcomes = outcomes
+        earlier: SweepRecord | None = None
+        with suppress(StoreError):
+            earlier = directory.sweep(plan.name)
+        self.trials = {} if earlier is None else {(run.title, run.seed): run.trial_id for run in earlier.cells}
+        """By row and seed."""
+        self.planned = frozenset(self.trials.values())
+        self.rows = frozenset(row for row, _ in self.trials)
+        done = {trial_id for trial_id, record in outcomes.items() if record.state is State.DONE}
+        known = self.planned | done
+        self.unchanged_rows = frozenset(run.title for run in plan.cells if run.trial_id in known)
+        """The rows of `plan` of which it has a trial, or that have a result."""
+
+    def kind_of(self, trial_id: str, row: str) -> Kind:
+        """Why a trial of `row` runs that has no attempt."""
+        if trial_id in self.planned:
             return Kind.NOT_RUN
-        if row in unchanged:
+        if row in self.unchanged_rows:
             return Kind.NEW_SEED
-        if row in rows_before:
+        if row in self.rows:
             return Kind.CHANGED
-        return Kind.NEW_ROW if rows_before else Kind.NOT_RUN
+        return Kind.NEW_ROW if self.rows else Kind.NOT_RUN
 
-    return Counter(kind(run.trial_id, run.title) for run in first.values())
+    def kinds(self, to_run: Collection[str]) -> Counter[Kind]:
+        """Why the trials `to_run` run."""
+        first = {run.trial_id: run.title for run in reversed(self.plan.cells) if run.trial_id in to_run}
+        return Counter(
+            self.kind_of(trial_id, row)
+            if (record := self.outcomes.get(trial_id)) is None
+            else kind_of_unfinished(record.state)
+            for trial_id, row in first.items()
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.commands.closest_trial import FinishedTrials, Identity
 from orchestrator.commands.local_time import local_time
-from orchestrator.commands.reason_kind import Kind, kind_of_unfinished, plan_before, rows_with
+from orchestrator.commands.reason_kind import EarlierPlan, Kind, kind_of_unfinished
 from orchestrator.errors import DamagedError, shortened
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan, Trial
@@ -49,6 +49,7 @@ class Reasons:
         self.state = plan_state(plan.record, directory, plan.record.trial_ids)
         self.outcomes = self.state.outcomes
         self.stale = {item.trial_id: item for item in self.state.stale}
+        self.earlier = EarlierPlan(plan.record, directory, self.outcomes)
         self.known_differences: dict[str, str] = {}
         self.unreadable: list[str] = []
         """Files that cannot be read, a line each; known when the iteration has ended."""
@@ -110,18 +111,19 @@ class Reasons:
         closest = other_seed or before or self.finished.nearest(identity)
         changes = identity.differences(closest)
         detail = f"never run; closest is {closest.trial_id}, which differs in {describe_changes(changes)}"
-        if trial_id in self.planned_before:
+        kind = self.earlier.kind_of(trial_id, self.row_of[trial_id][0])
+        if trial_id in self.earlier.planned:
             return Reason(trial_id=trial_id, kind=Kind.NOT_RUN, text="planned, not run yet", detail=detail)
-        if other_seed is not None or self.row_of[trial_id][0] in self.unchanged_rows:
+        if other_seed is not None or kind is Kind.NEW_SEED:
             return Reason(trial_id=trial_id, kind=Kind.NEW_SEED, text="new seeds", detail=detail)
-        if before is None and self.planned_before and self.row_of[trial_id][0] not in self.earlier_rows:
+        if before is None and kind is Kind.NEW_ROW:
             return Reason(trial_id=trial_id, kind=Kind.NEW_ROW, text="new rows", detail=detail)
         changed = {key: pair for key, pair in changes.items() if key != "seed"}
         return Reason(trial_id=trial_id, kind=Kind.CHANGED, text="", detail=detail, changes=changed)
 
     def before(self, trial_id: str) -> Identity | None:
         """The finished trial of the same row and seed in the plan that this one replaces."""
-        return self.finished.by_id.get(self.earlier_trials.get(self.row_of[trial_id], ""))
+        return self.finished.by_id.get(self.earlier.trials.get(self.row_of[trial_id], ""))
 
     @cached_property
     def finished(self) -> FinishedTrials:
@@ -133,27 +135,6 @@ class Reasons:
     def row_of(self) -> dict[str, tuple[str, int]]:
         """By trial id, its first row with the seed."""
         return {run.trial_id: (run.title, run.seed) for run in reversed(self.plan.record.cells)}
-
-    @cached_property
-    def earlier_trials(self) -> dict[tuple[str, int], str]:
-        """By row and seed, the trial in the recorded plan of this name."""
-        earlier = plan_before(self.directory, self.plan.record.name)
-        return {} if earlier is None else {(run.title, run.seed): run.trial_id for run in earlier.cells}
-
-    @cached_property
-    def planned_before(self) -> frozenset[str]:
-        """Ids of the trials in that plan."""
-        return frozenset(self.earlier_trials.values())
-
-    @cached_property
-    def unchanged_rows(self) -> frozenset[str]:
-        """The rows of which that plan has a trial."""
-        return rows_with(self.plan.record, self.planned_before)
-
-    @cached_property
-    def earlier_rows(self) -> frozenset[str]:
-        """The rows of that plan."""
-        return frozenset(row for row, _ in self.earlier_trials)
 
 
 def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:

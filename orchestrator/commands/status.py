@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from orchestrator.store.record_files import steps_of
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
+from orchestrator.tracking.row_means import RowMean, RowMeans
 
 __all__ = [
     "COUNTED",
@@ -64,10 +64,10 @@ class RowStatus:
     """The planned runs of a row, on one data set."""
 
     title: str
+    result: RowMean
+    """The mean over those that are done."""
     counts: Counter[str] = field(default_factory=Counter)
     """By the words of `COUNTED`."""
-    values: list[float] = field(default_factory=list)
-    """Finite values of the sweep's metric, of those that are done."""
 
     @property
     def planned(self) -> int:
@@ -104,13 +104,11 @@ class SweepStatus:
     @cached_property
     def rows(self) -> tuple[RowStatus, ...]:
         """Each row, on each data set, in the order of the plan."""
-        found: dict[str, RowStatus] = {}
+        outcomes = {key: self.results.outcomes[key] for key in self.idle if key in self.results.outcomes}
+        means = RowMeans(self.results.sweep, outcomes).rows()
+        found = {mean.title: RowStatus(title=mean.title, result=mean) for mean in means}
         for run in self.results.sweep.cells:
-            row = found.setdefault(run.title, RowStatus(title=run.title))
-            row.counts[word := self.counted_as(run.trial_id)] += 1
-            if word == "done":
-                value = self.results.outcomes[run.trial_id].metrics.get(self.results.sweep.metric, math.nan)
-                row.values += [value] if math.isfinite(value) else []
+            found[run.title].counts[self.counted_as(run.trial_id)] += 1
         return tuple(found.values())
 
     @cached_property

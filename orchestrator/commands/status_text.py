@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.cost_forecast import duration
 from orchestrator.store.records import ErrorRecord, SweepRecord
-from orchestrator.workload.metric import Metric, metric_named, titled
+from orchestrator.tracking.row_means import shown_metric
+from orchestrator.workload.metric import titled
 
 __all__ = ["NextCommands", "describe_never_run", "overview", "status_as_text"]
 
 MOST_ROWS = 8
-"""Rows that are shown without `--all`; if there are more, `OF_MANY`."""
+"""Rows that are shown without `--all`; if there are more, or something runs or has failed, `OF_MANY`."""
 OF_MANY = 5
-MOST_RUNNING = 3
+MOST_RUNNING = 2
 MOST_FAILURES = 2
 MOST_DAMAGED = 2
 MOST_NAMES = 3
@@ -81,14 +82,13 @@ def describe_rows(status: SweepStatus, *, every: bool) -> Iterator[Part]:
     if not rows:  # a search that has drawn nothing
         return
     words = tuple(word for word in shown_words(row.counts for row in rows) if word != "not run")
-    metric = metric_named(sweep.metric, sweep.declared_metrics)
-    decimals = sweep.table.precision.get(sweep.metric, metric.decimals)
+    metric = shown_metric(sweep)
     shown = rows
-    if not every and len(rows) > MOST_ROWS:
+    if not every and len(rows) > most_rows(status):
         shown = tuple(sorted(rows, key=order_of(sweep))[:OF_MANY])
     header = ("row", *words, titled(metric.title or metric.name, metric.unit))
     lines: list[Sequence[str | Line]] = [
-        (row.title, *count_cells(row.counts, words), mean_text(row.values, metric, decimals)) for row in shown
+        (row.title, *count_cells(row.counts, words), row.result.text(metric)) for row in shown
     ]
     yield from ("", TextTable(header=header, rows=lines, right=frozenset(range(1, len(header)))))
     if len(shown) < len(rows):
@@ -97,12 +97,17 @@ def describe_rows(status: SweepStatus, *, every: bool) -> Iterator[Part]:
         yield f"and {len(rows) - len(shown)} more rows, with {listed}"
 
 
+def most_rows(status: SweepStatus) -> int:
+    """Most rows that are shown without `--all`, so that all fits into a terminal of 24 lines."""
+    return OF_MANY if status.running or status.failures or status.damaged else MOST_ROWS
+
+
 def order_of(sweep: SweepRecord) -> Callable[[RowStatus], tuple[bool, bool, float]]:
     """Rows of which something runs or has failed come first, then those with the best means."""
     sign = 1.0 if sweep.goal == "minimize" else -1.0
 
     def key(row: RowStatus) -> tuple[bool, bool, float]:
-        mean = sign * statistics.fmean(row.values) if row.values else float("inf")
+        mean = math.inf if row.result.mean is None else sign * row.result.mean
         return not row.counts["running"], not (row.counts["failed"] or row.counts["damaged"]), mean
 
     return key
@@ -123,18 +128,10 @@ def shown_words(counts: Iterable[Counter[str]]) -> tuple[str, ...]:
 
 
 def count_cells(counts: Counter[str], words: Sequence[str]) -> Iterator[Line]:
-    """`2/3` for done, then the number for each other word, `-` for none."""
+    """`2/3` for done, then the number for each other word, a dash for none."""
     yield Line(f"{counts['done']}/{counts.total()}", STYLES["done"] if counts["done"] == counts.total() else "")
     for word in words[1:]:
-        yield Line(str(counts[word]), STYLES.get(word, "")) if counts[word] else Line("-", "dim")
-
-
-def mean_text(values: Sequence[float], metric: Metric, decimals: int) -> str:
-    """`63.25 ± 0.41`, mean and sample standard deviation as tables show them; `-` without a value."""
-    if not values:
-        return "-"
-    mean = f"{statistics.fmean(values) * metric.scale:.{decimals}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) * metric.scale:.{decimals}f}"
+        yield Line(str(counts[word]), STYLES.get(word, "")) if counts[word] else Line("–", "dim")
 
 
 def describe_running(status: SweepStatus, *, every: bool) -> Iterator[Part]:
@@ -147,15 +144,14 @@ def describe_running(status: SweepStatus, *, every: bool) -> Iterator[Part]:
         (
             status.results.sweep.label_of(trial.trial_id) + (f", attempt {trial.attempt}" if trial.attempt > 1 else ""),
             f"{trial.step}/{trial.steps}" if trial.steps else str(trial.step),
-            "-" if trial.watched is None else f"{trial.watched * metric.scale:.{metric.decimals}f}",
+            "–" if trial.watched is None else metric.digits(trial.watched),
             f"{duration(trial.silent_seconds)} ago",
         )
         for trial in shown
     ]
-    header = ("running now", "step", titled(metric.words, metric.unit), "last report")
+    title = "running now" if len(shown) == len(status.running) else f"{len(shown)} of {len(status.running)} running"
+    header = (title, "step", titled(metric.words, metric.unit), "last report")
     yield from ("", TextTable(header=header, rows=rows, right=frozenset({1, 2, 3})))
-    if len(shown) < len(status.running):
-        yield f"and {len(status.running) - len(shown)} more"
 
 
 def describe_failures(status: SweepStatus, command: str, *, every: bool) -> Iterator[Part]:
@@ -164,15 +160,16 @@ def describe_failures(status: SweepStatus, command: str, *, every: bool) -> Iter
     shown = status.failures if every else status.failures[:MOST_FAILURES]
     for number, group in enumerate(shown):
         count = f"{len(group.trial_ids)} trial{'s' if len(group.trial_ids) > 1 else ''}"
-        head = f"{group.state.words}, {count}, signature {group.error.signature or '-'}:"
+        head = f"{group.state.words}, {count}"
         debug = Line("  debug it:", command=f"{command} --trial {group.trial_ids[0]} --debug")
         if every:
-            yield from ("", Line(head, STYLES["failed"]))
+            signature = group.error.signature or "–"
+            yield from ("", Line(f"{head}, signature {signature}:", STYLES["failed"]))
             yield from (f"  {sweep.label_of(trial_id)} [{trial_id}]" for trial_id in group.trial_ids)
             trace = group.error.traceback.rstrip() or group.error.summary
             yield from (*(Line(f"  | {line}", whole=True) for line in trace.splitlines()), debug)
         else:
-            text = f"{head} {group.error.summary}{place_of(group.error)}"
+            text = f"{head}: {group.error.summary}{place_of(group.error)}"
             yield from (Line(text, STYLES["failed"]),) if number else ("", Line(text, STYLES["failed"]), debug)
     if rest := status.failures[len(shown) :]:
         yield f"and {len(rest)} more kinds of failure, {sum(len(group.trial_ids) for group in rest)} trials"
@@ -205,5 +202,5 @@ def describe_next(status: SweepStatus, commands: NextCommands, *, every: bool) -
         yield from ("", Line(f"next: run {trials} without a result:", command=commands.sweep))
     else:
         yield from ("", Line("next: write the table:", command=commands.reports))
-    if not every and (unfinished or len(status.rows) > MOST_ROWS):
+    if not every and (unfinished or len(status.rows) > most_rows(status)):
         yield Line("--all shows every row, traceback and trial id", "dim")

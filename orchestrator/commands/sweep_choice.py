@@ -46,8 +46,11 @@ def chosen_name(spec: Path, options: argparse.Namespace) -> tuple[str, bool]:
     if name.by_hand or not name.contents:
         return name.text, exact
     from orchestrator.planning.naming import plan_in  # a name that depends on the data needs the data
+    from orchestrator.tracking.waiting_line import WaitingLine
 
-    return plan_in(RunDirectory(options.run_dir), read_spec(spec, **given)).record.name, exact
+    with WaitingLine() as waiting:
+        plan = plan_in(RunDirectory(options.run_dir), read_spec(spec, **given), waiting)
+    return plan.record.name, exact
 
 
 def recorded_name(spec: Path, options: argparse.Namespace) -> str:

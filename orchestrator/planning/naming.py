@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +17,13 @@ __all__ = ["plan_in"]
 WEIGHTS = "model.weights"
 
 
-def plan_in(directory: RunDirectory, spec: SweepSpec) -> SweepPlan:
+def plan_in(directory: RunDirectory, spec: SweepSpec, preparing: Callable[[str], None] = lambda _: None) -> SweepPlan:
     """The plan of `spec` under its name in a run directory.
 
     Another data set than the one that the sweep of the plain name holds gives another name, `...+data=folder-1a2b3c`;
-    a data set that has moved does not. Raises SpecError as `plan_sweep`, and StoreError.
+    a data set that has moved does not. `preparing` as for `plan_sweep`. Raises SpecError as that, and StoreError.
     """
-    plan = plan_sweep(spec, run_dir=directory.local_folder)
+    plan = plan_sweep(spec, run_dir=directory.local_folder, preparing=preparing)
     name = spec.sweep_name.with_changes(weights_changes(spec))
     data = tuple(data_changes(spec, plan))
     if data and (name.by_hand or holds_other_data(directory, name.text, plan)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -122,18 +122,19 @@ class TrialSelection:
         return frozenset(found)
 
 
-def plan_sweep(spec: SweepSpec, *, run_dir: Path) -> SweepPlan:
+def plan_sweep(spec: SweepSpec, *, run_dir: Path, preparing: Callable[[str], None] = lambda _: None) -> SweepPlan:
     """The plan of `spec`. Only digests of data sets are written, to the cache below `run_dir`.
 
     The plan of a search holds its baseline row; its trials are added while it runs. Raises SpecError, one line per
     mistake, for values or combinations that the trainer refuses, missing data, an image without label and missing
-    weights.
+    weights. `preparing` is told what is read for the first time, such as a data set, and by an empty text that this is
+    over.
     """
     with reading_for(spec.workload), extended_by(spec.extension):
-        return planned(spec, run_dir / CACHE)
+        return planned(spec, run_dir / CACHE, preparing)
 
 
-def planned(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
+def planned(spec: SweepSpec, cache_dir: Path, preparing: Callable[[str], None]) -> SweepPlan:
     """`plan_sweep`, while the workload of `spec` and its plugins are in use."""
     workload = spec.workload
     errors, builder = SpecErrorCollector(), ConfigBuilder(workload, spec.extension)
@@ -152,7 +153,7 @@ def planned(spec: SweepSpec, cache_dir: Path) -> SweepPlan:
         first.setdefault(key, row)
     for key, row in first.items():
         with errors:
-            found[key] = read_inputs(workload, row, cache_dir)
+            found[key] = read_inputs(workload, row, cache_dir, preparing)
             check_selection(spec, found[key])
     errors.collect(partial(check_row, workload, spec.space.resources), resolved)
     for key, row in zip(keys, resolved, strict=True):

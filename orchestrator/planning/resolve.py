@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -99,10 +99,15 @@ def check_inputs(workload: LoadedWorkload, row: ResolvedRow, inputs: Inputs) -> 
         row.sources.checked(partial(check, row.config, inputs))
 
 
-def read_inputs(workload: LoadedWorkload, row: ResolvedRow, cache_dir: Path) -> Inputs:
-    """What the trials of a row read; slow results are kept in `cache_dir`. Raises SpecError."""
+def read_inputs(
+    workload: LoadedWorkload, row: ResolvedRow, cache_dir: Path, preparing: Callable[[str], None] = lambda _: None
+) -> Inputs:
+    """What the trials of a row read; slow results are kept in `cache_dir`, and `preparing` is told of them.
+
+    Raises SpecError.
+    """
     try:
-        return workload.workload.inputs(row.config, partial(recall, cache_dir))
+        return workload.workload.inputs(row.config, partial(recall, cache_dir, preparing=preparing))
     except ValueError as error:
         found = (str(item).partition(": ") for item in error.args)
         raise SpecError(*(text for key, _, text in found for text in row.sources.error(key, text).messages)) from error

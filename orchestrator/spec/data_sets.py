@@ -17,9 +17,10 @@ from orchestrator.machine.first_few import first_few
 from orchestrator.spec.blocks import Until
 from orchestrator.spec.data_entry import DataEntry
 from orchestrator.spec.paths import expanded
+from orchestrator.spec.recipe_file import Recipe
 from orchestrator.spec.recipes import find_recipe, known_recipes, load_recipe
 from orchestrator.spec.rows import MethodRows
-from orchestrator.spec.schema import Recipe, SearchSpace
+from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import Setting, SettingsBlock, config_leaves, quoted, read_setting
 from orchestrator.store.data_set_record import data_set_stem
 from orchestrator.store.records import SEARCHES

@@ -15,7 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 
 from orchestrator.plugins.table_style import FILES
 from orchestrator.spec.data_entry import OWN_KEYS
-from orchestrator.spec.schema import BLOCKS, SEARCH_BLOCK, Recipe, SearchSpace
+from orchestrator.spec.recipe_file import SEARCH_BLOCK, Recipe
+from orchestrator.spec.schema import BLOCKS, SearchSpace
 from orchestrator.spec.settings import Leaf, adapter, config_leaves, number_type
 from orchestrator.spec.table_styles import styles_in_use
 from orchestrator.spec.workload_in_use import workload_in_use

@@ -8,7 +8,8 @@ from pathlib import Path
 from orchestrator.errors import SpecError, shortened
 from orchestrator.spec.extends import RECIPE, read_extended
 from orchestrator.spec.paths import expanded, is_file
-from orchestrator.spec.schema import Recipe, SearchSpace, parse_recipe
+from orchestrator.spec.recipe_file import Recipe, parse_recipe
+from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import quoted
 from orchestrator.spec.shipped import SHIPPED_RECIPES, looked_in, shipped_file
 from orchestrator.spec.workload_in_use import workload_in_use

@@ -24,10 +24,12 @@ from orchestrator.spec.distributions import Search
 from orchestrator.spec.extends import SEARCH_SPACE, read_extended
 from orchestrator.spec.methods import method_mistakes, search_of
 from orchestrator.spec.named_plugin import NamedPlugin
+from orchestrator.spec.parsing import parse_search_space
 from orchestrator.spec.plugins import load_plugins, plugins_in
+from orchestrator.spec.recipe_file import Recipe
 from orchestrator.spec.recipes import name_with_recipe, read_recipe, recipe_document
 from orchestrator.spec.rows import BASELINE_LABEL, RowSpec, label_mistakes
-from orchestrator.spec.schema import Recipe, SearchSpace, parse_search_space
+from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.seeds import SeedChoice, read_seeds, seeds_of, size_mistakes
 from orchestrator.spec.selection import selection_mistakes
 from orchestrator.spec.settings import Setting, SettingsBlock, extended_by

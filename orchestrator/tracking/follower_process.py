@@ -19,7 +19,8 @@ from orchestrator.redaction import one_line
 from orchestrator.store.lock import holder_of
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.delivery import Delivery, log_unexpected
-from orchestrator.tracking.mlflow_store import Server, spare_syncs
+from orchestrator.tracking.mlflow_database import spare_syncs
+from orchestrator.tracking.mlflow_store import Server
 from orchestrator.tracking.orphaned_runs import end_orphaned_runs
 from orchestrator.tracking.retries import BackOff, RetryTimings
 from orchestrator.workload.loading import WorkloadSource

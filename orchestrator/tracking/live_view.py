@@ -16,6 +16,7 @@ from orchestrator.planning.cost_forecast import duration
 from orchestrator.tracking.progress import RunningTrial, SweepProgress
 from orchestrator.tracking.row_means import RowMean
 from orchestrator.tracking.short_label import short_label
+from orchestrator.tracking.waiting_line import waiting_text
 from orchestrator.workload.metric import titled
 
 __all__ = ["LiveView", "outlook"]
@@ -61,7 +62,7 @@ class LiveView:
         yield Text("")
         yield head(progress, width)
         if progress.waits_for:
-            yield Text(f"{progress.waits_for} · {duration(progress.waiting_seconds)}", style="yellow")
+            yield waiting_text(progress.waits_for, progress.waiting_seconds)
         lines = max(console.size.height - LINES_AROUND, FEWEST_LINES)
         most_running = max(lines - len(rows), lines // 2)
         if running:

@@ -9,29 +9,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from orchestrator.errors import DamagedError, StoreError
-from orchestrator.machine.own_folder import temporary_folder
-from orchestrator.store.image_counts import PICTURE_FOLDER, read_pictures
-from orchestrator.store.record_files import steps_of
-from orchestrator.store.records import WORK, AttemptRecord, PlannedRun, State, SweepRecord, trial_key
+from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.child_run import CODE, FAILURE, MODEL, REMEMBERED, ChildRun
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server
+from orchestrator.tracking.planned_run_facts import PARENT, PlannedRunFacts
 from orchestrator.tracking.row_figures import DIFFERENCE, Baseline, difference_name
-from orchestrator.tracking.sweep_run import SweepRun, as_json
+from orchestrator.tracking.run_artifacts import attach, log_model
+from orchestrator.tracking.sweep_run import SweepRun
 from orchestrator.tracking.trial_run import (
     REUSED,
     STATUS,
     Reading,
     RunKey,
-    class_table,
     curve_only,
     final_readings,
     key_of,
@@ -44,16 +38,11 @@ from orchestrator.tracking.trial_run import (
     same,
     storable,
 )
-from orchestrator.tracking.varied_settings import VariedSettings, as_text
-from orchestrator.workload.loading import WorkloadError, WorkloadSource, load, source_of
-from orchestrator.workload.metric import class_families
+from orchestrator.workload.loading import WorkloadSource
 
 __all__ = ["Mirror"]
 
-PARENT, SOURCE, RUN_NAME = "mlflow.parentRunId", "mlflow.source.name", "mlflow.runName"
-TABLES_LOGGED = "mlflow.loggedArtifacts"
-CONFIG = "config.json"
-"""Artifact with the whole canonical configuration of a trial."""
+RUN_NAME = "mlflow.runName"
 
 
 def parent_status(results: SweepResults, completed: bool, interrupted: bool) -> str:
@@ -86,13 +75,12 @@ class Mirror:
         self.workload = workload
         self.server = server
         self.directory = directory
-        self.trial_facts = lru_cache(maxsize=64)(directory.trial_facts)
+        self.facts = PlannedRunFacts(directory)
         self.live_table = live_table
         self.clock = time.time
         self.sweep: SweepRecord
         self.sweep_run: SweepRun
         self.planned: dict[str, list[PlannedRun]] = {}
-        self.varied: VariedSettings
         self.outcomes: dict[str, AttemptRecord] = {}
         """The attempt that counts of each ended trial."""
         self.baseline: Baseline
@@ -122,7 +110,7 @@ class Mirror:
     def plan(self, sweep: SweepRecord) -> None:
         """Take over the plan, or a longer one."""
         self.sweep = sweep
-        self.varied = VariedSettings(sweep)
+        self.facts.plan(sweep)
         self.baseline = Baseline(sweep)
         self.planned = {}
         for planned in sweep.cells:
@@ -181,7 +169,7 @@ class Mirror:
             self.server.log(run.run_id, tags={PARENT: self.sweep_run.run_id})
         planned = next((item for item in self.planned.get(key[2], ()) if key_of(item) == key), None)
         if planned is not None and tags.get(RUN_NAME) == old_name_of(planned):
-            self.server.log(run.run_id, tags=self.schedule_tags(planned))
+            self.server.log(run.run_id, tags=self.facts.schedule_tags(planned))
             self.server.rename(run.run_id, name_of(planned))
 
     def find_elsewhere(self, results: SweepResults) -> None:
@@ -216,7 +204,7 @@ class Mirror:
     def fill(self, planned: PlannedRun, record: AttemptRecord | None) -> str:
         """Write a trial's curves, and its end, to its own run; returns the run's id."""
         trial_id = planned.trial_id
-        facts = self.trial_facts(trial_id)
+        facts = self.facts.of_trial(trial_id)
         child = self.open_run(planned)
         params = self.describe(child, planned)
         if child.logged is None:
@@ -226,7 +214,7 @@ class Mirror:
         if record is None:
             self.write(child, readings, params=params)
             return child.run_id
-        tags = outcome_tags(record) | self.checkpoint_tags(trial_id)
+        tags = outcome_tags(record) | self.facts.checkpoint_tags(trial_id)
         tags["curve_only"] = json.dumps(curve_only(record, child.last))
         readings += final_readings(record, child.last, last_step(facts, child.last))
         readings += self.new_difference(child, planned)
@@ -248,8 +236,8 @@ class Mirror:
         if child is not None and child.holds(record) and child.link == complete:
             return
         child = self.open_run(planned, {REUSED: complete})
-        tags = outcome_tags(record) | self.checkpoint_tags(planned.trial_id) | {REUSED: complete}
-        readings = link_readings(record, self.trial_facts(planned.trial_id)) + self.new_difference(child, planned)
+        tags = outcome_tags(record) | self.facts.checkpoint_tags(planned.trial_id) | {REUSED: complete}
+        readings = link_readings(record, self.facts.of_trial(planned.trial_id)) + self.new_difference(child, planned)
         self.write(child, readings, tags, self.describe(child, planned))
         self.close(child, record, tags)
 
@@ -277,37 +265,13 @@ class Mirror:
 
     def create(self, planned: PlannedRun, link: Mapping[str, str]) -> ChildRun:
         """Create a run with all tags that are known before training."""
-        tags = {
-            PARENT: self.sweep_run.run_id,
-            SOURCE: "orchestrator.sweep",
-            "role": "trial",
-            "sweep": self.sweep.name,
-            "row": planned.row,
-            "seed": str(planned.seed),
-            "trial_id": planned.trial_id,
-            **self.schedule_tags(planned),
-            "data_digest": self.trial_facts(planned.trial_id).get("data", ""),
-            **{f"factor.{name}": as_text(value) for name, value in self.varied.factors.get(planned.row, {}).items()},
-            **link,
-        }
+        tags = {**self.facts.tags(planned, self.sweep_run.run_id), **link}
         first = next(self.directory.points(planned.trial_id), None)
         started_at = self.clock() if first is None else first.time
         run_id = self.server.create(name_of(planned), tags, started_at)
         child = ChildRun(run_id, "RUNNING", dict(link), fresh=True)
         self.children[key_of(planned)] = child
         return child
-
-    def schedule_tags(self, planned: PlannedRun) -> dict[str, str]:
-        """What tells runs of a row in several sweeps apart: recipe, data set and number of steps, where known."""
-        facts = self.trial_facts(planned.trial_id)
-        recipes = {item.name: item.recipe for item in self.sweep.data_sets}
-        steps = steps_of(facts)
-        tags = {
-            "recipe": recipes.get(planned.data, self.sweep.recipe),
-            "data_set": planned.data or self.data_name(facts.get("config", {}), facts.get("data", "")),
-            "steps": str(steps) if steps else "",
-        }
-        return {key: text for key, text in tags.items() if text}
 
     def new_difference(self, child: ChildRun, planned: PlannedRun) -> list[Reading]:
         """The difference of a run to its baseline, if it is known and the run does not hold it."""
@@ -317,7 +281,7 @@ class Mirror:
         child.difference = storable(value)
         pair = (planned.trial_id, self.baseline.trials[planned])
         ended_at = max(self.outcomes[trial_id].ended_at for trial_id in pair)
-        step = last_step(self.trial_facts(planned.trial_id), {})
+        step = last_step(self.facts.of_trial(planned.trial_id), {})
         return [Reading(difference_name(self.sweep), child.difference, step, ended_at)]
 
     def log_differences(self, runs: Iterable[PlannedRun]) -> None:
@@ -327,27 +291,13 @@ class Mirror:
             if child is not None and child.status != "RUNNING" and (readings := self.new_difference(child, planned)):
                 self.server.log(child.run_id, readings)
 
-    def checkpoint_tags(self, trial_id: str) -> dict[str, str]:
-        """`checkpoint.best` and `checkpoint.last`, or `checkpoint.folder`: addresses of what exists."""
-        names = self.directory.files.names(trial_key(trial_id))
-        files = {"checkpoint.best": "best.pt", "checkpoint.last": "last.pt", "checkpoint.folder": WORK}
-        return {tag: self.directory.uri(trial_key(trial_id, name)) for tag, name in files.items() if name in names}
-
     def describe(self, child: ChildRun, planned: PlannedRun) -> dict[str, str]:
         """Log the data set of a run without parameters; returns the parameters, for the next request."""
         if child.described:
             return {}
-        facts = self.trial_facts(planned.trial_id)
-        config = facts.get("config", {})
-        if digest := facts.get("data", ""):
-            profile = {key: value for key, value in config.items() if key.startswith("data.")}
-            self.server.write_input(child.run_id, self.data_name(config, digest), digest, profile)
-        return self.varied.parameters(planned, config)
-
-    def data_name(self, config: Mapping[str, Any], digest: str) -> str:
-        """The name of the data set with this digest; that of a workload that names none is `inputs`."""
-        titles = (data.title for data in self.sweep.data if data.digest == digest)
-        return str(config.get("data.name") or next(titles, "inputs"))
+        if (data_set := self.facts.data_set(planned.trial_id)) is not None:
+            self.server.write_input(child.run_id, *data_set)
+        return self.facts.parameters(planned)
 
     def look_up(self, child: ChildRun) -> None:
         """Ask MLflow which points a run holds; a new run holds none."""
@@ -375,34 +325,20 @@ class Mirror:
         child.described = child.described or bool(params)
 
     def attach(self, child: ChildRun, record: AttemptRecord) -> None:
-        """Artifacts of an ended trial: its configuration, pictures, figures per class, the traceback."""
-        config = self.trial_facts(record.trial_id).get("config", {})
-        self.server.write_text(child.run_id, CONFIG, as_json(config))
-        with suppress(DamagedError), temporary_folder("pictures") as folder:  # `verify` names a damaged file
-            for name, picture in read_pictures(self.directory, record).items():
-                (folder / name).write_bytes(picture)
-                self.server.write_file(child.run_id, folder / name, PICTURE_FOLDER)
-        shown = []
-        for family in class_families(self.sweep.declared_metrics):
-            if (table := class_table(family, record.metrics)) is not None:
-                name = f"per_class_{family.file_stem}.json"
-                self.server.write_text(child.run_id, name, json.dumps(table, ensure_ascii=False))
-                shown.append({"path": name, "type": "table"})
-        if shown:
-            self.server.log(child.run_id, tags={TABLES_LOGGED: json.dumps(shown)})
-        if record.error is not None and record.error.traceback:
-            self.server.write_text(child.run_id, "failure.txt", record.error.traceback)
+        """Artifacts of an ended trial."""
+        config = self.facts.config_of(record.trial_id)
+        attach(self.server, child.run_id, record, sweep=self.sweep, directory=self.directory, config=config)
 
     def log_model(self, child: ChildRun, trial_id: str) -> str:
         """Log the trial's model to MLflow; returns the model's address."""
-        try:
-            workload = load(self.workload or source_of(self.sweep.workload))
-        except WorkloadError as error:
-            raise StoreError(f"{self.sweep.name}: no model of trial {trial_id}: {error}") from error
-        with self.server.in_one_line():
-            from orchestrator.tracking.mlflow_models import log_model
-
-            return log_model(self.server.uri, child.run_id, self.directory, trial_id, self.sweep.models, workload)
+        return log_model(
+            self.server,
+            child.run_id,
+            trial_id,
+            sweep=self.sweep,
+            directory=self.directory,
+            source=self.workload,
+        )
 
     def close(self, child: ChildRun, record: AttemptRecord, tags: Mapping[str, str]) -> None:
         """Write the status, last of all, and forget what only a running trial needs."""

@@ -1,4 +1,4 @@
-"""Server: an MLflow tracking store; beside `mlflow_models` the only module that imports mlflow.
+"""Server: an MLflow tracking store.
 
 Long values, unusual names and large batches, which MLflow refuses, are adapted here (`mlflow_limits`). Every failure is
 a TrackingError of one line without secrets, with its remedy where `remedies` knows one.
@@ -9,44 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import re
-import sqlite3
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # a sweep connects to its tracking server only
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a second `create` after a lost answer makes a second run; see `retries`
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the sweep, as JSON lines with --json
-}
-for name, value in QUIET.items():
-    os.environ.setdefault(name, value)
-
-import mlflow  # noqa: E402 - reads the environment at import
-import mlflow.store.db.utils  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT  # noqa: E402
-from sqlalchemy import event  # noqa: E402 - what MLflow opens its databases with
-from sqlalchemy.engine import Engine  # noqa: E402
-
-from orchestrator.errors import BlockedError, OutageError, SweepError, TrackingError  # noqa: E402
-from orchestrator.machine.atomic_file import publish  # noqa: E402
-from orchestrator.machine.one_line import in_one_line  # noqa: E402
-from orchestrator.machine.own_folder import remove_stale, temporary_folder  # noqa: E402
-from orchestrator.redaction import one_line, without_password  # noqa: E402
-from orchestrator.store.bounded_file import read_file  # noqa: E402
-from orchestrator.store.lock import SHARED_MOUNTS, file_system  # noqa: E402
-from orchestrator.tracking.mlflow_limits import (  # noqa: E402
+from orchestrator.errors import OutageError, SweepError, TrackingError
+from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.redaction import without_password
+from orchestrator.store.bounded_file import read_file
+from orchestrator.tracking.mlflow_database import create_database, use_write_ahead_log
+from orchestrator.tracking.mlflow_errors import explained
+from orchestrator.tracking.mlflow_limits import (
     LONGEST_NAME,
     LONGEST_NOTE,
     LONGEST_VALUE,
@@ -55,15 +31,21 @@ from orchestrator.tracking.mlflow_limits import (  # noqa: E402
     in_batches,
     read_name,
 )
-from orchestrator.tracking.remedies import diagnose  # noqa: E402
-from orchestrator.tracking.trial_run import Reading  # noqa: E402
-from orchestrator.tracking.uri import SQLITE, database_file  # noqa: E402
+from orchestrator.tracking.quiet_mlflow import (
+    MLFLOW_DATASET_CONTEXT,
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    MlflowClient,
+    MlflowException,
+    Param,
+    Run,
+    RunTag,
+)
+from orchestrator.tracking.trial_run import Reading
 
-__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "create_database", "spare_syncs"]
-
-for noisy in ("mlflow", "alembic", "urllib3"):  # after the import, which sets these levels
-    logging.getLogger(noisy).setLevel(logging.CRITICAL)  # a traceback for each locked database is not for users
-mlflow.store.db.utils.MAX_RETRY_COUNT = 1  # a file that is no database took ten silent tries and 100 seconds
+__all__ = ["EXPERIMENT", "FULL_TEXT", "RunFacts", "Server", "milliseconds"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +54,7 @@ MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Marks an experiment about training, not language models. MLflow 3.17's pages look at their address too (`ui`)."""
 FULL_TEXT = "full_text"
 """Artifact folder with the full text of what was cut."""
-MOST_CAUSES, LONGEST_DESCRIPTION = 10, 2000
 MAX_METRICS, MAX_PARAMS, MAX_DIGEST = 1000, 100, 36
-PASSING = (408, 429, *range(500, 600))
-"""HTTP codes of failures that may pass, such as an unreachable server."""
-HTTP_ERROR = re.compile(r"failed with error code (\d+) !=")
-"""Where MLflow keeps the HTTP code of an answer that it has no code of its own for."""
-SCHEMA = re.compile(r"database schema \(found version (\w+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,18 +104,7 @@ class Server:
         except SweepError:  # has its message
             raise
         except Exception as error:  # of MLflow, requests, SQLAlchemy, the file system
-            raise self.explained(error) from error
-
-    def explained(self, error: Exception) -> TrackingError:
-        """The error with its remedy, or with its own words: then it may pass, unless MLflow says that it does not."""
-        code = code_of(error)
-        found = diagnose(self.uri, f"{code or ''} {described(error)}")
-        if found is not None:
-            if isinstance(found, BlockedError):
-                close_connections()
-            return found
-        passing = code is None or code in PASSING
-        return (OutageError if passing else TrackingError)(f"{self.name}: {first_line(error)}")
+            raise explained(self.uri, error) from error
 
     def open_experiment(self, create: bool) -> str:
         """Id of the experiment that all sweeps share; created if necessary and allowed."""
@@ -318,95 +283,3 @@ def is_cut(name: str) -> bool:
 def milliseconds(seconds: float) -> int:
     """Seconds in MLflow's unit."""
     return round(seconds * 1000)
-
-
-def code_of(error: Exception) -> int | None:
-    """The HTTP code of an answer; None for an error that did not come from MLflow."""
-    if not isinstance(error, MlflowException):
-        return None
-    if match := HTTP_ERROR.search(str(error)):
-        return int(match[1])
-    return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
-
-
-def described(error: Exception) -> str:
-    """MLflow's code, the names of the exceptions and the message, in one line for `diagnose`."""
-    names: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(names) < MOST_CAUSES:
-        names.append(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    text = in_one_line(str(error).partition("[SQL:")[0])  # the statement holds values of the user's
-    line = f"{getattr(error, 'error_code', '')} {' '.join(names)}: {text[:LONGEST_DESCRIPTION]}"
-    if match := SCHEMA.search(text):
-        folder = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
-        line += " (known)" if any(folder.glob(f"{match[1]}_*.py")) else " (unknown)"
-    return line
-
-
-def close_connections() -> None:
-    """Close MLflow's connections to databases: it would keep those to a file that a user has moved away."""
-    store = sys.modules.get("mlflow.store.tracking.sqlalchemy_store")
-    if store is not None:
-        for engine in list(store.SqlAlchemyStore._engine_map.values()):
-            engine.dispose()
-
-
-def first_line(error: Exception) -> str:
-    """An exception in one line of bounded length, without secrets."""
-    return one_line(error)[:300] or type(error).__name__
-
-
-def create_database(uri: str) -> None:
-    """Create a missing SQLite database; the file gets its name once its schema is complete.
-
-    MLflow cannot open a database whose creation, which takes seconds, was cut short by SIGKILL.
-    """
-    path = database_file(uri)
-    if path is None or "?" in uri or path.exists() or not path.parent.is_dir():
-        return
-    remove_stale(path.parent)
-    with temporary_folder(f".{path.name}", path.parent) as folder:
-        whole = folder.resolve() / path.name
-        MlflowClient(tracking_uri=f"{SQLITE}{whole}").search_experiments()
-        publish(whole, path)  # unless another process was faster
-
-
-def spare_syncs() -> None:
-    """Let SQLite databases with a write-ahead log, opened from now on, wait for the disk only at its checkpoints.
-
-    The default is to wait at each of the seven commits per trial. With a write-ahead log a power failure damages
-    nothing: the last commits are missing, and the next sweep or `sync` delivers them from the run directory. This
-    affects every SQLite database that the process opens through SQLAlchemy, so it suits a process that does nothing
-    else.
-    """
-    if not event.contains(Engine, "connect", sync_seldom):
-        event.listen(Engine, "connect", sync_seldom)
-
-
-def sync_seldom(connection: object, _record: object) -> None:
-    """Set up a new connection."""
-    if isinstance(connection, sqlite3.Connection):
-        with suppress(sqlite3.DatabaseError):  # whoever uses the database will see it
-            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-                connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def use_write_ahead_log(uri: str) -> None:
-    """Let readers (the UI) and the one writer of a SQLite database work at the same time, without lock errors.
-
-    The log needs memory that processes share through a file. On a mount of several machines, and where that memory
-    cannot be had, the database keeps a rollback journal: a reader and the writer then wait for each other.
-    """
-    path = database_file(uri)
-    if path is None or file_system(str(path.parent)) in SHARED_MOUNTS:
-        return
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # without it, SQLite needs that memory to leave the log
-            connection.execute("PRAGMA journal_mode=DELETE")
-            connection.execute("SELECT count(*) FROM sqlite_master")

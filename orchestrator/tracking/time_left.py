@@ -1,8 +1,8 @@
 """TimeLeft: how long a sweep will still take, as a range, from the step rates that were measured.
 
 A trial takes its start, its steps at the pace of its row, and its end, such as the final evaluation. What was measured
-little is a wide range, and what was not measured a wider one. The trials that wait are laid on as many slots as trials
-have run at a time.
+little is a wide range, and what was not measured a wider one; where the steps of late are slower or faster than those
+before, the range covers both. The trials that wait are laid on as many slots as trials have run at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.planning.cost_forecast import ExpectedTrial
 from orchestrator.store.records import State
+from orchestrator.tracking.speed_change import SpeedChange
 from orchestrator.tracking.time_range import TimeRange
 from orchestrator.tracking.timed_trial import Pace, TimedTrial
 
@@ -64,6 +65,7 @@ class TimeLeft:
         self.ends: list[float] = []
         """Seconds after the last step."""
         self.has_reports = False
+        self.speed_change = SpeedChange()
         self.shares: list[float] = []
         """How much of each ended trial was trained, 0..1."""
         self.stops_early = False
@@ -84,7 +86,17 @@ class TimeLeft:
     def reported(self, trial_id: str, step: int) -> None:
         """A trial has reported a step."""
         self.has_reports = True
-        self.running[trial_id].reported(step, self.clock())
+        trial, now = self.running[trial_id], self.clock()
+        before = trial.last
+        trial.reported(step, now)
+        if before is not None and step > before[0] and trial.expected.steps is not None:
+            self.compare(trial, now - before[1], step - before[0])
+
+    def compare(self, trial: TimedTrial, seconds: float, steps: int) -> None:
+        """Compare the last steps of a trial with what those of its row have taken on average, its own among them."""
+        if (own := trial.step_seconds) is not None:
+            average = self.paces.get(trial.row, Pace()).plus(own, trial.timed_share).mean
+            self.speed_change.reported(seconds, steps * average, self.slots)
 
     def ended(self, trial_id: str, state: State) -> None:
         """A trial has ended; one that is retried starts again."""
@@ -146,7 +158,7 @@ class TimeLeft:
             return self.length(trial.row, trial.expected, paces).less(now - trial.started_at)
         pace = pace_of(trial.row, paces)
         rest = pace.times(max(steps - trial.last[0], 0)) + self.end_of(trial.expected, pace)
-        return rest.less(now - trial.last[1])
+        return self.speed_change.cover(rest).less(now - trial.last[1])
 
     def length(self, row: str, expected: ExpectedTrial, paces: Mapping[str, Pace]) -> TimeRange:
         """The duration of a trial that has not started."""
@@ -154,8 +166,10 @@ class TimeLeft:
         if expected.steps is None:  # one step is the whole trial
             return pace
         if not self.ends and cost is not None:
-            return pace.times(expected.steps) + TimeRange.around(cost.other_seconds, OWN_ROW)
-        return self.start() + pace.times(expected.steps) + self.end_of(expected, pace)
+            whole = pace.times(expected.steps) + TimeRange.around(cost.other_seconds, OWN_ROW)
+        else:
+            whole = self.start() + pace.times(expected.steps) + self.end_of(expected, pace)
+        return self.speed_change.cover(whole)
 
     def start(self) -> TimeRange:
         """What a trial takes before its first step, if nothing is imported for it."""

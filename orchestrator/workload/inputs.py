@@ -42,15 +42,16 @@ class Inputs:
 class Remember(Protocol):
     """Keeps slow results between commands, in a cache that may be lost at any time."""
 
-    def __call__(self, key: str, compute: Callable[[], str], *, file: str = "digests.json") -> str:
+    def __call__(self, key: str, compute: Callable[[], str], *, file: str = "digests.json", what: str = "") -> str:
         """The result that is kept in `file` for `key`, or else that of `compute`.
 
-        The key must change with whatever changes the result.
+        The key must change with whatever changes the result. `what` tells a user what is computed if it takes long:
+        `camvid: reading every image and label, once`.
         """
         ...
 
 
-def forget(key: str, compute: Callable[[], str], *, file: str = "") -> str:
+def forget(key: str, compute: Callable[[], str], *, file: str = "", what: str = "") -> str:
     """A `Remember` that keeps nothing."""
-    del key, file
+    del key, file, what
     return compute()

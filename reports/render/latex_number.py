@@ -29,6 +29,11 @@ def parts_of(text: str) -> tuple[str, str, str]:
     return match["sign"] or "", match["whole"], match["fraction"] or ""
 
 
+def point_and_zeros(count: int) -> str:
+    """`.00` for three characters."""
+    return f".{'0' * (count - 1)}" if count else ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumberShape:
     """The widest of several numbers, part by part."""
@@ -52,7 +57,7 @@ class NumberShape:
     @property
     def widest(self) -> str:
         """A number of this shape, in plain text; empty where there is none."""
-        return f"{self.sign}{'0' * self.whole}{'.000000000000'[: self.fraction]}" if self.whole else ""
+        return f"{self.sign}{'0' * self.whole}{point_and_zeros(self.fraction)}" if self.whole else ""
 
     def aligned(self, text: str, command: str = "") -> str:
         r"""A number in text mode, padded to this shape.
@@ -62,7 +67,7 @@ class NumberShape:
         sign, whole, fraction = parts_of(text)
         before = r"\phantom{" + "0" * (self.whole - len(whole)) + "}" if len(whole) < self.whole else ""
         before = (r"\phantom{" + SIGNS[self.sign] + "}" if self.sign and not sign else "") + before
-        lacking = ".000000000000"[len(fraction) : self.fraction]
+        lacking = point_and_zeros(self.fraction)[len(fraction) :]
         behind = r"\phantom{" + lacking + "}" if lacking else ""
         shown = f"{SIGNS[sign]}{whole}{fraction}"
         return f"{before}{f'{command}{{{shown}}}' if command else shown}{behind}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -178,7 +179,7 @@ def test_figures_are_drawn_in_advance_once_no_trial_waits_and_a_cpu_is_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found: list[bool] = []
-    monkeypatch.setattr(api.os, "cpu_count", lambda: cpus)
+    monkeypatch.setattr(os, "cpu_count", lambda: cpus)
     monkeypatch.setattr(FigureTracker, "draw_if_idle", noting(found))
     api.sweep(tiny_space, options=quick_options)
     assert found == expected, "at the start and the end of each of four trials"

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.api import prepare_temporary_folder
 from orchestrator.commands.clean import clean
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.machine.own_folder import (
@@ -35,6 +34,7 @@ from orchestrator.machine.own_folder import (
 )
 from orchestrator.machine.process_identity import ProcessIdentity
 from orchestrator.machine.text_table import plain
+from orchestrator.opening import prepare_temporary_folder
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
@@ -160,9 +160,9 @@ def temporary_folders(home: Path, plant_in: Callable[[Path], None]) -> None:
     assert used.exists()
 
 
-def mlflow_database(home: Path, plant_in: Callable[[Path], None]) -> None:
+def mlflow_file(home: Path, plant_in: Callable[[Path], None]) -> None:
     """A database is created in a folder of its own beside its name, in a folder of the user."""
-    from orchestrator.tracking import mlflow_store
+    from orchestrator.tracking import mlflow_database
 
     class Client:
         def __init__(self, tracking_uri: str) -> None:
@@ -176,8 +176,8 @@ def mlflow_database(home: Path, plant_in: Callable[[Path], None]) -> None:
     plant_in(home / "tracking")
     yield
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlflow_store, "MlflowClient", Client)
-        mlflow_store.create_database(f"sqlite:///{home / 'tracking' / 'mlflow.db'}")
+        patch.setattr(mlflow_database, "MlflowClient", Client)
+        mlflow_database.create_database(f"sqlite:///{home / 'tracking' / 'mlflow.db'}")
     assert (home / "tracking" / "mlflow.db").read_text() == "schema"
     assert not (home / "tracking" / ".mlflow.db-stale").exists()
 
@@ -242,7 +242,7 @@ SWEEP = SweepRecord(
     spec="name: tiny\n",
 )
 
-PLACES = (decoded_cache, temporary_folders, mlflow_database, copies_of_an_object_store, run_directory, census)
+PLACES = (decoded_cache, temporary_folders, mlflow_file, copies_of_an_object_store, run_directory, census)
 
 
 @pytest.mark.parametrize("place", PLACES)

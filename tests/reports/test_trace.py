@@ -19,7 +19,7 @@ def test_the_arithmetic_is_that_of_the_table(example):
     assert "shown as  43.20 ± 0.74 (+2.25) %, second" in text
     assert "pairs     seed 0: +0.0294, seed 1: +0.0218, seed 2: +0.0164" in text
     assert "paired t, 0.054 after Holm over 3 comparisons" in text
-    assert "could see 0.037" in text
+    assert "power     80% for a difference of 0.037" in text
     assert "mark      mixed code or data" in text
     assert "run-7" in text
     assert "bbbbbbbbbb" in text

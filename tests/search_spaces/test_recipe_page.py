@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.spec.extends import RECIPE, read_extended
-from orchestrator.spec.schema import parse_recipe
+from orchestrator.spec.recipe_file import parse_recipe
 from orchestrator.spec.settings import Setting, as_yaml
 from orchestrator.workload.loading import built_in
 from trainer.config import AUX_KERNELS, TrainConfig, ignored_options, keys_per_class, setting

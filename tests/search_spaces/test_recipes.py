@@ -11,7 +11,7 @@ import torch
 from orchestrator.planning.build_config import ConfigBuilder
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.extends import RECIPE, read_extended
-from orchestrator.spec.schema import parse_recipe
+from orchestrator.spec.recipe_file import parse_recipe
 from orchestrator.spec.settings import Setting
 from orchestrator.spec.sweep_spec import read_spec
 from orchestrator.workload.loading import built_in

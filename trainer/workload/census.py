@@ -6,7 +6,6 @@ It is kept beside the decoded pixels, for all run directories of a user, and whe
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,9 +23,6 @@ __all__ = ["read_census"]
 CENSUS_VERSION = 3
 """Increased by hand whenever equal data would be counted otherwise, or the file is written otherwise."""
 
-MANY_IMAGES = 1000
-"""Of more images than these the count takes long enough to be announced."""
-
 
 def read_census(source: Source, config: DataConfig, digest: str, remember: Remember) -> Census | None:
     """The census of the data with this digest; None for data without files.
@@ -38,19 +34,17 @@ def read_census(source: Source, config: DataConfig, digest: str, remember: Remem
     name = f"census-{CENSUS_VERSION}-{config.name}-{digest[:32]}"
 
     def count() -> str:
-        return canonical_json(count_census(source, config, f"{name}.json").to_json()).decode("ascii")
+        return canonical_json(count_census(source, f"{name}.json").to_json()).decode("ascii")
 
-    return Census.from_json(json.loads(remember(name, count, file=f"{name}.json")))
+    what = f"{config.name}: decoding every image and label, once"
+    return Census.from_json(json.loads(remember(name, count, file=f"{name}.json", what=what)))
 
 
-def count_census(source: Source, config: DataConfig, name: str) -> Census:
+def count_census(source: Source, name: str) -> Census:
     """The census that is kept in the file `name` beside the decoded pixels, or a new one."""
     folder = kept_folder()
     if folder is not None and (found := load_census(folder / name)) is not None:
         return found
-    images = sum(source.size(split) for split in source.splits)
-    if images >= MANY_IMAGES:
-        sys.stderr.write(f"{config.root or config.name}: counting {images} images and their labels, once\n")
     census = take_census(source)
     if folder is not None:
         with suppress(OSError):  # a census that cannot be kept is counted again

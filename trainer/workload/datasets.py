@@ -97,7 +97,7 @@ def data_digest(source: Source, config: DataConfig, remember: Remember) -> str:
     It is remembered under the sizes and modification times of the files, so that a large data set is read once. Raises
     DataError when the data set is missing or incomplete.
     """
-    return remember(source_key(source, config), source.digest)
+    return remember(source_key(source, config), source.digest, what=f"{config.name}: reading every file, once")
 
 
 def source_key(source: Source, config: DataConfig) -> str:

@@ -83,7 +83,8 @@ class ScriptWorkload(Workload):
             for path in files_below(self.folder / name):
                 state = path.stat()
                 key = f"{path} {state.st_size} {state.st_mtime_ns}"
-                content[os.path.relpath(path, self.folder)] = remember(key, partial(content_digest, path))
+                digest = remember(key, partial(content_digest, path), what=f"reading {name}")
+                content[os.path.relpath(path, self.folder)] = digest
         return Inputs(digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), facts=content)
 
     def describe(self, rows: Sequence[tuple[Any, Inputs]], seeds: str, data: str = "") -> str:

@@ -14,13 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator import api, sweep
-from orchestrator.api import RunOptions, question_of
 from orchestrator.commands.command_line import DONE, WRONG
 from orchestrator.doctor import machine
 from orchestrator.doctor.before_a_sweep import check_before_sweep
 from orchestrator.doctor.checks import CHECKS, OF_A_PRIVATE_CLUSTER, OF_A_SWEEP
 from orchestrator.doctor.finding import Question
 from orchestrator.errors import SweepError
+from orchestrator.opening import question_of
+from orchestrator.run_options import RunOptions
 from orchestrator.spec.blocks import Resources
 from orchestrator.workload.loading import built_in
 from tests.orchestrator.doctor import test_checks as broken

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 
 from orchestrator.commands import ui
 from orchestrator.running.task import Task
@@ -178,11 +179,20 @@ def test_the_sweep_has_a_saved_view_that_is_written_once(world: World, sweep: Sw
     assert changed == [tag]
 
 
+REFUSALS: dict[str, Exception] = {
+    "a server without tags of experiments": MlflowException("no such endpoint", error_code=ENDPOINT_NOT_FOUND),
+    "a server with shorter values": MlflowException("exceeded length limit of 250", error_code=INVALID_PARAMETER_VALUE),
+    "a user without the right": MlflowException("Permission denied", error_code=PERMISSION_DENIED),
+    "a client without tags of experiments": AttributeError("set_experiment_tag"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_store_that_refuses_the_view_gets_everything_else(
-    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
+    world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord, refusal: str
 ) -> None:
     def refuse(*given: object) -> None:
-        raise MlflowException("no such endpoint", error_code=ENDPOINT_NOT_FOUND)
+        raise REFUSALS[refusal]
 
     server = Server(world.uri)
     server.client.set_experiment_tag = refuse
@@ -191,6 +201,7 @@ def test_a_store_that_refuses_the_view_gets_everything_else(
     world.train(mirror, make_task("base0"), make_record("base0", final__miou=0.5), 10)
     assert world.child("without", 0).info.status == "FINISHED"
     assert "searchFilter=tags.sweep" in mirror.sweep_run.page
+    mirror.finish(world.results(sweep), {}, completed=False)
     assert "searchFilter=tags.sweep" in ui.page_of(world.uri, "tiny")
 
 

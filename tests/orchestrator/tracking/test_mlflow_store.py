@@ -14,7 +14,8 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 
 from orchestrator.errors import AccessError, OutageError
-from orchestrator.tracking.mlflow_store import Server, create_database, spare_syncs, sync_seldom
+from orchestrator.tracking.mlflow_database import create_database, spare_syncs, sync_seldom
+from orchestrator.tracking.mlflow_store import Server
 from tests.orchestrator.tracking.conftest import World
 
 
@@ -62,7 +63,7 @@ def test_a_database_where_a_log_cannot_be_used_keeps_its_journal(
     path = tmp_path / "mlflow.db"
     path.write_bytes(migrated.read_bytes())
     real = sqlite3.connect
-    monkeypatch.setattr("orchestrator.tracking.mlflow_store.file_system", lambda folder: kind)
+    monkeypatch.setattr("orchestrator.tracking.mlflow_database.file_system", lambda folder: kind)
     if kind == "ext4":
         monkeypatch.setattr(sqlite3, "connect", lambda path: real(path, factory=WithoutSharedMemory))
     Server(f"sqlite:///{path}")
@@ -78,7 +79,7 @@ def test_a_database_is_created_where_there_are_no_hard_links(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient", Creating)
+    monkeypatch.setattr("orchestrator.tracking.mlflow_database.MlflowClient", Creating)
     monkeypatch.setattr(Creating, "dies", False)
     path = tmp_path / "mlflow.db"
     create_database(f"sqlite:///{path}")
@@ -128,7 +129,7 @@ class Creating:
 def test_a_database_has_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow refuses for ever a database whose creation a SIGKILL cut short."""
     path = tmp_path / "mlflow.db"
-    monkeypatch.setattr("orchestrator.tracking.mlflow_store.MlflowClient", Creating)
+    monkeypatch.setattr("orchestrator.tracking.mlflow_database.MlflowClient", Creating)
     with pytest.raises(KeyboardInterrupt):
         create_database(f"sqlite:///{path}")
     assert not path.exists()

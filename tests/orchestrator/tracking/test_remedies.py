@@ -26,7 +26,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from orchestrator.errors import OutageError, TrackingError
-from orchestrator.tracking.mlflow_store import Server, described
+from orchestrator.tracking.mlflow_errors import described
+from orchestrator.tracking.mlflow_store import Server
 from orchestrator.tracking.remedies import REMEDIES, diagnose
 from tests.orchestrator.tracking.faulty_server import FaultyServer, half_body, reset, silence, status
 

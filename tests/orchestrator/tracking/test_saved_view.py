@@ -65,6 +65,22 @@ def test_the_tag_has_the_name_and_the_state(ablation: SweepRecord) -> None:
     assert view.value({view.tag: "{}"}) == view.value({}), "the same at each start"
 
 
+def read_before_3_17(value: str) -> Any:
+    """What the pages of earlier releases make of a tag: they know no name, and take all of it for the state."""
+    return state_in(value) if value.startswith("deflate;") else json.loads(value)
+
+
+@pytest.mark.parametrize("listed", [0, 30])
+def test_earlier_releases_show_the_runs_of_the_sweep_with_columns_and_order(ablation: SweepRecord, listed: int) -> None:
+    view = SavedView.of(ablation, 1000.0)
+    value = view.value({f"mlflow.sharedViewState.{number}": '{"name": "x"}' for number in range(listed)})
+    assert len(value) <= 5000, "their limit"
+    state = read_before_3_17(value)
+    shown = {key: state[key] for key in ("searchFilter", "orderByKey", "orderByAsc", "selectedColumns")}
+    assert shown.items() <= view.state.items()
+    assert shown["searchFilter"] == "tags.sweep = 'tiny' AND tags.role = 'trial'"
+
+
 def test_a_full_menu_of_views_is_left_to_its_users(ablation: SweepRecord) -> None:
     view = SavedView.of(ablation, 1000.0)
     others = {f"mlflow.sharedViewState.{number}": '{"name": "x"}' for number in range(30)}

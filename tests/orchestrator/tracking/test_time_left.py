@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from orchestrator.planning.cost_forecast import Cost, ExpectedTrial
 from orchestrator.store.records import State
+from orchestrator.tracking.speed_change import REPORTS_PER_SLOT, SpeedChange
 from orchestrator.tracking.time_left import MOST_EXACT, TimeLeft, ends_at
 from orchestrator.tracking.time_range import TimeRange
 
@@ -41,36 +42,48 @@ class Scripted:
         return self.start + self.steps * self.step_seconds + self.end
 
 
-def simulate(trials: Sequence[Scripted], slots: int, left: TimeLeft, clock: Clock, every: int = 10) -> Iterator[None]:
+Load = Callable[[float], float]
+"""How much longer everything takes than on an idle machine, by the time since the sweep began."""
+
+
+def idle(_: float) -> float:
+    return 1.0
+
+
+def simulate(
+    trials: Sequence[Scripted], slots: int, left: TimeLeft, clock: Clock, load: Load = idle, every: int = 10
+) -> Iterator[None]:
     """Play the trials in steps of the clock, and stop after each for a look."""
-    waiting, running = list(trials), dict[str, tuple[Scripted, float, int]]()
+    waiting, running, began = list(trials), dict[str, tuple[Scripted, float, int]](), clock.now
     expected = {trial.name: ExpectedTrial(steps=trial.steps) for trial in trials}
     while waiting or running:
         while waiting and len(running) < slots:
             trial = waiting.pop(0)
-            running[trial.name] = (trial, clock.now, 0)
+            running[trial.name] = (trial, 0.0, 0)
             left.started(trial.name, expected[trial.name])
         yield
         clock.now += TICK
-        for trial, began, reported in list(running.values()):
-            step = min(int((clock.now - began - trial.start) / trial.step_seconds), trial.steps)
+        worked = TICK / load(clock.now - began)
+        for trial, before, reported in list(running.values()):
+            work = before + worked
+            step = min(int((work - trial.start) / trial.step_seconds), trial.steps)
+            running[trial.name] = (trial, work, max(step // every, reported))
             if step // every > reported:
                 left.reported(trial.name, step // every * every)
-                running[trial.name] = (trial, began, step // every)
-            if clock.now - began >= trial.seconds:
+            if work >= trial.seconds:
                 del running[trial.name]
                 left.ended(trial.name, State.DONE)
 
 
 def play(
-    trials: Sequence[Scripted], slots: int, costs: dict[str, Cost] | None = None
+    trials: Sequence[Scripted], slots: int, costs: dict[str, Cost] | None = None, load: Load = idle
 ) -> list[tuple[float, TimeRange | None]]:
     """The times and the estimates of a whole sweep."""
     clock = Clock()
     rows = {trial.name: trial.row for trial in trials}
     waiting = {trial.name: ExpectedTrial(steps=trial.steps, cost=(costs or {}).get(trial.row)) for trial in trials}
     left = TimeLeft(waiting, rows.__getitem__, clock=clock)
-    return [(clock.now, left.range()) for _ in simulate(trials, slots, left, clock)] + [(clock.now, left.range())]
+    return [(clock.now, left.range()) for _ in simulate(trials, slots, left, clock, load)] + [(clock.now, left.range())]
 
 
 def sweep_of(rows: Sequence[float], seeds: int, draw: random.Random, *, import_seconds: float) -> list[Scripted]:
@@ -107,6 +120,38 @@ def test_the_end_is_in_the_range_from_the_first_estimate_on(kind: str, slots: in
     assert sum(miss > 1 for miss in misses) <= 0.15 * len(misses)
     assert max(misses) < 1.1, "and then by little"
     assert found[0][0] - 1000 < 6.0 + 10, "an estimate as soon as two reports are there"
+
+
+LOADS: dict[str, tuple[Load, float, float]] = {
+    "twice as slow from then on": (lambda seconds: 2.0 if seconds > 60 else 1.0, 60.0, 0.8),
+    "twice as fast from then on": (lambda seconds: 1.0 if seconds > 120 else 2.0, 120.0, 0.65),
+    "twice as slow for a while": (lambda seconds: 2.0 if 60 < seconds < 100 else 1.0, 60.0, 0.4),
+}
+"""By name a load, when it changes in seconds, and the least share of later estimates that hold; 0.1 to 0.3 without
+`SpeedChange`."""
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize("kind", LOADS)
+def test_the_range_covers_the_end_again_soon_after_the_load_has_changed(kind: str, slots: int) -> None:
+    load, changes_at, share = LOADS[kind]
+    trials = sweep_of([0.2, 0.25, 0.3], 3 * slots, random.Random(slots), import_seconds=6.0)
+    played = play(trials, slots, load=load)
+    end = played[-1][0]
+    later = [(time, item) for time, item in played if item is not None and time > 1000 + changes_at + 15]
+    held = sum(item.low <= end - time + 1 and end - time <= item.high + 1 for time, item in later)
+    assert held >= share * len(later)
+
+
+def test_the_speed_of_late_is_that_of_the_last_reports() -> None:
+    change = SpeedChange()
+    assert change.factor == 1.0
+    for _ in range(100):
+        change.reported(1.0, 1.0, slots=2)
+    for _ in range(2 * REPORTS_PER_SLOT):
+        change.reported(2.0, 1.0, slots=2)
+    assert change.factor == pytest.approx(2.0)
+    assert change.cover(TimeRange(10.0, 20.0)) == TimeRange(10.0, pytest.approx(40.0))
 
 
 def test_the_range_gets_narrow() -> None:

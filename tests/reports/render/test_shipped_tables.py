@@ -11,7 +11,7 @@ from reports.render.latex_fit import column_slots
 from reports.write import make_table
 from tests.reports.render.pdf_text import UNCOMPRESSED, Glyph, glyphs
 from tests.reports.render.test_latex import COMPLAINT, compile_document, needs_latex
-from tests.reports.shipped import FIVE, invented, planned
+from tests.reports.shipped import FIVE, invented, planned, searched
 
 DIGITS, POINTS = frozenset(b"0123456789"), frozenset(b".:")
 """Codes of characters; a colon is the point of TeX's math fonts."""
@@ -66,6 +66,16 @@ def test_all_compile_in_an_article_of_two_columns(tmp_path):
         tmp_path, ARTICLE + "\n".join([*map(render_latex, map(table_of, FIVE)), *fragments, r"\end{document}"])
     )
     assert [line for line in COMPLAINT.findall(log) if "multiply" not in line] == []
+
+
+@pytest.mark.slow
+@needs_latex
+def test_a_search_of_forty_trials_compiles_alone_and_in_an_article(tmp_path):
+    table = make_table(invented(searched("search_temperature_weight"), stopped=12), {})
+    assert "Pixels" in render_latex(table)
+    assert COMPLAINT.findall(compile_document(tmp_path, render_preview(table))) == []
+    log = compile_document(tmp_path, ARTICLE + render_latex(table) + r"\end{document}")
+    assert COMPLAINT.findall(log) == []
 
 
 def decimal_points(path: Path, rows: int) -> list[Glyph]:
