@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.flushes import flush_never
 from trainer.data.reading.cache import CACHE_FOLDER
 
 # Threads that wait for each other take ten times as long when other processes use the cores. torch reads it when it is
@@ -92,10 +91,3 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
-
-
-def flush_never(connection: object, _record: object) -> None:
-    """Let SQLite not wait for the disk in this process; `without_flushes` says why."""
-    if isinstance(connection, sqlite3.Connection):
-        with suppress(sqlite3.Error):  # a damaged database, which a test is about
-            connection.execute("PRAGMA synchronous = OFF")
