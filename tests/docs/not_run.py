@@ -21,7 +21,6 @@ NOT_RUN = {
     "make .venv/installed": "installs; CI does it",
     "bash benchmarks/card.sh": "needs a GPU",
     "python -m benchmarks.scale --quick": "tests/benchmarks/test_benchmarks.py runs it",
-    "python -m benchmarks.peers*": "takes 12 minutes; tests/benchmarks/test_peers.py runs it with --quick",
     "python -m trainer.golden*": "takes two minutes; tests/trainer/golden",
     "python -m tests.chaos*": "takes minutes; tests/chaos/test_chaos.py runs seven faults",
     ".venv/bin/python -m tests.chaos*": "takes minutes; tests/chaos/test_chaos.py runs seven faults",
