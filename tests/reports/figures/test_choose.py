@@ -153,7 +153,9 @@ def test_classes_compare_the_best_row_with_the_baseline(sweep_of, outcomes_of, t
     sweep, outcomes = sweep_of(rows), outcomes_of(values)
     found = class_differences(FigureData.of(results_of(sweep, outcomes)))
     assert found.name == "Δ IoU (%): “better” to “base”"
-    assert {item.label: item.estimate.mean for item in found.rows} == pytest.approx({"car": 10.0, "sky": 0.0}), "no pole is ever right"
+    assert {item.label: item.estimate.mean for item in found.rows} == pytest.approx({"car": 10.0, "sky": 0.0}), (
+        "no pole is ever right"
+    )
     assert "classes" in choose(results_of(sweep, outcomes), RunDirectory(tmp_path))
 
 
