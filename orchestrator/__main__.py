@@ -1,4 +1,4 @@
-"""`python -m orchestrator COMMAND`: status, why, clean, verify; sync and ui of MLflow; doctor; schema files."""
+"""`python -m orchestrator COMMAND`: status, why, clean, verify, export, import, sync, ui, doctor, schema."""
 
 from __future__ import annotations
 
@@ -83,6 +83,18 @@ def build_parser() -> Parser:
     add_run_dir(verify)
     verify.add_argument("--deep", action="store_true", help="also checkpoints, pictures and decoded data sets")
     add_all(verify, "list every damaged file")
+    export = add(
+        "export", export_results, "write a sweep's results to a file that others can verify, tabulate and extend"
+    )
+    export.add_argument("spec", type=Path, metavar="SPEC.yaml", help="search space file")
+    export.add_argument("file", type=Path, metavar="FILE.zip", help="archive to write; an earlier archive is replaced")
+    add_choice(export)
+    add_run_dir(export)
+    export.add_argument("--weights", action="store_true", help="also the last and best weights of each finished trial")
+    get = add("import", import_results, "add the results of such a file to a run directory")
+    get.add_argument("file", type=Path, metavar="FILE.zip", help="archive that `export` wrote")
+    add_run_dir(get)
+    get.add_argument("--spec", type=Path, metavar="SPEC.yaml", help="write its search space to this file")
     ui = add("ui", open_ui, "open MLflow's pages on this machine")
     ui.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="print the address of this sweep")
     add_choice(ui)
@@ -223,6 +235,31 @@ def verify_files(options: argparse.Namespace) -> int:
         verify_local_cache(cache, found)
     print_parts(describe(found, every=options.all))
     return UNFINISHED if found.damaged else DONE
+
+
+def export_results(options: argparse.Namespace) -> int:
+    """Write the plans, records, curves, pictures and digests of code of a sweep to one file, the same bytes each time.
+
+    `python -m reports FILE.zip` writes its tables from the file alone, and `import` extends it elsewhere. A sweep may
+    run meanwhile: trials that have not ended are left out.
+    """
+    from orchestrator.commands.export import export
+
+    name = recorded_name(options.spec, options)
+    print_parts(export(RunDirectory(options.run_dir), name, options.file, weights=options.weights))
+    return DONE
+
+
+def import_results(options: argparse.Namespace) -> int:
+    """Verify an archive, add its results to a run directory, and say what can be typed next.
+
+    Every digest is compared, and every trial id with its configuration. Nothing that is there is changed: where it
+    differs from the archive, nothing is written.
+    """
+    from orchestrator.commands.import_archive import import_archive
+
+    print_parts(import_archive(options.file, options.run_dir, options.spec))
+    return DONE
 
 
 def open_ui(options: argparse.Namespace) -> int:

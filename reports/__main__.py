@@ -13,6 +13,7 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -22,15 +23,19 @@ from orchestrator.commands.sweep_choice import add_choice, chosen_name, chosen_s
 from orchestrator.commands.written_files import where_written
 from orchestrator.errors import StoreError, StyleError, shortened
 from orchestrator.machine.text_table import print_parts
+from orchestrator.plugins.table_style import TableStyle
+from orchestrator.store.archive.members import names_archive
+from orchestrator.store.archive.reading import opened
 from orchestrator.store.records import SweepRecord
-from orchestrator.store.run_directory import KeptDirectory, RunDirectory
-from orchestrator.store.sweep_results import SweepResults
+from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.terminal import draws
 from orchestrator.tracking.uri import tracking_uri_of
 from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
 from reports.render.terminal import TerminalTable
+from reports.sources.archive import load_archive
+from reports.sources.loaded import LoadedSweep, as_planned
 from reports.sources.run_directory import load_sweep
 from reports.tables.combined_table import combine_tables
 from reports.tables.table import Table
@@ -38,6 +43,9 @@ from reports.trace import trace
 from reports.write import FORMATS, make_table, write_reports
 
 __all__ = ["main"]
+
+CHOICE = ("recipe", "data", "set", "seeds", "name")
+"""Options that say which sweep of a search space is meant."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,24 +62,29 @@ def report(arguments: argparse.Namespace) -> int:
     """Load, build, write and print the tables; several sweeps and papers also get a table of all."""
     if arguments.plan is not None and len(arguments.spec) > 1:
         raise StoreError(f"--plan {arguments.plan}: a number of one sweep's plans; name one SPEC.yaml")
-    styles = chosen_styles(arguments.spec, arguments, arguments.plugins)
+    spaces = [spec for spec in arguments.spec if not names_archive(spec)]
+    styles = chosen_styles(spaces, arguments, arguments.plugins)
     known = (*FORMATS, *styles)
     for name in arguments.style or ():
         if name not in known:
             text = f"choose {', '.join(known)}, or give its plugin by --with"
             raise StoreError(f"--style {shortened(name)}: no such style; {text}")
-    loaded = [load(spec, arguments) for spec in arguments.spec]
-    directory = RunDirectory(arguments.run_dir)
+    with ExitStack() as archives:
+        return write_all([load(spec, arguments, archives) for spec in arguments.spec], arguments, styles)
+
+
+def write_all(loaded: Sequence[LoadedSweep], arguments: argparse.Namespace, styles: Mapping[str, TableStyle]) -> int:
+    """Build, write and print the tables of loaded sweeps; `styles` are those of plugins."""
     tables, mistakes = [], list[str]()
-    for results in loaded:
+    for sweep in loaded:
+        results = sweep.results
         folder = arguments.out / results.sweep.name
         if arguments.plan is not None:
-            kept = directory.kept_plan(results.sweep.name, arguments.plan)
-            directory, folder = KeptDirectory(arguments.run_dir, kept), folder / f"plan_{arguments.plan}"
-        files = directory if arguments.source == "store" else None
+            folder /= f"plan_{arguments.plan}"
+        files = sweep.directory if arguments.source == "store" else None
         tables.append(make_table(results, directory=files))
         for name in () if arguments.style else results.sweep.table.styles:
-            if name not in known:
+            if name not in (*FORMATS, *styles):
                 text = "is of a plugin that is not named any more; add it to `plugins`, or give it by --with"
                 sys.stderr.write(f"{results.sweep.name}: the table style {name} {text}\n")
         show(tables[-1])
@@ -93,9 +106,10 @@ def report(arguments: argparse.Namespace) -> int:
     if len(tables) > 1:
         show(combine_tables(tables))
     if arguments.paper is not None:
-        sys.stdout.writelines(
-            f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, directory, arguments.font)
-        )
+        every_sweep = [sweep.results for sweep in loaded]
+        directories = [sweep.directory for sweep in loaded]
+        written = write_paper(every_sweep, arguments.paper, directories, arguments.font)
+        sys.stdout.writelines(f"wrote {path}\n" for path in written)
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED
@@ -125,22 +139,40 @@ def console() -> Console:
 
 def print_trace(arguments: argparse.Namespace) -> int:
     """Print how one cell was computed."""
-    results = load(arguments.spec, arguments)
+    with ExitStack() as archives:
+        results = load(arguments.spec, arguments, archives).results
     tracked = runs_of(results.sweep, arguments)
     print_parts(trace(results, arguments.row, arguments.metric, tracked, every=arguments.all))
     return DONE
 
 
-def load(spec: Path, arguments: argparse.Namespace) -> SweepResults:
-    """The results of the sweep of a search space, from the source that the command line names."""
+def load(spec: Path, arguments: argparse.Namespace, archives: ExitStack) -> LoadedSweep:
+    """The results of the sweep of a search space, from the source that the command line names, or those of an archive.
+
+    `archives` closes it.
+    """
+    if names_archive(spec):
+        require_no_choice(spec, arguments)
+        return load_archive(archives.enter_context(opened(spec)), arguments.plan)
+    directory = RunDirectory(arguments.run_dir)
     name, exact = chosen_name(spec, arguments)
     if arguments.source == "mlflow":
         if arguments.plan is not None:
             raise StoreError(f"--plan {arguments.plan}: plans are kept in the run directory only; use --from store")
         from reports.sources.mlflow import load_from_mlflow
 
-        return load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=exact)
-    return load_sweep(RunDirectory(arguments.run_dir), name, exact=exact, plan=arguments.plan)
+        results = load_from_mlflow(tracking_uri_of(arguments.tracking_uri), name, exact=exact)
+        return LoadedSweep(results=results, directory=directory)
+    results = load_sweep(directory, name, exact=exact, plan=arguments.plan)
+    return LoadedSweep(results=results, directory=as_planned(directory, results.sweep.name, arguments.plan))
+
+
+def require_no_choice(archive: Path, arguments: argparse.Namespace) -> None:
+    """Raise StoreError for an option that says which sweep is meant, or where it is: an archive holds one."""
+    given = [name for name in CHOICE if getattr(arguments, name)]
+    given += ["from"] if arguments.source != "store" else []
+    if given:
+        raise StoreError(f"--{given[0]}: {archive} holds one sweep, with all its results; leave this option out")
 
 
 def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tuple[str, str]]:
@@ -155,7 +187,9 @@ def runs_of(sweep: SweepRecord, arguments: argparse.Namespace) -> dict[str, tupl
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as typed attributes: spec, recipe, style, out, paper, run_dir."""
     parser = Parser(prog="python -m reports", description="Tables of sweeps, from their records.")
-    parser.add_argument("spec", type=Path, nargs="+", metavar="SPEC.yaml", help="the search space files")
+    parser.add_argument(
+        "spec", type=Path, nargs="+", metavar="SPEC.yaml|FILE.zip", help="search space files, or archives"
+    )
     parser.add_argument(
         "--style",
         action="append",
@@ -182,7 +216,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def parse_trace(argv: Sequence[str]) -> argparse.Namespace:
     """The command line of `trace`: spec, row, metric, recipe, run_dir."""
     parser = Parser(prog="python -m reports trace", description="How a cell of a table was computed.")
-    parser.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the search space file")
+    parser.add_argument("spec", type=Path, metavar="SPEC.yaml|FILE.zip", help="the search space file, or an archive")
     parser.add_argument("row", help="label of the row")
     parser.add_argument("metric", help="header of the column, for example mIoU, or name of any metric")
     parser.add_argument("--all", action="store_true", help="show every seed, of however many")

@@ -1,17 +1,26 @@
-"""Tables for notebooks: a DataFrame, or a Styler that resembles the printed table."""
+"""Tables for notebooks: a DataFrame, or a Styler that resembles the printed table.
+
+A sweep is named, `ablation_memory`, or is an archive, `ablation_memory.zip`.
+"""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from orchestrator.store.archive.members import names_archive
+from orchestrator.store.archive.reading import opened
 from orchestrator.store.run_directory import RunDirectory
 from reports.render.csv import to_frame
 from reports.render.markdown import SYMBOLS
 from reports.render.parquet import tidy_columns
+from reports.sources.archive import load_archive
+from reports.sources.loaded import LoadedSweep
 from reports.sources.run_directory import load_sweep
 from reports.tables.cell_text import CellText, Mark
 from reports.tables.layout import Header
@@ -34,7 +43,7 @@ WORDS = {
 CSS = {Mark.BEST: "font-weight: bold", Mark.SECOND: "text-decoration: underline"}
 
 
-def frame(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
+def frame(name: Path | str, run_dir: Path | str = "runs") -> pd.DataFrame:
     """A line per row of the sweep `name` with mean, std, n, difference, interval and p of each column.
 
     Values are in the unit of the records (0.43, not 43 %). Raises StoreError when there is no such sweep.
@@ -42,20 +51,32 @@ def frame(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
     return to_frame(load_table(name, run_dir))
 
 
-def runs(name: str, run_dir: Path | str = "runs") -> pd.DataFrame:
+def runs(name: Path | str, run_dir: Path | str = "runs") -> pd.DataFrame:
     """Tidy: a line per row, seed and metric of the sweep `name`, as in `runs.parquet`."""
-    return pd.DataFrame(tidy_columns(load_sweep(RunDirectory(run_dir), name)))
+    with opened_sweep(name, run_dir) as loaded:
+        return pd.DataFrame(tidy_columns(loaded.results))
 
 
-def styled(name: str, run_dir: Path | str = "runs") -> Styler:
+def styled(name: Path | str, run_dir: Path | str = "runs") -> Styler:
     """The table of the sweep `name` as printed: digits, marks, best bold, second underlined."""
     return style_table(load_table(name, run_dir))
 
 
-def load_table(name: str, run_dir: Path | str) -> Table:
+def load_table(name: Path | str, run_dir: Path | str) -> Table:
     """The table of the sweep `name`."""
-    directory = RunDirectory(run_dir)
-    return make_table(load_sweep(directory, name), directory=directory)
+    with opened_sweep(name, run_dir) as loaded:
+        return make_table(loaded.results, directory=loaded.directory)
+
+
+@contextmanager
+def opened_sweep(name: Path | str, run_dir: Path | str) -> Iterator[LoadedSweep]:
+    """The sweep `name` of a run directory, or that of the archive `name`. Raises StoreError."""
+    if names_archive(name):
+        with opened(Path(name)) as archive:
+            yield load_archive(archive)
+    else:
+        directory = RunDirectory(run_dir)
+        yield LoadedSweep(results=load_sweep(directory, str(name)), directory=directory)
 
 
 def style_table(table: Table) -> Styler:

@@ -53,18 +53,22 @@ FIRST_LINE = r"% Made by `python -m reports --paper`; compiles with pdflatex. Ta
 
 
 def write_paper(
-    sweeps: Sequence[SweepResults], out: Path, directory: RunDirectory, font: str = PAPER_FONTS[0]
+    sweeps: Sequence[SweepResults],
+    out: Path,
+    directory: RunDirectory | Sequence[RunDirectory],
+    font: str = PAPER_FONTS[0],
 ) -> list[Path]:
     """Write `main.tex`, `tables/*.tex` and `figures/*/*.pdf` into the folder `out`; returns the paths.
 
-    `font` is that of the figures and of `main.tex`, one of `PAPER_FONTS`. Several sweeps also get one table of all.
-    Raises StoreError when a file cannot be written.
+    `directory` has the files of all sweeps, or is one for each. `font` is that of the figures and of `main.tex`, one of
+    `PAPER_FONTS`. Several sweeps also get one table of all. Raises StoreError when a file cannot be written.
     """
     paths: list[Path] = []
     tables: list[Table] = []
     body: list[str] = []
     labels: set[str] = set()
     titles = section_titles(sweeps)
+    directories = [directory] * len(sweeps) if isinstance(directory, RunDirectory) else directory
 
     def put(stem: str, table: Table) -> None:
         if table.label and table.label in labels:  # one search space with several recipes
@@ -73,15 +77,15 @@ def write_paper(
         paths.append(write(out / "tables" / f"{stem}.tex", render_latex(table)))
         body.append(f"\\input{{tables/{stem}}}")
 
-    for results, title in zip(sweeps, titles, strict=True):
+    for results, title, place in zip(sweeps, titles, directories, strict=True):
         stem = file_stem(results.sweep.name)
-        table = make_table(results, directory=directory)
+        table = make_table(results, directory=place)
         tables.append(table)
         body += [f"\\section{{{escape(title)}}}", escape(sentence(results.sweep.question or title)), ""]
         put(stem, table)
         for classes, of_classes in build_class_tables(results).items():
             put(f"{stem}-{classes}", of_classes)
-        plots = choose(results, directory, importance=table.importance)
+        plots = choose(results, place, importance=table.importance)
         files = write_drawings(
             [Drawing(figure=name, plot=without_notes(plot), paper=font) for name, plot in plots.items()],
             out / "figures" / stem,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flushes import flush_never
 from trainer.data.reading.cache import CACHE_FOLDER
 
 # Threads that wait for each other take ten times as long when other processes use the cores. torch reads it when it is
@@ -39,6 +40,14 @@ def pytest_runtest_logfinish() -> None:
     """The test and its teardown are over."""
     while teardown_limits:
         teardown_limits.pop().cancel()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_flushes() -> Iterator[None]:
+    """Nothing is to survive a crash of the machine, and a flush takes milliseconds. Tests of flushes count them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,7 +84,10 @@ def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's schema; creating one takes seconds, copying it does not."""
     from mlflow import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
+    event.listen(Engine, "connect", flush_never)
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path

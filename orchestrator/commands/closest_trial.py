@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.planning.digests import json_text
+from orchestrator.machine.json_digest import json_text
 
 __all__ = ["FinishedTrials", "Identity"]
 

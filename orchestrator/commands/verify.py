@@ -15,7 +15,6 @@ from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.first_few import first_lines
 from orchestrator.machine.sealed_json import unseal
 from orchestrator.machine.text_table import Line, Part, TextTable
-from orchestrator.planning.digests import json_digest
 from orchestrator.planning.plan import CACHE
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.git_state import CodeState
@@ -24,6 +23,7 @@ from orchestrator.store.parquet_cache import cache_state
 from orchestrator.store.point_log import read_line
 from orchestrator.store.records import SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
+from orchestrator.store.trial_identity import require_identity
 from orchestrator.workload.loading import BUILT_IN, built_in
 from orchestrator.workload.local_cache import LocalCache
 
@@ -143,17 +143,6 @@ def verify_trial(directory: RunDirectory, trial_id: str, seed: int | None, found
     for name in files_of(POINT_FILE, names):
         verify_points(directory, trial_key(trial_id, name), found)
     return facts
-
-
-def require_identity(facts: Mapping[str, Any], trial_id: str, seed: int | None) -> None:
-    """Raise ValueError unless the id is that of the configuration, and the seed that of the plan."""
-    if {"config", "data", "result_version"} <= facts.keys():
-        counted = ("config", "data", "result_version", "workload")  # the built-in workload is not named
-        computed = json_digest({key: facts[key] for key in counted if key in facts})
-        if computed != trial_id:
-            raise ValueError(f"its configuration is that of trial {computed}")
-    if seed is not None and facts["config"].get("seed", seed) != seed:
-        raise ValueError(f"its seed is {facts['config']['seed']}, and that of its plan {seed}")
 
 
 def verify_points(directory: RunDirectory, key: str, found: Verification) -> None:

@@ -1,9 +1,7 @@
-"""SHA-256 digests of JSON values and of files, and the cache of slow results of a run directory."""
+"""SHA-256 digests of files, and the cache of slow results of a run directory."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -16,32 +14,7 @@ from orchestrator.machine.file_content import content_digest
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store.bounded_file import read_file
 
-__all__ = [
-    "DIGITS",
-    "file_digest",
-    "json_digest",
-    "json_text",
-    "read_cache",
-    "read_verified",
-    "recall",
-    "write_cache",
-]
-
-DIGITS = 12
-"""Of the digests that are ids."""
-
-
-def json_digest(content: Mapping[str, Any], separators: tuple[str, str] = (",", ":")) -> str:
-    """The first `DIGITS` hexadecimal digits of the SHA-256 of `content` as canonical JSON: ASCII, keys sorted.
-
-    Among 100,000 contents a collision has probability 2e-5. Raises ValueError for a number that is not finite.
-    """
-    return hashlib.sha256(json_text(content, separators).encode("ascii")).hexdigest()[:DIGITS]
-
-
-def json_text(content: Any, separators: tuple[str, str] = (",", ":")) -> str:
-    """`content` as canonical JSON. Raises ValueError for a number that is not finite."""
-    return json.dumps(content, sort_keys=True, separators=separators, ensure_ascii=True, allow_nan=False)
+__all__ = ["file_digest", "read_cache", "read_verified", "recall", "write_cache"]
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from orchestrator.planning.digests import DIGITS, file_digest, json_digest, json_text
+from orchestrator.machine.json_digest import DIGITS, json_digest, json_text
+from orchestrator.planning.digests import file_digest
 from orchestrator.spec.settings import config_leaves, leaves_of
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.workload.fields import canonical_name, fields_below, file_keys, is_outside_identity

@@ -15,7 +15,7 @@ from orchestrator.spec.shipped import SHIPPED_RECIPES, SHIPPED_SPACES, shipped_f
 from orchestrator.spec.validators import extended_files
 from orchestrator.spec.yaml_document import MAX_CHARACTERS, Block, Document, Items, KeyPath, read_yaml, without
 
-__all__ = ["RECIPE", "SEARCH_SPACE", "read_extended"]
+__all__ = ["RECIPE", "SEARCH_SPACE", "own_text", "read_extended"]
 
 SettingsDepth = Mapping[str, int] | None
 SEARCH_SPACE: SettingsDepth = {"fixed": 0, "baseline": 0, "rows": 1, "leave_one_out": 1}
@@ -24,6 +24,8 @@ RECIPE: SettingsDepth = None
 """A recipe holds nothing but settings."""
 
 KEY = "extends"
+EXTENDED = "\n# extended:\n"
+"""In the text of a document, before the commented text of the files that it extends."""
 
 MAX_FILES = 50
 """Files that a file extends, directly or not; one that is extended twice counts twice."""
@@ -79,7 +81,13 @@ def read_chain(chain: tuple[Path, ...], depth: SettingsDepth, read: list[int]) -
     values = merge(inherited, without(document.values, {(KEY,)}), depth)
     inherited_text = reduce(lambda earlier, later: f"{earlier.rstrip()}\n{later}", (base.text for base in bases))
     quoted = "".join(f"# {line}".rstrip() + "\n" for line in inherited_text.splitlines())
-    return Document(values=values, top=document.top, text=f"{document.text.rstrip()}\n# extended:\n{quoted}")
+    return Document(values=values, top=document.top, text=f"{document.text.rstrip()}{EXTENDED}{quoted}")
+
+
+def own_text(text: str) -> str:
+    """The text of a document without that of the files that it extends."""
+    own, mark, _ = text.partition(EXTENDED)
+    return f"{own}\n" if mark else text
 
 
 def make_plugins_absolute(document: Document, path: Path) -> None:

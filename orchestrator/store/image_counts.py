@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile, ZipInfo
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from orchestrator.errors import DamagedError
+from orchestrator.machine.one_line import in_one_line
 from orchestrator.store.records import AttemptRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "PICTURE",
     "PICTURE_FOLDER",
     "ImageCounts",
     "image_counts_name",
@@ -97,7 +100,7 @@ def read_image_counts(directory: RunDirectory, record: AttemptRecord) -> ImageCo
     content = read_verified(directory, record)
     if content is None:
         return None
-    with np.load(BytesIO(content), allow_pickle=False) as stored:
+    with understood(directory, record), np.load(BytesIO(content), allow_pickle=False) as stored:
         if "counts" not in stored.files:
             return None
         return ImageCounts(
@@ -112,7 +115,7 @@ def read_pictures(directory: RunDirectory, record: AttemptRecord) -> dict[str, b
     """
     content = read_verified(directory, record)
     if content is not None:
-        with ZipFile(BytesIO(content)) as archive:
+        with understood(directory, record), ZipFile(BytesIO(content)) as archive:
             found = {name: archive.read(name) for name in sorted(archive.namelist()) if PICTURE.fullmatch(name)}
         if found:
             return found
@@ -130,11 +133,21 @@ def read_compared_images(directory: RunDirectory, record: AttemptRecord) -> dict
     content = read_verified(directory, record)
     found: dict[int, dict[str, bytes]] = {}
     if content is not None:
-        with ZipFile(BytesIO(content)) as archive:
+        with understood(directory, record), ZipFile(BytesIO(content)) as archive:
             for name in sorted(archive.namelist()):
                 if (match := COMPARED.fullmatch(name)) is not None:
                     found.setdefault(int(match[1]), {})[match[2]] = archive.read(name)
     return found
+
+
+@contextmanager
+def understood(directory: RunDirectory, record: AttemptRecord) -> Iterator[None]:
+    """Turn what is wrong with the file of an attempt into a DamagedError: that of somebody else may hold anything."""
+    try:
+        yield
+    except (BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
+        key = trial_key(record.trial_id, image_counts_name(record.attempt))
+        raise DamagedError(f"{directory}/{key}: not what this program writes ({in_one_line(error)})") from error
 
 
 def read_verified(directory: RunDirectory, record: AttemptRecord) -> bytes | None:

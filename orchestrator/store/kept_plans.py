@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from orchestrator.store.records import SweepRecord, sweep_key
@@ -42,8 +42,7 @@ class KeptPlan:
 
     def shows_the_same(self, other: KeptPlan) -> bool:
         """Whether both give the same table, whatever command line and folders led to it."""
-        plans = (replace(item.sweep, command="", settings={}, unused={}) for item in (self, other))
-        if next(plans) != next(plans):
+        if not self.sweep.shows_the_same(other.sweep):
             return False
         return (self.attempts, self.begun, self.verified) == (other.attempts, other.begun, other.verified)
 

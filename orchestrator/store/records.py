@@ -392,6 +392,20 @@ class SweepRecord:
         accepted = codes_in(self.accepted_code.get(trial_id, ""))
         return not self.code or {*self.code, *accepted}.issuperset(codes_in(code))
 
+    def shows_the_same(self, other: SweepRecord) -> bool:
+        """Whether both plans give the same table of the same results, whatever command line and folders led to them."""
+        plans = (
+            replace(
+                plan,
+                command="",
+                settings={},
+                unused={},
+                data_sets=tuple(replace(item, settings={}) for item in plan.data_sets),
+            )
+            for plan in (self, other)
+        )
+        return next(plans) == next(plans)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)

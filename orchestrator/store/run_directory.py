@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.garbage import collection_paused
 from orchestrator.machine.sealed_json import unseal
-from orchestrator.store.backends import local_folder, open_files
+from orchestrator.store.backends import Files, local_folder, open_files
 from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
 from orchestrator.store.parquet_cache import read_compacted
 from orchestrator.store.point_log import read_line
@@ -44,10 +44,13 @@ class RunDirectory:
     the state `damaged`. `RecordStore` adds the methods that write.
     """
 
-    def __init__(self, location: Path | str) -> None:
-        """`location` may be a `Path` made from a URL. Raises StoreError for a URL whose backend is not installed."""
+    def __init__(self, location: Path | str, files: Files | None = None) -> None:
+        """`location` may be a `Path` made from a URL; `files` are those of another place that is laid out alike.
+
+        Raises StoreError for a URL whose backend is not installed.
+        """
         self.location = location
-        self.files = open_files(location)
+        self.files = open_files(location) if files is None else files
 
     def __str__(self) -> str:
         return self.files.name
@@ -246,8 +249,8 @@ def files_of(kind: re.Pattern[str], names: Iterable[str]) -> list[str]:
 class KeptDirectory(RunDirectory):
     """A run directory as a kept plan showed it: without the points of later attempts."""
 
-    def __init__(self, location: Path | str, kept: KeptPlan) -> None:
-        super().__init__(location)
+    def __init__(self, location: Path | str, kept: KeptPlan, files: Files | None = None) -> None:
+        super().__init__(location, files)
         self.kept = kept
 
     def points(self, trial_id: str, offsets: dict[str, int] | None = None) -> Iterator[Point]:

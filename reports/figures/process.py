@@ -64,6 +64,8 @@ class FigureProcess:
 
         Raises OSError when no process can be started.
         """
+        if not drawings:
+            return
         if self.process is not None and self.busy and self.connection.poll(0):
             with suppress(EOFError, OSError):
                 self.connection.recv()

@@ -57,4 +57,5 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterat
             (spaces / f"{name}.yaml").write_text(SPACE.format(seeds=seeds), encoding="utf-8")
             assert sweep_main([f"search_spaces/{name}.yaml", "--executor", "serial"]) == 0
         assert orchestrator_main(["sync"]) == 0
+        assert orchestrator_main(["export", "search_spaces/ablation_memory.yaml", "ablation_memory.zip"]) == 0
         yield folder

@@ -18,7 +18,13 @@ from tests.end_to_end.conftest import MAINS
 from website.command_reference import PROGRAMS, parser_of
 
 COMMANDS = commands()
-PLACEHOLDERS = {"SPEC.yaml": "search_spaces/ablation_memory.yaml", "N": "2", "FOLDER": "camvid", "NAME": "cityscapes"}
+PLACEHOLDERS = {
+    "SPEC.yaml": "search_spaces/ablation_memory.yaml",
+    "FILE.zip": "ablation_memory.zip",
+    "N": "2",
+    "FOLDER": "camvid",
+    "NAME": "cityscapes",
+}
 """Words of the pages -> what is typed in their place."""
 FINDS_PROBLEMS = {
     "python -m orchestrator doctor*": "of this machine",

@@ -65,11 +65,12 @@ def steps(folder: Path, trial_id: str, attempt: int) -> list[int]:
 @pytest.mark.slow  # 8 trials, twice
 def test_a_node_lost_in_mid_run_costs_no_finished_trial_and_no_bit(tmp_path: Path) -> None:
     calm, stormy = prepare(tmp_path / "calm", SPACE), prepare(tmp_path / "stormy", ON_NODES)
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    cluster = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    cluster["RAY_health_check_period_ms"] = "500"  # a dead node is noticed after five checks, by default of 3 s
     held = mishaps.install(stormy / "hook")
     (stormy / "hook" / "80").touch()  # until the node is killed, trials with a memory wait at step 60
     running = [
-        start(stormy, str(Path(__file__).with_name("lose_a_node.py")), "cluster.yaml", **token, **held),
+        start(stormy, str(Path(__file__).with_name("lose_a_node.py")), "cluster.yaml", **cluster, **held),
         start(calm, "-m", "orchestrator.sweep", "cluster.yaml", "--executor", "serial"),
     ]
     try:

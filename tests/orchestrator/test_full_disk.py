@@ -68,7 +68,6 @@ def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.Monkey
         return Reports(results, out, ["markdown", "csv"])
 
     monkeypatch.setattr("reports.write.Reports", few)
-    monkeypatch.setattr("reports.write.Reports", few)
     out = str(quick_options.out)
     return [str(tiny_space), "--out", out, "--executor", "serial", "--only", "w/o contrast"]
 

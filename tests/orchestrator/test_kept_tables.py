@@ -166,7 +166,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
         return Reports(results, out, STYLES)
 
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.write.Reports", plain)
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # nor in advance
     monkeypatch.setattr("reports.write.Reports", plain)
     monkeypatch.setattr(api, "save_code", lambda *_: None)
     monkeypatch.setattr(ConsoleTracker, "say", lambda *given, **named: None)

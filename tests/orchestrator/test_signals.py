@@ -56,7 +56,6 @@ def line(tiny_space: Path, quick_options: RunOptions, monkeypatch: pytest.Monkey
         return Reports(results, out, ["markdown"])
 
     monkeypatch.setattr("reports.write.Reports", few)
-    monkeypatch.setattr("reports.write.Reports", few)
     return [str(tiny_space), "--out", str(quick_options.out), "--executor", "serial"]
 
 

@@ -38,6 +38,7 @@ IMPORTED = (
     "reports.__main__",
     "reports.figures.choose",
     "s3fs",
+    "torch",
 )
 
 

@@ -35,6 +35,8 @@ ARGUMENTS = {
     "clean": [[], ["--all"]],
     "sync": [["--tracking-uri", "sqlite:///mlflow.db"], ["--check", "--tracking-uri", "sqlite:///mlflow.db"]],
     "verify": [[], [SPEC, "--deep"]],
+    "export": [[SPEC, "tiny.zip"]],
+    "import": [["tiny.zip", "--run-dir", "imported"], ["größe.zip"]],
     "ui": [["--tracking-uri", "http://größe.example"]],
     "schema": [[]],
 }

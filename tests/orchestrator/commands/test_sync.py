@@ -18,6 +18,12 @@ MakeRecord = Callable[..., AttemptRecord]
 
 
 @pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take seconds."""
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+
+
+@pytest.fixture
 def filled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep: SweepRecord, make_record: MakeRecord, migrated: Path
 ) -> RecordStore:
@@ -59,6 +65,7 @@ def test_a_sync_is_complete_and_the_second_finds_nothing_to_do(filled: RecordSto
     assert figures >= {"figures/curves.png", "figures/means.pdf"}, "as at the end of the sweep"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, capsys: pytest.CaptureFixture) -> None:
     list(sync_sweeps("runs", ["tiny"], None))
     client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
@@ -79,6 +86,7 @@ def test_the_check_names_what_differs(filled: RecordStore, sweep: SweepRecord, c
     assert lines[1:] == [f"  {line}" for line in differences("runs", "tiny", None)]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_command_says_what_it_did(filled: RecordStore, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     second = f"sqlite:///{tmp_path / 'second.db'}"
     assert main(["sync", "--tracking-uri", second]) == 0

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 from orchestrator.errors import AccessError, OutageError
 from orchestrator.tracking.mlflow_database import create_database, spare_syncs, sync_seldom
 from orchestrator.tracking.mlflow_store import Server
+from tests.flushes import flushing
 from tests.orchestrator.tracking.conftest import World
 
 
@@ -36,15 +37,16 @@ def test_only_a_process_that_asks_for_it_waits_less_for_the_disk(tmp_path: Path)
         with create_engine(f"sqlite:///{path}").connect() as connection:
             return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
 
-    assert level("wal") == full
-    for _ in range(2):
-        spare_syncs()
-    try:
-        assert level("wal") == normal
-        assert level("delete") == full, "without a write-ahead log, a power failure could damage the database"
-    finally:
-        event.remove(Engine, "connect", sync_seldom)
-    assert level("wal") == full
+    with flushing():
+        assert level("wal") == full
+        for _ in range(2):
+            spare_syncs()
+        try:
+            assert level("wal") == normal
+            assert level("delete") == full, "without a write-ahead log, a power failure could damage the database"
+        finally:
+            event.remove(Engine, "connect", sync_seldom)
+        assert level("wal") == full
 
 
 class WithoutSharedMemory(sqlite3.Connection):

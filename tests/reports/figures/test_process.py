@@ -41,6 +41,7 @@ def ticks_of_children(pid: int) -> int:
 
 
 def test_the_bytes_are_those_of_this_process_and_one_that_fails_is_a_line(process: FigureProcess) -> None:
+    process.prepare([])
     process.begin([])
     assert process.draw([]) == {}
     assert process.starts == 0, "nothing to draw is no process"

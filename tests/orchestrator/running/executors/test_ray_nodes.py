@@ -34,6 +34,7 @@ def cluster() -> Iterator[Any]:
     ):
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("MLFLOW_TRACKING_PASSWORD", "hush-hush")
+        patch.setenv("RAY_health_check_period_ms", "500")  # a dead node is noticed after five checks, by default of 3 s
         enable_token_auth_by_default()  # as ray.init does for a cluster of its own
         ensure_token_if_auth_enabled()
         nodes = Cluster()

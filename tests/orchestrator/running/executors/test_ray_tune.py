@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,45 +37,34 @@ def cluster() -> Iterator[RayTune]:
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        return lambda controller, work: RayTune(server=cluster.server, work=work).run(controller)
+        """On one slot: Ray starts a process for each, which takes seconds. The tests below use all."""
+        return lambda controller, work: RayTune(server=cluster.server, work=work, max_concurrent=1).run(controller)
 
 
-def test_a_killed_worker_is_a_lost_trial_and_the_others_run(cluster: RayTune, tmp_path: Path) -> None:
+def test_a_killed_trial_is_lost_and_so_is_one_that_says_so_which_names_its_node(
+    cluster: RayTune, tmp_path: Path
+) -> None:
+    dying = dying_work()
+
+    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
+        record = dying(task, report)
+        return replace(record, state=State.LOST) if task.config.seed == 3 else record
+
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(server=cluster.server, work=dying_work()).run(controller)
+    RayTune(server=cluster.server, work=work).run(controller)
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,
         "trial1": State.LOST,
         "trial2": State.DONE,
-        "trial3": State.DONE,
+        "trial3": State.LOST,
     }
     error = records["trial1"].error
     assert error is not None
     assert error.kind == "WorkerLost"
     assert [event for event, _ in controller.events_of("trial1")] == ["started", "ended"]
-
-
-def test_a_trial_that_ends_as_lost_names_its_node(cluster: RayTune, tmp_path: Path) -> None:
-    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-        now = time.time()
-        return AttemptRecord(trial_id=task.trial_id, attempt=1, state=State.LOST, started_at=now, ended_at=now)
-
-    controller = RecordingController(make_tasks(1, tmp_path))
-    RayTune(server=cluster.server, work=work).run(controller)
     (node,) = ray.nodes()
-    assert controller.records()["trial0"].environment["node"] == node["NodeID"]
-
-
-def test_a_hanging_trial_is_killed_when_it_must_stop(cluster: RayTune, tmp_path: Path) -> None:
-    def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
-        time.sleep(3600)
-        raise AssertionError
-
-    controller = RecordingController(make_tasks(1, tmp_path))
-    controller.stop_states["trial0"] = State.TIMED_OUT
-    RayTune(server=cluster.server, work=work, grace_seconds=0.5).run(controller)
-    assert controller.records()["trial0"].state is State.TIMED_OUT
+    assert records["trial3"].environment["node"] == node["NodeID"]
 
 
 def test_the_driver_keeps_its_signal_handlers_while_ray_starts_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +116,7 @@ def test_each_trial_has_a_process_of_one_server_and_workers_stay(
 
 
 def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_the_controller(
-    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: RayTune, tmp_path: Path
 ) -> None:
     quick = quick_work()
 
@@ -140,10 +129,9 @@ def test_a_hanging_trial_is_killed_after_the_grace_period_and_has_the_state_of_t
         def stop_state(self, task: Task) -> State | None:
             return State.TIMED_OUT if task.trial_id == "trial1" else None
 
-    monkeypatch.setattr(ray_tune, "GRACE_SECONDS", 1.0)
     controller = Impatient(make_tasks(3, tmp_path))
     began = time.monotonic()
-    RayTune(server=cluster.server, work=work).run(controller)
+    RayTune(server=cluster.server, work=work, grace_seconds=1.0).run(controller)
     assert time.monotonic() - began < 300
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
@@ -171,21 +159,18 @@ def test_an_autoscaling_cluster_has_capacity_before_it_has_nodes(
     assert fixed == Share(cpus=alive.get("CPU", 0.0), gpus=alive.get("GPU", 0.0))
 
 
-def test_trials_shorter_than_the_start_of_a_worker_use_all_slots(
-    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray_tune, "TrialWorker", InWorker)
-    controller = RecordingController(make_tasks(30, tmp_path))
-    RayTune(server=cluster.server, work=noting_its_process(), max_concurrent=2).run(controller)
-    counts = Counter(record.metrics["worker"] for record in controller.records().values())
-    assert counts.total() == 30
-    assert len(counts) == 2
-    assert min(counts.values()) > 5
+@dataclass(frozen=True)
+class ShortTrials:
+    """Thirty trials on two slots, each shorter than the start of a worker."""
+
+    workers: Counter[float]
+    """Trials by the process of their worker."""
+    asked: list[float]
+    """When the cluster was asked for its capacity."""
 
 
-def test_the_cluster_is_asked_about_once_a_second(
-    cluster: RayTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def short_trials(cluster: RayTune, tmp_path_factory: pytest.TempPathFactory) -> ShortTrials:
     asked: list[float] = []
     really = ray_tune.ray.cluster_resources
 
@@ -194,16 +179,28 @@ def test_the_cluster_is_asked_about_once_a_second(
             asked.append(time.monotonic())
         return really()
 
-    monkeypatch.setattr(ray_tune.ray, "cluster_resources", counted)
-    controller = RecordingController(make_tasks(8, tmp_path))
-    RayTune(server=cluster.server, work=quick_work()).run(controller)
-    assert len(controller.records()) == 8
-    assert asked
-    assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in itertools.pairwise(asked))
+    controller = RecordingController(make_tasks(30, tmp_path_factory.mktemp("short")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_tune, "TrialWorker", InWorker)
+        patch.setattr(ray_tune.ray, "cluster_resources", counted)
+        RayTune(server=cluster.server, work=noting_its_process(), max_concurrent=2).run(controller)
+    return ShortTrials(Counter(record.metrics["worker"] for record in controller.records().values()), asked)
+
+
+def test_trials_shorter_than_the_start_of_a_worker_use_all_slots(short_trials: ShortTrials) -> None:
+    assert short_trials.workers.total() == 30
+    assert len(short_trials.workers) == 2
+    assert min(short_trials.workers.values()) > 5
+
+
+def test_the_cluster_is_asked_about_once_a_second(short_trials: ShortTrials) -> None:
+    assert short_trials.asked
+    pairs = itertools.pairwise(short_trials.asked)
+    assert all(later - earlier > 0.5 * CHECK_SECONDS for earlier, later in pairs)
 
 
 def test_a_worker_starts_a_fork_server_where_the_drivers_is_gone(cluster: RayTune, tmp_path: Path) -> None:
-    controller = RecordingController(make_tasks(2, tmp_path))
+    controller = RecordingController(make_tasks(1, tmp_path))
     RayTune(server=str(tmp_path / "gone.sock"), work=quick_work()).run(controller)
     assert controller.records()["trial0"].state is State.DONE
 

@@ -125,12 +125,17 @@ FAILURES: dict[str, Callable[[], None]] = {
 }
 
 
-@pytest.mark.parametrize("how", FAILURES)
-def test_without_progress_the_restarts_are_bounded_and_every_task_has_ended(
-    supervise: Supervise, tmp_path: Path, how: str
-) -> None:
-    fail = FAILURES[how]
+ORDERS = (
+    ("killed", "exits", "aborts", "raises"),
+    ("raises SystemExit", "killed", "exits", "says so"),
+)
+"""How a child and those that replace it fail, one after another."""
 
+
+@pytest.mark.parametrize("order", ORDERS, ids=" ".join)
+def test_without_progress_the_restarts_are_bounded_and_every_task_has_ended(
+    supervise: Supervise, tmp_path: Path, order: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
     class Failing(InChild):
         def run(self, controller: SweepController) -> None:
             task = controller.next_task(self.capacity)
@@ -138,16 +143,24 @@ def test_without_progress_the_restarts_are_bounded_and_every_task_has_ended(
             assert task is not None
             assert other is not None
             controller.started(task)
-            fail()
+            how = order[len(list(tmp_path.glob("failure*")))]
+            (tmp_path / f"failure {how}").touch()
+            FAILURES[how]()
 
     controller = RecordingController(make_tasks(2, tmp_path))
     with pytest.raises(ExecutorLostError, match=r"; 3 restarts without progress; the same command resumes") as caught:
         supervise(lambda: Failing(quick_work())).run(controller)
-    assert "\n" not in str(caught.value)
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(lines) == MOST_RESTARTS
+    assert not [line for line in (*lines, str(caught.value)) if "\n" in line]
     assert not controller.running
     ends = [event for event, _, _ in controller.events if event == "ended"]
-    assert len(ends) == len(controller.events) - len(ends) == MOST_RESTARTS + 1
+    assert len(ends) == len(controller.events) - len(ends) == MOST_RESTARTS + 1 == len(order)
     assert {state for index in range(2) for state in states_of(controller, f"trial{index}")} == {State.LOST}
+
+
+def test_every_failure_is_tried() -> None:
+    assert {how for order in ORDERS for how in order} == FAILURES.keys()
 
 
 def test_a_trial_that_gets_further_each_time_is_never_given_up(supervise: Supervise, tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ def parent() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def server(parent: Path) -> Iterator[str]:
-    with server_of_this_process(parent, (), {}) as path:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Its trials leave nothing to each other, as these tests show."""
+    with temporary_folder("test") as folder, server_of_this_process(folder, (), {}) as path:
         yield path
 
 
