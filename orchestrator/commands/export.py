@@ -27,7 +27,7 @@ def export(directory: RunDirectory, name: str, path: Path, *, weights: bool) -> 
 def describe(exported: Exported, name: str, path: Path, *, weights: bool) -> list[Part]:
     """What is in an archive, the digest that is published with it, and what its records say of machines."""
     earlier = f", {counted(exported.earlier, 'earlier plan')}" if exported.earlier else ""
-    held = f"{exported.trials} of {counted(exported.planned, 'trial')}{earlier}"
+    held = f"{exported.trials} of {counted(exported.planned, 'trial')} done{earlier}"
     checkpoints = counted(exported.weights, "checkpoint") if weights else "no checkpoints"
     parts: list[Part] = [
         Line(f"{path}: {name}, {held}, {checkpoints}, {exported.size / 1e6:.1f} MB", "bold"),

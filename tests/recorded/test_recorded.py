@@ -1,7 +1,8 @@
 """A run directory recorded by version 0.1: later versions open it, resume it and make the same tables of it.
 
 `runs` holds two sweeps (`search_spaces`) without checkpoints, pictures and caches; host names and paths are replaced.
-`tables` holds what version 0.1 made of exactly this directory, and its `status --json`; later notes are added.
+`tables` holds what version 0.1 made of exactly this directory, and its `status --json`; later notes are added, and the
+numbers of the trials of a search.
 """
 
 import json

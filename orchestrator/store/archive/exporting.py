@@ -27,7 +27,7 @@ from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
 from orchestrator.workload.loading import BUILT_IN
 from orchestrator.workload.source_digest import codes_in
 
-__all__ = ["Exported", "export_sweep", "points_of"]
+__all__ = ["Exported", "export_sweep"]
 
 ReadFile = Callable[[], bytes]
 """Reads the content of a member."""

@@ -44,9 +44,14 @@ class ArchiveFiles(Files):
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Sizes of all files below `folder`."""
-        start = f"{folder}/"
-        members = self.archive.manifest.members.items()
-        return {name.removeprefix(start): member.size for name, member in members if name.startswith(start)}
+        found: dict[str, int] = {}
+        for name in self.names(folder):
+            key = f"{folder}/{name}"
+            if (member := self.archive.manifest.members.get(key)) is not None:
+                found[name] = member.size
+            else:
+                found |= {f"{name}/{inner}": size for inner, size in self.sizes(key).items()}
+        return found
 
     def stamps(self, keys: Sequence[str]) -> list[str | None]:
         """The digest of each file."""

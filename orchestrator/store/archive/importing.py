@@ -7,7 +7,7 @@ writes the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.errors import StoreError
@@ -65,7 +65,7 @@ def import_sweep(contents: Contents, store: RecordStore) -> Imported:
             if member.startswith("code/") and store.files.read(member) is None:
                 changes.add(member)
         for trial_id in contents.attempts:
-            add_trial(changes, contents, store, trial_id)
+            add_trial(changes, contents, store, trial_id, known[trial_id])
         add_plans(changes, contents, store)
         if changes.conflicts:
             others = len(changes.conflicts) - 1
@@ -82,16 +82,18 @@ def import_sweep(contents: Contents, store: RecordStore) -> Imported:
     )
 
 
-def add_trial(changes: Changes, contents: Contents, store: RecordStore, trial_id: str) -> None:
-    """What is lacking of a trial: its facts, curves, pictures and weights first, then its records."""
+def add_trial(changes: Changes, contents: Contents, store: RecordStore, trial_id: str, known: Sequence[str]) -> None:
+    """What is lacking of a trial: its facts, curves, pictures and weights first, then its records.
+
+    `known` are the keys of the records that the run directory has.
+    """
     names = set(store.files.names(trial_key(trial_id)))
     if "trial.json" in names:
         store.trial_file(trial_id)  # raises if it is damaged; else it is of the same configuration, as the id says
     else:
         changes.add(trial_key(trial_id, "trial.json"))
     add_points(changes, contents, store, trial_id)
-    stored = store.stored_attempts(store.attempt_keys([trial_id]))[trial_id]
-    present = {item.key: item.record for item in stored}
+    present = {item.key: item.record for item in store.stored_attempts({trial_id: known})[trial_id]}
     records: list[str] = []
     named: dict[str, str] = {}
     for item in contents.attempts[trial_id]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.machine.sealed_json import seal, unseal
 
-__all__ = ["PLACEHOLDER", "portable_file"]
+__all__ = ["portable_file"]
 
 PLACEHOLDER = "PATH"
 """Stands for the folder in an absolute path."""

@@ -207,7 +207,7 @@ def test_the_command_says_what_travels(place: Path, capsys: pytest.CaptureFixtur
     assert main(["export", "tiny.yaml", "said.zip"]) == 0
     size, digest = Path("said.zip").stat().st_size, hashlib.sha256(Path("said.zip").read_bytes()).hexdigest()
     assert capsys.readouterr().out.splitlines() == [
-        f"said.zip: tiny, 4 of 4 trials, no checkpoints, {size / 1e6:.1f} MB",
+        f"said.zip: tiny, 4 of 4 trials done, no checkpoints, {size / 1e6:.1f} MB",
         f"publish its SHA-256 with it, which shows that nobody has changed it: {digest}",
         "its records name the machine machine-of-somebody",
         "1 traceback in it may name folders of yours",
@@ -224,7 +224,7 @@ def test_an_unfinished_sweep_is_exported_as_it_is(place: Path, capsys: pytest.Ca
         if run.seed == 2:
             shutil.rmtree(f"runs/trials/{run.trial_id}")
     assert main(["export", "tiny.yaml", "part.zip"]) == 0
-    assert "part.zip: tiny, 4 of 6 trials, 2 earlier plans, no checkpoints" in capsys.readouterr().out
+    assert "part.zip: tiny, 4 of 6 trials done, 2 earlier plans, no checkpoints" in capsys.readouterr().out
     done = [
         record.state for record in RunDirectory("runs").outcomes(RunDirectory("runs").sweep("tiny").trial_ids).values()
     ]
