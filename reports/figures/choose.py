@@ -110,9 +110,14 @@ def learning_curves(data: FigureData, directory: RunDirectory, metrics: Sequence
         for metric in metrics
     }
     curves = read_curves(directory, sweep, labels, {metric: column.scale for metric, column in columns.items()})
-    note = "; ".join(part for part in (BAND, data.of_all(labels)) if part)
+    note = "; ".join(filter(None, (BAND, data.of_all(labels))))
     return {
-        metric: Curves(name=axis_title(column), curves=titled(curves[metric], data), note=note, data=data.data_note)
+        metric: Curves(
+            name=axis_title(column),
+            curves=titled(curves[metric], data),
+            note=note,
+            data="; ".join(filter(None, (data.data_note, data.row_note))),
+        )
         for metric, column in columns.items()
     }
 

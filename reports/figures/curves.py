@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.figures.legend import legend_height, legend_label, place_legend
@@ -30,6 +31,7 @@ def draw_curves(data: Curves, *, style: Style = LIGHT, width: float = COLUMN) ->
             axes.plot(step_T, mean_T, label=labels[index], marker="o" if len(step_T) == 1 else "", markersize=3, **look)
             axes.fill_between(step_T, mean_T - std_T, mean_T + std_T, color=look["color"], alpha=0.15, linewidth=0)
         axes.set_xlabel("Step")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
         axes.set_ylabel(literal(data.name))
         axes.grid(axis="y")
         if not shown:

@@ -11,7 +11,8 @@ from reports.stats.comparisons import compare_with
 from reports.stats.pairs import MIN_SEEDS, paired
 from reports.tables.aggregate import aggregate
 from reports.tables.class_table import MOST_ROWS as COMPARED_ROWS
-from reports.tables.class_table import compare_classes
+from reports.tables.class_table import compare_classes, never_right
+from reports.tables.row_headers import row_titles
 from reports.tables.sequential import looks_of
 
 __all__ = ["bars_of_differences", "bars_of_means", "class_differences"]
@@ -56,11 +57,14 @@ def bars_of_differences(data: FigureData, baseline: str) -> Bars:
 
 def note_of(data: FigureData, labels: Sequence[str], middle: str, dots: str) -> str:
     """What the interval and the dots are, and which rows are left out."""
-    return "; ".join(part for part in (interval_note(data, middle, dots), data.of_all(labels)) if part)
+    return "; ".join(filter(None, (data.row_note, interval_note(data, middle, dots), data.of_all(labels))))
 
 
 def class_differences(data: FigureData) -> ClassBars:
-    """The best row against the baseline, class by class; empty without a baseline or scored classes."""
+    """The best row against the baseline, class by class, without classes that are never right, as in the table.
+
+    Empty without a baseline or scored classes.
+    """
     others = [label for label in data.ranking() if label != data.sweep.baseline]
     families = class_families(data.sweep.declared_metrics)
     if data.baseline is None or not others or not families:
@@ -70,12 +74,16 @@ def class_differences(data: FigureData) -> ClassBars:
     cells = {key.removeprefix(family.name): aggregate(data.results, key) for key in metrics if family.covers(key)}
     compared = compare_classes(cells, data.baseline, others[:COMPARED_ROWS], looks_of(data.sweep))[others[0]]
     classes = []
+    never = [] if family.direction == "down" else never_right(cells)
     for label, by_row in cells.items():
+        if label in never:
+            continue
         _, difference_N = paired(by_row[others[0]].values, by_row[data.baseline].values)
         if len(difference_N):
             classes.append(BarRow(label=label, estimate=estimate_of(difference_N * family.scale)))
     unit = f" ({family.unit})" if family.unit else ""
-    rows = f"“{data.titles[others[0]]}” to “{data.titles[data.baseline]}”"
+    titles = row_titles(data.sweep)
+    rows = f"“{titles[others[0]]}” to “{titles[data.baseline]}”"
     name = f"{data.on_data(f'Δ {family.family_title}{unit}')}: {rows}"
     note = f"Fewer than {MIN_SEEDS} seeds: no test"
     if any(item.estimate.interval for item in classes):

@@ -18,12 +18,14 @@ from reports.stats.intervals import mean_interval
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Cell, aggregate, rank_rows
 from reports.tables.columns import Column, column_for
-from reports.tables.row_headers import row_titles
+from reports.tables.row_headers import key_words, row_titles, setting_keys
 
 __all__ = ["FigureData", "axis_title", "estimate_of", "gaps_of", "interval_note"]
 
 SPLITS = {"train": "Training", "val": "Validation"}
 """What an axis says for the first part of a metric's name."""
+LONGEST_TITLE = 34
+"""Letters of a row's title in a legend or beside an axis."""
 AXES = {"cost/train_minutes": "Training time", "cost/step_ms": "Time per step"}
 """What an axis says where the header of the column is too short for it."""
 
@@ -89,8 +91,15 @@ class FigureData:
 
     @cached_property
     def titles(self) -> Mapping[str, str]:
-        """What figures call the rows, by label."""
-        return row_titles(self.sweep)
+        """What figures call the rows, by label; without the names of keys where `row_note` has them."""
+        return row_titles(self.sweep, brief=bool(self.row_note))
+
+    @cached_property
+    def row_note(self) -> str:
+        """`Rows: memory kind, pixels per class, temperature` where the titles with these words would be too long."""
+        keys = max((setting_keys(row) for row in self.sweep.rows), key=len, default=())
+        longest = max(map(len, row_titles(self.sweep).values()), default=0)
+        return f"Rows: {', '.join(map(key_words, keys))}" if keys and longest > LONGEST_TITLE else ""
 
     def estimate(self, label: str) -> Estimate:
         """Seeds of a row and, from three seeds on, the 95% interval of their mean."""

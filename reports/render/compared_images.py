@@ -25,6 +25,7 @@ from orchestrator.store.sweep_results import SweepResults
 from reports.stats.image_bootstrap import pixel_accuracy
 from reports.tables.aggregate import aggregate, rank_rows
 from reports.tables.image_limits import SCORES
+from reports.tables.row_headers import row_titles
 
 __all__ = [
     "Choice",
@@ -150,6 +151,8 @@ def choose_images(value_SN: NDArray[np.float64]) -> list[Choice]:
 def compare_images(results: SweepResults, directory: RunDirectory) -> ComparedImages | None:
     """The images of results on one data set; None where the rows have no seed whose trials keep the same images."""
     sweep, rows = results.sweep, compared_rows(results)
+    titles = row_titles(sweep)
+    names = tuple(titles[row] for row in rows)
     trials = {(run.row, run.seed): run.trial_id for run in sweep.cells if run.row in rows}
     kept: dict[tuple[str, int], Kept] = {}
     for key, trial_id in trials.items():
@@ -179,7 +182,7 @@ def compare_images(results: SweepResults, directory: RunDirectory) -> ComparedIm
                 number=number,
                 seed=seed,
                 change=f"{mean:+.{DECIMALS}f} points" if len(rows) > 1 else f"{mean:.{DECIMALS}f}%",
-                panels=panels_of([kept[row, seed].files[number] for row in rows], rows, scores),
+                panels=panels_of([kept[row, seed].files[number] for row in rows], names, scores),
             )
         )
     if not images:
@@ -187,7 +190,7 @@ def compare_images(results: SweepResults, directory: RunDirectory) -> ComparedIm
     shown = [(kept[row, image.seed], image.number) for image in images for row in rows]
     return ComparedImages(
         data=sweep.data_sets[0].name if sweep.data_sets else "",
-        rule=rule_in_words(rows, seeds, len(numbers), words),
+        rule=rule_in_words(names, seeds, len(numbers), words),
         images=tuple(images),
         classes=classes_shown(shown),
     )

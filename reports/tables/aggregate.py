@@ -47,6 +47,11 @@ class Gap(StrEnum):
         """The run is still to come."""
         return self in (Gap.NOT_RUN, Gap.CANCELLED)
 
+    @property
+    def stopped(self) -> bool:
+        """A scheduler has stopped the run, which is no failure."""
+        return self is Gap.STOPPED
+
 
 GAPS = {state: Gap[state.name] for state in State if state.name in Gap.__members__} | {
     State.USER_ERROR: Gap.FAILED,

@@ -29,7 +29,7 @@ from reports.tables.selection import explain_chosen, mark_row
 from reports.tables.sequential import looks_of
 from reports.tables.table import Table, sentence
 
-__all__ = ["MOST_ROWS", "build_class_table", "build_class_tables", "compare_classes"]
+__all__ = ["MOST_ROWS", "build_class_table", "build_class_tables", "compare_classes", "never_right"]
 
 ByClass = Mapping[str, Mapping[str, Cell]]
 """Class -> row label -> cell."""

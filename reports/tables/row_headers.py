@@ -7,16 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.store.records import Row, SweepRecord
+from orchestrator.store.records import SEARCHES, Row, SweepRecord
 
 __all__ = [
     "CHECK",
     "RowHeaders",
     "factor_text",
     "key_titles",
+    "key_words",
     "level_texts",
     "make_row_headers",
     "row_titles",
+    "setting_keys",
     "short_names",
     "value_text",
     "varied_keys",
@@ -62,14 +64,26 @@ def make_row_headers(
     """The row headers that suit the method.
 
     An ablation gets check marks if its rows switch components, else labels; a grid or a search gets one column per
-    factor. Factors in `group` come first; with `merge`, equal neighbours of all factors but the last are shown once.
+    factor, a search after the number of the trial, by which figures and notes call it. Factors in `group` come first;
+    with `merge`, equal neighbours of all factors but the last are shown once.
     """
     if method == "ablation" and not group:
         return check_marks(rows) or RowHeaders(names=("Variant",), texts=tuple((row.label,) for row in rows))
     names, texts = factor_columns(rows, baseline, group)
+    if method in SEARCHES:
+        return trial_column(rows, names, texts)
     first = 1 if names[0] == "Variant" else 0
     merged = len(names) - 1 if merge and not first and method == "grid" else len(group) if not first else 0
     return RowHeaders(names=names, texts=tuple(texts), merged=min(merged, len(names) - 1))
+
+
+def trial_column(rows: Sequence[Row], names: Sequence[str], texts: Sequence[Sequence[str]]) -> RowHeaders:
+    """The columns of a search: `Trial` with the number of each, or with the label of another row, before `names`."""
+    if names[0] == "Variant":  # has the labels
+        names, texts = names[1:], [text[1:] for text in texts]
+    blank = [["" if text == row.label else text for text in found] for row, found in zip(rows, texts, strict=True)]
+    headers = [(row.label.removeprefix("trial "), *found) for row, found in zip(rows, blank, strict=True)]
+    return RowHeaders(names=("Trial", *names), texts=tuple(headers))
 
 
 def check_marks(rows: Sequence[Row]) -> RowHeaders | None:
@@ -167,30 +181,41 @@ def key_titles(keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def row_titles(sweep: SweepRecord) -> dict[str, str]:
-    """What figures, papers and tables of classes call the rows, by label.
+def row_titles(sweep: SweepRecord, *, brief: bool = False) -> dict[str, str]:
+    """What figures, papers and tables of classes call the rows, by label; `brief`: without the names of the keys.
 
     Labels that were made of settings become words: `temperature 0.1` for `temperature=0.1`, or `ResNet-50,
     inter-image` for `backbone=resnet50, source=inter_image`. Those that the search space gives stay.
     """
     keys = dict.fromkeys(key for row in sweep.rows for key in row.factors)
     titled = {key for key in keys if all(key in row.titles for row in sweep.rows if key in row.factors)}
-    found = {row.label: row_title(row, titled) for row in sweep.rows}
+    found = {row.label: row_title(row, keys if brief else titled) for row in sweep.rows}
     return found if len(set(found.values())) == len(found) else {label: label for label in found}
 
 
-def row_title(row: Row, titled: Collection[str]) -> str:
-    """The title of a row; values of the keys `titled` say what they are of."""
-    parts = []
+def setting_keys(row: Row) -> tuple[str, ...]:
+    """The keys of the settings that the label of a row is made of; none for a label that the search space gives."""
+    found = []
     for setting in row.label.split(", "):
         name, is_setting, _ = setting.partition("=")
         key = next((key for key in row.factors if key == name or key.endswith(f".{name}")), None)
         if not is_setting or key is None:
-            return row.label
-        (words,) = key_titles((key,))
-        text = value_text(row, key)
-        parts.append(text if key in titled else f"{words[:1].lower()}{words[1:]} {text}")
-    return ", ".join(parts)
+            return ()
+        found.append(key)
+    return tuple(found)
+
+
+def row_title(row: Row, titled: Collection[str]) -> str:
+    """The title of a row; values of the keys `titled` say what they are of."""
+    keys = setting_keys(row)
+    texts = (value_text(row, key) if key in titled else f"{key_words(key)} {value_text(row, key)}" for key in keys)
+    return ", ".join(texts) if keys else row.label
+
+
+def key_words(key: str) -> str:
+    """`pixels per class`: the title of one key in running text."""
+    (words,) = key_titles((key,))
+    return words[:1].lower() + words[1:]
 
 
 def value_text(row: Titled, key: str) -> str:

@@ -29,7 +29,7 @@ def test_status_counts_groups_and_names_the_debug_command(swept: Path, capsys: C
     assert main(["status", "tiny.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "tiny: 4 trials: 3 done, 0 running, 1 failed, 0 not run"
-    assert "user error, 1 trial, signature 0ddba11a: E: m" in lines
+    assert "user error, 1 trial: E: m" in lines
     again = "  debug it: python -m orchestrator.sweep tiny.yaml --trial "
     assert any(line.startswith(again) for line in lines)
 

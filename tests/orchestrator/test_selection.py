@@ -51,8 +51,8 @@ def test_the_dry_run_runs_what_is_selected(tiny_space: Path, capsys: Capture) ->
     assert lines[1] == "4 trials, 0 done already, 2 to run of the 2 selected"
     assert lines[-3:] == [
         "row                    done  to run      not selected",
-        "w/o contrast           -     seeds 0, 1  -",
-        "pixel + region memory  -     -           seeds 0, 1",
+        "w/o contrast           –     seeds 0, 1  –",
+        "pixel + region memory  –     –           seeds 0, 1",
     ]
     assert main(["tiny.yaml", "--dry-run", "--json", "--only", DONE_ROW]) == 0
     entries = json.loads(capsys.readouterr().out)["trials"]

@@ -129,7 +129,7 @@ def test_the_dry_run_and_why_name_the_files(tiny_space: Path, options: RunOption
     assert "4 trials, 0 done already, 4 stale, 0 to run" in text
     assert f"which differs in {SAMPLER}" in text
     assert re.search(r"^row +done +to run +stale$", text, re.MULTILINE)
-    assert re.search(r"^w/o contrast +- +- +seeds 0, 1$", text, re.MULTILINE)
+    assert re.search(r"^w/o contrast +– +– +seeds 0, 1$", text, re.MULTILINE)
     entries = json.loads(plan_as_json(plan, RunDirectory("runs")))["trials"]
     assert {entry["status"] for entry in entries} == {"stale"}
     reasons = plain(describe_reasons(plan, RunDirectory("runs"), every=True))

@@ -1,7 +1,8 @@
 """A run directory recorded by version 0.1: later versions open it, resume it and make the same tables of it.
 
 `runs` holds two sweeps (`search_spaces`) without checkpoints, pictures and caches; host names and paths are replaced.
-`tables` holds what version 0.1 made of exactly this directory, and its `status --json`; later notes are added.
+`tables` holds what version 0.1 made of exactly this directory, and its `status --json`; later notes are added, and the
+numbers of the trials of a search.
 """
 
 import json
@@ -22,6 +23,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main as sweep_command
 from reports.__main__ import main as report
 from reports.write import make_table, write_reports
+from tests.orchestrator.conftest import NoFollower
 
 HERE = Path(__file__).parent
 TEMPERATURE = "contrast.temperature"
@@ -96,7 +98,6 @@ def test_planning_gives_the_recorded_trials_and_reuses_those_that_are_done(place
         )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("journal", ["whole", "cut", "garbled", "missing"])
 def test_the_search_resumes_with_nothing_to_run(journal, place, capsys, monkeypatch):
     path = place / "runs/sweeps/recorded_search/study.journal"
@@ -105,9 +106,10 @@ def test_the_search_resumes_with_nothing_to_run(journal, place, capsys, monkeypa
     elif journal != "whole":
         path.write_bytes(path.read_bytes()[:700] if journal == "cut" else b"\x00" * 90)
     monkeypatch.setattr("orchestrator.running.worker.run_trial", lambda *_: pytest.fail("a trial runs"))
+    monkeypatch.setattr("orchestrator.api.open_follower", lambda options, name: NoFollower())
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     before = trial_files(place)
-    arguments = ["recorded_search.yaml", "--executor", "serial", "--tracking-uri", f"sqlite:///{place}/mlflow.db"]
-    assert sweep_command(arguments) == 0
+    assert sweep_command(["recorded_search.yaml", "--executor", "serial"]) == 0
     assert "trial 5" in capsys.readouterr().out
     assert trial_files(place) == before
 

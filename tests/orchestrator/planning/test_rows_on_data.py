@@ -159,7 +159,7 @@ def test_a_dry_run_shows_each_row_on_each_data_set(planned: Callable[..., SweepP
     plan, directory = planned(text), RunDirectory("runs")
     lines = plain(plan_as_text(read_space(text), plan, directory))
     assert lines[0] == "s: 2 rows x 2 data sets x 2 seeds = 8 runs"
-    assert "full on mine               -     seeds 0, 1" in lines
+    assert "full on mine               –     seeds 0, 1" in lines
     assert any(line.startswith("data: mine: train 2 images") for line in lines)
     assert any(line.startswith("mine: keys per anchor") for line in lines)
     entries = json.loads(plan_as_json(plan, directory))["trials"]

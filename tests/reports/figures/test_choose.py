@@ -114,11 +114,36 @@ def test_a_search_has_a_front_and_the_importance_it_is_given(sweep_of, outcomes_
     ]
 
 
+def test_long_titles_of_rows_are_their_values_and_a_note_names_the_keys(sweep_of, outcomes_of):
+    """Seen: five lines of a legend that were all `memory kind pixel, pixels per class…`."""
+    rows = {"baseline": {}}
+    for size in (50, 500):
+        for temperature in (0.05, 0.1):
+            label = f"kind=pixel, pixels_per_class={size}, temperature={temperature}"
+            factors = {"memory.kind": "pixel", "memory.pixels_per_class": size, "contrast.temperature": temperature}
+            rows[label] = factors
+    sweep = sweep_of(rows, method="grid", baseline="baseline")
+    data = FigureData.of(results_of(sweep, outcomes_of(dict(zip(rows, row_values(5), strict=True)))))
+    found = bars_of_means(data)
+    assert [row.label for row in found.rows] == [
+        "baseline",
+        *(f"pixel, {n}, {t}" for n in (50, 500) for t in (0.05, 0.1)),
+    ]
+    assert found.note.startswith("Rows: memory kind, pixels per class, temperature; ")
+    assert bars_of_differences(data, "baseline").name.endswith("to “baseline”")
+
+
+def test_short_titles_of_rows_keep_their_words(temperature):
+    sweep, outcomes = temperature
+    data = FigureData.of(results_of(sweep, outcomes))
+    assert (data.row_note, data.titles["temperature=0.1"]) == ("", "temperature 0.1")
+
+
 def test_classes_compare_the_best_row_with_the_baseline(sweep_of, outcomes_of, tmp_path):
     rows = {"base": {}, "worse": {"a": 1}, "better": {"a": 2}}
 
     def metrics(miou, car):
-        return {MIOU: miou, "final/iou/car": car, "final/iou/sky": 0.9}
+        return {MIOU: miou, "final/iou/car": car, "final/iou/sky": 0.9, "final/iou/pole": 0.0}
 
     values = {
         "base": [metrics(0.40, 0.50), metrics(0.41, 0.52)],
@@ -128,7 +153,9 @@ def test_classes_compare_the_best_row_with_the_baseline(sweep_of, outcomes_of, t
     sweep, outcomes = sweep_of(rows), outcomes_of(values)
     found = class_differences(FigureData.of(results_of(sweep, outcomes)))
     assert found.name == "Δ IoU (%): “better” to “base”"
-    assert {item.label: item.estimate.mean for item in found.rows} == pytest.approx({"car": 10.0, "sky": 0.0})
+    assert {item.label: item.estimate.mean for item in found.rows} == pytest.approx({"car": 10.0, "sky": 0.0}), (
+        "no pole is ever right"
+    )
     assert "classes" in choose(results_of(sweep, outcomes), RunDirectory(tmp_path))
 
 

@@ -132,6 +132,16 @@ def test_the_best_rows_of_a_search(sweep_of, outcomes_of, goal, labels):
     assert any(note.text.endswith("(fANOVA): x 75%, y 25%.") for note in table.notes)
 
 
+def test_a_search_has_the_numbers_by_which_figures_and_notes_call_its_trials(sweep_of, outcomes_of):
+    rows = {"baseline": {}, "trial 0": {"a.kind": "x", "b.n": 1}, "trial 11": {"a.kind": "y", "b.n": 2}}
+    values = {"baseline": [0.5], "trial 0": [0.1], "trial 11": [0.2]}
+    sweep = sweep_of(rows, seeds=(0,), method="tpe", baseline="baseline", table=TableRecord(columns=(MIOU,)))
+    layout = build_table(results_of(sweep, outcomes_of(values, seeds=(0,)))).layout
+    assert layout.row_header_names == ("Trial", "A kind", "N")
+    texts = [tuple(header.text for header in line.row_headers) for line in layout.lines]
+    assert texts == [("baseline", "", ""), ("11", "y", "2"), ("0", "x", "1")]
+
+
 def test_very_many_rows_are_cut_to_the_best(sweep_of, outcomes_of):
     rows = {f"r{n}": {"x": n} for n in range(MOST_ROWS + 20)}
     values = {label: [0.001 * n] * 3 for n, label in enumerate(rows)}
