@@ -173,9 +173,11 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Nothing runs, nothing waits, and no trial is to be added."""
-        if self.running or len(self.queue):
+        if self.running:
             return False
-        return self.source is None or bool(self.halted) or self.source.exhausted
+        if self.halted:  # perhaps before there was a queue to clear
+            return True
+        return not len(self.queue) and (self.source is None or self.source.exhausted)
 
     @property
     def only_runs(self) -> bool:

@@ -2,7 +2,8 @@
 
 MLflow 3.17 keeps a saved view in a tag of the experiment, `mlflow.sharedViewState.KEY`: JSON with its name, which the
 menu `Views` shows, and the state of the page, deflated and in base64. A link with `viewStateShareKey=KEY` opens it.
-Releases before read the state from the outermost keys, which repeat the essentials.
+Releases before look at the outermost keys, which repeat the essentials. Tried with MLflow 3.1.4, that is not enough: a
+link as we print it opens its page of models, and one in its own form (without `/runs`) fails. All runs are delivered.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MOST_LISTED = 30
 under its link only."""
 MOST_EXTRA_COLUMNS, MOST_AXES = 4, 6
 ESSENTIALS = ("searchFilter", "orderByKey", "orderByAsc", "selectedColumns")
-"""What releases of MLflow before 3.17 show of a view."""
+"""What releases of MLflow before 3.17 look for at the outermost level."""
 
 RUN_NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
 """Columns that MLflow always shows."""

@@ -222,6 +222,16 @@ def test_the_first_interrupt_starts_no_more_trials_and_cancels_the_running_ones(
     assert [driver.outcomes[key].state for key in ("base0", "full0")] == [State.DONE, State.CANCELLED]
 
 
+def test_an_interrupt_before_the_first_trial_runs_none(
+    plan: SweepPlan, store: RecordStore, make_record: MakeRecord
+) -> None:
+    """Seen: a signal emptied a queue that was filled afterwards, and the sweep waited for ever."""
+    driver, scripted = Driver(store, []), Scripted(make_record)
+    driver.interrupt()
+    assert driver.run(plan, {}, Runtime(), lambda: scripted) == {}
+    assert scripted.tasks == []
+
+
 def test_a_sweep_whose_executor_died_stops_and_says_so(
     plan: SweepPlan, store: RecordStore, make_record: MakeRecord
 ) -> None:

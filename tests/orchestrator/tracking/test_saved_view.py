@@ -66,12 +66,14 @@ def test_the_tag_has_the_name_and_the_state(ablation: SweepRecord) -> None:
 
 
 def read_before_3_17(value: str) -> Any:
-    """What the pages of earlier releases make of a tag: they know no name, and take all of it for the state."""
+    """How earlier releases parse a tag: they know no name, and take all of it for the state."""
     return state_in(value) if value.startswith("deflate;") else json.loads(value)
 
 
 @pytest.mark.parametrize("listed", [0, 30])
-def test_earlier_releases_show_the_runs_of_the_sweep_with_columns_and_order(ablation: SweepRecord, listed: int) -> None:
+def test_earlier_releases_can_parse_the_tag_and_find_filter_columns_and_order(
+    ablation: SweepRecord, listed: int
+) -> None:
     view = SavedView.of(ablation, 1000.0)
     value = view.value({f"mlflow.sharedViewState.{number}": '{"name": "x"}' for number in range(listed)})
     assert len(value) <= 5000, "their limit"
