@@ -107,9 +107,9 @@ class ChildProcess:
         The child is reaped last, so that no other session has its number.
         """
         if self.process.returncode is None:
-            self.connection.close()
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
+            self.connection.close()  # later, because a child that notices it begins to end its executor
             deadline = time.monotonic() + KILLING_SECONDS
             while (members := members_of(self.process.pid)) and time.monotonic() < deadline:
                 for member in members:
