@@ -30,7 +30,7 @@ def test_human_names_stand_in_the_tables():
     text = render_latex(table_of("backbone"))
     assert r"\multirow{2}{*}{EfficientNet-Lite0} & no contrast" in text
     assert "tf_efficientnet" not in text
-    assert r"ResNet-test (random init) + DeepLabV3, crop 64$\times$96" in render_latex(table_of("memory"))
+    assert r"EfficientNet-Lite0 (ImageNet) + HRNet head, crop 64$\times$96" in render_latex(table_of("memory"))
     assert "Pixels\\\\per class" in render_latex(table_of("queue_size"))
 
 
