@@ -161,18 +161,16 @@ def show_status(options: argparse.Namespace) -> int:
 
 def show_reasons(options: argparse.Namespace) -> int:
     """Show how many trials would run or be reused and why; --all: each trial, and what differs from the closest one."""
+    from orchestrator.commands.announced_plan import announced_plan
     from orchestrator.commands.why import describe_reasons
-    from orchestrator.planning.naming import plan_in
     from orchestrator.spec.workload_in_use import reading_for
-    from orchestrator.tracking.waiting_line import WaitingLine
 
     require_one_name(options, options.specs)
     directory = RunDirectory(options.run_dir)
     for number, path in enumerate(options.specs):
         spec = read_spec(path, **given_options(options))
         with reading_for(spec.workload):
-            with WaitingLine() as waiting:
-                plan = plan_in(directory, spec, waiting)
+            plan = announced_plan(directory, spec)
             separator = [""] if number else []
             print_parts([*separator, *describe_reasons(plan, directory, every=options.all)])
     return DONE

@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from orchestrator import api
 from orchestrator.api import RunOptions, SweepOutcome, carry_out
+from orchestrator.commands.announced_plan import announced_plan
 from orchestrator.commands.command_line import DONE, UNFINISHED, Parser, guarded
 from orchestrator.commands.dry_run import plan_as_json, plan_as_text
 from orchestrator.commands.sweep_choice import given_options
 from orchestrator.machine.text_table import print_parts
 from orchestrator.planning.cost_forecast import CostBook
-from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import CACHE, SweepPlan, Trial, TrialSelection
 from orchestrator.redaction import without_password
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.tracking.uri import tracking_uri_of
-from orchestrator.tracking.waiting_line import WaitingLine
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -74,8 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Plan, then show the plan or carry it out."""
     spec = read_spec(options.spec, **given_options(options))
     directory = RunDirectory(options.run_dir)
-    with WaitingLine() as waiting:
-        plan = plan_in(directory, spec, waiting)
+    plan = announced_plan(directory, spec)
     selection = None
     if options.only or options.trial:
         selection = TrialSelection(rows=tuple(options.only), trials=tuple(options.trial))

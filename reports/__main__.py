@@ -106,10 +106,7 @@ def write_all(loaded: Sequence[LoadedSweep], arguments: argparse.Namespace, styl
     if len(tables) > 1:
         show(combine_tables(tables))
     if arguments.paper is not None:
-        every_sweep = [sweep.results for sweep in loaded]
-        directories = [sweep.directory for sweep in loaded]
-        written = write_paper(every_sweep, arguments.paper, directories, arguments.font)
-        sys.stdout.writelines(f"wrote {path}\n" for path in written)
+        sys.stdout.writelines(f"wrote {path}\n" for path in write_paper(loaded, arguments.paper, arguments.font))
     if mistakes:
         raise StyleError(mistakes, {})
     return DONE if all(table.complete for table in tables) else UNFINISHED

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.store.data_set_record import DataSetRecord
-from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.figures.choose import choose
 from reports.figures.drawing import PAPER_FONTS, Drawing
@@ -21,6 +20,7 @@ from reports.figures.plots import Bars, Curves, HeatMap, LinePlot, Parallel, Plo
 from reports.render.latex import document, render_latex, with_math
 from reports.render.latex_text import escape
 from reports.render.provenance import figure_title
+from reports.sources.loaded import LoadedSweep
 from reports.tables.class_table import build_class_tables
 from reports.tables.combined_table import combine_tables
 from reports.tables.table import Table, sentence
@@ -52,23 +52,17 @@ HEADINGS = (
 FIRST_LINE = r"% Made by `python -m reports --paper`; compiles with pdflatex. Take \input and figures from here."
 
 
-def write_paper(
-    sweeps: Sequence[SweepResults],
-    out: Path,
-    directory: RunDirectory | Sequence[RunDirectory],
-    font: str = PAPER_FONTS[0],
-) -> list[Path]:
+def write_paper(loaded: Sequence[LoadedSweep], out: Path, font: str = PAPER_FONTS[0]) -> list[Path]:
     """Write `main.tex`, `tables/*.tex` and `figures/*/*.pdf` into the folder `out`; returns the paths.
 
-    `directory` has the files of all sweeps, or is one for each. `font` is that of the figures and of `main.tex`, one of
-    `PAPER_FONTS`. Several sweeps also get one table of all. Raises StoreError when a file cannot be written.
+    `font` is that of the figures and of `main.tex`, one of `PAPER_FONTS`. Several sweeps also get one table of all.
+    Raises StoreError when a file cannot be written.
     """
     paths: list[Path] = []
     tables: list[Table] = []
     body: list[str] = []
     labels: set[str] = set()
-    titles = section_titles(sweeps)
-    directories = [directory] * len(sweeps) if isinstance(directory, RunDirectory) else directory
+    titles = section_titles([sweep.results for sweep in loaded])
 
     def put(stem: str, table: Table) -> None:
         if table.label and table.label in labels:  # one search space with several recipes
@@ -77,15 +71,16 @@ def write_paper(
         paths.append(write(out / "tables" / f"{stem}.tex", render_latex(table)))
         body.append(f"\\input{{tables/{stem}}}")
 
-    for results, title, place in zip(sweeps, titles, directories, strict=True):
+    for sweep, title in zip(loaded, titles, strict=True):
+        results, directory = sweep.results, sweep.directory
         stem = file_stem(results.sweep.name)
-        table = make_table(results, directory=place)
+        table = make_table(results, directory=directory)
         tables.append(table)
         body += [f"\\section{{{escape(title)}}}", escape(sentence(results.sweep.question or title)), ""]
         put(stem, table)
         for classes, of_classes in build_class_tables(results).items():
             put(f"{stem}-{classes}", of_classes)
-        plots = choose(results, place, importance=table.importance)
+        plots = choose(results, directory, importance=table.importance)
         files = write_drawings(
             [Drawing(figure=name, plot=without_notes(plot), paper=font) for name, plot in plots.items()],
             out / "figures" / stem,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from PIL import Image
 from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.running.task import Task
+from orchestrator.store.archive.exporting import export_sweep
 from orchestrator.store.image_counts import write_image_counts
 from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
@@ -25,7 +27,7 @@ from reports.stats.image_bootstrap import mean_iou
 from tests.end_to_end.conftest import write_tiny
 from tests.orchestrator.conftest import NoFollower
 
-__all__ = ["FAILED_ONCE", "pretend_to_train", "sweep_once"]
+__all__ = ["FAILED_ONCE", "copied", "sweep_and_export"]
 
 FAILED_ONCE = 1
 """The seed whose trial with a memory fails at its first attempt."""
@@ -86,9 +88,21 @@ def pretend_to_train(folder: Path) -> Iterator[RunOptions]:
         yield RunOptions(executor="serial", out=folder / "out")
 
 
-def sweep_once(folder: Path) -> None:
-    """Finish the sweep `tiny` in an empty folder: two rows, two seeds, two kept plans; one trial failed once."""
+def sweep_and_export(folder: Path) -> None:
+    """Finish the sweep `tiny` in an empty folder: two rows, two seeds, two kept plans; one trial failed once.
+
+    `tiny.zip` is its archive.
+    """
     write_tiny(folder)
     with pretend_to_train(folder) as options:
         assert not api.sweep("tiny.yaml", options=options).completed
         assert api.sweep("tiny.yaml", options=options).completed
+    export_sweep(RunDirectory(folder / "runs"), "tiny", folder / "tiny.zip")
+
+
+@contextmanager
+def copied(swept: Path, folder: Path) -> Iterator[Path]:
+    """In the body, the current folder is a copy of `swept` in `folder`, in which sweeps train nothing."""
+    shutil.copytree(swept, folder, dirs_exist_ok=True)
+    with pretend_to_train(folder):
+        yield folder

@@ -45,12 +45,9 @@ def chosen_name(spec: Path, options: argparse.Namespace) -> tuple[str, bool]:
     name = read_sweep_name(spec, **given)
     if name.by_hand or not name.contents:
         return name.text, exact
-    from orchestrator.planning.naming import plan_in  # a name that depends on the data needs the data
-    from orchestrator.tracking.waiting_line import WaitingLine
+    from orchestrator.commands.announced_plan import announced_plan  # a name that depends on the data needs the data
 
-    with WaitingLine() as waiting:
-        plan = plan_in(RunDirectory(options.run_dir), read_spec(spec, **given), waiting)
-    return plan.record.name, exact
+    return announced_plan(RunDirectory(options.run_dir), read_spec(spec, **given)).record.name, exact
 
 
 def recorded_name(spec: Path, options: argparse.Namespace) -> str:

@@ -17,7 +17,7 @@ NOT_RUN = {
     "make lint": "a part of make test",
     "make docs-serve": "serves until Ctrl-C",
     "make docs": "tests/docs/test_site.py builds the site",
-    "make bench*": "takes up to 40 minutes; tests/benchmarks runs each benchmark with --quick",
+    "make bench*": "takes up to 65 minutes; tests/benchmarks runs each benchmark with --quick",
     "make .venv/installed": "installs; CI does it",
     "bash benchmarks/card.sh": "needs a GPU",
     "python -m benchmarks.scale --quick": "tests/benchmarks/test_benchmarks.py runs it",

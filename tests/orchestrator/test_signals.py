@@ -25,7 +25,7 @@ from tests.orchestrator.conftest import NoFollower
 BEFORE, DURING, AFTER = "before", "during", "after"
 
 MOMENTS: dict[str, tuple[object, str, str]] = {
-    "planning": (sweep, "plan_in", BEFORE),
+    "planning": (sweep, "announced_plan", BEFORE),
     "reading what is done": (stored_plan, "plan_state", BEFORE),
     "the executor starts": (executors_package, "open_executor", DURING),
     "a trial starts": (Driver, "started", DURING),

@@ -21,7 +21,7 @@ from reports.__main__ import main as report
 from reports.render import STYLES
 from reports.sources.archive import load_archive
 from reports.write import make_table, write_reports
-from tests.swept import pretend_to_train, sweep_once
+from tests.swept import copied, sweep_and_export
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results"
 REBUILT = [name for name in STYLES if name != "html"]
@@ -78,17 +78,15 @@ def test_every_published_table_is_that_of_its_archive_and_of_the_present_code(tm
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished sweep and its archive."""
     folder = tmp_path_factory.mktemp("swept")
-    sweep_once(folder)
-    export_sweep(RunDirectory(folder / "runs"), "tiny", folder / "tiny.zip")
+    sweep_and_export(folder)
     return folder
 
 
 @pytest.fixture
 def place(swept: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of it as the current folder."""
-    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
-    with pretend_to_train(tmp_path):
-        yield tmp_path
+    with copied(swept, tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from orchestrator.store.run_directory import RunDirectory
 from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown
+from reports.sources.loaded import LoadedSweep
 from reports.tables.combined_table import combine_tables
 from reports.tables.table import build_table
 from tests.reports.conftest import results_of
@@ -23,6 +24,11 @@ def two_sweeps(sweep_of, outcomes_of):
     first = sweep_of(rows, name="first_one", columns=("final/miou", "cost/step_ms"))
     second = sweep_of(rows, name="second@recipe", columns=("final/miou", "val/miou"), protocol="Another data set")
     return [results_of(first, outcomes_of(FULL)), results_of(second, outcomes_of(FULL))]
+
+
+def loaded(sweeps, folder):
+    """Results with an empty run directory, for `write_paper`."""
+    return [LoadedSweep(results=results, directory=RunDirectory(folder / "runs")) for results in sweeps]
 
 
 def test_a_combined_table_keeps_sweeps_apart(sweep_of, outcomes_of):
@@ -42,7 +48,7 @@ def test_a_combined_table_keeps_sweeps_apart(sweep_of, outcomes_of):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("font", PAPER_FONTS)
 def test_the_folder_compiles_without_a_complaint(tmp_path, sweep_of, outcomes_of, font):
-    paths = write_paper(two_sweeps(sweep_of, outcomes_of), tmp_path, RunDirectory(tmp_path / "runs"), font)
+    paths = write_paper(loaded(two_sweeps(sweep_of, outcomes_of), tmp_path), tmp_path, font)
     names = {path.relative_to(tmp_path).as_posix() for path in paths}
     assert {"main.tex", "tables/all.tex", "tables/first_one.tex", "figures/second-recipe/means.pdf"} <= names
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
@@ -59,7 +65,7 @@ def test_a_section_has_a_title_and_a_figure_a_caption_with_its_notes(tmp_path, s
         sweep_of({"base": {}, "a & b_1": {"x": 1}}, name=name, table=caption, recipe=recipe)
         for name, recipe in (("memory", "small"), ("memory@large", "large"))
     ]
-    write_paper([results_of(item, outcomes_of(FULL)) for item in recipes], tmp_path, RunDirectory(tmp_path / "runs"))
+    write_paper(loaded([results_of(item, outcomes_of(FULL)) for item in recipes], tmp_path), tmp_path)
     main = (tmp_path / "main.tex").read_text()
     assert r"\section{Memory of the loss on small}" in main
     assert r"\section{Memory of the loss on large}" in main
@@ -87,7 +93,7 @@ def test_wide_figures_stand_over_both_columns(tmp_path, sweep_of, outcomes_of):
         label: [{"final/miou": 0.4 + place / 50, "cost/train_minutes": 1.0 + place}] for place, label in enumerate(rows)
     }
     sweep = sweep_of(rows, method="random", baseline=None, seeds=(0,))
-    write_paper([results_of(sweep, outcomes_of(values, seeds=(0,)))], tmp_path, RunDirectory(tmp_path / "runs"))
+    write_paper(loaded([results_of(sweep, outcomes_of(values, seeds=(0,)))], tmp_path), tmp_path)
     main = (tmp_path / "main.tex").read_text()
     assert main.count(r"\begin{figure*}") == 1
     assert r"width=\textwidth,height=.6\textheight,keepaspectratio]{figures/ablation_memory/pareto.pdf}" in main
@@ -97,7 +103,7 @@ def test_sweeps_without_label_question_and_caption_have_some_of_their_own(tmp_pa
     table = TableRecord(columns=("final/miou",), caption="Memory.")
     rows = {"base": {}, "a & b_1": {"x": 1}}
     sweeps = [sweep_of(rows, name=name, question="", table=table) for name in ("memory", "memory@other")]
-    write_paper([results_of(item, outcomes_of(FULL)) for item in sweeps], tmp_path, RunDirectory(tmp_path / "runs"))
+    write_paper(loaded([results_of(item, outcomes_of(FULL)) for item in sweeps], tmp_path), tmp_path)
     main = (tmp_path / "main.tex").read_text()
     assert re.findall(r"\\section{(.*)}\n(.*)\n", main)[1:] == [
         ("Memory", "Memory."),

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from orchestrator.store.archive.exporting import export_sweep
 from orchestrator.store.archive.manifest import Manifest, Member
 from orchestrator.store.archive.members import MANIFEST
 from orchestrator.store.archive.writing import add, write_archive
-from orchestrator.store.run_directory import RunDirectory
-from tests.swept import pretend_to_train, sweep_once
+from tests.swept import copied, sweep_and_export
 
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the finished sweep `tiny`."""
     folder = tmp_path_factory.mktemp("swept")
-    sweep_once(folder)
-    export_sweep(RunDirectory(folder / "runs"), "tiny", folder / "tiny.zip")
+    sweep_and_export(folder)
     return folder
 
 
 @pytest.fixture
 def place(swept: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of it as the current folder, in which sweeps train nothing; `tiny.zip` is its archive."""
-    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
-    with pretend_to_train(tmp_path):
-        yield tmp_path
+    with copied(swept, tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture
