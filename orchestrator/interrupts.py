@@ -26,6 +26,7 @@ __all__ = [
     "ENDING",
     "INTERRUPTED",
     "STOPPING",
+    "Interrupted",
     "ending_gently",
     "exit_at_signals",
     "interruptible",
@@ -49,6 +50,14 @@ AT_ONCE_SECONDS = 5.0
 """Longest time from the second signal to the end of the process, for releasing locks and ending child processes."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt after which Python still exits with the code that it is given.
+
+    Where a plain one passes through `exec` of a text, which each dataclass and so most imports contain, CPython notes
+    it, also if it is handled later, and ends the process with SIGINT at its exit (`run_eval_code_obj`).
+    """
+
+
 class Interrupts:
     """The signals that this process has received, and what the first one does."""
 
@@ -69,14 +78,14 @@ class Interrupts:
         return self.received
 
     def handle(self, _number: int, _frame: Any) -> None:
-        """The handler. Raises KeyboardInterrupt unless `end` takes care of the first signal."""
+        """The handler. Raises Interrupted unless `end` takes care of the first signal."""
         leave_terminal()
         count = self.count()
         if count == 1 and self.end is not None:
             self.end()
             say(f"\n{STOPPING}" if os.isatty(2) else STOPPING)  # a terminal shows ^C, and a live table without its end
         elif count:
-            raise KeyboardInterrupt
+            raise Interrupted
 
 
 present: list[Interrupts] = []
@@ -128,7 +137,7 @@ def ending_gently(end: Callable[[], None]) -> Iterator[None]:
             return
         (interrupts,) = present
         if interrupts.received:
-            raise KeyboardInterrupt
+            raise Interrupted
         interrupts.end = end
         try:
             yield

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -30,6 +31,7 @@ def ready():
 PROGRAMS = {
     "while it imports": "interrupts.exit_at_signals(); ready(); time.sleep(60)",
     "in a command": "sys.exit(guarded(lambda: [ready(), time.sleep(60)] and 0))",
+    "in a command that executes a text": "sys.exit(guarded(lambda: exec('ready(); time.sleep(60)') or 0))",
     "in a call that does not return": """
 def command():
     saying = threading.Thread(target=ready)
@@ -59,28 +61,30 @@ sys.exit(guarded(command))
 
 
 def start(program: str, *, ignored: frozenset[signal.Signals] = frozenset()) -> subprocess.Popen[str]:
-    """Run the text of a program until it says that it is ready, in a session of its own."""
+    """Run a program with `python -m`, as commands are, until it says that it is ready; in a session of its own."""
 
     def set_handlers() -> None:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
-    process = subprocess.Popen(
-        [sys.executable, "-c", START + program],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        preexec_fn=set_handlers,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    with TemporaryDirectory() as folder:
+        Path(folder, "program.py").write_text(START + program)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "program"],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([folder, str(PROJECT)])},
+            preexec_fn=set_handlers,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     return process
 
 
 @pytest.mark.parametrize("number", ENDING)
-@pytest.mark.parametrize("moment", ["while it imports", "in a command"])
+@pytest.mark.parametrize("moment", ["while it imports", "in a command", "in a command that executes a text"])
 def test_one_signal_ends_a_command_in_one_line(moment: str, number: signal.Signals) -> None:
     with start(PROGRAMS[moment]) as process:
         process.send_signal(number)
