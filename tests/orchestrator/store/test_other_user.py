@@ -129,13 +129,19 @@ def test_a_sweep_beside_roots_works_in_its_own_folders(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [(f"contrast-{NOBODY}", "TMPDIR"), (f"contrast-sweep-scratch-{NOBODY}", SCRATCH_FOLDER)]
+    ("name", "setting", "kind"),
+    [
+        (f"contrast-{NOBODY}", "TMPDIR", "link"),
+        (f"contrast-sweep-scratch-{NOBODY}", SCRATCH_FOLDER, "folder"),
+    ],
 )
-@pytest.mark.parametrize("kind", ["folder", "link"])
 def test_a_folder_that_root_has_prepared_is_refused_in_one_line(
     place: Place, name: str, setting: str, kind: str
 ) -> None:
-    """Root's folder has links to a private file of the user; a link of root's leads to a folder of the user."""
+    """Root's folder has links to a private file of the user; a link of root's leads to a folder of the user.
+
+    One of each, because both places ask `claim`, which `test_own_folder.py` shows both.
+    """
     private = place.home / "private"
     private.mkdir()
     write_mark(private, Mark())
