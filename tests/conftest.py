@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -25,11 +24,6 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for ignored in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(ignored, signal.SIG_DFL)
-
-
-def pytest_collection_finish() -> None:
-    """What the modules hold stays as long as the tests run, and is most of what garbage collection would look through."""
-    gc.freeze()
 
 
 TEARDOWN_SECONDS = 300.0
