@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,22 +82,16 @@ def current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A database with MLflow's schema; creating one takes seconds, copying it does not.
-
-    MLflow reads all its migrations, a file each, whenever it opens a store, to learn which is the newest; here once.
-    """
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's schema; creating one takes seconds, copying it does not."""
     from mlflow import MlflowClient
-    from mlflow.store.db import utils
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
     event.listen(Engine, "connect", flush_never)
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "_get_latest_schema_revision", cache(utils._get_latest_schema_revision))
-        yield path
+    return path
 
 
 @pytest.fixture

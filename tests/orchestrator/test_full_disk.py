@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import errno
 import os
-import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -249,16 +248,11 @@ def test_a_temporary_folder_that_is_full_keeps_no_trial_from_ending(
 
 
 def test_a_database_on_a_full_disk_gets_everything_once_there_is_space(
-    line: list[str],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    migrated: Path,
+    line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "small"
     store = f"sqlite:///{folder}/mlflow.db"
     with small_disk(folder, "size=16m,nr_inodes=200"):
-        shutil.copy(migrated, folder / "mlflow.db")
         line = [*line, "--tracking-uri", store]
         timings = RetryTimings(outage_seconds=1.0, closing_retry_seconds=0.5)
         monkeypatch.setattr(  # the real one, which `quick_options` replaces, and which waits half a minute
