@@ -2,9 +2,9 @@
 
 No-op trials with five reports each run on two slots: this project with record store and MLflow, beside bare Ray Tune
 with reuse_actors, the same with MLflowLoggerCallback, and Tune with its defaults (a fresh process that imports torch
-for each trial). Every case has its own process and its own Ray cluster. Ours and bare Tune, where ten percent matter,
-run twice, alternating, and the faster run counts. The clock starts when Ray is up and MLflow has its database. The
-records of our run are checked.
+for each trial). Every case has its own process and its own Ray cluster (with --quick those of Tune share one). Ours
+and bare Tune, where ten percent matter, run twice, alternating, and the faster run counts. The clock starts when Ray is
+up and MLflow has its database. The records of our run are checked.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +26,43 @@ from benchmarks.report import Figure, at_least, at_most, command_line, publish
 
 SLOTS = 2
 ROUNDS = 2
-CLOSE = ("ours", "bare")
-FRESH_TRIALS = 12
-"""Trials of the slow case, each of which starts a process."""
+CLOSE = {"ours", "bare"}
+FRESH, FRESH_TRIALS = "fresh", 12
+"""The slow case, and its trials, each of which starts a process."""
+AUTO_LOGGERS_OFF = "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"
+QUICK_TRIALS, QUICK_FRESH_TRIALS = 6, 1
+QUICK_PROCESSES = (("ours",), ("bare", "mlflow", FRESH))
+"""Cases that share a process."""
 
 
 def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--trials", type=int, default=400, help="trials of each case (default: 400)")
-    parser.add_argument("--case", choices=tuple(CASES), help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs="+", choices=tuple(CASES), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    trials = 6 if given.quick else given.trials
     if given.case:
-        print(json.dumps(CASES[given.case](trials)))
+        print(json.dumps({case: seconds_per_trial(case, given.trials, quick=given.quick) for case in given.case}))
         return 0
     seconds = {case: float("inf") for case in CASES}
+    processes = QUICK_PROCESSES if given.quick else tuple((case,) for case in CASES)
+    words = ("--trials", given.trials, *(("--quick",) if given.quick else ()))
     for number in range(1 if given.quick else ROUNDS):
-        for case in CASES:
-            if case in CLOSE or number == 0:
-                seconds[case] = min(seconds[case], measure(case, trials, fresh=2 if given.quick else FRESH_TRIALS))
+        for cases in processes:
+            if number and not set(cases) <= CLOSE:
+                continue
+            for case, found in measure_apart("benchmarks.overhead", *words, "--case", *cases).items():
+                seconds[case] = min(seconds[case], found)
                 print(f"{case}: {seconds[case]:.4f} s per trial", flush=True)
     return 0 if publish(compare(seconds, counts=not given.quick), given.json) else 1
 
 
-def measure(case: str, trials: int, fresh: int) -> float:
-    """Seconds per trial of a case; the slow case runs only `fresh` trials."""
-    trials = min(trials, fresh) if case == "fresh" else trials
-    return float(measure_apart("benchmarks.overhead", "--case", case, "--trials", trials)) / trials
+def seconds_per_trial(case: str, trials: int, *, quick: bool) -> float:
+    """Seconds per trial of a case, in this process."""
+    trials = QUICK_TRIALS if quick else trials
+    if case == FRESH:
+        trials = QUICK_FRESH_TRIALS if quick else min(trials, FRESH_TRIALS)
+    return CASES[case](trials, quick) / trials
 
 
 def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
@@ -61,13 +71,13 @@ def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
     return [
         at_most("overhead per trial, beside bare Tune with reuse_actors", ours, seconds["bare"], 1.3, counts=counts),
         at_least("the same, beside Tune with MLflowLoggerCallback", ours, seconds["mlflow"], 2.0, counts=counts),
-        at_least("the same, beside Tune as it comes (fresh processes)", ours, seconds["fresh"], 20.0, counts=counts),
+        at_least("the same, beside Tune as it comes (fresh processes)", ours, seconds[FRESH], 20.0, counts=counts),
     ]
 
 
-def ours(trials: int) -> float:
+def ours(trials: int, quick: bool) -> float:
     """Driver, Ray executor, record store and MLflow mirror."""
-    with idle_executor(SLOTS) as executor:
+    with idle_executor(SLOTS, preload=not quick) as executor:
         return run_idle(idle_plan("overhead", trials), executor).seconds
 
 
@@ -78,7 +88,8 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    if not ray.is_initialized():  # by an earlier case of a quick run; Ray ends with this process
+        ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     callbacks = []
     if with_mlflow:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
@@ -87,8 +98,9 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
 
         create_database(TRACKING_URI)
         callbacks = [MLflowLoggerCallback(tracking_uri=TRACKING_URI, experiment_name="overhead")]
+    os.environ.pop(AUTO_LOGGERS_OFF, None)
     if reuse:
-        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+        os.environ[AUTO_LOGGERS_OFF] = "1"
 
     def train(_config: dict[str, Any]) -> None:
         if not reuse:
@@ -104,17 +116,16 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     )
     began = time.perf_counter()
     tuner.fit()
-    seconds = time.perf_counter() - began
-    ray.shutdown()
-    return seconds
+    return time.perf_counter() - began
 
 
-CASES = {
+CASES: dict[str, Callable[[int, bool], float]] = {
     "ours": ours,
-    "bare": lambda trials: tune_case(trials, reuse=True, with_mlflow=False),
-    "mlflow": lambda trials: tune_case(trials, reuse=True, with_mlflow=True),
-    "fresh": lambda trials: tune_case(trials, reuse=False, with_mlflow=False),
+    "bare": lambda trials, quick: tune_case(trials, reuse=True, with_mlflow=False),
+    "mlflow": lambda trials, quick: tune_case(trials, reuse=True, with_mlflow=True),
+    FRESH: lambda trials, quick: tune_case(trials, reuse=False, with_mlflow=False),
 }
+"""By name: seconds that a number of trials take."""
 
 if __name__ == "__main__":
     sys.exit(main())
