@@ -15,7 +15,6 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,20 @@ from benchmarks.report import Figure, at_least, at_most, command_line, publish
 
 SLOTS = 2
 ROUNDS = 2
-CLOSE = {"ours", "bare"}
-FRESH, FRESH_TRIALS = "fresh", 12
-"""The slow case, and its trials, each of which starts a process."""
+OURS, FRESH = "ours", "fresh"
+TUNE = {
+    "bare": {"reuse": True, "with_mlflow": False},
+    "mlflow": {"reuse": True, "with_mlflow": True},
+    FRESH: {"reuse": False, "with_mlflow": False},
+}
+"""How Tune is used in each case."""
+CASES = (OURS, *TUNE)
+CLOSE = {OURS, "bare"}
+FRESH_TRIALS = 12
+"""Trials of the slow case, each of which starts a process."""
 AUTO_LOGGERS_OFF = "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"
 QUICK_TRIALS, QUICK_FRESH_TRIALS = 6, 1
-QUICK_PROCESSES = (("ours",), ("bare", "mlflow", FRESH))
+QUICK_PROCESSES = ((OURS,), tuple(TUNE))
 """Cases that share a process."""
 
 
@@ -39,7 +46,7 @@ def main() -> int:
     """Measure, print and write; returns 1 if a goal is missed."""
     parser = command_line(__doc__)
     parser.add_argument("--trials", type=int, default=400, help="trials of each case (default: 400)")
-    parser.add_argument("--case", nargs="+", choices=tuple(CASES), help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs="+", choices=CASES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.case:
         print(json.dumps({case: seconds_per_trial(case, given.trials, quick=given.quick) for case in given.case}))
@@ -62,12 +69,13 @@ def seconds_per_trial(case: str, trials: int, *, quick: bool) -> float:
     trials = QUICK_TRIALS if quick else trials
     if case == FRESH:
         trials = QUICK_FRESH_TRIALS if quick else min(trials, FRESH_TRIALS)
-    return CASES[case](trials, quick) / trials
+    taken = ours(trials, preload=not quick) if case == OURS else tune_case(trials, **TUNE[case])
+    return taken / trials
 
 
 def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
     """The figures and their goals."""
-    ours = seconds["ours"]
+    ours = seconds[OURS]
     return [
         at_most("overhead per trial, beside bare Tune with reuse_actors", ours, seconds["bare"], 1.3, counts=counts),
         at_least("the same, beside Tune with MLflowLoggerCallback", ours, seconds["mlflow"], 2.0, counts=counts),
@@ -75,14 +83,14 @@ def compare(seconds: dict[str, float], *, counts: bool) -> list[Figure]:
     ]
 
 
-def ours(trials: int, quick: bool) -> float:
-    """Driver, Ray executor, record store and MLflow mirror."""
-    with idle_executor(SLOTS, preload=not quick) as executor:
+def ours(trials: int, *, preload: bool) -> float:
+    """Seconds of driver, Ray executor, record store and MLflow mirror."""
+    with idle_executor(SLOTS, preload=preload) as executor:
         return run_idle(idle_plan("overhead", trials), executor).seconds
 
 
 def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
-    """Ray Tune by itself."""
+    """Seconds of Ray Tune by itself."""
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     import ray
     from ray import tune
@@ -118,14 +126,6 @@ def tune_case(trials: int, *, reuse: bool, with_mlflow: bool) -> float:
     tuner.fit()
     return time.perf_counter() - began
 
-
-CASES: dict[str, Callable[[int, bool], float]] = {
-    "ours": ours,
-    "bare": lambda trials, quick: tune_case(trials, reuse=True, with_mlflow=False),
-    "mlflow": lambda trials, quick: tune_case(trials, reuse=True, with_mlflow=True),
-    FRESH: lambda trials, quick: tune_case(trials, reuse=False, with_mlflow=False),
-}
-"""By name: seconds that a number of trials take."""
 
 if __name__ == "__main__":
     sys.exit(main())

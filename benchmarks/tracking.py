@@ -91,7 +91,7 @@ def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[
 
 
 def store_in(folder: Path) -> str:
-    """URI of a database of MLflow in a new folder: a copy of the empty one beside the folder, which takes no seconds."""
+    """URI of a database of MLflow in a new folder: a copy of the empty one beside it, as making one takes seconds."""
     folder.mkdir()
     shutil.copy(folder.parent / DATABASE, folder)
     return f"sqlite:///{folder / DATABASE}"

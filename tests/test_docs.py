@@ -42,7 +42,9 @@ TEXTS = sorted(
     name for name in TRACKED if name.endswith((".py", ".yaml", ".toml", ".md", ".sh", ".jinja")) or name == "Makefile"
 )
 CODE = [name for name in TRACKED if name.endswith((".py", ".sh", ".yaml"))]
-WORDS = frozenset(chain.from_iterable(re.findall(r"\w+", (PROJECT / name).read_text(encoding="utf-8")) for name in CODE))
+WORDS = frozenset(
+    chain.from_iterable(re.findall(r"\w+", (PROJECT / name).read_text(encoding="utf-8")) for name in CODE)
+)
 """All names and words in the code."""
 
 

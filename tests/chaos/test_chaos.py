@@ -14,9 +14,9 @@ from tests.chaos.job import ChaosJob
 from tests.chaos.scene import Pace
 
 IN_CI = ("kill-driver", "kill-worker", "kill-fork-server", "full-run-dir", "cut-checkpoint")
-"""Each is another way in which a sweep resumes on Ray; the last one ends it by SIGTERM first. Parts of Ray that are killed
-(`tests/end_to_end/test_ray_failures.py`) and bad answers of MLflow (`tests/orchestrator/commands/test_sync_faults.py`) have
-tests of their own."""
+"""Each is another way in which a sweep resumes on Ray; the last one ends it by SIGTERM first. Parts of Ray that are
+killed (`tests/end_to_end/test_ray_failures.py`) and bad answers of MLflow
+(`tests/orchestrator/commands/test_sync_faults.py`) have tests of their own."""
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", len(IN_CI)))
 """Number of faults; more than in CI are drawn from all of FAULTS."""
 SEED = 2021
