@@ -38,7 +38,7 @@ SHARED = {
 }
 """Modules that benchmarks share."""
 ELSEWHERE = {("data", "cpu"), ("tracking", "cpu"), ("train_step", "cpu")}
-"""Benchmarks with quick runs in files of their own; `test_card.py` runs the last one."""
+"""Benchmarks with quick runs in files of their own; that of `card.sh` has the last one."""
 
 
 def test_the_table_names_every_file():
