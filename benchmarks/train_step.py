@@ -105,12 +105,10 @@ class Case:
 
 LITE0 = Case(backbone="tf_efficientnet_lite0", crop=(160, 208), batch=4, head_channels=128, recipe="camvid_lite0")
 SYNTHETIC = Case(
-    backbone="timm/test_resnet",
+    backbone="tf_efficientnet_lite0",
     crop=(64, 96),
     batch=8,
-    head="deeplabv3",
     head_channels=64,
-    output_stride=8,
     recipe="synthetic",
     compiles=False,
 )

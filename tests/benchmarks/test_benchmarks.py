@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from benchmarks import __main__ as runner
-from benchmarks import page
+from benchmarks import page, train_step
 from benchmarks.__main__ import BENCHMARKS, Benchmark, Outcome, main
 from benchmarks.process import environment, measure_apart
 from benchmarks.report import (
@@ -232,6 +233,21 @@ def test_wrong_usage_ends_with_2(words, capsys):
         main(words)
     assert end.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("device", train_step.CASES)
+def test_a_case_is_the_network_of_its_recipe(device):
+    for case in train_step.CASES[device]:
+        if case.recipe:
+            recipe = PROJECT / "search_spaces" / "recipes" / f"{case.recipe}.yaml"
+            config = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+            model = config["model"]
+            assert case.backbone == model["backbone"]
+            assert case.head == model["head"]
+            assert case.head_channels == model["head_channels"]
+            assert case.output_stride == model.get("output_stride", 32)
+            assert case.crop == tuple(config["data"]["crop"])
+            assert case.batch == config["schedule"]["batch_size"]
 
 
 def test_a_missing_gpu_is_one_line(monkeypatch, capsys):
