@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end import mishaps
 from tests.flushes import flush_never
 from trainer.data.reading.cache import CACHE_FOLDER
 
@@ -91,3 +92,20 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps in this process are mirrored nowhere: the process that does it imports MLflow, which takes seconds."""
+    from tests.orchestrator.conftest import NoFollower
+
+    monkeypatch.setattr("orchestrator.api.open_follower", lambda options, name: NoFollower())
+
+
+@pytest.fixture
+def without_figures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps draw no figures, which takes seconds: neither in this process nor in those that it starts."""
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    hook = tmp_path_factory.mktemp("hooks") / "hook"
+    for name, value in mishaps.install(hook, "WITHOUT_FIGURES").items():
+        monkeypatch.setenv(name, value)

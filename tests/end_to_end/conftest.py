@@ -15,7 +15,6 @@ import pytest
 from orchestrator.__main__ import main as orchestrator_main
 from orchestrator.sweep import main as sweep_main
 from reports.__main__ import main as reports_main
-from tests.end_to_end import mishaps
 from trainer.data.__main__ import main as data_main
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -98,15 +97,6 @@ def command_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
         return subprocess.CompletedProcess([module, *arguments], code, output, errors)
 
     return run
-
-
-@pytest.fixture
-def without_figures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sweeps draw no figures, which takes seconds: neither in this process nor in those that it starts."""
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
-    hook = tmp_path_factory.mktemp("hooks") / "hook"
-    for name, value in mishaps.install(hook, "WITHOUT_FIGURES").items():
-        monkeypatch.setenv(name, value)
 
 
 def run_module(

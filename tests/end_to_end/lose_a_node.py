@@ -1,4 +1,4 @@
-"""`python lose_a_node.py SPEC.yaml`: a sweep on three nodes, one of which is killed in mid-run; prints what happened.
+"""`python lose_a_node.py SPEC.yaml`: a sweep on two nodes, one of which is killed in mid-run; prints what happened.
 
 All of it is one process, so that the killing can wait until every node is in the middle of a trial: trials whose
 temperature is `mishaps.HELD` wait there until a file is removed, which the killing does.
@@ -17,11 +17,13 @@ from unittest import mock
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from tests.end_to_end.mishaps import HELD, HELD_STEP, HOLD
+from tests.orchestrator.conftest import NoFollower
 from trainer.config import Runtime
 
 EVERY = 4
 """Steps between reports, and between checkpoints."""
-DONE_FIRST = 3
+NODES = 2
+DONE_FIRST = 2
 """Trials that have ended before a node is killed."""
 
 
@@ -50,7 +52,7 @@ class Killer:
         self.steps[task.trial_id] = point.step
         if point.step == HELD_STEP and task.config.contrast.temperature == HELD:
             self.held.add(task.trial_id)
-        if not self.killed and len(self.held) == 3 and len(self.done) >= DONE_FIRST:
+        if not self.killed and len(self.held) == NODES and len(self.done) >= DONE_FIRST:
             self.kill()
             Path(os.environ[HOLD], str(task.config.schedule.steps)).unlink()
 
@@ -67,7 +69,7 @@ class Killer:
     def gpus_left(self) -> float:
         """What the cluster has once it has noticed the loss, which takes its health checks up to half a minute."""
         until = time.monotonic() + 60
-        while (left := self.resources()["GPU"]) > 2 and time.monotonic() < until:
+        while (left := self.resources()["GPU"]) > NODES - 1 and time.monotonic() < until:
             time.sleep(0.2)
         return left
 
@@ -82,11 +84,14 @@ def main(spec: str) -> None:
     runtime = Runtime(device="cpu", threads=1, log_every_steps=EVERY, checkpoint_every_steps=EVERY)
     cluster = Cluster()
     try:
-        for _ in range(3):  # GPUs that are declared only: what a trial takes of a node, not what it computes on
+        for _ in range(NODES):  # GPUs that are declared only: what a trial takes of a node, not what it computes on
             cluster.add_node(num_cpus=1, num_gpus=1, include_dashboard=False)
         ray.init(address=cluster.address, log_to_driver=False)  # of this test: the driver runs Ray in another process
         killer = Killer(cluster, ray.cluster_resources)
-        with mock.patch.object(api, "runtime_of", return_value=runtime):
+        with (
+            mock.patch.object(api, "runtime_of", return_value=runtime),
+            mock.patch.object(api, "open_follower", return_value=NoFollower()),
+        ):
             result = api.sweep(spec, options=api.RunOptions(address=cluster.address), trackers=[killer])
         left = killer.gpus_left()
     finally:

@@ -35,8 +35,8 @@ def test_it_imports_neither_torch_nor_ray_nor_mlflow(folder: Path) -> None:
 
 def test_it_takes_less_than_a_second_and_a_half_of_cpu(folder: Path, command: Command) -> None:
     space = str(PROJECT / "search_spaces" / "ablation_memory.yaml")
-    seconds = []
-    for _ in range(3):
+    seconds: list[float] = []
+    while len(seconds) < 3 and not any(found < 1.5 for found in seconds):  # one is enough
         began = os.times()
         assert command("orchestrator.sweep", space, "--dry-run").returncode == 0
         ended = os.times()

@@ -19,20 +19,27 @@ from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
 from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower, RetryTimings
-from tests.end_to_end.conftest import Command, run_module
+from tests.end_to_end.conftest import run_module
 from tests.end_to_end.tracking_server import TrackingServer
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 REPORTS = 20
 
 
-@pytest.fixture
-def server(folder: Path, migrated: Path) -> Iterator[TrackingServer]:
-    """A server with a database of its own, running."""
-    server = TrackingServer(folder / "server")
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[TrackingServer]:
+    """A server with a database of its own. A start takes seconds: tests share it, with a sweep of its own each."""
+    server = TrackingServer(tmp_path_factory.mktemp("server"))
     shutil.copy(migrated, server.folder / "server.db")
-    server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server(started: TrackingServer) -> TrackingServer:
+    """That server, running."""
+    return started if started.answers() else started.start()
 
 
 def sleeping(task: Task, report: Callable[[Point], None], *, seconds: float) -> AttemptRecord:
@@ -53,11 +60,13 @@ def sleeping(task: Task, report: Callable[[Point], None], *, seconds: float) -> 
     )
 
 
-def run(folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float, trials: int):
-    """A sweep of `trials` sleeping trials in this process."""
+def run(
+    folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float, seeds: str, name: str
+) -> SweepOutcome:
+    """A sweep of two sleeping trials for each of `seeds` in this process."""
     monkeypatch.setattr("orchestrator.running.worker.run_trial", partial(sleeping, seconds=seconds))
     options = RunOptions(run_dir=folder / "runs", out=folder / "out", tracking_uri=server.uri, executor="serial")
-    return sweep(folder / "tiny.yaml", seeds=str(trials // 2), name="tiny", options=options)
+    return sweep(folder / "tiny.yaml", seeds=seeds, name=name, options=options)
 
 
 def wait_for_ended(folder: Path, count: int) -> None:
@@ -73,7 +82,7 @@ def check_waits(result: SweepOutcome) -> None:
     assert max(item["cost/longest"] for item in metrics) < 1.0
 
 
-@pytest.mark.slow  # a server has to start twice
+@pytest.mark.slow
 def test_a_server_that_is_away_in_mid_sweep_misses_nothing_and_slows_nobody(
     folder: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,15 +96,15 @@ def test_a_server_that_is_away_in_mid_sweep_misses_nothing_and_slows_nobody(
 
     outage = threading.Thread(target=interrupt, daemon=True)
     outage.start()
-    result = run(folder, server, monkeypatch, seconds=1.0, trials=8)
+    result = run(folder, server, monkeypatch, seconds=1.0, seeds="0,1,2,3", name="away")
     assert result.completed
     outage.join()
     assert (result.mirror_lacks, result.mirror_failure) == ("", None)
-    assert differences(folder / "runs", "tiny", server.uri) == []
+    assert differences(folder / "runs", "away", server.uri) == []
     check_waits(result)
 
 
-@pytest.mark.slow  # a server
+@pytest.mark.slow
 def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_another(
     folder: Path,
     server: TrackingServer,
@@ -107,22 +116,22 @@ def test_a_server_killed_for_good_costs_one_line_and_sync_brings_everything_to_a
     monkeypatch.setattr("orchestrator.tracking.follower.Follower", impatient)
     outage = threading.Thread(target=lambda: [wait_for_ended(folder, 1), server.kill()], daemon=True)
     outage.start()
-    result = run(folder, server, monkeypatch, seconds=1.0, trials=4)
+    result = run(folder, server, monkeypatch, seconds=1.0, seeds="4,5", name="gone")
     assert result.completed
     assert result.mirror_lacks.endswith("and the final table")
     check_waits(result)
     shutil.copy(migrated, folder / "second.db")  # which needs no second server
     second = f"sqlite:///{folder / 'second.db'}"
     assert orchestrator(["sync", "--run-dir", str(folder / "runs"), "--tracking-uri", second]) == 0
-    assert "tiny: 4 of 4 trials delivered" in capsys.readouterr().out
-    assert differences(folder / "runs", "tiny", second) == []
+    assert "gone: 4 of 4 trials delivered" in capsys.readouterr().out
+    assert differences(folder / "runs", "gone", second) == []
 
 
 def test_a_server_that_is_not_there_is_one_line_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = partial(Follower, timings=RetryTimings(outage_seconds=0.5))
     monkeypatch.setattr("orchestrator.tracking.follower.Follower", impatient)
     nowhere = TrackingServer(folder / "nowhere")
-    result = run(folder, nowhere, monkeypatch, seconds=0.1, trials=2)
+    result = run(folder, nowhere, monkeypatch, seconds=0.1, seeds="1", name="nowhere")
     assert result.completed
     assert result.mirror_lacks == "2 trials and the final table"
     assert str(result.mirror_failure).startswith(f"{nowhere.uri}: ")
@@ -155,15 +164,14 @@ def doorman() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-@pytest.mark.slow  # Ray starts
+@pytest.mark.slow
 def test_wrong_credentials_are_one_line_before_any_trial_and_are_written_nowhere(
-    folder: Path, command: Command, doorman: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    folder: Path, doorman: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, seen = doorman
-    monkeypatch.setattr("tests.end_to_end.conftest.environment", partial(with_credentials, address))
-    result = run_module(
-        folder, "orchestrator.sweep", "tiny.yaml", "--tracking-uri", f"http://anna:verysecret@{address}"
-    )
+    monkeypatch.setattr("tests.end_to_end.conftest.environment", with_credentials)
+    uri = f"http://anna:verysecret@{address}"
+    result = run_module(folder, "orchestrator.sweep", "tiny.yaml", "--executor", "serial", "--tracking-uri", uri)
     assert result.returncode == 2, result.stdout
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith(f"http://{address}: MLflow refuses access; set MLFLOW_TRACKING_USERNAME")
@@ -177,7 +185,7 @@ def test_wrong_credentials_are_one_line_before_any_trial_and_are_written_nowhere
     assert [path for path, text in written.items() if any(secret in text for secret in secrets)] == []
 
 
-def with_credentials(address: str) -> dict[str, str]:
+def with_credentials() -> dict[str, str]:
     """The environment of a user with a wrong password."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
     ours = {"MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": "verysecret", "OMP_NUM_THREADS": "1"}

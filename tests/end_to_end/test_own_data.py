@@ -11,14 +11,13 @@ from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.store.records import State
 from tests.end_to_end.conftest import PROJECT
-from tests.orchestrator.conftest import NoFollower
 from tests.trainer.data.layouts import LAYOUTS, Layout, content
 from trainer.data.reading.description import KEYS, read_description
 
 PAGE = (PROJECT / "docs/own_data.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("without_figures", "database")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_the_page_followed_literally(tmp_path, command_here):
     LAYOUTS["binary_masks"](tmp_path / "street")
     for name, text in re.findall(r"```yaml (\S+)\n(.*?)```", PAGE, re.DOTALL):
@@ -48,11 +47,10 @@ def entry(name: str, layout: Layout) -> str:
     return f"  - {{name: {name}, data.root: {name}/set, data.classes: {name}/classes.yaml{splits}}}\n"
 
 
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_every_layout_trains_through_init_check_and_a_sweep(tmp_path, monkeypatch):
     """All layouts in one sweep. What the plan has counted and what the trials report is what lies on disk."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     layouts = {name: LAYOUTS[name](tmp_path / name / "set") for name in sorted(LAYOUTS)}
     before = {name: content(layout.tree.root) for name, layout in layouts.items()}
     for layout in layouts.values():

@@ -28,7 +28,7 @@ def states(folder: Path) -> dict[str, list[str]]:
     return {trial: [record["state"] for record in records] for trial, records in attempts(folder).items()}
 
 
-@pytest.mark.usefixtures("without_figures", "database")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_an_edited_sampler_runs_again_and_nothing_else(example: Path, command_here: Command) -> None:
     line = ("orchestrator.sweep", "boundary.yaml", "--recipe", "tiny.yaml", "--executor", "serial")
     first = command_here(*line, "--seeds", "1")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import api
 from tests.end_to_end.conftest import Command, attempts
-from tests.orchestrator.conftest import NoFollower
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +17,10 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("without_mlflow")
 def test_published_results_are_verified_rebuilt_and_extended(
     folder: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
     here = command_here("orchestrator.sweep", "tiny.yaml", "--executor", "serial", "--out", "here")
     assert here.returncode == 0, here.stderr
     assert command_here("orchestrator", "export", "tiny.yaml", "tiny.zip", "--weights").returncode == 0

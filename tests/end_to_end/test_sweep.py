@@ -98,7 +98,7 @@ def test_mlflow_shows_one_parent_with_its_children_and_the_table(swept: Path) ->
     assert {"val/miou", "final/miou", "train/loss", "contrast/purity"} <= set(child.data.metrics)
 
 
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_the_same_command_again_runs_nothing(
     copy: Path, command_here: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_row_more_runs_only_that_row(swept: Path, copy: Path, command_here: Co
     assert "| region memory |" in rebuilt.stdout
 
 
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, command_here: Command) -> None:
     (copy / "grid.yaml").write_text(GRID)
     shared = command_here("orchestrator.sweep", "grid.yaml", "--executor", "serial")
@@ -137,7 +137,7 @@ def test_a_grid_that_shares_the_baseline_does_not_train_it_again(copy: Path, com
     assert "6 trials, 4 done already, 2 to run" in shared.stdout
 
 
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_serial_and_json_events_and_equal_trials_give_equal_numbers(
     swept: Path, folder: Path, command_here: Command
 ) -> None:
@@ -169,7 +169,7 @@ def without_cost(metrics: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in metrics.items() if not key.startswith("cost/")}
 
 
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_a_failed_trial_costs_itself_only_and_the_exit_code_says_so(folder: Path, command_here: Command) -> None:
     space = (
         (folder / "tiny.yaml")

@@ -5,6 +5,7 @@ The bounds are what the code does plus little: who exceeds one has added work to
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ from orchestrator.store.records import AttemptRecord
 from orchestrator.tracking.follower import RetryTimings
 from trainer.config import Runtime
 
-RAY_TRIALS, SLOTS = 100, 2
+RAY_TRIALS, SLOTS = 40, 2
 LOCAL_TRIALS = 12
 STATUS_CALLS = ("cluster_resources", "available_resources", "nodes")
 WRITES = (
@@ -82,7 +83,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    """A sweep of 100 trials on two slots."""
+    """A sweep of many trials on two slots."""
     folder = tmp_path_factory.mktemp("ray")
     calls: Counter[str] = Counter()
     with fork_server((), cpus=1) as path, pytest.MonkeyPatch.context() as patch:
@@ -100,9 +101,10 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Counted:
 
 
 @pytest.fixture(scope="module")
-def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Counted:
+def mirrored(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Counted:
     """A sweep in this process with its follower, whose thread writes as trials report."""
     folder = tmp_path_factory.mktemp("mirrored")
+    shutil.copy(migrated, folder / "mlflow.db")
     calls: Counter[str] = Counter()
     follower = InProcessFollower(f"sqlite:///{folder / 'mlflow.db'}", folder, RetryTimings(round_seconds=0.0))
     follower.admit()

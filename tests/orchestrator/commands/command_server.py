@@ -6,6 +6,7 @@ are the id of its process, and its exit code.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -110,6 +111,7 @@ def serve() -> int | str | None:
     """Run what standard input says; in each copy, returns the exit code of its command."""
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.freeze()  # or each copy of this process copies all memory that its garbage collector looks through
     for line in sys.stdin:
         told = json.loads(line)
         pid = os.fork()

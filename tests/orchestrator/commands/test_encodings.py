@@ -15,7 +15,8 @@ import pytest
 from orchestrator import __main__ as orchestrator
 from orchestrator import api
 from orchestrator import sweep as sweep_command
-from orchestrator.api import RunOptions
+from orchestrator.doctor.checks import checks_for
+from orchestrator.doctor.finding import Question
 from orchestrator.machine.streams import ASCII_FORMS
 from reports import __main__ as reports
 from tests.end_to_end.conftest import TINY_SPACE, write_tiny
@@ -137,6 +138,10 @@ def test_no_command_fails_for_a_character(
     text = terminal.text()
     assert text.strip()
     assert "Traceback (most" not in text
+    if call == "doctor-0" and encoding == "ascii":
+        assert "problem  encoding: ascii lacks letters" in text
+        lines = terminal.content["stdout"].getvalue().decode().splitlines()
+        assert lines[-1].startswith(f"{len(checks_for(Question()))} checks, ")
     if call == "status-0":
         known = {"ascii": "Gr\\xf6\\xdfe +- ~ - \\u4e2d \\u2603 (s)", "latin-1": "Größe ± ~ · \\u4e2d \\u2603 §"}
         assert known[encoding] in text
@@ -164,22 +169,6 @@ def test_every_form_is_ascii_and_no_two_markers_are_equal() -> None:
 
 
 OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-PROGRAM = """
-import sys
-from tests.orchestrator.commands.test_encodings import run_quickly
-sys.exit(run_quickly(sys.argv[1:]))
-"""
-
-
-def run_quickly(arguments: Sequence[str]) -> int:
-    """A sweep whose trials do not train, with the real process that writes to MLflow."""
-    with pytest.MonkeyPatch.context() as patch:
-        follower = api.open_follower
-        options: RunOptions = quick_options.__wrapped__(Path.cwd(), patch)  # type: ignore[attr-defined]
-        assert options.executor == "serial"
-        patch.setattr(api, "open_follower", follower)
-        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
-        return sweep_command.main(arguments)
 
 
 def test_a_sweep_with_an_old_locale_and_closed_streams_reaches_its_end_and_mlflow(
@@ -190,7 +179,7 @@ def test_a_sweep_with_an_old_locale_and_closed_streams_reaches_its_end_and_mlflo
     (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "LC_", "LANG"))}
     line = 'exec "$0" "$@" <&- 2>&-'
-    command = ["bash", "-c", line, sys.executable, "-c", PROGRAM, SPEC, "--executor", "serial"]
+    command = ["bash", "-c", line, sys.executable, "-m", "tests.orchestrator.commands.quick_sweep", SPEC]
     done = subprocess.run(command, cwd=tmp_path, env=kept | OLD_LOCALE, capture_output=True, timeout=300)
     assert done.returncode == 1, done.stderr  # one of the trials fails
     assert b"Traceback (most" not in done.stdout + done.stderr

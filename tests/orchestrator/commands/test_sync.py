@@ -18,12 +18,6 @@ MakeRecord = Callable[..., AttemptRecord]
 
 
 @pytest.fixture
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take seconds."""
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
-
-
-@pytest.fixture
 def filled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep: SweepRecord, make_record: MakeRecord, migrated: Path
 ) -> RecordStore:

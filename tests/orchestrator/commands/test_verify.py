@@ -46,6 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepOutco
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(api, "open_follower", lambda options, name: NoFollower())
+        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
         outcome = api.sweep("tiny.yaml", options=RunOptions(executor="serial", out=folder / "out"))
     assert outcome.completed
     return folder, outcome
@@ -53,10 +54,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepOutco
 
 @pytest.fixture
 def place(finished: tuple[Path, SweepOutcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that folder as the current one; nothing goes to MLflow."""
+    """A copy of that folder as the current one; nothing goes to MLflow, and no figure is drawn."""
     shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     return tmp_path
 
 

@@ -1,7 +1,4 @@
-"""A sweep in an object store by a user beside whom root has run one: in folders of its own, or refused in one line.
-
-They take 20 seconds.
-"""
+"""A sweep in an object store by a user beside whom root has run one: in folders of its own, or refused in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from orchestrator.machine.own_folder import MARK, Mark, claim, make_temporary, t
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from tests.end_to_end import mishaps
-from tests.end_to_end.conftest import environment, write_tiny
+from tests.end_to_end.conftest import PROJECT, environment, write_tiny
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
@@ -30,6 +27,7 @@ LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--seeds", "1",
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("readable_by_others"),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user"),
     pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed"),
 ]
@@ -57,8 +55,17 @@ class Place:
         return {item["Key"] for item in self.client.list_objects_v2(Bucket="shared").get("Contents", ())}
 
 
+@pytest.fixture(scope="module")
+def readable_by_others() -> None:
+    """Other users can start this project's Python; the tests are skipped where they cannot."""
+    values = environment() | {"PYTHONPATH": str(PROJECT)}
+    probe = [*AS_NOBODY, sys.executable, "-c", "import orchestrator.api"]
+    if subprocess.run(probe, cwd="/", env=values, capture_output=True, check=False).returncode:
+        pytest.skip("other users cannot read this project or its interpreter")
+
+
 @pytest.fixture
-def place(s3_server: str, s3_settings: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(s3_server: str, s3_settings: pytest.MonkeyPatch, migrated: Path) -> Iterator[Place]:
     """Root has prepared its own folders there, as a sweep does; one of them is left by a killed process."""
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed: no object store to test")
     s3_settings.setenv("AWS_ENDPOINT_URL", s3_server)
@@ -69,14 +76,12 @@ def place(s3_server: str, s3_settings: pytest.MonkeyPatch) -> Iterator[Place]:
             (folder / name).mkdir()
             (folder / name).chmod(mode)
         write_tiny(folder / "home")
+        shutil.copy(migrated, folder / "home" / "mlflow.db")
         for path in (folder / "home", *(folder / "home").iterdir()):
             os.chown(path, NOBODY, NOBODY)
         hook = mishaps.install(folder / "hook", "WITHOUT_FIGURES")  # this user may not be able to start an interpreter
         given = {**hook, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
         values = {key: value for key, value in environment().items() if key != SCRATCH_FOLDER} | given
-        probe = [*AS_NOBODY, sys.executable, "-c", "import orchestrator.api"]
-        if subprocess.run(probe, cwd=folder, env=values, capture_output=True, check=False).returncode:
-            pytest.skip("other users cannot read this project or its interpreter")
         s3_settings.delenv(SCRATCH_FOLDER)
         s3_settings.setattr(tempfile, "tempdir", str(folder / "tmp"))
         client = boto3.client("s3")
@@ -124,13 +129,19 @@ def test_a_sweep_beside_roots_works_in_its_own_folders(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [(f"contrast-{NOBODY}", "TMPDIR"), (f"contrast-sweep-scratch-{NOBODY}", SCRATCH_FOLDER)]
+    ("name", "setting", "kind"),
+    [
+        (f"contrast-{NOBODY}", "TMPDIR", "link"),
+        (f"contrast-sweep-scratch-{NOBODY}", SCRATCH_FOLDER, "folder"),
+    ],
 )
-@pytest.mark.parametrize("kind", ["folder", "link"])
 def test_a_folder_that_root_has_prepared_is_refused_in_one_line(
     place: Place, name: str, setting: str, kind: str
 ) -> None:
-    """Root's folder has links to a private file of the user; a link of root's leads to a folder of the user."""
+    """Root's folder has links to a private file of the user; a link of root's leads to a folder of the user.
+
+    One of each, because both places ask `claim`, which `test_own_folder.py` shows both.
+    """
     private = place.home / "private"
     private.mkdir()
     write_mark(private, Mark())

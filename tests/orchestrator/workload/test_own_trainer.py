@@ -99,11 +99,12 @@ rows:
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
-    """A folder with the trainer and its search space; nothing goes to MLflow."""
+    """A folder with the trainer and its search space; nothing goes to MLflow, and no figure is drawn."""
     monkeypatch.chdir(tmp_path)
     Path("parabola.py").write_text(TRAINER, encoding="utf-8")
     Path("s.yaml").write_text(SPACE, encoding="utf-8")
     monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

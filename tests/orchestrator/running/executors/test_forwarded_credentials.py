@@ -1,7 +1,4 @@
-"""A sweep in an object store on a cluster that it joins: workers have the credentials that `--forward-env` names.
-
-They take 40 seconds.
-"""
+"""A sweep in an object store on a cluster that it joins: workers have the credentials that `--forward-env` names."""
 
 from __future__ import annotations
 
@@ -20,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import environment, processes_in, write_tiny
+from orchestrator.sweep import main
+from tests.end_to_end.conftest import environment, processes_in
 
-LINE = (sys.executable, "-m", "orchestrator.sweep", "tiny.yaml", "--seeds", "1", "--only", "w/o contrast")
+LINE = ("tiny.yaml", "--seeds", "1", "--only", "w/o contrast", "--out", "out")
 NAMED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 START_SECONDS = 120
 
@@ -68,28 +66,31 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.mark.slow  # a Ray cluster and two sweeps on it
+@pytest.mark.usefixtures("tiny_space", "without_figures", "without_mlflow")
 def test_workers_of_a_joined_cluster_have_the_credentials_that_are_named(
-    cluster: tuple[str, Path, dict[str, str]], bucket: str, tmp_path: Path
+    cluster: tuple[str, Path, dict[str, str]],
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     address, folder, token = cluster
-    work = tmp_path / "work"
-    work.mkdir()
-    write_tiny(work)
+    for name, value in token.items():
+        monkeypatch.setenv(name, value)
     secret = os.environ["AWS_SECRET_ACCESS_KEY"]
 
-    def sweep(*options: str) -> subprocess.CompletedProcess[str]:
-        line = [*LINE, "--address", address, "--run-dir", f"{bucket}/runs", "--out", "out", *options]
-        return subprocess.run(line, cwd=work, env=environment() | token, capture_output=True, text=True, timeout=200)
+    def sweep(*options: str) -> tuple[int, str]:
+        code = main([*LINE, "--address", address, "--run-dir", f"{bucket}/runs", *options])
+        return code, "".join(capfd.readouterr())
 
-    refused = sweep()
-    assert refused.returncode == 1, refused.stdout + refused.stderr
-    (line,) = [line for line in refused.stdout.splitlines() if line.startswith("missing: w/o contrast")]
+    code, shown = sweep()
+    assert code == 1, shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("missing: w/o contrast")]
     assert f"{bucket}/runs: access refused (NoCredentialsError)" in line
     assert "nodes of a cluster have their own unless --forward-env names the variables" in line
-    assert "Traceback" not in refused.stdout + refused.stderr
+    assert "Traceback" not in shown
 
-    done = sweep(*(word for name in NAMED for word in ("--forward-env", name)))
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, shown = sweep(*(word for name in NAMED for word in ("--forward-env", name)))
+    assert code == 0, shown
     files = pytest.importorskip("s3fs").S3FileSystem(use_listings_cache=False)
     names = {Path(path).name for path in files.find(f"{bucket}/runs/trials")}
     assert {"attempt_001.json", "attempt_002.json", "last.pt"} <= names

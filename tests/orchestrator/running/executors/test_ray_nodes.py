@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,32 +76,46 @@ def reporting_work() -> Callable[[Task, Callable[[Point], None]], AttemptRecord]
     return work
 
 
-def environments(controller: RecordingController) -> list[dict[str, str]]:
-    return [dict(record.environment) for record in controller.records().values()]
+NODE_OF_NOBODY = "0" * 56
 
 
-def test_nodes_to_avoid_are_avoided_and_dead_ones_ignored(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
-    bad, good = sorted(node.node_id for node in cluster.list_all_nodes())
-    tasks = [replace(task, avoid_nodes=(bad, "0" * 56)) for task in make_tasks(3, tmp_path)]
-    controller = RecordingController(tasks)
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What trials on the two nodes found."""
+
+    nodes: tuple[str, ...]
+    avoiding: list[dict[str, str]]
+    """Trials that were to avoid the first node, and one that does not exist."""
+    homeless: dict[str, str]
+    """One that was to avoid all nodes."""
+
+
+@pytest.fixture(scope="module")
+def found(cluster: Any, executor: RayTune, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """One run of four trials: Ray starts processes for each run, which takes seconds."""
+    nodes = tuple(sorted(node.node_id for node in cluster.list_all_nodes()))
+    *three, last = make_tasks(4, tmp_path_factory.mktemp("work"))
+    tasks = [replace(task, avoid_nodes=(nodes[0], NODE_OF_NOBODY)) for task in three]
+    controller = RecordingController([*tasks, replace(last, avoid_nodes=nodes)])
     RayTune(work=reporting_work()).run(controller)
-    assert [found["node"] for found in environments(controller)] == [good, good, good]
+    *avoiding, homeless = (dict(controller.records()[f"trial{number}"].environment) for number in range(4))
+    return Found(nodes=nodes, avoiding=avoiding, homeless=homeless)
 
 
-def test_if_all_nodes_are_to_be_avoided_none_is(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
-    everywhere = tuple(node.node_id for node in cluster.list_all_nodes())
-    controller = RecordingController([replace(task, avoid_nodes=everywhere) for task in make_tasks(1, tmp_path)])
-    RayTune(work=reporting_work()).run(controller)
-    assert environments(controller)[0]["node"] in everywhere
+def test_nodes_to_avoid_are_avoided_and_dead_ones_ignored(found: Found) -> None:
+    _, good = found.nodes
+    assert [trial["node"] for trial in found.avoiding] == [good, good, good]
 
 
-def test_workers_get_this_code_and_no_password(cluster: Any, executor: RayTune, tmp_path: Path) -> None:
-    controller = RecordingController(make_tasks(1, tmp_path))
-    RayTune(work=reporting_work()).run(controller)
-    (found,) = environments(controller)
-    assert found["password"] == ""
-    assert found["prefix"] == sys.prefix
-    assert Path(found["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"
+def test_if_all_nodes_are_to_be_avoided_none_is(found: Found) -> None:
+    assert found.homeless["node"] in found.nodes
+
+
+def test_workers_get_this_code_and_no_password(found: Found) -> None:
+    for trial in (*found.avoiding, found.homeless):
+        assert trial["password"] == ""
+        assert trial["prefix"] == sys.prefix
+        assert Path(trial["code"]).parents[1].name.startswith("_ray_pkg_"), "the driver's current folder went first"
 
 
 def test_the_capacity_shrinks_when_a_node_is_lost(cluster: Any, executor: RayTune) -> None:

@@ -37,7 +37,7 @@ def cluster() -> Iterator[RayTune]:
 class TestRayTune(ExecutorContract):
     @pytest.fixture
     def run(self, cluster: RayTune) -> Run:
-        """On one slot: Ray starts a process for each, which takes seconds. The tests below use all."""
+        """On one slot: Ray starts a process for each, which takes seconds. Some tests below use all."""
         return lambda controller, work: RayTune(server=cluster.server, work=work, max_concurrent=1).run(controller)
 
 
@@ -51,7 +51,7 @@ def test_a_killed_trial_is_lost_and_so_is_one_that_says_so_which_names_its_node(
         return replace(record, state=State.LOST) if task.config.seed == 3 else record
 
     controller = RecordingController(make_tasks(4, tmp_path))
-    RayTune(server=cluster.server, work=work).run(controller)
+    RayTune(server=cluster.server, work=work, max_concurrent=1).run(controller)
     records = controller.records()
     assert {key: record.state for key, record in records.items()} == {
         "trial0": State.DONE,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -58,8 +59,8 @@ def supervise() -> Iterator[Supervise]:
     """Starts supervisors of an executor that is made in the child, and ends them."""
     started: list[Supervisor] = []
 
-    def start(make: Callable[[], object], timings: SupervisorTimings | None = None, **options: bool) -> Supervisor:
-        started.append(Supervisor(cloudpickle.dumps(make), timings, **options))  # type: ignore[arg-type]
+    def start(make: Callable[[], object], timings: SupervisorTimings | None = None, **options: Any) -> Supervisor:
+        started.append(Supervisor(cloudpickle.dumps(make), timings, **options))
         return started[-1]
 
     yield start
@@ -164,17 +165,19 @@ def test_every_failure_is_tried() -> None:
 
 
 def test_a_trial_that_gets_further_each_time_is_never_given_up(supervise: Supervise, tmp_path: Path) -> None:
+    most = 1
+
     def work(task: Task, report: Callable[[Point], None]) -> AttemptRecord:
         reached = len(list(tmp_path.glob("step*")))
         report(Point(step=reached + 1, metrics={}, time=time.time(), attempt=task.attempt))
-        if reached < MOST_RESTARTS + 2:
+        if reached < most + 2:
             (tmp_path / f"step{reached}").touch()
             os._exit(1)
         return done(task)
 
     controller = RecordingController(make_tasks(1, tmp_path))
-    supervise(lambda: InChild(work)).run(controller)
-    assert states_of(controller, "trial0") == [State.LOST] * (MOST_RESTARTS + 2) + [State.DONE]
+    supervise(lambda: InChild(work), most_restarts=most).run(controller)
+    assert states_of(controller, "trial0") == [State.LOST] * (most + 2) + [State.DONE]
 
 
 def test_the_same_step_again_is_no_progress(supervise: Supervise, tmp_path: Path) -> None:
@@ -183,9 +186,9 @@ def test_the_same_step_again_is_no_progress(supervise: Supervise, tmp_path: Path
         os._exit(1)
 
     controller = RecordingController(make_tasks(1, tmp_path))
-    with pytest.raises(ExecutorLostError, match="restarts without progress"):
-        supervise(lambda: InChild(work)).run(controller)
-    assert steps_of(controller, "trial0") == [7] * (MOST_RESTARTS + 1)
+    with pytest.raises(ExecutorLostError, match="; 1 restart without progress"):
+        supervise(lambda: InChild(work), most_restarts=1).run(controller)
+    assert steps_of(controller, "trial0") == [7, 7]
 
 
 def test_the_death_of_a_daemon_is_noticed_while_the_main_thread_is_blocked(
