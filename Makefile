@@ -16,7 +16,7 @@ sweep: .venv/installed
 # `make test-trainer` runs one, with its slow tests. Many tests wait for programs that they start. Each line says whose it is.
 JOBS ?= 2
 QUICK_SUITES := orchestrator trainer others end_to_end
-SUITES := end_to_end orchestrator benchmarks slurm chaos others trainer reports installed search_spaces
+SUITES := end_to_end orchestrator benchmarks slurm chaos others trainer reports installed
 FOLDERS = $(filter-out others,$(SUITES))
 SELECTED = $(if $(MARKS),-m '$(MARKS)')
 

@@ -29,11 +29,12 @@ def main() -> int:
     parser.add_argument("--case", nargs=2, type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.case:
-        print(json.dumps(run(int(given.case[0]), given.case[1])))
+        print(json.dumps(run(int(given.case[0]), given.case[1], quick=given.quick)))
         return 0
     trials, seconds = (QUICK_TRIALS, QUICK_SECONDS) if given.quick else (TRIALS, SECONDS)
     print(f"{trials} trials of {seconds:g} s on {SLOTS} slots", flush=True)
-    found = measure_apart("benchmarks.busy", "--case", trials, seconds)
+    words = ("--quick",) if given.quick else ()
+    found = measure_apart("benchmarks.busy", *words, "--case", trials, seconds)
     return 0 if publish(compare(found, trials * seconds, counts=not given.quick), given.json) else 1
 
 
@@ -47,9 +48,9 @@ def compare(found: dict[str, float], work: float, *, counts: bool) -> list[Figur
     ]
 
 
-def run(trials: int, seconds: float) -> dict[str, float]:
+def run(trials: int, seconds: float, *, quick: bool) -> dict[str, float]:
     """Run the sweep in the current folder; returns the seconds that `compare` takes."""
-    with idle_executor(SLOTS, seconds) as executor:
+    with idle_executor(SLOTS, seconds, preload=not quick) as executor:
         done = run_idle(idle_plan("busy", trials), executor)
     records = done.outcomes.values()
     between = max(record.ended_at for record in records) - min(record.started_at for record in records)

@@ -19,15 +19,16 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.process import PROJECT, environment, forked, measure_apart, preload_trainer
+from benchmarks.process import environment, forked, measure_apart, preload_trainer
 from benchmarks.report import DEVICES, Figure, at_most, below, command_line, information, parse, publish
+from benchmarks.sweep import QUICK, SPEC
 from orchestrator.machine.own_folder import temporary_folder
 
-SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 IMPORTS = (sys.executable, "-c", "import ray, torch, mlflow")
 DRY_RUN = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--dry-run")
 SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set", "schedule.steps=1")
 """Trials have one step, because the first step of several is reported together with others."""
+QUICK_SWEEP = (*SWEEP[:-2], *(word for setting in QUICK for word in ("--set", setting)))
 TRIALS = 15
 DRY_RUNS, ROUNDS = 5, 2
 
@@ -54,7 +55,7 @@ def main() -> int:
     imports, first = [], []
     for _ in range(1 if given.quick else ROUNDS):
         imports.append(seconds_of(IMPORTS))
-        first.append(seconds_to_first_step())
+        first.append(seconds_to_first_step(QUICK_SWEEP if given.quick else SWEEP))
         print(f"imports: {imports[-1]:.2f} s; until the first step: {first[-1]:.2f} s", flush=True)
     return 0 if publish(compare(dry, min(first), min(imports), counts=not given.quick), given.json) else 1
 
@@ -146,13 +147,13 @@ def seconds_of_dry_run() -> float:
     return seconds
 
 
-def seconds_to_first_step() -> float:
-    """Wall time until the first loss is printed. Then the sweep is interrupted as by Ctrl-C, and awaited."""
+def seconds_to_first_step(command: tuple[str, ...]) -> float:
+    """Wall time until a sweep prints its first loss. Then the sweep is interrupted as by Ctrl-C, and awaited."""
     with temporary_folder("benchmark") as folder, (folder / "log").open("w") as log:
         began = time.perf_counter()
         seconds = None
         with subprocess.Popen(  # noqa: S603
-            SWEEP, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+            command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
         ) as sweep:
             for line in sweep.stdout or ():
                 event = json.loads(line)

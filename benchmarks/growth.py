@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--mirrored-10000", action="store_true", help="10,000 trials with MLflow too")
     given = parser.parse_args()
     if given.case:
-        print(json.dumps(run(given.case, given.trials)))
+        print(json.dumps(run(given.case, given.trials, quick=given.quick)))
         return 0
     sizes, ray_trials = (QUICK_SIZES, QUICK_RAY_TRIALS) if given.quick else (SIZES, RAY_TRIALS)
     found: dict[str, dict[int, Mapping[str, float]]] = {way: {} for way in WAYS}
@@ -51,7 +51,8 @@ def main() -> int:
             found[way][trials] = median_run(way, trials, runs)
             each, work = (found[way][trials][key] / trials for key in ("seconds", "cpu_seconds"))
             print(f"{WAYS[way]}, {trials} trials: {each:.5f} s per trial, {work:.5f} CPU s", flush=True)
-    ray = measure_apart("benchmarks.growth", "--case", "ray", "--trials", ray_trials)
+    words = ("--quick",) if given.quick else ()
+    ray = measure_apart("benchmarks.growth", *words, "--case", "ray", "--trials", ray_trials)
     print(f"Ray, {ray_trials} trials: {ray['seconds'] / ray_trials:.5f} s per trial", flush=True)
     return 0 if publish(compare(found, ray, ray_trials, counts=not given.quick), given.json) else 1
 
@@ -81,7 +82,7 @@ def compare(
     return figures
 
 
-def run(case: str, trials: int) -> dict[str, float]:
+def run(case: str, trials: int, *, quick: bool) -> dict[str, float]:
     """Run a sweep in this folder; returns wall and CPU seconds, and seconds per trial in the second and last tenth."""
     ends = Ends()
     if case in WAYS:
@@ -89,7 +90,7 @@ def run(case: str, trials: int) -> dict[str, float]:
 
         done = run_idle(idle_plan("growth", trials), Serial(IdleWork()), [ends], mirrored=case == "mirrored")
     else:
-        with idle_executor(SLOTS) as executor:
+        with idle_executor(SLOTS, preload=not quick) as executor:
             done = run_idle(idle_plan("growth", trials), executor, [ends])
     tenth = trials // 10
     return {

@@ -56,13 +56,17 @@ def idle_plan(name: str, trials: int) -> SweepPlan:
 
 
 @contextmanager
-def idle_executor(slots: int, seconds: float = 0.0) -> Iterator[RayTune]:
-    """Ray with idle trials of `seconds` on `slots` slots, and a fork server that has imported what real ones need."""
+def idle_executor(slots: int, seconds: float = 0.0, *, preload: bool = True) -> Iterator[RayTune]:
+    """Ray with idle trials of `seconds` on `slots` slots, and a fork server.
+
+    It has imported what real ones need, with `preload`.
+    """
     from orchestrator.running.executors import fork_server
     from orchestrator.running.executors.ray_tune import RayTune
     from orchestrator.running.executors.trial_worker import TrialWorker
 
-    with fork_server((*built_in().extras.preload, IdleWork.__module__), cpus=1) as path:
+    modules = built_in().extras.preload if preload else ()
+    with fork_server((*modules, IdleWork.__module__), cpus=1) as path:
         executor = RayTune(max_concurrent=slots, work=IdleWork(seconds), server=path)
         first = Task(trial_id="first", attempt=1, config=TrainConfig(), runtime=Runtime(), workdir=Path("first"))
         ready = TrialWorker(work=pickle.dumps(IdleWork()), server=path)

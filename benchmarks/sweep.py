@@ -27,9 +27,11 @@ from orchestrator.machine.own_folder import temporary_folder
 SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 QUICK = (
     *("schedule.steps=2", "schedule.eval_every_steps=2", "schedule.batch_size=2", "data.crop=[32, 32]"),
+    *("model.backbone=timm/test_resnet", "model.weights=none"),
     *("data.synthetic.train_images=4", "data.synthetic.val_images=1", "data.synthetic.test_images=2"),
     *("data.synthetic.height=32", "data.synthetic.width=32"),
 )
+"""Settings of a quick run."""
 SLOTS = 2
 LIMITS = {SLOTS: 0.82, 1: 0.62}
 """By the threads of a loop: what the sweep may take of its time."""

@@ -10,6 +10,7 @@ driver's, like that of the callback.
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ from trainer.config import Runtime, TrainConfig
 METRICS = ("train/loss", "train/lr", "train/contrast", "contrast/purity", "val/miou", "val/pixel_accuracy")
 KNOBS = 60
 REPORTS, SLOTS = 20, 2
+DATABASE = "mlflow.db"
 BUSY_TRIALS, BUSY_RATE = 8, 5.0
 """Trials at a time, and reports of each per second."""
 
@@ -66,7 +68,8 @@ def main() -> int:
 
 
 def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[Figure]:
-    """The figures and their goals; each way has its own database."""
+    """The figures and their goals; each way has a database of its own."""
+    create_database(f"sqlite:///{folder / DATABASE}")
     plain = play(folder / "plain", trials, SLOTS, seconds, REPORTS, mirrored=False)
     ours = play(folder / "ours", trials, SLOTS, seconds, REPORTS)
     theirs = callback(folder / "callback", trials, REPORTS)
@@ -87,11 +90,16 @@ def measure(folder: Path, trials: int, seconds: float, *, counts: bool) -> list[
     ]
 
 
+def store_in(folder: Path) -> str:
+    """URI of a database of MLflow in a new folder: a copy of the empty one beside it, as making one takes seconds."""
+    folder.mkdir()
+    shutil.copy(folder.parent / DATABASE, folder)
+    return f"sqlite:///{folder / DATABASE}"
+
+
 def play(folder: Path, trials: int, slots: int, seconds: float, reports: int, *, mirrored: bool = True) -> Played:
     """Run a sweep of sleeping trials with the record store and, if `mirrored`, the mirror; returns its cost."""
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    create_database(uri)
+    uri = store_in(folder)
     Server(uri)
     sweep = idle_record("benchmark", [f"t{seed}" for seed in range(trials)])
     store = RecordStore(folder / "runs")
@@ -164,9 +172,7 @@ def callback(folder: Path, trials: int, reports: int) -> float:
     """CPU seconds of the process in which Ray's MLflowLoggerCallback logs the same trials."""
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    create_database(uri)
+    uri = store_in(folder)
     logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name="callback", save_artifact=False)
     logger.setup()
     config = {f"knob.{index}": index for index in range(KNOBS)}

@@ -27,8 +27,8 @@ from typing import Any
 from benchmarks.process import PROJECT, forked, measure_apart, preload_trainer
 from benchmarks.report import Figure, command_line, information, publish, share_at_least, share_at_most
 from benchmarks.stopwatch import Seam, Stopwatch
+from benchmarks.sweep import QUICK, SPEC
 
-SPEC = PROJECT / "search_spaces" / "ablation_memory.yaml"
 ROW = "pixel + region memory"
 CAMVID = Path(os.environ.get("BENCH_DATA", PROJECT.parent / "shared" / "data" / "camvid_small"))
 TRIALS: Mapping[str, Mapping[str, Any]] = {
@@ -36,11 +36,6 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
     "CamVid": {"recipe": "camvid_lite0", "settings": ("schedule.steps=175", "schedule.eval_every_steps=44")},
 }
 """By name: how the search space is planned."""
-QUICK = (
-    *("schedule.steps=2", "schedule.eval_every_steps=1", "schedule.batch_size=2", "data.crop=[32, 32]"),
-    *("data.synthetic.train_images=4", "data.synthetic.val_images=1", "data.synthetic.test_images=2"),
-    *("data.synthetic.height=32", "data.synthetic.width=32"),
-)
 
 IMPORTS = "imports"
 TRAINING = ("network forward", "backward", "contrast", "criterion", "optimizer", "augmentation", "reading", "step")

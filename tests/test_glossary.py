@@ -93,10 +93,11 @@ def is_allowed(word: str, path: str) -> bool:
 
 @pytest.mark.parametrize("word", retired())
 def test_no_retired_word_is_used(word: str) -> None:
+    first, *_ = word.split()
     found = [
         f"{path}:{text.count(chr(10), 0, hit.start()) + 1}"
         for path, text in SOURCES.items()
-        if not is_allowed(word, path)
+        if first in text and not is_allowed(word, path)  # to look for plain text takes a twentieth of the time
         for hit in pattern(word).finditer(text)
     ]
     assert not found, f"{word!r} is retired (docs/glossary.md): {', '.join(found)}"

@@ -1,10 +1,11 @@
 """The work of every peer: trials of half a CPU second that report five times, and a journal of what they did.
 
-A process that trains imports PyTorch, so the first trial of a process does.
+A process that trains imports PyTorch, so the first trial of a process does (with --quick something small).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
@@ -20,6 +21,8 @@ SLOTS = 2
 REPORTS = 5
 WORK_SECONDS = float(os.environ.get("PEERS_WORK_SECONDS", "0.5"))
 """CPU seconds of a trial, all of them on its own thread."""
+LIBRARY = os.environ.get("PEERS_LIBRARY", "torch")
+"""The module that trials need; its import is part of the first trial of a process."""
 
 Event = dict[str, float | int | str]
 """`event` (`start`, `step` or `end`), `trial`, and `time` in seconds since the epoch."""
@@ -27,8 +30,7 @@ Event = dict[str, float | int | str]
 
 def train(trial: int, report: Callable[[int, float], object]) -> float:
     """Train: half a second of work, and five calls of `report` with a step and a score; returns the final score."""
-    import torch  # noqa: F401 - its import is part of the first trial of a process
-
+    importlib.import_module(LIBRARY)
     write_journal("start", trial)
     score = 0.0
     for step in range(1, REPORTS + 1):

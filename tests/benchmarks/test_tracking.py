@@ -11,7 +11,7 @@ import pytest
 from benchmarks.process import environment
 
 
-@pytest.mark.slow  # four databases of MLflow
+@pytest.mark.slow  # trials that sleep for six seconds
 def test_writes_its_figures(tmp_path):
     command = [sys.executable, "-m", "benchmarks.tracking", "--quick", "--json", str(tmp_path / "out.json")]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)

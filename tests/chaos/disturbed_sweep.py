@@ -14,7 +14,7 @@ from orchestrator.machine.own_folder import MARK as OWN_MARK
 from tests.chaos.command import Command
 from tests.chaos.processes import MARK, of_kind, processes_of
 from tests.chaos.verifier import Excuses, Remains
-from tests.end_to_end.conftest import environment, write_tiny
+from tests.end_to_end.conftest import write_tiny
 
 __all__ = ["NAME", "DisturbedSweep", "SweepOnDisk", "sweep_line", "write_space"]
 
@@ -46,8 +46,9 @@ def sweep_line(seeds: int, *arguments: str) -> list[str]:
 class DisturbedSweep(ABC):
     """The commands of one sweep, one at a time."""
 
-    def __init__(self, folder: Path, mark: str, *, seeds: int, more_seeds: int) -> None:
-        self.folder, self.mark = folder, mark
+    def __init__(self, folder: Path, mark: str, *, values: Mapping[str, str], seeds: int, more_seeds: int) -> None:
+        """Its commands run with the environment `values`."""
+        self.folder, self.mark, self.values = folder, mark, values
         self.seeds, self.more_seeds = seeds, more_seeds
         self.excuses = Excuses()
         self.command: Command | None = None
@@ -80,9 +81,9 @@ class DisturbedSweep(ABC):
     # -- commands
 
     def environment(self) -> dict[str, str]:
-        """That of a user, with the mark and with temporary folders of its own."""
+        """That of the user, with the mark and with temporary folders of its own."""
         places = {"RAY_TMPDIR": str(self.ray), "TMPDIR": str(self.temporary), MARK: self.mark}
-        return environment() | places
+        return {**self.values, **places}
 
     def alive(self, *arguments: str, values: Mapping[str, str] | None = None) -> Command:
         """The running command; another one, if the last has ended or was run with other settings."""

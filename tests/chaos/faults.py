@@ -191,9 +191,10 @@ class Misbehave(Fault):
 
 @dataclass(frozen=True)
 class DamageFiles(Fault):
-    """Files of the run directory are cut or changed while no command runs."""
+    """Files of the run directory are cut or changed while no command runs: SIGTERM has ended it."""
 
     damage: Damage
+    exit_codes: frozenset[int | None] = GENTLE
 
     def strike(self, scene: Scene) -> str:
         sweep = scene.disk_sweep

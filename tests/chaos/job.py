@@ -22,7 +22,6 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.scene import Pace, Scene
 from tests.chaos.verdict import LEFT_SECONDS, Round, Verdict
 from tests.chaos.verifier import Finding, Remains, verify
-from tests.end_to_end.conftest import environment
 
 __all__ = ["ChaosJob"]
 
@@ -121,7 +120,13 @@ class ChaosJob:
         write_space(folder)
         line = sweep_line(sweep.seeds, "--executor", "serial", "--tracking-uri", "sqlite:///mlflow.db", "--out", "out")
         result = subprocess.run(
-            line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=FINISH_SECONDS, check=False
+            line,
+            cwd=folder,
+            env=self.scene.values,
+            capture_output=True,
+            text=True,
+            timeout=FINISH_SECONDS,
+            check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return Remains(run_dir=folder / "runs", database=folder / "mlflow.db", out=folder / "out", name=NAME)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from tests.chaos.command import Command
@@ -16,6 +17,8 @@ from tests.chaos.disturbed_sweep import DisturbedSweep, SweepOnDisk
 from tests.chaos.proxy import FaultyProxy
 from tests.chaos.small_disk import SmallDisk
 from tests.chaos.sweep_in_store import SweepInStore
+from tests.end_to_end import mishaps
+from tests.end_to_end.conftest import environment
 from tests.end_to_end.tracking_server import TrackingServer
 
 __all__ = ["Pace", "Scene"]
@@ -35,6 +38,8 @@ class Pace:
     """Seeds at the beginning."""
     more_seeds: int = 2
     """Further seeds once all trials are done."""
+    figures: bool = True
+    """Whether commands draw figures when they end, which takes seconds."""
 
 
 class Scene:
@@ -54,6 +59,12 @@ class Scene:
         self.opened.close()
 
     @cached_property
+    def values(self) -> dict[str, str]:
+        """The environment of the user who runs the commands."""
+        hook = {} if self.pace.figures else mishaps.install(self.folder / "hook", "WITHOUT_FIGURES")
+        return environment() | hook
+
+    @cached_property
     def disks(self) -> dict[str, SmallDisk]:
         """A disk each for the run directory, the tables and MLflow's database."""
         sizes = {"runs": 1000, "out": 64, "db": 64}
@@ -64,18 +75,23 @@ class Scene:
             self.opened.callback(disk.close)
         return disks
 
+    @property
+    def of_sweeps(self) -> dict[str, Any]:
+        """Arguments of every sweep."""
+        return {"values": self.values, "seeds": self.pace.seeds, "more_seeds": self.pace.more_seeds}
+
     @cached_property
     def disk_sweep(self) -> SweepOnDisk:
         """A sweep on these disks."""
         assert self.disks
-        sweep = SweepOnDisk(self.folder / "disk", self.mark, seeds=self.pace.seeds, more_seeds=self.pace.more_seeds)
+        sweep = SweepOnDisk(self.folder / "disk", self.mark, **self.of_sweeps)
         self.sweeps.append(sweep)
         return sweep
 
     @cached_property
     def store_sweep(self) -> SweepInStore:
         """A sweep in an object store. Raises ImportError where there is none to start."""
-        sweep = SweepInStore(self.folder / "s3", self.mark, seeds=self.pace.seeds, more_seeds=self.pace.more_seeds)
+        sweep = SweepInStore(self.folder / "s3", self.mark, **self.of_sweeps)
         self.opened.callback(sweep.close)
         self.sweeps.append(sweep)
         return sweep

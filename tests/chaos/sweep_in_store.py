@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ BUCKET = "chaos"
 class SweepInStore(DisturbedSweep):
     """Two drivers can meet here as if on two machines: each has local folders of its own."""
 
-    def __init__(self, folder: Path, mark: str, *, seeds: int, more_seeds: int) -> None:
+    def __init__(self, folder: Path, mark: str, *, values: Mapping[str, str], seeds: int, more_seeds: int) -> None:
         """Raises ImportError where boto3 or moto is not installed."""
         import boto3
         from moto.server import ThreadedMotoServer
 
-        super().__init__(folder, mark, seeds=seeds, more_seeds=more_seeds)
+        super().__init__(folder, mark, values=values, seeds=seeds, more_seeds=more_seeds)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.server.start()

@@ -300,7 +300,7 @@ def test_processes_are_told_apart_by_their_command_lines() -> None:
 
 
 def test_a_temporary_folder_that_is_left_is_found(tmp_path: Path) -> None:
-    sweep = SweepOnDisk(tmp_path / "sweep", "mark", seeds=1, more_seeds=1)
+    sweep = SweepOnDisk(tmp_path / "sweep", "mark", values={}, seeds=1, more_seeds=1)
     for name in ("tune", f"contrast-{os.geteuid()}/ray-x", "contrast-sweep-cache-1", "torchinductor_me"):
         (tmp_path / "sweep" / "tmp" / name).mkdir(parents=True)
     (tmp_path / "sweep" / "tmp" / f"contrast-{os.geteuid()}" / OWN_MARK).write_text("")

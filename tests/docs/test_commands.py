@@ -109,10 +109,11 @@ def test_the_command_runs(command: Command, prepared: Path, capsys: pytest.Captu
 
 @pytest.mark.slow
 def test_the_code_of_the_page_on_python_runs(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without Ray, which takes seconds to start, and with fewer seeds."""
+    """Without Ray, which takes seconds to start, and with fewer seeds and steps."""
     blocks = [text for language, text in fences("docs/python.md") if language == "python"]
     for text in blocks:
-        code = text.replace("max_concurrent=2", 'executor="serial"').replace("seeds=5", "seeds=3")
+        code = text.replace("max_concurrent=2", 'executor="serial"')
+        code = code.replace("seeds=5", "seeds=3").replace("steps=20", "steps=2")
         exec(compile(code, "docs/python.md", "exec"), {})  # noqa: S102
     lines = capsys.readouterr().out.splitlines()
     assert len(blocks) == 2

@@ -32,8 +32,15 @@ def hide(folder: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
-def test_help(installed: Installed, tmp_path: Path, words: tuple[str, ...]) -> None:
-    assert "usage" in installed.run(tmp_path, "-m", *words, "--help")
+def test_help_from_a_wheel(from_wheel: Installed, tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert "usage" in from_wheel.run(tmp_path, "-m", *words, "--help")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_from_an_editable_install(editable: Installed, tmp_path: Path, name: str) -> None:
+    """Which has all files of the checkout; a wheel could lack one that a subcommand imports."""
+    assert "usage" in editable.run(tmp_path, "-m", name, "--help")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,6 @@
-"""deploy/slurm.sh on a real Slurm of three nodes on this machine: a job that finishes, is requeued, or lacks a node.
+"""deploy/slurm.sh on a real Slurm of three nodes on this machine: a job that is requeued and finishes, or lacks a node.
 
-Skipped where Slurm is not installed. Takes about 120 s on two idle cores.
+Skipped where Slurm is not installed. Takes about 90 s on two idle cores.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.sweep import main as sweep_main
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import TINY_RECIPE, environment
+from tests.orchestrator.conftest import NoFollower
 from tests.slurm.local_slurm import LocalSlurm, why_not
 
 pytestmark = [
@@ -146,12 +148,13 @@ def stage() -> Iterator[Stage]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def finished(stage: Stage) -> str:
-    """A job that runs the sweep without a stop."""
-    job = stage.submit("undisturbed")
-    stage.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
-    return job
+def train_undisturbed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sweep in this process, without Slurm, Ray and MLflow, in the run directory `undisturbed`."""
+    monkeypatch.chdir(stage.folder)
+    monkeypatch.setattr("orchestrator.api.open_follower", lambda options, name: NoFollower())
+    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    places = ("--run-dir", "undisturbed", "--out", "undisturbed-out")
+    assert sweep_main(["batch.yaml", "--executor", "serial", *places]) == 0
 
 
 def check_log(log: str) -> None:
@@ -160,22 +163,18 @@ def check_log(log: str) -> None:
     assert not re.search(r"srun|error|Traceback|Terminated|command not found", log), log
 
 
-def test_a_job_that_finishes_is_quiet_and_leaves_nothing(stage: Stage, finished: str) -> None:
-    log = stage.log(finished)
-    assert stage.slurm.state(finished) == "COMPLETED 0:0 0", log
-    assert log.startswith("2 of 2 nodes joined Ray\n")
-    assert "[2/2]" in log
-    check_log(log)
-    assert not (stage.folder / f"slurm-{finished}.nodes").exists()
-    assert stage.left_over() == []
+def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bits(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First its limit is near; then Slurm ends it with SIGTERM, as for preemption and `scontrol requeue`.
 
-
-def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bits(stage: Stage, finished: str) -> None:
-    """First its limit is near; then Slurm ends it with SIGTERM, as for preemption and `scontrol requeue`."""
+    In the end it has finished quietly and leaves nothing.
+    """
     hold = stage.folder / "hook" / str(STEPS)
     hold.touch()
     job = stage.submit("requeued")
     try:
+        train_undisturbed(stage, monkeypatch)  # while the nodes start
         stage.wait_until_held("requeued", attempt=1)
         stage.slurm.run("scancel", "--batch", "--signal=USR1", job)  # what `#SBATCH --signal=B:USR1@300` sends
         stage.slurm.wait(lambda: stage.slurm.state(job).endswith(" 1"), 120)
@@ -189,7 +188,9 @@ def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bit
     assert state == "COMPLETED 0:0 2"
 
     log = stage.log(job)
+    assert log.startswith("2 of 2 nodes joined Ray\n")
     assert log.count("2 of 2 nodes joined Ray") == 3
+    assert "[2/2]" in log
     assert log.count("requeued (1 of at most 30); the sweep resumes where it stopped") == 1
     assert "requeued (2" not in log, "Slurm has done it"
     check_log(re.sub("slurmstepd-.* DUE TO JOB REQUEUE .*\n", "", log))
@@ -206,6 +207,7 @@ def test_a_job_that_is_requeued_by_itself_and_by_slurm_resumes_with_the_same_bit
     for attempt in (2, 3):
         resumed = [step for step in stage.steps("requeued", attempt=attempt, trial_id=held[-1]["trial_id"]) if step]
         assert min(resumed) >= mishaps.HELD_STEP, "a checkpoint is written at step 50"
+    assert not (stage.folder / f"slurm-{job}.nodes").exists()
     assert stage.left_over() == []
 
 

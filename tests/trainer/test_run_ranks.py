@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -123,6 +124,7 @@ def continue_and_die(folder, info, progress):
             config = replace(CONFIG, **{"schedule": SHORT, **changes}).normalised()
             result = train_here(config, RUNTIME, folder / name, lambda step, metrics: None, cpu)
             held[name]["metrics"] = result.metrics
+        held["modules"] = list(sys.modules)
         torch.save(held, folder / f"{info.rank}.pt")
         (folder / f"{info.rank}.pid").write_text(str(os.getpid()))
         train_here(CONFIG, RUNTIME, folder / "killed", die, cpu)
@@ -247,6 +249,14 @@ def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(res
     for rank in range(2):
         with pytest.raises(ProcessLookupError):
             os.kill(int((folder / f"{rank}.pid").read_text()), 0)
+
+
+def test_a_trial_imports_no_yaml_library(resumed):
+    """It is imported for descriptions of own data only."""
+    _, ranks, _, _ = resumed
+    for held in ranks:
+        assert "trainer.run" in held["modules"]
+        assert [name for name in held["modules"] if "ruamel" in name] == []
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -57,11 +57,11 @@ def test_images_are_spread_over_the_split(size, count, expected):
 
 
 def test_a_picture_of_noise_is_made_smaller_until_it_is_small_enough(tmp_path):
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 800, 3), dtype=np.uint8))
     path = save(noise, tmp_path / "noise.png")
     assert path.stat().st_size < MAX_BYTES
     with Image.open(path) as found:
-        assert found.width < 1200
+        assert found.size == (512, 448), "four fifths, twice"
 
 
 def test_rare_colours_of_classes_survive(tmp_path):

@@ -28,20 +28,18 @@ def check(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True)
 
 
-def test_the_example_conforms() -> None:
-    done = check(EXAMPLE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "ANCHOR_SAMPLERS['boundary'] (contrast.anchors.kind: boundary): 11 tests pass\n"
-
-
-def test_what_does_not_conform_is_named(tmp_path: Path) -> None:
-    (tmp_path / "metrics.py").write_text(METRICS, encoding="utf-8")
-    done = check(tmp_path / "metrics.py")
-    assert done.returncode == 1
+def test_the_example_conforms_and_what_does_not_is_named(tmp_path: Path) -> None:
+    """In one plugin. `tests/end_to_end/test_own_method.py` checks the example alone, with exit code 0."""
+    (tmp_path / "both.py").write_text(EXAMPLE.read_text(encoding="utf-8") + METRICS, encoding="utf-8")
+    done = check(tmp_path / "both.py")
+    assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "METRICS['right'] (evaluation.metrics: right): 3 tests pass"
-    assert lines[1] == "METRICS['wrong'] (evaluation.metrics: wrong): 1 of 3 tests fail"
-    assert lines[2].startswith("  test_an_image_without_a_labelled_pixel_adds_nothing[wrong]: ")
+    assert {*lines[:-2]} == {
+        "ANCHOR_SAMPLERS['boundary'] (contrast.anchors.kind: boundary): 11 tests pass",
+        "METRICS['right'] (evaluation.metrics: right): 3 tests pass",
+    }
+    assert lines[-2] == "METRICS['wrong'] (evaluation.metrics: wrong): 1 of 3 tests fail"
+    assert lines[-1].startswith("  test_an_image_without_a_labelled_pixel_adds_nothing[wrong]: ")
 
 
 def test_a_plugin_that_cannot_be_loaded() -> None:
