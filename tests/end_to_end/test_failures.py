@@ -21,7 +21,7 @@ from orchestrator.spec.blocks import Retries
 from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
 from tests.end_to_end import mishaps
-from tests.end_to_end.conftest import attempts, environment, write_tiny
+from tests.end_to_end.conftest import Command, attempts, environment, write_tiny
 from trainer.testing.look_alikes import folder as folder_data
 
 UNLUCKY = f"""
@@ -241,15 +241,19 @@ def test_a_killed_trial_resumes_from_its_checkpoint(unlucky: Played, stage: Stag
 
 
 @pytest.mark.slow
-def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_resumes_later(unlucky: Played, stage: Stage) -> None:
+@pytest.mark.usefixtures("without_figures", "without_mlflow")
+def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_resumes_later(
+    unlucky: Played, stage: Stage, command_here: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert unlucky.code == 130
     assert unlucky.output.endswith("interrupted; all results so far are kept, and the same command resumes the sweep\n")
     assert "fine" in (stage.folder / "reports/out/unlucky/table.md").read_text()
 
     line = ("orchestrator.sweep", "unlucky.yaml", "--only", "interrupted", "--executor", "serial")
-    code, output = stage.run(*line)
-    assert code == 2, "what is known to be damaged is not planned"
-    assert "a.png: cannot be decoded" in output
+    monkeypatch.chdir(stage.folder)
+    refused = command_here(*line)
+    assert refused.returncode == 2, "what is known to be damaged is not planned"
+    assert "a.png: cannot be decoded" in refused.stderr
     stage.data.image.write_bytes(stage.whole_image)
     again = stage.start(*line[:-2])  # on Ray, which would hear SIGTERM itself
     wait_until(lambda: first_step(stage, "interrupted", attempt=2) > 0, again)
@@ -258,8 +262,8 @@ def test_ctrl_c_once_ends_the_sweep_with_its_table_and_the_trial_resumes_later(u
     assert again.returncode == 130, output
 
     (stage.hook / "130").unlink()
-    code, output = stage.run(*line)
-    assert code == 0, f"what was asked for is done: {output}"
+    done = command_here(*line)
+    assert done.returncode == 0, f"what was asked for is done: {done.stdout}{done.stderr}"
     assert [record["state"] for record in stage.left("unlucky").history["interrupted"]] == [
         "cancelled",
         "cancelled",
@@ -295,9 +299,13 @@ def test_fifty_broken_trials_stop_after_three(broken: Played) -> None:
 
 
 @pytest.mark.slow
-def test_status_shows_one_traceback_and_a_command_that_stops_in_the_debugger(broken: Played, stage: Stage) -> None:
-    code, output = stage.run("orchestrator", "status", "broken.yaml", "--all")
-    assert code == 1
+def test_status_shows_one_traceback_and_a_command_that_stops_in_the_debugger(
+    broken: Played, stage: Stage, command_here: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stage.folder)
+    status = command_here("orchestrator", "status", "broken.yaml", "--all")
+    assert status.returncode == 1
+    output = status.stdout
     assert "broken: 50 trials: 0 done, 0 running, 3 failed, 47 not run" in output
     assert "user error, 3 trials, signature" in output
     assert output.count("Traceback (most recent call last)") == 1
