@@ -63,7 +63,7 @@ BENCHMARKS = (
         slow=True,
     ),
     Benchmark(name="tracking", measures="what mirroring to MLflow costs the driver", seconds=115, slow=True),
-    Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", seconds=160, slow=True),
+    Benchmark(name="growth", measures="the same at 100, 1,000 and 10,000 trials", seconds=135, slow=True),
     Benchmark(name="busy", measures="busy share of two slots", seconds=75, slow=True),
     Benchmark(name="sweep", measures="a whole sweep beside the trainer in plain loops", seconds=580, slow=True),
     Benchmark(

@@ -2,9 +2,9 @@
 
 No-op trials with five reports each run in the serial executor, each sweep in its own process: 100, 1,000 and 10,000
 trials with the record store, and 100 and 1,000 trials with the MLflow mirror too (`--mirrored-10000` adds 10,000 trials
-and four minutes). 100 trials take less than half a second, so that sweep runs five times and the median counts. A sweep
-of 400 trials on two slots of Ray shows Ray's own share, as the seconds between ends of trials early and late in the
-sweep.
+and four minutes). 100 trials with the record store take less than half a second, so that sweep runs five times and the
+median counts. A sweep of 400 trials on two slots of Ray shows Ray's own share, as the seconds between ends of trials
+early and late in the sweep.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOTS = 2
 WITHIN = 1.2
 SIZES, RAY_TRIALS = (100, 1_000, 10_000), 400
 SMALLEST_RUNS = 5
-"""Sweeps of the smallest size; the median counts."""
+"""Sweeps of the smallest size with the record store; the median counts."""
 QUICK_SIZES, QUICK_RAY_TRIALS = (10, 20), 20
 WAYS = {"store": "record store", "mirrored": "store and MLflow"}
 
@@ -47,7 +47,7 @@ def main() -> int:
     found: dict[str, dict[int, Mapping[str, float]]] = {way: {} for way in WAYS}
     for way in WAYS:
         for trials in sizes if way == "store" or given.mirrored_10000 else sizes[:-1]:
-            runs = 1 if given.quick or trials != sizes[0] else SMALLEST_RUNS
+            runs = SMALLEST_RUNS if way == "store" and trials == SIZES[0] else 1
             found[way][trials] = median_run(way, trials, runs)
             each, work = (found[way][trials][key] / trials for key in ("seconds", "cpu_seconds"))
             print(f"{WAYS[way]}, {trials} trials: {each:.5f} s per trial, {work:.5f} CPU s", flush=True)

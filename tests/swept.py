@@ -25,7 +25,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.loading import built_in
 from reports.stats.image_bootstrap import mean_iou
 from tests.end_to_end.conftest import write_tiny
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 
 __all__ = ["FAILED_ONCE", "copied", "sweep_and_export"]
 
@@ -81,8 +81,7 @@ def pretend_to_train(folder: Path) -> Iterator[RunOptions]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("orchestrator.running.worker.run_trial", work)
-        patch.setattr(api, "open_follower", lambda options, name: NoFollower())
-        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+        log_and_draw_nothing(patch)
         for name in [name for name in os.environ if name.startswith("MLFLOW")]:
             patch.delenv(name)
         yield RunOptions(executor="serial", out=folder / "out")

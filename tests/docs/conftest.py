@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import api
 from orchestrator.__main__ import main as orchestrator_main
 from orchestrator.sweep import main as sweep_main
 from tests.docs.fences import PAGES, fences
 from tests.end_to_end.conftest import TINY_RECIPE
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 from trainer.testing import look_alikes
 
 SPACE = """
@@ -49,8 +48,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterat
             (folder / info.split()[1]).write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(api, "open_follower", lambda options, name: NoFollower())  # `sync` below does its work
-        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # they take seconds
+        log_and_draw_nothing(patch)  # `sync` below does its work
         for name in [name for name in os.environ if name.startswith("MLFLOW")]:
             patch.delenv(name)
         for name, seeds in (("ablation_memory", 1), ("ablation_memory", 2), ("ablation_sampler", 2)):

@@ -87,6 +87,12 @@ class NoFollower(Tracker):
     close = stop = admit
 
 
+def log_and_draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Sweeps in this process log to no MLflow and draw no figures, each of which takes seconds."""
+    patch.setattr(api, "open_follower", lambda options, name: NoFollower())
+    patch.setattr(figures_chosen, "choose", lambda *given, **named: {})
+
+
 @pytest.fixture
 def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Search space of two rows and two seeds in the current folder of the test."""
@@ -121,8 +127,7 @@ def quick_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions
         )
 
     monkeypatch.setattr("orchestrator.running.worker.run_trial", work)
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr(figures_chosen, "choose", lambda *given, **named: {})
+    log_and_draw_nothing(monkeypatch)
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 

@@ -25,7 +25,7 @@ from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.console import ConsoleTracker
 from reports.render import STYLES
 from reports.write import Reports, write_reports
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 from tests.orchestrator.planning.test_naming import make_folder
 
 SEQUENCES = int(os.environ.get("TABLE_SEQUENCES", "30"))
@@ -165,8 +165,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[random.R
     def plain(results: SweepResults, out: Path, *_: object, **__: object) -> Reports:
         return Reports(results, out, STYLES)
 
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})  # nor in advance
+    log_and_draw_nothing(monkeypatch)  # not in advance either
     monkeypatch.setattr("reports.write.Reports", plain)
     monkeypatch.setattr(api, "save_code", lambda *_: None)
     monkeypatch.setattr(ConsoleTracker, "say", lambda *given, **named: None)

@@ -23,7 +23,7 @@ from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main as sweep_command
 from reports.__main__ import main as report
 from reports.write import make_table, write_reports
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 
 HERE = Path(__file__).parent
 TEMPERATURE = "contrast.temperature"
@@ -106,8 +106,7 @@ def test_the_search_resumes_with_nothing_to_run(journal, place, capsys, monkeypa
     elif journal != "whole":
         path.write_bytes(path.read_bytes()[:700] if journal == "cut" else b"\x00" * 90)
     monkeypatch.setattr("orchestrator.running.worker.run_trial", lambda *_: pytest.fail("a trial runs"))
-    monkeypatch.setattr("orchestrator.api.open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    log_and_draw_nothing(monkeypatch)
     before = trial_files(place)
     assert sweep_command(["recorded_search.yaml", "--executor", "serial"]) == 0
     assert "trial 5" in capsys.readouterr().out

@@ -20,7 +20,7 @@ import pytest
 from orchestrator.sweep import main as sweep_main
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import TINY_RECIPE, environment
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 from tests.slurm.local_slurm import LocalSlurm, why_not
 
 pytestmark = [
@@ -151,8 +151,7 @@ def stage() -> Iterator[Stage]:
 def train_undisturbed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same sweep in this process, without Slurm, Ray and MLflow, in the run directory `undisturbed`."""
     monkeypatch.chdir(stage.folder)
-    monkeypatch.setattr("orchestrator.api.open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    log_and_draw_nothing(monkeypatch)
     places = ("--run-dir", "undisturbed", "--out", "undisturbed-out")
     assert sweep_main(["batch.yaml", "--executor", "serial", *places]) == 0
 

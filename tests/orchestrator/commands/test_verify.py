@@ -32,7 +32,7 @@ from reports.tables.aggregate import Gap
 from reports.tables.table import Table
 from reports.write import make_table
 from tests.end_to_end.conftest import write_tiny
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 
 FLIPS = int(os.environ.get("BIT_FLIPS", "150"))
 """1,000 take two minutes."""
@@ -45,8 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepOutco
     write_tiny(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(api, "open_follower", lambda options, name: NoFollower())
-        patch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+        log_and_draw_nothing(patch)
         outcome = api.sweep("tiny.yaml", options=RunOptions(executor="serial", out=folder / "out"))
     assert outcome.completed
     return folder, outcome
@@ -57,8 +56,7 @@ def place(finished: tuple[Path, SweepOutcome], tmp_path: Path, monkeypatch: pyte
     """A copy of that folder as the current one; nothing goes to MLflow, and no figure is drawn."""
     shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    log_and_draw_nothing(monkeypatch)
     return tmp_path
 
 

@@ -34,7 +34,7 @@ from orchestrator.tracking.mlflow_models import exported_model
 from orchestrator.tracking.mlflow_store import EXPERIMENT
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, built_in, load, source_of
 from orchestrator.workload.runtime import Runtime
-from tests.orchestrator.conftest import NoFollower
+from tests.orchestrator.conftest import log_and_draw_nothing
 
 TRAINER = '''
 from dataclasses import dataclass
@@ -103,8 +103,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     monkeypatch.chdir(tmp_path)
     Path("parabola.py").write_text(TRAINER, encoding="utf-8")
     Path("s.yaml").write_text(SPACE, encoding="utf-8")
-    monkeypatch.setattr(api, "open_follower", lambda options, name: NoFollower())
-    monkeypatch.setattr("reports.figures.choose.choose", lambda *given, **named: {})
+    log_and_draw_nothing(monkeypatch)
     return RunOptions(run_dir="runs", out=tmp_path / "out", executor="serial")
 
 
