@@ -194,6 +194,7 @@ def test_the_weights_are_those_of_one_process(one, two):
     assert list(two.last["model"]) == list(one.last["model"])
 
 
+@pytest.mark.slow
 def test_ranks_hold_the_same_bank_and_weights_after_twenty_steps(resumed):
     _, (first, second), _, _ = resumed
     for name in ("from_one", "from_two"):
@@ -203,6 +204,7 @@ def test_ranks_hold_the_same_bank_and_weights_after_twenty_steps(resumed):
     assert first["from_one"]["bank_hash"] != first["from_two"]["bank_hash"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_of_two_ranks_ends_with_the_same_bits(two, resumed):
     folder, (held, _), _, _ = resumed
     last = torch.load(folder / "from_two" / "last.pt", weights_only=True)
@@ -211,6 +213,7 @@ def test_an_interrupted_trial_of_two_ranks_ends_with_the_same_bits(two, resumed)
     assert {name: held["from_two"]["metrics"][name] for name in same} == same
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_process_resumes_in_two(one, resumed):
     folder, (held, _), _, _ = resumed
     last = torch.load(folder / "from_one" / "last.pt", weights_only=True)
@@ -220,6 +223,7 @@ def test_a_checkpoint_of_one_process_resumes_in_two(one, resumed):
     assert all(bool(((value == 1) | (value == 0)).all()) for value in purity.values())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_two_processes_resumes_in_one(two, resumed, tmp_path, monkeypatch):
     """The bank at its end is that of two ranks: the same rows, each unit vector to 0.02."""
     banks = []
@@ -242,6 +246,7 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(two, resumed, tmp_path, mo
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0.02 if "embedding" in name else 0)
 
 
+@pytest.mark.slow
 def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(resumed):
     folder, _, message, waited = resumed
     assert message.startswith("rank 1 of 2 was killed by SIGKILL (out of memory?); the other ranks were stopped; run")
@@ -251,6 +256,7 @@ def test_a_killed_rank_is_a_clear_error_within_seconds_and_leaves_no_process(res
             os.kill(int((folder / f"{rank}.pid").read_text()), 0)
 
 
+@pytest.mark.slow
 def test_a_trial_imports_no_yaml_library(resumed):
     """It is imported for descriptions of own data only."""
     _, ranks, _, _ = resumed
@@ -259,6 +265,7 @@ def test_a_trial_imports_no_yaml_library(resumed):
         assert [name for name in held["modules"] if "ruamel" in name] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_keeps_the_ranks_together(resumed, name):
     _, (first, second), _, _ = resumed

@@ -171,6 +171,7 @@ def test_every_form_is_ascii_and_no_two_markers_are_equal() -> None:
 OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.slow
 def test_a_sweep_with_an_old_locale_and_closed_streams_reaches_its_end_and_mlflow(
     tmp_path: Path, migrated: Path
 ) -> None:
