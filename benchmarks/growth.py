@@ -22,7 +22,8 @@ from benchmarks.idle_work import IdleWork
 from benchmarks.process import measure_apart
 from benchmarks.report import Figure, at_most, command_line, information, publish
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 
 SLOTS = 2
 WITHIN = 1.2

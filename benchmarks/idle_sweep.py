@@ -17,8 +17,9 @@ from orchestrator.running.executors.base import Executor
 from orchestrator.running.fork_server.request import DIED
 from orchestrator.running.task import Task
 from orchestrator.running.tracker import Tracker
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.workload.loading import built_in
 from trainer.config import Runtime, TrainConfig
 

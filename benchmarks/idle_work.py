@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["REPORTS", "IdleWork"]
 

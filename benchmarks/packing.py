@@ -117,7 +117,7 @@ def measure(
 def run_sweep(way: Way, root: Path | None, *, quick: bool, short: bool) -> dict[str, object]:
     """Run the sweep in the current folder from a cold start. Raises RuntimeError unless every trial is done."""
     from orchestrator.api import RunOptions, sweep
-    from orchestrator.store.records import State
+    from orchestrator.store.attempt_record import State
 
     Path("tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     text = SPACE.format(

@@ -134,9 +134,9 @@ def fill(folder: Path, trials: int) -> Took:
     with clock(took):
         found = plan_of(folder)
         from orchestrator.machine.sealed_json import seal
+        from orchestrator.store.attempt_record import AttemptRecord, State
         from orchestrator.store.record_files import attempt_name
         from orchestrator.store.record_store import RecordStore
-        from orchestrator.store.records import AttemptRecord, State
         from orchestrator.store.run_directory import RunDirectory
 
         RecordStore(folder / "runs").write_sweep(found.record)

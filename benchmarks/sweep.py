@@ -1,10 +1,10 @@
 """A sweep beside loops: `python -m benchmarks.sweep [--json OUT] [--quick]`.
 
-Runs the 15 trials of search_spaces/ablation_memory.yaml on generated scenes, two at a time: the user's command from its
+Runs the trials of search_spaces/ablation_memory.yaml on generated scenes, two at a time: the user's command from its
 start to its exit, with record store, MLflow, tables and figures. Beside it are two processes that call the same trainer
-15 times in a plain loop and keep the metrics in memory: one with two threads, and one with one thread. A trial of the
-sweep has one thread, so the metrics of the loop with one thread must be equal bit for bit. With two threads sums are
-taken in another order.
+in a plain loop over the trials and keep the metrics in memory: one with two threads, and one with one thread. A trial
+of the sweep has one thread, so the metrics of the loop with one thread must be equal bit for bit. With two threads sums
+are taken in another order.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from benchmarks.report import Figure, at_least, at_most, command_line, informati
 from orchestrator.commands.sync import differences
 from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.running.task import Task
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower
 from orchestrator.tracking.mlflow_database import create_database
 from orchestrator.tracking.mlflow_store import Server

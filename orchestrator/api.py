@@ -24,7 +24,8 @@ from orchestrator.running.driver import INTERRUPTED, Driver
 from orchestrator.running.stored_plan import StoredPlan, store_plan
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
 from orchestrator.spec.workload_in_use import reading_for
-from orchestrator.store.records import AttemptRecord, code_key
+from orchestrator.store.attempt_record import AttemptRecord
+from orchestrator.store.keys import code_key
 from orchestrator.store.run_directory import RunDirectory, without_digest
 from orchestrator.store.sweep_results import SweepResults, Verification
 from orchestrator.tracking.uri import is_own_file, sweep_link, tracking_uri_of

@@ -26,8 +26,8 @@ from orchestrator.machine.text_table import print_parts
 from orchestrator.plugins.table_style import TableStyle
 from orchestrator.store.archive.members import names_archive
 from orchestrator.store.archive.reading import opened
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.terminal import draws
 from orchestrator.tracking.uri import tracking_uri_of
 from reports.figures.drawing import PAPER_FONTS

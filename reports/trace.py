@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.machine.first_few import first_few
 from orchestrator.machine.text_table import Line, Part, TextTable
-from orchestrator.store.records import title_of
+from orchestrator.store.sweep_record import title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.provenance import Tracked
 from reports.stats.comparisons import Comparison, compare_with

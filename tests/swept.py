@@ -19,8 +19,8 @@ from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.running.task import Task
 from orchestrator.store.archive.exporting import export_sweep
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.image_counts import write_image_counts
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.loading import built_in
 from reports.stats.image_bootstrap import mean_iou

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from trainer.config.train import RESULT_VERSION
 from website.repository import PAGES as SITE_PAGES
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -186,14 +185,23 @@ def test_the_map_of_the_files_names_files_that_exist() -> None:
     assert checked > 30
 
 
-def test_the_result_on_camvid_says_of_which_result_version_it_is() -> None:
-    """Until the sweep has been run again, a reader must see that the code has changed since."""
-    page = " ".join(read("docs/camvid_result.md").replace("**", "").split())
-    block = page[page.index("<!-- result -->") : page.index("<!-- /result -->")]
-    (shown,) = re.findall(r"with result version (\d+)", block)
-    assert f"result version {shown}. " in read("reports/results/camvid_memory/table.md")
-    if int(shown) != RESULT_VERSION:
-        assert f"The result version is {RESULT_VERSION} now" in block
+QUOTED = re.compile(r"<!-- lines of (\S+) -->\n(.*?)\n<!-- /lines -->", re.DOTALL)
+
+
+def test_the_tables_of_results_on_the_pages_are_those_of_their_files() -> None:
+    """Between `<!-- lines of FILE -->` and `<!-- /lines -->` each line stands in the file, in the same order."""
+    quoted = [(page, *block) for page in PAGES for block in QUOTED.findall(read(page))]
+    assert {"README.md", "docs/results.md"} <= {page for page, _, _ in quoted}
+    for page, file, text in quoted:
+        lines = iter(read(file).splitlines())
+        assert [line for line in text.splitlines() if line not in lines] == [], f"{page}: not in {file}"
+
+
+def test_every_published_result_is_on_the_page_of_results() -> None:
+    page = read("docs/results.md")
+    published = [path.relative_to(PROJECT).as_posix() for path in (PROJECT / "reports/results").glob("*/*.zip")]
+    assert published
+    assert [path for path in published if f"(../{path})" not in page] == []
 
 
 def test_the_readme_is_short() -> None:

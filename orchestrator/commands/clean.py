@@ -11,12 +11,13 @@ from orchestrator.commands.which_trials import seed_ranges
 from orchestrator.errors import StoreError
 from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.cleanup import Leftover, foreign_folders, forgettable_plans, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import plan_key
 from orchestrator.store.record_files import steps_of
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["clean"]
 

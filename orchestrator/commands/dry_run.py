@@ -18,8 +18,8 @@ from orchestrator.planning.plan import CACHE, SweepPlan, TrialSelection
 from orchestrator.planning.stale import StaleTrials, describe_stale, plan_state
 from orchestrator.spec.distributions import Search
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import SweepRecord, title_of
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.data_record import DataRecord
 

@@ -17,7 +17,7 @@ from orchestrator.store.archive.importing import Imported, import_sweep
 from orchestrator.store.archive.reading import opened
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["import_archive"]
 

@@ -10,8 +10,8 @@ from orchestrator.commands.which_trials import seed_ranges
 from orchestrator.machine.first_few import first_few
 from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.store.kept_plans import KeptPlan
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["differences", "plans_as_json", "plans_as_text"]
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 from enum import Enum
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["EarlierPlan", "Kind", "describe_kinds", "kind_of_unfinished"]
 

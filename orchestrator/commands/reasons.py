@@ -14,7 +14,7 @@ from orchestrator.errors import DamagedError, shortened
 from orchestrator.planning.identity import canonical
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.planning.stale import describe_difference, plan_state
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["Reason", "Reasons", "finished_identities", "value_text"]

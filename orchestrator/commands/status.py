@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.errors import DamagedError
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.record_files import steps_of
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_means import RowMean, RowMeans

@@ -12,7 +12,8 @@ from orchestrator.commands.status import COUNTED, RowStatus, SweepStatus
 from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.cost_forecast import duration
-from orchestrator.store.records import ErrorRecord, SweepRecord
+from orchestrator.store.attempt_record import ErrorRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.row_means import shown_metric
 from orchestrator.workload.metric import titled
 

@@ -12,9 +12,10 @@ from orchestrator.api import write_tables
 from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.own_folder import temporary_folder
 from orchestrator.machine.text_table import Line, Part
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.mlflow_store import RunFacts, Server, milliseconds

@@ -19,10 +19,11 @@ from orchestrator.planning.plan import CACHE
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.git_state import CodeState
 from orchestrator.store.kept_plans import plan_key
+from orchestrator.store.keys import sweep_key, trial_key
 from orchestrator.store.parquet_cache import cache_state
 from orchestrator.store.point_log import read_line
-from orchestrator.store.records import SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.trial_identity import require_identity
 from orchestrator.workload.loading import BUILT_IN, built_in
 from orchestrator.workload.local_cache import LocalCache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from orchestrator.machine.first_few import first_few
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["describe_trials", "seed_ranges"]
 

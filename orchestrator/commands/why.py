@@ -13,8 +13,8 @@ from orchestrator.machine.first_few import first_few, first_lines
 from orchestrator.machine.text_table import Line, Part, TextTable
 from orchestrator.planning.plan import SweepPlan
 from orchestrator.planning.stale import remedy
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["describe_reasons", "group_reasons", "summary"]
 

@@ -14,7 +14,7 @@ from orchestrator.machine.json_text import parse_json
 from orchestrator.planning.digests import read_cache, write_cache
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.workload.loading import workload_of
 
 __all__ = ["Cost", "CostBook", "ExpectedTrial", "describe_cost", "duration"]

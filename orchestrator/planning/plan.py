@@ -41,7 +41,8 @@ from orchestrator.planning.unused_settings import unused_settings
 from orchestrator.spec.settings import closest, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.extras import PlannedRow
 from orchestrator.workload.inputs import Inputs

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchestrator.errors import SpecErrorCollector
 from orchestrator.spec.selection import ALLOWED, criteria
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 from orchestrator.workload.inputs import Inputs
 
 __all__ = ["check_selection"]

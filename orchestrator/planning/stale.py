@@ -15,9 +15,11 @@ from orchestrator.machine.first_few import first_few
 from orchestrator.machine.sealed_json import unseal
 from orchestrator.planning.adaptive.recorded_study import earlier_plan
 from orchestrator.spec.workload_in_use import workload_in_use
+from orchestrator.store.attempt_record import AttemptRecord
+from orchestrator.store.keys import WORK, code_key, trial_key
 from orchestrator.store.record_files import StoredAttempt
-from orchestrator.store.records import WORK, AttemptRecord, SweepRecord, code_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.workload.script.process import LOG
 from orchestrator.workload.source_digest import codes_in
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from orchestrator.running.failures import sign
 from orchestrator.spec.blocks import Budget
-from orchestrator.store.records import AttemptRecord, ErrorRecord
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord
 
 __all__ = ["BudgetUsage"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from orchestrator.store.attempt_record import ErrorRecord, State
 from orchestrator.store.disk_errors import disk_error
-from orchestrator.store.records import ErrorRecord, State
 
 __all__ = ["STATE_BY_EXCEPTION", "classify", "spoils_process"]
 

@@ -27,8 +27,8 @@ from orchestrator.running.task import Share, Task
 from orchestrator.running.tracker import Tracker
 from orchestrator.running.trial_queue import TrialQueue
 from orchestrator.spec.blocks import Budget, Resources, Retries
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.workload.runtime import Runtime
 from orchestrator.workload.source_digest import codes_in
 

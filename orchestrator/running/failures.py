@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.redaction import redacted
 from orchestrator.spec.blocks import Retries
-from orchestrator.store.records import AttemptRecord, ErrorRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
 
 __all__ = ["DISK_ERROR", "RETRY_POLICIES", "ConsecutiveFailures", "RetryHistory", "RetryPolicy", "sign"]
 

@@ -15,7 +15,7 @@ from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
 from orchestrator.running.task import Share
 from orchestrator.spec.blocks import Resources
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 
 __all__ = ["GpuPacking", "packed_share"]
 

@@ -11,7 +11,8 @@ from typing import Any
 from orchestrator.redaction import one_line
 from orchestrator.running.task import Task
 from orchestrator.running.tracker import Tracker
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["GuardedTracker"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.planning.plan import SweepPlan, Trial, TrialSelection
 from orchestrator.planning.stale import StaleCodeError, StaleTrials, plan_state, refusal
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.attempt_record import AttemptRecord
 
 if TYPE_CHECKING:
     from orchestrator.planning.adaptive.base import GrowingPlan

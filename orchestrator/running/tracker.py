@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["PreparationTracker", "Tracker"]
 

@@ -25,9 +25,9 @@ from orchestrator.running.classify import classify, spoils_process
 from orchestrator.running.failures import DISK_ERROR, sign
 from orchestrator.running.plain_values import plain_numbers, plain_texts
 from orchestrator.running.task import StopTrial, Task
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.disk_errors import disk_error, disk_remedy
 from orchestrator.store.git_state import code_state
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import workload_of
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from orchestrator.spec import validators as checks
 from orchestrator.spec.workload_in_use import workload_in_use
-from orchestrator.store.records import AcrossData, Layout, TableRecord
+from orchestrator.store.sweep_record import AcrossData, Layout, TableRecord
 
 __all__ = [
     "Budget",

@@ -23,7 +23,7 @@ from orchestrator.spec.rows import MethodRows
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import Setting, SettingsBlock, config_leaves, quoted, read_setting
 from orchestrator.store.data_set_record import data_set_stem
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 from orchestrator.workload.field_types import choices
 
 __all__ = [

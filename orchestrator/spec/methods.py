@@ -12,7 +12,7 @@ from orchestrator.spec.parameters import read_parameters
 from orchestrator.spec.rows import MethodRows, baseline_row
 from orchestrator.spec.schema import SearchSpace
 from orchestrator.spec.settings import Setting
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 
 __all__ = ["method_mistakes", "method_rows", "search_of"]
 

@@ -15,7 +15,7 @@ from orchestrator.spec.settings import SettingsBlock, closest, quoted
 from orchestrator.spec.validators import README
 from orchestrator.spec.workload_in_use import workload_in_use
 from orchestrator.spec.yaml_document import Block, Document, KeyPath, without
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 
 __all__ = ["parse_search_space"]
 

@@ -8,7 +8,7 @@ from orchestrator.spec.plugins import PLUGINS_KEY
 from orchestrator.spec.settings import SettingsBlock, quoted, read_block
 from orchestrator.spec.validators import README
 from orchestrator.spec.yaml_document import Block, Document, without
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 
 __all__ = ["SEARCH_BLOCK", "Recipe", "parse_recipe"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.spec.schema import SearchSpace
-from orchestrator.store.records import SEARCHES
+from orchestrator.store.sweep_record import SEARCHES
 
 __all__ = ["ALLOWED", "criteria", "selection_mistakes"]
 

@@ -14,7 +14,7 @@ from orchestrator.machine.json_text import parse_json
 from orchestrator.store.backends.base import claim_scratch
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
-from orchestrator.store.records import trial_key
+from orchestrator.store.keys import trial_key
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["fetch_checkpoints", "upload_checkpoints"]

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from orchestrator.errors import StoreError
 from orchestrator.machine.atomic_file import PARTIAL
 from orchestrator.machine.sealed_json import unseal
+from orchestrator.store.attempt_record import State
 from orchestrator.store.checkpoint_sync import UPLOADED
 from orchestrator.store.kept_plans import PLANS, plan_key
+from orchestrator.store.keys import WORK, sweep_key, trial_key
 from orchestrator.store.record_files import checking
-from orchestrator.store.records import WORK, State, sweep_key, trial_key
 from orchestrator.store.run_directory import RunDirectory
 
 __all__ = ["KEEP", "Leftover", "foreign_folders", "forgettable_plans", "unneeded_files", "unreferenced_trials"]

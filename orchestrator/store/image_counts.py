@@ -23,7 +23,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from orchestrator.errors import DamagedError
 from orchestrator.machine.one_line import in_one_line
-from orchestrator.store.records import AttemptRecord, trial_key
+from orchestrator.store.attempt_record import AttemptRecord
+from orchestrator.store.keys import trial_key
 from orchestrator.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:

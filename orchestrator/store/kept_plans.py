@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from orchestrator.store.records import SweepRecord, sweep_key
+from orchestrator.store.keys import sweep_key
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["PLANS", "KeptPlan", "plan_key", "plan_numbers"]
 

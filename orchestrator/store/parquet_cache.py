@@ -20,10 +20,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.errors import DamagedError
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
 from orchestrator.store.backends import Files
+from orchestrator.store.keys import sweep_key
 from orchestrator.store.map_column import MapColumn
 from orchestrator.store.record_files import StoredAttempt
-from orchestrator.store.records import AttemptRecord, ErrorRecord, State, sweep_key
 
 if TYPE_CHECKING:
     import pyarrow as pa

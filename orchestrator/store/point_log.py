@@ -15,8 +15,9 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.machine.json_text import parse_json
+from orchestrator.store.attempt_record import LATEST_SECONDS, Point
 from orchestrator.store.backends import Files, LocalFiles
-from orchestrator.store.records import LATEST_SECONDS, Point, trial_key
+from orchestrator.store.keys import trial_key
 from orchestrator.store.typed_values import build
 
 __all__ = ["AppendedPoints", "ChunkedPoints", "PointLine", "read_line"]

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from orchestrator.errors import DamagedError
 from orchestrator.machine.garbage import collection_paused
 from orchestrator.machine.sealed_json import unseal
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = [
     "ATTEMPT_FILE",

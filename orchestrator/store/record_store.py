@@ -10,16 +10,18 @@ from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.sealed_json import seal
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.backends import LocalFiles, location
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.kept_plans import KeptPlan, plan_key
+from orchestrator.store.keys import WORK, sweep_key, trial_key
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock import lock_run_directory
 from orchestrator.store.parquet_cache import CachedAttempt, pack, read_cache
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
 from orchestrator.store.record_files import ATTEMPT_FILE, StoredAttempt, attempt_name
-from orchestrator.store.records import WORK, AttemptRecord, ErrorRecord, Point, State, SweepRecord, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["RecordStore"]

@@ -11,8 +11,10 @@ from typing import Any
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.garbage import collection_paused
 from orchestrator.machine.sealed_json import unseal
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.backends import Files, local_folder, open_files
 from orchestrator.store.kept_plans import PLANS, KeptPlan, plan_key, plan_numbers
+from orchestrator.store.keys import sweep_key, trial_key
 from orchestrator.store.parquet_cache import read_compacted
 from orchestrator.store.point_log import read_line
 from orchestrator.store.record_files import (
@@ -27,7 +29,7 @@ from orchestrator.store.record_files import (
     parse_plan,
     parse_trial,
 )
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord, sweep_key, trial_key
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults, Verification
 
 __all__ = ["KeptDirectory", "RunDirectory", "files_of", "without_digest"]

@@ -19,7 +19,7 @@ from orchestrator.store.backends.base import claim_scratch
 from orchestrator.store.backends.local import stamp
 from orchestrator.store.backends.object_store import ObjectFiles
 from orchestrator.store.checkpoint_sync import UPLOADED, read_uploaded, write_uploaded
-from orchestrator.store.records import WORK, trial_key
+from orchestrator.store.keys import WORK, trial_key
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.workload.source_digest import codes_in, joined
 

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.errors import StoreError
 from orchestrator.running.executors.base import SweepController
 from orchestrator.running.task import Share, StopTrial, Task, Work
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.workload.loading import built_in
 from orchestrator.workload.runtime import Runtime
 

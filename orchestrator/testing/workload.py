@@ -16,7 +16,7 @@ import pytest
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.running.task import StopTrial
 from orchestrator.spec.settings import leaves_of
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.workload.exported_model import ExportedModel
 from orchestrator.workload.inputs import forget
 from orchestrator.workload.loaded import LoadedWorkload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.tracking.trial_run import ENVIRONMENT, REUSED, STATUS, Reading
 
 __all__ = ["CODE", "FAILURE", "MODEL", "REMEMBERED", "ChildRun"]

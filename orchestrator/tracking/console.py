@@ -11,7 +11,8 @@ from rich.text import Text
 
 from orchestrator.planning.cost_forecast import ExpectedTrial
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.live_view import LiveView, outlook
 from orchestrator.tracking.progress import SweepProgress
 from orchestrator.tracking.terminal import draws

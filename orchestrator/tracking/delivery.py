@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.errors import AccessError, OutageError, SweepError
 from orchestrator.redaction import redacted
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.mirror import Mirror

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.attempt_record import AttemptRecord
 
 __all__ = ["installed_packages", "machines"]
 

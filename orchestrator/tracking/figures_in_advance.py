@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.paced_tracker import PacedTracker
 

@@ -23,7 +23,8 @@ from typing import Any
 from orchestrator.errors import AccessError, TrackingError
 from orchestrator.machine.python_child import python_path
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.retries import BackOff, RetryTimings
 from orchestrator.workload.loading import WorkloadError, WorkloadSource, source_of
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from orchestrator.errors import StoreError, StyleError
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.running_sweep import RunningSweep
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.paced_tracker import PacedTracker
 from orchestrator.tracking.recent_points import RecentPoints

@@ -11,8 +11,9 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import PlannedRun, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.child_run import CODE, FAILURE, MODEL, REMEMBERED, ChildRun
 from orchestrator.tracking.mlflow_limits import fit_name

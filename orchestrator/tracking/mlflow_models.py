@@ -16,7 +16,7 @@ from mlflow.models import infer_signature
 
 from orchestrator.errors import StoreError
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
-from orchestrator.store.records import WORK
+from orchestrator.store.keys import WORK
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.work_folder import WorkFolder
 from orchestrator.workload.exported_model import ExportedModel

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["PacedTracker"]

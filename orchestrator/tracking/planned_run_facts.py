@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.store.keys import WORK, trial_key
 from orchestrator.store.record_files import steps_of
-from orchestrator.store.records import WORK, PlannedRun, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import PlannedRun, SweepRecord
 from orchestrator.tracking.varied_settings import VariedSettings, as_text
 
 __all__ = ["PARENT", "PlannedRunFacts"]

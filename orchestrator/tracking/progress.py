@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from orchestrator.planning.cost_forecast import ExpectedTrial
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.row_means import RowMeans
 from orchestrator.tracking.time_left import TimeLeft
 from orchestrator.tracking.time_range import TimeRange

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import Point
+from orchestrator.store.attempt_record import Point
 from orchestrator.store.running_sweep import RunningSweep, TrialProgress
 from orchestrator.workload.loading import workload_of
 from orchestrator.workload.metric import Metric

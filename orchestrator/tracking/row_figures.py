@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import PlannedRun, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_means import RowMeans, shown_metric
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.workload.metric import Metric, metric_named, validation_name
 
 __all__ = ["RowMean", "RowMeans", "shown_metric"]

@@ -9,9 +9,10 @@ from typing import Any
 
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.own_folder import temporary_folder
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.image_counts import PICTURE_FOLDER, read_pictures
-from orchestrator.store.records import AttemptRecord, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.mlflow_store import Server
 from orchestrator.tracking.sweep_run import as_json
 from orchestrator.tracking.trial_run import class_table

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.tracking.row_figures import difference_name
 from orchestrator.tracking.row_means import shown_metric

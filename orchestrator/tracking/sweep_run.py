@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.git_state import code_state
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.environment import installed_packages, machines
 from orchestrator.tracking.mlflow_limits import LONGEST_NOTE, fit_name

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.planning.cost_forecast import ExpectedTrial
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.tracking.speed_change import SpeedChange
 from orchestrator.tracking.time_range import TimeRange
 from orchestrator.tracking.timed_trial import Pace, TimedTrial

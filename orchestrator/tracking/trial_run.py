@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_files import steps_of
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, State
+from orchestrator.store.sweep_record import PlannedRun
 from orchestrator.tracking.mlflow_limits import fit_name
 from orchestrator.workload.metric import Metric
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.store.records import PlannedRun, SweepRecord
+from orchestrator.store.sweep_record import PlannedRun, SweepRecord
 
 __all__ = ["UNUSED", "VariedSettings", "as_text", "parameter_names"]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.store.records import SweepRecord, title_of
+from orchestrator.store.sweep_record import SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.metric import titled
 from reports.figures.plots import Estimate

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.store.records import Row
+from orchestrator.store.sweep_record import Row
 from reports.figures.figure_data import FigureData, interval_note
 from reports.figures.plots import HeatMap, LinePlot
 from reports.stats.interaction import interaction

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import DamagedError
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.image_counts import ImageCounts, read_compared_images, read_image_counts
-from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.image_bootstrap import pixel_accuracy

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.store.records import title_of
+from orchestrator.store.sweep_record import title_of
 from reports.tables.cell_text import CellText
 from reports.tables.table import Table
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from orchestrator.store.records import title_of
 from orchestrator.store.running_sweep import RunningSweep
+from orchestrator.store.sweep_record import title_of
 from reports.render.markdown import minus
 from reports.render.provenance import Provenance
 from reports.render.running_curves import Chart

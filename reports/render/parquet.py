@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.origin import Origin
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.errors import DamagedError
 from orchestrator.store.image_counts import read_pictures
-from orchestrator.store.records import title_of
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.compared_images import ComparedImages, compare_images, compared_rows, data_uri, median_seed
 from reports.tables.aggregate import aggregate

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.data_set_record import DataSetRecord
-from orchestrator.store.records import AttemptRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.compared_images import ComparedImages

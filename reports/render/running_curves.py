@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.store.records import title_of
 from orchestrator.store.running_sweep import Curve, RunningSweep
+from orchestrator.store.sweep_record import title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import aggregate, rank_rows
 from reports.tables.columns import column_for

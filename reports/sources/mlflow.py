@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from orchestrator.errors import StoreError
 from orchestrator.machine.json_text import parse_json
-from orchestrator.store.records import AttemptRecord, ErrorRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults, Verification, find_name
 from orchestrator.tracking.mlflow_limits import read_name
 from orchestrator.tracking.mlflow_store import FULL_TEXT, RunFacts, Server

@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import Row
+from orchestrator.store.sweep_record import Row
 from orchestrator.store.typed_values import build
 from orchestrator.workload.protocol_record import ProtocolRecord
 

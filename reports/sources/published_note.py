@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.workload.protocol_record import BaseSizeRecord, ProtocolRecord
 from reports.sources.published import Published
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from reports.stats.comparisons import Comparison, corrected
 from reports.stats.pairs import WhyNot
 from reports.stats.signed_rank import MIN_DATA_SETS, least_p, signed_rank_p

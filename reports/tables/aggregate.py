@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["Cell", "Gap", "aggregate", "paired_difference", "rank_rows"]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.machine.first_few import first_few
-from orchestrator.store.records import AttemptRecord, Row, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.metric import class_families
 from reports.tables.columns import Column

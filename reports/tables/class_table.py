@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.data_record import DataRecord
 from orchestrator.workload.metric import Metric, class_families

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
-from orchestrator.store.records import Layout, State, SweepRecord, title_of
+from orchestrator.store.attempt_record import State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import Layout, SweepRecord, title_of
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import Published
 from reports.tables.across_data import across_text, mark_texts, mean_cells, texts_across

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import DamagedError
 from orchestrator.machine.first_few import first_few
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.image_counts import read_image_counts
-from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.metric import Metric

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["importance"]

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.errors import StoreError, shortened
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.metric import metric_named
 from reports.tables.aggregate import DERIVED

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.store.records import ErrorRecord, SweepRecord
+from orchestrator.store.attempt_record import ErrorRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import Gap, value_or_gap
 

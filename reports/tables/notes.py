@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from orchestrator.machine.first_few import first_few
-from orchestrator.store.records import State, SweepRecord
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.pairs import MIN_SEEDS
 from reports.tables.aggregate import Gap

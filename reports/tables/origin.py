@@ -6,7 +6,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["Origin", "codes_differ", "differ", "origins_of", "seeds_of_other_code"]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.store.records import SEARCHES, Row, SweepRecord
+from orchestrator.store.sweep_record import SEARCHES, Row, SweepRecord
 
 __all__ = [
     "CHECK",

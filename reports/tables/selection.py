@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from reports.tables.cell_text import CellText, Mark
 
 __all__ = ["explain_chosen", "mark_chosen", "mark_row", "prior_notes"]

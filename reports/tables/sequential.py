@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.stats.looks import Looks, calibrate, undecided
 from reports.tables.aggregate import aggregate

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import Row, State, SweepRecord
+from orchestrator.store.attempt_record import State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.data_record import DataRecord
 from reports.sources.published import Published, PublishedRow, match_published

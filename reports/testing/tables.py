@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.store.records import (
-    AttemptRecord,
-    ErrorRecord,
-    PlannedRun,
-    Row,
-    State,
-    SweepRecord,
-    TableRecord,
-)
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord, TableRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.sources.published import read_published
 from reports.tables.table import Table, build_table

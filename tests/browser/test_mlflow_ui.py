@@ -22,8 +22,9 @@ from PIL import Image
 
 from orchestrator.commands.sync import sync_sweeps
 from orchestrator.commands.ui import page_of
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.tracking.mlflow_store import EXPERIMENT
 from tests.end_to_end.tracking_server import TrackingServer
 

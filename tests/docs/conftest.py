@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.__main__ import main as orchestrator_main
 from orchestrator.sweep import main as sweep_main
-from tests.docs.fences import PAGES, fences
+from tests.docs.fences import PAGES, PROJECT, fences
 from tests.end_to_end.conftest import TINY_RECIPE
 from tests.orchestrator.conftest import log_and_draw_nothing
 from trainer.testing import look_alikes
@@ -34,6 +34,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterat
     folder = tmp_path_factory.mktemp("typed")
     spaces = folder / "search_spaces"
     spaces.mkdir()
+    (folder / "reports").mkdir()
+    (folder / "reports" / "results").symlink_to(PROJECT / "reports" / "results")
     shutil.copy(migrated, folder / "mlflow.db")
     (spaces / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     (spaces / "recipes").mkdir()

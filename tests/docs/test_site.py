@@ -96,7 +96,7 @@ def test_links_to_files_of_the_repository_show_them(site: Path) -> None:
     assert source.splitlines()[0].strip('"') in shown
     listed = (site / "files/examples/own_method/index.html").read_text(encoding="utf-8")
     assert 'href="my_sampler.py.html"' in listed
-    assert (site / "files/reports/results/camvid_memory/page.png").is_file()
+    assert (site / "files/reports/results/camvid_memory/differences.png").is_file()
 
 
 @pytest.mark.slow

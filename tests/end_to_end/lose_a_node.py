@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from tests.end_to_end.mishaps import HELD, HELD_STEP, HOLD
 from tests.orchestrator.conftest import NoFollower
 from trainer.config import Runtime

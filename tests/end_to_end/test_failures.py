@@ -18,7 +18,7 @@ import pytest
 
 from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.spec.blocks import Retries
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.store.run_directory import RunDirectory
 from tests.end_to_end import mishaps
 from tests.end_to_end.conftest import Command, attempts, environment, write_tiny

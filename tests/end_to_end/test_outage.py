@@ -17,7 +17,7 @@ from orchestrator.__main__ import main as orchestrator
 from orchestrator.api import RunOptions, SweepOutcome, sweep
 from orchestrator.commands.sync import differences
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.tracking.follower import Follower, RetryTimings
 from tests.end_to_end.conftest import run_module
 from tests.end_to_end.tracking_server import TrackingServer

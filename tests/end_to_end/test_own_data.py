@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator import api
 from orchestrator.api import RunOptions
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from tests.end_to_end.conftest import PROJECT
 from tests.trainer.data.layouts import LAYOUTS, Layout, content
 from trainer.data.reading.description import KEYS, read_description

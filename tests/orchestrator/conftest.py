@@ -13,8 +13,9 @@ from orchestrator.api import RunOptions
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.running.tracker import Tracker
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.backends.base import SCRATCH_FOLDER
-from orchestrator.store.records import AttemptRecord, ErrorRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from reports.figures import choose as figures_chosen
 from reports.figures.choose import choose
 from tests.end_to_end.conftest import write_tiny

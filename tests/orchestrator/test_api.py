@@ -22,11 +22,12 @@ from orchestrator.planning.plan import TrialSelection, plan_sweep
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Resources
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock_owner import Owner
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.json_events import EventTracker
 from orchestrator.tracking.uri import tracking_uri_of
 from trainer.config import Runtime

@@ -12,8 +12,8 @@ from orchestrator.__main__ import main
 from orchestrator.api import SweepOutcome
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main as sweep
 

@@ -24,9 +24,9 @@ from orchestrator.running.driver import Driver
 from orchestrator.running.failures import DISK_ERROR
 from orchestrator.running.task import Task
 from orchestrator.running.worker import describe, remove_partial_files
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.follower import Follower, RetryTimings

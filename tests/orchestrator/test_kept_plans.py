@@ -16,9 +16,10 @@ from orchestrator.api import RunOptions
 from orchestrator.errors import StoreError
 from orchestrator.running import worker
 from orchestrator.running.task import Task
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from reports.__main__ import main as reports
 from tests.orchestrator.test_api import SEARCH
 

@@ -19,7 +19,7 @@ import pytest
 from orchestrator import api, sweep
 from orchestrator.__main__ import main as orchestrator
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import KeptDirectory, RunDirectory
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.console import ConsoleTracker

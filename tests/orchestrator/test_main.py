@@ -11,8 +11,8 @@ import pytest
 from orchestrator import api
 from orchestrator.__main__ import main
 from orchestrator.api import RunOptions
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord
 from orchestrator.sweep import build_parser, command_of
 
 Capture = pytest.CaptureFixture[str]

@@ -35,12 +35,13 @@ from orchestrator.machine.own_folder import (
 from orchestrator.machine.process_identity import ProcessIdentity
 from orchestrator.machine.text_table import plain
 from orchestrator.opening import prepare_temporary_folder
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.backends import local_folder
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.checkpoint_sync import fetch_checkpoints
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from trainer.checkpoint import write_partial
 from trainer.data.reading.cache import CACHE_FOLDER, DecodedCache
 from trainer.pictures.canvas import save

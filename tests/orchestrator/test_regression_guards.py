@@ -27,9 +27,9 @@ from orchestrator.running.executors.base import Executor
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.tracker import Tracker
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord
 from orchestrator.tracking.follower import RetryTimings
 from trainer.config import Runtime
 
@@ -134,7 +134,8 @@ def test_ray_starts_a_worker_for_each_slot_and_two_daemons(on_ray: Counted) -> N
 
 
 def test_a_worker_of_ray_imports_nothing_that_a_trial_needs() -> None:
-    modules = ("torch", "pydantic", "ruamel", "mlflow", "orchestrator.spec", "orchestrator.store.records", "trainer")
+    heavy = ("torch", "pydantic", "ruamel", "mlflow")
+    modules = (*heavy, "orchestrator.spec", "orchestrator.store.sweep_record", "trainer")
     code = (
         "import sys, ray.tune\n"
         "before = set(sys.modules)\n"

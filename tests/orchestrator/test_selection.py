@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.sweep import main
 from orchestrator.tracking.mirror import parent_status

@@ -15,7 +15,7 @@ from orchestrator.commands.why import describe_reasons
 from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import TrialSelection, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.store.run_directory import RunDirectory
 
 MORE = Path("more.yaml")

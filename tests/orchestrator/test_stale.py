@@ -19,9 +19,9 @@ from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.planning.stale import StaleCodeError
 from orchestrator.spec.sweep_spec import SweepSpec, read_spec
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.git_state import CodeState
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main
 from reports.sources.run_directory import load_sweep

@@ -17,9 +17,10 @@ from orchestrator.__main__ import main as command
 from orchestrator.planning.adaptive.search import TrialBuilder, open_search
 from orchestrator.planning.identity import canonical
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.attempt_record import State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import PlannedRun, Row, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import PlannedRun, Row
 from orchestrator.sweep import main as sweep_command
 from reports.__main__ import main as report
 from reports.write import make_table, write_reports

@@ -7,19 +7,11 @@ from typing import Any
 import pytest
 
 from orchestrator.machine.sealed_json import seal
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
 from orchestrator.store.data_set_record import DataSetRecord
+from orchestrator.store.keys import sweep_key, trial_key
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import (
-    AttemptRecord,
-    ErrorRecord,
-    PlannedRun,
-    Row,
-    State,
-    SweepRecord,
-    TableRecord,
-    sweep_key,
-    trial_key,
-)
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord, TableRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.workload.data_record import DataRecord
 

@@ -9,8 +9,9 @@ from orchestrator.api import plan
 from orchestrator.planning.adaptive.search import open_search
 from orchestrator.planning.naming import plan_in
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 
 FIVE = ("memory", "temperature", "sampler", "queue_size", "backbone")

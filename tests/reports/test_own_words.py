@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.store.image_counts import write_image_counts
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import SweepRecord, TableRecord
+from orchestrator.store.sweep_record import SweepRecord, TableRecord
 from orchestrator.workload.data_record import DataRecord, SplitRecord
 from orchestrator.workload.metric import Metric
 from reports.figures.differences import class_differences

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from orchestrator.store.records import TableRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import TableRecord
 from reports.figures.drawing import PAPER_FONTS
 from reports.paper import write_paper
 from reports.render.markdown import render_markdown

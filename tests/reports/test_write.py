@@ -8,7 +8,7 @@ from orchestrator.errors import StoreError, StyleError
 from orchestrator.machine import atomic_file
 from orchestrator.plugins.source import read_source
 from orchestrator.plugins.table_style import TableStyle, read_styles
-from orchestrator.store.records import TableRecord
+from orchestrator.store.sweep_record import TableRecord
 from reports.write import write_reports
 from tests.reports.conftest import results_of
 

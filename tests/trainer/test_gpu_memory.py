@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.running.classify import classify
 from orchestrator.running.gpu_packing import HEADROOM, packed_share
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from tests.fake_gpus import CONTEXT, GB, FakeGpus
 from trainer.config import Runtime
 from trainer.errors import DeviceBusyError

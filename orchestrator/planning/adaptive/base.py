@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from orchestrator.planning.plan import Trial
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 
 __all__ = ["GrowingPlan"]
 

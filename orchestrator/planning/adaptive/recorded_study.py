@@ -15,8 +15,9 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.spec.workload_in_use import workload_in_use
-from orchestrator.store.records import SweepRecord, sweep_key
+from orchestrator.store.keys import sweep_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.workload.fields import location_keys, renamed_keys
 
 __all__ = ["RecordedStudy", "Suggestion", "drawn_label", "earlier_plan", "recorded_study"]

@@ -22,8 +22,9 @@ from orchestrator.spec.distributions import Search
 from orchestrator.spec.settings import config_leaves, extended_by
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.workload_in_use import reading_for
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import PlannedRun, Row
 from orchestrator.workload.inputs import Inputs
 from orchestrator.workload.loading import workload_of
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from orchestrator.planning.adaptive.base import GrowingPlan
 from orchestrator.planning.plan import SweepPlan, Trial, seeded_trials
 from orchestrator.spec.blocks import Until
-from orchestrator.store.records import AttemptRecord, PlannedRun
+from orchestrator.store.attempt_record import AttemptRecord
+from orchestrator.store.sweep_record import PlannedRun
 from orchestrator.store.sweep_results import SweepResults
 
 __all__ = ["SequentialSeeds"]

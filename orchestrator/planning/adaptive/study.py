@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from orchestrator.planning.adaptive.recorded_study import Suggestion
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Objective, Search
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["Study"]
 

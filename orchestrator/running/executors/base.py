@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["Executor", "ExecutorLostError", "SweepController"]
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["Call", "DriverGoneError", "Failed", "Finished", "Ready", "Refused", "RemoteController"]
 

@@ -14,7 +14,7 @@ from orchestrator.running.executors.losses import ended_record, lost_record, sho
 from orchestrator.running.executors.packed_task import NODE, TASK, PackedTask
 from orchestrator.running.fork_server.request import DIED, POINT, RECORD
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 if TYPE_CHECKING:
     from orchestrator.running.executors.ray_tune import RayTune

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from orchestrator.redaction import one_line
 from orchestrator.running.failures import sign
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
 
 __all__ = ["cause_of_end", "ended_record", "lost_record", "short_line"]
 

@@ -10,7 +10,7 @@ from orchestrator.running.executors.base import ExecutorLostError, SweepControll
 from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.task import Share, StopTrial, Task, Work
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["Serial"]
 

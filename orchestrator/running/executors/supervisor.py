@@ -19,7 +19,7 @@ from orchestrator.running.executors.controller_link import Call, Failed, Finishe
 from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.executors.preparation import Preparation
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 
 __all__ = ["Supervisor", "SupervisorTimings"]
 

@@ -18,7 +18,7 @@ from orchestrator.machine.parent_process import end_with_parent
 from orchestrator.machine.process_name import name_process
 from orchestrator.running.fork_server.request import CONTINUE, DIED, POINT, RECORD, TrialRequest
 from orchestrator.running.task import StopTrial, Task, Work
-from orchestrator.store.records import Point, State
+from orchestrator.store.attempt_record import Point, State
 
 __all__ = ["become_trial"]
 

@@ -9,6 +9,6 @@
     code/<digest>.json                          digests of the files of the trainer that ran
     manifest.json                               our mark, the version of the format; size and SHA-256 of each other file
 
-It is a zip file with the layout of a run directory (`orchestrator.store.records`), and equal results have equal bytes:
+It is a zip file with the layout of a run directory (`orchestrator.store.keys`), and equal results have equal bytes:
 files are sorted and not compressed, times are those of 1980, and nothing says when, where or by whom it was made.
 """

@@ -17,10 +17,12 @@ from orchestrator.machine.sealed_json import unseal
 from orchestrator.store.archive.files import directory_of
 from orchestrator.store.archive.members import WEIGHTS
 from orchestrator.store.archive.reading import Archive
+from orchestrator.store.attempt_record import State
 from orchestrator.store.kept_plans import KeptPlan
+from orchestrator.store.keys import trial_key
 from orchestrator.store.record_files import StoredAttempt
-from orchestrator.store.records import State, SweepRecord, trial_key
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.trial_identity import has_identity, require_identity
 from orchestrator.workload.loading import built_in
 

@@ -17,12 +17,13 @@ from orchestrator.store.archive.members import CODE, POINTS, WEIGHTS
 from orchestrator.store.archive.portable import portable_file
 from orchestrator.store.archive.reading import is_archive, opened
 from orchestrator.store.archive.writing import write_archive
+from orchestrator.store.attempt_record import State
 from orchestrator.store.disk_errors import disk_remedy
 from orchestrator.store.image_counts import PICTURE, PICTURE_FOLDER
 from orchestrator.store.kept_plans import plan_key
+from orchestrator.store.keys import code_key, sweep_key, trial_key
 from orchestrator.store.point_log import read_line
 from orchestrator.store.record_files import StoredAttempt, checking
-from orchestrator.store.records import State, code_key, sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
 from orchestrator.workload.loading import BUILT_IN
 from orchestrator.workload.source_digest import codes_in

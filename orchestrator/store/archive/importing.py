@@ -14,9 +14,9 @@ from orchestrator.errors import StoreError
 from orchestrator.store.archive.contents import Contents
 from orchestrator.store.archive.members import POINTS
 from orchestrator.store.kept_plans import plan_key
+from orchestrator.store.keys import sweep_key, trial_key
 from orchestrator.store.point_log import read_line
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import sweep_key, trial_key
 from orchestrator.store.run_directory import POINT_FILE, files_of
 
 __all__ = ["Imported", "import_sweep"]

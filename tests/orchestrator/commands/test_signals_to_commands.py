@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.machine.own_folder import MARK, temporary_root
+from orchestrator.store.attempt_record import AttemptRecord
 from orchestrator.store.backends.base import SCRATCH_FOLDER
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from tests.end_to_end.conftest import write_tiny
 from tests.orchestrator.commands.command_server import Command, CommandServer
 from tests.processes import is_alive

@@ -11,8 +11,9 @@ import pytest
 from orchestrator.commands.status import FRESH_SECONDS, SweepStatus, read_status
 from orchestrator.commands.status_text import NextCommands, status_as_text
 from orchestrator.machine.text_table import plain
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 NOW = 10_000.0

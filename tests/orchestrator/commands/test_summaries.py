@@ -21,9 +21,9 @@ from orchestrator.planning.identity import canonical
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import SweepPlan
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.record_files import attempt_name
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 from reports import __main__ as reports
 from tests.end_to_end.conftest import TINY_SPACE, write_tiny

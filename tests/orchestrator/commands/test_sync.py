@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 from orchestrator.__main__ import main
 from orchestrator.commands.sync import differences, sync_sweeps
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from tests.orchestrator.tracking.conftest import CONFIG
 
 MakeRecord = Callable[..., AttemptRecord]

@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 
 from orchestrator.commands.sync import differences, sync_sweeps
 from orchestrator.errors import AccessError, BlockedError, OutageError
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.mlflow_store import Server
 from orchestrator.tracking.retries import Retries, RetryTimings
 from tests.orchestrator.tracking.conftest import CONFIG

@@ -20,10 +20,10 @@ from orchestrator.commands.verify import verify, verify_picture
 from orchestrator.errors import StoreError
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
+from orchestrator.store.attempt_record import State
 from orchestrator.store.cleanup import unneeded_files, unreferenced_trials
 from orchestrator.store.image_counts import read_pictures
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import State
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.sweep import main as sweep_main
 from reports.__main__ import main as report

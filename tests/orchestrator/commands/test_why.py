@@ -19,8 +19,8 @@ from orchestrator.planning.identity import canonical
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import SweepPlan
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State
 from orchestrator.store.run_directory import RunDirectory
 from trainer.config import RESULT_VERSION, OptimConfig, TrainConfig
 

@@ -76,6 +76,6 @@ def test_the_command_has_a_line_for_each_check(
     assert [finding["name"] for finding in found] == list(checks_for(Question()))
     assert code == (0 if all(finding["ok"] for finding in found) else 1)
     answers = {finding["name"]: finding["text"] for finding in found}
-    assert "ablation_memory: 5 configurations" in answers["search space"]
+    assert "ablation_memory: 6 configurations" in answers["search space"]
     assert answers["data"] == "synthetic"
     assert list(tmp_path.iterdir()) == []  # it leaves nothing behind

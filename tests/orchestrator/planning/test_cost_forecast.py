@@ -11,7 +11,7 @@ import pytest
 from orchestrator.planning.cost_forecast import Cost, CostBook, ExpectedTrial, describe_cost, duration
 from orchestrator.planning.identity import shape_of
 from orchestrator.planning.plan import Trial
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from trainer.config import ScheduleConfig, TrainConfig
 
 SHORT, LONG = (TrainConfig(schedule=ScheduleConfig(steps=steps)) for steps in (100, 300))

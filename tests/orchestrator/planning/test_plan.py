@@ -20,9 +20,10 @@ from orchestrator.errors import SpecError
 from orchestrator.planning.identity import canonical, content_id
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.workload.inputs import forget
 from orchestrator.workload.protocol_record import BaseSizeRecord
 from trainer.config import TrainConfig

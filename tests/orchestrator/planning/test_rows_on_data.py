@@ -12,8 +12,8 @@ from orchestrator.machine.text_table import plain
 from orchestrator.planning.naming import plan_in
 from orchestrator.planning.plan import SweepPlan, plan_sweep
 from orchestrator.spec.sweep_spec import SweepSpec, read_sweep_name
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from tests.orchestrator.planning.test_naming import make_folder
 
 ReadSpace = Callable[..., SweepSpec]

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import SweepError
 from orchestrator.planning.plan import TrialSelection
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.planning import unused_settings
 from orchestrator.planning.plan import plan_sweep
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 ROWS = """
 method: ablation

@@ -2,7 +2,7 @@
 
 from orchestrator.running.budget import BudgetUsage
 from orchestrator.spec.blocks import Budget
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 
 
 def record(hours: float, gpus: float) -> AttemptRecord:

@@ -13,7 +13,7 @@ import torch
 from orchestrator.running.classify import STATE_BY_EXCEPTION, classify, spoils_process
 from orchestrator.running.failures import RETRY_POLICIES
 from orchestrator.running.worker import describe
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from trainer.errors import DataError, DeviceBusyError, DivergedError, RankLostError, TrainerError
 from trainer.launch import RankInfo, picklable
 from trainer.run import exclusive

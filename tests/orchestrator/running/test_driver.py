@@ -15,8 +15,9 @@ from orchestrator.running.driver import Driver, RunPolicy
 from orchestrator.running.executors.base import ExecutorLostError, SweepController
 from orchestrator.running.task import Share, Task
 from orchestrator.spec.blocks import Budget, Resources, Retries
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from trainer.config import Runtime, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]

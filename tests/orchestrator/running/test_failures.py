@@ -13,7 +13,7 @@ from orchestrator.running.failures import (
 )
 from orchestrator.running.worker import describe
 from orchestrator.spec.blocks import Retries
-from orchestrator.store.records import AttemptRecord, ErrorRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, State
 
 
 def test_every_state_but_done_has_a_policy_and_every_retry_a_key() -> None:

@@ -11,7 +11,7 @@ from orchestrator.planning.plan import Trial
 from orchestrator.running.gpu_packing import GpuPacking, packed_share
 from orchestrator.running.task import Share
 from orchestrator.spec.blocks import Resources
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from trainer.config import (
     ContrastConfig,
     DataConfig,

@@ -11,8 +11,9 @@ import pytest
 
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.running.driver import Driver
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from tests.orchestrator.running.test_driver import Scripted
 from trainer.config import Runtime, TrainConfig
 

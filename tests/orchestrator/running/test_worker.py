@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.running.task import StopTrial, Task
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import Point, State
+from orchestrator.store.attempt_record import Point, State
 from trainer.config import (
     ContrastConfig,
     DataConfig,

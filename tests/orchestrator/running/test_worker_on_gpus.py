@@ -18,7 +18,7 @@ from orchestrator.running import worker
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Share, Task
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController
 from tests.fake_gpus import CONTEXT, GB, Allocation, FakeGpus
 from tests.orchestrator.running.test_worker import TINY

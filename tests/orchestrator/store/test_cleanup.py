@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.cleanup import Leftover, unneeded_files, unreferenced_trials
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 

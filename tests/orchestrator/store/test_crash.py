@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.point_log import ChunkedPoints, read_line
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State
 from orchestrator.store.run_directory import RunDirectory
 
 TRIALS = ("a", "b")

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import Point, State
 from orchestrator.store.backends import Files, open_files
 from orchestrator.store.lease import Lease, LeaseTimings
 from orchestrator.store.lock_owner import Owner
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import Point, State
 from orchestrator.store.run_directory import RunDirectory
 
 ELSEWHERE = Owner(host="node7", pid=4711, since=1.7e9, machine="another boot")

@@ -14,9 +14,10 @@ import pytest
 
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store import parquet_cache
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 IDS = ["base0", "full0", "base1", "full1"]
 MakeRecord = Callable[..., AttemptRecord]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import Point
 from orchestrator.store.backends import Files, LocalFiles, open_files
 from orchestrator.store.point_log import AppendedPoints, ChunkedPoints
-from orchestrator.store.records import Point
 from orchestrator.store.run_directory import RunDirectory
 
 HOUR = 3600.0

@@ -17,10 +17,11 @@ import pytest
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.sealed_json import DIGEST, seal, unseal
 from orchestrator.store import bounded_file
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.cleanup import unreferenced_trials
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 

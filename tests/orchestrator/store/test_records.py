@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_files import ATTEMPT_FILE
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, State, SweepRecord
 from orchestrator.store.run_directory import POINT_FILE, RunDirectory, files_of
+from orchestrator.store.sweep_record import SweepRecord
 
 MakeRecord = Callable[..., AttemptRecord]
 

@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from orchestrator.running.task import Task
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mirror import Mirror

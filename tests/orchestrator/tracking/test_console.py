@@ -9,7 +9,8 @@ from rich.console import Console
 
 from orchestrator.planning.cost_forecast import ExpectedTrial, duration
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.console import ConsoleTracker
 from orchestrator.tracking.progress import SweepProgress
 from orchestrator.tracking.terminal import draws

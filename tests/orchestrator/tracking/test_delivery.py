@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.point_log import ChunkedPoints
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.delivery import Delivery
 from orchestrator.tracking.mlflow_store import Server
 from tests.orchestrator.tracking.conftest import CONFIG, World

@@ -17,7 +17,8 @@ from benchmarks.in_process import InProcessFollower
 from orchestrator.commands.sync import differences
 from orchestrator.errors import AccessError, OutageError, TrackingError
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import PlannedRun, SweepRecord
 from orchestrator.tracking.follower import Follower, RetryTimings
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import Server

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.running_sweep import RunningSweep
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking import recent_points
 from orchestrator.tracking.live_table import LONGEST_PAUSE, TableTracker

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from orchestrator.planning.cost_forecast import ExpectedTrial
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.tracking.live_view import LiveView
 from orchestrator.tracking.progress import SweepProgress
 from orchestrator.tracking.short_label import short_label

@@ -11,8 +11,9 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, INVALID_PARAMETER_V
 
 from orchestrator.commands import ui
 from orchestrator.running.task import Task
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.store.data_set_record import DataSetRecord
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, Row, State, SweepRecord
+from orchestrator.store.sweep_record import Row, SweepRecord
 from orchestrator.tracking.mirror import Mirror
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
 from orchestrator.tracking.saved_view import view_key

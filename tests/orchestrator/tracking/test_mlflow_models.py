@@ -10,7 +10,8 @@ import torch
 from orchestrator.errors import StoreError
 from orchestrator.running.task import Task
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.mlflow_models import exported_model
 from orchestrator.workload.loading import built_in
 from tests.orchestrator.tracking.conftest import World

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.errors import OutageError
 from orchestrator.store.lock import holder_of
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.tracking.follower_process import FollowerProcess
 from orchestrator.tracking.mlflow_store import EXPERIMENT, Server
 from tests.orchestrator.tracking.conftest import World

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord, TableRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord, TableRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_figures import Baseline, difference_name, readable, row_means
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord, TableRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord, TableRecord
 from orchestrator.store.sweep_results import SweepResults
 from orchestrator.tracking.row_means import RowMeans, shown_metric
 from reports.tables.aggregate import aggregate

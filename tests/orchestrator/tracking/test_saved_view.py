@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store.records import SweepRecord, TableRecord
+from orchestrator.store.sweep_record import SweepRecord, TableRecord
 from orchestrator.tracking import saved_view
 from orchestrator.tracking.saved_view import LONGEST_VIEW, SavedView, deflated, view_key
 from orchestrator.tracking.uri import runs_page, sweep_link

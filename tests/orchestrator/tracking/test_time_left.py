@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.planning.cost_forecast import Cost, ExpectedTrial
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.tracking.speed_change import REPORTS_PER_SLOT, SpeedChange
 from orchestrator.tracking.time_left import MOST_EXACT, TimeLeft, ends_at
 from orchestrator.tracking.time_range import TimeRange

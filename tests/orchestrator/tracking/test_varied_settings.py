@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store.records import PlannedRun, Row, SweepRecord
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.tracking.varied_settings import VariedSettings, parameter_names
 
 

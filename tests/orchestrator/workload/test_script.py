@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.running.classify import classify
 from orchestrator.running.task import StopTrial
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.workload.inputs import forget
 from orchestrator.workload.loaded import LoadedWorkload
 from orchestrator.workload.loading import WorkloadSource, load

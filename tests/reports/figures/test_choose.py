@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from orchestrator.store.run_directory import RunDirectory
 from reports.figures.choose import choose, drawings_of
 from reports.figures.differences import bars_of_differences, bars_of_means, class_differences

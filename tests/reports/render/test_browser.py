@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.records import ErrorRecord, SweepRecord, TableRecord
+from orchestrator.store.attempt_record import ErrorRecord
 from orchestrator.store.run_directory import RunDirectory
 from orchestrator.store.running_sweep import RunningSweep, TrialProgress
+from orchestrator.store.sweep_record import SweepRecord, TableRecord
 from orchestrator.workload.metric import Metric
 from reports.render.html import render_html
 from reports.render.provenance import gather_provenance

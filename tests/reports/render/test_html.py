@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.records import ErrorRecord
+from orchestrator.store.attempt_record import ErrorRecord
 from orchestrator.store.running_sweep import RunningSweep, TrialProgress
 from orchestrator.workload.metric import Metric
 from reports.render import html

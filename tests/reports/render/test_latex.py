@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from orchestrator.store.records import TableRecord
+from orchestrator.store.sweep_record import TableRecord
 from reports.render.latex import document, render_latex, render_preview
 from reports.render.latex_fit import header_lines
 from reports.render.latex_text import escape

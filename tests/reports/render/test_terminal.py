@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 
-from orchestrator.store.records import TableRecord
+from orchestrator.store.sweep_record import TableRecord
 from reports.render.terminal import TerminalTable
 from reports.tables.cell_text import Mark
 from reports.tables.combined_table import combine_tables

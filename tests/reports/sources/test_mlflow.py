@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orchestrator.commands.sync import differences, sync_sweeps
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point
 from orchestrator.tracking.mlflow_store import Server
 from reports.__main__ import main
 from tests.reports.conftest import make_outcomes, make_sweep

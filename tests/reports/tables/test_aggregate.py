@@ -7,7 +7,7 @@ import statistics
 import pandas as pd
 import pytest
 
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from reports.tables.aggregate import Gap, aggregate, paired_difference
 from tests.reports.conftest import results_of
 

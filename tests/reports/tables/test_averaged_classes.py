@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.store.records import TableRecord
+from orchestrator.store.sweep_record import TableRecord
 from orchestrator.workload.data_record import DataRecord, SplitRecord
 from reports.render.html import render_html
 from reports.render.markdown import render_markdown

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.records import PlannedRun, State
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import PlannedRun
 from reports.tables.cell_text import Mark
 from reports.tables.table import build_table
 from tests.reports.conftest import results_of

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.store.records import State, TableRecord
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import TableRecord
 from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow
 from reports.stats.comparisons import compare_with

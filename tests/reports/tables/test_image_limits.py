@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from orchestrator.store.image_counts import image_counts_name, read_image_counts, write_image_counts
+from orchestrator.store.keys import trial_key
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import trial_key
 from orchestrator.store.run_directory import RunDirectory
 from reports.stats.image_bootstrap import class_iou, mean_iou, pixel_accuracy
 from reports.write import make_table

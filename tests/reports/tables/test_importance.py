@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.records import AttemptRecord, PlannedRun, Row, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, State
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.importance import importance, objective_values
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.store.records import TableRecord
+from orchestrator.store.sweep_record import TableRecord
 from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow, read_published
 from reports.tables.table import MOST_ROWS, build_table

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from orchestrator.store.records import State
+from orchestrator.store.attempt_record import State
 from reports.sources.published import read_published
 from reports.stats.power import detectable_difference
 from reports.tables.missing_runs import ROWS_NAMED

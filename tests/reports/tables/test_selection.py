@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.records import AttemptRecord, State
+from orchestrator.store.attempt_record import AttemptRecord, State
 from orchestrator.store.sweep_results import SweepResults
 from reports.render.html import render_html
 from reports.render.latex import render_latex

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.records import State, TableRecord
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import TableRecord
 from orchestrator.workload.protocol_record import ProtocolRecord
 from reports.sources.published import Published, PublishedRow
 from reports.tables.combined_table import combine_tables

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.machine.text_table import plain
-from orchestrator.store.records import State, TableRecord
+from orchestrator.store.attempt_record import State
+from orchestrator.store.sweep_record import TableRecord
 from reports.render.csv import render_csv
 from reports.render.html import views_by_key
 from reports.render.markdown import render_markdown
@@ -27,7 +28,7 @@ README = {
     "region memory": [0.452697, 0.451113, 0.454079],
     "pixel + region memory": [0.449412, 0.446008, 0.458377],
 }
-"""The values of the table in docs/camvid_result.md: the baseline is best, and pixel memory differs (p = 0.046)."""
+"""The values of a table of three seeds: the baseline is best, and pixel memory differs (p = 0.046)."""
 
 
 def sweep_over(rows, **changes):

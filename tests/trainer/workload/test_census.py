@@ -14,8 +14,8 @@ from orchestrator.commands.verify import verify
 from orchestrator.errors import SpecError
 from orchestrator.planning.plan import CACHE, plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from trainer.config import DataConfig
 from trainer.data import open_source
 from trainer.data.__main__ import main

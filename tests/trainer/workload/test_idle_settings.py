@@ -12,8 +12,8 @@ from orchestrator.commands.dry_run import plan_as_text
 from orchestrator.machine.text_table import plain
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.spec.sweep_spec import read_spec
-from orchestrator.store.records import SweepRecord
 from orchestrator.store.run_directory import RunDirectory
+from orchestrator.store.sweep_record import SweepRecord
 from trainer.workload.key_forecast import TrainPixels, expected_keys
 
 ROWS = """\

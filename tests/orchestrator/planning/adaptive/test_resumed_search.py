@@ -17,9 +17,10 @@ from orchestrator.running.driver import Driver
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, Row, State
+from orchestrator.store.sweep_record import Row
 from trainer.config import Runtime, TrainConfig
 
 TRIALS = 6

@@ -15,7 +15,8 @@ from orchestrator.planning.adaptive.study import Study
 from orchestrator.planning.plan import SweepPlan, Trial
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Objective, Search
-from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
+from orchestrator.store.sweep_record import Row, SweepRecord
 from trainer.config import ContrastConfig, ScheduleConfig, TrainConfig
 
 MakeRecord = Callable[..., AttemptRecord]

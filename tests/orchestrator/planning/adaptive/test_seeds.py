@@ -15,8 +15,9 @@ from orchestrator.running.driver import Driver
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Until
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, PlannedRun, Point, Row, State, SweepRecord
+from orchestrator.store.sweep_record import PlannedRun, Row, SweepRecord
 from orchestrator.store.sweep_results import SweepResults
 from reports.tables.aggregate import aggregate
 from reports.tables.sequential import open_rows

@@ -20,8 +20,9 @@ from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
 from orchestrator.spec.blocks import Scheduler
 from orchestrator.spec.distributions import Distribution, Objective, Search
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, Row, State, SweepRecord
+from orchestrator.store.sweep_record import Row, SweepRecord
 from trainer.config import ContrastConfig, OptimConfig, Runtime, ScheduleConfig, TrainConfig
 
 LR = Distribution(key="optim.lr", kind="log_uniform", low=1e-4, high=1.0)

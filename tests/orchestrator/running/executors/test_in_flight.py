@@ -17,7 +17,7 @@ from orchestrator.running.executors.in_flight import InFlight
 from orchestrator.running.executors.packed_task import NODE, TASK
 from orchestrator.running.fork_server.request import DIED, POINT
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
 
 MEMORY = """2 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: d63)

@@ -16,7 +16,7 @@ from orchestrator.errors import SweepError
 from orchestrator.running.executors import ray_cluster, ray_daemons, ray_isolation, session_folder
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.task import Share, Task
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import RecordingController, make_tasks
 
 pytestmark = pytest.mark.slow  # starts a cluster of two nodes

@@ -21,7 +21,7 @@ from orchestrator.running.executors.in_flight import CHECK_SECONDS
 from orchestrator.running.executors.ray_tune import RayTune
 from orchestrator.running.executors.trial_worker import TrialWorker
 from orchestrator.running.task import Share, Task, Work
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, dying_work, make_tasks, quick_work
 
 

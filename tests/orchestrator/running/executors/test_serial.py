@@ -8,7 +8,7 @@ import pytest
 from orchestrator.running.executors.base import ExecutorLostError
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.task import Task
-from orchestrator.store.records import AttemptRecord, ErrorRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, ErrorRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, make_tasks
 
 

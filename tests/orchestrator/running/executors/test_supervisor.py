@@ -24,7 +24,7 @@ from orchestrator.running.executors.losses import lost_record
 from orchestrator.running.executors.serial import Serial
 from orchestrator.running.executors.supervisor import MOST_RESTARTS, Supervisor, SupervisorTimings
 from orchestrator.running.task import Share, Task, Work
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import ExecutorContract, RecordingController, Run, make_tasks, quick_work
 
 DEADLINE_SECONDS = 60.0

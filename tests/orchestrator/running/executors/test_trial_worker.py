@@ -19,7 +19,7 @@ from orchestrator.running.executors import fork_server
 from orchestrator.running.executors.trial_worker import TrialWorker
 from orchestrator.running.fork_server.request import DIED, RECORD
 from orchestrator.running.task import Share, Task, Work
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import dying_work, make_tasks, quick_work
 from tests.processes import is_alive
 

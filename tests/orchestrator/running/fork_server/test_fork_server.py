@@ -21,7 +21,7 @@ from orchestrator.running.fork_server.remote_trial import RemoteTrial
 from orchestrator.running.fork_server.request import DIED, POINT, RECORD, TrialRequest
 from orchestrator.running.fork_server.starting import ADDRESS, connect, server_of_this_process, shared_server
 from orchestrator.running.task import StopTrial, Task, Work
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import make_tasks, quick_work
 from tests.processes import is_alive
 

@@ -22,7 +22,7 @@ from orchestrator.running.fork_server.request import RECORD, TrialRequest
 from orchestrator.running.fork_server.starting import connect, server_of_this_process
 from orchestrator.running.task import Task
 from orchestrator.running.worker import run_trial
-from orchestrator.store.records import AttemptRecord, Point, State
+from orchestrator.store.attempt_record import AttemptRecord, Point, State
 from orchestrator.testing.executor import make_tasks
 from orchestrator.workload.loading import built_in, find, load
 from tests.orchestrator.running.test_worker import TINY

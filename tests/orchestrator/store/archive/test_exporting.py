@@ -17,8 +17,8 @@ from orchestrator.api import RunOptions
 from orchestrator.errors import DamagedError, StoreError
 from orchestrator.machine.sealed_json import seal, unseal
 from orchestrator.store.archive.exporting import export_sweep
+from orchestrator.store.attempt_record import Point, State
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import Point, State
 from orchestrator.store.run_directory import RunDirectory
 from tests.orchestrator.store.archive.conftest import contents_of
 from tests.swept import FAILED_ONCE

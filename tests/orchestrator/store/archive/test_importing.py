@@ -18,8 +18,8 @@ from orchestrator.store.archive.contents import read_contents
 from orchestrator.store.archive.exporting import export_sweep
 from orchestrator.store.archive.importing import Imported, import_sweep
 from orchestrator.store.archive.reading import opened
+from orchestrator.store.attempt_record import Point
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import Point
 from orchestrator.store.run_directory import RunDirectory
 
 Files = dict[str, bytes]

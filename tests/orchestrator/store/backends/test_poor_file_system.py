@@ -13,10 +13,11 @@ from orchestrator import api
 from orchestrator.api import RunOptions
 from orchestrator.errors import StoreError
 from orchestrator.machine.atomic_file import publish
+from orchestrator.store.attempt_record import AttemptRecord, Point
 from orchestrator.store.backends import LocalFiles
 from orchestrator.store.lease import LeaseTimings
 from orchestrator.store.record_store import RecordStore
-from orchestrator.store.records import AttemptRecord, Point, SweepRecord
+from orchestrator.store.sweep_record import SweepRecord
 from orchestrator.testing.files import AtomicFilesContract
 from tests.poor_file_system import make_poor
 

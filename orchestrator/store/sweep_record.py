@@ -1,34 +1,15 @@
-"""Records: what a run directory holds, written by the orchestrator and read by the reports.
-
-JSON files have a digest of their content (`sealed_json`), and lines of points a checksum (`point_log`).
-
-<run_dir>/sweeps/<sweep>/sweep.json                the plan: rows, seeds, trial ids, the table
-<run_dir>/sweeps/<sweep>/plans/001.json            every plan the sweep has had (`orchestrator.store.kept_plans`)
-<run_dir>/sweeps/<sweep>/records.parquet           cache of the finished trials; may be deleted
-<run_dir>/trials/<trial_id>/trial.json             the resolved config and what else the id is a function of
-<run_dir>/trials/<trial_id>/attempt_001.json       how an attempt ended; written once, at its end
-<run_dir>/trials/<trial_id>/points.jsonl           the curves: a line per report, appended during the run;
-                                                   in an object store points_001_00001.jsonl and so on
-<run_dir>/trials/<trial_id>/images_001.npz         pixel counts per test image, and pictures (`store.image_counts`)
-<run_dir>/trials/<trial_id>/last.pt                checkpoint of the built-in trainer; of a finished trial its weights,
-                                                   last and best; while it trains also previous.pt, best.pt and lock
-<run_dir>/trials/<trial_id>/work/                  what any other trainer writes (`orchestrator.store.work_folder`)
-<run_dir>/code/<digest>.json                       digests of the files of the trainer that ran, by their names
-<run_dir>/code/<digest>.patch                      uncommitted changes of our packages; only its owner may read it
-
-`run_dir` is a path or a URL that fsspec knows, such as s3://bucket/runs (`orchestrator.store.backends`).
-"""
+"""The plan of a sweep as the run directory keeps it: rows, seeds, trial ids and the table wanted."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from orchestrator.store.attempt_record import State
 from orchestrator.store.data_set_record import DataSetRecord
+from orchestrator.store.keys import require_folder_name
 from orchestrator.store.typed_values import build
 from orchestrator.workload.data_record import DataRecord
 from orchestrator.workload.loading import BUILT_IN, built_in
@@ -36,150 +17,13 @@ from orchestrator.workload.metric import Metric, watched_metric
 from orchestrator.workload.protocol_record import ProtocolRecord
 from orchestrator.workload.source_digest import codes_in
 
-__all__ = [
-    "LATEST_SECONDS",
-    "SEARCHES",
-    "WORK",
-    "AttemptRecord",
-    "ErrorRecord",
-    "PlannedRun",
-    "Point",
-    "Row",
-    "State",
-    "SweepRecord",
-    "TableRecord",
-    "code_key",
-    "sweep_key",
-    "title_of",
-    "trial_key",
-]
+__all__ = ["SEARCHES", "PlannedRun", "Row", "SweepRecord", "TableRecord", "title_of"]
 
 Layout = Literal["auto", "list", "groups", "matrix"]
 AcrossData = Literal["none", "mean", "seeds", "data_sets"]
 
-WORK = "work"
-"""Folder in that of a trial, in which a trainer other than the built-in one works."""
-
 SEARCHES = ("random", "tpe")
 """Methods that choose trials while the sweep runs; with the others all rows are known in the plan."""
-
-FOLDER_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
-"""A trial id can be the name of a folder."""
-LATEST_SECONDS = 253_402_300_800.0
-"""The year 10000, in seconds since the epoch."""
-
-
-class State(StrEnum):
-    """How an attempt ended. Only `done` is a result; `orchestrator.running.failures` handles the others."""
-
-    DONE = "done"
-    OUT_OF_MEMORY = "out_of_memory"
-    """The memory of its device, or of its share of it, was too small."""
-    LOST = "lost"
-    """Its process or node died."""
-    DIVERGED = "diverged"
-    """The loss became NaN or infinite."""
-    TIMED_OUT = "timed_out"
-    """It took longer than `budget.trial_hours`."""
-    USER_ERROR = "user_error"
-    """The trial raised an exception; `error.kind` is its class."""
-    DATA_ERROR = "data_error"
-    """The data could not be read."""
-    STOPPED = "stopped"
-    """A scheduler stopped it early; not a result."""
-    CANCELLED = "cancelled"
-    """The user, a budget that was used up, or too many failures stopped it."""
-    DAMAGED = "damaged"
-    """Its record is not what was written, so how it ended is unknown. Found when reading; no record says so."""
-
-    @property
-    def words(self) -> str:
-        """As messages show it: `out of memory`."""
-        return self.value.replace("_", " ")
-
-    @classmethod
-    def _missing_(cls, value: object) -> State | None:
-        """Records of version 0.1 call a user error `failed`."""
-        return cls.USER_ERROR if value == "failed" else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorRecord:
-    """Why an attempt failed."""
-
-    kind: str
-    """Class name of the exception, for example `DataError`."""
-    message: str
-    """One line."""
-    traceback: str = ""
-    signature: str = ""
-    """The same for failures at the same place in the code (`orchestrator.running.failures.sign`)."""
-
-    @property
-    def summary(self) -> str:
-        """`DataError: what went wrong`."""
-        return f"{self.kind}: {self.message}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AttemptRecord:
-    """How one attempt at a trial ended; never changed."""
-
-    trial_id: str
-    attempt: int
-    """1 for the first."""
-    state: State
-    started_at: float
-    """Seconds since the epoch."""
-    ended_at: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Final scalars: `final/miou`, `final/pixel_accuracy`, `final/iou/<class>`, `cost/...`, `contrast/...`."""
-    error: ErrorRecord | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """`commit`, `dirty`, `diff`, `host`, `device`, `decoder`, `torch`, `python`, how its `loader` got pixels to the
-    device, the digest of its `data`, and `code`: that of the trainer's code (`trainer.code_digest`), or several of a
-    trial that was resumed with other code."""
-    resources: Mapping[str, float] = field(default_factory=dict)
-    """`cpus` and `gpus` that it used."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of the files that the attempt wrote for the reports, by name in the trial's folder."""
-
-    @property
-    def code(self) -> str:
-        """Digest of the trainer's code that ran; empty in records of version 0.1."""
-        return self.environment.get("code", "")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `to_json`. Raises ValueError for a value of a wrong type, or one that cannot be right."""
-        record = build(cls, values)
-        require_folder_name(record.trial_id)
-        for name in ("started_at", "ended_at"):
-            if not 0 <= getattr(record, name) < LATEST_SECONDS:
-                raise ValueError(f"{name}: {getattr(record, name)} is not a time")
-        return record
-
-    @classmethod
-    def damaged(cls, trial_id: str, attempt: int, reason: str) -> Self:
-        """What stands for a record that cannot be used; `reason` is one line that names the file."""
-        error = ErrorRecord(kind="DamagedRecord", message=reason)
-        return cls(trial_id=trial_id, attempt=attempt, state=State.DAMAGED, started_at=0.0, ended_at=0.0, error=error)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
-    """One point of a trial's curves."""
-
-    step: int
-    metrics: Mapping[str, float]
-    """Grouped names: `train/loss`, `val/miou`, `contrast/purity`."""
-    time: float = 0.0
-    """Seconds since the epoch."""
-    attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -436,24 +280,3 @@ class SweepRecord:
 def title_of(row: str, data: str) -> str:
     """A row on one of several data sets: `w/o contrast on CamVid`; the row alone where `data` is empty."""
     return f"{row} on {data}" if data else row
-
-
-def require_folder_name(trial_id: str) -> None:
-    """Raise ValueError for a text that no trial can have as its id."""
-    if FOLDER_NAME.fullmatch(trial_id) is None:
-        raise ValueError(f"trial_id: {trial_id!r} is not a trial id")
-
-
-def trial_key(trial_id: str, name: str = "") -> str:
-    """A trial's folder below the run directory, or a file in it."""
-    return f"trials/{trial_id}/{name}" if name else f"trials/{trial_id}"
-
-
-def sweep_key(name: str, file: str = "sweep.json") -> str:
-    """A file of a sweep below the run directory."""
-    return f"sweeps/{name}/{file}"
-
-
-def code_key(digest: str, suffix: str = ".json") -> str:
-    """A file about some code below the run directory."""
-    return f"code/{digest}{suffix}"
