@@ -1,6 +1,6 @@
 """The tables of docs/benchmarks.md and of the README, made from the files with the figures.
 
-`python -m benchmarks.page` writes them again. A table stands between `<!-- KIND of FILE -->` and `<!-- /KIND -->`.
+`python -m benchmarks.page` writes them again. A table stands between `<!-- KIND of FILE.json -->` and `<!-- /KIND -->`.
 Benchmarks that write FILE write its table, too.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.report import amount
 __all__ = ["PAGES", "goals_table", "refresh", "refreshed"]
 
 PAGES = (PROJECT / "docs" / "benchmarks.md", PROJECT / "README.md")
-BLOCK = re.compile(r"<!-- (?P<kind>\w+) of (?P<file>\S+) -->\n.*?<!-- /(?P=kind) -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (?P<kind>\w+) of (?P<file>\S+\.json) -->\n.*?<!-- /(?P=kind) -->", re.DOTALL)
 PEERS = "peers"
 OURS = "ours, store and MLflow"
 
