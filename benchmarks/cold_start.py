@@ -29,7 +29,7 @@ DRY_RUN = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--dry-run")
 SWEEP = (sys.executable, "-m", "orchestrator.sweep", str(SPEC), "--json", "--set", "schedule.steps=1")
 """Trials have one step, because the first step of several is reported together with others."""
 QUICK_SWEEP = (*SWEEP[:-2], *(word for setting in QUICK for word in ("--set", setting)))
-TRIALS = 18
+TRIALS = 30
 DRY_RUNS, ROUNDS = 5, 2
 
 OPEN = (sys.executable, "-c", "import torch, sys; torch.ones(1, device=sys.argv[1]).item()")

@@ -62,7 +62,7 @@ def test_a_users_folders_hide_nothing_from_commands_and_notebooks(installed: Ins
     query = "import orchestrator, reports, trainer; print(orchestrator.plan, reports.styled, trainer.TrainConfig)"
     assert installed.run(folder, "-c", query).count("<") == 3
     planned = installed.run(folder, "-m", "orchestrator.sweep", "ablation_memory", "--dry-run", "--json")
-    assert len(json.loads(planned)["trials"]) == 18
+    assert len(json.loads(planned)["trials"]) == 30
     assert "no sweep" in installed.command(folder, "-m", "reports", "tiny.yaml", code=2).stderr
 
 

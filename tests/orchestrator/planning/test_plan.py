@@ -336,7 +336,7 @@ def test_every_shipped_search_space_is_planned(path, tmp_path):
     assert found.record.question.endswith("?")
     assert len(found.record.cells) == len(found.record.rows) * len(found.record.seeds)
     assert len(found.trials) == len(found.record.cells), "two rows of a shipped search space compute the same"
-    assert len(found.record.seeds) == (1 if spec.search else 3 if path.stem == "ablation_memory" else 5)  # the demo
+    assert len(found.record.seeds) == (1 if spec.search else 5)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
