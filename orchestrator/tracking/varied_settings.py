@@ -18,6 +18,9 @@ UNUSED = "–"
 """Logged for a setting without effect whose values are words: MLflow's parallel coordinates leave out a run that lacks
 one of its axes. An axis of numbers could not show it, so there the setting is left out."""
 
+NOT_SET = "not set"
+"""Logged for a setting whose values are words in a run that leaves it as it is implied, for the same reason."""
+
 OWN = ("sweep", "row", "seed", "data_set")
 """Parameters and tags of each run besides those of settings."""
 
@@ -69,6 +72,8 @@ class VariedSettings:
                     found[name] = UNUSED
             elif value is not None:
                 found[name] = as_text(value)
+            elif key in self.words and not only_drawn:
+                found[name] = NOT_SET
         return found
 
 

@@ -20,7 +20,7 @@ from orchestrator.workload.data_record import DataRecord
 from reports.sources.published import Published, PublishedRow, match_published
 from reports.sources.published_note import published_note
 from reports.stats.pairs import MIN_SEEDS
-from reports.tables.aggregate import Cell, aggregate, rank_rows
+from reports.tables.aggregate import Cell, Gap, aggregate, rank_rows
 from reports.tables.averaged_classes import find_averaged_classes
 from reports.tables.cell_text import Mark, make_cell_texts
 from reports.tables.columns import Column, column_for, in_readable_time
@@ -94,8 +94,8 @@ class Table:
 
     @property
     def complete(self) -> bool:
-        """Every planned run is done and has a finite value of the sweep's metric."""
-        return not self.missing_runs
+        """Every planned run has a finite value of the sweep's metric, or was stopped early by the scheduler of a search."""
+        return all(run.gap is Gap.STOPPED for run in self.missing_runs)
 
 
 def build_table(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from orchestrator.workload.caption import same_or_varied
 from trainer.config import TrainConfig, setting
 from trainer.data import UNNAMED
+from trainer.data.problems import counted
 from trainer.workload.datasets import DataFacts
 from trainer.workload.titles import WEIGHT_TITLES, backbone_title, head_title, size_text
 
@@ -43,7 +44,7 @@ def caption_sentence(rows: Sequence[tuple[TrainConfig, DataFacts]], seeds: str, 
 
 def images_text(rows: Sequence[tuple[TrainConfig, DataFacts]]) -> str:
     """` (233 images, trained on 367)`; empty where the numbers differ between the rows."""
-    images = {f"{facts.test_images} images, trained on {facts.train_images}" for _, facts in rows}
+    images = {f"{counted(facts.test_images, 'image')}, trained on {facts.train_images}" for _, facts in rows}
     return f" ({images.pop()})" if len(images) == 1 else ""
 
 

@@ -49,6 +49,14 @@ def test_a_setting_without_effect_is_a_dash_or_left_out_where_the_others_are_num
     assert found == {"row": "none", "seed": "1", "source": "none", "memory.kind": "–"}
 
 
+def test_a_word_that_a_run_does_not_set_is_said_and_a_number_is_left_out(varied: SweepRecord) -> None:
+    control = Row(label="control", factors={"contrast.labels": "shuffled", "optim.clip_norm": 1.0, "optim.lr": 0.1})
+    sweep = replace(varied, rows=(*varied.rows, control))
+    found = parameters(sweep, "pixel", contrast__memory__kind="pixel")
+    assert (found["labels"], "clip_norm" in found) == ("not set", False)
+    assert parameters(sweep, "control", contrast__labels="shuffled")["labels"] == "shuffled"
+
+
 def test_the_runs_of_several_data_sets_say_which(varied: SweepRecord) -> None:
     planned = PlannedRun(row="cold", seed=0, trial_id="t", data="CamVid")
     assert VariedSettings(varied).parameters(planned, CONFIG)["data_set"] == "CamVid"

@@ -167,6 +167,8 @@ def test_complete_means_every_run_has_the_metric(sweep_of, outcomes_of):
     assert (whole.complete, whole.runs_done, whole.runs_planned) == (True, 3, 3)
     for value in (None, State.LOST, math.nan, {"other": 1.0}):
         assert not build_table(results_of(sweep, outcomes_of({"base": [0.1, value, 0.1]}))).complete
+    stopped = build_table(results_of(sweep, outcomes_of({"base": [0.1, State.STOPPED, 0.1]})))
+    assert (stopped.complete, stopped.runs_done) == (True, 2), "a scheduler stops trials of a search that is whole"
 
 
 def test_published_rows_follow_our_columns_and_precision(sweep_of):

@@ -31,6 +31,7 @@ def test_one_config_is_described_in_full():
         "CamVid, test split (32 images, trained on 96), EfficientNet-Lite0 (ImageNet) + HRNet head, crop 160×208, "
         "batch 8, 300 steps, seeds 0–1, whole-image single-scale evaluation"
     )
+    assert "(1 image, trained on 96)" in caption_sentence([(CONFIG, replace(FACTS, test_images=1))], "seed 0")
 
 
 @pytest.mark.parametrize(
