@@ -28,7 +28,7 @@ from orchestrator.testing.executor import ExecutorContract, RecordingController,
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayTune]:
     """A local cluster with its fork server, stopped at the end of the module."""
-    with fork_server((), cpus=1) as path:
+    with fork_server(("orchestrator.testing.executor", "orchestrator.running.worker"), cpus=1) as path:
         executor = RayTune(server=path)
         yield executor
         executor.shutdown()
@@ -161,7 +161,7 @@ def test_an_autoscaling_cluster_has_capacity_before_it_has_nodes(
 
 @dataclass(frozen=True)
 class ShortTrials:
-    """Thirty trials on two slots, each shorter than the start of a worker."""
+    """Twelve trials on two slots, each shorter than the start of a worker."""
 
     workers: Counter[float]
     """Trials by the process of their worker."""
@@ -179,7 +179,7 @@ def short_trials(cluster: RayTune, tmp_path_factory: pytest.TempPathFactory) -> 
             asked.append(time.monotonic())
         return really()
 
-    controller = RecordingController(make_tasks(30, tmp_path_factory.mktemp("short")))
+    controller = RecordingController(make_tasks(12, tmp_path_factory.mktemp("short")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_tune, "TrialWorker", InWorker)
         patch.setattr(ray_tune.ray, "cluster_resources", counted)
@@ -188,9 +188,9 @@ def short_trials(cluster: RayTune, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_trials_shorter_than_the_start_of_a_worker_use_all_slots(short_trials: ShortTrials) -> None:
-    assert short_trials.workers.total() == 30
+    assert short_trials.workers.total() == 12
     assert len(short_trials.workers) == 2
-    assert min(short_trials.workers.values()) > 5
+    assert min(short_trials.workers.values()) > 2
 
 
 def test_the_cluster_is_asked_about_once_a_second(short_trials: ShortTrials) -> None:
