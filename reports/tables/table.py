@@ -94,7 +94,7 @@ class Table:
 
     @property
     def complete(self) -> bool:
-        """Every planned run has a finite value of the sweep's metric, or was stopped early by the scheduler of a search."""
+        """Every planned run has a finite value of the sweep's metric, or was stopped early by a scheduler."""
         return all(run.gap is Gap.STOPPED for run in self.missing_runs)
 
 
