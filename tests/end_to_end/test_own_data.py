@@ -31,7 +31,7 @@ def test_the_page_followed_literally(tmp_path, command_here):
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "street").rglob("*")) == before
     (table,) = (tmp_path / "reports").rglob("table.md")
-    assert "street, test split (1 images, trained on 8)" in table.read_text(encoding="utf-8")
+    assert "street, test split (1 image, trained on 8)" in table.read_text(encoding="utf-8")
 
 
 RECIPE = """
