@@ -247,6 +247,7 @@ def test_a_temporary_folder_that_is_full_keeps_no_trial_from_ending(
         done_once(line)
 
 
+@pytest.mark.slow
 def test_a_database_on_a_full_disk_gets_everything_once_there_is_space(
     line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

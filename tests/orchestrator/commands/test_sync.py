@@ -41,6 +41,7 @@ def filled(
     return store
 
 
+@pytest.mark.slow
 def test_a_sync_is_complete_and_the_second_finds_nothing_to_do(filled: RecordStore, sweep: SweepRecord) -> None:
     (first,) = sync_sweeps("runs", ["tiny"], None)
     assert len(first.delivered) == 3

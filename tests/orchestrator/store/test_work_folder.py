@@ -155,6 +155,7 @@ print(json.dumps(dict(run_trial(task, report).metrics)), flush=True)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_script_resumes_on_another_machine_from_the_object_store(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

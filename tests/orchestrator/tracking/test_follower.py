@@ -393,6 +393,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_is_replaced_and_the_next_one_catches_up(
     world: World, sweep: SweepRecord, make_task: MakeTask, make_record: MakeRecord
 ) -> None:

@@ -36,6 +36,7 @@ SMALL = TrainConfig(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of MLflow's packaging
 def test_a_model_is_logged_once_and_predicts_what_the_trial_did(
     world: World, sweep: SweepRecord, make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
