@@ -74,6 +74,7 @@ def method(tmp_path: Path) -> TrainConfig:
 USED = (("LOSSES", "mine"), ("HEADS", "linear"))
 
 
+@pytest.mark.slow
 def test_an_error_on_one_rank_of_several_is_a_line_with_its_place(method: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(KeyError) as caught:
         train(method, Runtime(device="cpu", ranks=2), tmp_path / "trial", lambda step, metrics: None)

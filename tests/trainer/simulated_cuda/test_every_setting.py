@@ -218,7 +218,10 @@ def test_a_trial_runs_and_waits_only_when_it_logs(number):
     assert seen.waits
 
 
-@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=[pytest.mark.slow] if name.startswith("hrnet") else []) for name in BACKBONE_NAMES],
+)
 def test_every_backbone_trains_and_is_evaluated(backbone):
     settings = SMALL | {
         "contrast.source": "none",
