@@ -17,6 +17,7 @@ EQUAL_CODE: tuple[tuple[str, ...], ...] = (
         "29d8f00b4822",
         "a41bc5585a51",
         "a1dda6b56d82",
+        "02c1087ce5af",
     ),
 )
 """Groups of digests (`trainer.code_digest`), oldest first. The first begins with the code that raised the version."""

@@ -9,6 +9,7 @@ Axes: H W image height and width.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -69,6 +70,9 @@ WIDE_MODES = (*SINGLE_CHANNEL_16BIT, "I;16L", "I;16N", "F")
 """Pillow's names of grey images of more than 8 bits."""
 SEVERAL_FRAMES = ("TIFF", "GIF", "WEBP")
 ARRAY_ENDING = ".npy"
+ONE_HEADER = threading.Lock()
+"""Held while NumPy parses the header of an array. In CPython 3.11 a SystemError now and then ends one of two threads
+that make syntax trees at a time (gh-106905)."""
 
 
 def label_table(classes: Mapping[int, int], *, ignored: tuple[int, ...] = (IGNORE_INDEX,)) -> LabelTable:
@@ -179,7 +183,8 @@ def is_array(path: Path) -> bool:
 def raw_array(path: Path) -> NDArray[Any]:
     """The array in a `.npy` file, mapped. Raises DataError for a damaged file, and for one with Python objects."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        with ONE_HEADER:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
         return found if isinstance(found, np.ndarray) else np.array(found)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise undecodable(path, error) from error

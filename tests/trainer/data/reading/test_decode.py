@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -189,3 +191,33 @@ def tree_source(tree):
     from trainer.data.files.camvid import CamVid
 
     return CamVid(tree.root, cache=DecodedCache(None, 0))
+
+
+THREADS = """
+import gc, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from trainer.data.reading.decode import raw_array
+
+class Cycle:  # code that runs wherever garbage is collected, so that another thread has its turn there
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        for _ in range(50):
+            pass
+
+def read(_):
+    Cycle(), Cycle()
+    return raw_array(Path(sys.argv[1])).shape
+
+sys.setswitchinterval(1e-6)
+gc.set_threshold(20, 2, 2)
+with ThreadPoolExecutor(8) as pool:
+    assert set(pool.map(read, range(2000))) == {(2, 3)}
+"""
+
+
+def test_threads_read_arrays_at_a_time(tmp_path):
+    np.save(tmp_path / "label.npy", SHOWN)
+    subprocess.run([sys.executable, "-c", THREADS, tmp_path / "label.npy"], check=True, timeout=120)
