@@ -47,6 +47,7 @@ def entry(name: str, layout: Layout) -> str:
     return f"  - {{name: {name}, data.root: {name}/set, data.classes: {name}/classes.yaml{splits}}}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures", "without_mlflow")
 def test_every_layout_trains_through_init_check_and_a_sweep(tmp_path, monkeypatch):
     """All layouts in one sweep. What the plan has counted and what the trials report is what lies on disk."""

@@ -64,6 +64,7 @@ def commands() -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)
 
 
+@pytest.mark.slow
 def test_the_page_is_followed_literally(example: Path, command: Command, command_here: Command) -> None:
     """Its commands run, its search space is legal, and its code is that of the example."""
     found = list(commands())
