@@ -143,7 +143,6 @@ def draw_pictures(*given):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_trial_gives_the_same_bits_without_the_files_that_do_not_count(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
